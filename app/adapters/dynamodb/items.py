@@ -1,0 +1,145 @@
+"""Records as items, and the pointer items that stand beside them."""
+
+import json
+import math
+from collections.abc import Mapping
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+from urllib.parse import quote
+
+from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
+
+from app.adapters.dynamodb.table import EXPIRES_AT, INDEX_KEY, INDEX_SORT, KEY
+from app.domain.models import Image, Status, Tombstone
+
+Item = dict[str, Any]
+
+#: What an item is: records and tombstones share the key space of ids.
+KIND = "kind"
+#: The fields that say where a record is listed, beside its id and owner.
+LISTED = frozenset({"status", "content_type", "tags", "stale_renderings", "expires_at"})
+# Kept as text: maps with any key, and floats, of which DynamoDB's numbers cannot hold every one.
+_AS_JSON = frozenset({"exif", "metadata", "focal_point"})
+# The time in `EXPIRES_AT` to the microsecond: time to live knows whole seconds only.
+_EXPIRES = "expires"
+# What a record cannot be without, for looking at single fields of one.
+_NOBODY = {"id": "", "owner": "", "content_type": "", "bytes": 0, "uploaded_at": 0, "updated_at": 0}
+
+_serializer = TypeSerializer()
+_deserializer = TypeDeserializer()
+
+
+def write(item: Mapping[str, Any]) -> Item:
+    """Plain values in DynamoDB's typed form. There are no floats among them."""
+    return {name: _serializer.serialize(value) for name, value in item.items()}
+
+
+def read(item: Mapping[str, Any]) -> Item:
+    """The plain values of a typed item."""
+    return {name: _plain(_deserializer.deserialize(value)) for name, value in item.items()}
+
+
+def listing_fields(image: Image) -> Item:
+    """What puts a record into its owner's list, or, for a ticket not yet used, keeps it out and ends it."""
+    if image.expires_at is None:
+        return {EXPIRES_AT: None, _EXPIRES: None, INDEX_KEY: owner_key(image.owner), INDEX_SORT: image.id}
+    return {**_expiry(image.expires_at), INDEX_KEY: None, INDEX_SORT: None}
+
+
+def changed_fields(changes: Mapping[str, Any]) -> Item:
+    """Single fields of an image as plain values, None for what is to go. Raises `ValueError` for what cannot be."""
+    checked = Image.model_validate({**_NOBODY, **changes})
+    return _plain_fields(checked, set(changes))
+
+
+def image_item(image: Image) -> Item:
+    """The record's own item, a member of its owner's list."""
+    fields = {**_plain_fields(image), **listing_fields(image)}
+    return {KEY: image.id, KIND: "image", **{name: value for name, value in fields.items() if value is not None}}
+
+
+def tombstone_item(tombstone: Tombstone) -> Item:
+    """What is left of a record: in no list, gone by itself after a while."""
+    fields = tombstone.model_dump(mode="json", exclude={"id", "expires_at"})
+    return {KEY: tombstone.id, KIND: "tombstone", **_expiry(tombstone.expires_at), **fields}
+
+
+def record_of(item: Mapping[str, Any], now: datetime) -> Image | Tombstone | None:
+    """The record or tombstone in an item, or None for anything else and for what has expired."""
+    known = {**item, "id": item[KEY], "expires_at": item.get(_EXPIRES)}
+    record: Image | Tombstone
+    if item.get(KIND) == "image":
+        maps = {name: json.loads(item[name]) for name in _AS_JSON & item.keys()}
+        record = Image.model_validate(known | maps)
+    elif item.get(KIND) == "tombstone":
+        record = Tombstone.model_validate(known)
+    else:
+        return None
+    return record if record.expires_at is None or record.expires_at > now else None
+
+
+def owner_key(owner: str) -> str:
+    """The index partition of everything an owner has."""
+    return f"owner#{_part(owner)}"
+
+
+def pointer_key(kind: str, owner: str, value: str) -> str:
+    """The index partition of an owner's images with a value: kind `tag`, `status` or `type`."""
+    return f"{kind}#{_part(owner)}#{_part(value)}"
+
+
+def hash_key(owner: str, sha256: str) -> str:
+    """The key of the item that says which image has these bytes."""
+    return f"sha256#{_part(owner)}#{sha256}"
+
+
+def open_partition(image_id: str) -> str:
+    """The index partition of an unsettled id: sixteen of them, by the id's last digit."""
+    return f"open#{image_id[-1]}"
+
+
+def pointers_of(image: Image) -> dict[str, Item]:
+    """The pointer items that stand beside a record, by their keys."""
+    partitions = [
+        pointer_key("status", image.owner, image.status),
+        pointer_key("type", image.owner, image.content_type),
+        *(pointer_key("tag", image.owner, tag) for tag in image.tags),
+    ]
+    if image.expires_at is not None:
+        partitions = []
+    items = [{KEY: f"{partition}#{image.id}", INDEX_KEY: partition, INDEX_SORT: image.id} for partition in partitions]
+    if image.status is Status.PENDING or image.stale_renderings:
+        items.append(open_item(image.id))
+    return {item[KEY]: item for item in items}
+
+
+def open_item(image_id: str) -> Item:
+    """The pointer of what is not at rest."""
+    return {KEY: f"open#{image_id}", INDEX_KEY: open_partition(image_id), INDEX_SORT: image_id}
+
+
+def _expiry(moment: datetime) -> Item:
+    return {EXPIRES_AT: math.ceil(moment.timestamp()), _EXPIRES: moment.isoformat()}
+
+
+def _part(text: str) -> str:
+    return quote(text, safe="")
+
+
+def _plain_fields(image: Image, names: set[str] | None = None) -> Item:
+    plain = image.model_dump(mode="json", include=names, exclude={"id"})
+    return {
+        name: json.dumps(value, ensure_ascii=False) if name in _AS_JSON and value is not None else value
+        for name, value in plain.items()
+    }
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Decimal):
+        return int(value) if value == value.to_integral_value() else float(value)
+    if isinstance(value, dict):
+        return {name: _plain(inner) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_plain(inner) for inner in value]
+    return value

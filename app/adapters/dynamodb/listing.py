@@ -1,0 +1,116 @@
+"""The one list path: ids from the index, records by id, what is stale dropped, until the page is full."""
+
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from typing import Any
+
+from app.adapters.dynamodb import items
+from app.adapters.dynamodb.calls import call, pause
+from app.adapters.dynamodb.items import Item
+from app.adapters.dynamodb.table import KEY
+from app.adapters.dynamodb.walks import HIGHEST, LOWEST, MOST, Span, Walk, in_all
+from app.domain.errors import Unavailable
+from app.domain.models import Image, Status, utcnow
+from app.domain.ports import ListQuery, Page
+
+_BATCH = 100  # BatchGetItem's own limit
+_ATTEMPTS = 8
+#: Entries asked for at once where two partitions are joined: about five units of reading.
+_JOINED = 250
+_HEX = "0123456789abcdef"
+
+
+def page(client: Any, table: str, query: ListQuery) -> Page:
+    """One page of the query; see `ImageRepository.list`.
+
+    Records are what a page costs, an index entry a fiftieth of one: no more of them are read than the page wants,
+    and more again only as far as those before were stale.
+    """
+    if query.limit < 1:
+        raise ValueError("a page has at least one item")
+    wanted = query.limit + 1  # one more tells whether there is a next page
+    span = _span(query)
+    partitions = _partitions(query)
+    entries = wanted if len(partitions) == 1 else max(wanted, _JOINED)
+    candidates = in_all([Walk(client, table, partition, span, entries) for partition in partitions])
+    found: list[Image] = []
+    looked = 0
+    while len(found) < wanted:
+        missing = wanted - len(found)
+        share = (looked + 1) / (len(found) + 1)  # of those looked at, so many for each that counted
+        ids = list(islice(candidates, min(round(missing * share), _BATCH)))
+        if not ids:
+            break
+        looked += len(ids)
+        records = _records(client, table, ids)
+        found += [image for image_id in ids if (image := records.get(image_id)) and _matches(image, query)]
+    shown = found[: query.limit]
+    return Page(shown, shown[-1].id if len(found) > query.limit else None)
+
+
+def unsettled(client: Any, table: str) -> Iterator[str]:
+    """Ids in the sixteen partitions of what is not at rest."""
+    for digit in _HEX:
+        walk = Walk(client, table, f"open#{digit}", Span(), MOST)
+        while (image_id := walk.take()) is not None:
+            yield image_id
+
+
+def _span(query: ListQuery) -> Span:
+    low, high = query.since or LOWEST, query.until or HIGHEST
+    if query.after and query.descending:
+        high = min(high, query.after)
+    elif query.after:
+        low = max(low, f"{query.after}-")  # after this id and before every other
+    return Span(low, high, query.descending)
+
+
+def _partitions(query: ListQuery) -> Sequence[str]:
+    """The partitions that an id must be in to be looked at.
+
+    Tags and states that pass hold few ids, and where they meet still fewer: those are joined. Most images are ready
+    and of one of few types: to walk along these costs more than to read the records that do not match.
+    """
+    passing = None if query.status is Status.READY else query.status
+    narrow = {"tag": query.tag, "status": passing}
+    joined = [items.pointer_key(kind, query.owner, value) for kind, value in narrow.items() if value is not None]
+    if joined:
+        return joined
+    if query.content_type is not None:
+        return [items.pointer_key("type", query.owner, query.content_type)]
+    if query.status is not None:
+        return [items.pointer_key("status", query.owner, query.status)]
+    return [items.owner_key(query.owner)]
+
+
+def _records(client: Any, table: str, ids: Sequence[str]) -> dict[str, Image]:
+    now = utcnow()
+    records: dict[str, Image] = {}
+    for item in _batch_get(client, table, ids):
+        record = items.record_of(items.read(item), now)
+        if isinstance(record, Image):
+            records[record.id] = record
+    return records
+
+
+def _batch_get(client: Any, table: str, ids: Sequence[str]) -> Iterator[Item]:
+    keys = [items.write({KEY: image_id}) for image_id in ids]
+    for attempt in range(_ATTEMPTS):
+        answer = call(client.batch_get_item, RequestItems={table: {"Keys": keys, "ConsistentRead": True}})
+        found = answer["Responses"].get(table, [])
+        yield from found
+        keys = answer.get("UnprocessedKeys", {}).get(table, {}).get("Keys", [])
+        if not keys:
+            return
+        if not found:  # with some of it done, it was the size of the answer
+            pause(attempt)
+    raise Unavailable("The records are busy.")
+
+
+def _matches(image: Image, query: ListQuery) -> bool:
+    return (
+        image.owner == query.owner
+        and (query.tag is None or query.tag in image.tags)
+        and (query.status is None or image.status is query.status)
+        and (query.content_type is None or image.content_type == query.content_type)
+    )

@@ -1,0 +1,148 @@
+"""The parts of a transaction: what is written, and what must hold for it."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from app.adapters.dynamodb import items
+from app.adapters.dynamodb.items import Item
+from app.adapters.dynamodb.table import EXPIRES_AT, KEY
+from app.domain.models import Image, utcnow
+
+Write = dict[str, Any]
+
+_UNEXPIRED = "(attribute_not_exists(#expires_at) OR #expires_at > :now)"
+
+
+class Writes:
+    """Builds the parts for one table. Each is `{"Put" | "Update" | "Delete" | "ConditionCheck": arguments}`."""
+
+    def __init__(self, table: str) -> None:
+        self._table = table
+
+    def put(self, item: Item) -> Write:
+        """The item, whatever is there."""
+        return {"Put": {"TableName": self._table, "Item": items.write(item)}}
+
+    def delete(self, key: str) -> Write:
+        """Nothing under the key, whatever is there."""
+        return {"Delete": self._at(key)}
+
+    def create(self, image: Image) -> Write:
+        """The record, under a free id. What has expired is absent, though DynamoDB may take two days to remove it."""
+        absent, condition = self._absent()
+        put = self.put(items.image_item(image))["Put"]
+        return {"Put": put | condition | {"ConditionExpression": absent}}
+
+    def absent(self, image_id: str) -> Write:
+        """Holds while there is nothing under the id, or what has expired."""
+        absent, condition = self._absent()
+        return {"ConditionCheck": self._at(image_id) | condition | {"ConditionExpression": absent}}
+
+    def update(self, image_id: str, expected_version: int, fields: Mapping[str, Any], seen: str | None = None) -> Write:
+        """These fields of a record that is at that version and has not expired: None removes one. `seen` as for
+        `while_live`."""
+        sets = {name: value for name, value in fields.items() if value is not None}
+        removes = [name for name in fields if name not in sets]
+        expression = "SET " + ", ".join(f"#{name} = :{name}" for name in sets)
+        if removes:
+            expression += " REMOVE " + ", ".join(f"#{name}" for name in removes)
+        written = {
+            **self._at(image_id),
+            "UpdateExpression": expression,
+            "ExpressionAttributeNames": {f"#{name}": name for name in fields},
+            "ExpressionAttributeValues": items.write({f":{name}": value for name, value in sets.items()}),
+        }
+        live = while_live({"Update": written}, expected_version, seen)["Update"]
+        live["ConditionExpression"] += f" AND {_UNEXPIRED}"
+        live["ExpressionAttributeNames"]["#expires_at"] = EXPIRES_AT
+        live["ExpressionAttributeValues"] |= items.write({":now": math.floor(utcnow().timestamp())})
+        return {"Update": live}
+
+    def settle(self, image_id: str) -> Write:
+        """A tombstone marked as settled."""
+        return {
+            "Update": {
+                **self._at(image_id),
+                "UpdateExpression": "SET settled = :yes",
+                "ConditionExpression": "#kind = :tombstone",
+                "ExpressionAttributeNames": {"#kind": items.KIND},
+                "ExpressionAttributeValues": items.write({":yes": True, ":tombstone": "tombstone"}),
+            }
+        }
+
+    def claim(self, image: Image, replaces: str | None) -> Write:
+        """The hash pointer, if it is free or names `replaces`. Refused, it tells what is there."""
+        condition: Write = {
+            "ConditionExpression": "attribute_not_exists(ImageID)",
+            "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+        }
+        if replaces:
+            condition["ConditionExpression"] += " OR image_id = :replaces"
+            condition["ExpressionAttributeValues"] = items.write({":replaces": replaces})
+        pointer = {KEY: items.hash_key(image.owner, image.sha256 or ""), "image_id": image.id}
+        return {"Put": self.put(pointer)["Put"] | condition}
+
+    def has_bytes(self, image: Image) -> Write:
+        """Holds while the record is live and has the hash that the image has."""
+        return {
+            "ConditionCheck": {
+                **self._at(image.id),
+                "ConditionExpression": "#kind = :image AND sha256 = :sha256",
+                "ExpressionAttributeNames": {"#kind": items.KIND},
+                "ExpressionAttributeValues": items.write({":image": "image", ":sha256": image.sha256}),
+            }
+        }
+
+    def release(self, image: Image) -> Write:
+        """No hash pointer, unless it names another record."""
+        return {
+            "Delete": {
+                **self._at(items.hash_key(image.owner, image.sha256 or "")),
+                "ConditionExpression": "attribute_not_exists(ImageID) OR image_id = :own",
+                "ExpressionAttributeValues": items.write({":own": image.id}),
+            }
+        }
+
+    def points_elsewhere(self, image: Image) -> Write:
+        """Holds while the hash pointer names another record."""
+        return {
+            "ConditionCheck": {
+                **self._at(items.hash_key(image.owner, image.sha256 or "")),
+                "ConditionExpression": "image_id <> :own",
+                "ExpressionAttributeValues": items.write({":own": image.id}),
+            }
+        }
+
+    def _at(self, key: str) -> Write:
+        return {"TableName": self._table, "Key": items.write({KEY: key})}
+
+    def _absent(self) -> tuple[str, Write]:
+        return f"attribute_not_exists({KEY}) OR #expires <= :now", {
+            "ExpressionAttributeNames": {"#expires": EXPIRES_AT},
+            "ExpressionAttributeValues": items.write({":now": math.ceil(utcnow().timestamp())}),
+        }
+
+
+def while_live(write: Write, expected_version: int, seen: str | None = None) -> Write:
+    """The same, if the record is live and at that version.
+
+    `seen` is the time of update as it was read: an id that was removed and made again has its old version, and what
+    was derived from the record that is gone must not be written.
+    """
+    ((kind, arguments),) = write.items()
+    condition = "#version = :expected AND #kind = :image"
+    values: Item = {":expected": expected_version, ":image": "image"}
+    names = {"#version": "version", "#kind": items.KIND}
+    if seen is not None:
+        condition += " AND #updated_at = :seen"
+        values[":seen"] = seen
+        names["#updated_at"] = "updated_at"
+    return {
+        kind: {
+            **arguments,
+            "ConditionExpression": condition,
+            "ExpressionAttributeNames": arguments.get("ExpressionAttributeNames", {}) | names,
+            "ExpressionAttributeValues": arguments.get("ExpressionAttributeValues", {}) | items.write(values),
+        }
+    }

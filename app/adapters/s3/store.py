@@ -1,0 +1,238 @@
+"""`ObjectStore` on S3 and what speaks its protocol."""
+
+import io
+import logging
+import os
+import random
+import time
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
+from typing import Any, BinaryIO
+from uuid import uuid4
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from app.domain.errors import AlreadyExists, Missing, PortError, Unavailable
+from app.domain.ports import ObjectInfo
+
+log = logging.getLogger(__name__)
+
+_ATTEMPTS = 5
+_BASE_SECONDS = 0.05
+_DELETE_BATCH = 1000  # DeleteObjects' own limit
+#: What is put under a key is the same bytes for ever: whoever has them, a browser or a CDN, need not ask again.
+_KEPT = "public, max-age=31536000, immutable"
+_WRITER = "writer"  # metadata of an object: which call wrote it
+_EXISTS = frozenset({"PreconditionFailed", "412"})
+_CONFLICT = frozenset({"ConditionalRequestConflict", "409", "OperationAborted"})
+# Who may not list a bucket is told that access is denied to a key that is not there.
+_ABSENT = frozenset({"NoSuchKey", "AccessDenied"})
+# The answer to a HEAD has no body, and so no code but its status.
+_HEAD_ABSENT, _HEAD_REFUSED = "404", "403"
+
+
+class S3Store:
+    """Objects in one bucket. `client` is a boto3 S3 client with time-outs and retries of its own."""
+
+    def __init__(self, client: Any, bucket: str) -> None:
+        self._client = client
+        self._bucket = bucket
+
+    def create(self, key: str, body: BinaryIO, *, size: int, content_type: str) -> None:
+        """See `ObjectStore.create`. Each call signs what it writes, so that a write that went through while its answer
+        was lost is told from another's."""
+        writer = uuid4().hex
+        for attempt in range(_ATTEMPTS):
+            try:
+                self._put(key, body, size, content_type, IfNoneMatch="*", Metadata={_WRITER: writer})
+            except (ClientError, BotoCoreError) as error:
+                code = _code(error)
+                if code in _CONFLICT:
+                    _pause(attempt)
+                    continue
+                if self._is_by(writer, key):
+                    return
+                if code in _EXISTS:
+                    raise AlreadyExists(key) from None
+                raise _unavailable(error) from error
+            return
+        raise Unavailable("The object is being written by others.")
+
+    def put(self, key: str, body: BinaryIO, *, size: int, content_type: str) -> None:
+        """See `ObjectStore.put`."""
+        with _translated():
+            self._put(key, body, size, content_type, CacheControl=_KEPT)
+
+    def open(self, key: str) -> AbstractContextManager[BinaryIO]:
+        """See `ObjectStore.open`."""
+        return self._opened(key)
+
+    @contextmanager
+    def _opened(self, key: str) -> Iterator[BinaryIO]:
+        body = self._get(key)["Body"]
+        try:
+            yield io.BufferedReader(_Readable(body), 256 * 1024)
+        finally:
+            body.close()  # with bytes left in it the connection is closed rather than read to the end
+
+    def stat(self, key: str) -> ObjectInfo | None:
+        """See `ObjectStore.stat`."""
+        try:
+            found = self._client.head_object(Bucket=self._bucket, Key=key)
+        except ClientError as error:
+            if _code(error) == _HEAD_ABSENT:
+                return None
+            if _code(error) != _HEAD_REFUSED:
+                raise _unavailable(error) from error
+            return self._stat_by_get(key)
+        except BotoCoreError as error:
+            raise _unavailable(error) from error
+        return ObjectInfo(key, found["ContentLength"], found["LastModified"])
+
+    def _stat_by_get(self, key: str) -> ObjectInfo | None:
+        """What a refused HEAD cannot tell: whether there is nothing, or our keys are no good."""
+        try:
+            found = self._get(key)
+        except Missing:
+            return None
+        found["Body"].close()
+        return ObjectInfo(key, found["ContentLength"], found["LastModified"])
+
+    def delete(self, key: str) -> None:
+        """See `ObjectStore.delete`."""
+        with _translated():
+            self._client.delete_object(Bucket=self._bucket, Key=key)
+
+    def delete_prefix(self, prefix: str) -> int:
+        """See `ObjectStore.delete_prefix`."""
+        keys = [info.key for info in self.list(prefix)]
+        for start in range(0, len(keys), _DELETE_BATCH):
+            self._delete(keys[start : start + _DELETE_BATCH])
+        return len(keys)
+
+    def _delete(self, keys: list[str]) -> None:
+        """Of a batch some may be refused, as when S3 is busy: those are tried again."""
+        for attempt in range(_ATTEMPTS):
+            with _translated():
+                answer = self._client.delete_objects(
+                    Bucket=self._bucket, Delete={"Objects": [{"Key": key} for key in keys], "Quiet": True}
+                )
+            errors = answer.get("Errors", [])
+            if not errors:
+                return
+            log.warning("S3 kept some objects", extra={"count": len(errors), "code": errors[0].get("Code")})
+            keys = [error["Key"] for error in errors]
+            _pause(attempt)
+        raise Unavailable("Some objects could not be removed.")
+
+    def list(self, prefix: str) -> Iterator[ObjectInfo]:
+        """See `ObjectStore.list`."""
+        with _translated():
+            for page in self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=prefix):
+                for item in page.get("Contents", []):
+                    yield ObjectInfo(item["Key"], item["Size"], item["LastModified"])
+
+    def ping(self) -> None:
+        """See `ObjectStore.ping`. By a GET, which tells a missing bucket and bad keys from a missing object."""
+        with suppress(Missing):
+            self._get("originals/ping")["Body"].close()
+
+    def _get(self, key: str) -> dict[str, Any]:
+        try:
+            answer: dict[str, Any] = self._client.get_object(Bucket=self._bucket, Key=key)
+        except ClientError as error:
+            if _code(error) in _ABSENT:
+                raise Missing(key) from None
+            raise _unavailable(error) from error
+        except BotoCoreError as error:
+            raise _unavailable(error) from error
+        return answer
+
+    def _is_by(self, writer: str, key: str) -> bool:
+        """Whether the object there was written by that call."""
+        try:
+            found = self._client.head_object(Bucket=self._bucket, Key=key)
+        except (ClientError, BotoCoreError):
+            return False
+        return bool(found["Metadata"].get(_WRITER) == writer)
+
+    def _put(self, key: str, body: BinaryIO, size: int, content_type: str, **more: Any) -> None:
+        start = body.tell()
+        length = body.seek(0, os.SEEK_END) - start
+        body.seek(start)
+        if length != size:
+            raise Unavailable(f"The body is {length} bytes long, not {size}.")
+        try:
+            self._client.put_object(
+                Bucket=self._bucket,
+                Key=key,
+                Body=_Rest(body, start) if start else body,
+                ContentLength=size,
+                ContentType=content_type,
+                **more,
+            )
+        except ClientError:
+            body.seek(start)
+            raise
+
+
+class _Readable(io.RawIOBase):
+    """A response body as a stream whose failures are ours."""
+
+    def __init__(self, body: Any) -> None:
+        self._body = body
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        with _translated():
+            data = self._body.read(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
+
+
+class _Rest(io.RawIOBase):
+    """What follows a position of a stream, with that position as 0: the SDK rewinds to 0 before it tries again."""
+
+    def __init__(self, body: BinaryIO, start: int) -> None:
+        self._body = body
+        self._start = start
+
+    def read(self, size: int = -1) -> bytes:
+        return self._body.read(size)
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        return self._body.seek(offset + (self._start if whence == os.SEEK_SET else 0), whence) - self._start
+
+    def tell(self) -> int:
+        return self._body.tell() - self._start
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except PortError:
+        raise
+    except (ClientError, BotoCoreError) as error:
+        raise _unavailable(error) from error
+
+
+def _pause(attempt: int) -> None:
+    time.sleep(random.uniform(0, _BASE_SECONDS * 2**attempt))  # noqa: S311 - jitter is no secret
+
+
+def _code(error: ClientError | BotoCoreError) -> str:
+    return str(error.response.get("Error", {}).get("Code")) if isinstance(error, ClientError) else ""
+
+
+def _unavailable(error: Exception) -> Unavailable:
+    log.warning("S3 refused or did not answer", exc_info=error)
+    return Unavailable("The objects cannot be reached.")

@@ -1,0 +1,169 @@
+"""The database file: its connections and transactions."""
+
+import logging
+import os
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from app.adapters.sqlite.schema import MIGRATIONS, check, migrate, refused
+from app.domain.errors import ConfigurationError, Unavailable
+
+log = logging.getLogger(__name__)
+
+_DAMAGED = frozenset({"SQLITE_NOTADB", "SQLITE_CORRUPT"})
+_FORBIDDEN = frozenset({"SQLITE_CANTOPEN", "SQLITE_READONLY", "SQLITE_PERM"})
+
+
+class Database:
+    """One SQLite file, for several threads and processes at once, durable at every commit (WAL, synchronous FULL).
+
+    The file is made if it is not there. `patience` is how long, in seconds, an operation waits for another process's
+    write. A connection serves one thread at a time and is kept for the next one. Raises `ConfigurationError` for a
+    file that cannot be used and `Unavailable` for one that is locked.
+    """
+
+    def __init__(self, path: Path, *, patience: float = 10) -> None:
+        self._path = path.absolute()
+        self._patience = patience
+        self._process = os.getpid()
+        self._writer = threading.Lock()  # SQLite's own waiting is not fair among many threads
+        self._idle: list[sqlite3.Connection] = []
+        self._closed = False
+        try:
+            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._path.touch(mode=0o600)  # SQLite would let everybody read it
+            self._prepare()
+        except OSError as error:
+            raise ConfigurationError(f"The database {path} cannot be used: {error.strerror}.") from error
+        except sqlite3.Error as error:
+            if _kind(error) in _DAMAGED:
+                raise refused(str(path), f"it is damaged, or no database at all ({error})") from error
+            if _kind(error) in _FORBIDDEN:
+                raise ConfigurationError(f"The database {path} cannot be used: {error}.") from error
+            raise _unavailable(error) from error
+
+    @contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """A connection for single statements that read, each of which sees one state of the database."""
+        if os.getpid() != self._process:
+            raise RuntimeError("a database does not survive a fork: open it in the process that uses it")
+        try:
+            connection = self._take()
+            try:
+                yield connection
+            except sqlite3.Error:
+                connection.close()
+                raise
+            except BaseException:
+                self._give_back(connection)
+                raise
+            self._give_back(connection)
+        except sqlite3.Error as error:
+            raise _unavailable(error) from error
+
+    @contextmanager
+    def writing(self) -> Iterator[sqlite3.Connection]:
+        """A connection within a transaction that nobody else writes beside: committed at the end, undone by errors."""
+        if not self._writer.acquire(timeout=self._patience):
+            raise Unavailable("The database is busy.")
+        try:
+            with self.reading() as connection:
+                connection.execute("BEGIN IMMEDIATE")
+                try:
+                    yield connection
+                    connection.execute("COMMIT")
+                except BaseException:
+                    if connection.in_transaction:
+                        connection.execute("ROLLBACK")
+                    raise
+        finally:
+            self._writer.release()
+
+    def ping(self) -> None:
+        """Return if the database answers, else raise `Unavailable`."""
+        with self.reading() as connection:
+            connection.execute("SELECT 1 FROM images LIMIT 1").fetchone()
+        if not self._path.exists():
+            raise Unavailable("The database file is gone.")
+
+    def close(self) -> None:
+        """Close every connection; those in use, when they are done. Using the database again raises `Unavailable`."""
+        self._closed = True
+        while self._idle:
+            self._idle.pop().close()
+
+    def _take(self) -> sqlite3.Connection:
+        if self._closed:
+            raise Unavailable("The database is closed.")
+        try:
+            return self._idle.pop()
+        except IndexError:
+            return self._connect("rw")
+
+    def _give_back(self, connection: sqlite3.Connection) -> None:
+        if self._closed:
+            connection.close()
+        else:
+            self._idle.append(connection)
+
+    def _connect(self, mode: str) -> sqlite3.Connection:
+        """A connection. With mode `rw` it makes no file: one that has been removed must not come back empty."""
+        connection = sqlite3.connect(
+            f"{self._path.as_uri()}?mode={mode}",
+            uri=True,
+            timeout=self._patience,
+            isolation_level=None,  # transactions are where BEGIN is written
+            check_same_thread=False,  # the pool gives it to one thread at a time
+        )
+        try:
+            connection.execute("PRAGMA synchronous = FULL")
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _prepare(self) -> None:
+        connection = self._connect("rwc")
+        try:
+            version = check(connection, str(self._path))
+            self._use_wal(connection)
+            if version < len(MIGRATIONS):
+                connection.execute("BEGIN IMMEDIATE")
+                migrate(connection, check(connection, str(self._path)))  # another process may have been first
+                connection.execute("COMMIT")
+        except BaseException:
+            connection.close()
+            raise
+        self._idle.append(connection)
+
+    def _use_wal(self, connection: sqlite3.Connection) -> None:
+        # The change of mode does not wait for locks by itself when two processes make it at once.
+        end = time.monotonic() + self._patience
+        while True:
+            try:
+                (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
+            except sqlite3.OperationalError as error:
+                if _kind(error) != "SQLITE_BUSY" or time.monotonic() > end:
+                    raise
+                time.sleep(0.01)
+            else:
+                break
+        if mode != "wal":
+            raise ConfigurationError(
+                f"The database {self._path} cannot be used: its file system knows no shared memory."
+            )
+
+
+def _kind(error: sqlite3.Error) -> str:
+    """The name of SQLite's primary result code. Errors that Python's module raises by itself have none."""
+    name: str = getattr(error, "sqlite_errorname", "")
+    return "_".join(name.split("_")[:2])
+
+
+def _unavailable(error: sqlite3.Error) -> Unavailable:
+    log.error("the database refused: %s (%s)", error, _kind(error) or type(error).__name__)
+    return Unavailable("The database is busy." if _kind(error) == "SQLITE_BUSY" else "The database refused.")

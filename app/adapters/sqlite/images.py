@@ -1,0 +1,204 @@
+"""Records as JSON documents, with the entries and pointers that find them."""
+
+import json
+import sqlite3
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from app.adapters.sqlite.database import Database
+from app.adapters.sqlite.listing import entries_of, page
+from app.domain.errors import AlreadyExists, HashTaken, Stale
+from app.domain.models import UPDATABLE, Image, Status, Tombstone, utcnow
+from app.domain.ports import ListQuery, Page
+
+_BATCH = 500
+
+
+class SqliteImages:
+    """An `ImageRepository` in a `Database`. Its lists never lag."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def create(self, image: Image, *, claim: bool, replaces: str | None = None) -> None:
+        """See `ImageRepository.create`."""
+        with self._database.writing() as connection:
+            if _row(connection, image.id) is not None:
+                raise AlreadyExists(image.id)
+            if claim and (holder := _point(connection, image, replaces)) != image.id:
+                raise HashTaken(holder)
+            insert(connection, image)
+
+    def claim(self, image: Image) -> bool:
+        """See `ImageRepository.claim`. A record that is gone claims nothing."""
+        with self._database.writing() as connection:
+            row = _row(connection, image.id)
+            return row is not None and not row[1] and _point(connection, image, None) == image.id
+
+    def get(self, image_id: str) -> Image | Tombstone | None:
+        """See `ImageRepository.get`."""
+        with self._database.reading() as connection:
+            row = _row(connection, image_id)
+        if row is None:
+            return None
+        document, buried = row
+        return Tombstone.model_validate_json(document) if buried else Image.model_validate_json(document)
+
+    def find_hash(self, owner: str, sha256: str) -> str | None:
+        """See `ImageRepository.find_hash`."""
+        with self._database.reading() as connection:
+            return _holder(connection, owner, sha256)
+
+    def update(self, image_id: str, expected_version: int, changes: Mapping[str, Any]) -> Image:
+        """See `ImageRepository.update`. Raises `ValueError` for a field or a value that a record cannot have."""
+        if foreign := set(changes) - UPDATABLE:
+            raise ValueError(f"not fields to be updated: {', '.join(sorted(foreign))}")
+        with self._database.writing() as connection:
+            document, before = _current(connection, image_id, expected_version)
+            own = {"version": expected_version + 1, "updated_at": utcnow()}
+            changed = Image.model_validate({**dict(before), **changes, **own})
+            # Merged into what is stored, so that fields which only a newer Darkroom knows stay.
+            fields = json.loads(changed.model_dump_json(include={*changes, *own}))
+            document = json.dumps(json.loads(document) | fields, ensure_ascii=False, separators=(",", ":"))
+            after = Image.model_validate_json(document)  # what cannot be read again must not be written
+            connection.execute(
+                "UPDATE images SET document = ?, unsettled = ?, expires_at = ? WHERE id = ?",
+                (document, _is_unsettled(after), _expiry(after), image_id),
+            )
+            old, new = entries_of(before), entries_of(after)
+            _drop_entries(connection, before, old - new)
+            _add_entries(connection, after, new - old)
+        return after
+
+    def bury(self, image_id: str, expected_version: int, tombstone: Tombstone) -> None:
+        """See `ImageRepository.bury`."""
+        with self._database.writing() as connection:
+            _, image = _current(connection, image_id, expected_version)
+            _drop(connection, image)
+            connection.execute(
+                "INSERT INTO images (id, document, buried, unsettled, expires_at) VALUES (?, ?, 1, ?, ?)",
+                (image_id, tombstone.model_dump_json(), not tombstone.settled, tombstone.expires_at.timestamp()),
+            )
+            _forget_expired(connection)
+
+    def settle(self, image_id: str) -> None:
+        """See `ImageRepository.settle`."""
+        with self._database.writing() as connection:
+            row = _row(connection, image_id)
+            if row is not None and row[1]:
+                settled = Tombstone.model_validate_json(row[0]).model_copy(update={"settled": True})
+                connection.execute(
+                    "UPDATE images SET document = ?, unsettled = 0 WHERE id = ?", (settled.model_dump_json(), image_id)
+                )
+
+    def remove(self, image_id: str, expected_version: int) -> None:
+        """See `ImageRepository.remove`."""
+        with self._database.writing() as connection:
+            _, image = _current(connection, image_id, expected_version)
+            _drop(connection, image)
+
+    def list(self, query: ListQuery) -> Page:
+        """See `ImageRepository.list`."""
+        with self._database.reading() as connection:
+            return page(connection, query)
+
+    def unsettled(self) -> Iterator[str]:
+        """See `ImageRepository.unsettled`."""
+        statement = "SELECT id FROM images WHERE unsettled = 1 AND id > ? ORDER BY id LIMIT ?"
+        last = ""
+        while True:
+            with self._database.reading() as connection:
+                ids = [image_id for (image_id,) in connection.execute(statement, (last, _BATCH))]
+            if not ids:
+                return
+            yield from ids
+            last = ids[-1]
+
+    def ping(self) -> None:
+        """See `ImageRepository.ping`."""
+        self._database.ping()
+
+
+def insert(connection: sqlite3.Connection, image: Image) -> None:
+    """Write a record that is not there, with its entries, within the transaction that is open."""
+    connection.execute("DELETE FROM images WHERE id = ?", (image.id,))  # an expired tombstone
+    connection.execute(
+        "INSERT INTO images (id, document, unsettled, expires_at) VALUES (?, ?, ?, ?)",
+        (image.id, image.model_dump_json(), _is_unsettled(image), _expiry(image)),
+    )
+    _add_entries(connection, image, entries_of(image))
+
+
+def _row(connection: sqlite3.Connection, image_id: str) -> tuple[str, bool] | None:
+    """The document under an id and whether it is a tombstone; None for what is not there or has expired."""
+    row: tuple[str, bool] | None = connection.execute(
+        "SELECT document, buried FROM images WHERE id = ? AND (expires_at IS NULL OR expires_at > ?)",
+        (image_id, time.time()),
+    ).fetchone()
+    return row
+
+
+def _current(connection: sqlite3.Connection, image_id: str, expected_version: int) -> tuple[str, Image]:
+    row = _row(connection, image_id)
+    if row is None or row[1]:
+        raise Stale(image_id)
+    image = Image.model_validate_json(row[0])
+    if image.version != expected_version:
+        raise Stale(image_id)
+    return row[0], image
+
+
+def _is_unsettled(image: Image) -> bool:
+    return image.status is Status.PENDING or bool(image.stale_renderings)
+
+
+def _expiry(image: Image) -> float | None:
+    return image.expires_at.timestamp() if image.expires_at else None
+
+
+def _holder(connection: sqlite3.Connection, owner: str, sha256: str) -> str | None:
+    row = connection.execute("SELECT image FROM hashes WHERE owner = ? AND sha256 = ?", (owner, sha256)).fetchone()
+    return row[0] if row else None
+
+
+def _point(connection: sqlite3.Connection, image: Image, replaces: str | None) -> str:
+    """Take the pointer of the image's bytes if it is free or names `replaces`; whom it names then."""
+    if image.sha256 is None:
+        raise ValueError("an image whose bytes are not known cannot stand for them")
+    holder = _holder(connection, image.owner, image.sha256)
+    if holder is not None and holder != replaces:
+        return holder
+    connection.execute(
+        "INSERT OR REPLACE INTO hashes (owner, sha256, image) VALUES (?, ?, ?)", (image.owner, image.sha256, image.id)
+    )
+    return image.id
+
+
+def _drop(connection: sqlite3.Connection, image: Image) -> None:
+    """Remove the record with everything that leads to it."""
+    connection.execute("DELETE FROM images WHERE id = ?", (image.id,))
+    connection.execute(
+        "DELETE FROM hashes WHERE owner = ? AND sha256 = ? AND image = ?", (image.owner, image.sha256, image.id)
+    )
+    _drop_entries(connection, image, entries_of(image))
+
+
+def _add_entries(connection: sqlite3.Connection, image: Image, entries: set[tuple[str, str]]) -> None:
+    connection.executemany(
+        "INSERT INTO entries (owner, kind, value, image) VALUES (?, ?, ?, ?)",
+        [(image.owner, kind, value, image.id) for kind, value in sorted(entries)],
+    )
+
+
+def _drop_entries(connection: sqlite3.Connection, image: Image, entries: set[tuple[str, str]]) -> None:
+    connection.executemany(
+        "DELETE FROM entries WHERE owner = ? AND kind = ? AND value = ? AND image = ?",
+        [(image.owner, kind, value, image.id) for kind, value in entries],
+    )
+
+
+def _forget_expired(connection: sqlite3.Connection) -> None:
+    connection.execute(
+        "DELETE FROM images WHERE id IN (SELECT id FROM images WHERE expires_at <= ? LIMIT 100)", (time.time(),)
+    )

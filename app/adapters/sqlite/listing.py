@@ -1,0 +1,80 @@
+"""Pages of records: walks along the index, with nothing to sort."""
+
+import sqlite3
+
+from app.domain.models import Image, Status
+from app.domain.ports import ListQuery, Page
+
+_MATCHES = "{0}.owner = ? AND {0}.kind = ? AND {0}.value = ?"
+_RANGE = "walked.image >= ? AND walked.image < ? ORDER BY walked.image {0} LIMIT ?"
+_DIRECTIONS = {True: "DESC", False: "ASC"}
+_BEYOND = "\U0010ffff"  # after every id
+#: How many entries ahead are looked at to tell which filter's lie furthest apart.
+_PROBE = 256
+
+
+def entries_of(image: Image) -> set[tuple[str, str]]:
+    """The kinds and values under which the image is listed: see `schema`. A ticket's record is in no list."""
+    if image.expires_at is not None:
+        return set()
+    tags = {("tag", tag) for tag in image.tags}
+    return {("", ""), ("status", image.status.value), ("type", image.content_type), *tags}
+
+
+def page(connection: sqlite3.Connection, query: ListQuery) -> Page:
+    """See `ImageRepository.list`. One statement reads the page, so it shows one state of the database."""
+    if query.limit < 1:
+        raise ValueError("a page has at least one item")
+    filters = _filters(query)
+    bounds = _bounds(query)
+    walked = _rarest(connection, query, filters, bounds) if len(filters) > 1 else filters[0]
+    tested = [each for each in filters if each != walked]
+
+    statement = ["SELECT images.document FROM entries AS walked"]
+    values: list[object] = []
+    for number, (kind, value) in enumerate(tested):
+        name = f"tested{number}"
+        statement += [f"CROSS JOIN entries AS {name} ON {name}.image = walked.image AND", _MATCHES.format(name)]
+        values += [query.owner, kind, value]
+    statement += ["CROSS JOIN images ON images.id = walked.image WHERE", _MATCHES.format("walked"), "AND"]
+    statement += [_RANGE.format(_DIRECTIONS[query.descending])]
+    values += [query.owner, *walked, *bounds, query.limit + 1]
+
+    rows = connection.execute(" ".join(statement), values).fetchall()
+    items = [Image.model_validate_json(document) for (document,) in rows[: query.limit]]
+    return Page(items, items[-1].id if len(rows) > query.limit else None)
+
+
+def _filters(query: ListQuery) -> list[tuple[str, str]]:
+    status = Status(query.status).value if query.status else None
+    asked = [("status", status), ("tag", query.tag), ("type", query.content_type)]
+    return [(kind, value) for kind, value in asked if value is not None] or [("", "")]
+
+
+def _bounds(query: ListQuery) -> tuple[str, str]:
+    """The lowest id of the page, and what lies beyond its highest."""
+    low, high = query.since or "", query.until or _BEYOND
+    if query.after is not None:
+        if query.descending:
+            high = min(high, query.after)
+        else:
+            low = max(low, query.after + "\0")  # the very next text
+    return low, high
+
+
+def _rarest(
+    connection: sqlite3.Connection, query: ListQuery, filters: list[tuple[str, str]], bounds: tuple[str, str]
+) -> tuple[str, str]:
+    """The filter whose entries lie furthest apart where the page begins: walking it passes the fewest."""
+    parts = ["SELECT walked.image FROM entries AS walked WHERE", _MATCHES.format("walked"), "AND"]
+    parts += [_RANGE.format(_DIRECTIONS[query.descending]), "OFFSET ?"]
+    statement = " ".join(parts)
+    furthest: tuple[str, tuple[str, str]] | None = None
+    for each in filters:
+        row = connection.execute(statement, (query.owner, *each, *bounds, 1, _PROBE)).fetchone()
+        if row is None:
+            return each
+        reach = row[0]
+        if furthest is None or (reach < furthest[0] if query.descending else reach > furthest[0]):
+            furthest = reach, each
+    return furthest[1] if furthest else filters[0]

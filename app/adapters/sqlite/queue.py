@@ -1,0 +1,130 @@
+"""Events in a table, delivered as SQS delivers them."""
+
+import sqlite3
+import time
+from collections.abc import Sequence
+from uuid import uuid4
+
+from app.adapters.sqlite.database import Database
+from app.domain.ports import Message
+
+MAX_BODY_BYTES = 256 * 1024
+MAX_DELAY = 900
+_POLL_SECONDS = 0.05
+
+
+class SqliteQueue:
+    """An `EventQueue` in a `Database`.
+
+    `visibility` is seconds, `max_receives` how often a message is delivered before it goes to the dead letters. Times
+    are of the wall clock, since they have to outlive the process.
+    """
+
+    def __init__(self, database: Database, visibility: float, max_receives: int) -> None:
+        self._database = database
+        self._visibility = visibility
+        self._max_receives = max_receives
+
+    def send(self, body: str, *, delay: int = 0) -> None:
+        """See `EventQueue.send`. Raises `ValueError` for what does not fit."""
+        _check_delay(delay)
+        if not 0 < len(body.encode()) <= MAX_BODY_BYTES:
+            raise ValueError(f"a message has 1 to {MAX_BODY_BYTES} bytes")
+        with self._database.writing() as connection:
+            connection.execute("INSERT INTO messages (body, due) VALUES (?, ?)", (body, time.time() + delay))
+
+    def receive(self, limit: int = 1, *, wait: float = 0) -> Sequence[Message]:
+        """See `EventQueue.receive`."""
+        if not 1 <= limit <= 10 or not 0 <= wait <= 20:
+            raise ValueError("up to 10 messages, and up to 20 seconds for the first")
+        end = time.monotonic() + wait
+        while True:
+            # Looked at before it is locked: an idle worker must not stand in the way of writers.
+            if self._anything_due() and (messages := self._take(limit)):
+                return messages
+            left = end - time.monotonic()
+            if left <= 0:
+                return []
+            time.sleep(min(_POLL_SECONDS, left))
+
+    def delete(self, receipt: str) -> None:
+        """See `EventQueue.delete`. A receipt of an earlier delivery does nothing."""
+        with self._database.writing() as connection:
+            connection.execute("DELETE FROM messages WHERE id = ? AND receipt = ?", (_id(receipt), receipt))
+
+    def release(self, receipt: str, *, delay: int = 0) -> None:
+        """See `EventQueue.release`."""
+        _check_delay(delay)
+        with self._database.writing() as connection:
+            connection.execute(
+                "UPDATE messages SET due = ? WHERE id = ? AND receipt = ? AND dead = 0",
+                (time.time() + delay, _id(receipt), receipt),
+            )
+
+    def dead_letters(self) -> int:
+        """See `EventQueue.dead_letters`. Exact."""
+        with self._database.writing() as connection:
+            self._bury_exhausted(connection)
+            (count,) = connection.execute("SELECT count(*) FROM messages WHERE dead = 1").fetchone()
+        return int(count)
+
+    def redrive(self) -> int:
+        """See `EventQueue.redrive`."""
+        with self._database.writing() as connection:
+            self._bury_exhausted(connection)
+            return connection.execute(
+                "UPDATE messages SET dead = 0, receives = 0, receipt = NULL, due = ? WHERE dead = 1", (time.time(),)
+            ).rowcount
+
+    def recover(self) -> int:
+        """Make every message that is with a receiver due at once; how many. Only for who knows that all receivers are
+        gone. The lost deliveries count: an event that kills its receiver ends with the dead letters."""
+        with self._database.writing() as connection:
+            return connection.execute(
+                "UPDATE messages SET receipt = NULL, due = min(due, ?) WHERE dead = 0 AND receives >= 1"
+                " AND receipt IS NOT NULL",
+                (time.time(),),
+            ).rowcount
+
+    def ping(self) -> None:
+        """See `EventQueue.ping`."""
+        self._database.ping()
+
+    def _anything_due(self) -> bool:
+        with self._database.reading() as connection:
+            row = connection.execute(
+                "SELECT 1 FROM messages WHERE dead = 0 AND due <= ? LIMIT 1", (time.time(),)
+            ).fetchone()
+        return row is not None
+
+    def _take(self, limit: int) -> list[Message]:
+        with self._database.writing() as connection:
+            self._bury_exhausted(connection)
+            now = time.time()
+            rows = connection.execute(
+                "SELECT id, body, receives FROM messages WHERE dead = 0 AND due <= ? ORDER BY due, id LIMIT ?",
+                (now, limit),
+            ).fetchall()
+            messages = [
+                Message(str(number), f"{number}-{uuid4().hex}", body, count + 1) for number, body, count in rows
+            ]
+            connection.executemany(
+                "UPDATE messages SET receives = ?, receipt = ?, due = ? WHERE id = ?",
+                [(each.receive_count, each.receipt, now + self._visibility, each.id) for each in messages],
+            )
+        return messages
+
+    def _bury_exhausted(self, connection: sqlite3.Connection) -> None:
+        connection.execute(
+            "UPDATE messages SET dead = 1, receipt = NULL WHERE dead = 0 AND receives >= ? AND due <= ?",
+            (self._max_receives, time.time()),
+        )
+
+
+def _check_delay(delay: int) -> None:
+    if not 0 <= delay <= MAX_DELAY:
+        raise ValueError(f"a delay has 0 to {MAX_DELAY} seconds")
+
+
+def _id(receipt: str) -> str:
+    return receipt.partition("-")[0]

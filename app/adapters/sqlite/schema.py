@@ -1,0 +1,85 @@
+"""The tables, and whether a file holds them."""
+
+import sqlite3
+
+from app.domain.errors import ConfigurationError
+
+#: "Dark" in ASCII: whose database this is.
+APPLICATION_ID = 0x4461726B
+
+# `entries` is the index of every list: one row per image for each of its kinds, walked by id with nothing to sort.
+# Kinds are '' (all images of the owner), 'status', 'type', 'tag', and 'band' for the parts of a perceptual hash.
+# `hashes` points from bytes to the record that stands for them. `images` also holds tombstones.
+_FIRST = """
+CREATE TABLE images (
+    id TEXT PRIMARY KEY,
+    document TEXT NOT NULL,
+    buried INTEGER NOT NULL DEFAULT 0,
+    unsettled INTEGER NOT NULL DEFAULT 0,
+    expires_at REAL
+);
+CREATE INDEX images_unsettled ON images (id) WHERE unsettled = 1;
+CREATE INDEX images_expiring ON images (expires_at) WHERE expires_at IS NOT NULL;
+CREATE TABLE entries (
+    owner TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    value TEXT NOT NULL,
+    image TEXT NOT NULL,
+    PRIMARY KEY (owner, kind, value, image)
+) WITHOUT ROWID;
+CREATE TABLE hashes (
+    owner TEXT NOT NULL,
+    sha256 TEXT NOT NULL,
+    image TEXT NOT NULL,
+    PRIMARY KEY (owner, sha256)
+) WITHOUT ROWID;
+CREATE TABLE messages (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    body TEXT NOT NULL,
+    due REAL NOT NULL,
+    receives INTEGER NOT NULL DEFAULT 0,
+    receipt TEXT,
+    dead INTEGER NOT NULL DEFAULT 0
+);
+CREATE INDEX messages_due ON messages (due, id) WHERE dead = 0;
+CREATE INDEX messages_receives ON messages (receives, due) WHERE dead = 0;
+CREATE INDEX messages_dead ON messages (id) WHERE dead = 1;
+"""
+
+#: What brings a database from each version to the next. Grows at its end; what is released stays as it is.
+MIGRATIONS = (_FIRST,)
+
+
+def check(connection: sqlite3.Connection, name: str) -> int:
+    """The version of the database's schema, 0 when it is empty.
+
+    Raises `ConfigurationError` for a database that is another program's, damaged, or from a newer Darkroom.
+    """
+    (application,) = connection.execute("PRAGMA application_id").fetchone()
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+    if verdict != "ok":
+        raise refused(name, f"it is damaged ({verdict})")
+    if application not in (0, APPLICATION_ID) or (tables and application == 0):
+        raise refused(name, "it belongs to another program")
+    if version > len(MIGRATIONS):
+        raise refused(name, f"it was written by a newer Darkroom (schema {version}; this one knows {len(MIGRATIONS)})")
+    return int(version)
+
+
+def migrate(connection: sqlite3.Connection, version: int) -> None:
+    """Bring the schema from `version` to the newest, within the transaction that is open."""
+    for script in MIGRATIONS[version:]:
+        for statement in script.split(";"):
+            connection.execute(statement)
+    connection.execute(f"PRAGMA application_id = {APPLICATION_ID:d}")
+    connection.execute(f"PRAGMA user_version = {len(MIGRATIONS):d}")
+
+
+def refused(name: str, why: str) -> ConfigurationError:
+    """The error for a database that must not be touched."""
+    return ConfigurationError(
+        f"The database {name} cannot be used: {why}. It has been left as it is; restore a copy, or set "
+        "DARKROOM_METADATA_URL to another file."
+    )

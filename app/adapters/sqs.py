@@ -1,0 +1,141 @@
+"""`EventQueue` on SQS."""
+
+import json
+import logging
+import math
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import cached_property
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from app.domain.errors import Unavailable
+from app.domain.ports import Message
+
+log = logging.getLogger(__name__)
+
+# A receipt of an earlier delivery, or of a message that is gone.
+_STALE_RECEIPT = frozenset(
+    {
+        "ReceiptHandleIsInvalid",
+        "InvalidParameterValue",
+        "MessageNotInflight",
+        "AWS.SimpleQueueService.MessageNotInflight",
+    }
+)
+
+
+_LONGEST_POLL = 20  # SQS's own limit
+_MARGIN = 2
+
+
+class SqsQueue:
+    """One queue with its dead letters. Visibility and receives are the queue's own settings."""
+
+    def __init__(self, client: Any, url: str) -> None:
+        self._client = client
+        self._url = url
+        # An answer that comes when the client has given up takes its messages with it until they are visible again.
+        patience = client.meta.config.read_timeout
+        self._poll = min(max(int(patience) - _MARGIN, 1), _LONGEST_POLL) if patience else _LONGEST_POLL
+
+    def send(self, body: str, *, delay: int = 0) -> None:
+        """See `EventQueue.send`."""
+        with _translated():
+            self._client.send_message(QueueUrl=self._url, MessageBody=body, DelaySeconds=delay)
+
+    def receive(self, limit: int = 1, *, wait: float = 0) -> Sequence[Message]:
+        """See `EventQueue.receive`; `wait` is rounded up to whole seconds, and spent in polls that end before the
+        client's time-out does."""
+        left = math.ceil(wait)
+        while True:
+            poll = min(left, self._poll)
+            started = time.monotonic()
+            messages = self._receive(self._url, limit, poll)
+            left -= max(poll, int(time.monotonic() - started))
+            if messages or left <= 0:
+                return messages
+
+    def delete(self, receipt: str) -> None:
+        """See `EventQueue.delete`."""
+        with _translated(ignoring=_STALE_RECEIPT):
+            self._client.delete_message(QueueUrl=self._url, ReceiptHandle=receipt)
+
+    def release(self, receipt: str, *, delay: int = 0) -> None:
+        """See `EventQueue.release`."""
+        with _translated(ignoring=_STALE_RECEIPT):
+            self._client.change_message_visibility(QueueUrl=self._url, ReceiptHandle=receipt, VisibilityTimeout=delay)
+
+    def dead_letters(self) -> int:
+        """See `EventQueue.dead_letters`."""
+        with _translated():
+            answer = self._client.get_queue_attributes(
+                QueueUrl=self._dead_letter_url, AttributeNames=["ApproximateNumberOfMessages"]
+            )
+        return int(answer["Attributes"]["ApproximateNumberOfMessages"])
+
+    def redrive(self) -> int:
+        """See `EventQueue.redrive`. Each message is sent before it is deleted, so none is lost.
+
+        A message that fails again meanwhile comes back under the id of its second life, and is left lying then.
+        """
+        sent: set[str] = set()
+        moved = 0
+        while messages := self._receive(self._dead_letter_url, 10, 1):
+            for message in messages:
+                if message.id in sent:
+                    continue
+                with _translated():
+                    sent.add(self._client.send_message(QueueUrl=self._url, MessageBody=message.body)["MessageId"])
+                    self._client.delete_message(QueueUrl=self._dead_letter_url, ReceiptHandle=message.receipt)
+                moved += 1
+        return moved
+
+    def ping(self) -> None:
+        """See `EventQueue.ping`."""
+        with _translated():
+            self._client.get_queue_attributes(QueueUrl=self._url, AttributeNames=["QueueArn"])
+
+    def _receive(self, url: str, limit: int, wait: int) -> Sequence[Message]:
+        with _translated():
+            answer = self._client.receive_message(
+                QueueUrl=url,
+                MaxNumberOfMessages=limit,
+                WaitTimeSeconds=wait,
+                MessageSystemAttributeNames=["ApproximateReceiveCount"],
+            )
+        return [
+            Message(
+                id=message["MessageId"],
+                receipt=message["ReceiptHandle"],
+                body=message["Body"],
+                receive_count=int(message["Attributes"]["ApproximateReceiveCount"]),
+            )
+            for message in answer.get("Messages", [])
+        ]
+
+    @cached_property
+    def _dead_letter_url(self) -> str:
+        with _translated():
+            answer = self._client.get_queue_attributes(QueueUrl=self._url, AttributeNames=["RedrivePolicy"])
+            policy = json.loads(answer.get("Attributes", {}).get("RedrivePolicy", "{}"))
+            if "deadLetterTargetArn" not in policy:
+                raise Unavailable("The queue has no dead letters.")
+            name = policy["deadLetterTargetArn"].rpartition(":")[2]
+            return str(self._client.get_queue_url(QueueName=name)["QueueUrl"])
+
+
+@contextmanager
+def _translated(ignoring: frozenset[str] = frozenset()) -> Iterator[None]:
+    try:
+        yield
+    except ClientError as error:
+        if str(error.response.get("Error", {}).get("Code")) in ignoring:
+            return
+        log.warning("SQS refused", exc_info=error)
+        raise Unavailable("The queue cannot be reached.") from error
+    except BotoCoreError as error:
+        log.warning("SQS did not answer", exc_info=error)
+        raise Unavailable("The queue cannot be reached.") from error

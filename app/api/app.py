@@ -1,0 +1,60 @@
+"""The HTTP application."""
+
+from typing import Any
+
+from fastapi import FastAPI
+from starlette.middleware.cors import CORSMiddleware
+
+from app.api import docs, openapi, problems
+from app.api.draining import Draining
+from app.api.headers import HeadAsGet, SafeHeaders
+from app.api.own_page import OwnPageOnly
+from app.api.parts import Parts
+from app.api.request_ids import RequestIds
+from app.api.routes import direct, files, images, service, uploads, variants
+
+__all__ = ["Parts", "create_app"]
+
+_CORS: dict[str, Any] = {
+    "allow_methods": ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"],
+    "allow_headers": [
+        "Authorization", "Content-Type", "Idempotency-Key", "If-Match", "If-None-Match", "Prefer", "X-API-Key",
+        "X-Request-Id", "x-amz-checksum-sha256",
+    ],
+    "expose_headers": ["ETag", "Link", "Location", "Retry-After", "X-Request-Id"],
+    "max_age": 600,
+}  # fmt: skip
+
+
+def create_app(parts: Parts) -> FastAPI:
+    """The application over the parts that the door hands in. It needs no lifespan; a door may add one."""
+    app = FastAPI(
+        title="Darkroom",
+        version=parts.version,
+        description=openapi.DESCRIPTION,
+        openapi_tags=openapi.TAGS,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,  # the redirect would be built from the Host header
+    )
+    app.state.parts = parts
+    routers = [uploads.router, images.router, variants.router, service.router, docs.router]
+    routers += [files.router] if parts.files is not None else []
+    routers += [direct.router] if parts.tickets is not None else []
+    routers += [direct.store_router] if parts.local is not None else []
+    for router in routers:
+        app.include_router(router)
+    app.mount("/static", docs.OwnFiles(), name="static")
+    problems.install(app)
+    openapi.describe(app, routers)
+    # The last one added is the outermost.
+    app.add_middleware(problems.Unexpected)
+    app.add_middleware(HeadAsGet)
+    if parts.own_page_only:
+        app.add_middleware(OwnPageOnly, public_url=parts.public_url, origins=parts.cors_origins)
+    app.add_middleware(Draining)
+    if parts.cors_origins:
+        app.add_middleware(CORSMiddleware, allow_origins=parts.cors_origins, **_CORS)
+    app.add_middleware(SafeHeaders)
+    app.add_middleware(RequestIds)
+    return app

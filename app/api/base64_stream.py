@@ -1,0 +1,109 @@
+"""Base64 decoded piece by piece, refusing whatever could be read in two ways."""
+
+import binascii
+from collections.abc import Callable
+
+from app.domain.errors import Invalid
+
+_WHITESPACE = b" \t\r\n"
+_STANDARD = bytes.maketrans(b"-_", b"+/")
+_ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+_PREFIX_BYTES = 256
+
+
+class Base64Stream:
+    """Decodes text given in pieces of any length into `sink`.
+
+    Taken are the standard and the URL-safe alphabet (RFC 4648 sections 4 and 5), line breaks and blanks anywhere, a
+    `data:...;base64,` prefix, whose media type is not trusted, and padding that is whole or left out. Refused as
+    `Invalid` is everything else, so that one picture has one meaning: characters outside the alphabet, wrong padding,
+    text after the padding, and trailing bits that are not zero.
+    """
+
+    def __init__(self, sink: Callable[[bytes], None]) -> None:
+        self._sink = sink
+        self._start: bytes | None = b""  # what may yet be a prefix; None once that is settled
+        self._carry = b""  # fewer than four characters that wait for the rest of their quantum
+        self._padding = 0
+
+    def feed(self, text: bytes) -> None:
+        """Decode as much as can be."""
+        if self._start is not None:
+            text = self._without_prefix(self._start + text)
+        if text:
+            self._decode(text)
+
+    def finish(self) -> None:
+        """There is no more. Raises `Invalid` if the text stopped in the wrong place."""
+        if self._start is not None:
+            start, self._start = self._start.lstrip(_WHITESPACE), None
+            if start[:5].lower() == b"data:":
+                raise not_base64("The `data:` prefix has no `;base64,`.")
+            self._decode(start)
+        carry = self._carry
+        if len(carry) == 1:
+            raise not_base64("It stops in the middle of a byte: one character is left over.")
+        if self._padding and (len(carry) + self._padding) % 4:
+            raise not_base64("The padding is wrong: `=` must fill the last group of four characters.")
+        if carry:
+            last = binascii.a2b_base64(carry + b"=" * (4 - len(carry)))
+            if binascii.b2a_base64(last, newline=False).rstrip(b"=") != carry:
+                raise not_base64("The last character carries bits that belong to no byte.")
+            self._sink(last)
+
+    def _without_prefix(self, text: bytes) -> bytes:
+        start = text.lstrip(_WHITESPACE)
+        if len(start) < 5 and b"data:".startswith(start.lower()):
+            self._start = start
+            return b""
+        if start[:5].lower() != b"data:":
+            self._start = None
+            return start
+        header, comma, rest = start.partition(b",")
+        if not comma and len(header) <= _PREFIX_BYTES:
+            self._start = start
+            return b""
+        if not comma or len(header) > _PREFIX_BYTES or not header.lower().endswith(b";base64"):
+            raise not_base64("The `data:` prefix has no `;base64,`.")
+        self._start = None
+        return rest
+
+    def _decode(self, text: bytes) -> None:
+        if self._padding or b"=" in text or not self._decode_plain(text):
+            text = text.translate(_STANDARD, _WHITESPACE)
+            if self._padding or b"=" in text:
+                text = self._without_padding(text)
+            if strange := text.translate(None, _ALPHABET):
+                raise not_base64(f"It holds {chr(strange[0])!a}, which is no base64 character.")
+            self._decode_plain(text)
+
+    def _decode_plain(self, text: bytes) -> bool:
+        """Decode characters of the standard alphabet; False, with nothing done, if there are others."""
+        text = self._carry + text
+        whole = len(text) - len(text) % 4
+        try:
+            # Python's decoder passes over what it does not know unless it is told to be strict.
+            decoded = binascii.a2b_base64(text[:whole], strict_mode=True)
+        except binascii.Error:
+            return False
+        if text[whole:].translate(None, _ALPHABET):
+            return False
+        self._carry = text[whole:]
+        if decoded:
+            self._sink(decoded)
+        return True
+
+    def _without_padding(self, text: bytes) -> bytes:
+        body, _, _ = text.partition(b"=")
+        padding = text[len(body) :]
+        if (self._padding and body) or padding.strip(b"="):
+            raise not_base64("There is text after the padding.")
+        self._padding += len(padding)
+        if self._padding > 2:
+            raise not_base64("The padding is wrong: there are more than two `=`.")
+        return body
+
+
+def not_base64(why: str) -> Invalid:
+    """The refusal of a text that is not base64; `why` is a sentence."""
+    return Invalid("bad_base64", f"`image_base64` is not base64. {why}", field="image_base64")

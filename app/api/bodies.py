@@ -1,0 +1,130 @@
+"""The body of an upload, in either form, as an `Upload` that the domain can take."""
+
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import anyio
+from fastapi import HTTPException, Request
+from fastapi.concurrency import run_in_threadpool
+
+from app.api.json_body import REST_BYTES, JsonBody
+from app.api.multipart_body import MultipartBody
+from app.api.received import BodyReader, Received
+from app.api.spool import IN_MEMORY, Spool, too_large
+from app.domain.errors import Malformed, TooLarge, UnsupportedType
+from app.domain.filenames import display_name
+from app.domain.limits import MEBIBYTE, Limits
+from app.domain.media import media_type_of
+from app.domain.uploads import Upload
+
+#: The two forms, as a refusal names them.
+FORMS = ("multipart/form-data", "application/json")
+
+#: A client that is silent for so long, or slower than this in the mean after as long, is gone or means harm.
+IDLE_SECONDS = 30.0
+LEAST_BYTES_PER_SECOND = 1024
+
+
+@asynccontextmanager
+async def upload_in(request: Request, limits: Limits) -> AsyncIterator[Upload]:
+    """Read the request's body to its end; the upload's bytes last as long as the context.
+
+    Raises a `RequestError` as soon as it is clear that the body cannot be taken, without reading on, and
+    `ClientDisconnect` if it never ends.
+    """
+    spool = Spool(limits.max_upload_bytes)
+    try:
+        try:
+            reader, most = _reader(request, spool, limits.max_upload_bytes)
+            _check_length(request, most, limits.max_upload_bytes)
+            await _read(request, reader, spool, most)
+            upload = _upload(reader.finish(), spool, limits)
+        except TooLarge as refusal:
+            raise _showing_the_way(refusal, request, limits) from None
+        yield upload
+    finally:
+        spool.close()
+
+
+def _showing_the_way(refusal: TooLarge, request: Request, limits: Limits) -> TooLarge:
+    """The refusal of a picture, naming the way that takes larger ones where there is one."""
+    if refusal.code not in {"too_large", "body_too_large"} or limits.max_direct_bytes <= limits.max_upload_bytes:
+        return refusal
+    way = {
+        "direct_upload": f"{request.scope.get('root_path', '')}/upload/direct",
+        "max_direct_bytes": limits.max_direct_bytes,
+    }
+    detail = f"{refusal.detail} Up to {limits.max_direct_bytes:,} go by direct upload."
+    return TooLarge(refusal.code, detail, **refusal.extra, **way)
+
+
+def _reader(request: Request, spool: Spool, limit: int) -> tuple[BodyReader, int]:
+    """The reader for the body's form, and the most bytes that such a body can have."""
+    encoding = request.headers.get("content-encoding", "identity").strip().lower()
+    if encoding not in {"", "identity"}:
+        detail = "The body is compressed; pictures are taken as they are."
+        raise UnsupportedType("unsupported_encoding", detail, found=encoding[:40], accepted=["identity"])
+    content_type = request.headers.get("content-type", "")
+    form = content_type.partition(";")[0].strip().lower()
+    if form == "multipart/form-data":
+        return MultipartBody(content_type, spool), limit + 2 * MEBIBYTE
+    if form == "application/json":
+        # Four characters stand for three bytes, and may be written as two each ("\/"); line breaks come on top.
+        return JsonBody(spool), 3 * limit + 2 * REST_BYTES
+    raise UnsupportedType(
+        "unsupported_body", f"Send {' or '.join(FORMS)}.", found=form[:80] or None, accepted=list(FORMS)
+    )
+
+
+def _check_length(request: Request, most: int, limit: int) -> None:
+    declared = request.headers.get("content-length")
+    if declared is None:
+        return
+    if not (declared.isascii() and declared.isdigit() and len(declared) < 20):
+        raise Malformed("bad_length", "The Content-Length is not a number of bytes.")
+    if int(declared) > most:
+        raise too_large(limit, declared_bytes=int(declared))
+
+
+async def _read(request: Request, reader: BodyReader, spool: Spool, most: int) -> None:
+    started = time.monotonic()
+    received = 0
+    chunks = aiter(request.stream())
+    while True:
+        try:
+            with anyio.fail_after(IDLE_SECONDS):
+                chunk = await anext(chunks, b"")
+        except TimeoutError:
+            raise HTTPException(408, f"Nothing has come for {IDLE_SECONDS:.0f} seconds.") from None
+        if not chunk:
+            return
+        received += len(chunk)
+        if received > most:
+            detail = f"The body is larger than {most:,} bytes."
+            raise TooLarge("body_too_large", detail, limit_bytes=most, received_bytes=received)
+        if received < (time.monotonic() - started - IDLE_SECONDS) * LEAST_BYTES_PER_SECOND:
+            raise HTTPException(408, "The body comes too slowly.")
+        if spool.size + len(chunk) > IN_MEMORY:  # it goes to the disk, which may take its time
+            await run_in_threadpool(reader.feed, chunk)
+        else:
+            reader.feed(chunk)
+
+
+def _upload(received: Received, spool: Spool, limits: Limits) -> Upload:
+    found = media_type_of(spool.head)
+    if found not in limits.accepted_types:
+        what = f"The bytes are {found}" if found else "The bytes are no picture that is known here"
+        accepted = list(limits.accepted_types)
+        raise UnsupportedType("unsupported_type", f"{what}.", found=found, accepted=accepted)
+    return Upload(
+        body=spool.rewound(),
+        size=spool.size,
+        sha256=spool.sha256,
+        content_type=found,
+        filename=display_name(received.filename),
+        declared_type=received.declared_type,
+        title=received.words.title,
+        alt=received.words.alt,
+        tags=received.words.tags,
+    )

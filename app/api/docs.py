@@ -1,0 +1,99 @@
+"""Swagger UI and ReDoc from our own files, without a script in the page."""
+
+import importlib.util
+from pathlib import Path
+
+from fastapi import APIRouter
+from starlette.exceptions import HTTPException
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.staticfiles import StaticFiles
+from starlette.types import Scope
+
+from app.api.access import KeyedRoute, open_to_all
+
+router = APIRouter(include_in_schema=False, route_class=KeyedRoute)
+
+# Both pages set style attributes from script; ReDoc searches in a worker made from a blob.
+_CSP = (
+    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; "
+    "font-src 'self' data:; connect-src 'self'; worker-src blob:; base-uri 'none'; form-action 'self'; "
+    "frame-ancestors 'none'"
+)
+_HEADERS = {"Content-Security-Policy": _CSP, "Cache-Control": "no-cache"}
+
+# Addresses are relative, so that the pages work below any path prefix.
+_SWAGGER = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>Darkroom API</title>
+<link rel="icon" href="static/favicon.png">
+<link rel="stylesheet" href="static/swagger-ui.css">
+</head>
+<body>
+<div id="swagger-ui"></div>
+<script src="static/swagger-ui-bundle.js"></script>
+<script src="static/docs.js"></script>
+</body>
+</html>
+"""
+
+_REDOC = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>Darkroom API</title>
+<link rel="icon" href="static/favicon.png">
+<link rel="stylesheet" href="static/redoc.css">
+</head>
+<body>
+<redoc spec-url="openapi.json"></redoc>
+<script src="static/redoc.js"></script>
+<script src="static/redoc.standalone.js"></script>
+</body>
+</html>
+"""
+
+
+@router.get("/")
+@open_to_all
+async def front() -> Response:
+    """Leads to the API's description."""
+    return RedirectResponse("docs", 302)
+
+
+@router.get("/docs")
+@open_to_all
+async def swagger() -> Response:
+    """Swagger UI."""
+    return HTMLResponse(_SWAGGER, headers=_HEADERS)
+
+
+@router.get("/redoc")
+@open_to_all
+async def redoc() -> Response:
+    """ReDoc."""
+    return HTMLResponse(_REDOC, headers=_HEADERS)
+
+
+class OwnFiles(StaticFiles):
+    """Our own files, then those of the pinned package. They are asked for again by ETag, never guessed fresh."""
+
+    def __init__(self) -> None:
+        super().__init__(directory=Path(__file__).parent / "static")
+        # Looked up without importing its code, which we do not use.
+        package = importlib.util.find_spec("fastapi_offline")
+        if package is None or package.origin is None:
+            raise RuntimeError("the package fastapi-offline, which holds the files of Swagger UI, is not installed")
+        self.all_directories.append(Path(package.origin).parent / "static")
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        """The file, with the headers of its kind."""
+        try:
+            response = await super().get_response(path, scope)
+        except HTTPException as error:
+            raise HTTPException(404 if error.status_code in {401, 404} else error.status_code) from None
+        response.headers["Cache-Control"] = "no-cache"
+        return response

@@ -1,0 +1,125 @@
+"""Every error of the API with an example, for its description."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any
+
+from app.api.problems import MEDIA_TYPE, document
+
+Responses = dict[int | str, dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Example:
+    """What one kind of problem looks like."""
+
+    status: int
+    detail: str
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+EXAMPLES: Mapping[str, Example] = {
+    "empty_body": Example(400, "The body is empty."),
+    "empty_file": Example(400, "The file is empty.", {"field": "file"}),
+    "bad_multipart": Example(400, "The body does not keep to the multipart form."),
+    "bad_boundary": Example(400, "The Content-Type names no boundary of 1 to 70 characters."),
+    "unterminated": Example(400, "The body ends before its closing boundary."),
+    "two_files": Example(400, "There are two file parts: send one picture at a time.", {"field": "file"}),
+    "duplicate_field": Example(400, "The field 'title' is there twice."),
+    "bad_json": Example(400, "The body is not JSON at character 17."),
+    "too_deep": Example(400, "The JSON is nested more than 32 deep.", {"limit": 32}),
+    "not_utf8": Example(400, "The field `title` is not UTF-8.", {"field": "title"}),
+    "too_many_fields": Example(400, "There are more than 22 fields.", {"limit": 22}),
+    "bad_length": Example(400, "The Content-Length is not a number of bytes."),
+    "bad_cursor": Example(
+        400, "The cursor is not one of this list: use `next_cursor` as given, with the same filters."
+    ),
+    "key_missing": Example(401, "This needs an API key: `Authorization: Bearer <key>` or `X-API-Key`."),
+    "key_unknown": Example(401, "The API key is not known."),
+    "scope_missing": Example(403, "The key lacks the scope `upload`.", {"scope": "upload"}),
+    "foreign_origin": Example(403, "Writes are taken from this service's own pages, or from no page at all."),
+    "image_not_found": Example(404, "There is no image with this id."),
+    "variant_not_found": Example(404, "The image has no variant 'w9'.", {"variants": ["thumb", "w320"]}),
+    "format_not_found": Example(404, "The variant 'w320' has no such format.", {"formats": ["webp"]}),
+    "request_timeout": Example(408, "Nothing has come for 30 seconds."),
+    "not_acceptable": Example(406, "None of the formats is acceptable.", {"formats": ["webp"]}),
+    "not_ready": Example(409, "The image is pending.", {"status_of_image": "pending"}),
+    "not_served": Example(409, "The original is not served: The file is not a picture of any known format."),
+    "busy": Example(409, "The image keeps changing; try again."),
+    "too_large": Example(
+        413,
+        "The picture is larger than 52,428,800 bytes.",
+        {"limit_bytes": 52428800, "declared_bytes": 60000000},
+    ),
+    "body_too_large": Example(
+        413, "The body is larger than 54,525,952 bytes.", {"limit_bytes": 54525952, "received_bytes": 54591488}
+    ),
+    "fields_too_large": Example(
+        413, "The fields beside the picture are larger than 65,536 bytes.", {"limit_bytes": 65536}
+    ),
+    "damaged_by_gateway": Example(
+        415,
+        "The gateway has made text of a binary body. Set its binary media types to */* (BinaryMediaTypes), "
+        "or use an HTTP API, which needs no such setting.",
+        {"setting": "BinaryMediaTypes", "value": ["*/*"]},
+    ),
+    "unsupported_type": Example(
+        415,
+        "The bytes are no picture that is known here.",
+        {"found": None, "accepted": ["image/jpeg", "image/png", "image/webp"]},
+    ),
+    "unsupported_body": Example(
+        415,
+        "Send multipart/form-data or application/json.",
+        {"found": "text/plain", "accepted": ["multipart/form-data", "application/json"]},
+    ),
+    "unsupported_encoding": Example(
+        415, "The body is compressed; pictures are taken as they are.", {"found": "gzip", "accepted": ["identity"]}
+    ),
+    "missing_file": Example(422, "There is no file part: send the picture as `file`.", {"field": "file"}),
+    "missing_field": Example(422, "`image_base64` must be the picture as a base64 string.", {"field": "image_base64"}),
+    "control_character": Example(
+        422, "`title` holds a control character or half a surrogate pair.", {"field": "title"}
+    ),
+    "unknown_field": Example(422, "There is no field 'colour'.", {"fields": ["filename", "content_type"]}),
+    "bad_base64": Example(
+        422, "`image_base64` is not base64. There is text after the padding.", {"field": "image_base64"}
+    ),
+    "wrong_type": Example(422, "`title` must be a string.", {"field": "title"}),
+    "too_long": Example(
+        422, "`title` has 300 characters; 200 can be kept.", {"field": "title", "measured": 300, "limit": 200}
+    ),
+    "invalid_request": Example(
+        422,
+        "Not valid: `query.limit`.",
+        {
+            "errors": [
+                {"field": "query.limit", "message": "Input should be greater than or equal to 1", "ge": 1},
+            ]
+        },
+    ),
+    "unavailable": Example(503, "The service cannot do this right now. Try again in a moment."),
+    "out_of_time": Example(503, "The service did not get done in time. Try again in a moment."),
+    "not_reachable": Example(503, "The storage cannot be reached.", {"failed": ["storage"]}),
+    "internal_error": Example(500, "Something went wrong here; the request id names it in the log."),
+}
+
+
+def problems(*codes: str) -> Responses:
+    """The error answers of a route, by status, with an example for each code; what any route may answer is added."""
+    responses: Responses = {}
+    for code in (*codes, "unavailable", "out_of_time"):
+        _add(responses, EXAMPLES[code].status, code)
+    _add(responses, "default", "internal_error")
+    return responses
+
+
+def _add(responses: Responses, key: int | str, code: str) -> None:
+    example = EXAMPLES[code]
+    description = "Any other problem" if key == "default" else HTTPStatus(example.status).phrase
+    response = responses.setdefault(key, {"description": description, "content": {MEDIA_TYPE: {"examples": {}}}})
+    content = response["content"][MEDIA_TYPE]
+    content["schema"] = {"$ref": "#/components/schemas/Problem"}
+    value = document(example.status, code, example.detail, "4f9c2a7be1d84c0f", example.extra)
+    content["examples"][code] = {"summary": example.detail, "value": value}

@@ -1,0 +1,68 @@
+"""Lists by pages: what may be asked, and the cursor that goes on."""
+
+import re
+from datetime import datetime
+from typing import Annotated, Literal
+
+from fastapi import Query
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from app.domain.ids import first_id_at
+from app.domain.media import MEDIA_TYPES
+from app.domain.models import Status
+from app.domain.ports import ListQuery
+from app.domain.signing import Cursors
+
+MOST = 200
+USUAL = 50
+
+_RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
+_LOST_PLUS = re.compile(r" (?=\d\d:\d\d$)")  # a "+" that was not written %2B
+
+
+def _moment(text: object) -> object:
+    if not isinstance(text, str):
+        return text
+    candidate = _LOST_PLUS.sub("+", text) if "T" in text else text
+    if not _RFC3339.fullmatch(candidate):
+        raise ValueError("must be a date and time with a zone, such as 2026-11-22T10:00:00Z (RFC 3339)")
+    return candidate.upper()
+
+
+Moment = Annotated[datetime, BeforeValidator(_moment), Field(json_schema_extra={"examples": ["2026-11-22T10:00:00Z"]})]
+
+
+class ListParameters(BaseModel):
+    """The query of a list. A name that is not here is refused: a filter with a slip in it must not list everything."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    limit: int = Field(default=USUAL, ge=1, le=MOST, description="Images a page.")
+    cursor: str | None = Field(default=None, max_length=512, description="`next_cursor` of the page before.")
+    status: Status | None = None
+    tag: str | None = Field(default=None, min_length=1, max_length=64)
+    content_type: Literal[MEDIA_TYPES] | None = None  # type: ignore[valid-type]  # a tuple of literals, known at run time
+    uploaded_after: Moment | None = Field(default=None, description="At this time or later.")
+    uploaded_before: Moment | None = Field(default=None, description="Before this time.")
+    order: Literal["desc", "asc"] = Field(default="desc", description="`desc` is newest first.")
+
+    def bound(self, owner: str) -> dict[str, object]:
+        """What a cursor is good for: everything but the page's size and place."""
+        return {"owner": owner, **self.model_dump(mode="json", exclude={"limit", "cursor"}, exclude_none=True)}
+
+    def query(self, owner: str, cursors: Cursors) -> ListQuery:
+        """The query as the repository takes it. Raises `Malformed` for a cursor of another list."""
+        return ListQuery(
+            owner=owner,
+            limit=self.limit,
+            descending=self.order == "desc",
+            after=None if self.cursor is None else cursors.read(self.cursor, self.bound(owner)),
+            since=None if self.uploaded_after is None else first_id_at(self.uploaded_after),
+            until=None if self.uploaded_before is None else first_id_at(self.uploaded_before),
+            status=self.status,
+            tag=self.tag,
+            content_type=self.content_type,
+        )
+
+
+Listing = Annotated[ListParameters, Query()]

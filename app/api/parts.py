@@ -1,0 +1,108 @@
+"""What the API is made of, handed in by the door, and how a route gets at it."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, NotRequired, Self, TypedDict, Unpack
+
+from fastapi import Depends, Request
+
+from app.domain.access import Caller, Keyring
+from app.domain.grants import LocalStore
+from app.domain.images import Images
+from app.domain.limits import Limits
+from app.domain.ports import ImageRepository, ObjectStore
+from app.domain.signing import Cursors, Signer
+from app.domain.tickets import GrantSource, Tickets
+from app.domain.uploads import Uploads
+from app.domain.urls import UrlSource
+
+
+class Others(TypedDict):
+    """The parts that a door hands in as they are."""
+
+    urls: UrlSource
+    checks: Mapping[str, Callable[[], None]]
+    files: Callable[[str], Path | None] | None
+    version: str
+    local: NotRequired[LocalStore | None]
+    keyring: NotRequired[Keyring | None]
+    cors_origins: NotRequired[tuple[str, ...]]
+    public_url: NotRequired[str | None]
+    own_page_only: NotRequired[bool]
+
+
+@dataclass(frozen=True)
+class Parts:
+    """`checks` are named neutrally and raise when their part cannot be reached. `files` finds the file of an object's
+    key where objects are files; None where the bytes are served by somebody else. Without `tickets` there is no
+    direct upload, without `keyring` no caller is asked for a key. `cors_origins` are the sites whose pages may call;
+    `public_url` is the service's own address, and with `own_page_only` writes from other sites' pages are refused."""
+
+    uploads: Uploads
+    images: Images
+    limits: Limits
+    urls: UrlSource
+    cursors: Cursors
+    checks: Mapping[str, Callable[[], None]]
+    files: Callable[[str], Path | None] | None
+    version: str
+    tickets: Tickets | None = None
+    local: LocalStore | None = None
+    keyring: Keyring | None = None
+    cors_origins: tuple[str, ...] = ()
+    public_url: str | None = None
+    own_page_only: bool = False
+
+    @classmethod
+    def over(
+        cls,
+        store: ObjectStore,
+        images: ImageRepository,
+        signer: Signer,
+        *,
+        limits: Limits,
+        grants: GrantSource,
+        **others: Unpack[Others],
+    ) -> Self:
+        """The parts over these backends."""
+        return cls(
+            uploads=Uploads(store, images),
+            images=Images(store, images),
+            limits=limits,
+            cursors=Cursors(signer),
+            tickets=Tickets(images, grants, limits),
+            **others,
+        )
+
+
+async def _parts(request: Request) -> Parts:
+    parts: Parts = request.app.state.parts
+    return parts
+
+
+async def _caller(request: Request) -> Caller:
+    caller: Caller = request.state.caller
+    return caller
+
+
+async def _owner(request: Request) -> str:
+    return (await _caller(request)).owner
+
+
+async def _sees(request: Request) -> str | None:
+    return (await _caller(request)).sees
+
+
+async def _base(request: Request) -> str:
+    base: str = request.scope.get("root_path", "")
+    return base.rstrip("/")
+
+
+Handed = Annotated[Parts, Depends(_parts)]
+#: Whose images the caller's uploads become, and whose are listed.
+Owner = Annotated[str, Depends(_owner)]
+#: Whose images there are for the caller; None for everybody's.
+Sees = Annotated[str | None, Depends(_sees)]
+#: The path prefix that a gateway has put before ours.
+Base = Annotated[str, Depends(_base)]

@@ -1,0 +1,172 @@
+"""Every error as one kind of document: RFC 9457 `application/problem+json`."""
+
+import json
+import logging
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+from starlette.responses import Response
+from starlette.routing import Match
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.domain import errors
+
+log = logging.getLogger(__name__)
+
+MEDIA_TYPE = "application/problem+json"
+
+STATUS: Mapping[type[errors.RequestError], int] = {
+    errors.Malformed: 400,
+    errors.Unauthorized: 401,
+    errors.Forbidden: 403,
+    errors.NotFound: 404,
+    errors.NotAcceptable: 406,
+    errors.Conflict: 409,
+    errors.PreconditionFailed: 412,
+    errors.TooLarge: 413,
+    errors.UnsupportedType: 415,
+    errors.Invalid: 422,
+}
+
+# Of pydantic's error contexts: the bounds that a value broke.
+_BOUNDS = frozenset({"ge", "gt", "le", "lt", "min_length", "max_length", "expected"})
+
+
+class Problem(BaseModel):
+    """What went wrong. Further members hold what was measured beside the limit it broke."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: str = Field(description="Always `about:blank`: `code` tells problems apart.")
+    title: str = Field(description="The phrase of the status.")
+    status: int
+    detail: str = Field(description="One sentence for people.")
+    code: str = Field(description="Stable, for programs.")
+    request_id: str = Field(description="Names this request in the service's log.")
+
+
+def status_of(error: errors.RequestError) -> int:
+    """The status of a refusal, by its class."""
+    return next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
+
+
+def document(status: int, code: str, detail: str, request_id: str, extra: Mapping[str, Any]) -> dict[str, Any]:
+    """The members of a problem; the standard ones cannot be overwritten."""
+    standard = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "detail": detail}
+    return {**standard, "code": code, **{k: v for k, v in extra.items() if k not in standard}, "request_id": request_id}
+
+
+def problem(
+    scope: Scope,
+    status: int,
+    code: str,
+    detail: str,
+    extra: Mapping[str, Any] | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    """The answer for a problem of this request."""
+    content = document(status, code, detail, scope.get("state", {}).get("request_id", ""), extra or {})
+    text = json.dumps(content, ensure_ascii=False, default=str).encode(errors="replace")
+    return Response(text, status, {"Cache-Control": "no-store", **(headers or {})}, MEDIA_TYPE)
+
+
+class Unexpected:
+    """Turns what nobody foresaw into a 500 that tells nothing, and a log line that tells all."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pure ASGI."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = False
+
+        async def sending(message: Message) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, sending)
+        except ClientDisconnect:
+            if started:
+                raise
+        except Exception:
+            request_id = scope.get("state", {}).get("request_id")
+            log.exception("unexpected failure", extra={"request_id": request_id})
+            if started:
+                raise  # the server closes the connection: half an answer must not look whole
+            detail = "Something went wrong here; the request id names it in the log."
+            await problem(scope, 500, "internal_error", detail)(scope, receive, send)
+
+
+def install(app: FastAPI) -> None:
+    """Answer every named failure, and the framework's own, as a problem."""
+    app.add_exception_handler(errors.RequestError, _refused)
+    app.add_exception_handler(errors.Unavailable, _unavailable)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _http)
+
+
+async def _refused(request: Request, error: Exception) -> Response:
+    assert isinstance(error, errors.RequestError)  # noqa: S101 - what it was installed for
+    headers = {"WWW-Authenticate": 'Bearer realm="darkroom"'} if isinstance(error, errors.Unauthorized) else None
+    return problem(request.scope, status_of(error), error.code, error.detail, error.extra, headers)
+
+
+async def _unavailable(request: Request, error: Exception) -> Response:
+    assert isinstance(error, errors.Unavailable)  # noqa: S101 - what it was installed for
+    request_id = request.scope.get("state", {}).get("request_id")
+    log.error("a backend is unavailable", exc_info=error, extra={"request_id": request_id})
+    headers = {"Retry-After": str(error.retry_after)}
+    detail = "The service cannot do this right now. Try again in a moment."
+    return problem(request.scope, 503, "unavailable", detail, headers=headers)
+
+
+async def _invalid(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)  # noqa: S101 - what it was installed for
+    complaints = [
+        {
+            "field": ".".join(str(part) for part in complaint["loc"])[:100],
+            "message": str(complaint["msg"]).removeprefix("Value error, "),
+            **{name: bound for name, bound in (complaint.get("ctx") or {}).items() if name in _BOUNDS},
+        }
+        for complaint in error.errors()[:20]
+    ]
+    names = ", ".join(f"`{complaint['field']}`" for complaint in complaints)
+    return problem(request.scope, 422, "invalid_request", f"Not valid: {names}.", {"errors": complaints})
+
+
+async def _http(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)  # noqa: S101 - what it was installed for
+    phrase = HTTPStatus(error.status_code).phrase
+    code, detail = phrase.lower().replace(" ", "_").replace("-", "_"), str(error.detail)
+    headers = dict(error.headers or {})
+    if error.status_code == 404:
+        code, detail = "no_such_path", "There is nothing at this path."
+    elif error.status_code == 405:
+        headers["Allow"] = allow = ", ".join(_methods_at(request))
+        detail = f"This path takes {allow}."
+        if request.method == "OPTIONS":
+            return Response(status_code=204, headers=headers)
+    return problem(request.scope, error.status_code, code, detail, headers=headers)
+
+
+def _methods_at(request: Request) -> list[str]:
+    candidates = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
+    scope = dict(request.scope)
+    scope["path_params"] = {}
+
+    def taken(method: str) -> bool:
+        scope["method"] = "GET" if method == "HEAD" else method
+        return any(route.matches(scope)[0] is Match.FULL for route in request.app.routes)
+
+    return [*filter(taken, candidates), "OPTIONS"]

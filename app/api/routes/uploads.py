@@ -1,0 +1,139 @@
+"""Pictures in."""
+
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Query, Request
+from fastapi.concurrency import run_in_threadpool
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.responses import Response
+
+from app.api.access import KeyedRoute, needs
+from app.api.answers import etag, record
+from app.api.bodies import upload_in
+from app.api.documented import problems
+from app.api.fields import ALT_CHARACTERS, TAG_CHARACTERS, TAGS, TITLE_CHARACTERS
+from app.api.parts import Base, Handed, Owner
+from app.api.views import ImageView, view
+from app.api.waiting import MOST_SECONDS, settled
+from app.domain.access import Scope
+
+router = APIRouter(tags=["uploads"], route_class=KeyedRoute)
+
+# The examples are empty so that "Try it out" does not send the word "string" for what nobody typed.
+_WORDS: dict[str, Any] = {
+    "title": {
+        "type": "string",
+        "maxLength": TITLE_CHARACTERS,
+        "description": "A name for people.",
+        "examples": [""],
+    },
+    "alt": {
+        "type": "string",
+        "examples": [""],
+        "maxLength": ALT_CHARACTERS,
+        "description": "What the picture shows, for whoever cannot see it.",
+    },
+    "tags": {
+        "type": "array",
+        "examples": [[]],
+        "maxItems": TAGS,
+        "items": {"type": "string", "maxLength": TAG_CHARACTERS},
+        "description": "Repeated, or separated by commas.",
+    },
+}
+_MULTIPART = {
+    "type": "object",
+    "required": ["file"],
+    "properties": {
+        "file": {"type": "string", "format": "binary", "description": "The picture."},
+        **_WORDS,
+    },
+}
+_JSON = {
+    "type": "object",
+    "required": ["image_base64"],
+    "additionalProperties": False,
+    "properties": {
+        "filename": {"type": "string", "description": "Shown, never used as a path."},
+        "content_type": {"type": "string", "description": "Recorded as the client's word; the bytes decide."},
+        "image_base64": {
+            "type": "string",
+            "contentEncoding": "base64",
+            "description": "The picture in base64: standard or URL-safe alphabet, with or without line breaks and a "
+            "`data:…;base64,` prefix.",
+        },
+        **_WORDS,
+    },
+}
+_PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+_BODY = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "multipart/form-data": {
+                "schema": _MULTIPART,
+                "encoding": {"tags": {"style": "form", "explode": True}},
+            },
+            "application/json": {
+                "schema": _JSON,
+                "example": {
+                    "filename": "pixel.png",
+                    "content_type": "image/png",
+                    "image_base64": _PIXEL,
+                    "title": "A pixel",
+                    "tags": ["small"],
+                },
+            },
+        },
+    }
+}
+
+
+class UploadParameters(BaseModel):
+    """The query of an upload; other names are refused."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    wait: int = Field(
+        default=0, ge=0, le=MOST_SECONDS, description="Answer when the image is settled, or after so many seconds."
+    )
+    on_duplicate: Literal["find", "keep"] = Field(
+        default="find", description="`find` answers with the record that these bytes have; `keep` stores them again."
+    )
+
+
+@router.post(
+    "/upload",
+    operation_id="upload",
+    summary="Upload a picture",
+    status_code=201,
+    response_model=ImageView,
+    response_description="The record of the new image",
+    openapi_extra=_BODY,
+    responses={
+        200: {"model": ImageView, "description": "These bytes are here already: their record, with `duplicate: true`"},
+        **problems(
+            "foreign_origin", "empty_body", "empty_file", "bad_multipart", "bad_boundary", "bad_length",
+            "unterminated", "two_files", "too_many_fields", "duplicate_field", "not_utf8", "bad_json", "too_deep",
+            "request_timeout", "too_large", "body_too_large", "fields_too_large", "unsupported_type",
+            "unsupported_body", "unsupported_encoding", "damaged_by_gateway", "missing_file", "missing_field",
+            "unknown_field", "bad_base64", "wrong_type", "control_character", "too_long", "invalid_request",
+        ),
+    },
+)  # fmt: skip
+@needs(Scope.UPLOAD)
+async def upload(
+    request: Request, parts: Handed, owner: Owner, base: Base, parameters: Annotated[UploadParameters, Query()]
+) -> Response:
+    """Send it as a form with a `file`, or as JSON with `image_base64`. What it is, is told from its bytes.
+
+    The answer comes as soon as the original is safe; the variants follow. `failed` images were received whole and
+    could not be developed: their `error` says why.
+    """
+    async with upload_in(request, parts.limits) as received:
+        keep = parameters.on_duplicate == "keep"
+        accepted = await run_in_threadpool(parts.uploads.accept, owner, received, keep_duplicate=keep)
+    image = await settled(request, parts.images, owner, accepted.image, parameters.wait)
+    tag = etag(image, parts.urls)
+    shown = view(image, parts.urls, parts.limits.recipe, base, duplicate=accepted.duplicate)
+    return record(shown, tag, 200 if accepted.duplicate else 201, {"Location": shown.links.self})

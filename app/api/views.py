@@ -1,0 +1,63 @@
+"""Records as they are answered: with what must not be stored."""
+
+from collections.abc import Sequence
+from typing import Annotated
+
+from pydantic import Field
+from pydantic.json_schema import SkipJsonSchema
+
+from app.api.picture_html import picture
+from app.domain.models import Image, Model, Variant
+from app.domain.recipe import Fit, Recipe
+from app.domain.urls import UrlSource
+
+
+class VariantView(Variant):
+    """A variant and where its bytes are."""
+
+    file: Annotated[str, SkipJsonSchema(), Field(exclude=True)]
+    url: str = Field(description="Holds the bytes; usable as it stands. It may expire: ask again rather than keep it.")
+
+
+class Links(Model):
+    """Ways on from an image."""
+
+    self: str
+    original: str = Field(description="Redirects to the original, which is saved rather than shown.")
+    html: str | None = Field(description="A ready `<picture>`, escaped; null until the image is ready.")
+
+
+class ImageView(Image):
+    """The record of an image, with urls."""
+
+    variants: list[VariantView] = Field(  # type: ignore[assignment]  # narrower, and models are immutable
+        description="One for each name and format of the recipe; empty until the image is ready."
+    )
+    links: Links
+    duplicate: bool = Field(default=False, description="True when an upload found the same bytes here already.")
+    stale_renderings: Annotated[list[str], SkipJsonSchema(), Field(exclude=True)] = Field(default_factory=list)
+
+
+class ImageList(Model):
+    """One page of a list."""
+
+    items: Sequence[ImageView]
+    next_cursor: str | None = Field(description="Send it back as `cursor` for the next page; null at the end.")
+
+
+def view(image: Image, urls: UrlSource, recipe: Recipe, base: str, *, duplicate: bool = False) -> ImageView:
+    """The image as it is answered below the path prefix `base`."""
+    cropped = {spec.name for spec in recipe.variants if spec.fit is Fit.COVER}
+    placed = [(variant, _under(base, urls.variant(image, variant))) for variant in image.variants]
+    here = f"{base}/images/{image.id}"
+    html = picture(image, [(variant, url) for variant, url in placed if variant.name not in cropped])
+    return ImageView(
+        **{name: getattr(image, name) for name in type(image).model_fields if name != "variants"},
+        variants=[VariantView(**variant.model_dump(), url=url) for variant, url in placed],
+        links=Links(self=here, original=f"{here}/original", html=html),
+        duplicate=duplicate,
+    )
+
+
+def _under(base: str, url: str) -> str:
+    return base + url if url.startswith("/") else url

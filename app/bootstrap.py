@@ -1,0 +1,165 @@
+"""The composition root: from settings to adapters. An SDK is imported only in the branch that needs it."""
+
+import contextlib
+import os
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from app.domain.access import Keyring
+from app.domain.errors import ConfigurationError
+from app.domain.grants import LocalStore, ServedGrants
+from app.domain.limits import MEBIBYTE, Limits
+from app.domain.notifications import object_created
+from app.domain.ports import EventQueue, ImageRepository, ObjectStore
+from app.domain.signing import Signer
+from app.domain.tickets import GrantSource
+from app.domain.urls import FileSeal, ServedFiles, UrlSource
+from app.settings import Settings
+
+#: An invocation carries at most 6 MB, in base64 and with its envelope: this much picture is sure to fit.
+LAMBDA_UPLOAD_BYTES = 4 * MEBIBYTE
+
+
+@dataclass(frozen=True)
+class Backends:
+    """Everything that the settings decide. `locate` finds a stored object's file, on the embedded side only."""
+
+    store: ObjectStore
+    images: ImageRepository
+    queue: EventQueue
+    urls: UrlSource
+    grants: GrantSource
+    signer: Signer
+    locate: Callable[[str], Path | None] | None = None
+    local: LocalStore | None = None
+    recover: Callable[[], None] = lambda: None
+
+    @property
+    def checks(self) -> Mapping[str, Callable[[], None]]:
+        """What must answer before the service is ready, by neutral names."""
+        return {"storage": self.store.ping, "records": self.images.ping, "queue": self.queue.ping}
+
+
+def open_backends(settings: Settings) -> Backends:
+    """The adapters of the chosen side. Raises `ConfigurationError` when they cannot be had."""
+    return _embedded(settings) if settings.embedded else _aws(settings)
+
+
+def limits_of(settings: Settings) -> Limits:
+    """The bounds that clients are told."""
+    inline = settings.max_upload_bytes if settings.embedded else min(settings.max_upload_bytes, LAMBDA_UPLOAD_BYTES)
+    return Limits(
+        max_upload_bytes=inline,
+        max_direct_bytes=settings.max_upload_bytes,
+        max_pixels=settings.max_pixels,
+        max_frames=settings.max_frames,
+        accepted_types=settings.accepted_types,
+        recipe=settings.recipe,
+    )
+
+
+def keyring_of(settings: Settings) -> Keyring | None:
+    """The keys that callers must have one of; None where nobody is asked."""
+    return Keyring(settings.api_keys) if settings.auth == "required" else None
+
+
+def visibility_of(settings: Settings) -> float:
+    """Seconds that a received event stays with its worker: two tries of one picture, and a minute to move bytes."""
+    return 2 * settings.develop_seconds + 60
+
+
+def _embedded(settings: Settings) -> Backends:
+    from app.adapters.filesystem import FilesystemStore
+    from app.adapters.sqlite import Database, SqliteImages, SqliteQueue
+
+    folder = settings.data_folder
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not settings.database_file.exists() and any((folder / "originals").glob("*/*")):
+            raise ConfigurationError(
+                f"DARKROOM_METADATA_URL: {settings.database_file} is missing, and {folder} holds pictures: "
+                "bring the file back, or move the folder away to begin anew"
+            )
+        secret = _secret(settings, folder / "secret")
+    except OSError as error:
+        raise ConfigurationError(f"DARKROOM_STORAGE_URL: cannot use {folder}: {error.strerror}") from error
+    database = Database(settings.database_file)
+    queue = SqliteQueue(database, visibility=visibility_of(settings), max_receives=settings.max_receives)
+
+    def notify(key: str, size: int) -> None:
+        queue.send(object_created(key, size))
+
+    store = FilesystemStore(folder, on_created=notify)
+
+    def recover() -> None:
+        queue.recover()
+        store.sweep()
+
+    signer = Signer(secret)
+    seal = FileSeal(signer) if settings.auth == "required" else None
+    grants = ServedGrants(signer, settings.public_url)
+    return Backends(
+        store=store,
+        images=SqliteImages(database),
+        queue=queue,
+        urls=ServedFiles(settings.public_url, seal),
+        grants=grants,
+        signer=signer,
+        locate=store.path,
+        local=LocalStore(store, grants, seal),
+        recover=recover,
+    )
+
+
+def _aws(settings: Settings) -> Backends:
+    import boto3
+    from botocore.config import Config
+
+    from app.adapters.dynamodb import DynamoImages
+    from app.adapters.s3 import PresignedGrants, PresignedUrls, Presigner, S3Store, s3_client
+    from app.adapters.sqs import SqsQueue
+
+    # A gateway waits 30 seconds for an answer: no call may take most of them.
+    patience = Config(
+        connect_timeout=2,
+        read_timeout=5,
+        retries={"mode": "standard", "total_max_attempts": 4},
+        max_pool_connections=50,
+    )
+    session = boto3.session.Session()
+    s3 = s3_client(session, patience)
+    return Backends(
+        store=S3Store(s3, settings.bucket),
+        images=DynamoImages(session.client("dynamodb", config=patience), settings.table),
+        queue=SqsQueue(session.client("sqs", config=patience), settings.queue_url or ""),
+        urls=PresignedUrls(Presigner(s3, settings.bucket, session.get_credentials()), settings.cdn_url),
+        grants=PresignedGrants(s3, settings.bucket),
+        signer=Signer(_given_secret(settings) or b""),
+    )
+
+
+def _given_secret(settings: Settings) -> bytes | None:
+    return settings.secret.get_secret_value().encode() if settings.secret else None
+
+
+def _secret(settings: Settings, file: Path) -> bytes:
+    """The secret that was set, or the one in the data folder, made once."""
+    given = _given_secret(settings)
+    if given:
+        return given
+    if not file.exists():
+        fresh = file.with_name(f"{file.name}.{os.getpid()}.{secrets.token_hex(4)}")
+        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w") as handle:
+            handle.write(secrets.token_hex(32))
+            handle.flush()
+            os.fsync(descriptor)
+        with contextlib.suppress(FileExistsError):  # of two first starts one secret wins
+            os.link(fresh, file)
+        fresh.unlink()
+    secret = file.read_bytes().strip()
+    if len(secret) < 16:
+        raise ConfigurationError(f"{file} does not hold a secret: remove it to have a new one made")
+    return secret

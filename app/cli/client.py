@@ -1,0 +1,161 @@
+"""The client half of a direct upload: hash, ask for a ticket, send, wait. Asking again resumes it."""
+
+import hashlib
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, BinaryIO, Self
+
+import httpx
+
+from app.domain.media import SNIFF_BYTES, media_type_of
+
+_PIECE = 256 * 1024
+_ATTEMPTS = 4
+_PAUSE_SECONDS = 0.5
+#: What `GET /images/{id}?wait=` takes at most.
+_WAIT_SECONDS = 20
+
+Progress = Callable[[int], None]
+
+
+class UploadError(Exception):
+    """The upload did not come about; the sentence says why. `problem` is the service's own document, if it gave one."""
+
+    def __init__(self, detail: str, problem: dict[str, Any] | None = None) -> None:
+        super().__init__(detail)
+        self.problem = problem or {}
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A file to send, measured: `bytes`, SHA-256 in hex, and its media type from its own bytes."""
+
+    path: Path
+    bytes: int
+    sha256: str
+    content_type: str
+
+    @classmethod
+    def of(cls, path: Path) -> "Picture":
+        """Read the file once. Raises `UploadError` for one that cannot be read or is no picture."""
+        digest = hashlib.sha256()
+        size = 0
+        head = b""
+        try:
+            with path.open("rb") as file:
+                for piece in _pieces(file):
+                    head = head or piece[:SNIFF_BYTES]
+                    size += len(piece)
+                    digest.update(piece)
+        except OSError as error:
+            raise UploadError(f"{path}: {error.strerror}") from error
+        content_type = media_type_of(head)
+        if content_type is None:
+            raise UploadError(f"{path}: not a picture of any known format")
+        return cls(path, size, digest.hexdigest(), content_type)
+
+
+class DarkroomClient:
+    """Talks to one service. `transport` is httpx's way to test without a network."""
+
+    def __init__(self, url: str, api_key: str | None = None, *, transport: httpx.BaseTransport | None = None) -> None:
+        headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
+        timeout = httpx.Timeout(30, read=_WAIT_SECONDS + 15)
+        self._service = httpx.Client(base_url=url, headers=headers, timeout=timeout, transport=transport)
+        # The store is somebody else: it must not see the key.
+        self._store = httpx.Client(base_url=url, timeout=timeout, transport=transport)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._service.close()
+        self._store.close()
+
+    def upload(self, picture: Picture, progress: Progress = lambda _: None, **words: Any) -> dict[str, Any]:
+        """Send the picture and return its record, `pending` unless it was there already.
+
+        `progress` is called with how many bytes have been sent in this attempt. A send that breaks is begun again with
+        a new ticket, a few times. Raises `UploadError`.
+        """
+        wanted = {
+            "filename": picture.path.name,
+            "content_type": picture.content_type,
+            "bytes": picture.bytes,
+            "sha256": picture.sha256,
+            **{name: value for name, value in words.items() if value},
+        }
+        last: Exception | None = None
+        for attempt in range(_ATTEMPTS):
+            if attempt:
+                time.sleep(_PAUSE_SECONDS * 2**attempt)
+            try:
+                answer = self._service.post("/upload/direct", json=wanted)
+                if answer.status_code == 200:
+                    progress(picture.bytes)
+                    return _object(answer)
+                ticket = _object(answer, expected=201)
+                self._send(picture, ticket, progress)
+                return self._record(ticket["id"])
+            except (httpx.TransportError, _TryAgain) as error:
+                last = error
+        raise UploadError(f"{picture.path}: gave up after {_ATTEMPTS} attempts: {last}")
+
+    def settled(self, record: dict[str, Any], seconds: float) -> dict[str, Any]:
+        """The record once it is ready or failed, or as it is after about so many seconds."""
+        end = time.monotonic() + seconds
+        while record["status"] == "pending" and (left := end - time.monotonic()) > 0:
+            try:
+                record = self._record(record["id"], wait=max(1, min(int(left), _WAIT_SECONDS)))
+            except (httpx.TransportError, _TryAgain):
+                time.sleep(min(_PAUSE_SECONDS, max(left, 0)))
+        return record
+
+    def _send(self, picture: Picture, ticket: dict[str, Any], progress: Progress) -> None:
+        headers = {**ticket["headers"], "Content-Length": str(picture.bytes)}
+        with picture.path.open("rb") as file:
+            content = _counted(_pieces(file), progress)
+            answer = self._store.request(ticket["method"], ticket["url"], headers=headers, content=content)
+        if answer.status_code == 412:  # an earlier attempt of ours got through, though its answer did not
+            return
+        _object(answer, expected=200)
+
+    def _record(self, image_id: str, wait: int = 0) -> dict[str, Any]:
+        return _object(self._service.get(f"/images/{image_id}", params={"wait": wait} if wait else {}))
+
+
+class _TryAgain(Exception):
+    """The service or the store says that another attempt may do."""
+
+
+def _object(answer: httpx.Response, expected: int = 200) -> dict[str, Any]:
+    if answer.status_code == expected:
+        found: dict[str, Any] = answer.json() if answer.content and "json" in _type(answer) else {}
+        return found
+    problem = answer.json() if "problem+json" in _type(answer) else {}
+    detail = problem.get("detail") or f"{answer.status_code} {answer.reason_phrase}"
+    if answer.status_code in {408, 429} or answer.status_code >= 500:
+        raise _TryAgain(detail)
+    raise UploadError(detail, problem)
+
+
+def _type(answer: httpx.Response) -> str:
+    return str(answer.headers.get("content-type", ""))
+
+
+def _pieces(file: BinaryIO) -> Iterator[bytes]:
+    while piece := file.read(_PIECE):
+        yield piece
+
+
+def _counted(pieces: Iterator[bytes], progress: Progress) -> Iterator[bytes]:
+    sent = 0
+    for piece in pieces:
+        yield piece
+        sent += len(piece)
+        progress(sent)

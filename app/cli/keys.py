@@ -1,0 +1,30 @@
+"""`darkroom key`: API keys for the operator."""
+
+from typing import Annotated
+
+import typer
+
+from app.domain.access import Scope, new_key
+
+keys = typer.Typer(no_args_is_help=True, help="API keys.")
+
+
+@keys.callback()
+def _group() -> None:
+    """API keys."""
+
+
+@keys.command()
+def new(
+    *,
+    owner: Annotated[str, typer.Option(help="Whose images the key's uploads become.")],
+    scope: Annotated[list[Scope], typer.Option(help="What it is good for; may be given several times.")],
+) -> None:
+    """Make a key. It is shown this once: the service keeps only its hash."""
+    try:
+        key, entry = new_key(owner, scope)
+    except ValueError as error:
+        raise typer.BadParameter(str(error).partition(": ")[2], param_hint="--owner") from None
+    typer.echo(f"key:   {key}")
+    typer.echo(f"entry: {entry}")
+    typer.echo("Give the key to its user. Add the entry to DARKROOM_API_KEYS and set DARKROOM_AUTH=required.", err=True)

@@ -1,0 +1,115 @@
+"""Who may do what: API keys with an owner and scopes, known by their hashes alone."""
+
+import hashlib
+import hmac
+import re
+import secrets
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from app.domain.errors import Forbidden, Unauthorized
+from app.domain.models import ANONYMOUS
+
+#: What every key begins with, so that scanners for leaked secrets can tell one.
+KEY_PREFIX = "dk_"
+_KEY_BYTES = 32
+_OWNER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,127}")
+_HASH = re.compile(r"[0-9a-f]{64}")
+
+
+class Scope(StrEnum):
+    """What a key is good for. `admin` is good for everything, and for every owner's images."""
+
+    UPLOAD = "upload"
+    READ = "read"
+    DELETE = "delete"
+    ADMIN = "admin"
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Whoever makes a request."""
+
+    owner: str
+    scopes: frozenset[Scope]
+
+    @property
+    def sees(self) -> str | None:
+        """The owner whose images there are for this caller; None for every owner's."""
+        return None if Scope.ADMIN in self.scopes else self.owner
+
+    def require(self, scope: Scope) -> None:
+        """Raise `Forbidden` unless the caller has the scope."""
+        if scope not in self.scopes and Scope.ADMIN not in self.scopes:
+            raise Forbidden("scope_missing", f"The key lacks the scope `{scope}`.", scope=scope)
+
+
+#: The caller when nobody is asked who they are: alone on the machine, and so free to do everything as themselves.
+NOBODY = Caller(ANONYMOUS, frozenset({Scope.UPLOAD, Scope.READ, Scope.DELETE}))
+
+
+@dataclass(frozen=True)
+class ApiKey:
+    """One entry of the setting: whose key it is, what it is good for, and the SHA-256 of it in hex."""
+
+    owner: str
+    scopes: frozenset[Scope]
+    sha256: str
+
+    def __str__(self) -> str:
+        return f"{self.owner}:{'+'.join(sorted(self.scopes))}:{self.sha256}"
+
+
+def new_key(owner: str, scopes: Iterable[Scope]) -> tuple[str, ApiKey]:
+    """A key with 256 random bits, to be shown once, and the entry that lets it in. Raises ValueError for the owner."""
+    key = KEY_PREFIX + secrets.token_urlsafe(_KEY_BYTES)
+    return key, parse_keys(str(ApiKey(owner, frozenset(scopes), hash_of(key))))[0]
+
+
+def hash_of(key: str) -> str:
+    """What the setting holds in place of a key. Random keys need no slow hash: there is nothing to guess."""
+    return hashlib.sha256(key.encode(errors="surrogatepass")).hexdigest()
+
+
+def parse_keys(text: str) -> list[ApiKey]:
+    """The entries `<owner>:<scope>+<scope>:<sha256 hex>`, separated by commas or line breaks.
+
+    Raises ValueError that names the entry by its place, never by its hash.
+    """
+    keys: list[ApiKey] = []
+    for number, entry in enumerate(filter(None, (part.strip() for part in re.split(r"[,\n]", text))), 1):
+        where = f"entry {number}"
+        owner, _, rest = entry.partition(":")
+        words, _, digest = rest.partition(":")
+        if not _OWNER.fullmatch(owner) or owner == ANONYMOUS:
+            raise ValueError(f"{where}: {owner[:40]!r} cannot be an owner")
+        unknown = set(words.split("+")) - set(Scope)
+        if unknown:
+            raise ValueError(f"{where}: no scope {min(unknown)[:40]!r}; there are {', '.join(Scope)}")
+        if not _HASH.fullmatch(digest):
+            raise ValueError(f"{where}: a key is given as 64 hex digits of its SHA-256 (see `darkroom key new`)")
+        if any(digest == key.sha256 for key in keys):
+            raise ValueError(f"{where}: the same key is given twice")
+        keys.append(ApiKey(owner, frozenset(map(Scope, words.split("+"))), digest))
+    return keys
+
+
+class Keyring:
+    """The keys that are known. Looking one up takes as long for a good key as for a bad one."""
+
+    def __init__(self, keys: Sequence[ApiKey]) -> None:
+        self._keys = tuple(keys)
+
+    def caller(self, key: str | None) -> Caller:
+        """Whose key it is. Raises `Unauthorized` for none and for one that is not known."""
+        if not key:
+            raise Unauthorized("key_missing", "This needs an API key: `Authorization: Bearer <key>` or `X-API-Key`.")
+        digest = hash_of(key)
+        found = None
+        for known in self._keys:
+            if hmac.compare_digest(known.sha256, digest):
+                found = known
+        if found is None:
+            raise Unauthorized("key_unknown", "The API key is not known.")
+        return Caller(found.owner, found.scopes)

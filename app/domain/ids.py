@@ -1,0 +1,48 @@
+"""Image ids: UUIDv7, so that an id carries its date and ids sort by time."""
+
+import os
+import re
+import threading
+import time
+from datetime import UTC, datetime
+from uuid import UUID
+
+_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
+
+_lock = threading.Lock()
+_last = 0
+
+
+def new_id() -> str:
+    """A new UUIDv7 in canonical lower case, later in sort order than every id this process made before.
+
+    RFC 9562 section 5.7, with method 3 of section 6.2: the 12 bits after the milliseconds hold their fraction, and
+    move on by one when two ids fall into the same tick.
+    """
+    global _last  # noqa: PLW0603 - one clock a process
+    with _lock:
+        nanoseconds = time.time_ns()
+        tick = (nanoseconds // 1_000_000 << 12) | (nanoseconds % 1_000_000 << 12) // 1_000_000
+        _last = tick = max(tick, _last + 1)
+    return _assemble(tick, int.from_bytes(os.urandom(8)))
+
+
+def is_id(text: str) -> bool:
+    """Whether the text is an id as this service writes them."""
+    return _ID.fullmatch(text) is not None
+
+
+def id_time(image_id: str) -> datetime:
+    """When the id was made, to the millisecond, in UTC."""
+    return datetime.fromtimestamp((UUID(image_id).int >> 80) / 1000, UTC)
+
+
+def first_id_at(moment: datetime) -> str:
+    """The lowest id of that millisecond: day ranges are id ranges."""
+    milliseconds = int(moment.timestamp() * 1000)
+    return _assemble(max(milliseconds, 0) << 12, 0)
+
+
+def _assemble(tick: int, random: int) -> str:
+    milliseconds, fraction = (tick >> 12) & (1 << 48) - 1, tick & 0xFFF
+    return str(UUID(int=milliseconds << 80 | 7 << 76 | fraction << 64 | 2 << 62 | random & (1 << 62) - 1))

@@ -1,0 +1,97 @@
+"""Looking up, listing and deleting images."""
+
+import logging
+from collections.abc import Sequence
+from datetime import timedelta
+
+from app.domain.errors import Conflict, NotFound, PortError, Stale
+from app.domain.ids import is_id
+from app.domain.keys import original_key, processed_prefix, variant_key
+from app.domain.models import FailureCode, Image, Status, Tombstone, Variant, utcnow
+from app.domain.ports import ImageRepository, ListQuery, ObjectStore, Page
+
+log = logging.getLogger(__name__)
+
+TOMBSTONE_LIFE = timedelta(days=30)
+_ATTEMPTS = 16
+_NEVER_SERVED = frozenset({FailureCode.NOT_AN_IMAGE, FailureCode.UNSUPPORTED_IMAGE})
+
+
+class Images:
+    """What an owner may do with the images that are there. Another owner's image does not exist."""
+
+    def __init__(self, store: ObjectStore, images: ImageRepository) -> None:
+        self._store = store
+        self._images = images
+
+    def get(self, owner: str | None, image_id: str) -> Image:
+        """The owner's image; anybody's for None. Raises `NotFound` for every other id, whatever it looks like."""
+        found = self._images.get(image_id) if is_id(image_id) else None
+        if not isinstance(found, Image) or owner not in {None, found.owner}:
+            raise NotFound("image_not_found", "There is no image with this id.")
+        return found
+
+    def list(self, query: ListQuery) -> Page:
+        """One page of the owner's images."""
+        return self._images.list(query)
+
+    def original(self, owner: str | None, image_id: str) -> Image:
+        """The image, if its original may be fetched. Raises `Conflict` when the bytes have not come, and when they
+        turned out to be no picture: what was not checked at the door is served to nobody."""
+        image = self.get(owner, image_id)
+        if image.expires_at is not None:
+            raise Conflict("not_ready", "The bytes have not come yet.", status_of_image=image.status)
+        if image.error is not None and image.error.code in _NEVER_SERVED:
+            raise Conflict("not_served", f"The original is not served: {image.error.detail}")
+        return image
+
+    def variants(self, owner: str | None, image_id: str, name: str) -> tuple[Image, Sequence[Variant]]:
+        """The image and its variants of that name, one per format. Raises `Conflict` while there are none."""
+        image = self.get(owner, image_id)
+        if image.status is not Status.READY:
+            why = f": {image.error.detail}" if image.error else "."
+            raise Conflict("not_ready", f"The image is {image.status}{why}", status_of_image=image.status)
+        named = [variant for variant in image.variants if variant.name == name]
+        if not named:
+            names = sorted({variant.name for variant in image.variants})
+            raise NotFound("variant_not_found", f"The image has no variant {name[:40]!r}.", variants=names)
+        return image, named
+
+    def delete(self, owner: str | None, image_id: str) -> None:
+        """Delete the image and every byte of it. Repeatable: what is unknown or gone is fine.
+
+        The answer is final once the tombstone is written. The bytes that the record names go at once; what else an
+        image in work may have, and what the store refuses now, `finish_delete` removes for the worker or `reconcile`.
+        """
+        if not is_id(image_id):
+            return
+        for _ in range(_ATTEMPTS):
+            found = self._images.get(image_id)
+            if not isinstance(found, Image) or owner not in {None, found.owner}:
+                return
+            now = utcnow()
+            tombstone = Tombstone(id=found.id, owner=found.owner, deleted_at=now, expires_at=now + TOMBSTONE_LIFE)
+            try:
+                self._images.bury(found.id, found.version, tombstone)
+            except Stale:
+                continue
+            try:
+                self._remove_bytes(found)
+            except PortError:
+                log.exception("delete left unfinished; reconcile goes on with it", extra={"image": image_id})
+            return
+        raise Conflict("busy", "The image keeps changing; try again.")
+
+    def _remove_bytes(self, image: Image) -> None:
+        for file in {variant.file for variant in image.variants}:
+            self._store.delete(variant_key(image.id, image.rendering or "", file))
+        self._store.delete(original_key(image.id))
+        if image.status is not Status.PENDING and not image.stale_renderings:
+            self._images.settle(image.id)
+
+
+def finish_delete(store: ObjectStore, images: ImageRepository, image_id: str) -> None:
+    """Remove the bytes of a buried image: variants, then the original, then its place among the unsettled."""
+    store.delete_prefix(processed_prefix(image_id))
+    store.delete(original_key(image_id))
+    images.settle(image_id)

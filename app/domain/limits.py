@@ -1,0 +1,20 @@
+"""What is taken, and how much of it: the answer of `GET /limits`."""
+
+from pydantic import Field
+
+from app.domain.media import MEDIA_TYPES
+from app.domain.models import Model
+from app.domain.recipe import DEFAULT_RECIPE, Recipe
+
+MEBIBYTE = 1024 * 1024
+
+
+class Limits(Model):
+    """Bounds that a client can know before it sends."""
+
+    max_upload_bytes: int = Field(default=50 * MEBIBYTE, description="Decoded bytes of a picture sent to `/upload`.")
+    max_direct_bytes: int = Field(default=50 * MEBIBYTE, description="Bytes of a picture sent by ticket.")
+    max_pixels: int = Field(default=100_000_000, description="Width × height, and × frames for an animation.")
+    max_frames: int = Field(default=60, description="Frames kept of an animation; with more it becomes a still.")
+    accepted_types: tuple[str, ...] = MEDIA_TYPES
+    recipe: Recipe = DEFAULT_RECIPE

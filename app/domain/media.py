@@ -1,0 +1,61 @@
+"""What bytes are, told from the bytes alone."""
+
+from typing import Final
+
+#: Bytes that `media_type_of` wants to see, when there are that many.
+SNIFF_BYTES: Final = 64
+
+#: Every media type that can be accepted, each of which a setting may leave out.
+MEDIA_TYPES: Final = (
+    "image/jpeg",
+    "image/png",
+    "image/webp",
+    "image/gif",
+    "image/avif",
+    "image/heic",
+    "image/heif",
+    "image/tiff",
+    "image/bmp",
+)
+
+_SIGNATURES: Final = (
+    (b"\xff\xd8\xff", "image/jpeg"),
+    (b"\x89PNG\r\n\x1a\n", "image/png"),
+    (b"GIF87a", "image/gif"),
+    (b"GIF89a", "image/gif"),
+    (b"II*\x00", "image/tiff"),
+    (b"MM\x00*", "image/tiff"),
+)
+
+# Brands of ISO/IEC 23000-22 (MIAF), 23008-12 (HEIF) and the AV1 image format.
+_AVIF: Final = frozenset({b"avif", b"avis"})
+_HEIC: Final = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs"})
+_HEIF: Final = frozenset({b"mif1", b"mif2", b"msf1"})
+
+# Sizes of the header that follows a BMP's 14 file bytes: BITMAPCOREHEADER to BITMAPV5HEADER.
+_BMP_HEADERS: Final = frozenset({12, 16, 40, 52, 56, 64, 108, 124})
+
+
+def media_type_of(head: bytes) -> str | None:
+    """The media type of a file from its first `SNIFF_BYTES` bytes, or None for what is never accepted."""
+    for signature, media_type in _SIGNATURES:
+        if head.startswith(signature):
+            return media_type
+    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
+        return "image/webp"
+    if head[:2] == b"BM" and int.from_bytes(head[14:18], "little") in _BMP_HEADERS:
+        return "image/bmp"
+    if head[4:8] == b"ftyp":
+        return _brand(head)
+    return None
+
+
+def _brand(head: bytes) -> str | None:
+    end = min(int.from_bytes(head[:4]), len(head), SNIFF_BYTES)
+    major = head[8:12]
+    brands = {head[at : at + 4] for at in range(16, end - 3, 4)} | {major}
+    if major in _AVIF or (major in _HEIF and brands & _AVIF):
+        return "image/avif"
+    if major in _HEIC or (major in _HEIF and brands & _HEIC):
+        return "image/heic"
+    return "image/heif" if major in _HEIF else None

@@ -1,0 +1,171 @@
+"""The record of an image, as it is stored and as it is answered."""
+
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Annotated, Any
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic.json_schema import SkipJsonSchema
+
+ANONYMOUS = "anonymous"
+
+
+def utcnow() -> datetime:
+    """Now, with its zone."""
+    return datetime.now(UTC)
+
+
+class Model(BaseModel):
+    """Immutable, and deaf to fields it does not know, so that an older process can read a newer record."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Status(StrEnum):
+    """Where an image stands: `pending` → `ready` or `failed`."""
+
+    PENDING = "pending"
+    READY = "ready"
+    FAILED = "failed"
+
+
+class Format(StrEnum):
+    """Formats that variants are written in."""
+
+    JPEG = "jpeg"
+    WEBP = "webp"
+    PNG = "png"
+    AVIF = "avif"
+
+    @property
+    def extension(self) -> str:
+        """How a file name of this format ends, without the dot."""
+        return "jpg" if self is Format.JPEG else self.value
+
+    @property
+    def media_type(self) -> str:
+        """The media type of its bytes."""
+        return f"image/{self.value}"
+
+
+class FailureCode(StrEnum):
+    """Why an image ended `failed`."""
+
+    CORRUPT_IMAGE = "corrupt_image"
+    TOO_MANY_PIXELS = "too_many_pixels"
+    TOO_LARGE = "too_large"
+    UNSUPPORTED_IMAGE = "unsupported_image"
+    NOT_AN_IMAGE = "not_an_image"
+    TIMEOUT = "timeout"
+    CRASHED = "crashed"
+    MEMORY = "memory"
+    ATTEMPTS_EXHAUSTED = "attempts_exhausted"
+
+
+#: Failures that may go back to `pending`: another attempt can end differently.
+RETRYABLE = frozenset({FailureCode.ATTEMPTS_EXHAUSTED, FailureCode.TIMEOUT, FailureCode.CRASHED, FailureCode.MEMORY})
+
+
+#: The sentence for `attempts_exhausted`, whoever finds it so.
+EXHAUSTED = "The picture could not be developed in any attempt."
+
+
+class Failure(Model):
+    """Why an image is `failed`: a code for programs and a sentence for people."""
+
+    code: FailureCode
+    detail: str
+
+
+class FocalPoint(Model):
+    """The point that cover crops keep, as fractions of the displayed width and height."""
+
+    x: float = Field(ge=0, le=1)
+    y: float = Field(ge=0, le=1)
+
+
+class Privacy(Model):
+    """What the original carried that no variant does."""
+
+    gps: bool = False
+    serial: bool = False
+    owner_name: bool = False
+    comment: bool = False
+    thumbnail: bool = False
+
+
+class Variant(Model):
+    """One rendered size in one format. `file` names its object: names of equal size share one."""
+
+    name: str
+    format: Format
+    width: int
+    height: int
+    bytes: int
+    file: str
+
+
+ExifValue = str | int | float
+
+
+class Image(Model):
+    """The metadata of one image. Sizes are in bytes and pixels, `width` and `height` as displayed."""
+
+    id: str
+    owner: str
+    status: Status = Status.PENDING
+    error: Failure | None = None
+    filename: str | None = Field(default=None, description="The client's name for it, made safe for display.")
+    content_type: str = Field(description="What the bytes are, found in the bytes.")
+    declared_type: str | None = Field(default=None, description="What the client said they were.")
+    bytes: int
+    sha256: str | None = None
+    width: int | None = None
+    height: int | None = None
+    frames: int | None = None
+    has_alpha: bool | None = None
+    uploaded_at: AwareDatetime
+    processed_at: AwareDatetime | None = None
+    updated_at: AwareDatetime
+    version: int = 1
+    taken_at: datetime | None = Field(default=None, description="By the camera's clock; zoned only if it said so.")
+    camera: str | None = None
+    exif: dict[str, ExifValue] = Field(default_factory=dict)
+    privacy: Privacy | None = None
+    thumbhash: str | None = Field(default=None, description="Base64 placeholder of about 25 bytes.")
+    dominant_color: str | None = Field(default=None, description="`#rrggbb`")
+    palette: list[str] = Field(default_factory=list)
+    phash: str | None = Field(default=None, description="64-bit perceptual hash in hex.")
+    title: str | None = None
+    alt: str | None = None
+    tags: list[str] = Field(default_factory=list)
+    focal_point: FocalPoint | None = None
+    metadata: dict[str, str] = Field(default_factory=dict)
+    rendering: str | None = None
+    variants: list[Variant] = Field(default_factory=list)
+    expires_at: AwareDatetime | None = Field(
+        default=None, description="Set while a ticket is unused: the record is then in no list, and gone by this time."
+    )
+    stale_renderings: Annotated[list[str], SkipJsonSchema()] = Field(default_factory=list)
+
+
+def failed(code: FailureCode, detail: str, now: datetime) -> "Changes":
+    """What changes in a record that ends `failed`. `expires_at` goes: its bytes have come, so it stays."""
+    error = Failure(code=code, detail=detail)
+    return {"status": Status.FAILED, "error": error, "processed_at": now, "expires_at": None}
+
+
+class Tombstone(Model):
+    """What is left of a deleted image: enough to finish the delete and to refuse late events."""
+
+    id: str
+    owner: str
+    deleted_at: AwareDatetime
+    expires_at: AwareDatetime
+    settled: bool = False
+
+
+#: Fields that `ImageRepository.update` takes: everything but identity, ownership and what the repository sets itself.
+UPDATABLE = frozenset(Image.model_fields) - {"id", "owner", "uploaded_at", "updated_at", "version"}
+
+Changes = dict[str, Any]

@@ -1,0 +1,87 @@
+"""The recipe: which variants to make, as data."""
+
+import hashlib
+import json
+from enum import StrEnum
+from typing import Annotated, Self
+
+from pydantic import ConfigDict, Field, model_validator
+
+from app.domain.models import FocalPoint, Format, Model
+
+#: Part of every rendering: raise it when the renderer's bytes change for the better.
+RENDERER_REVISION = 2
+
+
+class Fit(StrEnum):
+    """How a picture meets its box: `inside` keeps all of it, `cover` fills the box and crops."""
+
+    INSIDE = "inside"
+    COVER = "cover"
+
+
+class VariantSpec(Model):
+    """One size. `jpeg` stands for "readable by whatever knows no WebP": PNG where there is alpha.
+
+    `height` may be left out for `inside`, which is then bounded by width alone. `quality` is 1-100 per format; a
+    format without one takes the encoder default of `DEFAULT_QUALITY`.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$")]
+    width: Annotated[int, Field(ge=1, le=16383)]
+    height: Annotated[int | None, Field(ge=1, le=16383)] = None
+    fit: Fit = Fit.INSIDE
+    formats: Annotated[tuple[Format, ...], Field(min_length=1, max_length=4)] = (Format.WEBP,)
+    quality: dict[Format, Annotated[int, Field(ge=1, le=100)]] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _cover_needs_a_box(self) -> Self:
+        if self.fit is Fit.COVER and self.height is None:
+            raise ValueError(f"variant {self.name!r}: fit 'cover' needs a height")
+        if len(set(self.formats)) != len(self.formats):
+            raise ValueError(f"variant {self.name!r}: a format is named twice")
+        return self
+
+
+class Recipe(Model):
+    """All variants of an image."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    variants: Annotated[tuple[VariantSpec, ...], Field(min_length=1, max_length=32)]
+
+    @model_validator(mode="after")
+    def _names_are_unique(self) -> Self:
+        names = [spec.name for spec in self.variants]
+        if len(set(names)) != len(names):
+            raise ValueError("two variants have the same name")
+        return self
+
+
+DEFAULT_QUALITY = {Format.WEBP: 80, Format.JPEG: 80, Format.AVIF: 60, Format.PNG: 100}
+
+# Each object is a request that the store bills, and requests cost more than the CPU does: one format everywhere, and
+# one size in a format that every client can read.
+DEFAULT_RECIPE = Recipe(
+    variants=(
+        VariantSpec(name="thumb", width=256, height=256, fit=Fit.COVER),
+        VariantSpec(name="w320", width=320),
+        VariantSpec(name="w640", width=640),
+        VariantSpec(name="w1280", width=1280, formats=(Format.WEBP, Format.JPEG)),
+        VariantSpec(name="w1920", width=1920),
+    )
+)
+
+
+def rendering_of(recipe: Recipe, focal_point: FocalPoint | None) -> str:
+    """Twelve hex digits that change with whatever changes a variant's bytes."""
+    document = {
+        "revision": RENDERER_REVISION,
+        "recipe": recipe.model_dump(mode="json"),
+        "defaults": DEFAULT_QUALITY,
+        "focal_point": focal_point and focal_point.model_dump(mode="json"),
+    }
+    text = json.dumps(document, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:12]

@@ -1,0 +1,110 @@
+"""Bringing to rest what a crash or a lost event left half-done."""
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from datetime import datetime, timedelta
+
+from app.domain.errors import PortError, Stale
+from app.domain.ids import id_time
+from app.domain.images import finish_delete
+from app.domain.keys import ORIGINALS, PROCESSED, original_id, original_key, processed_id, processed_prefix
+from app.domain.models import EXHAUSTED, FailureCode, Image, Status, Tombstone, failed, utcnow
+from app.domain.notifications import object_created
+from app.domain.ports import EventQueue, ImageRepository, ObjectInfo, ObjectStore
+
+log = logging.getLogger(__name__)
+
+#: An upload whose bytes have not come by then never will.
+NEVER_CAME = timedelta(hours=1)
+#: A `pending` record this old has been through every delivery there is.
+GIVEN_UP = timedelta(hours=24)
+#: How long variants of an old rendering are kept for pages that still name them.
+RENDERING_LIFE = timedelta(hours=24)
+
+
+@dataclass
+class Report:
+    """What one run found and did."""
+
+    queued_again: int = 0
+    never_came: int = 0
+    given_up: int = 0
+    deletes_finished: int = 0
+    renderings_swept: int = 0
+    orphans: int = 0
+    orphans_removed: int = 0
+    errors: int = 0
+
+    def __str__(self) -> str:
+        counts = (f"{field.name} {getattr(self, field.name)}" for field in fields(self))
+        return ", ".join(counts)
+
+
+class Reconciler:
+    """Walks what is unsettled. Safe beside running uploads, workers and deletes, and to run twice at once."""
+
+    def __init__(self, store: ObjectStore, images: ImageRepository, queue: EventQueue) -> None:
+        self._store = store
+        self._images = images
+        self._queue = queue
+
+    def run(self, *, requeue_after: timedelta = timedelta(minutes=15), now: datetime | None = None) -> Report:
+        """Settle what can be settled. `pending` images older than `requeue_after` get their event again."""
+        now = now or utcnow()
+        report = Report()
+        for image_id in self._images.unsettled():
+            try:
+                self._settle(image_id, now, requeue_after, report)
+            except Stale:
+                continue  # it moved while we looked: not ours to settle
+            except PortError:
+                log.exception("could not be settled in this run", extra={"image": image_id})
+                report.errors += 1
+        return report
+
+    def _settle(self, image_id: str, now: datetime, requeue_after: timedelta, report: Report) -> None:
+        found = self._images.get(image_id)
+        if found is None or (isinstance(found, Tombstone) and not found.settled):
+            finish_delete(self._store, self._images, image_id)
+            report.deletes_finished += 1
+        elif isinstance(found, Image) and found.status is Status.PENDING:
+            self._settle_pending(found, now, requeue_after, report)
+        elif isinstance(found, Image) and found.stale_renderings and found.updated_at < now - RENDERING_LIFE:
+            for rendering in found.stale_renderings:
+                self._store.delete_prefix(processed_prefix(image_id, rendering))
+            self._images.update(image_id, found.version, {"stale_renderings": []})
+            report.renderings_swept += len(found.stale_renderings)
+
+    def _settle_pending(self, image: Image, now: datetime, requeue_after: timedelta, report: Report) -> None:
+        original = self._store.stat(original_key(image.id))
+        if original is None:
+            if image.uploaded_at < now - NEVER_CAME:
+                self._images.remove(image.id, image.version)
+                report.never_came += 1
+        elif image.uploaded_at < now - GIVEN_UP:
+            self._images.update(image.id, image.version, failed(FailureCode.ATTEMPTS_EXHAUSTED, EXHAUSTED, now))
+            report.given_up += 1
+        elif image.uploaded_at <= now - requeue_after:
+            self._queue.send(object_created(original.key, original.size))
+            report.queued_again += 1
+
+    def orphans(self, report: Report, *, remove: bool = False, now: datetime | None = None) -> Iterator[ObjectInfo]:
+        """Objects that belong to no record, older than an hour; removed as they are yielded if asked."""
+        now = now or utcnow()
+        known: tuple[str, bool] = ("", False)
+        for prefix, id_of in ((ORIGINALS, original_id), (PROCESSED, processed_id)):
+            for info in self._store.list(prefix):
+                image_id = id_of(info.key)
+                if info.modified_at > now - NEVER_CAME:
+                    continue
+                if image_id is not None and id_time(image_id) <= now:
+                    if known[0] != image_id:
+                        known = (image_id, self._images.get(image_id) is not None)
+                    if known[1]:
+                        continue
+                report.orphans += 1
+                if remove:
+                    self._store.delete(info.key)
+                    report.orphans_removed += 1
+                yield info

@@ -1,0 +1,86 @@
+"""The door for API Gateway: every request one invocation, everything wired once when the function starts."""
+
+import asyncio
+import json
+import logging
+from typing import Any
+
+from mangum import Mangum
+
+from app import __version__, logs
+from app.api.app import Parts, create_app
+from app.api.gateway import TEXT_TYPES, Gateway
+from app.api.problems import MEDIA_TYPE, document
+from app.bootstrap import keyring_of, limits_of, open_backends
+from app.domain.errors import ConfigurationError
+from app.settings import load
+
+log = logging.getLogger(__name__)
+
+
+def _build() -> Gateway:
+    settings = load()
+    logs.configure(settings.log_level)
+    if settings.embedded:
+        raise ConfigurationError("DARKROOM_STORAGE_URL: a function needs `s3://<bucket>`; it has no disk of its own")
+    if settings.auth == "none" and not settings.allow_anonymous:
+        raise ConfigurationError(
+            "DARKROOM_AUTH: must be `required`, or DARKROOM_ALLOW_ANONYMOUS `true`, for a function anybody can call"
+        )
+    backends = open_backends(settings)
+    return Gateway(
+        create_app(
+            Parts.over(
+                backends.store,
+                backends.images,
+                backends.signer,
+                limits=limits_of(settings),
+                grants=backends.grants,
+                urls=backends.urls,
+                checks=backends.checks,
+                files=backends.locate,
+                version=__version__,
+                keyring=keyring_of(settings),
+                cors_origins=settings.cors_origins,
+                public_url=settings.public_url,
+            )
+        )
+    )
+
+
+_app = _build()
+asyncio.set_event_loop(asyncio.new_event_loop())  # the adapter takes the current loop, which newer Pythons do not make
+logging.getLogger("mangum.http").setLevel(logging.WARNING)  # a request has its line in our own log
+_mangum = Mangum(_app, lifespan="off", text_mime_types=[*TEXT_TYPES])
+
+
+def handler(event: Any, context: Any) -> dict[str, Any]:
+    """Answer one request of an HTTP API (payload format 2.0), a REST API, a function's url or a load balancer."""
+    if not _is_request(event, context):
+        return _refusal()
+    try:
+        answer: dict[str, Any] = _mangum(event, context)
+    except ValueError:  # a body that is no base64, or no text
+        log.warning("a request's body cannot be read", exc_info=True)
+        return _refusal()
+    return answer
+
+
+def _is_request(event: Any, context: Any) -> bool:
+    """Whether the adapter can read it. Schedules that keep functions warm, and tests in consoles, send other things."""
+    try:
+        return bool(_mangum.infer(event, context).scope)
+    except Exception as error:  # noqa: BLE001 - whatever it stumbles over, the event is to blame
+        fields = sorted(map(str, event))[:20] if isinstance(event, dict) else []
+        log.warning("an event that is no request", extra={"fields": fields, "because": repr(error)[:200]})
+        return False
+
+
+def _refusal() -> dict[str, Any]:
+    content = document(400, "unknown_event", "The function was called with what is no HTTP request.", "", {})
+    return {
+        "statusCode": 400,
+        "headers": {"content-type": MEDIA_TYPE, "cache-control": "no-store"},
+        "body": json.dumps(content),
+        "isBase64Encoded": False,
+    }

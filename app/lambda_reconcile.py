@@ -1,0 +1,47 @@
+"""The door for the schedule: brings to rest what a crash or a lost event left half-done."""
+
+import logging
+from dataclasses import asdict
+from typing import Any
+
+from app import logs
+from app.bootstrap import Backends, open_backends
+from app.domain.errors import ConfigurationError
+from app.domain.reconcile import Reconciler
+from app.settings import load
+
+log = logging.getLogger(__name__)
+
+
+class Unsettled(Exception):
+    """Some records could not be settled in this run. The next one tries again; the alarm on errors tells meanwhile."""
+
+
+def _open() -> Backends:
+    settings = load()
+    logs.configure(settings.log_level)
+    if settings.embedded:
+        raise ConfigurationError("DARKROOM_STORAGE_URL: a function needs `s3://<bucket>`; it has no disk of its own")
+    return open_backends(settings)
+
+
+_backends = _open()
+
+
+def handler(event: Any, _context: Any) -> dict[str, int]:
+    """One run, and its report. Safe beside uploads, workers, deletes and another run.
+
+    Objects that belong to no record are looked for only when asked, by `{"orphans": "report"}`, for that lists the
+    whole bucket; `{"orphans": "remove"}` removes them. Raises `Unsettled` after a run that met errors.
+    """
+    asked = event.get("orphans") if isinstance(event, dict) else None
+    reconciler = Reconciler(_backends.store, _backends.images, _backends.queue)
+    report = reconciler.run()
+    if asked in {"report", "remove"}:
+        for orphan in reconciler.orphans(report, remove=asked == "remove"):
+            log.info("orphan", extra={"key": orphan.key, "bytes": orphan.size})
+    found = asdict(report)
+    log.info("reconciled", extra=found)
+    if report.errors:
+        raise Unsettled(str(report))
+    return found

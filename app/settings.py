@@ -1,0 +1,207 @@
+"""All settings, and the only reader of the environment."""
+
+import json
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from app.domain.access import ApiKey, parse_keys
+from app.domain.errors import ConfigurationError
+from app.domain.limits import MEBIBYTE
+from app.domain.media import MEDIA_TYPES
+from app.domain.recipe import DEFAULT_RECIPE, Recipe
+
+PREFIX = "DARKROOM_"
+_ORIGIN = re.compile(r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?")
+#: Variables of the command-line client, which the service leaves alone.
+CLIENT_NAMES = frozenset({"DARKROOM_URL", "DARKROOM_API_KEY"})
+
+
+class Settings(BaseSettings):
+    """Each field is set by the environment variable of its name in capitals after `DARKROOM_`."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid")
+
+    storage_url: str = Field(default="file:./data", description="Where bytes live: `file:<folder>` or `s3://<bucket>`.")
+    metadata_url: str = Field(
+        default="sqlite:./data/darkroom.db",
+        description="Where records live: `sqlite:<file>` or `dynamodb://<table>`. `file` goes with `sqlite`, "
+        "`s3` with `dynamodb`.",
+    )
+    queue_url: str | None = Field(
+        default=None, description="The SQS queue that the bucket's events go to. Needed with `s3://`, and only then."
+    )
+    auth: Literal["none", "required"] = Field(
+        default="none", description="`required` asks every caller for an API key; `none` lets in whoever can connect."
+    )
+    api_keys: Annotated[tuple[ApiKey, ...], NoDecode] = Field(
+        default=(),
+        description="Comma-separated `<owner>:<scope>+<scope>:<sha256 hex of the key>`; `darkroom key new` makes one.",
+        repr=False,
+    )
+    cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(), description="Comma-separated origins whose pages may call, such as `https://www.example.org`."
+    )
+    allow_anonymous: bool = Field(
+        default=False, description="Consent to a function on AWS that anybody may use. Embedded: not needed."
+    )
+    public_url: str | None = Field(
+        default=None, description="The service's own address, such as `https://img.example.org`: makes urls absolute."
+    )
+    cdn_url: str | None = Field(
+        default=None,
+        description="Where a CDN in front of the bucket answers, such as `https://d1.cloudfront.net`: variants' urls "
+        "lead there, unsigned. Only with `s3://`.",
+    )
+    secret: SecretStr | None = Field(
+        default=None,
+        description="Signs cursors and urls; at least 16 characters. Embedded: made once in the data folder.",
+    )
+    max_upload_bytes: int = Field(
+        default=50 * MEBIBYTE, ge=1, le=1024 * MEBIBYTE, description="The largest picture taken, in bytes."
+    )
+    max_pixels: int = Field(
+        default=100_000_000, ge=1, le=1_000_000_000, description="The most pixels decoded, over all frames."
+    )
+    max_frames: int = Field(
+        default=60, ge=1, le=1000, description="The most frames kept of an animation; with more it becomes a still."
+    )
+    accepted_types: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=MEDIA_TYPES, description="Comma-separated media types that uploads may have."
+    )
+    recipe: Annotated[Recipe, NoDecode] = Field(
+        default=DEFAULT_RECIPE, description='The variants to make, as JSON: `{"variants": [{"name": …}, …]}`.'
+    )
+    develop_seconds: float = Field(
+        default=30, gt=0, le=600, description="How long one picture may take before it ends `failed: timeout`."
+    )
+    develop_memory_mb: int = Field(
+        default=1024, ge=128, le=8192, description="How much memory one picture may take before `failed: memory`."
+    )
+    max_receives: int = Field(
+        default=5, ge=1, le=100, description="How often an event is tried before it goes to the dead letters."
+    )
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        default="INFO", description="The least severe lines that are logged."
+    )
+
+    @field_validator("api_keys", mode="before")
+    @classmethod
+    def _keys(cls, value: object) -> object:
+        return tuple(parse_keys(value)) if isinstance(value, str) else value
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for origin in value:
+            if not _ORIGIN.fullmatch(origin):
+                raise ValueError(f"{origin[:80]!r} is no origin: give scheme and host, without a path, and no `*`")
+        return value
+
+    @field_validator("accepted_types", "cors_origins", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @field_validator("accepted_types")
+    @classmethod
+    def _known_types(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        unknown = set(value) - set(MEDIA_TYPES)
+        if unknown or not value:
+            raise ValueError(f"{', '.join(sorted(unknown)) or 'nothing'} cannot be accepted; there is {MEDIA_TYPES}")
+        return value
+
+    @field_validator("recipe", mode="before")
+    @classmethod
+    def _parse(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        try:
+            return json.loads(value)
+        except ValueError as error:
+            raise ValueError(f"is not JSON: {error}") from None
+
+    @field_validator("public_url", "cdn_url")
+    @classmethod
+    def _absolute(cls, value: str | None) -> str | None:
+        if value is not None and not value.startswith(("http://", "https://")):
+            raise ValueError("must start with http:// or https://")
+        return value.rstrip("/") if value else None
+
+    @field_validator("secret")
+    @classmethod
+    def _long_enough(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and len(value.get_secret_value().encode()) < 16:
+            raise ValueError("must be at least 16 bytes long")
+        return value
+
+    @model_validator(mode="after")
+    def _one_side(self) -> Self:
+        schemes = (self.storage_url.partition(":")[0], self.metadata_url.partition(":")[0])
+        if schemes not in {("file", "sqlite"), ("s3", "dynamodb")}:
+            raise ValueError(
+                f"DARKROOM_STORAGE_URL ({schemes[0]}:) and DARKROOM_METADATA_URL ({schemes[1]}:) do not go together: "
+                "use file: with sqlite:, or s3:// with dynamodb://"
+            )
+        if schemes[0] == "s3" and not self.queue_url:
+            raise ValueError("DARKROOM_QUEUE_URL: must name the queue of the bucket's events")
+        if schemes[0] == "s3" and self.secret is None:
+            raise ValueError("DARKROOM_SECRET: must be set, the same for every function")
+        if schemes[0] == "file" and self.cdn_url:
+            raise ValueError("DARKROOM_CDN_URL: files are served by this server, not by a CDN")
+        if self.auth == "required" and not self.api_keys:
+            raise ValueError("DARKROOM_API_KEYS: authentication is required, and there is no key")
+        if self.auth == "none" and self.api_keys:
+            raise ValueError("DARKROOM_AUTH: keys are set, so it must be `required`")
+        return self
+
+    @property
+    def embedded(self) -> bool:
+        """Whether everything lives in a data folder of this machine."""
+        return self.storage_url.startswith("file:")
+
+    @property
+    def data_folder(self) -> Path:
+        """The folder of `file:`, absolute."""
+        return Path(self.storage_url.removeprefix("file:")).absolute()
+
+    @property
+    def database_file(self) -> Path:
+        """The file of `sqlite:`, absolute."""
+        return Path(self.metadata_url.removeprefix("sqlite:")).absolute()
+
+    @property
+    def bucket(self) -> str:
+        """The bucket of `s3://`."""
+        return self.storage_url.removeprefix("s3://").strip("/")
+
+    @property
+    def table(self) -> str:
+        """The table of `dynamodb://`."""
+        return self.metadata_url.removeprefix("dynamodb://").strip("/")
+
+
+def load(environment: Mapping[str, str] | None = None) -> Settings:
+    """Read the environment. Raises `ConfigurationError` naming every variable that is wrong, all at once."""
+    environment = os.environ if environment is None else environment
+    given = {name: value for name, value in environment.items() if name.upper().startswith(PREFIX)}
+    known = {PREFIX + field.upper(): field for field in Settings.model_fields}
+    complaints = [
+        f"{name}: there is no such setting" for name in sorted(given) if name not in known and name not in CLIENT_NAMES
+    ]
+    try:
+        settings = Settings()
+    except ValidationError as error:
+        for problem in error.errors(include_url=False, include_input=False, include_context=False):
+            where = ".".join(str(part) for part in problem["loc"])
+            head, _, rest = where.partition(".")
+            name = f"{PREFIX}{head.upper()}{'.' + rest if rest else ''}: " if head else ""
+            complaints.append(name + str(problem["msg"]).removeprefix("Value error, "))
+    if complaints:
+        raise ConfigurationError("Darkroom cannot start:\n  " + "\n  ".join(complaints))
+    return settings

@@ -1,0 +1,70 @@
+"""Keeping the embedded worker process alive beside the server, and ending it with the server."""
+
+import logging
+import subprocess
+import sys
+import threading
+import time
+
+from app.domain.errors import Unavailable
+
+log = logging.getLogger(__name__)
+
+#: A worker that is asked to stop finishes its picture or leaves it to the queue within this many seconds.
+STOP_SECONDS = 10.0
+_LONGEST_PAUSE = 5.0
+
+
+class Supervisor:
+    """Runs `app.cli.worker` in a process of its own and starts it again whenever it ends by itself.
+
+    The worker's standard input is a pipe that nobody writes to: when this process is gone, however it went, the pipe
+    ends and so does the worker.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="worker-supervisor", daemon=True)
+
+    def start(self) -> None:
+        """Start the worker and watch it."""
+        self._thread.start()
+
+    def check(self) -> None:
+        """Raise `Unavailable` while there is no worker process."""
+        process = self._process
+        if process is None or process.poll() is not None:
+            raise Unavailable("The worker is being started.")
+
+    def stop(self) -> None:
+        """End the worker: politely, then not."""
+        with self._lock:
+            self._stopping.set()
+            process = self._process
+        if process is not None:
+            process.stdin.close()  # type: ignore[union-attr]  # it was opened as a pipe
+            try:
+                process.wait(STOP_SECONDS + 2)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        pause = 0.1
+        while True:
+            with self._lock:
+                if self._stopping.is_set():
+                    return
+                self._process = process = subprocess.Popen(
+                    [sys.executable, "-m", "app.cli.worker", "--end-with-input"], stdin=subprocess.PIPE
+                )
+            started = time.monotonic()
+            code = process.wait()
+            if self._stopping.is_set():
+                return
+            log.error("the worker process ended; starting another", extra={"exit_code": code})
+            pause = 0.1 if time.monotonic() - started > 2 * _LONGEST_PAUSE else min(pause * 2, _LONGEST_PAUSE)
+            self._stopping.wait(pause)

@@ -1,0 +1,97 @@
+"""One picture, from the file as sent to the files of its variants. Runs in the picture's child process."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import Image, ImageFile
+
+from app.worker.animation import may_animate, read_animation
+from app.worker.attention import attention_of
+from app.worker.exif import Facts, read_facts
+from app.worker.geometry import shape_of
+from app.worker.jobs import Developed, Job, Rendered
+from app.worker.placeholder import looks_of, nearer
+from app.worker.probe import faults_of_the_picture, frames_of, open_checked
+from app.worker.render import Clock, Source, render, scaled_by_decoder, shrink, top_size, turned
+from app.worker.signalled import profile_of
+
+
+@dataclass(frozen=True)
+class Made:
+    """What `variants_of` wrote and what it learned on the way. `top` is the picture at the largest size."""
+
+    width: int
+    height: int
+    frames: int
+    facts: Facts
+    top: Image.Image
+    made: list[Rendered]
+
+
+def develop(source: Path, out: Path, job: Job) -> Developed:
+    """Read the picture in `source`, write its variants into the empty folder `out`.
+
+    Raises `PictureError` for what the picture is to blame for.
+    """
+    clock = Clock()
+    with clock.phase("open"):
+        image = open_checked(source, job)
+    with image:
+        made = variants_of(image, source, out, job, clock)
+    with clock.phase("placeholder"):
+        looks = looks_of(made.top)
+    facts = made.facts
+    return Developed(
+        width=made.width,
+        height=made.height,
+        frames=made.frames,
+        has_alpha=made.top.mode == "RGBA",
+        taken_at=facts.taken_at,
+        camera=facts.camera,
+        exif=facts.exif,
+        privacy=facts.privacy,
+        thumbhash=looks.thumbhash,
+        dominant_color=looks.dominant_color,
+        palette=looks.palette,
+        phash=looks.phash,
+        variants=made.made,
+        timings=clock.timings,
+    )
+
+
+def variants_of(image: ImageFile.ImageFile, source: Path, out: Path, job: Job, clock: Clock) -> Made:
+    """Write the variants of an opened picture into `out`, and close it as soon as its pixels are not needed."""
+    is_jpeg = image.format in {"JPEG", "MPO"}
+    stored = image.size
+    with faults_of_the_picture(job.max_pixels, image.width * image.height):
+        with clock.phase("open"):
+            frames = frames_of(image, source)
+        if not is_jpeg:  # the metadata of the others may follow the pixels, or is the decoder's to apply
+            with clock.phase("decode"):
+                image.load()
+            stored = image.size
+        with clock.phase("metadata"):
+            facts = read_facts(image)
+        width, height = turned(stored, facts.orientation)
+        specs = [(spec, shape_of(spec, width, height, job.focal_point)) for spec in job.recipe.variants]
+        top = top_size([shape for _, shape in specs], width, height)
+        scaled = is_jpeg and scaled_by_decoder(image, top, facts.orientation, job.recipe)
+        with clock.phase("decode"):
+            image.load()
+        profile = profile_of(image, source)
+
+        def small(frame: Image.Image) -> Image.Image:
+            return shrink(frame, top, facts.orientation, profile, clock, last=not moves)
+
+        moves = may_animate(image, frames, top, job)
+        first = small(image)
+        moving = read_animation(image, job, small) if moves else None
+    image.close()
+    if moving:
+        first = moving.frames[0]
+    if job.focal_point is None and not all(shape.whole for _, shape in specs):
+        with clock.phase("placeholder"):
+            seen = attention_of(nearer(first))
+        specs = [(spec, shape_of(spec, width, height, seen.focus(shape, width, height))) for spec, shape in specs]
+    made = render(Source(width, height, first, moving, scaled, facts.rights), specs, out, job, clock)
+    return Made(width, height, frames, facts, first, made)

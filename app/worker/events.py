@@ -1,0 +1,133 @@
+"""Events in every form they come in → ids of originals → the worker, and the answer that a queue understands."""
+
+import json
+import logging
+from collections.abc import Iterator, Mapping
+from typing import Any
+from urllib.parse import unquote_plus
+
+from app.domain.keys import original_id
+from app.worker.process import Worker
+
+log = logging.getLogger(__name__)
+
+Event = Mapping[str, Any]
+
+
+def handle_event(event: Any, worker: Worker) -> dict[str, list[dict[str, str]]]:
+    """Work off one event: S3's notification as it is, in SQS messages, in SNS inside those, or EventBridge's.
+
+    Answers which SQS messages are to be delivered again: `{"batchItemFailures": [{"itemIdentifier": <id>}]}`. Of an
+    event that is not from a queue, the first error is raised after all its records were tried. Events of no concern
+    and texts that make no sense are ignored with a warning: they would be no better the next time.
+    """
+    if not isinstance(event, Mapping):
+        log.warning("an event of no known form", extra={"form": type(event).__name__})
+        return {"batchItemFailures": []}
+    messages = _queue_messages(event)
+    if messages is None:
+        errors = _work_off(event, worker)
+        if errors:
+            raise next(iter(errors.values()))
+        return {"batchItemFailures": []}
+    failed = [str(message.get("messageId", "")) for message in messages if not _handle_message(message, worker)]
+    return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in failed]}
+
+
+def _queue_messages(event: Event) -> list[Event] | None:
+    records = event.get("Records")
+    if not isinstance(records, list):
+        return None
+    messages = [record for record in records if isinstance(record, Mapping)]
+    return messages if any(record.get("eventSource") == "aws:sqs" for record in messages) else None
+
+
+def _handle_message(message: Event, worker: Worker) -> bool:
+    """Whether the message is done with."""
+    body = _json(message.get("body"))
+    if body is None:
+        log.warning("a message that is no JSON object", extra={"message_id": message.get("messageId")})
+        return True
+    errors = _work_off(body, worker)
+    if errors and _receives(message) >= worker.max_receives:
+        for image_id in errors:
+            try:
+                worker.give_up(image_id)
+            except Exception:
+                log.exception("could not be closed after its last delivery", extra={"image": image_id})
+    return not errors
+
+
+def _work_off(event: Event, worker: Worker) -> dict[str, Exception]:
+    """Have the worker handle each original that the event names, once; what was raised, by id."""
+    errors: dict[str, Exception] = {}
+    for image_id in dict.fromkeys(_originals(event)):
+        try:
+            worker.handle(image_id)
+        except Exception as error:  # whatever it is, the other pictures of the batch are not to pay for it
+            log.exception("an attempt failed", extra={"image": image_id})
+            errors[image_id] = error
+    return errors
+
+
+def _originals(event: Event) -> Iterator[str]:
+    for key in _keys(event):
+        image_id = original_id(key)
+        if image_id is None:
+            log.warning("an event for an object that is no original", extra={"key": key[:200]})
+        else:
+            yield image_id
+
+
+def _keys(event: Event) -> Iterator[str]:
+    """The keys of created objects, decoded."""
+    detail, records = event.get("detail"), event.get("Records")
+    if event.get("Type") == "Notification" and isinstance(event.get("Message"), str):  # SNS
+        inner = _json(event["Message"])
+        if inner is not None and inner.get("Type") != "Notification":
+            yield from _keys(inner)
+    elif isinstance(detail, Mapping):  # EventBridge, which leaves the key as it is
+        if event.get("detail-type") == "Object Created":
+            key = _key(detail.get("object"))
+            if key is not None:
+                yield key
+    elif isinstance(records, list):
+        for record in records:
+            key = _created_key(record)
+            if key is not None:
+                yield key
+    elif event.get("Event") != "s3:TestEvent":
+        log.warning("an event of no known form", extra={"fields": sorted(map(str, event))[:20]})
+
+
+def _created_key(record: Any) -> str | None:
+    """The key of one record of an S3 notification, in which it is encoded as in a form."""
+    if not isinstance(record, Mapping):
+        return None
+    name, s3 = record.get("eventName"), record.get("s3")
+    if not isinstance(name, str) or not name.removeprefix("s3:").startswith("ObjectCreated:"):
+        return None
+    key = _key(s3.get("object") if isinstance(s3, Mapping) else None)
+    return None if key is None else unquote_plus(key)
+
+
+def _key(found: Any) -> str | None:
+    key = found.get("key") if isinstance(found, Mapping) else None
+    return key if isinstance(key, str) else None
+
+
+def _json(text: Any) -> Event | None:
+    try:
+        found = json.loads(text)
+    except (TypeError, ValueError, RecursionError):
+        return None
+    return found if isinstance(found, Mapping) else None
+
+
+def _receives(message: Event) -> int:
+    attributes = message.get("attributes")
+    count = attributes.get("ApproximateReceiveCount") if isinstance(attributes, Mapping) else None
+    try:
+        return int(str(count))
+    except ValueError:
+        return 1

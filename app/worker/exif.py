@@ -1,0 +1,194 @@
+"""What a picture tells about itself, made safe to store and to show. Nothing in here ever raises on a bad file."""
+
+import math
+import re
+import unicodedata
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone
+from typing import Any, Final
+
+from PIL import ExifTags, Image, ImageFile
+
+from app.domain.models import ExifValue, Privacy
+from app.worker.jobs import MAX_TEXT
+from app.worker.privacy import privacy_of
+
+_Tags = Mapping[int, Any]
+_Base = ExifTags.Base
+
+_TEXTS: Final = {
+    "make": _Base.Make,
+    "model": _Base.Model,
+    "software": _Base.Software,
+    "artist": _Base.Artist,
+    "copyright": _Base.Copyright,
+    "lens_make": _Base.LensMake,
+    "lens_model": _Base.LensModel,
+}
+_NUMBERS: Final = {
+    "exposure_time": _Base.ExposureTime,
+    "f_number": _Base.FNumber,
+    "exposure_bias": _Base.ExposureBiasValue,
+    "focal_length": _Base.FocalLength,
+    "digital_zoom": _Base.DigitalZoomRatio,
+}
+_INTEGERS: Final = {
+    "iso": _Base.ISOSpeedRatings,
+    "focal_length_35mm": _Base.FocalLengthIn35mmFilm,
+    "exposure_program": _Base.ExposureProgram,
+    "metering_mode": _Base.MeteringMode,
+    "flash": _Base.Flash,
+    "white_balance": _Base.WhiteBalance,
+}
+_WHEN: Final = (
+    (_Base.DateTimeOriginal, _Base.OffsetTimeOriginal, _Base.SubsecTimeOriginal),
+    (_Base.DateTimeDigitized, _Base.OffsetTimeDigitized, _Base.SubsecTimeDigitized),
+)
+
+
+@dataclass(frozen=True)
+class Facts:
+    """`orientation` is 1-8, `rights` the tags that variants keep."""
+
+    orientation: int = 1
+    exif: dict[str, ExifValue] = field(default_factory=dict)
+    camera: str | None = None
+    taken_at: datetime | None = None
+    privacy: Privacy = field(default_factory=Privacy)
+    rights: bytes = b""
+
+
+def read_facts(image: ImageFile.ImageFile) -> Facts:
+    """Read what the file says. For PNG the picture must have been loaded: its metadata may follow the pixels."""
+    exif = _try(image.getexif) or Image.Exif()
+    main: _Tags = _try(lambda: dict(exif)) or {}
+    photo = _ifd(exif, ExifTags.IFD.Exif)
+    tags = {**main, **photo}
+    fields: dict[str, ExifValue] = {}
+    for names, read in ((_TEXTS, _text), (_NUMBERS, _number), (_INTEGERS, _integer)):
+        for name, tag in names.items():
+            value = read(tags.get(tag))
+            if value is not None:
+                fields[name] = value
+    place, first = _ifd(exif, ExifTags.IFD.GPSInfo), _ifd(exif, ExifTags.IFD.IFD1)
+    return Facts(
+        orientation=_orientation(image, main),
+        exif=fields,
+        camera=_camera(_text(tags.get(_Base.Make)), _text(tags.get(_Base.Model))),
+        taken_at=_taken_at(tags),
+        privacy=_try(lambda: privacy_of(image.info, tags, place, first)) or Privacy(),
+        rights=_rights(fields),
+    )
+
+
+def _try(read: Callable[[], Any]) -> Any:
+    try:
+        return read()
+    except MemoryError:
+        raise
+    except Exception:  # noqa: BLE001 - metadata is never worth a picture, and Pillow raises what it likes on junk
+        return None
+
+
+def _ifd(exif: Image.Exif, which: int) -> _Tags:
+    found = _try(lambda: exif.get_ifd(which))
+    return found if isinstance(found, dict) else {}
+
+
+def _orientation(image: ImageFile.ImageFile, main: _Tags) -> int:
+    """HEIC and TIFF come out of their decoders upright."""
+    value = main.get(_Base.Orientation)
+    if image.format in {"HEIF", "TIFF"} or not isinstance(value, int) or not 1 <= value <= 8:
+        return 1
+    return value
+
+
+def _text(value: object) -> str | None:
+    if isinstance(value, tuple) and len(value) == 1:
+        value = value[0]
+    if isinstance(value, bytes):
+        value = _decode(value)
+    elif isinstance(value, str):
+        value = _reread(value)
+    if not isinstance(value, str):
+        return None
+    value = unicodedata.normalize("NFC", value.split("\0")[0][: 4 * MAX_TEXT])
+    value = "".join(" " if c.isspace() else c for c in value if c.isspace() or unicodedata.category(c)[0] != "C")
+    return " ".join(value.split())[:MAX_TEXT].strip() or None
+
+
+def _reread(value: str) -> str:
+    """UTF-8 that was read as Latin-1, which is how Pillow reads ASCII tags."""
+    try:
+        return value.encode("latin-1").decode()
+    except UnicodeError:
+        return value
+
+
+def _decode(value: bytes) -> str:
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return value.decode("latin-1")
+
+
+def _number(value: object) -> float | None:
+    """A finite number with ten significant digits, or None for n/0, NaN and whatever else is none."""
+    if isinstance(value, tuple) and len(value) == 1:
+        value = value[0]
+    if isinstance(value, (str, bytes, bool)) or value is None:
+        return None
+    number = _try(lambda: float(value))  # type: ignore[arg-type]  # rationals, integers, and junk that raises
+    if not isinstance(number, float) or not math.isfinite(number) or abs(number) > 1e12:
+        return None
+    return float(f"{number:.10g}")
+
+
+def _integer(value: object) -> int | None:
+    if isinstance(value, tuple) and value:  # ISO may be given as several values
+        value = value[0]
+    number = _number(value)
+    return int(number) if number is not None and number == int(number) and 0 <= number < 2**32 else None
+
+
+def _camera(make: str | None, model: str | None) -> str | None:
+    """Make and model, said once: "NIKON CORPORATION" + "NIKON D70" is a "NIKON D70"."""
+    if not make or not model:
+        return model or make
+    first = make.split()[0].casefold()
+    return model if model.casefold().startswith(first) else f"{make} {model}"[:MAX_TEXT]
+
+
+def _taken_at(tags: _Tags) -> datetime | None:
+    for when, offset, fraction in _WHEN:
+        text = _text(tags.get(when))
+        if not text:
+            continue
+        try:
+            moment = datetime.strptime(text, "%Y:%m:%d %H:%M:%S")  # noqa: DTZ007 - a camera's clock has no zone
+        except ValueError:
+            continue
+        if moment.year < 1826:  # the year of the first photograph
+            continue
+        if re.fullmatch(r"\d{1,6}", part := _text(tags.get(fraction)) or ""):
+            moment = moment.replace(microsecond=int(part.ljust(6, "0")))
+        return moment.replace(tzinfo=_zone(_text(tags.get(offset))))
+    return None
+
+
+def _zone(offset: str | None) -> timezone | None:
+    found = re.fullmatch(r"([+-])(\d\d):(\d\d)", offset or "")
+    if not found or int(found[2]) > 14 or int(found[3]) > 59:
+        return None
+    ahead = timedelta(hours=int(found[2]), minutes=int(found[3]))
+    return timezone(-ahead if found[1] == "-" else ahead)
+
+
+def _rights(fields: Mapping[str, ExifValue]) -> bytes:
+    """An EXIF block of nothing but Artist and Copyright, or no bytes when there is neither."""
+    block = Image.Exif()
+    for name, tag in (("artist", _Base.Artist), ("copyright", _Base.Copyright)):
+        if value := fields.get(name):
+            block[tag] = str(value).encode()  # as bytes: Pillow would replace what is not ASCII
+    return block.tobytes() if len(block) else b""

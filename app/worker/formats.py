@@ -1,0 +1,60 @@
+"""The picture formats that are decoded, and no others.
+
+Pillow knows some forty formats, EPS by way of Ghostscript among them. Here only the plugins of accepted formats are
+loaded, and Pillow is told that it has loaded all there are. Every picture is opened as the one format that its bytes
+showed.
+"""
+
+import warnings
+from pathlib import Path
+from typing import Final
+
+import pillow_heif
+from PIL import (  # noqa: F401 - importing a plugin registers it, and these are all that shall be
+    AvifImagePlugin,
+    BmpImagePlugin,
+    GifImagePlugin,
+    Image,
+    ImageFile,
+    JpegImagePlugin,
+    MpoImagePlugin,
+    PngImagePlugin,
+    TiffImagePlugin,
+    WebPImagePlugin,
+)
+
+# One thread: the child's CPU is bounded by wall time × threads, and HEIC's own threads would not count in that.
+pillow_heif.register_heif_opener(thumbnails=True, decode_threads=1)
+
+# There is no public way to say this: preinit() and init() return at once from now on.
+Image._initialized = 2  # noqa: SLF001
+
+# Whole frames in one mode: a palette that changes half-way through an animation is none of our concern.
+GifImagePlugin.LOADING_STRATEGY = GifImagePlugin.LoadingStrategy.RGB_AFTER_DIFFERENT_PALETTE_ONLY
+AvifImagePlugin.DEFAULT_MAX_THREADS = 1
+ImageFile.LOAD_TRUNCATED_IMAGES = False
+
+#: Pillow's name for each media type.
+PLUGINS: Final = {
+    "image/jpeg": "JPEG",
+    "image/png": "PNG",
+    "image/webp": "WEBP",
+    "image/gif": "GIF",
+    "image/avif": "AVIF",
+    "image/heic": "HEIF",
+    "image/heif": "HEIF",
+    "image/tiff": "TIFF",
+    "image/bmp": "BMP",
+}
+
+
+def limit_pixels(max_pixels: int) -> None:
+    """Have Pillow refuse, and not just mention, whatever grows past the limit behind the header's back."""
+    Image.MAX_IMAGE_PIXELS = max_pixels
+    warnings.filterwarnings("ignore", module=r"PIL(\.|$)")  # its remarks on odd metadata are of no use to anyone
+    warnings.simplefilter("error", Image.DecompressionBombWarning)
+
+
+def open_picture(path: Path, media_type: str) -> ImageFile.ImageFile:
+    """Open the file as that type, header only. Raises whatever Pillow does when it is none."""
+    return Image.open(path, formats=[PLUGINS[media_type]])

@@ -1,0 +1,106 @@
+"""ICC profiles made from numbers: primaries, a white point and a curve, as little as lcms needs."""
+
+import struct
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+#: How a device's tone from 0 to 1 becomes light from 0 to 1.
+Curve = Callable[[float], float]
+_Matrix = Sequence[Sequence[float]]
+
+_D65: Final = (0.3127, 0.3290)
+_D50: Final = (0.9642, 1.0, 0.8249)
+_BRADFORD: Final = ((0.8951, 0.2664, -0.1614), (-0.7502, 1.7135, 0.0367), (0.0389, -0.0685, 1.0296))
+#: One node for every tone of 8 bits.
+_NODES: Final = 256
+
+
+@dataclass(frozen=True)
+class Primaries:
+    """Chromaticities x, y of red, green, blue and white."""
+
+    red: tuple[float, float]
+    green: tuple[float, float]
+    blue: tuple[float, float]
+    white: tuple[float, float] = _D65
+
+
+def rgb_profile(primaries: Primaries, curve: Curve) -> bytes:
+    """A profile of three primaries. Raises `ArithmeticError` for primaries that span no colours."""
+    colorants = _adapted(primaries)
+    tags = {
+        f"{name}XYZ".encode(): _xyz(column) for name, column in zip("rgb", zip(*colorants, strict=True), strict=True)
+    }
+    return _profile(b"RGB ", tags | dict.fromkeys((b"rTRC", b"gTRC", b"bTRC"), _table(curve)))
+
+
+def grey_profile(curve: Curve) -> bytes:
+    """A profile of one channel."""
+    return _profile(b"GRAY", {b"kTRC": _table(curve)})
+
+
+def _profile(space: bytes, tags: dict[bytes, bytes]) -> bytes:
+    """ICC.1:2001-04, sections 6.1 and 6.2: the header, the table of tags, the tags."""
+    tags = {b"wtpt": _xyz(_D50)} | tags
+    at = 128 + 4 + 12 * len(tags)
+    table, bodies, placed = b"", b"", dict[bytes, int]()
+    for name, body in tags.items():
+        if body not in placed:
+            placed[body] = at + len(bodies)
+            bodies += body
+        table += struct.pack(">4sII", name, placed[body], len(body))
+    head = struct.pack(">I4xI4s4s4s12x4s", at + len(bodies), 0x02400000, b"mntr", space, b"XYZ ", b"acsp")
+    head = head.ljust(68, b"\0") + _fixed(_D50)
+    return head.ljust(128, b"\0") + struct.pack(">I", len(tags)) + table + bodies
+
+
+def _fixed(values: Sequence[float]) -> bytes:
+    return struct.pack(f">{len(values)}i", *(round(value * 65536) for value in values))
+
+
+def _xyz(values: Sequence[float]) -> bytes:
+    return b"XYZ \0\0\0\0" + _fixed(values)
+
+
+def _table(curve: Curve) -> bytes:
+    nodes = [min(65535, max(0, round(curve(node / (_NODES - 1)) * 65535))) for node in range(_NODES)]
+    return struct.pack(f">4sxxxxI{_NODES}H", b"curv", _NODES, *nodes)
+
+
+def _adapted(primaries: Primaries) -> _Matrix:
+    """RGB to XYZ under D50 (columns red, green, blue), by Bradford's adaptation."""
+    corners = [_to_xyz(xy) for xy in (primaries.red, primaries.green, primaries.blue)]
+    columns = [list(row) for row in zip(*corners, strict=True)]
+    white = _to_xyz(primaries.white)
+    amounts = _solve(columns, white)
+    to_xyz = [[value * amount for value, amount in zip(row, amounts, strict=True)] for row in columns]
+    ours, theirs = _times(_BRADFORD, white), _times(_BRADFORD, _D50)
+    scaled = [[value * b / a for value in row] for row, a, b in zip(_BRADFORD, ours, theirs, strict=True)]
+    by_column = [_solve(_BRADFORD, _times(scaled, column)) for column in zip(*to_xyz, strict=True)]
+    return list(zip(*by_column, strict=True))
+
+
+def _to_xyz(xy: tuple[float, float]) -> tuple[float, float, float]:
+    x, y = xy
+    return x / y, 1.0, (1 - x - y) / y
+
+
+def _times(matrix: _Matrix, vector: Sequence[float]) -> list[float]:
+    return [sum(a * b for a, b in zip(row, vector, strict=True)) for row in matrix]
+
+
+def _solve(matrix: _Matrix, vector: Sequence[float]) -> list[float]:
+    """Cramer's rule for three unknowns."""
+    whole = _determinant(matrix)
+    if abs(whole) < 1e-6:
+        raise ArithmeticError("the primaries span no colours")
+    return [
+        _determinant([[*row[:at], value, *row[at + 1 :]] for row, value in zip(matrix, vector, strict=True)]) / whole
+        for at in range(3)
+    ]
+
+
+def _determinant(rows: _Matrix) -> float:
+    (a, b, c), (d, e, f), (g, h, i) = rows
+    return a * (e * i - f * h) - b * (d * i - f * g) + c * (d * h - e * g)

@@ -1,0 +1,65 @@
+"""Taking events from a queue, for as long as asked."""
+
+import logging
+import time
+from collections.abc import Callable
+
+from app.domain.ports import EventQueue, Message
+from app.worker.events import handle_event
+from app.worker.process import Worker
+
+log = logging.getLogger(__name__)
+
+#: Seconds that one look into an empty queue takes at most, and so how soon `stop` is noticed.
+_WAIT = 1.0
+_LONGEST_PAUSE = 30.0
+_LONGEST_DELAY = 300
+
+
+def run(
+    queue: EventQueue,
+    worker: Worker,
+    stop: Callable[[], bool],
+    *,
+    pause: Callable[[float], None] = time.sleep,
+) -> None:
+    """Take one event after the other until `stop()`, as a queue would drive the function in the cloud.
+
+    An attempt that failed comes again after a growing delay. When the queue itself fails, this waits and goes on.
+    """
+    failures = 0
+    while not stop():
+        try:
+            for message in queue.receive(1, wait=_WAIT):
+                _deliver(queue, worker, message)
+            failures = 0
+        except Exception:
+            log.exception("the queue does not work; going on in a while")
+            failures += 1
+            _pause(min(0.1 * 2**failures, _LONGEST_PAUSE), stop, pause)
+
+
+def _deliver(queue: EventQueue, worker: Worker, message: Message) -> None:
+    event = {
+        "Records": [
+            {
+                "eventSource": "aws:sqs",
+                "messageId": message.id,
+                "receiptHandle": message.receipt,
+                "body": message.body,
+                "attributes": {"ApproximateReceiveCount": str(message.receive_count)},
+            }
+        ]
+    }
+    if not handle_event(event, worker)["batchItemFailures"]:
+        queue.delete(message.receipt)
+    elif message.receive_count >= worker.max_receives:
+        queue.release(message.receipt)  # on to the dead letters
+    else:
+        queue.release(message.receipt, delay=min(2**message.receive_count, _LONGEST_DELAY))
+
+
+def _pause(seconds: float, stop: Callable[[], bool], pause: Callable[[float], None]) -> None:
+    while seconds > 0 and not stop():
+        pause(min(seconds, _WAIT))
+        seconds -= _WAIT

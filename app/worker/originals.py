@@ -1,0 +1,80 @@
+"""Fetching an original into a scratch file, and taking in one that has no record."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from app.domain.errors import AlreadyExists, HashTaken, Missing, PictureError
+from app.domain.ids import id_time
+from app.domain.keys import original_key
+from app.domain.media import SNIFF_BYTES, media_type_of
+from app.domain.models import ANONYMOUS, FailureCode, Image, Status, utcnow
+from app.domain.ports import ImageRepository, ObjectStore
+
+_PIECE = 1024 * 1024
+_UNKNOWN_TYPE = "application/octet-stream"
+
+
+@dataclass(frozen=True)
+class Original:
+    """What the bytes of an original are: `media_type` is None for none that is ever accepted."""
+
+    bytes: int
+    sha256: str
+    media_type: str | None
+
+
+def fetch(store: ObjectStore, image_id: str, max_bytes: int, to: Path | None = None) -> Original:
+    """Read an original once, into the file `to` if given.
+
+    Raises `Missing` if there is none, and `PictureError` when there are more than `max_bytes`.
+    """
+    digest = hashlib.sha256()
+    head = b""
+    size = 0
+    with store.open(original_key(image_id)) as body, (to or Path("/dev/null")).open("wb") as file:
+        while piece := body.read(_PIECE):
+            size += len(piece)
+            if size > max_bytes:
+                detail = f"The file is larger than {max_bytes:,} bytes."
+                raise PictureError(FailureCode.TOO_LARGE, detail)
+            if len(head) < SNIFF_BYTES:
+                head += piece[: SNIFF_BYTES - len(head)]
+            digest.update(piece)
+            file.write(piece)
+    return Original(size, digest.hexdigest(), media_type_of(head))
+
+
+def adopt(store: ObjectStore, images: ImageRepository, image_id: str, max_bytes: int) -> bool:
+    """Write the record of an object that came without one, for `anonymous`; False if there is no such object.
+
+    Bytes that already have a record are adopted all the same, as a second picture: the object is there.
+    """
+    info = store.stat(original_key(image_id))
+    if info is None:
+        return False
+    try:
+        original = fetch(store, image_id, max_bytes)
+    except Missing:
+        return False
+    except PictureError:  # its development will end the same and say so in the record
+        original = Original(info.size, "", None)
+    now = utcnow()
+    image = Image(
+        id=image_id,
+        owner=ANONYMOUS,
+        status=Status.PENDING,
+        content_type=original.media_type or _UNKNOWN_TYPE,
+        bytes=original.bytes,
+        sha256=original.sha256 or None,
+        uploaded_at=min(id_time(image_id), now),
+        updated_at=now,
+    )
+    try:
+        try:
+            images.create(image, claim=bool(original.sha256))
+        except HashTaken:
+            images.create(image, claim=False)
+    except AlreadyExists:  # another delivery was quicker
+        return True
+    return True

@@ -1,0 +1,261 @@
+"""The worker's rules: from the id of an original that has arrived to a record that is `ready` or `failed`."""
+
+import logging
+import os
+import tempfile
+from collections import Counter
+from enum import StrEnum
+from pathlib import Path
+
+from app.domain.errors import Missing, PictureError, Stale, Unavailable
+from app.domain.images import finish_delete
+from app.domain.keys import original_key, processed_prefix, variant_key
+from app.domain.limits import Limits
+from app.domain.models import (
+    EXHAUSTED,
+    RETRYABLE,
+    Changes,
+    FailureCode,
+    Image,
+    Status,
+    Tombstone,
+    Variant,
+    failed,
+    utcnow,
+)
+from app.domain.ports import ImageRepository, ObjectStore
+from app.domain.recipe import Recipe, rendering_of
+from app.worker.jobs import Developed, Job
+from app.worker.originals import Original, adopt, fetch
+from app.worker.sandbox import Sandbox
+
+log = logging.getLogger(__name__)
+
+_ATTEMPTS = 16
+_MOST_THREADS = 4
+
+
+class Outcome(StrEnum):
+    """How an event ended."""
+
+    READY = "ready"
+    FAILED = "failed"
+    DUPLICATE = "duplicate"
+    DELETED = "deleted"
+    UNKNOWN = "unknown"
+
+
+class Worker:
+    """Develops originals. `counts` is how often each outcome came.
+
+    With `adopt`, objects without a record get one for `anonymous`; `scratch` is an existing folder that no other
+    worker uses; `max_receives` is after how many deliveries an event goes to the dead letters.
+    """
+
+    def __init__(
+        self,
+        store: ObjectStore,
+        images: ImageRepository,
+        sandbox: Sandbox,
+        *,
+        recipe: Recipe,
+        limits: Limits,
+        adopt: bool,
+        scratch: Path,
+        max_receives: int,
+    ) -> None:
+        self.max_receives = max_receives
+        self.counts: Counter[Outcome] = Counter()
+        self._store = store
+        self._images = images
+        self._sandbox = sandbox
+        self._recipe = recipe
+        self._limits = limits
+        self._adopt = adopt
+        self._scratch = scratch
+        self._threads = min(_MOST_THREADS, _usable_cpus())
+        self._max_bytes = max(limits.max_upload_bytes, limits.max_direct_bytes)
+
+    def handle(self, image_id: str) -> Outcome:
+        """Do all that the arrival of this original asks for. Safe to repeat, and beside other workers.
+
+        The picture's own faults end in its record. What is raised is our fault, and worth another delivery.
+        """
+        outcome = self._handle(image_id)
+        self.counts[outcome] += 1
+        return outcome
+
+    def give_up(self, image_id: str) -> None:
+        """Close a record that is `pending` after its last delivery."""
+        for _ in range(_ATTEMPTS):
+            found = self._images.get(image_id)
+            if not isinstance(found, Image) or found.status is not Status.PENDING:
+                return
+            try:
+                changes = failed(FailureCode.ATTEMPTS_EXHAUSTED, EXHAUSTED, utcnow())
+                self._images.update(image_id, found.version, changes)
+            except Stale:
+                continue
+            return
+
+    def _handle(self, image_id: str) -> Outcome:
+        for _ in range(_ATTEMPTS):
+            found = self._images.get(image_id)
+            if isinstance(found, Tombstone):
+                finish_delete(self._store, self._images, image_id)
+                return Outcome.DELETED
+            if found is None:
+                if not (self._adopt and adopt(self._store, self._images, image_id, self._max_bytes)):
+                    log.warning("an event for an original that has no record", extra={"image": image_id})
+                    return Outcome.UNKNOWN
+                continue
+            if self._is_done(found):
+                return Outcome.DUPLICATE
+            outcome = self._develop(found)
+            if outcome is not None:
+                return outcome
+        raise Unavailable(f"The record of {image_id} keeps changing.")
+
+    def _is_done(self, image: Image) -> bool:
+        if image.status is Status.READY:
+            return image.rendering == self._rendering(image)
+        return image.status is Status.FAILED and image.error is not None and image.error.code not in RETRYABLE
+
+    def _rendering(self, image: Image) -> str:
+        return rendering_of(self._recipe, image.focal_point)
+
+    def _develop(self, image: Image) -> Outcome | None:
+        """Develop for the record as it was read; None when it has changed so that this must begin again."""
+        original: Original | None = None
+        with tempfile.TemporaryDirectory(dir=self._scratch, prefix="picture-", ignore_cleanup_errors=True) as folder:
+            source, out = Path(folder, "original"), Path(folder, "out")
+            out.mkdir()
+            try:
+                original = fetch(self._store, image.id, self._max_bytes, source)
+                developed = self._sandbox.develop(source, out, self._job(image, original))
+            except Missing:
+                return self._without_original(image)
+            except PictureError as error:
+                return self._fail(image, error, original)
+            self._put(image, developed, out)
+        return self._finish(image, developed, original)
+
+    def _job(self, image: Image, original: Original) -> Job:
+        if image.sha256 is not None and original.sha256 != image.sha256:
+            raise PictureError(FailureCode.CORRUPT_IMAGE, "The stored bytes are not those that were sent.")
+        if original.media_type is None:
+            raise PictureError(FailureCode.NOT_AN_IMAGE, "The file is not a picture of any known format.")
+        if original.media_type not in self._limits.accepted_types:
+            raise PictureError(FailureCode.UNSUPPORTED_IMAGE, f"Pictures of type {original.media_type} are not taken.")
+        return Job(
+            recipe=self._recipe,
+            focal_point=image.focal_point,
+            media_type=original.media_type,
+            max_pixels=self._limits.max_pixels,
+            max_frames=self._limits.max_frames,
+            threads=self._threads,
+        )
+
+    def _without_original(self, image: Image) -> Outcome:
+        found = self._images.get(image.id)
+        if not isinstance(found, Image):
+            return Outcome.DELETED
+        raise Unavailable(f"The original of {image.id} is not there: {original_key(image.id)}")
+
+    def _put(self, image: Image, developed: Developed, out: Path) -> None:
+        rendering = self._rendering(image)
+        for variant in {variant.file: variant for variant in developed.variants}.values():
+            key = variant_key(image.id, rendering, variant.file)
+            descriptor = os.open(out / variant.file, os.O_RDONLY | os.O_NOFOLLOW)
+            with os.fdopen(descriptor, "rb") as body:
+                self._store.put(key, body, size=variant.bytes, content_type=variant.format.media_type)
+
+    def _finish(self, image: Image, developed: Developed, original: Original) -> Outcome | None:
+        rendering = self._rendering(image)
+        claim = image.sha256 is None or image.expires_at is not None  # a ticket's upload, or one that was adopted
+        current = image
+        for _ in range(_ATTEMPTS):
+            wanted = self._rendering(current) == rendering
+            if wanted:
+                changes = _changes(current, developed, original, rendering)
+            else:  # a focal point has moved: what was made for the old one is to be swept
+                changes = {"stale_renderings": list(dict.fromkeys((*current.stale_renderings, rendering)))}
+            try:
+                updated = self._images.update(image.id, current.version, changes)
+            except Stale:
+                found = self._images.get(image.id)
+                if not isinstance(found, Image):
+                    self._store.delete_prefix(processed_prefix(image.id))
+                    return Outcome.DELETED
+                if found.status is Status.READY and found.rendering == rendering:
+                    return Outcome.DUPLICATE
+                current = found
+                continue
+            if not wanted:
+                return None
+            if claim:
+                self._images.claim(updated)
+            log.info(
+                "developed",
+                extra={"image": image.id, "format": original.media_type, "bytes": original.bytes,
+                       "width": developed.width, "height": developed.height, "timings": developed.timings},
+            )  # fmt: skip
+            return Outcome.READY
+        raise Unavailable(f"The record of {image.id} keeps changing.")
+
+    def _fail(self, image: Image, error: PictureError, original: Original | None) -> Outcome:
+        """Record the picture's fault. An image that is `ready` keeps its variants and its state."""
+        changes = failed(FailureCode(error.code), error.detail, utcnow())
+        if original is not None:
+            changes |= _found_in(original)
+        for _ in range(_ATTEMPTS):
+            found = self._images.get(image.id)
+            if not isinstance(found, Image):
+                self._store.delete_prefix(processed_prefix(image.id))
+                return Outcome.DELETED
+            if found.status is Status.READY:
+                log.warning("could not be developed again", extra={"image": image.id, "code": error.code})
+                return Outcome.FAILED
+            if error.code in RETRYABLE:
+                # An earlier attempt may have left variants. They are not removed here, for another worker may just
+                # now be listing them in the record; they are swept as any old rendering is, unless it comes to that.
+                stale = dict.fromkeys((*found.stale_renderings, self._rendering(image)))
+                changes["stale_renderings"] = list(stale)
+            try:
+                self._images.update(image.id, found.version, changes)
+            except Stale:
+                continue
+            log.warning("failed", extra={"image": image.id, "code": error.code, "detail": error.detail})
+            return Outcome.FAILED
+        raise Unavailable(f"The record of {image.id} keeps changing.")
+
+
+def _found_in(original: Original) -> Changes:
+    changes: Changes = {"bytes": original.bytes, "sha256": original.sha256}
+    if original.media_type is not None:
+        changes["content_type"] = original.media_type
+    return changes
+
+
+def _changes(image: Image, developed: Developed, original: Original, rendering: str) -> Changes:
+    stale = [old for old in (*image.stale_renderings, image.rendering) if old and old != rendering]
+    variants = [Variant.model_validate(variant.model_dump()) for variant in developed.variants]
+    names = set(Developed.model_fields) - {"variants", "timings"}
+    return {
+        **{name: getattr(developed, name) for name in names},
+        **_found_in(original),
+        "status": Status.READY,
+        "error": None,
+        "expires_at": None,
+        "processed_at": utcnow(),
+        "rendering": rendering,
+        "variants": variants,
+        "stale_renderings": list(dict.fromkeys(stale)),
+    }
+
+
+def _usable_cpus() -> int:
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # macOS
+        return os.cpu_count() or 1

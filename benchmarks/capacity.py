@@ -1,0 +1,284 @@
+"""What each call asks of AWS: requests to S3, SQS and DynamoDB, and DynamoDB's capacity units. This is the bill.
+
+    .venv/bin/python -m benchmarks.capacity
+
+Needs `make engines`: DynamoDB Local counts the units, moto plays S3 and SQS. The figures go to `results/capacity.json`.
+"""
+
+import io
+import json
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import httpx
+from fastapi.routing import APIRoute
+
+from app.adapters.dynamodb import DynamoImages
+from app.adapters.s3 import PresignedGrants, PresignedUrls, Presigner, S3Store
+from app.adapters.sqs import SqsQueue
+from app.api.app import create_app
+from app.domain.keys import original_key
+from app.domain.limits import Limits
+from app.domain.recipe import DEFAULT_RECIPE
+from app.domain.reconcile import Reconciler
+from app.worker.events import handle_event
+from app.worker.process import Outcome, Worker
+from app.worker.sandbox import Sandbox
+from benchmarks.meter import Meter, Use
+from benchmarks.results_file import save
+from tests import aws
+from tests.engines import dynamodb_local, missing
+from tests.faults.scene import queue_event
+from tests.http.client import embedded_client
+from tests.http.service import parts_of
+from tests.samples import encoded
+from tests.sides import Side
+
+#: Dollars a request, on demand in us-east-1: aws.amazon.com/dynamodb/pricing, /s3/pricing and /sqs/pricing, 2025.
+WRITE_UNIT, READ_UNIT = 0.625e-6, 0.125e-6
+S3_WRITE, S3_READ, SQS_REQUEST = 5e-6, 0.4e-6, 0.4e-6
+S3_WRITES = ("PutObject", "ListObjectsV2", "CopyObject")
+S3_READS = ("GetObject", "HeadObject")
+
+_seeds = count(1)
+
+
+@dataclass(frozen=True)
+class Bench:
+    """The service in this process, with a worker beside it."""
+
+    side: Side
+    client: httpx.Client
+    worker: Worker
+    reconciler: Reconciler
+    routes: list[str]
+    tickets: list[tuple[str, bytes]] = field(default_factory=list)
+
+    def upload(self, query: str = "", *, seed: int | None = None, tags: str = "") -> dict[str, Any]:
+        """`POST /upload` of a picture, by default one that is not there."""
+        body = encoded("JPEG", 1600, 1200, seed=next(_seeds) if seed is None else seed)
+        files = {"file": ("photo.jpg", io.BytesIO(body), "image/jpeg")}
+        answer = self.client.post(f"/upload{query}", files=files, data={"tags": tags} if tags else {})
+        answer.raise_for_status()
+        found: dict[str, Any] = answer.json()
+        return found
+
+    def ticket(self) -> None:
+        """`POST /upload/direct` for a picture, whose bytes then wait to be sent by `send`."""
+        body = encoded("JPEG", 1600, 1200, seed=next(_seeds))
+        answer = self.client.post("/upload/direct", json={"bytes": len(body), "content_type": "image/jpeg"})
+        answer.raise_for_status()
+        self.tickets.append((answer.json()["id"], body))
+
+    def send(self) -> None:
+        """The client's own request to the bucket."""
+        image_id, body = self.tickets.pop()
+        self.side.store.create(original_key(image_id), io.BytesIO(body), size=len(body), content_type="image/jpeg")
+
+    def by_ticket(self) -> None:
+        """All of it: asking, sending, developing."""
+        self.ticket()
+        self.send()
+        self.develop()
+
+    def develop(self) -> None:
+        """What the queue's trigger does for one message: receive, hand over, delete."""
+        (message,) = self.side.queue.receive(1)
+        if handle_event(queue_event(message), self.worker)["batchItemFailures"]:
+            raise SystemExit("the picture could not be developed")
+        self.side.queue.delete(message.receipt)
+        if self.worker.counts[Outcome.FAILED]:
+            raise SystemExit("a picture failed: the figures would not be those of a developed one")
+
+    def ready(self, tags: str = "") -> str:
+        """The id of a new picture that is developed."""
+        found = self.upload(tags=tags)
+        self.develop()
+        return str(found["id"])
+
+    def get(self, path: str, expected: int = 200, **options: Any) -> None:
+        """A request that is answered as it should be."""
+        answer = self.client.request(options.pop("method", "GET"), path, **options)
+        if answer.status_code != expected:
+            raise SystemExit(f"{path}: {answer.status_code} {answer.text}")
+
+
+Case = tuple[str, str, Callable[[Bench], Callable[[], object]]]
+
+
+def cases() -> Iterator[Case]:
+    """What is measured: its name, the route it stands for, and what prepares it."""
+    yield "upload", "POST /upload", lambda bench: bench.upload
+    yield "upload, three tags", "POST /upload", lambda bench: lambda: bench.upload(tags="a,b,c")
+    yield "upload, a duplicate", "POST /upload", a_duplicate
+    yield "upload, keeping a duplicate", "POST /upload", lambda bench: a_duplicate(bench, "?on_duplicate=keep")
+    yield "a ticket", "POST /upload/direct", lambda bench: bench.ticket
+    yield "list, 50 of 60", "GET /images", lambda bench: lambda: bench.get("/images?limit=50")
+    yield "list, 50 with a tag", "GET /images", lambda bench: lambda: bench.get("/images?limit=50&tag=all")
+    yield "list, tag and status", "GET /images", lambda bench: lambda: bench.get("/images?tag=all&status=failed")
+    yield "record", "GET /images/{image_id}", lambda bench: on_one(bench, "")
+    yield "record, unknown", "GET /images/{image_id}", unknown
+    yield "original", "GET /images/{image_id}/original", lambda bench: on_one(bench, "/original", 307)
+    yield "variant", "GET /images/{image_id}/variants/{name}", lambda bench: on_one(bench, "/variants/w640.webp", 307)
+    yield "delete", "DELETE /images/{image_id}", lambda bench: on_one(bench, "", 204, method="DELETE")
+    yield "delete, of a pending image", "DELETE /images/{image_id}", delete_pending
+    yield "delete, unknown", "DELETE /images/{image_id}", lambda bench: unknown(bench, 204, method="DELETE")
+    for path in ("/limits", "/healthz", "/readyz"):
+        yield path.removeprefix("/"), f"GET {path}", lambda bench, path=path: lambda: bench.get(path)
+    yield "worker: a developed image", "", developing
+    yield "worker: the event again", "", developed_again
+    yield "reconcile, nothing to do", "", lambda bench: bench.reconciler.run
+    yield "one image, from upload to ready", "", lambda bench: bench.ready
+    yield "one image, from ticket to ready", "", lambda bench: bench.by_ticket
+
+
+def a_duplicate(bench: Bench, query: str = "") -> Callable[[], object]:
+    """An upload of bytes that are there."""
+    seed = next(_seeds)
+    bench.upload(seed=seed)
+    bench.develop()
+    return lambda: bench.upload(query, seed=seed)
+
+
+def on_one(bench: Bench, path: str, expected: int = 200, **options: Any) -> Callable[[], object]:
+    """A request about a picture that is ready."""
+    image_id = bench.ready()
+    return lambda: bench.get(f"/images/{image_id}{path}", expected, **options)
+
+
+def unknown(bench: Bench, expected: int = 404, **options: Any) -> Callable[[], object]:
+    """A request about a picture that is not there."""
+    return lambda: bench.get("/images/019a9d1c-7c1e-7a3b-9f60-3d2b5a1c8e47", expected, **options)
+
+
+def delete_pending(bench: Bench) -> Callable[[], object]:
+    """A delete before the worker has come."""
+    image_id = bench.upload()["id"]
+    return lambda: bench.get(f"/images/{image_id}", 204, method="DELETE")
+
+
+def developing(bench: Bench) -> Callable[[], object]:
+    """The worker's part, its trigger's requests to the queue included."""
+    bench.upload()
+    return bench.develop
+
+
+def developed_again(bench: Bench) -> Callable[[], object]:
+    """The worker's part, when it has been done."""
+    image_id = bench.ready()
+    return lambda: bench.worker.handle(image_id)
+
+
+def dollars(use: Use) -> float:
+    """What a million of them cost in requests: no storage, transfer, functions or gateway."""
+    requests = (
+        use.write * WRITE_UNIT
+        + use.read * READ_UNIT
+        + use.of("s3", *S3_WRITES) * S3_WRITE
+        + use.of("s3", *S3_READS) * S3_READ
+        + use.of("sqs") * SQS_REQUEST
+    )
+    return requests * 1e6
+
+
+@contextmanager
+def bench_on(endpoint: str, folder: Path) -> Iterator[tuple[Bench, Meter]]:
+    """The service over that DynamoDB, with the bucket's events in the queue."""
+    made = aws.moto()
+    dynamodb = aws.clients(dynamodb=endpoint).dynamodb
+    sandbox = Sandbox(30, 1024)
+    sandbox.start()
+    with (
+        aws.table(dynamodb) as table,
+        aws.bucket(made.s3) as bucket,
+        aws.queue(made.sqs, visibility=30, max_receives=3) as url,
+    ):
+        aws.notify(made, bucket, url)
+        queue = SqsQueue(made.sqs, url)
+        for message in queue.receive(10):  # the test event that S3 sends first
+            queue.delete(message.receipt)
+        urls = PresignedUrls(Presigner(made.s3, bucket, made.credentials))
+        grants = PresignedGrants(made.s3, bucket)
+        side = Side(S3Store(made.s3, bucket), DynamoImages(dynamodb, table), queue, urls, grants)
+        checks = {"storage": side.store.ping, "records": side.images.ping, "queue": side.queue.ping}
+        app = create_app(parts_of(side, limits=Limits(), checks=checks, files=None))
+        worker = Worker(
+            side.store, side.images, sandbox, recipe=DEFAULT_RECIPE, limits=Limits(), adopt=False, scratch=folder,
+            max_receives=3,
+        )  # fmt: skip
+        routes = [
+            f"{method} {route.path}"
+            for route in app.routes
+            if isinstance(route, APIRoute) and route.include_in_schema
+            for method in sorted(route.methods)
+        ]
+        yield (
+            Bench(side, embedded_client(app), worker, Reconciler(side.store, side.images, queue), routes),
+            Meter(aws.clients(dynamodb=endpoint).dynamodb, dynamodb=dynamodb, s3=made.s3, sqs=made.sqs),
+        )
+
+
+def measure(bench: Bench, meter: Meter) -> Iterator[dict[str, Any]]:
+    """One row a case."""
+    for name, route, prepare in cases():
+        action = prepare(bench)
+        with meter.metered() as use:
+            action()
+        while bench.tickets:  # of which only the asking was of interest
+            bench.send()
+        while messages := bench.side.queue.receive(10):  # and uploads of which only the upload was
+            for message in messages:
+                handle_event(queue_event(message), bench.worker)
+                bench.side.queue.delete(message.receipt)
+        yield {
+            "what": name,
+            "route": route,
+            "read_units": use.read,
+            "write_units": use.write,
+            "requests": dict(sorted(use.calls.items())),
+            "dollars_a_million": round(dollars(use), 2),
+        }
+
+
+def main() -> None:
+    """Measure, print, save."""
+    if why := missing():
+        raise SystemExit(why)
+    folder = Path(tempfile.mkdtemp(prefix="darkroom-"))
+    columns = f"{'dynamodb':>10}{'s3 put':>8}{'get':>5}{'del':>5}{'list':>6}{'sqs':>5}{'$/million':>11}"
+    print(f"{'':34}{'read':>7}{'write':>7}{columns}")
+    rows = []
+    try:
+        with dynamodb_local() as endpoint, bench_on(endpoint, folder) as (bench, meter):
+            for number in range(60):
+                bench.upload(tags="all" if number else "")
+                bench.develop()
+            for row in measure(bench, meter):
+                rows.append(row)
+                use = Use(row["read_units"], row["write_units"])
+                use.calls.update(row["requests"])
+                print(
+                    f"{row['what']:34}{use.read:7.1f}{use.write:7.1f}{use.of('dynamodb'):10d}"
+                    f"{use.of('s3', 'PutObject'):8d}{use.of('s3', *S3_READS):5d}"
+                    f"{use.of('s3', 'DeleteObject', 'DeleteObjects'):5d}{use.of('s3', 'ListObjectsV2'):6d}"
+                    f"{use.of('sqs'):5d}{row['dollars_a_million']:11.2f}"
+                )
+            missed = sorted(set(bench.routes) - {row["route"] for row in rows})
+    finally:
+        shutil.rmtree(folder)
+    if missed:
+        print("not measured:", ", ".join(missed))
+    prices = {"write_unit": WRITE_UNIT, "read_unit": READ_UNIT, "s3_write": S3_WRITE, "s3_read": S3_READ,
+              "sqs": SQS_REQUEST}  # fmt: skip
+    path = save("capacity", ["boto3", "moto"], rows=rows, not_measured=missed, dollars_a_request=prices)
+    print(json.dumps({"saved": str(path)}))
+
+
+if __name__ == "__main__":
+    main()

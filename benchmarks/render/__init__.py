@@ -1,0 +1,1 @@
+"""How fast pictures are developed, beside sharp and libvips: `make bench`."""

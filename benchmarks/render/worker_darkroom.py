@@ -1,0 +1,86 @@
+"""Jobs for Darkroom's own pipeline, one JSON line each: `worker_darkroom.py pictures|whole|child THREADS`.
+
+`pictures` is the part of `develop` that peers do too: from the file to the files of its variants. `whole` is all of
+`develop`, with what else a record says, in this process; `child` the same as the service runs it, in a process of its
+own for each picture. The format's name may be `recipe`: the default recipe.
+"""
+
+import json
+import resource
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from app.domain.media import SNIFF_BYTES, media_type_of
+from app.domain.models import Format
+from app.domain.recipe import DEFAULT_RECIPE, Recipe, VariantSpec
+from app.worker.develop import develop, variants_of
+from app.worker.jobs import Job, Rendered
+from app.worker.probe import open_checked
+from app.worker.render import Clock
+from app.worker.sandbox import Sandbox
+
+
+def job_of(asked: dict[str, Any], threads: int) -> Job:
+    """The service's job for such a request, without bounds that would change what is measured."""
+    if asked["format"] == "recipe":
+        recipe = DEFAULT_RECIPE
+    else:
+        wanted = Format(asked["format"])
+        quality = {wanted: asked["quality"]} if asked.get("quality") else {}
+        specs = [VariantSpec(name=f"w{w}", width=w, formats=(wanted,), quality=quality) for w in asked["widths"]]
+        recipe = Recipe(variants=tuple(specs))
+    with Path(asked["input"]).open("rb") as file:
+        kind = media_type_of(file.read(SNIFF_BYTES))
+    return Job(
+        recipe=recipe, media_type=kind or "", max_pixels=200_000_000, max_frames=asked.get("frames", 60),
+        threads=threads, memory_mb=8192, seconds=300,
+    )  # fmt: skip
+
+
+def main() -> None:
+    """Answer requests until standard input ends."""
+    mode, threads = sys.argv[1], int(sys.argv[2])
+    sandbox = Sandbox(300, 8192)
+    if mode == "child":
+        sandbox.start()
+    for line in sys.stdin:
+        asked = json.loads(line)
+        job = job_of(asked, threads)
+        source = Path(asked["input"])
+        with tempfile.TemporaryDirectory() as folder:
+            out = Path(folder)
+            cpu, start = _cpu(), time.monotonic()
+            clock = Clock()
+            if mode == "pictures":
+                with open_checked(source, job) as image:
+                    made = variants_of(image, source, out, job, clock).made
+            else:
+                developed = sandbox.develop(source, out, job) if mode == "child" else develop(source, out, job)
+                made, clock.timings = developed.variants, developed.timings
+            wall = (time.monotonic() - start) * 1000
+            spent = 0.0 if mode == "child" else _cpu() - cpu  # the fork server's children are not ours to ask about
+            _keep(made, out, asked.get("out"))
+        answer = {"wall": wall, "cpu": spent, "bytes": [variant.bytes for variant in made]}
+        print(json.dumps(answer | {"rss": _high_water(), "phases": clock.timings}), flush=True)
+
+
+def _keep(made: list[Rendered], out: Path, where: str | None) -> None:
+    if where:
+        for variant in made:
+            Path(where, f"{variant.width}.{variant.format.value}").write_bytes((out / variant.file).read_bytes())
+
+
+def _cpu() -> float:
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return (used.ru_utime + used.ru_stime) * 1000
+
+
+def _high_water() -> float:
+    return int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0]) / 1024
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,223 @@
+"""What only records in DynamoDB have: what a call costs, newer versions beside this one, and the limits of an item."""
+
+import json
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from app.adapters.dynamodb import DynamoImages, items
+from app.adapters.dynamodb.table import KEY
+from app.domain.errors import Stale
+from app.domain.ids import new_id
+from app.domain.models import FocalPoint, Format, Image, Status, Variant, utcnow
+from tests import aws
+from tests.contract.records import FULL, OWNER, a_query, an_image, ids, stored, tombstone_of
+from tests.faults.wire import Wire
+
+
+@pytest.fixture(params=["moto", pytest.param("engines", marks=pytest.mark.engines)])
+def client(request: pytest.FixtureRequest) -> Any:
+    return getattr(aws, request.param)().dynamodb
+
+
+@pytest.fixture
+def table(client: Any) -> Iterator[str]:
+    with aws.table(client) as name:
+        yield name
+
+
+@pytest.fixture
+def images(client: Any, table: str) -> DynamoImages:
+    return DynamoImages(client, table)
+
+
+def requests_of(client: Any, action: Callable[[], object]) -> list[str]:
+    wire = Wire(client)
+    with wire.under(lambda _: None):
+        action()
+    return wire.requests
+
+
+def test_an_edit_is_one_write(client: Any, images: DynamoImages) -> None:
+    image = stored(images, **FULL | {"expires_at": None})
+    words = {"title": "t", "alt": "a", "metadata": {"k": "v"}, "focal_point": FocalPoint(x=0.5, y=0.5)}
+    assert requests_of(client, lambda: images.update(image.id, 1, words)) == ["UpdateItem"]
+    assert requests_of(client, lambda: images.update(image.id, 2, {})) == ["UpdateItem"]
+    moved: dict[str, Any] = {"tags": ["b"]}
+    assert requests_of(client, lambda: images.update(image.id, 3, moved)) == ["GetItem", "TransactWriteItems"]
+    assert requests_of(client, lambda: images.update(image.id, 4, moved)) == ["GetItem", "UpdateItem"]
+
+
+def test_an_end_is_one_read_and_one_transaction(client: Any, images: DynamoImages) -> None:
+    buried, removed = stored(images), stored(images)
+    once = ["GetItem", "TransactWriteItems"]
+    assert requests_of(client, lambda: images.bury(buried.id, 1, tombstone_of(buried))) == once
+    assert requests_of(client, lambda: images.remove(removed.id, 1)) == once
+
+
+@pytest.mark.parametrize(
+    ("limit", "expected"),
+    [(4, ["Query", "BatchGetItem"]), (20, ["Query", "BatchGetItem"])],
+)
+def test_a_page_reads_no_more_records_than_it_wants(
+    client: Any, images: DynamoImages, limit: int, expected: list[str]
+) -> None:
+    for _ in range(12):
+        stored(images, tags=["sea"])
+    asked = []
+    original = client.batch_get_item
+
+    class Counting:
+        def __getattr__(self, name: str) -> Any:
+            return getattr(client, name)
+
+        def batch_get_item(self, **arguments: Any) -> Any:
+            ((_, request),) = arguments["RequestItems"].items()
+            asked.append(len(request["Keys"]))
+            return original(**arguments)
+
+    counted = DynamoImages(Counting(), images._table)
+    for filters in ({}, {"tag": "sea"}, {"tag": "sea", "status": Status.PENDING}):
+        asked.clear()
+        page = counted.list(a_query(limit, **filters))
+        assert len(page.items) == min(limit, 12)
+        assert sum(asked) == min(limit + 1, 12)
+    assert requests_of(client, lambda: images.list(a_query(limit))) == expected
+
+
+def test_records_that_one_filter_leaves_out_are_not_read(client: Any, images: DynamoImages) -> None:
+    """The index joins: tags and states that never meet cost no record at all."""
+    for number in range(30):
+        stored(images, tags=["sea"] if number % 2 else [], status=[Status.FAILED, Status.READY][number % 2])
+    requests = requests_of(client, lambda: images.list(a_query(10, tag="sea", status=Status.FAILED)))
+    assert requests == ["Query", "Query"]
+    assert ids(images, tag="sea", status=Status.READY, limit=4) == ids(images, tag="sea")
+
+
+def test_a_newer_versions_attributes_survive_an_update(client: Any, table: str, images: DynamoImages) -> None:
+    image = stored(images, tags=["a"])
+    unknown = {
+        "loudness": {"N": "0.25"},
+        "layers": {"L": [{"M": {"depth": {"N": "3"}}}, {"NULL": True}]},
+        "mask": {"B": b"\x00\xff"},
+        "moods": {"SS": ["calm"]},
+    }
+    client.update_item(
+        TableName=table,
+        Key={KEY: {"S": image.id}},
+        UpdateExpression="SET " + ", ".join(f"{name} = :{name}" for name in unknown),
+        ExpressionAttributeValues={f":{name}": value for name, value in unknown.items()},
+    )
+    assert images.get(image.id) == image
+    images.update(image.id, 1, {"title": "t"})
+    images.update(image.id, 2, {"tags": ["b"], "status": Status.READY})
+    images.claim(image)
+    found = client.get_item(TableName=table, Key={KEY: {"S": image.id}}, ConsistentRead=True)["Item"]
+    assert {name: found[name] for name in unknown} == unknown
+    assert [record.id for record in images.list(a_query(tag="b")).items] == [image.id]
+    images.bury(image.id, 3, tombstone_of(image))
+    assert images.get(image.id)
+
+
+def test_a_record_made_again_under_its_id_is_not_taken_for_the_old_one(client: Any, images: DynamoImages) -> None:
+    old = stored(images, tags=["old"])
+    years = iter(range(2001, 2100))
+
+    def again() -> Image:
+        images.remove(old.id, 1)
+        fresh = old.model_copy(update={"tags": ["new"], "updated_at": old.updated_at.replace(year=next(years))})
+        images.create(fresh, claim=True)
+        return fresh
+
+    class Swapping:
+        def __getattr__(self, name: str) -> Any:
+            return getattr(client, name)
+
+        def transact_write_items(self, **arguments: Any) -> Any:
+            again()
+            return client.transact_write_items(**arguments)
+
+    swapped = DynamoImages(Swapping(), images._table)
+    with pytest.raises(Stale):
+        swapped.update(old.id, 1, {"tags": ["other"]})
+    with pytest.raises(Stale):
+        swapped.bury(old.id, 1, tombstone_of(old))
+    fresh = again()
+    assert images.get(old.id) == fresh
+    assert ids(images, tag="new") == [old.id]
+    assert ids(images, tag="old") == ids(images, tag="other") == []
+
+
+def largest() -> Image:
+    """A record with as much in it as requests and pictures may bring: see `api.fields`, `worker.jobs`, `recipe`."""
+    variants = [
+        Variant(name="n" * 32, format=Format.WEBP, width=16383, height=16383, bytes=10**9, file="n" * 32 + ".webp")
+    ] * 128
+    full = {
+        "title": "\U0001f4f7" * 200,
+        "alt": "\U0001f4f7" * 1000,
+        "filename": "\U0001f4f7" * 63,
+        "tags": [f"{number:02}" + "\U0001f4f7" * 62 for number in range(20)],
+        "exif": {f"{number:02}" + "\U0001f4f7" * 198: "\U0001f4f7" * 200 for number in range(40)},
+        "variants": variants,
+        "stale_renderings": [f"{number:012x}" for number in range(10)],
+        "status": Status.READY,
+    }
+    return an_image(owner="ö" * 60, **full)
+
+
+def test_the_largest_record_there_can_be(images: DynamoImages) -> None:
+    image = largest()
+    assert len(json.dumps(items.write(items.image_item(image)), ensure_ascii=False).encode()) < 200_000  # of 400 KiB
+    images.create(image, claim=True)
+    assert images.get(image.id) == image
+    other = [f"{number:02}" + "\U0001f3d4" * 62 for number in range(20)]
+    after = images.update(image.id, 1, {"tags": other, "status": Status.FAILED, "content_type": "image/png"})
+    assert images.get(image.id) == after
+    assert [found.id for found in images.list(a_query(owner=image.owner, tag=other[7])).items] == [image.id]
+    images.bury(image.id, 2, tombstone_of(image))
+    assert images.list(a_query(owner=image.owner)).items == []
+
+
+@pytest.mark.engines
+@pytest.mark.parametrize("client", ["engines"], indirect=True)
+def test_a_page_of_more_than_an_answer_holds(client: Any, images: DynamoImages) -> None:
+    """BatchGetItem answers with 16 MiB at most and says which keys are left."""
+    made = [an_image(metadata={"words": "x" * 200_000}) for _ in range(90)]
+    for image in made:
+        images.create(image, claim=False)
+    page = images.list(a_query(90))
+    assert [image.id for image in page.items] == [image.id for image in reversed(made)]
+    assert requests_of(client, lambda: images.list(a_query(90))).count("BatchGetItem") > 1
+
+
+def test_an_expired_ticket_is_not_written_to(client: Any, table: str, images: DynamoImages) -> None:
+    """DynamoDB may take two days to remove it."""
+    image = stored(images, expires_at=utcnow() - timedelta(seconds=2))
+    assert images.get(image.id) is None
+    for changes in ({"title": "late"}, {"tags": ["late"]}, {"expires_at": None}):
+        with pytest.raises(Stale):
+            images.update(image.id, 1, changes)
+    found = client.get_item(TableName=table, Key={KEY: {"S": image.id}}, ConsistentRead=True)["Item"]
+    assert found["version"] == {"N": "1"}
+
+
+def test_no_id_at_all_is_unknown(images: DynamoImages) -> None:
+    assert images.get("") is None
+    assert images.get(items.open_item(new_id())[KEY]) is None
+    assert images.find_hash(OWNER, "") is None
+
+
+@pytest.mark.parametrize("changes", [{"owner": "bob"}, {"version": 9}, {"nothing": 1}, {"width": "wide"}])
+def test_what_cannot_be_a_record_is_not_written(images: DynamoImages, changes: dict[str, Any]) -> None:
+    image = stored(images)
+    with pytest.raises(ValueError, match=next(iter(changes))):
+        images.update(image.id, 1, changes)
+    assert images.get(image.id) == image
+
+
+def test_a_page_has_at_least_one_item(images: DynamoImages) -> None:
+    with pytest.raises(ValueError, match="at least one"):
+        images.list(a_query(0))

@@ -1,0 +1,136 @@
+"""Records as items: everything comes back as it was, and keys never meet."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from app.adapters.dynamodb import items
+from app.adapters.dynamodb.table import EXPIRES_AT, INDEX_KEY, INDEX_SORT, KEY
+from app.domain.ids import new_id
+from app.domain.models import (
+    UPDATABLE,
+    Failure,
+    FailureCode,
+    FocalPoint,
+    Format,
+    Image,
+    Privacy,
+    Status,
+    Tombstone,
+    Variant,
+)
+from tests.contract.records import FULL, an_image
+
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=60)
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+MOMENTS = st.datetimes(datetime(1970, 1, 2), datetime(9000, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001 - given a zone
+SIZES = st.integers(0, 10**38 - 1)
+FRACTIONS = st.floats(0, 1)
+MAPS = st.dictionaries(TEXT, TEXT, max_size=4)
+
+IMAGES = st.builds(
+    Image,
+    id=st.builds(new_id),
+    owner=TEXT,
+    status=st.sampled_from(Status),
+    error=st.none() | st.builds(Failure, code=st.sampled_from(FailureCode), detail=TEXT),
+    filename=st.none() | TEXT,
+    content_type=TEXT,
+    declared_type=st.none() | TEXT,
+    bytes=SIZES,
+    sha256=st.none() | TEXT,
+    width=st.none() | SIZES,
+    height=st.none() | SIZES,
+    frames=st.none() | SIZES,
+    has_alpha=st.none() | st.booleans(),
+    uploaded_at=MOMENTS,
+    processed_at=st.none() | MOMENTS,
+    updated_at=MOMENTS,
+    version=SIZES,
+    expires_at=st.none() | st.builds(timedelta, seconds=st.integers(1, 10**9)).map(lambda left: NOW + left),
+    taken_at=st.none() | st.datetimes() | MOMENTS,
+    exif=st.dictionaries(TEXT, TEXT | st.integers() | st.floats(allow_nan=False, allow_infinity=False), max_size=4),
+    privacy=st.none() | st.builds(Privacy, gps=st.booleans(), serial=st.booleans()),
+    palette=st.lists(TEXT, max_size=3),
+    title=st.none() | TEXT,
+    alt=st.none() | TEXT,
+    tags=st.lists(TEXT, max_size=5),
+    focal_point=st.none() | st.builds(FocalPoint, x=FRACTIONS, y=FRACTIONS),
+    metadata=MAPS,
+    variants=st.lists(
+        st.builds(
+            Variant, name=TEXT, format=st.sampled_from(Format), width=SIZES, height=SIZES, bytes=SIZES, file=TEXT
+        ),
+        max_size=3,
+    ),
+    stale_renderings=st.lists(TEXT, max_size=3),
+)
+
+
+def there_and_back(item: dict[str, Any]) -> Any:
+    """Through DynamoDB's typed form, as it travels."""
+    return items.record_of(items.read(json.loads(json.dumps(items.write(item)))), NOW)
+
+
+@settings(max_examples=100, deadline=None)
+@given(IMAGES)
+def test_a_record_comes_back_as_it_was(image: Image) -> None:
+    assert there_and_back(items.image_item(image)) == image
+
+
+@settings(max_examples=50, deadline=None)
+@given(IMAGES, IMAGES, st.sets(st.sampled_from(sorted(UPDATABLE))))
+def test_single_fields_written_over_a_record_change_these_alone(old: Image, new: Image, names: set[str]) -> None:
+    changes = {name: getattr(new, name) for name in names}
+    item = items.image_item(old) | items.changed_fields(changes)
+    if "expires_at" in names:
+        item |= items.listing_fields(new)
+    left = {name: value for name, value in item.items() if value is not None}
+    assert there_and_back(left) == old.model_copy(update=changes)
+
+
+@settings(max_examples=50, deadline=None)
+@given(IMAGES, IMAGES, st.sets(st.sampled_from(sorted(UPDATABLE - items.LISTED))))
+def test_a_record_is_listed_by_the_fields_named_and_no_others(old: Image, new: Image, names: set[str]) -> None:
+    changed = old.model_copy(update={name: getattr(new, name) for name in names})
+    assert items.pointers_of(changed) == items.pointers_of(old)
+
+
+def test_each_of_those_fields_does_change_the_lists() -> None:
+    plain = an_image(status=Status.READY)
+    for name in items.LISTED:
+        assert items.pointers_of(plain.model_copy(update={name: FULL[name]})) != items.pointers_of(plain)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.tuples(st.sampled_from(["tag", "status", "type"]), TEXT, TEXT), min_size=2, unique=True))
+def test_no_two_lists_share_a_partition(lists: list[tuple[str, str, str]]) -> None:
+    partitions = {items.pointer_key(*each) for each in lists} | {items.owner_key(owner) for _, owner, _ in lists}
+    assert len(partitions) == len(lists) + len({owner for _, owner, _ in lists})
+
+
+@settings(max_examples=100, deadline=None)
+@given(IMAGES)
+def test_pointers_lead_to_their_image_from_keys_of_their_own(image: Image) -> None:
+    pointers = items.pointers_of(image)
+    assert image.id not in pointers
+    for key, item in pointers.items():
+        assert item[KEY] == key
+        assert item[INDEX_SORT] == image.id
+        assert key.startswith((f"{item[INDEX_KEY]}#", "open#"))
+        assert items.record_of(items.read(items.write(item)), NOW) is None  # never taken for a record
+    unsettled = image.status is Status.PENDING or bool(image.stale_renderings)
+    assert (items.open_item(image.id)[KEY] in pointers) is unsettled
+
+
+@given(st.timedeltas(timedelta(seconds=-2), timedelta(seconds=2)), st.booleans())
+def test_a_tombstone_comes_back_until_it_expires(left: timedelta, settled: bool) -> None:
+    tombstone = Tombstone(id=new_id(), owner="ada", deleted_at=NOW, expires_at=NOW + left, settled=settled)
+    item = items.tombstone_item(tombstone)
+    assert there_and_back(item) == (tombstone if left > timedelta(0) else None)
+    assert isinstance(item[EXPIRES_AT], int)  # DynamoDB takes nothing else for a time to live
+    assert item[EXPIRES_AT] >= tombstone.expires_at.timestamp()
+    assert INDEX_KEY not in item

@@ -1,0 +1,105 @@
+"""Corners of the queue in SQLite."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from app.adapters.sqlite import Database, SqliteQueue
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[Database]:
+    opened = Database(tmp_path / "darkroom.db")
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def queue(database: Database) -> SqliteQueue:
+    return SqliteQueue(database, visibility=900, max_receives=2)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda queue: queue.send("x" * (256 * 1024 + 1)),
+        lambda queue: queue.send("ü" * (128 * 1024) + "x"),
+        lambda queue: queue.send(""),
+        lambda queue: queue.send("x", delay=901),
+        lambda queue: queue.send("x", delay=-1),
+        lambda queue: queue.release("1-a", delay=901),
+        lambda queue: queue.receive(0),
+        lambda queue: queue.receive(11),
+        lambda queue: queue.receive(1, wait=21),
+    ],
+)
+def test_what_the_port_does_not_take_is_refused(queue: SqliteQueue, call: Callable[[SqliteQueue], object]) -> None:
+    with pytest.raises(ValueError, match=r"message|delay|seconds"):
+        call(queue)
+    assert list(queue.receive(10)) == []
+
+
+@pytest.mark.parametrize("receipt", ["", "-", "x", "1", "999-abc", "1-abc", "1 OR 1=1", "ü" * 5000])
+def test_a_receipt_of_nobody_changes_nothing(queue: SqliteQueue, receipt: str) -> None:
+    queue.send("x")
+    (message,) = queue.receive()
+    queue.delete(receipt)
+    queue.release(receipt)
+    assert list(queue.receive()) == []
+    queue.release(message.receipt)
+    assert len(queue.receive()) == 1
+
+
+def test_a_receipt_of_an_earlier_delivery_does_not_delete(queue: SqliteQueue) -> None:
+    queue.send("x")
+    (first,) = queue.receive()
+    queue.release(first.receipt)
+    (second,) = queue.receive()
+    queue.delete(first.receipt)
+    queue.release(second.receipt)
+    assert queue.dead_letters() == 1
+
+
+def test_recovery_brings_back_what_is_with_receivers_and_nothing_else(queue: SqliteQueue) -> None:
+    for body in ("in flight", "done", "dead", "waiting"):
+        queue.send(body)
+    queue.send("delayed", delay=900)
+    in_flight, done, dead = queue.receive(3)
+    queue.delete(done.receipt)
+    queue.release(dead.receipt)
+    while queue.dead_letters() == 0:
+        queue.release(next(message.receipt for message in queue.receive(10) if message.body == "dead"))
+    assert queue.recover() == 2
+    found = {message.body: message.receive_count for message in queue.receive(10)}
+    assert found == {"in flight": 2, "waiting": 2}
+    assert queue.dead_letters() == 1
+    queue.delete(in_flight.receipt)
+    assert queue.recover() == 2
+
+
+def test_what_kills_its_receiver_every_time_ends_with_the_dead_letters(queue: SqliteQueue) -> None:
+    queue.send("poison")
+    for count in (1, 2):
+        (message,) = queue.receive()
+        assert message.receive_count == count
+        queue.recover()
+    assert list(queue.receive()) == []
+    assert queue.dead_letters() == 1
+
+
+def test_messages_come_in_the_order_they_became_due(queue: SqliteQueue) -> None:
+    for number in range(30):
+        queue.send(str(number))
+    assert [message.body for _ in range(3) for message in queue.receive(10)] == [str(number) for number in range(30)]
+
+
+def test_messages_outlive_the_database(tmp_path: Path) -> None:
+    for number in range(3):
+        database = Database(tmp_path / "other.db")
+        queue = SqliteQueue(database, visibility=900, max_receives=2)
+        queue.send(str(number))
+        database.close()
+    database = Database(tmp_path / "other.db")
+    assert [message.body for message in SqliteQueue(database, 900, 2).receive(10)] == ["0", "1", "2"]
+    database.close()

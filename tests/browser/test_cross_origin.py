@@ -1,0 +1,89 @@
+"""A page of another site in a real Chromium: listed, it uploads by ticket with progress; not listed, it cannot."""
+
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.browser.test_pages import browser, pytestmark  # noqa: F401 - the fixture, and when these tests can run
+from tests.embedded.test_direct_upload import noise
+from tests.server import serving
+
+PAGE = b"""<!doctype html><meta charset="utf-8"><link rel="icon" href="data:,"><input type="file"><script>
+async function upload(service, file) {
+  const ticket = await (await fetch(service + "/upload/direct", {
+    method: "POST", headers: {"Content-Type": "application/json"},
+    body: JSON.stringify({filename: file.name, content_type: file.type, bytes: file.size}),
+  })).json();
+  const progress = [];
+  const status = await new Promise((done, failed) => {
+    const request = new XMLHttpRequest();
+    request.open(ticket.method, new URL(ticket.url, service));
+    for (const [name, value] of Object.entries(ticket.headers)) request.setRequestHeader(name, value);
+    request.upload.onprogress = event => progress.push(event.loaded);
+    request.onload = () => done(request.status);
+    request.onerror = () => failed(new Error("the browser did not let it through"));
+    request.send(file);
+  });
+  const record = await (await fetch(service + "/images/" + ticket.id + "?wait=20")).json();
+  return {status, progress, record};
+}
+</script>"""
+
+
+class Site(BaseHTTPRequestHandler):
+    """A site of one page."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "text/html")
+        self.end_headers()
+        self.wfile.write(PAGE)
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def site() -> Iterator[str]:
+    """Another site's origin."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Site)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def upload_from(browser: Any, site: str, service: str, file: Path) -> Any:  # noqa: F811 - a fixture's value
+    tab = browser.new_page()
+    try:
+        tab.goto(site)
+        tab.locator("input").set_input_files(file)
+        return tab.evaluate("service => upload(service, document.querySelector('input').files[0])", service)
+    finally:
+        tab.close()
+
+
+def test_a_listed_page_uploads_with_progress(browser: Any, site: str, tmp_path: Path) -> None:  # noqa: F811
+    file = tmp_path / "large.png"
+    file.write_bytes(noise(1500, 1500))
+    with serving(tmp_path / "data", DARKROOM_CORS_ORIGINS=site) as server:
+        result = upload_from(browser, site, server.url, file)
+    assert result["status"] == 200
+    assert result["record"]["status"] == "ready"
+    assert result["progress"][-1] == file.stat().st_size
+    assert result["progress"] == sorted(result["progress"])
+
+
+def test_a_page_that_is_not_listed_cannot(browser: Any, site: str, tmp_path: Path) -> None:  # noqa: F811
+    file = tmp_path / "small.png"
+    file.write_bytes(noise(10, 10))
+    with serving(tmp_path / "data") as server:
+        with pytest.raises(Exception, match="Failed to fetch"):
+            upload_from(browser, site, server.url, file)
+        assert server.client.get("/images").json()["items"] == []

@@ -1,0 +1,110 @@
+"""Swagger UI and ReDoc in a real Chromium: they load from this server alone, and "Try it out" uploads."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.samples import encoded
+from tests.server import Server, serving
+
+CHROMIUM = next((path for path in ("/usr/bin/chromium", "/usr/bin/chromium-browser") if Path(path).exists()), None)
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.slow,
+    pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium here: install Debian's package `chromium`"),
+]
+
+#: Chromium asks its maker for news at every start; these keep it at home.
+QUIET = ["--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-quic"]
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with serving(tmp_path_factory.mktemp("browser") / "data") as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: make test-browser")
+    with playwright.sync_playwright() as tool:
+        chromium = tool.chromium.launch(executable_path=CHROMIUM, args=QUIET)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def page(browser: Any, server: Server) -> Iterator[Any]:
+    """A page that has asked nobody but the server, and has complained of nothing, when the test is over."""
+    strangers: list[str] = []
+    complaints: list[str] = []
+    tab = browser.new_page(base_url=server.url, viewport={"width": 1280, "height": 1600})
+
+    def asked(request: Any) -> None:
+        if not request.url.startswith((server.url, "data:", "blob:")):
+            strangers.append(request.url)
+
+    tab.on("request", asked)
+    tab.on("pageerror", lambda error: complaints.append(str(error)))
+    tab.on("console", lambda message: message.type == "error" and complaints.append(message.text))
+    tab.on("requestfailed", lambda request: complaints.append(f"{request.url}: {request.failure}"))
+    tab.set_default_timeout(20_000)
+    yield tab
+    tab.close()
+    assert strangers == []
+    assert complaints == []
+
+
+def keep(page: Any, tmp_path: Path, name: str) -> None:
+    """A screenshot, in `SCREENSHOTS` or else beside the test's other files."""
+    folder = Path(os.environ.get("SCREENSHOTS") or tmp_path)
+    page.screenshot(path=folder / f"{name}.png")
+
+
+def open_upload(page: Any) -> Any:
+    page.goto("/docs")
+    block = page.locator(".opblock-post", has=page.locator('[data-path="/upload"]'))
+    block.locator(".opblock-summary-control").click()
+    block.get_by_role("button", name="Execute").wait_for()  # it may be tried out at once
+    return block
+
+
+def test_try_it_out_uploads_a_real_file_and_shows_the_record(page: Any, server: Server, tmp_path: Path) -> None:
+    photo = tmp_path / "from the browser.jpg"
+    photo.write_bytes(encoded("JPEG", 800, 600, seed=11))
+    block = open_upload(page)
+    block.locator('input[type="file"]').set_input_files(photo)
+    block.get_by_role("button", name="Execute").click()
+    live = block.locator(".live-responses-table")
+    live.locator(".response-col_status", has_text="201").first.wait_for()
+    keep(page, tmp_path, "swagger-upload")
+    assert "from the browser.jpg" in live.inner_text()
+    items = server.client.get("/images").json()["items"]
+    assert [(item["filename"], item["bytes"]) for item in items] == [(photo.name, photo.stat().st_size)]
+    assert (items[0]["title"], items[0]["alt"], items[0]["tags"]) == (None, None, [])  # nothing that nobody typed
+
+
+def test_try_it_out_offers_the_json_body_too(page: Any, server: Server, tmp_path: Path) -> None:
+    block = open_upload(page)
+    kinds = block.locator(".opblock-section-request-body select.content-type")
+    assert kinds.locator("option").all_inner_texts() == ["multipart/form-data", "application/json"]
+    kinds.select_option("application/json")
+    block.locator("textarea.body-param__text").fill(
+        '{"filename": "dot.gif", "image_base64": "R0lGODlhAQABAIAAAP///wAAACwAAAAAAQABAAACAkQBADs="}'
+    )
+    block.get_by_role("button", name="Execute").click()
+    live = block.locator(".live-responses-table")
+    live.locator(".response-col_status", has_text="201").first.wait_for()
+    keep(page, tmp_path, "swagger-json")
+    assert "dot.gif" in {item["filename"] for item in server.client.get("/images").json()["items"]}
+
+
+def test_redoc_shows_the_calls(page: Any, tmp_path: Path) -> None:
+    page.goto("/redoc")
+    page.get_by_role("heading", name="Darkroom").first.wait_for()
+    page.locator('[data-section-id]:has-text("/upload")').first.wait_for()
+    keep(page, tmp_path, "redoc")

@@ -1,0 +1,144 @@
+"""The adapters that must keep the ports' promises.
+
+A new adapter joins by one entry in its port's table: a name, and a function that opens it, empty, in a folder of its
+own. Tests here speak through the port alone; what only one adapter has is tested in `tests/adapters`.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from pathlib import Path
+from typing import Any, Protocol
+
+import pytest
+
+from app.adapters.dynamodb import DynamoImages
+from app.adapters.filesystem import FilesystemStore
+from app.adapters.s3 import S3Store
+from app.adapters.sqlite import Database, SqliteImages, SqliteQueue
+from app.adapters.sqs import SqsQueue
+from app.domain.ports import EventQueue, ImageRepository, ObjectStore
+from tests import aws
+
+
+class OpenQueue(Protocol):
+    """Opens an empty queue: `visibility` in whole seconds, `max_receives` deliveries before the dead letters."""
+
+    def __call__(self, *, visibility: int = 30, max_receives: int = 5) -> EventQueue: ...
+
+
+class Many(Protocol):
+    """How many records to seed where so many would be right."""
+
+    def __call__(self, count: int) -> int: ...
+
+
+@contextmanager
+def filesystem(folder: Path) -> Iterator[ObjectStore]:
+    yield FilesystemStore(folder / "data")
+
+
+@contextmanager
+def sqlite_images(folder: Path) -> Iterator[ImageRepository]:
+    database = Database(folder / "darkroom.db")
+    yield SqliteImages(database)
+    database.close()
+
+
+@contextmanager
+def sqlite_queue(folder: Path, visibility: int, max_receives: int) -> Iterator[EventQueue]:
+    database = Database(folder / "darkroom.db")
+    yield SqliteQueue(database, visibility, max_receives)
+    database.close()
+
+
+@contextmanager
+def s3_on_moto(_: Path) -> Iterator[ObjectStore]:
+    client = aws.moto().s3
+    with aws.bucket(client) as bucket:
+        yield S3Store(client, bucket)
+
+
+@contextmanager
+def dynamodb_on_moto(_: Path) -> Iterator[ImageRepository]:
+    client = aws.moto().dynamodb
+    with aws.table(client) as table:
+        yield DynamoImages(client, table)
+
+
+@contextmanager
+def sqs_on_moto(_: Path, visibility: int, max_receives: int) -> Iterator[EventQueue]:
+    client = aws.moto().sqs
+    with aws.queue(client, visibility, max_receives) as url:
+        yield SqsQueue(client, url)
+
+
+@contextmanager
+def seaweedfs(_: Path) -> Iterator[ObjectStore]:
+    client = aws.engines().s3
+    with aws.bucket(client) as bucket:
+        yield S3Store(client, bucket)
+
+
+@contextmanager
+def dynamodb_local(_: Path) -> Iterator[ImageRepository]:
+    client = aws.engines().dynamodb
+    with aws.table(client) as table:
+        yield DynamoImages(client, table)
+
+
+STORES: dict[str, Callable[[Path], AbstractContextManager[ObjectStore]]] = {
+    "filesystem": filesystem,
+    "s3-moto": s3_on_moto,
+    "s3-seaweedfs": seaweedfs,
+}
+REPOSITORIES: dict[str, Callable[[Path], AbstractContextManager[ImageRepository]]] = {
+    "sqlite": sqlite_images,
+    "dynamodb-moto": dynamodb_on_moto,
+    "dynamodb-local": dynamodb_local,
+}
+QUEUES: dict[str, Callable[[Path, int, int], AbstractContextManager[EventQueue]]] = {
+    "sqlite": sqlite_queue,
+    "sqs-moto": sqs_on_moto,
+}
+
+
+REAL = frozenset({"s3-seaweedfs", "dynamodb-local"})
+
+
+def with_marks(name: str) -> Any:
+    """The adapter as a parameter; real engines are a tier of their own."""
+    return pytest.param(name, marks=pytest.mark.engines) if name in REAL else name
+
+
+@pytest.fixture(params=[with_marks(name) for name in STORES])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ObjectStore]:
+    with STORES[request.param](tmp_path) as opened:
+        yield opened
+
+
+@pytest.fixture(params=[with_marks(name) for name in REPOSITORIES])
+def images(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ImageRepository]:
+    with REPOSITORIES[request.param](tmp_path) as opened:
+        yield opened
+
+
+@pytest.fixture
+def many(request: pytest.FixtureRequest) -> Many:
+    """So many, but for moto three tenths: it copies its whole table for every item of every transaction."""
+    on_moto = request.node.callspec.params["images"] == "dynamodb-moto"
+    return lambda count: count * 3 // 10 if on_moto else count
+
+
+@pytest.fixture(params=QUEUES)
+def open_queue(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[OpenQueue]:
+    with ExitStack() as stack:
+
+        def open_one(*, visibility: int = 30, max_receives: int = 5) -> EventQueue:
+            return stack.enter_context(QUEUES[request.param](tmp_path, visibility, max_receives))
+
+        yield open_one
+
+
+@pytest.fixture
+def queue(open_queue: OpenQueue) -> EventQueue:
+    return open_queue()

@@ -1,0 +1,41 @@
+"""Many threads doing the same thing at the same moment, and waiting for what may lag."""
+
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from app.domain.errors import PortError
+
+T = TypeVar("T")
+
+RACERS = 24
+
+
+def race(action: Callable[[int], T], racers: int = RACERS) -> list[T | PortError]:
+    """What each of the racers got: the result of `action(number)`, or the port's error. Other errors are raised."""
+    line = threading.Barrier(racers)
+
+    def run(number: int) -> T | PortError:
+        line.wait(30)
+        try:
+            return action(number)
+        except PortError as error:
+            return error
+
+    with ThreadPoolExecutor(racers) as pool:
+        return list(pool.map(run, range(racers)))
+
+
+def winners(results: list[T | PortError]) -> list[int]:
+    """The numbers of those who got no error."""
+    return [number for number, result in enumerate(results) if not isinstance(result, PortError)]
+
+
+def eventually(look: Callable[[], T], expected: T, seconds: float = 10) -> None:
+    """Wait until `look()` gives what is expected; fail with what it gave last."""
+    end = time.monotonic() + seconds
+    while (seen := look()) != expected and time.monotonic() < end:
+        time.sleep(0.02)
+    assert seen == expected

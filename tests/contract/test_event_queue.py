@@ -1,0 +1,220 @@
+"""Promises of `EventQueue`, for every adapter."""
+
+import threading
+import time
+from collections.abc import Sequence
+
+from app.domain.errors import PortError
+from app.domain.notifications import object_created
+from app.domain.ports import EventQueue, Message
+from tests.contract.conftest import OpenQueue
+from tests.contract.races import eventually, race
+
+
+def receive_all(queue: EventQueue, count: int) -> list[Message]:
+    """So many messages, none of them deleted."""
+    found: list[Message] = []
+    end = time.monotonic() + 15
+    while len(found) < count and time.monotonic() < end:
+        found += queue.receive(10, wait=1)
+    assert len(found) == count
+    return found
+
+
+def one(messages: Sequence[Message]) -> Message:
+    (message,) = messages
+    return message
+
+
+def test_a_sent_message_is_received_as_it_was(queue: EventQueue) -> None:
+    body = object_created("originals/é ü+%20.jpg", 5) + "\n\t\U0001f4f7"
+    queue.send(body)
+    message = one(queue.receive(wait=5))
+    assert (message.body, message.receive_count) == (body, 1)
+
+
+def test_a_message_holds_256_kib(queue: EventQueue) -> None:
+    body = "ü" * (128 * 1024)
+    queue.send(body)
+    assert one(queue.receive(wait=5)).body == body
+
+
+def test_an_empty_queue_gives_nothing_at_once(queue: EventQueue) -> None:
+    start = time.monotonic()
+    assert list(queue.receive(10)) == []
+    assert time.monotonic() - start < 1
+
+
+def test_an_empty_queue_is_waited_on_no_longer_than_asked(queue: EventQueue) -> None:
+    start = time.monotonic()
+    assert list(queue.receive(wait=1)) == []
+    assert 0.9 < time.monotonic() - start < 4
+
+
+def test_a_message_that_comes_ends_the_wait(queue: EventQueue) -> None:
+    sender = threading.Timer(0.2, queue.send, ["late"])
+    start = time.monotonic()
+    sender.start()
+    assert one(queue.receive(wait=20)).body == "late"
+    assert time.monotonic() - start < 10
+    sender.join()
+
+
+def test_all_messages_come_and_no_more_at_once_than_asked(queue: EventQueue) -> None:
+    for number in range(25):
+        queue.send(str(number))
+    assert len(queue.receive(wait=5)) == 1
+    assert 1 <= len(queue.receive(3, wait=5)) <= 3
+    rest: list[Message] = []
+    while batch := queue.receive(10, wait=1):
+        assert len(batch) <= 10
+        rest += batch
+    assert 21 <= len(rest) <= 23
+    assert len({message.id for message in rest}) == len({message.receipt for message in rest}) == len(rest)
+
+
+def test_a_deleted_message_is_done(open_queue: OpenQueue) -> None:
+    queue = open_queue(visibility=1)
+    queue.send("once")
+    message = one(queue.receive(wait=5))
+    queue.delete(message.receipt)
+    queue.delete(message.receipt)
+    assert list(queue.receive(wait=2)) == []
+
+
+def test_a_received_message_is_invisible_and_comes_again_with_a_higher_count(open_queue: OpenQueue) -> None:
+    queue = open_queue(visibility=2)
+    queue.send("again")
+    start = time.monotonic()
+    first = one(queue.receive(wait=5))
+    assert list(queue.receive()) == []
+    second = one(queue.receive(wait=10))
+    assert 1 < time.monotonic() - start < 8
+    assert (second.id, second.body, second.receive_count) == (first.id, "again", 2)
+    assert second.receipt != first.receipt
+
+
+def test_a_released_message_is_due_at_once_with_a_higher_count(queue: EventQueue) -> None:
+    queue.send("x")
+    first = one(queue.receive(wait=5))
+    assert list(queue.receive()) == []
+    queue.release(first.receipt)
+    second = one(queue.receive(wait=5))
+    assert (second.id, second.receive_count) == (first.id, 2)
+
+
+def test_a_message_can_be_released_for_later(queue: EventQueue) -> None:
+    queue.send("x")
+    start = time.monotonic()
+    queue.release(one(queue.receive(wait=5)).receipt, delay=2)
+    assert list(queue.receive()) == []
+    assert one(queue.receive(wait=10)).receive_count == 2
+    assert time.monotonic() - start > 1
+
+
+def test_a_message_can_be_sent_for_later(queue: EventQueue) -> None:
+    start = time.monotonic()
+    queue.send("later", delay=2)
+    queue.send("much later", delay=900)
+    assert list(queue.receive()) == []
+    assert one(queue.receive(10, wait=10)).body == "later"
+    assert time.monotonic() - start > 1
+    assert list(queue.receive(10)) == []
+
+
+def test_a_delivery_that_is_over_has_no_say(open_queue: OpenQueue) -> None:
+    queue = open_queue(visibility=30)
+    queue.send("x")
+    first = one(queue.receive(wait=5))
+    queue.release(first.receipt)
+    second = one(queue.receive(wait=5))
+    queue.release(first.receipt, delay=900)
+    queue.release(second.receipt)
+    third = one(queue.receive(wait=5))
+    queue.delete(third.receipt)
+    for message in (first, second, third):
+        queue.delete(message.receipt)
+        queue.release(message.receipt)
+    assert list(queue.receive()) == []
+
+
+def test_after_its_last_receive_a_message_goes_to_the_dead_letters(open_queue: OpenQueue) -> None:
+    queue = open_queue(max_receives=3)
+    queue.send("poison")
+    assert queue.dead_letters() == 0
+    for count in (1, 2, 3):
+        message = one(queue.receive(wait=5))
+        assert message.receive_count == count
+        assert queue.dead_letters() == 0
+        queue.release(message.receipt)
+    queue.send("healthy")
+    assert [message.body for message in queue.receive(10, wait=5)] == ["healthy"]
+    assert list(queue.receive(10)) == []
+    eventually(queue.dead_letters, 1)
+
+
+def test_a_message_that_is_done_on_its_last_receive_is_no_dead_letter(open_queue: OpenQueue) -> None:
+    queue = open_queue(visibility=1, max_receives=1)
+    queue.send("just in time")
+    queue.delete(one(queue.receive(wait=5)).receipt)
+    assert list(queue.receive(wait=2)) == []
+    assert queue.dead_letters() == 0
+
+
+def test_a_message_whose_last_receiver_vanished_is_a_dead_letter(open_queue: OpenQueue) -> None:
+    queue = open_queue(visibility=1, max_receives=1)
+    queue.send("poison")
+    assert one(queue.receive(wait=5)).receive_count == 1
+    assert list(queue.receive(wait=2)) == []
+    eventually(queue.dead_letters, 1)
+
+
+def test_redriven_messages_come_again_with_a_fresh_count(open_queue: OpenQueue) -> None:
+    queue = open_queue(max_receives=1)
+    assert queue.redrive() == 0
+    for number in range(12):
+        queue.send(str(number))
+    for message in receive_all(queue, 12):
+        queue.release(message.receipt)
+    assert list(queue.receive(10)) == []
+    eventually(queue.dead_letters, 12)
+    assert queue.redrive() == 12
+    again = receive_all(queue, 12)
+    assert sorted(int(message.body) for message in again) == list(range(12))
+    assert {message.receive_count for message in again} == {1}
+    eventually(queue.dead_letters, 0)
+    for message in again:
+        queue.delete(message.receipt)
+    assert list(queue.receive(10)) == []
+    assert queue.redrive() == 0
+
+
+def test_senders_and_receivers_at_once_lose_no_message(queue: EventQueue) -> None:
+    done = threading.Event()
+    guard = threading.Lock()
+    seen: list[str] = []
+
+    def work(number: int) -> None:
+        if number < 6:
+            for turn in range(10):
+                queue.send(f"{number}-{turn}")
+            return
+        while not done.is_set():
+            for message in queue.receive(10, wait=0.2):
+                queue.delete(message.receipt)
+                with guard:
+                    seen.append(message.body)
+                    if len(seen) >= 60:
+                        done.set()
+
+    stop = threading.Timer(30, done.set)
+    stop.start()
+    results = race(work, racers=12)
+    stop.cancel()
+    assert not [each for each in results if isinstance(each, PortError)]
+    assert sorted(seen) == sorted(f"{number}-{turn}" for number in range(6) for turn in range(10))
+    assert list(queue.receive(10)) == []
+
+
+def test_ping_answers(queue: EventQueue) -> None:
+    queue.ping()

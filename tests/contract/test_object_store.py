@@ -1,0 +1,284 @@
+"""Promises of `ObjectStore`, for every adapter."""
+
+import io
+import itertools
+import random
+import threading
+from datetime import UTC, timedelta
+from typing import Any
+
+import pytest
+
+from app.domain.errors import AlreadyExists, Missing, Unavailable
+from app.domain.ids import new_id
+from app.domain.keys import original_key, processed_prefix, variant_key
+from app.domain.models import utcnow
+from app.domain.ports import ObjectStore
+from tests.contract.races import race, winners
+
+WRITES = pytest.mark.parametrize("write", ["create", "put"])
+
+
+def put(store: ObjectStore, key: str, data: bytes, *, by: str = "put", size: int | None = None) -> None:
+    call = store.create if by == "create" else store.put
+    call(key, io.BytesIO(data), size=len(data) if size is None else size, content_type="image/jpeg")
+
+
+def read(store: ObjectStore, key: str) -> bytes:
+    with store.open(key) as stream:
+        return stream.read()
+
+
+def keys(store: ObjectStore, prefix: str) -> list[str]:
+    return sorted(info.key for info in store.list(prefix))
+
+
+@WRITES
+def test_what_was_stored_is_read_back_byte_for_byte(store: ObjectStore, write: str) -> None:
+    data = random.Random(1).randbytes(5_000_001)
+    key = original_key(new_id())
+    put(store, key, data, by=write)
+    with store.open(key) as stream:
+        pieces = list(iter(lambda: stream.read(70_001), b""))
+    assert all(len(piece) == 70_001 for piece in pieces[:-1])
+    assert b"".join(pieces) == data
+    assert read(store, key) == data
+
+
+@WRITES
+def test_an_object_may_be_empty(store: ObjectStore, write: str) -> None:
+    put(store, "originals/empty", b"", by=write)
+    assert read(store, "originals/empty") == b""
+
+
+@WRITES
+def test_the_rest_of_the_body_is_stored(store: ObjectStore, write: str) -> None:
+    body = io.BytesIO(b"read already, to be stored")
+    body.seek(14)
+    call: Any = getattr(store, write)
+    call("originals/rest", body, size=12, content_type="image/png")
+    assert read(store, "originals/rest") == b"to be stored"
+
+
+@WRITES
+@pytest.mark.parametrize(
+    "key",
+    [
+        "originals/0192f0c1-0000-7000-8000-0000000000ff",
+        "processed/0192f0c1-0000-7000-8000-0000000000ff/ab12/w320.webp",
+        "A-b_c.9/x..y/.z/-",
+        "deep/" + "/".join("abcdefghij"),
+    ],
+)
+def test_keys_are_segments_of_letters_digits_dot_underscore_and_hyphen(
+    store: ObjectStore, write: str, key: str
+) -> None:
+    put(store, key, b"one", by=write)
+    assert read(store, key) == b"one"
+    assert keys(store, key.split("/", maxsplit=1)[0] + "/") == [key]
+
+
+def test_a_key_is_created_once(store: ObjectStore) -> None:
+    key = original_key(new_id())
+    put(store, key, b"first", by="create")
+    with pytest.raises(AlreadyExists):
+        put(store, key, b"second", by="create")
+    assert read(store, key) == b"first"
+
+
+def test_of_racing_creates_exactly_one_wins_and_its_bytes_are_whole(store: ObjectStore) -> None:
+    key = original_key(new_id())
+    results = race(lambda number: put(store, key, bytes([number]) * 300_000, by="create"))
+    (winner,) = winners(results)
+    assert all(isinstance(each, AlreadyExists) for number, each in enumerate(results) if number != winner)
+    assert read(store, key) == bytes([winner]) * 300_000
+    assert keys(store, "originals/") == [key]
+
+
+def test_racing_creates_of_different_keys_all_win(store: ObjectStore) -> None:
+    names = [original_key(new_id()) for _ in range(24)]
+    assert len(winners(race(lambda number: put(store, names[number], b"x", by="create")))) == 24
+    assert keys(store, "originals/") == sorted(names)
+
+
+@WRITES
+@pytest.mark.parametrize("length", [0, 999_999, 1_000_001, 3_500_000])
+def test_a_body_of_another_length_leaves_nothing(store: ObjectStore, write: str, length: int) -> None:
+    key = original_key(new_id())
+    with pytest.raises(Unavailable):
+        put(store, key, b"x" * length, by=write, size=1_000_000)
+    assert store.stat(key) is None
+    assert keys(store, "originals/") == []
+    put(store, key, b"whole", by="create")
+    assert read(store, key) == b"whole"
+
+
+def test_a_put_of_another_length_leaves_what_was_there(store: ObjectStore) -> None:
+    put(store, "processed/a/b/c.webp", b"old")
+    with pytest.raises(Unavailable):
+        put(store, "processed/a/b/c.webp", b"new", size=4)
+    assert read(store, "processed/a/b/c.webp") == b"old"
+
+
+def test_put_takes_the_place_of_what_is_there(store: ObjectStore) -> None:
+    put(store, "processed/a/b/c.webp", b"a longer text than the new one")
+    put(store, "processed/a/b/c.webp", b"new")
+    assert read(store, "processed/a/b/c.webp") == b"new"
+    info = store.stat("processed/a/b/c.webp")
+    assert info is not None
+    assert info.size == 3
+
+
+def test_while_a_put_is_under_way_readers_see_the_old_bytes_or_the_new(store: ObjectStore) -> None:
+    key = variant_key(new_id(), "r", "thumb.webp")
+    bodies = [b"a" * 400_000, b"b" * 300_000]
+    put(store, key, bodies[0])
+    done = threading.Event()
+
+    def write() -> None:
+        try:
+            for number in range(1, 30):
+                put(store, key, bodies[number % 2])
+        finally:
+            done.set()
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    seen = 0
+    while not done.is_set() or seen < 5:
+        assert read(store, key) in bodies
+        seen += 1
+    writer.join()
+
+
+def test_racing_puts_end_with_the_bytes_of_one_of_them(store: ObjectStore) -> None:
+    key = variant_key(new_id(), "r", "thumb.webp")
+    results = race(lambda number: put(store, key, bytes([number]) * 100_000), racers=8)
+    assert len(winners(results)) == 8
+    assert read(store, key) in [bytes([number]) * 100_000 for number in range(8)]
+
+
+@pytest.mark.parametrize("key", ["originals/absent", "processed/a/b/c.webp", "originals/a/b", "originals"])
+def test_what_is_not_there_is_missing_on_entry(store: ObjectStore, key: str) -> None:
+    put(store, "originals/a", b"a")
+    put(store, "originals/b", b"b")
+    stream = store.open(key)
+    with pytest.raises(Missing), stream:
+        pytest.fail("there was something")
+    assert store.stat(key) is None
+
+
+def test_stat_tells_key_size_and_time(store: ObjectStore) -> None:
+    key = original_key(new_id())
+    put(store, key, b"12345", by="create")
+    info = store.stat(key)
+    assert info is not None
+    assert (info.key, info.size) == (key, 5)
+    assert info.modified_at.utcoffset() == UTC.utcoffset(None)
+    assert abs(utcnow() - info.modified_at) < timedelta(minutes=1)
+
+
+def test_delete_removes_one_object(store: ObjectStore) -> None:
+    put(store, "originals/a", b"a")
+    put(store, "originals/ab", b"ab")
+    store.delete("originals/a")
+    assert store.stat("originals/a") is None
+    with pytest.raises(Missing), store.open("originals/a"):
+        pytest.fail("it was still there")
+    assert keys(store, "originals/") == ["originals/ab"]
+
+
+def test_deleting_what_is_not_there_is_fine(store: ObjectStore) -> None:
+    put(store, "processed/a/b/c.webp", b"c")
+    for key in ("originals/a", "processed/a", "processed/a/b", "processed/a/b/d.webp", "processed/a/b/c.webp/e"):
+        store.delete(key)
+    assert keys(store, "processed/") == ["processed/a/b/c.webp"]
+
+
+def test_a_deleted_key_can_be_created_again(store: ObjectStore) -> None:
+    key = original_key(new_id())
+    put(store, key, b"first", by="create")
+    store.delete(key)
+    put(store, key, b"second", by="create")
+    assert read(store, key) == b"second"
+
+
+def test_delete_prefix_removes_what_starts_with_it_and_nothing_else(store: ObjectStore) -> None:
+    one, other = new_id(), new_id()
+    of_one = [variant_key(one, rendering, file) for rendering in ("r1", "r2") for file in ("a.webp", "b.webp")]
+    of_other = [variant_key(other, "r1", "a.webp"), original_key(one), f"{processed_prefix(one)[:-1]}0/r1/a.webp"]
+    for key in of_one + of_other:
+        put(store, key, b"x")
+    assert store.delete_prefix(processed_prefix(one, "r1")) == 2
+    assert keys(store, processed_prefix(one)) == of_one[2:]
+    assert store.delete_prefix(processed_prefix(one)) == 2
+    assert store.delete_prefix(processed_prefix(one)) == 0
+    assert keys(store, "processed/") == sorted([of_other[0], of_other[2]])
+    assert keys(store, "originals/") == [of_other[1]]
+
+
+def test_list_tells_of_every_object_under_the_prefix(store: ObjectStore) -> None:
+    one = new_id()
+    put(store, original_key(one), b"12")
+    put(store, variant_key(one, "r", "a.webp"), b"345")
+    put(store, variant_key(one, "r", "b.webp"), b"6")
+    infos = {info.key: info for info in store.list(processed_prefix(one))}
+    assert {key: info.size for key, info in infos.items()} == {
+        variant_key(one, "r", "a.webp"): 3,
+        variant_key(one, "r", "b.webp"): 1,
+    }
+    assert all(info == store.stat(key) for key, info in infos.items())
+    assert keys(store, processed_prefix(one, "r")) == sorted(infos)
+    assert keys(store, processed_prefix(new_id())) == keys(store, "nothing/") == []
+
+
+def test_prefixes_of_more_than_a_thousand_objects_are_listed_and_deleted_whole(store: ObjectStore) -> None:
+    prefix = processed_prefix(new_id())
+    names = [f"{prefix}r/{number}.webp" for number in range(1_010)]
+    todo = iter(names)
+    guard = threading.Lock()
+
+    def fill(_: int) -> None:
+        while True:
+            with guard:
+                batch = list(itertools.islice(todo, 10))
+            if not batch:
+                return
+            for name in batch:
+                put(store, name, b"x")
+
+    assert len(winners(race(fill, racers=4))) == 4
+    assert keys(store, prefix) == sorted(names)
+    assert store.delete_prefix(prefix) == 1_010
+    assert keys(store, prefix) == []
+
+
+def test_objects_can_be_removed_while_they_are_listed(store: ObjectStore) -> None:
+    names = {original_key(new_id()) for _ in range(60)}
+    for name in names:
+        put(store, name, b"x")
+    seen = []
+    for info in store.list("originals/"):
+        seen.append(info.key)
+        store.delete(info.key)
+    assert sorted(seen) == sorted(names)
+    assert keys(store, "originals/") == []
+
+
+def test_writers_and_deleters_of_neighbours_do_not_disturb_each_other(store: ObjectStore) -> None:
+    prefix = processed_prefix(new_id())
+
+    def work(number: int) -> None:
+        for turn in range(15):
+            key = f"{prefix}r/{number}-{turn}.webp"
+            put(store, key, b"mine", by="create")
+            assert read(store, key) == b"mine"
+            store.delete(key)
+            store.delete_prefix(f"{prefix}other/")
+
+    assert winners(race(work, racers=8)) == list(range(8))
+    assert keys(store, "processed/") == []
+
+
+def test_ping_answers(store: ObjectStore) -> None:
+    store.ping()

@@ -1,0 +1,281 @@
+"""Promises of `ImageRepository` about single records, for every adapter."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from app.domain.errors import AlreadyExists, Stale
+from app.domain.ids import new_id
+from app.domain.models import UPDATABLE, Image, Status, Tombstone, utcnow
+from app.domain.ports import ImageRepository
+from tests.contract.conftest import Many
+from tests.contract.races import eventually, race, winners
+from tests.contract.records import FULL, OWNER, an_image, ids, stored, tombstone_of
+
+STRANGE_OWNER = "a#b/c%20 ü:@"
+
+
+def unsettled(images: ImageRepository) -> set[str]:
+    return set(images.unsettled())
+
+
+def test_the_full_record_of_these_tests_has_every_field() -> None:
+    assert set(FULL) == UPDATABLE
+    plain = an_image(sha256=None)
+    assert [name for name, value in FULL.items() if getattr(plain, name) == value] == []
+
+
+@pytest.mark.parametrize("fields", [{}, FULL], ids=["new", "full"])
+def test_a_created_record_is_read_back_as_it_was(images: ImageRepository, fields: dict[str, Any]) -> None:
+    image = stored(images, owner=STRANGE_OWNER, **fields)
+    assert images.get(image.id) == image
+
+
+def test_an_unknown_id_has_no_record(images: ImageRepository) -> None:
+    stored(images)
+    assert images.get(new_id()) is None
+    assert images.get("no id") is None
+
+
+def test_an_id_is_created_once(images: ImageRepository) -> None:
+    image = stored(images, title="first")
+    other = an_image(id=image.id, sha256="0" * 64, title="second", tags=["new"])
+    with pytest.raises(AlreadyExists):
+        images.create(other, claim=True)
+    assert images.get(image.id) == image
+    assert images.find_hash(OWNER, "0" * 64) is None
+    assert ids(images, tag="new") == []
+
+
+def test_an_id_is_taken_by_its_tombstone(images: ImageRepository) -> None:
+    image = stored(images)
+    images.bury(image.id, 1, tombstone_of(image))
+    with pytest.raises(AlreadyExists):
+        images.create(image, claim=False)
+    assert isinstance(images.get(image.id), Tombstone)
+
+
+def test_of_racing_creates_of_one_id_exactly_one_wins(images: ImageRepository) -> None:
+    image_id = new_id()
+    racers = [an_image(id=image_id, title=str(number), sha256=f"{number:064}") for number in range(24)]
+    results = race(lambda number: images.create(racers[number], claim=True))
+    (winner,) = winners(results)
+    assert all(isinstance(each, AlreadyExists) for number, each in enumerate(results) if number != winner)
+    assert images.get(image_id) == racers[winner]
+    pointers = [images.find_hash(OWNER, f"{number:064}") for number in range(24)]
+    assert [number for number, pointer in enumerate(pointers) if pointer] == [winner]
+
+
+def test_update_writes_the_fields_named_and_no_others(images: ImageRepository) -> None:
+    image = stored(images, title="old", alt="kept", tags=["a"])
+    before = utcnow()
+    after = images.update(image.id, 1, {"title": "new", "tags": ["b", "c"]})
+    assert after == image.model_copy(
+        update={"title": "new", "tags": ["b", "c"], "version": 2, "updated_at": after.updated_at}
+    )
+    assert before - timedelta(seconds=1) <= after.updated_at <= utcnow() + timedelta(seconds=1)
+    assert images.get(image.id) == after
+
+
+@pytest.mark.parametrize("field", sorted(UPDATABLE))
+def test_every_field_can_be_updated_and_emptied(images: ImageRepository, field: str) -> None:
+    image = stored(images)
+    updated = images.update(image.id, 1, {field: FULL[field]})
+    assert getattr(updated, field) == FULL[field]
+    assert images.get(image.id) == updated
+    emptied = images.update(image.id, 2, {field: getattr(image, field)})
+    assert emptied == image.model_copy(update={"version": 3, "updated_at": emptied.updated_at})
+    assert images.get(image.id) == emptied
+
+
+def test_an_empty_update_moves_version_and_time_alone(images: ImageRepository) -> None:
+    image = stored(images, updated_at=utcnow() - timedelta(days=1), **FULL)
+    after = images.update(image.id, 1, {})
+    assert after == image.model_copy(update={"version": 2, "updated_at": after.updated_at})
+    assert after.updated_at > image.updated_at
+    assert images.get(image.id) == after
+
+
+def test_updates_one_after_the_other_keep_each_others_fields(images: ImageRepository) -> None:
+    image = stored(images)
+    images.update(image.id, 1, {"title": "by the owner"})
+    images.update(image.id, 2, {"status": Status.READY, "width": 10})
+    found = images.get(image.id)
+    assert isinstance(found, Image)
+    assert (found.title, found.status, found.width, found.version) == ("by the owner", Status.READY, 10, 3)
+
+
+@pytest.mark.parametrize("version", [0, 1, 3])
+def test_an_update_from_another_version_is_stale_and_writes_nothing(images: ImageRepository, version: int) -> None:
+    image = stored(images)
+    current = images.update(image.id, 1, {"title": "current"})
+    with pytest.raises(Stale):
+        images.update(image.id, version, {"title": "stale", "tags": ["stale"], "status": Status.READY})
+    assert images.get(image.id) == current
+    assert ids(images, tag="stale") == ids(images, status=Status.READY) == []
+
+
+def test_what_was_never_there_cannot_be_changed(images: ImageRepository) -> None:
+    image = an_image()
+    with pytest.raises(Stale):
+        images.update(image.id, 1, {"title": "x"})
+    with pytest.raises(Stale):
+        images.bury(image.id, 1, tombstone_of(image))
+    with pytest.raises(Stale):
+        images.remove(image.id, 1)
+    assert images.get(image.id) is None
+    assert ids(images) == []
+    assert unsettled(images) == set()
+
+
+def test_of_racing_updates_from_one_version_exactly_one_wins(images: ImageRepository) -> None:
+    image = stored(images)
+    results = race(lambda number: images.update(image.id, 1, {"title": str(number), "tags": [f"t{number}"]}))
+    (winner,) = winners(results)
+    assert all(isinstance(each, Stale) for number, each in enumerate(results) if number != winner)
+    assert images.get(image.id) == results[winner]
+    eventually(lambda: [number for number in range(24) if ids(images, tag=f"t{number}")], [winner])
+
+
+def test_of_a_racing_update_bury_and_remove_exactly_one_wins(images: ImageRepository) -> None:
+    for _ in range(5):
+        image = stored(images)
+        actions = [
+            lambda image=image: images.update(image.id, 1, {"title": "x"}),
+            lambda image=image: images.bury(image.id, 1, tombstone_of(image)),
+            lambda image=image: images.remove(image.id, 1),
+        ]
+        results = race(lambda number, actions=actions: actions[number % 3](), racers=9)
+        (winner,) = winners(results)
+        assert all(isinstance(each, Stale) for number, each in enumerate(results) if number != winner)
+        found = images.get(image.id)
+        assert type(found) is {0: Image, 1: Tombstone, 2: type(None)}[winner % 3]
+
+
+def test_retried_updates_of_different_fields_all_survive(images: ImageRepository) -> None:
+    image = stored(images)
+    fields = ["title", "alt", "camera", "thumbhash", "dominant_color", "rendering"]
+
+    def persist(number: int) -> None:
+        while True:
+            found = images.get(image.id)
+            assert isinstance(found, Image)
+            try:
+                images.update(image.id, found.version, {fields[number]: "mine"})
+            except Stale:
+                continue
+            return
+
+    race(persist, racers=len(fields))
+    found = images.get(image.id)
+    assert isinstance(found, Image)
+    assert [getattr(found, field) for field in fields] == ["mine"] * len(fields)
+    assert found.version == 1 + len(fields)
+
+
+def test_a_buried_record_is_its_tombstone_and_in_no_list(images: ImageRepository) -> None:
+    image = stored(images, status=Status.READY, tags=["a", "b"])
+    other = stored(images)
+    tombstone = tombstone_of(image)
+    images.bury(image.id, 1, tombstone)
+    assert images.get(image.id) == tombstone
+    assert image.id not in ids(images) + ids(images, content_type="image/jpeg")
+    assert ids(images, status=Status.READY) == ids(images, tag="a") == ids(images, tag="b") == []
+    eventually(lambda: ids(images), [other.id])
+    with pytest.raises(Stale):
+        images.update(image.id, 2, {"title": "late"})
+    with pytest.raises(Stale):
+        images.bury(image.id, 2, tombstone)
+    with pytest.raises(Stale):
+        images.remove(image.id, 2)
+    assert images.get(image.id) == tombstone
+
+
+@pytest.mark.parametrize("version", [0, 2])
+def test_another_version_is_not_buried_or_removed(images: ImageRepository, version: int) -> None:
+    image = stored(images, tags=["a"])
+    with pytest.raises(Stale):
+        images.bury(image.id, version, tombstone_of(image))
+    with pytest.raises(Stale):
+        images.remove(image.id, version)
+    assert images.get(image.id) == image
+    assert images.find_hash(OWNER, image.sha256 or "") == image.id
+    eventually(lambda: ids(images, tag="a"), [image.id])
+
+
+def test_a_settled_tombstone_stays_a_tombstone(images: ImageRepository) -> None:
+    image = stored(images)
+    tombstone = tombstone_of(image)
+    images.bury(image.id, 1, tombstone)
+    for _ in range(2):
+        images.settle(image.id)
+        assert images.get(image.id) == tombstone.model_copy(update={"settled": True})
+
+
+def test_settling_what_is_no_tombstone_changes_nothing(images: ImageRepository) -> None:
+    image = stored(images)
+    images.settle(image.id)
+    unknown = new_id()
+    images.settle(unknown)
+    assert images.get(image.id) == image
+    assert images.get(unknown) is None
+    eventually(lambda: unsettled(images), {image.id})
+
+
+def test_an_expired_tombstone_is_absent(images: ImageRepository) -> None:
+    image = stored(images)
+    images.bury(image.id, 1, tombstone_of(image, seconds=0.3))
+    eventually(lambda: images.get(image.id), None)
+    images.settle(image.id)
+    assert images.get(image.id) is None
+    with pytest.raises(Stale):
+        images.update(image.id, 2, {})
+    images.create(image, claim=True)
+    assert images.get(image.id) == image
+    eventually(lambda: ids(images), [image.id])
+
+
+def test_a_removed_record_leaves_no_trace(images: ImageRepository) -> None:
+    image = stored(images, tags=["a"])
+    images.remove(image.id, 1)
+    assert images.get(image.id) is None
+    assert images.find_hash(OWNER, image.sha256 or "") is None
+    assert ids(images) == ids(images, tag="a") == ids(images, status=Status.PENDING) == []
+    assert ids(images, content_type="image/jpeg") == []
+    eventually(lambda: unsettled(images), set())
+    with pytest.raises(Stale):
+        images.remove(image.id, 1)
+    images.create(image, claim=True)
+    assert images.get(image.id) == image
+
+
+def test_what_is_not_at_rest_is_unsettled(images: ImageRepository) -> None:
+    pending, ready, stale, settling, settled = (stored(images) for _ in range(5))
+    failed = stored(images, status=Status.FAILED, owner="bob")
+    foreign = stored(images, owner="bob")
+    images.update(ready.id, 1, {"status": Status.READY})
+    images.update(stale.id, 1, {"status": Status.READY, "stale_renderings": ["r1"]})
+    images.update(failed.id, 1, {"title": "still failed"})
+    for image in (settling, settled):
+        images.bury(image.id, 1, tombstone_of(image))
+    images.settle(settled.id)
+    eventually(lambda: unsettled(images), {pending.id, stale.id, settling.id, foreign.id})
+    images.update(stale.id, 2, {"stale_renderings": []})
+    images.update(failed.id, 2, {"status": Status.PENDING})
+    eventually(lambda: unsettled(images), {pending.id, settling.id, foreign.id, failed.id})
+
+
+def test_the_unsettled_can_be_settled_while_they_are_walked(images: ImageRepository, many: Many) -> None:
+    expected = {stored(images).id for _ in range(many(40))}
+    eventually(lambda: unsettled(images), expected)
+    seen = []
+    for image_id in images.unsettled():
+        seen.append(image_id)
+        images.update(image_id, 1, {"status": Status.READY})
+    assert sorted(seen) == sorted(expected)
+    eventually(lambda: unsettled(images), set())
+
+
+def test_ping_answers(images: ImageRepository) -> None:
+    images.ping()

@@ -1,0 +1,82 @@
+"""Settings that make no sense stop the start, all of them named at once."""
+
+import pytest
+
+from app.domain.errors import ConfigurationError
+from app.settings import Settings, load
+
+
+def read(monkeypatch: pytest.MonkeyPatch, **variables: str) -> Settings:
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    return load()
+
+
+def test_with_no_variable_set_everything_is_embedded(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = load()
+    assert settings.embedded
+    assert settings.data_folder.name == "data"
+    assert settings.database_file == settings.data_folder / "darkroom.db"
+
+
+def test_the_aws_side_needs_its_queue_and_a_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    aws = {"DARKROOM_STORAGE_URL": "s3://pictures", "DARKROOM_METADATA_URL": "dynamodb://Records"}
+    with pytest.raises(ConfigurationError, match="DARKROOM_QUEUE_URL"):
+        read(monkeypatch, **aws)
+    with pytest.raises(ConfigurationError, match="DARKROOM_SECRET"):
+        read(monkeypatch, **aws, DARKROOM_QUEUE_URL="https://sqs.example.org/1/q")
+    settings = read(monkeypatch, **aws, DARKROOM_SECRET="0123456789abcdef")
+    assert (settings.bucket, settings.table, settings.embedded) == ("pictures", "Records", False)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("DARKROOM_MAX_PIXELS", "0"),
+        ("DARKROOM_MAX_PIXELS", "many"),
+        ("DARKROOM_ACCEPTED_TYPES", "image/svg+xml"),
+        ("DARKROOM_ACCEPTED_TYPES", ""),
+        ("DARKROOM_PUBLIC_URL", "img.example.org"),
+        ("DARKROOM_CDN_URL", "d1.cloudfront.net"),
+        ("DARKROOM_CDN_URL", "https://d1.cloudfront.net"),
+        ("DARKROOM_SECRET", "short"),
+        ("DARKROOM_RECIPE", "{"),
+        ("DARKROOM_RECIPE", '{"variants": []}'),
+        ("DARKROOM_STORAGE_URL", "s3://bucket"),
+        ("DARKROOM_METADATA_URL", "dynamodb://ImageMetadata"),
+        ("DARKROOM_STORAGE_URL", "ftp://somewhere"),
+        ("DARKROOM_DEVELOP_SECONDS", "-1"),
+        ("DARKROOM_MAX_UPLOADBYTES", "7"),
+        ("DARKROOM_LOG_LEVEL", "LOUD"),
+    ],
+)
+def test_nonsense_is_refused_by_name(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    with pytest.raises(ConfigurationError, match=name):
+        read(monkeypatch, **{name: value})
+
+
+def test_all_complaints_come_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ConfigurationError) as refusal:
+        read(monkeypatch, DARKROOM_MAX_PIXELS="0", DARKROOM_SECRET="x", DARKROOM_TYPO="1")
+    for name in ("DARKROOM_MAX_PIXELS", "DARKROOM_SECRET", "DARKROOM_TYPO"):
+        assert name in str(refusal.value)
+
+
+def test_a_refused_secret_is_not_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ConfigurationError) as refusal:
+        read(monkeypatch, DARKROOM_SECRET="hunter2")
+    assert "hunter2" not in str(refusal.value)
+
+
+def test_the_clients_variables_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    read(monkeypatch, DARKROOM_URL="http://127.0.0.1:8000", DARKROOM_API_KEY="k")
+
+
+def test_lists_and_recipes_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = read(
+        monkeypatch,
+        DARKROOM_ACCEPTED_TYPES="image/png, image/jpeg",
+        DARKROOM_RECIPE='{"variants": [{"name": "big", "width": 2000, "formats": ["avif", "jpeg"]}]}',
+    )
+    assert settings.accepted_types == ("image/png", "image/jpeg")
+    assert settings.recipe.variants[0].name == "big"

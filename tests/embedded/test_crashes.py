@@ -1,0 +1,131 @@
+"""`kill -9` at any point loses nothing that was acknowledged."""
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.samples import encoded, shared_file
+from tests.server import Server, serving, wait_for
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Server]:
+    with serving(tmp_path / "data") as running:
+        yield running
+
+
+def big_picture(seed: int = 0) -> bytes:
+    """A picture whose development takes long enough to be interrupted."""
+    path = shared_file("photo-12mp.heic")
+    return path.read_bytes() if path and seed == 0 else encoded("PNG", 3000, 2000, seed=seed)
+
+
+def upload(server: Server, body: bytes) -> str:
+    answer = server.client.post("/upload", files={"file": ("p", body)})
+    assert answer.status_code == 201
+    return str(answer.json()["id"])
+
+
+def status(server: Server, image_id: str) -> dict[str, Any]:
+    record: dict[str, Any] = server.client.get(f"/images/{image_id}", params={"wait": 20}).json()
+    return record
+
+
+def children_of(pid: int) -> list[int]:
+    """Direct children, from /proc."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+            except (FileNotFoundError, ProcessLookupError):
+                continue
+            if parent == pid:
+                found.append(int(entry.name))
+    return found
+
+
+def worker_of(server: Server) -> int:
+    assert server.process is not None
+    for pid in children_of(server.process.pid):
+        if b"app.cli.worker" in Path(f"/proc/{pid}/cmdline").read_bytes():
+            return pid
+    raise AssertionError("the server has no worker process")
+
+
+def picture_child_of(server: Server) -> int | None:
+    """The process that develops a picture: a child of the worker's fork server."""
+    for forkserver in children_of(worker_of(server)):
+        for child in children_of(forkserver):
+            return child
+    return None
+
+
+def wait_for_child(server: Server) -> int:
+    found: list[int] = []
+
+    def look() -> bool:
+        child = picture_child_of(server)
+        if child:
+            found.append(child)
+        return bool(found)
+
+    wait_for(look, 10, server.log.read_text)
+    return found[0]
+
+
+def test_killing_the_server_right_after_an_upload_loses_nothing(server: Server) -> None:
+    image_id = upload(server, big_picture())
+    worker = worker_of(server)
+    server.kill()
+    wait_for(lambda: not Path(f"/proc/{worker}").exists(), 15)
+    server.start()
+    assert status(server, image_id)["status"] == "ready"
+
+
+def test_killing_server_and_worker_together_loses_nothing(server: Server) -> None:
+    ids = [upload(server, big_picture(seed)) for seed in range(3)]
+    worker = worker_of(server)
+    server.kill()
+    os.kill(worker, signal.SIGKILL)
+    server.start()
+    assert [status(server, image_id)["status"] for image_id in ids] == ["ready"] * 3
+    assert len(server.client.get("/images").json()["items"]) == 3
+
+
+def test_killing_the_worker_process_delays_a_picture_and_no_more(server: Server) -> None:
+    image_id = upload(server, big_picture())
+    wait_for_child(server)
+    worker = worker_of(server)
+    os.kill(worker, signal.SIGKILL)
+    record = status(server, image_id)
+    assert record["status"] == "ready"
+    assert worker_of(server) != worker
+    assert not any((server.data / "scratch").iterdir())
+
+
+def test_killing_the_process_of_a_picture_delays_it_and_no_more(server: Server) -> None:
+    image_id = upload(server, big_picture())
+    os.kill(wait_for_child(server), signal.SIGKILL)
+    assert status(server, image_id)["status"] == "ready"
+    other = upload(server, encoded("JPEG", 320, 240, seed=3))
+    assert status(server, other)["status"] == "ready"
+
+
+def test_the_worker_ends_with_its_server(server: Server) -> None:
+    worker = worker_of(server)
+    assert server.stop() == 0
+    wait_for(lambda: not Path(f"/proc/{worker}").exists(), 5)
+
+
+def test_a_data_folder_has_one_worker_at_work_and_a_second_takes_over(server: Server) -> None:
+    with serving(server.data) as second:
+        image_id = upload(second, encoded("JPEG", 320, 240, seed=5))
+        assert status(second, image_id)["status"] == "ready"
+        server.stop()
+        image_id = upload(second, encoded("JPEG", 320, 240, seed=6))
+        assert status(second, image_id)["status"] == "ready"

@@ -1,0 +1,96 @@
+"""Starting: what the data folder gets, and what stops the start with one clear sentence."""
+
+import json
+import logging
+import os
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from app import logs
+from app.bootstrap import open_backends
+from app.domain.errors import ConfigurationError
+from app.settings import Settings, load
+
+
+def settings_in(folder: Path, monkeypatch: pytest.MonkeyPatch, **variables: str) -> Settings:
+    monkeypatch.setenv("DARKROOM_STORAGE_URL", f"file:{folder}")
+    monkeypatch.setenv("DARKROOM_METADATA_URL", f"sqlite:{folder}/darkroom.db")
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    return load()
+
+
+def test_the_secret_is_made_once_and_for_its_owner_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = settings_in(tmp_path / "data", monkeypatch)
+    signature = open_backends(settings).signer.sign("test", "text")
+    secret = tmp_path / "data" / "secret"
+    assert stat.S_IMODE(secret.stat().st_mode) == 0o600
+    assert len(secret.read_text()) == 64
+    assert open_backends(settings).signer.sign("test", "text") == signature
+    assert [path.name for path in secret.parent.glob("secret*")] == ["secret"]
+
+
+def test_nobody_else_can_read_the_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    open_backends(settings_in(tmp_path / "data", monkeypatch)).images.ping()
+    assert stat.S_IMODE((tmp_path / "data").stat().st_mode) == 0o700
+    for file in (tmp_path / "data").glob("darkroom.db*"):
+        assert stat.S_IMODE(file.stat().st_mode) == 0o600, file
+
+
+def test_a_secret_that_is_set_is_used_and_none_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = settings_in(tmp_path / "data", monkeypatch, DARKROOM_SECRET="0123456789abcdef")
+    open_backends(settings)
+    assert not (tmp_path / "data" / "secret").exists()
+
+
+def test_a_damaged_secret_stops_the_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "secret").write_text("short")
+    with pytest.raises(ConfigurationError, match="does not hold a secret"):
+        open_backends(settings_in(tmp_path, monkeypatch))
+
+
+def test_records_are_not_begun_anew_over_pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    picture = tmp_path / "originals" / "ab" / "a-picture"
+    picture.parent.mkdir(parents=True)
+    picture.write_bytes(b"bytes")
+    with pytest.raises(ConfigurationError, match=r"darkroom\.db is missing"):
+        open_backends(settings_in(tmp_path, monkeypatch))
+    assert not (tmp_path / "darkroom.db").exists()
+
+
+@pytest.mark.parametrize("module", ["app.main", "app.cli.worker"])
+def test_nonsense_stops_the_process_with_a_sentence(tmp_path: Path, module: str) -> None:
+    environment = {**os.environ, "DARKROOM_MAX_PIXELS": "0", "DARKROOM_TYPO": "x"}
+    ended = subprocess.run(
+        [sys.executable, "-m", module],
+        env=environment, cwd=Path(__file__).parents[2], capture_output=True, text=True, timeout=30, check=False,
+    )  # fmt: skip
+    assert ended.returncode == 1
+    assert "Traceback" not in ended.stderr
+    assert "DARKROOM_MAX_PIXELS" in ended.stderr
+    assert "DARKROOM_TYPO: there is no such setting" in ended.stderr
+
+
+def test_a_folder_that_cannot_be_used_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_text("not a folder")
+    with pytest.raises(ConfigurationError, match="DARKROOM_STORAGE_URL"):
+        open_backends(settings_in(tmp_path / "file", monkeypatch))
+
+
+def test_a_log_line_is_one_json_object_with_its_extras(capsys: pytest.CaptureFixture[str]) -> None:
+    logger = logging.getLogger("app")
+    before = (logger.handlers, logger.level, logger.propagate)
+    try:
+        logs.configure("INFO")
+        logging.getLogger("app.worker.process").info("developed", extra={"image": "an-id", "bytes": 12})
+        logging.getLogger("app.worker.process").debug("not at this level")
+    finally:
+        logger.handlers, logger.level, logger.propagate = before
+    (line,) = capsys.readouterr().err.splitlines()
+    said = json.loads(line)
+    assert (said["level"], said["name"], said["message"]) == ("INFO", "app.worker.process", "developed")
+    assert (said["image"], said["bytes"]) == ("an-id", 12)

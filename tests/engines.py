@@ -1,0 +1,122 @@
+"""Real engines for the AWS side: Amazon's DynamoDB Local and SeaweedFS, in processes of their own.
+
+`make engines` installs them into `.cache/engines`. Each is started once a test session, on free loopback ports, and
+ends with it.
+"""
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+INSTALLED = Path(__file__).parents[1] / ".cache" / "engines"
+REGION = "eu-west-1"
+ACCESS_KEY = "AKIDLOCAL1"  # DynamoDB Local takes letters and digits alone
+SECRET_KEY = "secretsecret"
+_START_SECONDS = 60
+
+
+def missing() -> str | None:
+    """Why the engines cannot run here, or None when they can."""
+    if not shutil.which("java"):
+        return "DynamoDB Local needs java: see `make engines`"
+    if not _jar() or not _weed().exists():
+        return "DynamoDB Local and SeaweedFS are not installed: see `make engines`"
+    return None
+
+
+@contextmanager
+def dynamodb_local() -> Iterator[str]:
+    """DynamoDB Local in memory; its endpoint."""
+    jar = _jar()
+    assert jar
+    port = free_port()
+    command = [
+        "java", "-Xmx256m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC",
+        f"-Djava.library.path={jar.parent / 'DynamoDBLocal_lib'}", "-jar", str(jar),
+        "-inMemory", "-disableTelemetry", "-port", str(port),
+    ]  # fmt: skip
+    with _running(command, f"http://127.0.0.1:{port}") as endpoint:
+        yield endpoint
+
+
+@contextmanager
+def seaweedfs() -> Iterator[str]:
+    """SeaweedFS with its S3 side; its endpoint."""
+    with tempfile.TemporaryDirectory(prefix="weed-") as folder:
+        config = Path(folder, "s3.json")
+        credentials = [{"accessKey": ACCESS_KEY, "secretKey": SECRET_KEY}]
+        actions = ["Admin", "Read", "Write", "List", "Tagging"]
+        config.write_text(
+            json.dumps({"identities": [{"name": "test", "credentials": credentials, "actions": actions}]})
+        )
+        data = Path(folder, "data")
+        data.mkdir()
+        # SeaweedFS opens a gRPC port 10,000 above each of its ports.
+        master, volume, filer, s3 = (free_port(below=50_000) for _ in range(4))
+        command = [
+            str(_weed()), "server", f"-dir={data}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1",
+            "-master.volumeSizeLimitMB=64", f"-master.port={master}", f"-volume.port={volume}", "-volume.max=40",
+            "-filer", f"-filer.port={filer}", "-s3", f"-s3.port={s3}", f"-s3.config={config}",
+            "-s3.port.iceberg=0", "-s3.port.lance=0",  # two of them may run at once
+        ]  # fmt: skip
+        with _running(command, f"http://127.0.0.1:{s3}", WEED_S3_SSE_KEK="5a" * 32) as endpoint:
+            time.sleep(2)  # the port answers before the volumes are there
+            yield endpoint
+
+
+def free_port(below: int = 65_536) -> int:
+    """A loopback port that nothing listens on."""
+    while True:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = int(probe.getsockname()[1])
+        if port < below:
+            return port
+
+
+@contextmanager
+def _running(command: list[str], endpoint: str, **environment: str) -> Iterator[str]:
+    with tempfile.TemporaryFile() as log:
+        process = subprocess.Popen(command, stdout=log, stderr=log, env={**os.environ, **environment})
+        try:
+            deadline = time.monotonic() + _START_SECONDS
+            while not _answers(endpoint):
+                if process.poll() is not None or time.monotonic() > deadline:
+                    log.seek(0)
+                    raise RuntimeError(f"{command[0]} did not start:\n{log.read()[-4000:].decode()}")
+                time.sleep(0.1)
+            yield endpoint
+        finally:
+            process.terminate()
+            try:
+                process.wait(2)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+def _answers(endpoint: str) -> bool:
+    try:
+        with urllib.request.urlopen(endpoint, timeout=2):
+            return True
+    except urllib.error.HTTPError:
+        return True
+    except OSError:
+        return False
+
+
+def _jar() -> Path | None:
+    return next(INSTALLED.glob("package/lib/*/DynamoDBLocal.jar"), None)
+
+
+def _weed() -> Path:
+    return INSTALLED / "weed" / "bin" / "weed"

@@ -1,0 +1,90 @@
+"""What is true of the AWS side at rest, whatever happened on the way: the state that a clean run leaves."""
+
+import hashlib
+import io
+from collections.abc import Iterator
+from typing import Any
+
+from PIL import Image as Pillow
+
+from app.adapters.dynamodb import items
+from app.adapters.dynamodb.table import KEY
+from app.domain.errors import Missing
+from app.domain.keys import original_key, variant_key
+from app.domain.models import Image, Status, Tombstone, utcnow
+from tests.sides import Side
+
+
+def unrest(side: Side, *, gone: set[str] = frozenset()) -> list[str]:  # type: ignore[assignment] # never written to
+    """Every difference from a clean end, as sentences; `gone` are the ids that were deleted."""
+    found = list(_items(side))
+    images = {item[KEY]: image for item in found if isinstance(image := items.record_of(item, utcnow()), Image)}
+    return [
+        *_of_items(found, images),
+        *(sentence for image in images.values() for sentence in _of_image(side, image)),
+        *(f"unsettled: {image_id}" for image_id in side.images.unsettled()),
+        *(f"an object without a record: {key}" for key in sorted(side.objects() - _keys(images))),
+        *(f"deleted and still there: {image_id}" for image_id in sorted(gone & images.keys())),
+    ]
+
+
+def _of_items(found: list[dict[str, Any]], images: dict[str, Image]) -> Iterator[str]:
+    expected = {key for image in images.values() for key in items.pointers_of(image)}
+    seen = set()
+    for item in found:
+        key = item[KEY]
+        record = items.record_of(item, utcnow())
+        if key.startswith("sha256#"):
+            image = images.get(item["image_id"])
+            if image is None or items.hash_key(image.owner, image.sha256 or "") != key:
+                yield f"a hash pointer that names no live image of these bytes: {key} -> {item['image_id']}"
+        elif isinstance(record, Tombstone):
+            if not record.settled:
+                yield f"a delete that is not finished: {key}"
+        elif key not in images and item.get(items.KIND) != "tombstone":
+            seen.add(key)
+    yield from (f"a pointer without its image: {key}" for key in sorted(seen - expected))
+    yield from (f"an image without its pointer: {key}" for key in sorted(expected - seen))
+
+
+def _of_image(side: Side, image: Image) -> Iterator[str]:
+    if side.images.get(image.id) != image:
+        yield f"read otherwise than it is stored: {image.id}"
+    if image.status is Status.PENDING:
+        yield f"pending: {image.id}"
+    raw = _bytes(side, original_key(image.id))
+    if raw is None or len(raw) != image.bytes or hashlib.sha256(raw).hexdigest() != image.sha256:
+        yield f"the original is not what the record says: {image.id}"
+    if image.status is Status.READY and not image.variants:
+        yield f"ready without variants: {image.id}"
+    for variant in image.variants:
+        raw = _bytes(side, variant_key(image.id, image.rendering or "", variant.file))
+        if raw is None or len(raw) != variant.bytes:
+            yield f"a variant is not what the record says: {image.id} {variant.file}"
+            continue
+        with Pillow.open(io.BytesIO(raw)) as picture:
+            if picture.size != (variant.width, variant.height):
+                yield f"a variant is not of the size that the record says: {image.id} {variant.file}"
+
+
+def _keys(images: dict[str, Image]) -> set[str]:
+    originals = {original_key(image_id) for image_id in images}
+    return originals | {
+        variant_key(image.id, image.rendering or "", variant.file)
+        for image in images.values()
+        for variant in image.variants
+    }
+
+
+def _bytes(side: Side, key: str) -> bytes | None:
+    try:
+        with side.store.open(key) as stream:
+            return stream.read()
+    except Missing:
+        return None
+
+
+def _items(side: Side) -> Iterator[dict[str, Any]]:
+    client, table = side.images._client, side.images._table  # type: ignore[attr-defined] # the table as it is
+    for page in client.get_paginator("scan").paginate(TableName=table, ConsistentRead=True):
+        yield from (items.read(item) for item in page["Items"])

@@ -1,0 +1,158 @@
+"""The whole service on the AWS side, and the two things that bring it to rest: delivery and reconcile."""
+
+import hashlib
+import io
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.adapters.dynamodb import DynamoImages
+from app.domain.errors import Missing, Stale
+from app.domain.images import Images
+from app.domain.limits import Limits
+from app.domain.models import Image, utcnow
+from app.domain.ports import ImageRepository, ListQuery, Message
+from app.domain.recipe import Recipe, VariantSpec
+from app.domain.reconcile import Reconciler, Report
+from app.domain.uploads import Accepted, Upload, Uploads
+from app.worker.events import handle_event
+from app.worker.process import Worker
+from app.worker.sandbox import Sandbox
+from tests.faults.oracle import unrest
+from tests.faults.wire import Wire
+from tests.samples import encoded
+from tests.sides import Side
+
+OWNER = "ada"
+#: Small, and quick to make.
+RECIPE = Recipe(variants=(VariantSpec(name="w32", width=32), VariantSpec(name="w16", width=16)))
+
+
+@dataclass
+class Scene:
+    """One side with a worker. `gone` collects the ids whose delete was answered."""
+
+    side: Side
+    scratch: Path
+    gone: set[str] = field(default_factory=set)
+
+    @cached_property
+    def wire(self) -> Wire:
+        """Every request to the table and to the bucket."""
+        store: Any = self.side.store
+        return Wire(self.dynamodb, getattr(store, "_inner", store)._client)
+
+    @property
+    def dynamodb(self) -> Any:
+        """The client of the table."""
+        return self._images._client
+
+    def images_with(self, client: Any) -> DynamoImages:
+        """The same table through another client."""
+        return DynamoImages(client, self._images._table)
+
+    @property
+    def _images(self) -> DynamoImages:
+        assert isinstance(self.side.images, DynamoImages)
+        return self.side.images
+
+    def worker(self, images: ImageRepository | None = None) -> Worker:
+        """A worker of its own, as another function's instance would be."""
+        return Worker(
+            self.side.store,
+            images or self.side.images,
+            Sandbox(20, 1024),
+            recipe=RECIPE,
+            limits=Limits(),
+            adopt=False,
+            scratch=self.scratch,
+            max_receives=3,
+        )
+
+    def upload(self, seed: int = 0, *, images: ImageRepository | None = None, keep: bool = False) -> Accepted:
+        """A picture, another for every seed."""
+        body = encoded(seed=seed)
+        upload = Upload(
+            io.BytesIO(body), len(body), hashlib.sha256(body).hexdigest(), "image/jpeg", tags=("sea", f"seed {seed}")
+        )
+        return Uploads(self.side.store, images or self.side.images).accept(OWNER, upload, keep_duplicate=keep)
+
+    def ready(self, seed: int = 0) -> Image:
+        """A picture that has been developed."""
+        image = self.upload(seed).image
+        self.deliver()
+        return self.image(image.id)
+
+    def image(self, image_id: str) -> Image:
+        found = self.side.images.get(image_id)
+        assert isinstance(found, Image)
+        return found
+
+    def delete(self, image_id: str) -> None:
+        """Delete as the API does; answered, it is gone for good."""
+        Images(self.side.store, self.side.images).delete(OWNER, image_id)
+        self.gone.add(image_id)
+
+    def edit(self, image_id: str, **changes: Any) -> Image:
+        """Change fields as a request would: again, as long as somebody else was quicker. `Missing` when it is gone."""
+        while True:
+            found = self.side.images.get(image_id)
+            if not isinstance(found, Image):
+                raise Missing(image_id)
+            try:
+                return self.side.images.update(image_id, found.version, changes)
+            except Stale:
+                continue
+
+    def deliver(self, worker: Worker | None = None) -> None:
+        """Work off the queue to its end. What fails comes again, as often as the queue allows."""
+        worker = worker or self.worker()
+        while messages := self.side.queue.receive(10):
+            for message in messages:
+                answer = handle_event(queue_event(message), worker)
+                settle: Callable[[str], None] = self.side.queue.delete
+                if answer["batchItemFailures"]:
+                    settle = self.side.queue.release
+                settle(message.receipt)
+
+    def reconcile(self, hours: float) -> Report:
+        """Reconcile as it would be after so many hours."""
+        reconciler = Reconciler(self.side.store, self.side.images, self.side.queue)
+        now = utcnow() + timedelta(hours=hours)
+        report = reconciler.run(requeue_after=timedelta(0), now=now)
+        assert report.errors == 0
+        list(reconciler.orphans(report, remove=True, now=now))
+        return report
+
+    def come_to_rest(self) -> None:
+        """Redelivery, and what reconcile does in the next days; then nothing may be amiss."""
+        self.deliver()
+        self.reconcile(2)
+        self.deliver()
+        self.reconcile(26)
+        assert unrest(self.side, gone=self.gone) == []
+
+    def listed(self, **fields: Any) -> list[str]:
+        """The ids of a list's first page."""
+        return [image.id for image in self.side.images.list(ListQuery(OWNER, 100, **fields)).items]
+
+
+def queue_event(message: Message) -> dict[str, Any]:
+    """A message as the function's trigger hands it over."""
+    record = {
+        "messageId": message.id,
+        "body": message.body,
+        "eventSource": "aws:sqs",
+        "attributes": {"ApproximateReceiveCount": str(message.receive_count)},
+    }
+    return {"Records": [record]}
+
+
+def tiered(names: Iterable[Any]) -> list[Any]:
+    """Parameters of which the first runs with the quick tests, and all with the engines."""
+    return [pytest.param(name, marks=[pytest.mark.engines] * bool(number)) for number, name in enumerate(names)]

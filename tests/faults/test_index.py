@@ -1,0 +1,173 @@
+"""An index that lags, and answers that come in pieces."""
+
+from typing import Any
+
+import pytest
+
+from app.adapters.dynamodb.table import INDEX_KEY, INDEX_SORT, KEY
+from app.domain.models import Status
+from app.domain.ports import ListQuery
+from tests.contract.records import OWNER, a_query, an_image, ids, stored, tombstone_of, walk
+from tests.faults.oracle import unrest
+from tests.faults.scene import Scene, tiered
+
+
+class Through:
+    """A client of which some calls are answered otherwise."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._client, name)
+
+
+class LaggingIndex(Through):
+    """The index as it was when it last caught up; reads and writes by key go straight through."""
+
+    def __init__(self, client: Any, table: str) -> None:
+        super().__init__(client)
+        self._table = table
+        self._entries: list[dict[str, Any]] = []
+
+    def catch_up(self) -> None:
+        found = self._client.scan(TableName=self._table, ConsistentRead=True)["Items"]
+        names = (KEY, INDEX_KEY, INDEX_SORT)
+        self._entries = [{name: item[name] for name in names} for item in found if INDEX_KEY in item]
+        self._entries.sort(key=lambda entry: entry[INDEX_SORT]["S"])
+
+    def query(self, **arguments: Any) -> dict[str, Any]:
+        values = {name: value["S"] for name, value in arguments["ExpressionAttributeValues"].items()}
+        after = arguments.get("ExclusiveStartKey", {}).get(INDEX_SORT, {}).get("S")
+        forward = arguments["ScanIndexForward"]
+        found = [
+            entry
+            for entry in (self._entries if forward else reversed(self._entries))
+            if entry[INDEX_KEY]["S"] == values[":partition"]
+            and values[":low"] <= entry[INDEX_SORT]["S"] <= values[":high"]
+            and (after is None or ((entry[INDEX_SORT]["S"] > after) is forward and entry[INDEX_SORT]["S"] != after))
+        ]
+        page = found[: arguments["Limit"]]
+        more = {"LastEvaluatedKey": page[-1]} if len(found) > len(page) else {}
+        return {"Items": page, **more}
+
+
+class InPieces(Through):
+    """Queries of three entries at most, every other one empty; batches of which half is left."""
+
+    def __init__(self, client: Any) -> None:
+        super().__init__(client)
+        self._turn = 0
+
+    def query(self, **arguments: Any) -> dict[str, Any]:
+        self._turn += 1
+        start = arguments.pop("ExclusiveStartKey", None)
+        if self._turn % 2:
+            return {"Items": [], "LastEvaluatedKey": {"empty": start}}
+        if start and start.get("empty", start):
+            arguments["ExclusiveStartKey"] = start.get("empty", start)
+        answer: dict[str, Any] = self._client.query(**arguments | {"Limit": min(arguments["Limit"], 3)})
+        return answer
+
+    def batch_get_item(self, *, RequestItems: dict[str, Any]) -> dict[str, Any]:  # noqa: N803 - boto's name
+        ((table, asked),) = RequestItems.items()
+        now, later = asked["Keys"][::2], asked["Keys"][1::2]
+        answer: dict[str, Any] = self._client.batch_get_item(RequestItems={table: asked | {"Keys": now}})
+        left = {"UnprocessedKeys": {table: asked | {"Keys": later}}} if later else {}
+        return answer | left
+
+
+def test_a_lagging_list_never_shows_what_is_gone_or_does_not_match(scene: Scene) -> None:
+    client = LaggingIndex(scene.dynamodb, scene.side.images._table)  # type: ignore[attr-defined] # the table as it is
+    images = scene.images_with(client)
+    changed, buried, removed, kept = (stored(images, tags=["sea"]) for _ in range(4))
+    assert ids(images) == []  # not there yet
+    assert images.get(kept.id) == kept  # and read by its id at once
+    client.catch_up()
+    assert ids(images) == [image.id for image in (kept, removed, buried, changed)]
+
+    images.update(changed.id, 1, {"tags": ["hill"], "status": Status.READY, "content_type": "image/png"})
+    images.bury(buried.id, 1, tombstone_of(buried))
+    images.settle(buried.id)
+    images.remove(removed.id, 1)
+    new = stored(images, tags=["sea"])
+    assert ids(images, tag="sea") == ids(images, status=Status.PENDING) == [kept.id]
+    assert ids(images, content_type="image/jpeg", tag="sea", limit=1) == [kept.id]
+    assert ids(images, tag="hill") == ids(images, status=Status.READY) == ids(images, content_type="image/png") == []
+    assert ids(images) == [kept.id, changed.id]
+    assert images.get(new.id) == new
+    assert images.find_hash(OWNER, new.sha256 or "") == new.id
+
+    client.catch_up()
+    assert ids(images) == [new.id, kept.id, changed.id]
+    assert ids(images, tag="hill", status=Status.READY) == [changed.id]
+    assert set(images.unsettled()) == {new.id, kept.id}
+
+
+def test_a_lagging_list_is_full_beyond_what_is_gone(scene: Scene) -> None:
+    client = LaggingIndex(scene.dynamodb, scene.side.images._table)  # type: ignore[attr-defined] # the table as it is
+    images = scene.images_with(client)
+    made = [stored(images) for _ in range(24)]
+    client.catch_up()
+    gone = made[4:20]
+    for image in gone:
+        images.remove(image.id, 1)
+    for descending in (True, False):
+        left = [image.id for image in (*made[:4], *made[20:])]
+        assert ids(images, limit=3, descending=descending) == (left[::-1] if descending else left)
+    page = images.list(a_query(limit=8))
+    assert len(page.items) == 8
+    assert page.next_after is None
+
+
+def test_the_service_comes_to_rest_with_an_index_that_lags(scene: Scene) -> None:
+    client = LaggingIndex(scene.dynamodb, scene.side.images._table)  # type: ignore[attr-defined] # the table as it is
+    side = scene.side
+    scene.side = type(side)(side.store, scene.images_with(client), side.queue)
+    image, deleted = scene.upload(1).image, scene.upload(2).image
+    scene.deliver()
+    client.catch_up()
+    scene.delete(deleted.id)
+    assert scene.listed() == [image.id]
+    assert scene.upload(1).duplicate
+    scene.reconcile(2)
+    client.catch_up()
+    scene.side = side
+    scene.come_to_rest()
+
+
+@pytest.mark.parametrize("descending", tiered([True, False]))
+@pytest.mark.parametrize("limit", tiered([4, 1, 100]))
+def test_answers_that_come_in_pieces_are_put_together(scene: Scene, limit: int, descending: bool) -> None:
+    images = scene.images_with(InPieces(scene.dynamodb))
+    made = [
+        an_image(
+            status=[Status.READY, Status.FAILED, Status.READY][number % 3],
+            tags=["sea"] if number % 2 else ["hill", "sea"],
+        )
+        for number in range(14)
+    ]
+    for image in made:
+        images.create(image, claim=False)
+    made.sort(key=lambda image: image.id, reverse=descending)
+    bounds = {"since": min(made, key=lambda image: image.id).id, "until": max(made, key=lambda image: image.id).id}
+
+    def expect(**fields: Any) -> list[str]:
+        return [image.id for image in walk(images, ListQuery(OWNER, limit, descending, **fields))]
+
+    assert expect() == [image.id for image in made]
+    assert expect(tag="sea", status=Status.FAILED) == [image.id for image in made if image.status is Status.FAILED]
+    hills = [image.id for image in made if "hill" in image.tags and image.status is Status.READY]
+    assert expect(tag="hill", status=Status.READY, content_type="image/jpeg") == hills
+    assert expect(tag="hill", content_type="image/png") == []
+    assert expect(**bounds) == [image.id for image in made if image.id != bounds["until"]]
+    assert list(images.unsettled()) == []
+
+
+def test_the_unsettled_come_in_pieces_too(scene: Scene) -> None:
+    images = scene.images_with(InPieces(scene.dynamodb))
+    made = {stored(images).id for _ in range(20)}
+    assert set(images.unsettled()) == made
+    for image_id in images.unsettled():
+        images.remove(image_id, 1)
+    assert unrest(scene.side) == []

@@ -1,0 +1,119 @@
+"""Where the parts of a picture file begin and end, read as loosely as a mutated file needs it."""
+
+import struct
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+_CONTAINERS = frozenset({b"meta", b"iprp", b"ipco", b"moov", b"trak", b"mdia", b"minf", b"stbl", b"dinf", b"iinf"})
+
+
+@dataclass(frozen=True)
+class Part:
+    """A stretch of the file with a length field in its head; `body_at` is where its own numbers begin."""
+
+    start: int
+    end: int
+    length_at: int
+    length_bytes: int
+    body_at: int
+    order: Literal["big", "little"] = "big"
+
+
+def parts_of(data: bytes) -> list[Part]:
+    """The parts of a picture of any kind, or none."""
+    exif = data.find(b"Exif\0\0") + 6
+    parts: Iterable[Part] = ()
+    if data.startswith(b"\x89PNG"):
+        parts = (Part(at, at + 12 + size, at, 4, at + 8) for at, size in chunks_of_png(data))
+    elif data.startswith(b"\xff\xd8"):
+        parts = (*_segments(data), *_entries(data, exif))
+    elif data[:4] == b"RIFF":
+        parts = _riff(data)
+    elif data[4:8] == b"ftyp":
+        parts = (*_boxes(data, 0, len(data)), *_entries(data, exif))
+    elif data[:4] in {b"II*\0", b"MM\0*"}:
+        parts = _entries(data, 0)
+    elif data[:3] == b"GIF":
+        parts = _blocks(data)
+    return list(parts)
+
+
+def chunks_of_png(data: bytes) -> list[tuple[int, int]]:
+    """Where each chunk starts, and how long its body is."""
+    found = []
+    at = 8
+    while data.startswith(b"\x89PNG") and at + 12 <= len(data):
+        size = int.from_bytes(data[at : at + 4], "big")
+        found.append((at, size))
+        at += 12 + size
+    return found
+
+
+def _segments(data: bytes) -> Iterator[Part]:
+    at = 2
+    while at + 4 <= len(data) and data[at] == 0xFF:
+        size = int.from_bytes(data[at + 2 : at + 4], "big")
+        yield Part(at, at + 2 + size, at + 2, 2, at + 4)
+        if data[at + 1] == 0xDA:
+            return
+        at += 2 + size
+
+
+def _riff(data: bytes) -> Iterator[Part]:
+    yield Part(0, 12, 4, 4, 8, "little")
+    at = 12
+    while at + 8 <= len(data):
+        size = int.from_bytes(data[at + 4 : at + 8], "little")
+        yield Part(at, at + 8 + size + size % 2, at + 4, 4, at + 8, "little")
+        at += 24 if data[at : at + 4] == b"ANMF" else 8 + size + size % 2
+
+
+def _boxes(data: bytes, at: int, end: int) -> Iterator[Part]:
+    while at + 8 <= end:
+        size = int.from_bytes(data[at : at + 4], "big")
+        if size < 8 or at + size > end:
+            return
+        yield Part(at, at + size, at, 4, at + 8)
+        kind = data[at + 4 : at + 8]
+        if kind in _CONTAINERS:
+            inner = at + 8 + {b"meta": 4, b"iinf": 6}.get(kind, 0)
+            yield from _boxes(data, inner, at + size)
+        at += size
+
+
+def _entries(data: bytes, base: int) -> Iterator[Part]:
+    """The entries of a TIFF's or an EXIF block's directories; the count of an entry is its length."""
+    if base < 6 and data[:2] not in {b"II", b"MM"}:
+        return
+    little = data[base : base + 2] == b"II"
+    sign, order = ("<", "little") if little else (">", "big")
+    try:
+        (at,) = struct.unpack_from(f"{sign}I", data, base + 4)
+        for _ in range(4):
+            (entries,) = struct.unpack_from(f"{sign}H", data, base + at)
+            for entry in range(min(entries, 64)):
+                start = base + at + 2 + 12 * entry
+                yield Part(start, start + 12, start + 4, 4, start, order)  # type: ignore[arg-type]
+            (at,) = struct.unpack_from(f"{sign}I", data, base + at + 2 + 12 * entries)
+            if not at:
+                return
+    except struct.error:
+        return
+
+
+def _blocks(data: bytes) -> Iterator[Part]:
+    at = 13 + (3 << (data[10] & 7) + 1 if len(data) > 13 and data[10] & 0x80 else 0)
+    while at + 11 < len(data):
+        start = at
+        if data[at] == 0x2C:
+            at += 11 + (3 << (data[at + 9] & 7) + 1 if data[at + 9] & 0x80 else 0)
+        elif data[at] == 0x21:
+            at += 2
+        else:
+            return
+        first = at
+        while at < len(data) and data[at]:
+            at += data[at] + 1
+        at += 1
+        yield Part(start, at, first, 1, start + 1)

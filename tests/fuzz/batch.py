@@ -1,0 +1,50 @@
+"""What a sandboxed process of the hunt runs: many pictures one after the other."""
+
+import json
+import resource
+import shutil
+import time
+import traceback
+from pathlib import Path
+
+from app.domain.errors import PictureError
+from app.domain.media import SNIFF_BYTES, media_type_of
+from app.domain.models import FailureCode
+from app.worker.develop import develop
+from app.worker.jobs import Answer, Developed, Job, answers
+from tests.worker.leaks import told_by
+
+
+def batch(source: Path, out: Path, job: Job) -> Developed:
+    """Develop each picture of the folder `source`, telling `out/told` line by line how it went."""
+    with (out / "told").open("w", buffering=1) as told:
+        for path in sorted(source.iterdir(), key=lambda path: int(path.name)):
+            media_type = media_type_of(path.read_bytes()[:SNIFF_BYTES])
+            folder = out / path.name
+            folder.mkdir()
+            started = time.monotonic()
+            outcome, detail = _outcome(path, folder, job.model_copy(update={"media_type": media_type}))
+            spent = time.monotonic() - started
+            peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+            told.write(json.dumps([path.name, outcome, detail, round(spent, 3), round(peak)]) + "\n")
+            shutil.rmtree(folder)
+    raise PictureError(FailureCode.NOT_AN_IMAGE, "the batch has been worked off")
+
+
+def _outcome(path: Path, folder: Path, job: Job) -> tuple[str, str]:
+    try:
+        made = develop(path, folder, job)
+    except PictureError as error:
+        return str(error.code), error.detail
+    except MemoryError:
+        return "memory", ""
+    except Exception:  # noqa: BLE001 - which is what is looked for
+        return "raised", traceback.format_exc(limit=-5)
+    try:
+        Answer.model_validate_json(Answer(developed=made).model_dump_json())
+        if not answers(job.recipe, made):
+            return "wrong variants", repr(made)
+        leaked = {variant.file: told for variant in made.variants if (told := told_by(folder / variant.file))}
+    except Exception:  # noqa: BLE001
+        return "wrong answer", traceback.format_exc(limit=-5)
+    return ("leaked", repr(leaked)) if leaked else ("ready", "")

@@ -1,0 +1,91 @@
+"""The API behind a real uvicorn, without a worker: for what only sockets show."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+
+from tests.server import wait_for
+from tests.sides import SIDES, Side
+
+
+class Live:
+    """A server process on one side's data, and what can be seen of it from outside."""
+
+    def __init__(self, process: subprocess.Popen[bytes], port: int, log: Path, scratch: Path, side: Side) -> None:
+        self.port = port
+        self.url = f"http://127.0.0.1:{port}"
+        self.side = side
+        self.scratch = scratch
+        self._process = process
+        self._log = log
+
+    def connect(self) -> socket.socket:
+        """A connection of one's own."""
+        return socket.create_connection(("127.0.0.1", self.port), timeout=15)
+
+    def log(self) -> str:
+        """Everything it has said."""
+        return self._log.read_text()
+
+    def access_lines(self, path: str) -> list[str]:
+        """Its access log's lines for a path."""
+        return [line for line in self.log().splitlines() if f" {path} " in line]
+
+    def memory(self) -> int:
+        """The most bytes of memory it has had at once."""
+        status = Path(f"/proc/{self._process.pid}/status").read_text()
+        return next(int(line.split()[1]) * 1024 for line in status.splitlines() if line.startswith("VmHWM"))
+
+    def open_files(self) -> list[str]:
+        """What it holds open in its temporary folder: files there have no name."""
+        folder = Path(f"/proc/{self._process.pid}/fd")
+        targets = []
+        for entry in folder.iterdir():
+            try:
+                targets.append(str(entry.readlink()))
+            except OSError:  # closed while we looked
+                continue
+        return [target for target in targets if target.startswith(str(self.scratch))]
+
+
+@contextmanager
+def live_on(name: str, folder: Path, max_upload_bytes: int) -> Iterator[Live]:
+    """A server for the length of a block."""
+    scratch = folder / "scratch"
+    scratch.mkdir()
+    log = folder / "server.log"
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(64)
+        listener.set_inheritable(True)
+        port = listener.getsockname()[1]
+        setup = {"side": name, "data": str(folder / "data"), "max_upload_bytes": max_upload_bytes}
+        command = [sys.executable, "-m", "tests.http.live_server", str(listener.fileno()), json.dumps(setup)]
+        environment = os.environ | {"TMPDIR": str(scratch)}
+        with log.open("wb") as out:
+            process = subprocess.Popen(
+                command, pass_fds=[listener.fileno()], env=environment, stdout=out, stderr=out,
+                cwd=Path(__file__).parents[2],
+            )  # fmt: skip
+    try:
+        wait_for(lambda: _answers(f"http://127.0.0.1:{port}", process), 30, log.read_text)
+        with SIDES[name](folder / "data") as side:
+            yield Live(process, port, log, scratch, side)
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+def _answers(url: str, process: subprocess.Popen[bytes]) -> bool:
+    assert process.poll() is None
+    try:
+        return httpx.get(f"{url}/healthz", timeout=20).status_code == 200
+    except httpx.TransportError:
+        return False

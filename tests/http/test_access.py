@@ -1,0 +1,169 @@
+"""With authentication: every route asks, before anything else, and nobody sees what is another's."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from app.domain.access import Keyring, Scope, new_key
+from app.domain.grants import LocalStore
+from app.domain.urls import FileSeal, ServedFiles
+from tests.http.service import Service, service_on
+from tests.http.test_bad_input import assert_problem
+from tests.samples import encoded
+from tests.sides import SIGNER, side_parameters
+
+KEYS = {name: new_key("ann", [Scope(name)]) for name in ("upload", "read", "delete")}
+ANN = new_key("ann", [Scope.UPLOAD, Scope.READ, Scope.DELETE])
+BOB = new_key("bob", [Scope.UPLOAD, Scope.READ, Scope.DELETE])
+ADMIN = new_key("root", [Scope.ADMIN])
+KEYRING = Keyring([entry for _, entry in (*KEYS.values(), ANN, BOB, ADMIN)])
+#: What needs no key, as the design has it.
+OPEN = {"/healthz", "/readyz", "/limits"}
+
+
+@pytest.fixture(params=side_parameters())
+def service(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Service]:
+    """The API that asks for keys."""
+    changes: dict[str, Any] = {"keyring": KEYRING}
+    with service_on(request.param, tmp_path, **changes) as made:
+        parts = made.app.state.parts
+        if parts.local is not None:
+            seal = FileSeal(SIGNER)
+            local = LocalStore(parts.local.store, parts.local.grants, seal)
+            sealed = {"urls": ServedFiles(seal=seal), "local": local}
+            made.app.state.parts = type(parts)(**{**vars(parts), **sealed})
+        yield made
+
+
+def bearer(key: tuple[str, object]) -> dict[str, str]:
+    return {"Authorization": f"Bearer {key[0]}"}
+
+
+def upload(service: Service, key: tuple[str, object], seed: int = 1) -> dict[str, Any]:
+    answer = service.client.post("/upload", files={"file": ("p.jpg", encoded(seed=seed))}, headers=bearer(key))
+    assert answer.status_code in {200, 201}, answer.text
+    record: dict[str, Any] = answer.json()
+    return record
+
+
+def walk(service: Service) -> list[tuple[str, str, str | None]]:
+    """Method, path and needed scope of every operation in the description."""
+    found = []
+    for path, operations in service.client.get("/openapi.json").json()["paths"].items():
+        for method, operation in operations.items():
+            says = operation["description"].rpartition("scope `")[2].rstrip("`.") if "security" in operation else None
+            found.append((method.upper(), path, says))
+    return found
+
+
+def call(service: Service, method: str, path: str, headers: dict[str, str]) -> httpx.Response:
+    """Nonsense in every other respect: a caller who may not is not told what else is wrong."""
+    path = path.replace("{image_id}", "no-id").replace("{name}", "no-variant")
+    return service.client.request(method, path, params={"limit": "x"}, content=b"\xff", headers=headers)
+
+
+def test_every_operation_asks_for_a_key_before_anything_else(service: Service) -> None:
+    operations = walk(service)
+    assert {path for _, path, scope in operations if scope is None} == OPEN
+    for method, path, scope in operations:
+        wrong = {"Authorization": "Bearer dk_wrong"}, {"X-API-Key": ANN[1].sha256}, {"Authorization": ANN[0]}
+        for headers in ({}, *wrong):
+            answer = call(service, method, path, headers)
+            if scope is None:
+                assert answer.status_code not in {401, 403}, path
+                continue
+            given = "dk_wrong" in str(headers) or "X-API-Key" in headers
+            problem = assert_problem(answer, 401, "key_unknown" if given else "key_missing")
+            assert answer.headers["www-authenticate"].startswith("Bearer"), path
+            assert "dk_" not in str(problem)
+
+
+def test_every_operation_asks_for_its_scope_before_anything_else(service: Service) -> None:
+    for method, path, scope in walk(service):
+        if scope is None:
+            continue
+        for name, key in KEYS.items():
+            for headers in (bearer(key), {"X-API-Key": key[0]}):
+                answer = call(service, method, path, headers)
+                if name == scope:
+                    assert answer.status_code not in {401, 403}, (method, path, answer.text)
+                else:
+                    assert assert_problem(answer, 403, "scope_missing")["scope"] == scope
+        assert call(service, method, path, bearer(ADMIN)).status_code not in {401, 403}
+
+
+def test_another_owners_images_do_not_exist(service: Service) -> None:
+    hers = upload(service, ANN)
+    assert hers["owner"] == "ann"
+    for path in ("", "/original", "/variants/w320.webp"):
+        foreign = service.client.get(f"/images/{hers['id']}{path}", headers=bearer(BOB))
+        unknown = service.client.get(f"/images/{hers['id'][:-2]}00{path}", headers=bearer(BOB))
+        strip = {"request_id"}
+        assert {k: v for k, v in assert_problem(foreign, 404, "image_not_found").items() if k not in strip} == {
+            k: v for k, v in assert_problem(unknown, 404, "image_not_found").items() if k not in strip
+        }
+    assert service.client.get("/images", headers=bearer(BOB)).json()["items"] == []
+    assert service.client.delete(f"/images/{hers['id']}", headers=bearer(BOB)).status_code == 204
+    assert service.client.get(f"/images/{hers['id']}", headers=bearer(ANN)).status_code == 200
+    assert [item["id"] for item in service.client.get("/images", headers=bearer(ANN)).json()["items"]] == [hers["id"]]
+
+
+def test_the_same_bytes_of_two_owners_are_two_images(service: Service) -> None:
+    hers, his = upload(service, ANN), upload(service, BOB)
+    assert hers["id"] != his["id"]
+    assert not his["duplicate"]
+    again = upload(service, ANN)
+    assert (again["id"], again["duplicate"]) == (hers["id"], True)
+
+
+def test_tickets_are_their_owners(service: Service) -> None:
+    body = {"content_type": "image/jpeg", "bytes": 5}
+    ticket = service.client.post("/upload/direct", json=body, headers=bearer(ANN)).json()
+    assert service.client.get(f"/images/{ticket['id']}", headers=bearer(ANN)).json()["owner"] == "ann"
+    assert service.client.get(f"/images/{ticket['id']}", headers=bearer(BOB)).status_code == 404
+    assert service.client.delete(f"/images/{ticket['id']}", headers=bearer(BOB)).status_code == 204
+    assert service.client.get(f"/images/{ticket['id']}", headers=bearer(ANN)).status_code == 200
+
+
+def test_a_cursor_is_no_good_for_another_owner(service: Service) -> None:
+    for seed in (1, 2):
+        upload(service, ANN, seed)
+    cursor = service.client.get("/images", params={"limit": 1}, headers=bearer(ANN)).json()["next_cursor"]
+    answer = service.client.get("/images", params={"limit": 1, "cursor": cursor}, headers=bearer(BOB))
+    assert_problem(answer, 400, "bad_cursor")
+
+
+def test_an_admin_acts_for_every_owner(service: Service) -> None:
+    hers = upload(service, ANN)
+    assert service.client.get(f"/images/{hers['id']}", headers=bearer(ADMIN)).json()["owner"] == "ann"
+    assert service.client.delete(f"/images/{hers['id']}", headers=bearer(ADMIN)).status_code == 204
+    assert service.client.get(f"/images/{hers['id']}", headers=bearer(ANN)).status_code == 404
+
+
+def test_pages_and_descriptions_are_open(service: Service) -> None:
+    for path in ("/docs", "/redoc", "/openapi.json", "/static/docs.js", "/healthz", "/readyz", "/limits"):
+        assert service.client.get(path).status_code == 200, path
+    assert service.client.get("/").status_code in {200, 302, 307}
+
+
+def test_a_signed_url_opens_its_file_and_no_other(service: Service) -> None:
+    if service.app.state.parts.local is None:
+        return  # the bucket's own urls are signed, and tested, whoever asks
+    image, other = (service.place(seed=seed, owner="ann") for seed in (1, 2))
+    record = service.client.get(f"/images/{image.id}", headers=bearer(ADMIN)).json()
+    original = service.client.get(record["links"]["original"], headers=bearer(ADMIN)).headers["location"]
+    for url in (record["variants"][0]["url"], original):
+        path, _, query = url.partition("?")
+        answer = service.client.get(url)
+        assert answer.status_code == 200
+        assert "private" in answer.headers["cache-control"]
+        assert service.client.head(url).status_code == 200
+        moved = path.replace(image.id, other.id)
+        altered = query.replace("signature=", "signature=A")
+        later = query.replace("expires=1", "expires=2")
+        for wrong in (path, f"{moved}?{query}", f"{path}?{altered}", f"{path}?{later}"):
+            assert_problem(service.client.get(wrong), 403, "bad_signature")
+        assert service.client.get(path, headers=bearer(ADMIN)).status_code == 403

@@ -1,0 +1,202 @@
+"""Tickets over HTTP, and what the store then takes: the same answers from every store."""
+
+import base64
+import hashlib
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+
+from app.domain import grants
+from app.domain.keys import original_key
+from app.domain.limits import Limits
+from app.domain.models import utcnow
+from tests.http.service import LIMITS, Service
+from tests.http.test_bad_input import assert_problem
+from tests.samples import encoded
+
+BODY = encoded("JPEG", 90, 60, seed=77)
+SHA256 = hashlib.sha256(BODY).hexdigest()
+Send = Callable[..., httpx.Response]
+
+
+def ask(service: Service, **fields: Any) -> httpx.Response:
+    wanted = {"filename": "p.jpg", "content_type": "image/jpeg", "bytes": len(BODY), "sha256": SHA256} | fields
+    return service.client.post("/upload/direct", json={k: v for k, v in wanted.items() if v is not None})
+
+
+def ticket_of(service: Service, **fields: Any) -> dict[str, Any]:
+    answer = ask(service, **fields)
+    assert answer.status_code == 201, answer.text
+    assert answer.headers["location"].endswith(f"/images/{answer.json()['id']}")
+    ticket: dict[str, Any] = answer.json()
+    return ticket
+
+
+@pytest.fixture
+def send(service: Service) -> Send:
+    """Sends what a ticket is for, to whoever takes it. moto takes anything, so it is asked nothing here."""
+
+    def sending(ticket: dict[str, Any], body: bytes = BODY, **changes: str | None) -> httpx.Response:
+        headers = {**ticket["headers"], **{name.replace("_", "-"): value for name, value in changes.items()}}
+        kept = {name: value for name, value in headers.items() if value is not None}
+        if urlsplit(ticket["url"]).netloc:
+            return httpx.put(ticket["url"], content=body, headers=kept)
+        return service.client.put(ticket["url"], content=body, headers=kept)
+
+    return sending
+
+
+def checks_grants(service: Service) -> bool:
+    """Whether this side's store holds uploads to what was granted: moto does not."""
+    return "amazonaws.com" not in ask(service, sha256=None).json()["url"]
+
+
+def test_a_ticket_is_used_and_its_event_follows(service: Service, send: Send) -> None:
+    if not checks_grants(service):
+        return
+    for message in service.side.queue.receive(10):
+        service.side.queue.delete(message.receipt)
+    ticket = ticket_of(service)
+    assert ticket["method"] == "PUT"
+    assert ticket["headers"] == {
+        "Content-Type": "image/jpeg",
+        "If-None-Match": "*",
+        "x-amz-checksum-sha256": base64.b64encode(bytes.fromhex(SHA256)).decode(),
+    }
+    record = service.client.get(f"/images/{ticket['id']}").json()
+    assert (record["status"], record["bytes"], record["filename"]) == ("pending", len(BODY), "p.jpg")
+    assert record["expires_at"] is not None
+    assert service.client.get("/images").json()["items"] == []
+    assert_problem(service.client.get(f"/images/{ticket['id']}/original"), 409, "not_ready")
+    assert send(ticket).status_code == 200
+    assert service.original(ticket["id"]) == BODY
+    if not urlsplit(ticket["url"]).netloc:
+        (message,) = service.side.queue.receive(10)
+        assert original_key(ticket["id"]) in message.body
+
+
+REFUSALS: dict[str, tuple[dict[str, Any], int]] = {
+    "longer": ({"body": BODY + b"x"}, 403),
+    "shorter": ({"body": BODY[:-1]}, 403),
+    "nothing": ({"body": b""}, 403),
+    "another type": ({"Content_Type": "text/html"}, 403),
+    "no type": ({"Content_Type": None}, 403),
+    "may overwrite": ({"If_None_Match": None}, 403),
+    "no checksum": ({"x_amz_checksum_sha256": None}, 403),
+    "another checksum": ({"x_amz_checksum_sha256": base64.b64encode(b"\0" * 32).decode()}, 403),
+    "other bytes": ({"body": BODY[:-1] + b"x"}, 400),
+}
+
+
+@pytest.mark.parametrize("what", REFUSALS)
+def test_the_store_takes_what_was_granted_and_nothing_else(service: Service, send: Send, what: str) -> None:
+    if not checks_grants(service):
+        return
+    changes, status = REFUSALS[what]
+    ticket = ticket_of(service)
+    assert send(ticket, **changes).status_code == status
+    assert service.side.objects() == set()
+    assert send(ticket).status_code == 200  # the right one still may
+
+
+def test_a_ticket_is_good_once(service: Service, send: Send) -> None:
+    if not checks_grants(service):
+        return
+    ticket = ticket_of(service)
+    assert send(ticket).status_code == 200
+    assert send(ticket).status_code == 412
+    other = ticket_of(service, sha256=None)
+    changed = BODY[:-1] + b"x"
+    assert send(other).status_code == 200
+    assert send(other, body=changed).status_code == 412
+    assert service.original(other["id"]) == BODY
+
+
+def test_an_altered_url_and_another_images_are_refused(service: Service, send: Send) -> None:
+    if not checks_grants(service):
+        return
+    ticket, other = ticket_of(service), ticket_of(service)
+    for url in (
+        ticket["url"].replace(ticket["id"], other["id"]),
+        ticket["url"].replace("originals", "processed"),
+        ticket["url"][:-1] + ("A" if ticket["url"][-1] != "A" else "B"),
+        ticket["url"].partition("?")[0],
+    ):
+        assert send({**ticket, "url": url}).status_code in {403, 404}
+    assert service.side.objects() == set()
+
+
+def test_an_expired_ticket_is_refused(embedded: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    ticket = ticket_of(embedded)
+    later = utcnow() + grants.timedelta(seconds=301)
+    monkeypatch.setattr(grants, "utcnow", lambda: later)
+    answer = embedded.client.put(ticket["url"], content=BODY, headers=ticket["headers"])
+    assert_problem(answer, 403, "url_expired")
+
+
+def test_bytes_that_are_here_need_no_ticket(service: Service) -> None:
+    image = service.place(seed=77)
+    answer = ask(service, sha256=image.sha256)
+    assert (answer.status_code, answer.json()["id"], answer.json()["duplicate"]) == (200, image.id, True)
+    assert answer.headers["location"].endswith(image.id)
+
+
+@pytest.mark.parametrize(
+    ("fields", "status", "code"),
+    [
+        ({"bytes": LIMITS.max_direct_bytes + 1}, 413, "too_large"),
+        ({"content_type": "image/svg+xml"}, 415, "unsupported_type"),
+        ({"content_type": "text/html"}, 415, "unsupported_type"),
+        ({"content_type": "../../x\r\n"}, 415, "unsupported_type"),
+        ({"bytes": 0}, 422, "invalid_request"),
+        ({"bytes": -1}, 422, "invalid_request"),
+        ({"bytes": "12"}, 422, "invalid_request"),
+        ({"bytes": 1.5}, 422, "invalid_request"),
+        ({"bytes": None}, 422, "invalid_request"),
+        ({"content_type": None}, 422, "invalid_request"),
+        ({"sha256": "ab"}, 422, "invalid_request"),
+        ({"sha256": SHA256.upper()}, 422, "invalid_request"),
+        ({"sha256": SHA256 + "\n"}, 422, "invalid_request"),
+        ({"id": "mine"}, 422, "invalid_request"),
+        ({"owner": "root"}, 422, "invalid_request"),
+        ({"title": "x" * 201}, 422, "too_long"),
+        ({"tags": [str(n) for n in range(21)]}, 422, "too_long"),
+        ({"tags": "sea"}, 422, "invalid_request"),
+    ],
+)
+def test_bad_tickets_are_refused_before_any_byte(
+    service: Service, fields: dict[str, Any], status: int, code: str
+) -> None:
+    problem = assert_problem(ask(service, **fields), status, code)
+    if code == "too_large":
+        assert problem["limit_bytes"] == LIMITS.max_direct_bytes
+        assert problem["declared_bytes"] == LIMITS.max_direct_bytes + 1
+    assert service.left_behind() == []
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "code"),
+    [
+        (b"", 400, "bad_json"),
+        (b"{", 400, "bad_json"),
+        (b"[" * 10_000, 400, "bad_json"),
+        (b'{"bytes": NaN}', 422, "invalid_request"),
+        (b"\xff\xfe", 400, "bad_json"),
+        (b"[]", 422, "invalid_request"),
+        (b'{"filename": "' + b"x" * 70_000 + b'"}', 413, "body_too_large"),
+    ],
+)
+def test_bodies_that_cannot_be_read_are_refused(service: Service, body: bytes, status: int, code: str) -> None:
+    headers = {"Content-Type": "application/json"}
+    assert_problem(service.client.post("/upload/direct", content=body, headers=headers), status, code)
+    assert_problem(service.client.post("/upload/direct", content=b"{}"), 415, "unsupported_body")
+    assert service.left_behind() == []
+
+
+def test_a_picture_too_large_for_upload_is_shown_the_way(service: Service) -> None:
+    assert Limits().max_direct_bytes >= Limits().max_upload_bytes
+    answer = service.client.post("/upload", files={"file": b"\xff\xd8\xff" + b"x" * LIMITS.max_upload_bytes})
+    assert assert_problem(answer, 413, "too_large")["direct_upload"] == "/upload/direct"

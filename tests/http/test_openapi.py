@@ -1,0 +1,116 @@
+"""The description is complete, and the service keeps to it."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from app.api.documented import EXAMPLES
+from tests.http.service import Service
+from tests.http.test_bad_input import REFUSED
+
+OPERATIONS = {
+    ("post", "/upload"), ("get", "/images"), ("get", "/images/{image_id}"), ("delete", "/images/{image_id}"),
+    ("get", "/images/{image_id}/original"), ("get", "/images/{image_id}/variants/{name}"), ("get", "/limits"),
+    ("get", "/healthz"), ("get", "/readyz"), ("post", "/upload/direct"),
+}  # fmt: skip
+
+
+@pytest.fixture
+def description(service: Service) -> dict[str, Any]:
+    described: dict[str, Any] = service.client.get("/openapi.json").json()
+    return described
+
+
+def operations(description: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    for path, methods in description["paths"].items():
+        for method, operation in methods.items():
+            yield method, path, operation
+
+
+def test_every_operation_is_there_and_has_a_name(description: dict[str, Any]) -> None:
+    found = list(operations(description))
+    assert {(method, path) for method, path, _ in found} == OPERATIONS
+    names = [operation["operationId"] for _, _, operation in found]
+    assert len(set(names)) == len(names)
+    for _, path, operation in found:
+        assert operation["summary"], path
+        assert operation["tags"], path
+        assert operation["description"], path
+
+
+def test_every_error_has_an_example_in_the_form_of_a_problem(description: dict[str, Any]) -> None:
+    required = set(description["components"]["schemas"]["Problem"]["required"])
+    seen = set()
+    for _, path, operation in operations(description):
+        errors = {status: r for status, r in operation["responses"].items() if status == "default" or status >= "400"}
+        assert {"503", "default"} <= set(errors), path
+        for status, response in errors.items():
+            content = response["content"]["application/problem+json"]
+            assert content["schema"] == {"$ref": "#/components/schemas/Problem"}
+            assert content["examples"], (path, status)
+            for code, example in content["examples"].items():
+                value = example["value"]
+                seen.add(code)
+                assert value["code"] == code
+                assert status in {str(value["status"]), "default"}
+                assert required <= set(value)
+    assert seen == set(EXAMPLES)
+    assert "HTTPValidationError" not in description["components"]["schemas"]
+
+
+def test_every_reference_leads_somewhere(description: dict[str, Any]) -> None:
+    def references(node: Any) -> Iterator[str]:
+        if isinstance(node, dict):
+            if isinstance(node.get("$ref"), str):
+                yield node["$ref"]
+            for inner in node.values():
+                yield from references(inner)
+        elif isinstance(node, list):
+            for inner in node:
+                yield from references(inner)
+
+    found = set(references(description))
+    assert found
+    for reference in found:
+        node = description
+        for step in reference.removeprefix("#/").split("/"):
+            node = node[step]
+
+
+def test_both_forms_of_an_upload_are_offered(description: dict[str, Any]) -> None:
+    content = description["paths"]["/upload"]["post"]["requestBody"]["content"]
+    assert list(content) == ["multipart/form-data", "application/json"]
+    form = content["multipart/form-data"]["schema"]["properties"]
+    assert form["file"] == {"type": "string", "format": "binary", "description": "The picture."}
+    assert set(form) == {"file", "title", "alt", "tags"}
+    assert set(content["application/json"]["schema"]["properties"]) == {
+        "filename", "content_type", "image_base64", "title", "alt", "tags",
+    }  # fmt: skip
+
+
+def test_the_example_upload_works(service: Service, description: dict[str, Any]) -> None:
+    example = description["paths"]["/upload"]["post"]["requestBody"]["content"]["application/json"]["example"]
+    answer = service.client.post("/upload", json=example)
+    assert answer.status_code == 201, answer.text
+
+
+def test_records_have_just_the_described_fields(service: Service, description: dict[str, Any]) -> None:
+    schemas = description["components"]["schemas"]
+    record = service.client.get(f"/images/{service.place().id}").json()
+    assert set(record) == set(schemas["ImageView"]["properties"])
+    assert set(record["variants"][0]) == set(schemas["VariantView"]["properties"])
+    assert set(record["links"]) == set(schemas["Links"]["properties"])
+    assert set(service.client.get("/images").json()) == set(schemas["ImageList"]["properties"])
+    assert set(service.client.get("/limits").json()) == set(schemas["Limits"]["properties"])
+
+
+def test_every_refusal_of_an_upload_is_described(description: dict[str, Any]) -> None:
+    described = {
+        (int(status), code)
+        for status, response in description["paths"]["/upload"]["post"]["responses"].items()
+        if status.isdigit() and status >= "400"
+        for code in response["content"]["application/problem+json"]["examples"]
+    }
+    missing = {(status, code) for _, status, code in REFUSED.values()} - described
+    assert missing == set()

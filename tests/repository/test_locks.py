@@ -1,0 +1,115 @@
+"""The locks in requirements/: whole, hashed, without an address, and what pyproject.toml asks for."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from tests.repository.tree import ROOT, texts
+
+EXTRAS = {
+    "dev": {"dev"},
+    "browser": {"browser"},
+    "api": {"api", "aws", "gateway"},
+    "worker": {"worker", "aws"},
+    "runtime": {"runtime"},
+    "seaweedfs": {"seaweedfs"},
+    "emulator": {"emulator"},
+    "hadolint": {"hadolint"},
+    "template": {"template"},
+    "checkov": {"checkov"},
+}
+#: Tools in environments of their own, which pin what they use themselves.
+TOOLS = {"template", "checkov"}
+#: What uv says when it is the network.
+OFFLINE = ("error sending request", "dns error", "Failed to fetch", "Connect", "timed out", "offline")
+
+
+def lock(name: str) -> str:
+    return texts()[f"requirements/{name}.txt"]
+
+
+def pinned(name: str) -> dict[str, str]:
+    """Version by package; a package that is pinned twice, by marker, keeps its last."""
+    return {
+        canonicalize_name(match[1]): match[2]
+        for match in re.finditer(r"^([A-Za-z0-9._-]+)(?:\[[^]]*\])?==([^ ;\\]+)", lock(name), re.MULTILINE)
+    }
+
+
+def asked_for(extras: set[str]) -> list[Requirement]:
+    """The direct requirements of the project with these extras, its own extras resolved."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    found, todo, seen = [Requirement(text) for text in project["dependencies"]], list(extras), set[str]()
+    while todo:
+        extra = todo.pop()
+        if extra in seen:
+            continue
+        seen.add(extra)
+        for requirement in map(Requirement, project["optional-dependencies"][extra]):
+            if requirement.name == project["name"]:
+                todo += requirement.extras
+            else:
+                found.append(requirement)
+    return found
+
+
+def test_every_lock_is_known() -> None:
+    assert {name for name in texts() if name.startswith("requirements/")} == {f"requirements/{n}.txt" for n in EXTRAS}
+
+
+@pytest.mark.parametrize("name", EXTRAS)
+def test_a_lock_holds_nothing_but_pins_with_their_hashes(name: str) -> None:
+    entries = re.split(r"\n(?! )", lock(name).strip())
+    pattern = re.compile(
+        r"[A-Za-z0-9._-]+(\[[a-z0-9,-]+\])?==[^ ;]+( ; [^\\\n]+)?( \\\n    --hash=sha256:[0-9a-f]{64})+"
+    )
+    assert entries
+    assert [entry for entry in entries if not pattern.fullmatch(entry)] == []
+
+
+@pytest.mark.parametrize("name", EXTRAS)
+def test_a_lock_has_what_the_project_asks_for(name: str) -> None:
+    versions = pinned(name)
+    wrong = [
+        str(requirement)
+        for requirement in asked_for(EXTRAS[name])
+        if not requirement.specifier.contains(versions.get(canonicalize_name(requirement.name), "0"))
+    ]
+    assert wrong == []
+
+
+@pytest.mark.parametrize("name", sorted(EXTRAS.keys() - TOOLS - {"dev"}))
+def test_what_is_deployed_is_what_is_tested(name: str) -> None:
+    tested = pinned("dev")
+    others = {package: version for package, version in pinned(name).items() if package in tested}
+    assert others == {package: tested[package] for package in others}
+
+
+@pytest.mark.slow
+def test_make_lock_would_change_nothing(tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "requirements", tmp_path / "requirements")
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+    dry = subprocess.run(
+        ["make", "-n", "lock"], cwd=ROOT, env=environment, capture_output=True, text=True, check=True
+    ).stdout
+    commands = [line for line in dry.splitlines() if " pip compile " in line]
+    assert len(commands) == len(EXTRAS)
+    uv = Path(sys.executable).with_name("uv")
+    for command in commands:
+        run = subprocess.run(
+            [uv, *command.split()[1:]], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+        )
+        if run.returncode and any(sign in run.stderr for sign in OFFLINE):
+            pytest.skip("uv cannot resolve without the package index")
+        assert run.returncode == 0, run.stderr
+    for name in EXTRAS:
+        assert (tmp_path / f"requirements/{name}.txt").read_text() == lock(name), f"run make lock: {name}.txt is stale"

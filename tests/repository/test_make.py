@@ -1,0 +1,205 @@
+"""What `make` says on a machine that lacks something, and how the environment is built."""
+
+import base64
+import hashlib
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import zipfile
+from importlib.metadata import distribution
+from pathlib import Path
+
+import pytest
+
+from tests.repository.tree import ROOT
+from tests.server import wait_for
+
+TOOLS = ROOT / "tools"
+
+
+def in_shell(script: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["/bin/sh", TOOLS / script], cwd=folder, env=environment, capture_output=True, text=True, check=False
+    )
+
+
+def pretend_python(folder: Path, name: str, script: str) -> None:
+    folder.mkdir(exist_ok=True)
+    (folder / name).write_text(f"#!/bin/sh\n{script}\n")
+    (folder / name).chmod(0o755)
+
+
+@pytest.mark.parametrize(
+    ("pythons", "sentence"),
+    [
+        ({}, "there is no Python here that starts"),
+        ({"python3": "exit 127", "python": "echo 'no such version' >&2; exit 1"}, "no Python here that starts"),
+        ({"python3": "echo old 3.9"}, "Darkroom needs Python 3.11 or newer, and python3 is Python 3.9"),
+        ({"python3.13": "exit 127", "python3.11": "echo part ensurepip", "python3": "echo old 3.9"}, "python3-venv"),
+        ({"python3.12": "echo part sqlite3"}, "sqlite3 module, which python3.12 was built without"),
+    ],
+)
+def test_one_sentence_when_there_is_no_python_to_use(tmp_path: Path, pythons: dict[str, str], sentence: str) -> None:
+    for name, script in pythons.items():
+        pretend_python(tmp_path / "bin", name, script)
+    run = in_shell("python.sh", tmp_path, PATH=str(tmp_path / "bin"))
+    assert run.returncode == 1
+    assert sentence in run.stderr
+    assert len(run.stderr.splitlines()) == 1
+
+
+def test_a_good_python_is_found_behind_bad_ones(tmp_path: Path) -> None:
+    pretend_python(tmp_path / "bin", "python3.13", "exit 127")
+    pretend_python(tmp_path / "bin", "python3.12", "echo part ensurepip")
+    pretend_python(tmp_path / "bin", "python3", f'exec "{sys.executable}" "$@"')
+    (tmp_path / "told.py").write_text("import sys; print(sys.argv[1:])")
+    run = subprocess.run(
+        ["/bin/sh", TOOLS / "python.sh", "told.py", "a b"],
+        cwd=tmp_path, env={"PATH": str(tmp_path / "bin")}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (run.returncode, run.stdout, run.stderr) == (0, "['a b']\n", "")
+
+
+@pytest.mark.parametrize("port", ["eighty", "-1", "99999", "123456", "80 80"])
+def test_one_sentence_for_what_is_no_port(tmp_path: Path, port: str) -> None:
+    (tmp_path / ".venv").symlink_to(sys.prefix)
+    run = in_shell("serve.sh", tmp_path, PORT=port)
+    assert run.returncode == 1
+    assert port in run.stderr
+    assert len(run.stderr.splitlines()) == 1
+
+
+def test_one_sentence_for_a_busy_port(tmp_path: Path) -> None:
+    (tmp_path / ".venv").symlink_to(sys.prefix)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        run = in_shell("serve.sh", tmp_path, PORT=port)
+    assert run.returncode == 1
+    assert re.fullmatch(f"Port {port} of 127.0.0.1 cannot be used \\(.+\\): choose another, .+\n", run.stderr)
+
+
+class Checkout:
+    """A small project built as this one is, from a package folder instead of an index."""
+
+    def __init__(self, folder: Path, wheels: Path) -> None:
+        self.folder = folder / "check out"
+        self.wheels = wheels
+        for name in ("requirements", "tools", "app"):
+            (self.folder / name).mkdir(parents=True)
+        shutil.copy(TOOLS / "environment.py", self.folder / "tools")
+        for name in ("pyproject.toml", "README.md", "LICENSE"):
+            shutil.copy(ROOT / name, self.folder)
+        (self.folder / "app" / "__init__.py").touch()
+        wheel = next(wheels.glob("*.whl"))
+        self.lock = self.folder / "requirements" / "dev.txt"
+        self.digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
+        self.lock.write_text(f"flit-core=={wheel.name.split('-')[1]} --hash=sha256:{self.digest}\n")
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("PIP_")}
+        return subprocess.Popen(
+            [sys.executable, "tools/environment.py", *arguments],
+            cwd=self.folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
+            env=kept | {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(self.wheels), "PIP_CONFIG_FILE": os.devnull},
+        )  # fmt: skip
+
+    def build(self, *arguments: str) -> tuple[int, str]:
+        process = self.start(*arguments)
+        said, _ = process.communicate(timeout=120)
+        return process.returncode, said
+
+    @property
+    def current(self) -> bool:
+        return self.build("--current")[0] == 0
+
+
+@pytest.fixture(scope="module")
+def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the build backend, packed again from where it is installed."""
+    folder = tmp_path_factory.mktemp("wheels")
+    backend = distribution("flit_core")
+    with zipfile.ZipFile(folder / f"flit_core-{backend.version}-py3-none-any.whl", "w") as wheel:
+        record = ""
+        for file in backend.files or ():
+            if file.suffix != ".pyc" and file.name not in {"RECORD", "INSTALLER", "REQUESTED"}:
+                raw = Path(str(file.locate())).read_bytes()
+                wheel.writestr(str(file), raw)
+                digest = base64.urlsafe_b64encode(hashlib.sha256(raw).digest()).rstrip(b"=").decode()
+                record += f"{file},sha256={digest},{len(raw)}\n"
+        info = f"flit_core-{backend.version}.dist-info/RECORD"
+        wheel.writestr(info, f"{record}{info},,\n")
+    return folder
+
+
+@pytest.fixture
+def checkout(tmp_path: Path, wheels: Path) -> Checkout:
+    return Checkout(tmp_path, wheels)
+
+
+@pytest.mark.slow
+def test_the_environment_is_built_once_and_again_when_something_changed(checkout: Checkout) -> None:
+    assert not checkout.current
+    code, said = checkout.build()
+    assert (code, "Building .venv" in said) == (0, True), said
+    assert (checkout.folder / ".venv" / "bin" / "darkroom").exists()
+    assert checkout.current
+    assert checkout.build() == (0, "")
+
+    with (checkout.folder / "pyproject.toml").open("a") as project:
+        project.write("# changed\n")
+    assert not checkout.current
+    code, said = checkout.build()
+    assert (code, "Building" in said, "installing the project again" in said) == (0, False, True), said
+
+    (checkout.folder / ".venv" / "left over").touch()
+    with checkout.lock.open("a") as lock:
+        lock.write("# changed\n")
+    assert not checkout.current
+    code, said = checkout.build()
+    assert (code, "Building" in said) == (0, True), said
+    assert not (checkout.folder / ".venv" / "left over").exists()
+
+    moved = checkout.folder.with_name("moved")
+    checkout.folder = checkout.folder.rename(moved)
+    assert not checkout.current, "its scripts name the old place"
+
+
+@pytest.mark.slow
+def test_an_interrupted_build_is_not_taken_for_a_finished_one(checkout: Checkout) -> None:
+    process = checkout.start()
+    wait_for((checkout.folder / ".venv" / "bin" / "python").exists, 60)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    assert not checkout.current
+    code, said = checkout.build()
+    assert (code, "Building" in said) == (0, True), said
+    assert checkout.current
+
+
+@pytest.mark.slow
+def test_of_two_makes_at_once_one_builds_and_both_go_on(checkout: Checkout) -> None:
+    pair = [checkout.start(), checkout.start()]
+    said = [process.communicate(timeout=120)[0] for process in pair]
+    assert [process.returncode for process in pair] == [0, 0], said
+    assert sum("Building .venv" in text for text in said) == 1, said
+
+
+@pytest.mark.slow
+def test_a_package_that_was_exchanged_is_not_installed(checkout: Checkout) -> None:
+    checkout.lock.write_text(checkout.lock.read_text().replace(checkout.digest, "0" * 64))
+    code, said = checkout.build()
+    assert code == 1
+    assert said.splitlines()[-1].startswith("A package is not the one that was locked")
+    assert not checkout.current
+
+
+@pytest.mark.slow
+def test_one_sentence_for_a_package_that_is_not_to_be_had(checkout: Checkout) -> None:
+    checkout.lock.write_text(f"no-such-package-here==1.0 --hash=sha256:{'0' * 64}\n")
+    code, said = checkout.build()
+    assert code == 1
+    assert said.splitlines()[-1].startswith("There is no ready-made package")

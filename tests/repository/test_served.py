@@ -1,0 +1,138 @@
+"""The commands of README.md and the calls of examples/requests.http, run as they stand against a real server.
+
+`SERVED_URL` names a server that runs already; without it one is started.
+"""
+
+import base64
+import json
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.repository.tree import README, ROOT
+from tests.samples import encoded, image_file
+from tests.server import serving
+
+pytestmark = pytest.mark.slow
+
+ADDRESS = "http://127.0.0.1:8000"
+REQUESTS = ROOT / "examples" / "requests.http"
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    if given := os.environ.get("SERVED_URL"):
+        yield given
+        return
+    with serving(tmp_path_factory.mktemp("served") / "data") as server:
+        yield server.url
+
+
+def shell_blocks() -> list[str]:
+    """The README's shell commands, without those that start or test the service."""
+    blocks = re.findall(r"^```sh\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
+    return [block for block in blocks if not block.startswith("make ")]
+
+
+def run_in_shell(script: str, folder: Path, address: str) -> str:
+    run = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", script.replace(ADDRESS, address)],
+        cwd=folder, capture_output=True, text=True, check=False, timeout=120,
+    )  # fmt: skip
+    assert run.returncode == 0, f"{script}\n{run.stdout}\n{run.stderr}"
+    return run.stdout
+
+
+def test_the_commands_of_the_readme_work_in_their_order(address: str, tmp_path: Path) -> None:
+    (tmp_path / "photo.jpg").write_bytes(encoded("JPEG", 1600, 1200, seed=os.getpid()))
+    form, as_json, rest = shell_blocks()
+
+    first = json.loads(run_in_shell(form, tmp_path, address))
+    assert first["status"] == "ready", first
+    assert (first["alt"], first["tags"]) == ("A lighthouse at dusk", ["sea", "evening"])
+    assert (first["width"], first["height"], first["duplicate"]) == (1600, 1200, False)
+
+    second = json.loads(run_in_shell(as_json, tmp_path, address))
+    assert (second["id"], second["duplicate"]) == (first["id"], True)
+
+    said = run_in_shell(rest, tmp_path, address)
+    assert said.count(first["id"]) >= 2  # listed, then looked at
+    assert (tmp_path / "original.jpg").read_bytes() == (tmp_path / "photo.jpg").read_bytes()
+    assert (tmp_path / "w640.webp").read_bytes()[8:12] == b"WEBP"
+    assert httpx.get(f"{address}/images/{first['id']}").status_code == 404
+
+
+@dataclass(frozen=True)
+class Call:
+    title: str
+    method: str
+    url: str
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def expected(self) -> int:
+        return int(re.search(r"\((\d{3})\)$", self.title)[1])  # type: ignore[index]  # each title ends in its status
+
+
+def calls() -> list[Call]:
+    """The file's requests, read as its two clients read it; `{{id}}` stays in the url."""
+    head, *parts = re.split(r"^### ", REQUESTS.read_text(), flags=re.MULTILINE)
+    assert f"@host = {ADDRESS}" in head
+    found = []
+    for part in parts:
+        title, request, *lines = part.strip().splitlines()
+        method, url = request.split(" ", 1)
+        blank = lines.index("") if "" in lines else len(lines)
+        headers = dict(line.split(": ", 1) for line in lines[:blank])
+        found.append(Call(title, method, url, headers, body_of(lines[blank + 1 :], headers)))
+    return found
+
+
+def body_of(lines: list[str], headers: dict[str, str]) -> bytes:
+    """A line `< path` is that file's bytes; the lines of a form end in CR LF."""
+    form = headers.get("Content-Type", "").startswith("multipart/")
+    pieces = [(REQUESTS.parent / line[2:]).read_bytes() if line.startswith("< ") else line.encode() for line in lines]
+    return (b"\r\n" if form else b"\n").join(pieces) + (b"\r\n" if form and pieces else b"")
+
+
+def test_the_calls_for_rest_clients_answer_what_their_titles_say(address: str) -> None:
+    image_id = ""
+    answers = []
+    with httpx.Client(timeout=60) as client:
+        for call in calls():
+            url = call.url.replace("{{host}}", address).replace("{{id}}", image_id)
+            answer = client.request(call.method, url, headers=call.headers, content=call.body)
+            answers.append((call.title, answer.status_code))
+            if not image_id:
+                image_id = answer.json()["id"]
+                assert answer.json()["sha256"], answer.text
+        for image in client.get(f"{address}/images").json()["items"]:
+            client.delete(f"{address}/images/{image['id']}")
+    assert answers == [(call.title, call.expected) for call in calls()]
+
+
+def test_the_calls_for_rest_clients_cover_every_route(address: str) -> None:
+    paths = httpx.get(f"{address}/openapi.json").json()["paths"]
+    routes = {(method.upper(), path) for path, item in paths.items() for method in item}
+    covered = set()
+    for call in calls():
+        path = re.sub(r"\?.*", "", call.url.replace("{{host}}", ""))
+        for method, route in routes:
+            if method == call.method and re.fullmatch(re.sub(r"\{\w+\}", "[^/]+", route), path):
+                covered.add((method, route))
+    assert covered == routes
+
+
+def test_the_base64_picture_of_the_calls_is_a_picture() -> None:
+    text = next(call.body for call in calls() if b"dot.png" in call.body)
+    assert base64.b64decode(json.loads(text)["image_base64"]).startswith(b"\x89PNG")
+    assert image_file("pillow-tests__hopper_orientation_6.jpg").exists()
+    assert shutil.which("curl"), "the README's commands need curl"

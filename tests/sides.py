@@ -1,0 +1,155 @@
+"""The backends a test runs on, and wrappers that make something happen beside a call."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from app.adapters.dynamodb import DynamoImages
+from app.adapters.filesystem import FilesystemStore
+from app.adapters.s3 import PresignedGrants, PresignedUrls, Presigner, S3Store
+from app.adapters.sqlite import Database, SqliteImages, SqliteQueue
+from app.adapters.sqs import SqsQueue
+from app.domain.grants import ServedGrants
+from app.domain.keys import ORIGINALS, PROCESSED
+from app.domain.notifications import object_created
+from app.domain.ports import EventQueue, ImageRepository, ObjectStore
+from app.domain.signing import Signer
+from app.domain.tickets import GrantSource
+from app.domain.urls import ServedFiles, UrlSource
+from tests import aws
+from tests.aws_side.presigned import by_moto, by_network, reader
+
+#: Signs what the tests' services sign.
+SIGNER = Signer(b"a secret of the tests")
+
+
+@dataclass(frozen=True)
+class Side:
+    """One set of adapters, wired so that a new original sends its event. `fetch` reads a url of theirs, where the
+    application does not answer it itself."""
+
+    store: ObjectStore
+    images: ImageRepository
+    queue: EventQueue
+    urls: UrlSource = field(default_factory=ServedFiles)
+    grants: GrantSource = field(default_factory=lambda: ServedGrants(SIGNER))
+    fetch: Callable[[str], httpx.Response] | None = None
+
+    def objects(self) -> set[str]:
+        """Every key in the store."""
+        return {info.key for prefix in (ORIGINALS, PROCESSED) for info in self.store.list(prefix)}
+
+
+@contextmanager
+def embedded(folder: Path) -> Iterator[Side]:
+    """Files and SQLite in a folder."""
+    database = Database(folder / "darkroom.db")
+    queue = SqliteQueue(database, visibility=30, max_receives=3)
+    store = FilesystemStore(folder, on_created=lambda key, size: queue.send(object_created(key, size)))
+    try:
+        yield Side(store, SqliteImages(database), queue)
+    finally:
+        database.close()
+
+
+@contextmanager
+def on_moto(folder: Path) -> Iterator[Side]:
+    """S3, SQS and DynamoDB as moto plays them, with the bucket's own notifications."""
+    made = aws.moto()
+    with (
+        aws.bucket(made.s3) as bucket,
+        aws.table(made.dynamodb) as table,
+        aws.queue(made.sqs, visibility=30, max_receives=3) as url,
+    ):
+        aws.notify(made, bucket, url)
+        store, queue = S3Store(made.s3, bucket), SqsQueue(made.sqs, url)
+        for message in queue.receive(10):  # the test event that S3 sends first
+            queue.delete(message.receipt)
+        fetch = reader(by_moto, f"{made.s3.meta.endpoint_url}/{bucket}/")
+        grants = PresignedGrants(made.s3, bucket)
+        yield Side(store, DynamoImages(made.dynamodb, table), queue, _urls(made, bucket), grants, fetch)
+
+
+@contextmanager
+def on_engines(folder: Path) -> Iterator[Side]:
+    """SeaweedFS and DynamoDB Local, with moto's SQS. SeaweedFS sends no events: its puts are followed by one."""
+    made = aws.engines()
+    with (
+        aws.bucket(made.s3) as bucket,
+        aws.table(made.dynamodb) as table,
+        aws.queue(made.sqs, visibility=30, max_receives=3) as url,
+    ):
+        queue = SqsQueue(made.sqs, url)
+
+        def notify(key: str, _: object, *, size: int, content_type: str) -> None:
+            if key.startswith(ORIGINALS):
+                queue.send(object_created(key, size, bucket))
+
+        store = Interposed(S3Store(made.s3, bucket), after={"create": notify})
+        fetch = reader(by_network, f"{made.s3.meta.endpoint_url}/{bucket}/")
+        grants = PresignedGrants(made.s3, bucket)
+        yield Side(store, DynamoImages(made.dynamodb, table), queue, _urls(made, bucket), grants, fetch)
+
+
+def _urls(made: aws.Clients, bucket: str) -> PresignedUrls:
+    """Urls of one moment, so that none changes within a test."""
+    now = time.time()
+    return PresignedUrls(Presigner(made.s3, bucket, made.credentials, clock=lambda: now))
+
+
+#: What tests of the whole run on. The engines are a tier of their own.
+SIDES: dict[str, Callable[[Path], AbstractContextManager[Side]]] = {
+    "embedded": embedded,
+    "moto": on_moto,
+    "engines": on_engines,
+}
+
+
+def side_parameters() -> list[Any]:
+    """The sides as parameters of a fixture."""
+    return [pytest.param(name, marks=pytest.mark.engines) if name == "engines" else name for name in SIDES]
+
+
+class Interposed:
+    """An adapter with something happening before, after or instead of some of its calls."""
+
+    def __init__(
+        self,
+        inner: Any,
+        *,
+        before: dict[str, Callable[..., object]] | None = None,
+        after: dict[str, Callable[..., object]] | None = None,
+    ) -> None:
+        self._inner = inner
+        self._before = before or {}
+        self._after = after or {}
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self._inner, name)
+
+        def call(*args: Any, **options: Any) -> Any:
+            if name in self._before:
+                self._before[name](*args, **options)
+            result = method(*args, **options)
+            if name in self._after:
+                self._after[name](*args, **options)
+            return result
+
+        return call
+
+
+def once(action: Callable[[], object]) -> Callable[..., None]:
+    """A hook that acts the first time only."""
+    left = [action]
+
+    def hook(*_: Any, **__: Any) -> None:
+        if left:
+            left.pop()()
+
+    return hook

@@ -1,0 +1,86 @@
+"""The template in both its forms: as it is written, and as the SAM translator hands it to CloudFormation."""
+
+import hashlib
+import json
+import os
+import subprocess
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import pytest
+
+from tests.engines import INSTALLED
+from tests.template.reading import PATH, REGION, Stack, source
+
+#: A parameter set of a careful operator.
+KEYS = f"ann:upload+read:{hashlib.sha256(b'1').hexdigest()},ops:admin:{hashlib.sha256(b'2').hexdigest()}"
+ALL = {
+    "ApiKeys": KEYS,
+    "AllowedOrigins": "https://www.example.org,https://shop.example.org",
+    "DomainName": "img.example.org",
+    "CertificateId": "0f2a4c6e",
+    "Cdn": "true",
+    "OriginalsTier": "GLACIER_IR",
+    "AlarmEmail": "ops@example.org",
+    "Tracing": "Active",
+}
+SAM = INSTALLED / "sam" / "bin"
+CHECKOV = INSTALLED / "checkov" / "bin" / "checkov"
+
+_TRANSFORM = """
+import json, sys
+from samtranslator.translator.transform import transform
+from samtranslator.yaml_helper import yaml_parse
+
+class Policies:
+    def load(self):
+        return {}
+
+template = yaml_parse(open(sys.argv[1]).read())
+for resource in template["Resources"].values():
+    if resource["Type"] == "AWS::Serverless::Function":
+        resource["Properties"]["ImageUri"] = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/darkroom:1"
+print(json.dumps(transform(template, {}, Policies())))
+"""
+
+
+@cache
+def transformed() -> dict[str, Any]:
+    """What `sam deploy` sends, images aside."""
+    if not SAM.exists():
+        pytest.skip("AWS SAM CLI is not installed here: `make test-template` installs it")
+    run = subprocess.run(
+        [SAM / "python", "-c", _TRANSFORM, PATH],
+        env={**os.environ, "AWS_DEFAULT_REGION": REGION}, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    found: dict[str, Any] = json.loads(run.stdout)
+    return found
+
+
+@pytest.fixture(params=["written", pytest.param("transformed", marks=pytest.mark.template)])
+def form(request: pytest.FixtureRequest) -> dict[str, Any]:
+    """The template."""
+    return source() if request.param == "written" else transformed()
+
+
+@pytest.fixture
+def stack_of(form: dict[str, Any]) -> Callable[..., Stack]:
+    """Makes a stack of the template: with keys unless other parameters are given."""
+
+    def made(name: str = "darkroom", **parameters: str) -> Stack:
+        return Stack(form, name, **({"ApiKeys": KEYS} | parameters))
+
+    return made
+
+
+@pytest.fixture
+def stack(stack_of: Callable[..., Stack]) -> Stack:
+    """With keys, and else the defaults."""
+    return stack_of()
+
+
+@pytest.fixture(params=["defaults", "everything"])
+def any_stack(request: pytest.FixtureRequest, stack_of: Callable[..., Stack]) -> Stack:
+    """With the defaults, and with every option taken."""
+    return stack_of() if request.param == "defaults" else stack_of(**ALL)

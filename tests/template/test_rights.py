@@ -1,0 +1,201 @@
+"""What each function may do, and what it may not: by action and prefix."""
+
+import re
+
+import pytest
+
+from tests.template.reading import Stack
+from tests.template.rights import actions, allows, denies, listed, statements
+
+API, WORKER, RECONCILE = "ImageApiFunction", "ImageProcessingFunction", "ReconcileFunction"
+FUNCTIONS = (API, WORKER, RECONCILE)
+
+RECORDS = {f"dynamodb:{verb}Item" for verb in ("Get", "Put", "Update", "Delete", "ConditionCheck")}
+OBJECTS = {"s3:GetObject", "s3:PutObject", "s3:DeleteObject"}
+LOGS = {"logs:CreateLogStream", "logs:PutLogEvents"}
+TRACES = {"xray:PutTraceSegments", "xray:PutTelemetryRecords"}
+#: Everything that a function may do anywhere.
+ALL = {
+    API: RECORDS | OBJECTS | LOGS
+    | {"dynamodb:BatchGetItem", "dynamodb:Query", "sqs:SendMessage", "sqs:GetQueueAttributes"},
+    WORKER: RECORDS | OBJECTS | LOGS | {
+        "s3:ListBucket", "sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility",
+        "sqs:GetQueueAttributes",
+    },
+    RECONCILE: RECORDS | (OBJECTS - {"s3:PutObject"}) | LOGS | {"s3:ListBucket", "dynamodb:Query", "sqs:SendMessage"},
+}  # fmt: skip
+
+#: On which prefix each may do what with objects.
+PREFIXES = [
+    (API, "originals/", {"s3:GetObject", "s3:PutObject", "s3:DeleteObject"}),
+    (API, "processed/", {"s3:GetObject", "s3:DeleteObject"}),
+    (WORKER, "originals/", {"s3:GetObject", "s3:DeleteObject"}),
+    (WORKER, "processed/", {"s3:GetObject", "s3:PutObject", "s3:DeleteObject"}),
+    (RECONCILE, "originals/", {"s3:GetObject", "s3:DeleteObject"}),
+    (RECONCILE, "processed/", {"s3:GetObject", "s3:DeleteObject"}),
+    *((function, prefix, set()) for function in FUNCTIONS for prefix in ("", "originals-evil/", "elsewhere/")),
+]
+NEVER = (
+    "dynamodb:Scan", "dynamodb:DeleteTable", "dynamodb:UpdateTable", "dynamodb:PartiQLSelect",
+    "dynamodb:BatchWriteItem", "s3:PutBucketPolicy", "s3:DeleteBucket", "s3:PutObjectAcl", "s3:PutObjectTagging",
+    "s3:GetObjectVersion", "s3:DeleteObjectVersion", "s3:BypassGovernanceRetention", "sqs:PurgeQueue",
+    "sqs:SetQueueAttributes", "iam:PassRole", "kms:Decrypt", "lambda:InvokeFunction", "secretsmanager:GetSecretValue",
+    "sts:AssumeRole", "logs:CreateLogGroup",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_a_function_has_these_rights_and_no_others(any_stack: Stack, function: str) -> None:
+    traced = TRACES if any_stack[function].get("Tracing", any_stack[function].get("TracingConfig")) in (
+        "Active", {"Mode": "Active"},
+    ) else set()  # fmt: skip
+    assert actions(statements(any_stack, function)) == ALL[function] | traced
+
+
+@pytest.mark.parametrize(("function", "prefix", "allowed"), PREFIXES)
+def test_objects_by_prefix(any_stack: Stack, function: str, prefix: str, allowed: set[str]) -> None:
+    found = statements(any_stack, function)
+    key = f"{any_stack.arn('ImageBucket')}/{prefix}019a"
+    assert {action for action in OBJECTS if allows(found, action, key)} == allowed
+    assert not allows(found, "s3:GetObject", f"arn:aws:s3:::another-bucket/{prefix}019a")
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_what_nobody_may(any_stack: Stack, function: str) -> None:
+    found = statements(any_stack, function)
+    everything = [any_stack.arn(name) for name in ("ImageBucket", "ImageMetadata", "EventQueue", "DeadLetterQueue")]
+    places = [*everything, *(f"{arn}/x" for arn in everything), f"{everything[1]}/index/ByIndex", "*"]
+    assert [(action, place) for action in NEVER for place in places if allows(found, action, place)] == []
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_no_star_but_x_rays(any_stack: Stack, function: str) -> None:
+    for statement in statements(any_stack, function):
+        assert [action for action in listed(statement["Action"]) if "*" in action] == []
+        assert statement["Effect"] == "Allow"
+        assert not {"NotAction", "NotResource"} & statement.keys()
+        if set(listed(statement["Action"])) == TRACES:
+            continue
+        for resource in listed(statement["Resource"]):
+            assert re.fullmatch(r"arn:aws:[a-z0-9]+:[^*]+[^*:/](/(originals|processed)/\*|:\*)?", resource), resource
+
+
+def test_lists_are_for_who_reads_them_and_within_their_prefixes(stack: Stack) -> None:
+    bucket = stack.arn("ImageBucket")
+    may = {
+        (function, prefix)
+        for function in FUNCTIONS
+        for prefix in ("originals/", "processed/", "processed/019a/", "", "elsewhere/")
+        if allows(statements(stack, function), "s3:ListBucket", bucket, s3__prefix=prefix)
+    }
+    assert may == {
+        (WORKER, "processed/"), (WORKER, "processed/019a/"),
+        (RECONCILE, "originals/"), (RECONCILE, "processed/"), (RECONCILE, "processed/019a/"),
+    }  # fmt: skip
+    assert not any(allows(statements(stack, function), "s3:ListBucket", bucket) for function in FUNCTIONS)
+
+
+def test_queries_are_of_the_index_alone(stack: Stack) -> None:
+    table = stack.arn("ImageMetadata")
+    for function in (API, RECONCILE):
+        found = statements(stack, function)
+        assert allows(found, "dynamodb:Query", f"{table}/index/ByIndex")
+        assert not allows(found, "dynamodb:Query", table)
+        assert not allows(found, "dynamodb:GetItem", f"{table}-of-another-stack")
+
+
+def test_nobody_but_the_worker_takes_events_and_it_sends_none(stack: Stack) -> None:
+    queue = stack.arn("EventQueue")
+    may = {
+        (function, action)
+        for function in FUNCTIONS
+        for action in ("sqs:SendMessage", "sqs:ReceiveMessage", "sqs:DeleteMessage")
+        if allows(statements(stack, function), action, queue)
+    }
+    assert may == {
+        (API, "sqs:SendMessage"), (RECONCILE, "sqs:SendMessage"),
+        (WORKER, "sqs:ReceiveMessage"), (WORKER, "sqs:DeleteMessage"),
+    }  # fmt: skip
+
+
+def test_each_function_logs_to_its_own_group_alone(stack: Stack) -> None:
+    groups = {"ApiLog": API, "WorkerLog": WORKER, "ReconcileLog": RECONCILE}
+    for group, owner in groups.items():
+        stream = stack.arn(group).removesuffix("*") + "log-stream:1"
+        assert {f for f in FUNCTIONS if allows(statements(stack, f), "logs:PutLogEvents", stream)} == {owner}
+        assert stack[owner]["LoggingConfig"]["LogGroup"] == stack[group]["LogGroupName"]
+    assert len({stack[function]["Role"] for function in FUNCTIONS}) == 3
+
+
+def test_roles_are_lambdas_and_there_are_no_others(any_stack: Stack) -> None:
+    """The SAM translator adds roles and managed policies of its own where it is not told."""
+    roles = any_stack.of_type("AWS::IAM::Role")
+    assert set(roles) == {"ImageApiRole", "ImageProcessingRole", "ReconcileRole"}
+    for role in roles.values():
+        (trust,) = role["AssumeRolePolicyDocument"]["Statement"]
+        assert trust == {
+            "Effect": "Allow",
+            "Principal": {"Service": "lambda.amazonaws.com"},
+            "Action": "sts:AssumeRole",
+        }
+    assert any_stack.of_type("AWS::IAM::ManagedPolicy", "AWS::IAM::User", "AWS::IAM::Group") == {}
+
+
+def bucket_policy(stack: Stack) -> list[dict[str, object]]:
+    found: list[dict[str, object]] = stack["ImageBucketPolicy"]["PolicyDocument"]["Statement"]
+    return found
+
+
+@pytest.mark.parametrize(
+    ("action", "key", "change", "refused"),
+    [
+        ("s3:PutObject", "originals/a", {"s3:if-none-match": "*"}, False),
+        ("s3:PutObject", "originals/a", {}, True),
+        ("s3:PutObject", "processed/a/b/c.webp", {}, False),
+        ("s3:GetObject", "originals/a", {}, False),
+        ("s3:GetObject", "originals/a", {"aws:SecureTransport": "false"}, True),
+        ("s3:GetObject", "processed/a", {"s3:TlsVersion": "1.1"}, True),
+        ("s3:PutObject", "originals/a", {"s3:if-none-match": "*", "s3:TlsVersion": "1.0"}, True),
+        ("s3:DeleteObject", "originals/a", {}, False),
+    ],
+)
+def test_the_bucket_refuses(stack: Stack, action: str, key: str, change: dict[str, str], refused: bool) -> None:
+    request = {"aws:SecureTransport": "true", "s3:TlsVersion": "1.3"} | change
+    assert denies(bucket_policy(stack), action, f"{stack.arn('ImageBucket')}/{key}", request) is refused
+
+
+def test_the_bucket_lets_nobody_in_but_the_cdn_to_variants(any_stack: Stack) -> None:
+    allowed = [statement for statement in bucket_policy(any_stack) if statement["Effect"] == "Allow"]
+    if "VariantsCdn" not in any_stack.resources:
+        assert allowed == []
+        return
+    (only,) = allowed
+    bucket = any_stack.arn("ImageBucket")
+    assert (only["Principal"], only["Action"]) == ({"Service": "cloudfront.amazonaws.com"}, "s3:GetObject")
+    assert only["Resource"] == f"{bucket}/processed/*"
+    source = only["Condition"]["StringEquals"]["aws:SourceArn"]  # type: ignore[index]  # asserted by its use
+    assert re.fullmatch(r"arn:aws:cloudfront::123456789012:distribution/\S+variantscdn", source)
+
+
+def test_the_queue_takes_from_its_own_bucket_alone(any_stack: Stack) -> None:
+    document = any_stack["EventQueuePolicy"]["PolicyDocument"]["Statement"]
+    (allowed,) = (statement for statement in document if statement["Effect"] == "Allow")
+    assert allowed["Principal"] == {"Service": "s3.amazonaws.com"}
+    assert allowed["Action"] == "sqs:SendMessage"
+    assert allowed["Condition"] == {
+        "ArnEquals": {"aws:SourceArn": any_stack.arn("ImageBucket")},
+        "StringEquals": {"aws:SourceAccount": "123456789012"},
+    }
+    for queue, policy in (("EventQueue", "EventQueuePolicy"), ("DeadLetterQueue", "DeadLetterQueuePolicy")):
+        statement = any_stack[policy]["PolicyDocument"]["Statement"]
+        assert denies(statement, "sqs:SendMessage", any_stack.arn(queue), {"aws:SecureTransport": "false"})
+        assert not denies(statement, "sqs:SendMessage", any_stack.arn(queue), {"aws:SecureTransport": "true"})
+
+
+def test_who_may_invoke_is_named_by_its_arn(any_stack: Stack) -> None:
+    permission = any_stack["ApiPermission"]
+    assert permission["SourceArn"].startswith("arn:aws:execute-api:eu-west-1:123456789012:")
+    assert permission["SourceAccount"] == "123456789012"
+    for found in any_stack.of_type("AWS::Lambda::Permission").values():
+        assert found["Principal"].endswith(".amazonaws.com")
+        assert re.fullmatch(r"arn:aws:[a-z-]+:eu-west-1:123456789012:\S+", found["SourceArn"])

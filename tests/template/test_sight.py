@@ -1,0 +1,133 @@
+"""Alarms, logs and the dashboard look at what is there."""
+
+import json
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.template.conftest import ALL
+from tests.template.reading import Stack
+
+#: What wakes somebody, and from which figure on.
+ALARMS = {
+    "ApiErrorsAlarm": ("AWS/Lambda", "Errors", 1),
+    "WorkerErrorsAlarm": ("AWS/Lambda", "Errors", 1),
+    "ReconcileErrorsAlarm": ("AWS/Lambda", "Errors", 1),
+    "ApiThrottlesAlarm": ("AWS/Lambda", "Throttles", 1),
+    "WorkerThrottlesAlarm": ("AWS/Lambda", "Throttles", 1),
+    "QueueAgeAlarm": ("AWS/SQS", "ApproximateAgeOfOldestMessage", 1440),
+    "DeadLettersAlarm": ("AWS/SQS", "ApproximateNumberOfMessagesVisible", 1),
+    "ServerErrorsAlarm": ("AWS/ApiGateway", "5xx", 5),
+    "LatencyAlarm": ("AWS/ApiGateway", "Latency", 22000),
+    "DevelopmentAlarm": ("AWS/Lambda", "Duration", 60000),
+}
+
+
+def there(stack: Stack) -> dict[str, set[str]]:
+    """What dimensions may name."""
+    return {
+        "FunctionName": {f"darkroom-{name}" for name in stack.functions()},
+        "QueueName": {stack.arn(name).rpartition(":")[2] for name in stack.of_type("AWS::SQS::Queue")},
+        "TableName": {stack["ImageMetadata"]["TableName"]},
+        "GlobalSecondaryIndexName": {index["IndexName"] for index in stack["ImageMetadata"]["GlobalSecondaryIndexes"]},
+        "BucketName": {stack["ImageBucket"]["BucketName"]},
+        "ApiId": {"darkroom-imageuploadapi"},
+        "Stage": {stack["ApiStage"]["StageName"]},
+        "StorageType": {"StandardStorage", "AllStorageTypes"},
+    }
+
+
+def test_the_alarms_are_these(stack: Stack) -> None:
+    found = {
+        name: (alarm["Namespace"], alarm["MetricName"], int(alarm["Threshold"]))
+        for name, alarm in stack.of_type("AWS::CloudWatch::Alarm").items()
+    }
+    assert found == ALARMS
+
+
+def test_they_look_at_what_is_there_and_stay_quiet_without_news(stack: Stack) -> None:
+    for name, alarm in stack.of_type("AWS::CloudWatch::Alarm").items():
+        for dimension in alarm["Dimensions"]:
+            assert dimension["Value"] in there(stack)[dimension["Name"]], name
+        assert alarm["TreatMissingData"] == "notBreaching", name
+        assert alarm["ComparisonOperator"] == "GreaterThanOrEqualToThreshold", name
+        assert ("Statistic" in alarm) != ("ExtendedStatistic" in alarm), name
+        assert alarm["AlarmDescription"], name
+
+
+def test_one_failed_try_alone_is_no_alarm(stack: Stack) -> None:
+    assert stack["QueueAgeAlarm"]["Threshold"] == 2 * stack["EventQueue"]["VisibilityTimeout"]
+    assert stack["DevelopmentAlarm"]["Threshold"] == stack["ImageProcessingFunction"]["Timeout"] * 1000 / 2
+
+
+def test_alarms_go_to_an_address_if_there_is_one(stack_of: Callable[..., Stack]) -> None:
+    told = stack_of(**ALL)
+    assert told["AlarmTopic"]["Subscription"] == [{"Protocol": "email", "Endpoint": "ops@example.org"}]
+    for alarm in told.of_type("AWS::CloudWatch::Alarm").values():
+        assert alarm["AlarmActions"] == alarm["OKActions"] == [told.arn("AlarmTopic")]
+    quiet = stack_of()
+    assert "AlarmTopic" not in quiet.resources
+    assert not any("AlarmActions" in alarm for alarm in quiet.of_type("AWS::CloudWatch::Alarm").values())
+
+
+def test_every_log_is_kept_for_a_while(stack_of: Callable[..., Stack]) -> None:
+    groups = stack_of(LogRetentionDays="7").of_type("AWS::Logs::LogGroup")
+    assert len(groups) == 4
+    assert {group["RetentionInDays"] for group in groups.values()} == {"7"}
+
+
+def widgets(stack: Stack) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads(stack["Dashboard"]["DashboardBody"])["widgets"]
+    return found
+
+
+def test_the_dashboard_answers_three_questions(any_stack: Stack) -> None:
+    titles = " ".join(widget["properties"]["title"] for widget in widgets(any_stack))
+    for question in ("Is it working?", "How fast?", "What does it cost?"):
+        assert question in titles
+
+
+def test_it_shows_every_alarm(any_stack: Stack) -> None:
+    (shown,) = (widget["properties"]["alarms"] for widget in widgets(any_stack) if widget["type"] == "alarm")
+    assert sorted(shown) == sorted(any_stack.arn(name) for name in any_stack.of_type("AWS::CloudWatch::Alarm"))
+
+
+def test_its_metrics_are_of_what_is_there(any_stack: Stack) -> None:
+    names = there(any_stack)
+    rows = [row for widget in widgets(any_stack) for row in widget["properties"].get("metrics", [])]
+    assert len(rows) > 20
+    for row in rows:
+        plain = [cell for cell in row if isinstance(cell, str)]
+        for name, value in zip(plain[2::2], plain[3::2], strict=True):
+            assert value in names[name], row
+
+
+def test_its_sums_use_what_they_define(any_stack: Stack) -> None:
+    for widget in widgets(any_stack):
+        options = [row[-1] for row in widget["properties"].get("metrics", []) if isinstance(row[-1], dict)]
+        ids = {option["id"] for option in options if "id" in option}
+        used = {word for option in options for word in re.findall(r"\b[a-z]+\b", option.get("expression", ""))}
+        assert used == ids
+
+
+def test_widgets_do_not_overlap(stack: Stack) -> None:
+    cells = [
+        (x, y)
+        for widget in widgets(stack)
+        for x in range(widget["x"], widget["x"] + widget["width"])
+        for y in range(widget["y"], widget["y"] + widget["height"])
+    ]
+    assert len(cells) == len(set(cells))
+    assert max(x for x, _ in cells) < 24
+
+
+@pytest.mark.parametrize(("architecture", "price"), [("x86_64", "0.0000166667"), ("arm64", "0.0000133334")])
+def test_its_prices_follow_the_functions(stack_of: Callable[..., Stack], architecture: str, price: str) -> None:
+    stack = stack_of(Architecture=architecture)
+    body = stack["Dashboard"]["DashboardBody"]
+    for function in ("ImageApiFunction", "ImageProcessingFunction"):
+        gigabytes = stack[function]["MemorySize"] / 1024
+        shown = {float(size) for size in re.findall(rf"/ 1000 \* ([0-9.]+) \* {price}", body)}
+        assert any(abs(size - gigabytes) < 0.001 for size in shown)

@@ -1,0 +1,172 @@
+"""Parameters, outputs, and a second stack beside the first."""
+
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from app.domain.access import Scope, new_key, parse_keys
+from tests.template.conftest import ALL, KEYS
+from tests.template.reading import Stack
+
+#: Properties that name something in the account or the region.
+NAMES = {
+    "BucketName", "TableName", "QueueName", "LogGroupName", "DashboardName", "FunctionName", "RoleName", "TopicName",
+    "AlarmName", "Name",
+}  # fmt: skip
+
+
+def names(stack: Stack) -> set[tuple[str, str]]:
+    """Each kind of thing that is made with a name, and the name."""
+
+    def within(node: Any) -> Iterator[str]:
+        if isinstance(node, dict):
+            for key, value in node.items():
+                if key in NAMES and isinstance(value, str):
+                    yield value
+                elif isinstance(value, dict):
+                    yield from within(value)
+
+    made = {
+        "AWS::S3::Bucket", "AWS::DynamoDB::Table", "AWS::SQS::Queue", "AWS::Logs::LogGroup",
+        "AWS::CloudWatch::Dashboard", "AWS::Lambda::Function", "AWS::Serverless::Function", "AWS::IAM::Role",
+        "AWS::SNS::Topic", "AWS::CloudWatch::Alarm",
+        "AWS::ApiGatewayV2::Api", "AWS::CloudFront::OriginAccessControl", "AWS::CloudFront::CachePolicy",
+        "AWS::CloudFront::ResponseHeadersPolicy", "AWS::SecretsManager::Secret", "AWS::Events::Rule",
+    }  # fmt: skip
+    return {
+        (resource["Type"], name)
+        for resource in stack.resources.values()
+        if resource["Type"] in made
+        for name in within(resource["Properties"])
+    }
+
+
+def test_two_stacks_live_side_by_side(stack_of: Callable[..., Stack]) -> None:
+    options = {**ALL, "DomainName": "", "CertificateId": "none"}
+    one, other = stack_of("darkroom", **options), stack_of("Staging-2", TableName="Staging", **options)
+    assert len(names(one)) == len(names(other)) >= 11
+    assert names(one) & names(other) == set()
+
+
+def test_names_keep_the_rules_of_their_services(stack_of: Callable[..., Stack]) -> None:
+    stack = stack_of("Staging-2")
+    assert re.fullmatch(r"darkroom-123456789012-[0-9a-f]{8}", stack["ImageBucket"]["BucketName"])
+    assert all(re.fullmatch(r"[A-Za-z0-9_-]{1,80}", q["QueueName"]) for q in stack.of_type("AWS::SQS::Queue").values()
+               if "QueueName" in q)  # fmt: skip
+
+
+def test_the_bucket_has_the_name_it_is_given(stack_of: Callable[..., Stack]) -> None:
+    stack = stack_of(BucketName="my-pictures")
+    assert stack["ImageBucket"]["BucketName"] == stack.outputs["Bucket"] == "my-pictures"
+    statement = stack["EventQueuePolicy"]["PolicyDocument"]["Statement"][0]
+    assert statement["Condition"]["ArnEquals"] == {"aws:SourceArn": "arn:aws:s3:::my-pictures"}
+
+
+@pytest.mark.parametrize(
+    ("parameters", "refused"),
+    [
+        ({"ApiKeys": KEYS}, ""),
+        ({"AllowAnonymous": "true", "ApiKeys": ""}, ""),
+        ({"ApiKeys": ""}, "ApiKeys"),
+        ({"ApiKeys": KEYS, "AllowAnonymous": "true"}, "ApiKeys"),
+        ({"DomainName": "img.example.org"}, "DomainName"),
+        ({"CertificateId": "0f2a"}, "DomainName"),
+        ({"DomainName": "img.example.org", "CertificateId": "0f2a"}, ""),
+    ],
+)
+def test_what_makes_no_sense_is_refused_before_anything_is_made(
+    stack_of: Callable[..., Stack], parameters: dict[str, str], refused: str
+) -> None:
+    refusals = stack_of(**parameters).refusals()
+    assert [sentence for sentence in refusals if refused not in sentence] == []
+    assert len(refusals) == bool(refused)
+
+
+def good(form: dict[str, Any], parameter: str, value: str) -> bool:
+    return re.fullmatch(form["Parameters"][parameter]["AllowedPattern"], value) is not None
+
+
+def test_keys_are_the_entries_that_the_command_prints(form: dict[str, Any]) -> None:
+    entries = [str(new_key(f"owner-{n}@example.org", list(Scope)[: n + 1])[1]) for n in range(len(Scope))]
+    assert all(good(form, "ApiKeys", entry) for entry in entries)
+    assert good(form, "ApiKeys", ",".join(entries))
+    assert len(parse_keys(",".join(entries))) == len(Scope)
+    assert form["Parameters"]["ApiKeys"]["NoEcho"] is True
+
+
+def test_a_key_itself_is_not_taken_for_its_hash(form: dict[str, Any]) -> None:
+    key, found = new_key("ann", [Scope.READ])
+    entry = str(found)
+    for wrong in (key, f"ann:read:{key}", f"{entry},", f"ann:write:{entry[-64:]}", f"{entry} ", entry.upper()):
+        assert not good(form, "ApiKeys", wrong), wrong
+
+
+@pytest.mark.parametrize(
+    ("parameter", "values", "not_these"),
+    [
+        ("TableName", ["ImageMetadata", "a.b-c_1"], ["ab", "a/b", ""]),
+        ("BucketName", ["", "my-pictures"], ["My-pictures", "-a-", "a.b", "ab"]),
+        ("DomainName", ["", "img.example.org"], ["https://img.example.org", "example", "a..b", "img.example.org/"]),
+        ("CertificateId", ["none", "0f2a-4c6e"], ["", "arn:aws:acm:eu-west-1:123456789012:certificate/0f2a"]),
+        (
+            "AllowedOrigins",
+            ["", "https://a.example", "https://a.example:8443,http://localhost:3000"],
+            ["*", "a.example", "https://a.example/", "https://a.example,", "https://a.example, https://b.example"],
+        ),
+        ("AlarmEmail", ["", "ops@example.org"], ["ops", "a b@c"]),
+    ],
+)
+def test_patterns(form: dict[str, Any], parameter: str, values: list[str], not_these: list[str]) -> None:
+    assert [value for value in values if not good(form, parameter, value)] == []
+    assert [value for value in not_these if good(form, parameter, value)] == []
+
+
+def test_every_parameter_is_described_bounded_and_asked_for_in_a_group(form: dict[str, Any]) -> None:
+    grouped = [
+        name
+        for group in form["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]
+        for name in group["Parameters"]
+    ]
+    assert sorted(grouped) == sorted(form["Parameters"])
+    for name, parameter in form["Parameters"].items():
+        assert len(parameter["Description"]) > 20, name
+        assert "Default" in parameter, name
+        bounds = {"AllowedValues", "AllowedPattern", "MinValue"} & parameter.keys()
+        assert bounds, name
+        if "AllowedValues" in parameter:
+            assert parameter["Default"] in parameter["AllowedValues"], name
+
+
+def test_outputs_are_what_a_user_needs(stack_of: Callable[..., Stack]) -> None:
+    common = {
+        "ApiUrl", "DashboardUrl", "Bucket", "Table", "Queue", "DeadLetters", "DeadLettersArn", "ApiFunction",
+        "ProcessingFunction", "ReconcileFunction",
+    }  # fmt: skip
+    assert set(stack_of().outputs) == common
+    assert set(stack_of(**ALL).outputs) == common | {"DomainTarget", "CdnUrl"}
+    assert stack_of(**ALL).outputs["ApiUrl"] == "https://img.example.org"
+
+
+def test_the_gateway_throttles_logs_and_hides_behind_the_domain(stack_of: Callable[..., Stack]) -> None:
+    stage = stack_of(ThrottleRate="20", ThrottleBurst="40")["ApiStage"]
+    assert stage["DefaultRouteSettings"] == {"ThrottlingRateLimit": "20", "ThrottlingBurstLimit": "40"}
+    line = stage["AccessLogSettings"]["Format"]
+    assert "$context.requestId" in line
+    assert not re.search(r"identity|sourceIp|userAgent|querystring|authorizer", line, re.IGNORECASE)
+    assert stack_of()["ImageUploadAPI"]["DisableExecuteApiEndpoint"] is False
+    mine = stack_of(**ALL)
+    assert mine["ImageUploadAPI"]["DisableExecuteApiEndpoint"] is True
+    (domain,) = mine["ApiDomain"]["DomainNameConfigurations"]
+    assert domain["SecurityPolicy"] == "TLS_1_2"
+    assert domain["CertificateArn"] == "arn:aws:acm:eu-west-1:123456789012:certificate/0f2a4c6e"
+
+
+def test_every_request_reaches_the_function_in_the_form_it_reads(stack: Stack) -> None:
+    assert stack["ImageUploadAPI"]["ProtocolType"] == "HTTP"
+    assert stack["ApiRoute"]["RouteKey"] == "$default"
+    assert stack["ApiRoute"]["Target"] == "integrations/darkroom-apiintegration"
+    integration = stack["ApiIntegration"]
+    assert (integration["IntegrationType"], integration["PayloadFormatVersion"]) == ("AWS_PROXY", "2.0")
+    assert stack.arn("ImageApiFunction") in integration["IntegrationUri"]

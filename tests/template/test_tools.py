@@ -1,0 +1,72 @@
+"""What the tools of the trade say of the template: nothing."""
+
+import json
+import os
+import subprocess
+import tomllib
+from typing import Any
+
+import pytest
+
+from tests.repository.tree import ROOT
+from tests.template.conftest import CHECKOV, SAM
+from tests.template.reading import PATH, source
+
+pytestmark = pytest.mark.template
+
+
+def run(*command: object) -> subprocess.CompletedProcess[str]:
+    if not SAM.exists() or not CHECKOV.exists():
+        pytest.skip("the template's tools are not installed here: `make test-template` installs them")
+    return subprocess.run(
+        [str(part) for part in command],
+        env={
+            **os.environ, "SAM_CLI_TELEMETRY": "0", "AWS_DEFAULT_REGION": "eu-west-1",
+            "PATH": f"{SAM}:{os.environ['PATH']}",
+            "AWS_ACCESS_KEY_ID": "none", "AWS_SECRET_ACCESS_KEY": "none",
+        },
+        cwd=ROOT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+
+def test_cfn_lint_has_nothing_to_say_at_its_strictest() -> None:
+    judged = run(SAM / "cfn-lint", "--include-checks", "I", "--regions", "eu-west-1", "us-east-1", "--", PATH)
+    assert (judged.returncode, judged.stdout) == (0, "")
+
+
+def test_sam_takes_it() -> None:
+    judged = run(SAM / "sam", "validate", "--lint", "--template", PATH)
+    assert judged.returncode == 0, judged.stdout + judged.stderr
+
+
+@pytest.fixture(scope="module")
+def checked() -> Any:
+    """What checkov found."""
+    command = ("--file", PATH, "--framework", "cloudformation", "--output", "json", "--compact", "--skip-download")
+    return json.loads(run(CHECKOV, *command).stdout)["results"]
+
+
+def test_checkov_finds_nothing_that_is_not_answered(checked: Any) -> None:
+    assert [(check["check_id"], check["resource"]) for check in checked["failed_checks"]] == []
+    assert len(checked["passed_checks"]) > 40
+    assert checked["parsing_errors"] == []
+
+
+def test_every_answer_is_to_a_check_and_gives_its_reason(checked: Any) -> None:
+    asked = {(check["check_id"], check["resource"].rpartition(".")[2]) for check in checked["skipped_checks"]}
+    answers = {
+        (skip["id"], name): skip["comment"]
+        for name, resource in source()["Resources"].items()
+        for skip in resource.get("Metadata", {}).get("checkov", {}).get("skip", [])
+    }
+    assert set(answers) == asked
+    assert all(len(reason) > 40 for reason in answers.values())
+
+
+def test_what_the_first_deployment_needs_to_know_is_in_its_configuration() -> None:
+    config = tomllib.loads((ROOT / "samconfig.toml").read_text())["default"]
+    parameters = config["deploy"]["parameters"]
+    assert parameters["capabilities"] == "CAPABILITY_IAM"
+    assert parameters["resolve_image_repos"] is True
+    assert parameters["resolve_s3"] is True
+    assert config["global"]["parameters"]["stack_name"] == "darkroom"

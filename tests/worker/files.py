@@ -1,0 +1,79 @@
+"""Pictures that Pillow does not write: odd TIFFs, chunks, boxes and profiles by hand."""
+
+import io
+import struct
+import zlib
+from collections.abc import Sequence
+
+from PIL import Image, ImageCms
+
+
+def saved(image: Image.Image, file_format: str, **options: object) -> bytes:
+    """The file of a picture."""
+    out = io.BytesIO()
+    image.save(out, file_format, **options)
+    return out.getvalue()
+
+
+def tiff(
+    tones: Sequence[float], *, bits: int = 8, photometric: int = 2, extra: int | None = None, order: str = "<"
+) -> bytes:
+    """40 × 40 pixels of one colour, each tone from 0 to 1. `extra` is ExtraSamples: 1 premultiplied, 2 not."""
+    side = 40
+    sample = {8: "B", 16: "H"}[bits]
+    pixels = struct.pack(f"{order}{len(tones)}{sample}", *(int(tone * (2**bits - 1)) for tone in tones)) * side * side
+    entries: list[tuple[int, Sequence[int], str]] = [
+        (256, [side], "I"), (257, [side], "I"), (258, [bits] * len(tones), "H"), (259, [1], "H"),
+        (262, [photometric], "H"), (273, [0], "I"), (277, [len(tones)], "H"), (278, [side], "I"),
+        (279, [len(pixels)], "I"),
+    ]  # fmt: skip
+    if extra is not None:
+        entries.append((338, [extra], "H"))
+    bodies_at = 8 + 2 + 12 * len(entries) + 4
+    bodies, table = b"", b""
+    long = {tag: struct.pack(f"{order}{len(values)}{kind}", *values) for tag, values, kind in entries}
+    pixels_at = bodies_at + sum(len(body) for body in long.values() if len(body) > 4)
+    long[273] = struct.pack(f"{order}I", pixels_at)
+    for tag, values, kind in entries:
+        body = long[tag]
+        if len(body) > 4:
+            body, bodies = struct.pack(f"{order}I", bodies_at + len(bodies)), bodies + body
+        table += struct.pack(f"{order}HHI", tag, {"H": 3, "I": 4}[kind], len(values)) + body.ljust(4, b"\0")
+    head = (b"II*\0" if order == "<" else b"MM\0*") + struct.pack(f"{order}IH", 8, len(entries))
+    return head + table + bytes(4) + bodies + pixels
+
+
+def png_with(png: bytes, kind: bytes, body: bytes) -> bytes:
+    """A PNG with one more chunk after its header."""
+    return png[:33] + struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body)) + png[33:]
+
+
+def without_segment(jpeg: bytes, marker: int) -> bytes:
+    """A JPEG without its first segment of that marker."""
+    at = jpeg.index(bytes((0xFF, marker)))
+    return jpeg[:at] + jpeg[at + 2 + int.from_bytes(jpeg[at + 2 : at + 4]) :]
+
+
+def with_segment(jpeg: bytes, marker: int, body: bytes) -> bytes:
+    """A JPEG with one more segment at its beginning."""
+    return jpeg[:2] + bytes((0xFF, marker)) + (len(body) + 2).to_bytes(2) + body + jpeg[2:]
+
+
+def cmyk_profile() -> bytes:
+    """A profile of an odd press: its cyan ink prints a pure green, and black what black does; the others nothing."""
+    line = bytes(range(256))
+    nodes = b""
+    for node in range(16):
+        cyan, black = node & 8, node & 1
+        lightness, a, b = (0, 0, 0) if black else (88, -79, 81) if cyan else (100, 0, 0)
+        nodes += bytes((round(lightness * 2.55), a + 128, b + 128))
+    identity = struct.pack(">9i", *(65536 if at % 4 == 0 else 0 for at in range(9)))
+    table = b"mft1\0\0\0\0" + bytes((4, 3, 2, 0)) + identity + line * 4 + nodes + line * 3
+    tags = struct.pack(">I4sII", 1, b"A2B0", 144, len(table))
+    head = struct.pack(">I4xI4s4s4s12x4s", 144 + len(table), 0x02400000, b"prtr", b"CMYK", b"Lab ", b"acsp")
+    return head.ljust(68, b"\0") + struct.pack(">3i", 63190, 65536, 54061).ljust(60, b"\0") + tags + table
+
+
+def srgb_profile() -> bytes:
+    """lcms's own sRGB."""
+    return ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()

@@ -1,0 +1,177 @@
+"""What a hostile picture may make its child do. Run by name in sandboxed processes."""
+
+import contextlib
+import ctypes
+import errno
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from app.domain.errors import PictureError
+from app.domain.models import FailureCode
+from app.worker import probe
+from app.worker.develop import develop
+from app.worker.jobs import Developed, Job
+
+
+def sleep(source: Path, out: Path, job: Job) -> Developed:
+    while True:
+        time.sleep(60)
+
+
+def spin_without_python(source: Path, out: Path, job: Job) -> Developed:
+    ctypes.PyDLL(None).pause()  # holds the GIL, as a decoder stuck in a loop does
+    raise AssertionError
+
+
+def crash(source: Path, out: Path, job: Job) -> Developed:
+    ctypes.string_at(0)
+    raise AssertionError
+
+
+def leave(source: Path, out: Path, job: Job) -> Developed:
+    os._exit(3)
+
+
+def raise_oddly(source: Path, out: Path, job: Job) -> Developed:
+    raise ZeroDivisionError("deep in a decoder")
+
+
+def eat(source: Path, out: Path, job: Job) -> Developed:
+    held = []
+    while True:
+        held.append(bytearray(16 * 1024 * 1024))
+
+
+def kill_self(source: Path, out: Path, job: Job) -> Developed:
+    os.kill(os.getpid(), signal.SIGKILL)
+    raise AssertionError
+
+
+def kill_self_once(source: Path, out: Path, job: Job) -> Developed:
+    if source.stat().st_mode & 0o777 != 0o600:  # a mode is all that a child can leave outside its folder
+        source.chmod(0o600)
+        (out / "w32.webp").write_bytes(b"half a file")
+        os.kill(os.getpid(), signal.SIGKILL)
+    return develop(source, out, job)
+
+
+def talk_for_ever(source: Path, out: Path, job: Job) -> Developed:
+    _say(b"x" * 65536, times=1_000_000)
+    raise AssertionError
+
+
+def say_half(source: Path, out: Path, job: Job) -> Developed:
+    _say(b'{"developed": {"width"')
+    return sleep(source, out, job)
+
+
+def lie_in_pickle(source: Path, out: Path, job: Job) -> Developed:
+    _say(b"cos\nsystem\n(S'touch pwned'\ntR.")
+    os._exit(0)
+
+
+def link_to_secret(source: Path, out: Path, job: Job) -> Developed:
+    made = develop(source, out, job)
+    file = out / made.variants[0].file
+    file.unlink()
+    file.symlink_to(source)
+    return made
+
+
+def link_twice(source: Path, out: Path, job: Job) -> Developed:
+    made = develop(source, out, job)
+    os.link(out / made.variants[0].file, out / "twin")
+    return made
+
+
+def guess_no_memory(source: Path, out: Path, job: Job) -> Developed:
+    """Develop what would have been refused by its header, to see how its decoder fails."""
+    probe._refuse_if_costly = lambda *_: None
+    return develop(source, out, job)
+
+
+def tell_environment(source: Path, out: Path, job: Job) -> Developed:
+    found = set(os.environ)
+    for process in ("self", str(os.getppid())):
+        with contextlib.suppress(OSError):
+            lines = Path(f"/proc/{process}/environ").read_bytes().split(b"\0")
+            found |= {line.partition(b"=")[0].decode() for line in lines}
+    raise PictureError(FailureCode.NOT_AN_IMAGE, " ".join(sorted(found))[:500])
+
+
+def break_out(source: Path, out: Path, job: Job) -> Developed:
+    """What succeeds of what no picture needs. `secret` lies beside the original."""
+    secret = source.with_name("secret")
+    attempts: dict[str, Callable[[], object]] = {
+        "write": lambda: source.with_name("written").touch(),
+        "overwrite": lambda: source.write_bytes(b""),
+        "append": lambda: source.open("ab").close(),
+        "remove": source.unlink,
+        "move": lambda: source.rename(out / "moved"),
+        "make": source.with_name("folder").mkdir,
+        "read": secret.read_bytes,
+        "list": lambda: list(source.parent.iterdir()),
+        "link": lambda: os.link(secret, out / "secret"),
+        "run": lambda: subprocess.run([sys.executable, "-c", ""], check=True),
+        "signal": lambda: os.kill(os.getppid(), 0),
+        "connect": lambda: socket.create_connection(("127.0.0.1", 9), timeout=1),
+    }
+    done = []
+    for name, attempt in attempts.items():
+        try:
+            attempt()
+        except OSError as error:
+            if error.errno not in {errno.EACCES, errno.EPERM, errno.EXDEV}:  # the last for links and moves out of reach
+                done.append(f"{name}: {error}")
+        else:
+            done.append(name)
+    (out / "inside").write_bytes(source.read_bytes())
+    raise PictureError(FailureCode.NOT_AN_IMAGE, ", ".join(done)[:500])
+
+
+def chatter(source: Path, out: Path, job: Job) -> Developed:
+    for standard in (1, 2):
+        os.write(standard, b"what a decoder has to say\n")
+    return develop(source, out, job)
+
+
+def name_another_file(source: Path, out: Path, job: Job) -> Developed:
+    made = develop(source, out, job)
+    (out / "other.webp").write_bytes(b"1234")
+    wrong = made.variants[0].model_copy(update={"name": "other", "file": "other.webp", "bytes": 4})
+    return made.model_copy(update={"variants": [wrong, *made.variants[1:]]})
+
+
+def claim_other_size(source: Path, out: Path, job: Job) -> Developed:
+    made = develop(source, out, job)
+    wrong = made.variants[0].model_copy(update={"bytes": made.variants[0].bytes + 1})
+    return made.model_copy(update={"variants": [wrong, *made.variants[1:]]})
+
+
+def fill_the_disk(source: Path, out: Path, job: Job) -> Developed:
+    with (out / "huge").open("wb") as file:
+        file.truncate(1 << 40)
+    raise AssertionError
+
+
+def sleep_and_tell(source: Path, out: Path, job: Job) -> Developed:
+    fresh = out / "pid.new"
+    fresh.write_text(str(os.getpid()))
+    fresh.rename(out / "pid")
+    return sleep(source, out, job)
+
+
+def _say(text: bytes, times: int = 1) -> None:
+    """Into the answer's pipe, found as anything would find it that has got hold of the process."""
+    frame = sys._getframe()
+    while "pipe" not in frame.f_locals:
+        assert frame.f_back
+        frame = frame.f_back
+    for _ in range(times):
+        os.write(frame.f_locals["pipe"].fileno(), text)

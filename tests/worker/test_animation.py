@@ -1,0 +1,96 @@
+"""Moving pictures."""
+
+import io
+
+import pytest
+from PIL import Image
+
+from app.domain.models import Format
+from app.domain.recipe import Fit, VariantSpec
+from tests.worker.conftest import Develop, recipe_of
+
+RECIPE = recipe_of(
+    VariantSpec(name="thumb", width=20, height=20, fit=Fit.COVER),
+    VariantSpec(name="w40", width=40, formats=(Format.WEBP, Format.JPEG)),
+)
+COLOURS = ("red", "lime", "blue", "white")
+
+
+def animation(file_format: str, frames: int = 4, loop: int | None = 0, size: tuple[int, int] = (80, 60)) -> bytes:
+    pictures = [Image.new("RGB", size, COLOURS[i % 4]) for i in range(frames)]
+    for number, picture in enumerate(pictures):
+        picture.putpixel((number % size[0], number // size[0]), (1, 2, 3))  # else encoders merge equal frames
+    out = io.BytesIO()
+    options = {} if loop is None else {"loop": loop}
+    if file_format == "WEBP":
+        options["lossless"] = True
+    first, *rest = pictures
+    first.save(
+        out, file_format, save_all=True, append_images=rest, duration=[100, 200, 300, 400] * (frames // 4), **options
+    )
+    return out.getvalue()
+
+
+@pytest.mark.parametrize("file_format", ["GIF", "WEBP", "PNG"])
+def test_an_animation_stays_one(develop: Develop, file_format: str) -> None:
+    developed, out = develop(animation(file_format), RECIPE)
+    assert developed.frames == 4
+    for name, size in (("thumb.webp", (20, 20)), ("w40.webp", (40, 30))):
+        with Image.open(out / name) as image:
+            assert (image.n_frames, image.size, image.info["loop"]) == (4, size, 0)
+            for index, colour in enumerate(COLOURS):
+                image.seek(index)
+                image.load()
+                assert image.info["duration"] == 100 * (index + 1)
+                expected = Image.new("RGB", (1, 1), colour).getpixel((0, 0))
+                found = image.convert("RGB").getpixel((10, 15))
+                assert max(abs(a - b) for a, b in zip(expected, found, strict=True)) < 12
+    with Image.open(out / "w40.jpg") as still:
+        assert getattr(still, "n_frames", 1) == 1
+
+
+@pytest.mark.parametrize(("loop", "shown"), [(None, 1), (0, 0), (2, 3)])
+def test_a_gif_is_shown_as_often_as_it_said(develop: Develop, loop: int | None, shown: int) -> None:
+    _, out = develop(animation("GIF", loop=loop), RECIPE)
+    with Image.open(out / "w40.webp") as image:
+        assert image.info["loop"] == shown
+
+
+def frames_made(develop: Develop, body: bytes, **options: int) -> tuple[int, int]:
+    """Frames in the record, and in a variant."""
+    developed, out = develop(body, RECIPE, **options)
+    file = next(variant.file for variant in developed.variants if variant.name == "w40")
+    with Image.open(out / file) as image:
+        return developed.frames, image.n_frames
+
+
+@pytest.mark.parametrize("file_format", ["GIF", "WEBP", "PNG"])
+def test_too_many_frames_make_a_still(develop: Develop, file_format: str) -> None:
+    assert frames_made(develop, animation(file_format, 8), max_frames=8) == (8, 8)
+    assert frames_made(develop, animation(file_format, 8), max_frames=7) == (8, 1)
+
+
+def test_too_many_pixels_over_all_frames_make_a_still(develop: Develop) -> None:
+    body = animation("GIF")
+    assert frames_made(develop, body, max_pixels=4 * 80 * 60) == (4, 4)
+    assert frames_made(develop, body, max_pixels=4 * 80 * 60 - 1) == (4, 1)
+
+
+def test_a_broken_later_frame_makes_a_still(develop: Develop) -> None:
+    body = animation("PNG")
+    at = body.rindex(b"fdAT")
+    broken = body[: at + 8] + b"\xff" * 40 + body[at + 48 :]
+    assert frames_made(develop, broken)[1] == 1
+
+
+def test_ten_thousand_frames_are_counted_quickly(develop: Develop) -> None:
+    whole = animation("GIF", 4, size=(8, 8))
+    start = whole.index(b"\x21\xf9")
+    body = whole[:start] + whole[start:-1] * 2500 + b";"
+    assert frames_made(develop, body) == (10_000, 1)
+
+
+def test_a_gif_that_is_cut_off_in_a_later_frame_is_a_still_of_its_first(develop: Develop) -> None:
+    body = animation("GIF", size=(300, 200))
+    cut = body[: body.rindex(b"\x21\xf9") + 40]
+    assert frames_made(develop, cut)[1] == 1

@@ -1,0 +1,149 @@
+"""Odd sizes, odd containers, odd depths: each with its pixels."""
+
+import io
+from pathlib import Path
+
+import pytest
+from PIL import Image, ImageChops, ImageStat
+
+from app.domain.models import Format
+from app.domain.recipe import DEFAULT_RECIPE, Fit, VariantSpec
+from tests.samples import encoded, photo
+from tests.worker.conftest import Develop, recipe_of
+from tests.worker.files import saved
+
+LOSSLESS = recipe_of(VariantSpec(name="v", width=64, formats=(Format.PNG,)))
+
+
+def shown(folder: Path, file: str = "v.png") -> Image.Image:
+    with Image.open(folder / file) as image:
+        image.load()
+        return image
+
+
+def difference(one: Image.Image, other: Image.Image) -> float:
+    assert one.size == other.size
+    return max(ImageStat.Stat(ImageChops.difference(one.convert("RGB"), other.convert("RGB"))).mean)
+
+
+@pytest.mark.parametrize("file_format", ["PNG", "JPEG", "GIF", "TIFF", "BMP"])
+@pytest.mark.parametrize(
+    ("size", "widths", "height"),
+    [
+        ((1, 1), [1, 1, 1, 1, 1, 1], 1),
+        ((1, 20_000), [1, 1, 1, 1, 1, 1], 16_383),
+        ((20_000, 1), [1, 320, 640, 1280, 1280, 1920], 1),
+    ],
+)
+def test_slivers(develop: Develop, file_format: str, size: tuple[int, int], widths: list[int], height: int) -> None:
+    """No side is ever rounded to 0, nor longer than WebP can say."""
+    developed, out = develop(saved(Image.new("RGB", size, (200, 90, 60)), file_format), DEFAULT_RECIPE)
+    assert (developed.width, developed.height) == size
+    assert [variant.width for variant in developed.variants] == widths
+    assert [variant.height for variant in developed.variants] == [1] + [height] * 5
+    for variant in developed.variants:
+        image = shown(out, variant.file)
+        assert image.size == (variant.width, variant.height)
+        assert max(abs(a - b) for a, b in zip(image.getpixel((0, 0)), (200, 90, 60), strict=True)) < 8
+
+
+@pytest.mark.parametrize("file_format", ["JPEG", "PNG", "WEBP", "AVIF", "HEIF", "TIFF", "GIF", "BMP"])
+def test_smaller_than_every_variant_is_never_enlarged(develop: Develop, file_format: str) -> None:
+    developed, out = develop(encoded(file_format, 40, 30), DEFAULT_RECIPE)
+    assert {(v.width, v.height) for v in developed.variants if v.name != "thumb"} == {(40, 30)}
+    assert {(v.width, v.height) for v in developed.variants if v.name == "thumb"} == {(30, 30)}
+    with Image.open(io.BytesIO(encoded(file_format, 40, 30))) as original:
+        assert difference(shown(out, "w320.webp"), original.convert("RGB")) < 16
+
+
+@pytest.mark.parametrize("compression", ["raw", "tiff_lzw", "jpeg", "tiff_adobe_deflate"])
+def test_a_tiff_is_its_first_page(develop: Develop, compression: str) -> None:
+    pages = [Image.new("RGB", (60, 40), "red"), Image.new("RGB", (20, 80), "blue")]
+    body = saved(pages[0], "TIFF", save_all=True, append_images=pages[1:], compression=compression)
+    developed, out = develop(body, LOSSLESS)
+    assert (developed.width, developed.height, developed.frames) == (60, 40, 1)
+    assert difference(shown(out), pages[0]) < 3
+
+
+def test_a_heic_is_its_primary_picture(develop: Develop) -> None:
+    pictures = [Image.new("RGB", (64, 64), "red"), Image.new("RGB", (64, 48), "blue")]
+    body = saved(pictures[0], "HEIF", save_all=True, append_images=pictures[1:], primary_index=1)
+    developed, out = develop(body, LOSSLESS)
+    assert (developed.width, developed.height, developed.frames) == (64, 48, 1)
+    assert difference(shown(out), pictures[1]) < 3
+
+
+def test_an_avif_sequence_is_its_first_frame_and_says_how_many_there_are(develop: Develop) -> None:
+    frames = [Image.new("RGB", (64, 48), colour) for colour in ("red", "blue", "lime")]
+    body = saved(frames[0], "AVIF", save_all=True, append_images=frames[1:], speed=10)
+    developed, out = develop(body, recipe_of(VariantSpec(name="v", width=64, formats=(Format.WEBP, Format.PNG))))
+    assert developed.frames == 3
+    assert difference(shown(out), frames[0]) < 6
+    with Image.open(out / "v.webp") as variant:
+        assert variant.n_frames == 1
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_heic_and_avif_carry_their_turn_in_the_container_and_are_turned_once(
+    develop: Develop, orientation: int
+) -> None:
+    """As phones write them: boxes turn the picture, and EXIF says so once more."""
+    turned = {
+        2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180, 4: Image.Transpose.FLIP_TOP_BOTTOM,
+        5: Image.Transpose.TRANSPOSE, 6: Image.Transpose.ROTATE_90, 7: Image.Transpose.TRANSVERSE,
+        8: Image.Transpose.ROTATE_270,
+    }  # fmt: skip
+    upright = photo(64, 48)
+    stored = upright.transpose(turned[orientation]) if orientation in turned else upright
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    for file_format in ("HEIF", "AVIF"):
+        body = saved(stored, file_format, exif=exif.tobytes(), quality=95)
+        assert (b"irot" in body or b"imir" in body) == (orientation > 1)
+        developed, out = develop(body, LOSSLESS)
+        assert (developed.width, developed.height) == (64, 48)
+        assert difference(shown(out), upright) < 12  # a wrong turn makes it 60 and more
+
+
+def test_no_fringes_in_any_format_that_has_alpha(develop: Develop) -> None:
+    """A red disc on black that nobody can see: wherever anything shows, it is red."""
+    mask = Image.new("L", (512, 512), 0)
+    mask.paste(Image.radial_gradient("L").resize((512, 512)).point(lambda tone: 255 * (tone < 110)))
+    image = Image.new("RGBA", (512, 512), (0, 0, 0, 0))
+    image.paste((230, 30, 30, 255), (0, 0), mask)
+    formats = (Format.PNG, Format.WEBP, Format.AVIF)
+    quality = {Format.WEBP: 95, Format.AVIF: 90}
+    specs = (
+        VariantSpec(name="v", width=100, formats=formats, quality=quality),
+        VariantSpec(name="c", width=64, height=80, fit=Fit.COVER, formats=formats, quality=quality),
+    )
+    for file_format in ("PNG", "WEBP", "TIFF", "AVIF", "HEIF"):
+        options = {} if file_format in {"PNG", "TIFF"} else {"quality": 95}
+        developed, out = develop(saved(image, file_format, **options), recipe_of(*specs))
+        assert developed.has_alpha
+        for variant in developed.variants:
+            small = shown(out, variant.file)
+            data = small.convert("RGBA").tobytes()
+            seen = [data[at : at + 3] for at in range(0, len(data), 4) if data[at + 3] > 60]
+            assert seen
+            assert min(pixel[0] for pixel in seen) > (180 if variant.format is Format.PNG else 120), (
+                file_format,
+                variant.file,
+            )
+
+
+def test_a_phash_knows_every_variant_of_a_picture_and_no_other_picture(develop: Develop) -> None:
+    """Within 6 bits of 64 after resizing and encoding again; 20 and more apart otherwise."""
+    hashes = []
+    for seed in range(4):
+        developed, out = develop(encoded("JPEG", 900, 700, seed), DEFAULT_RECIPE)
+        known = int(str(developed.phash), 16)
+        for variant in developed.variants:
+            if variant.name != "thumb":
+                again, _ = develop((out / variant.file).read_bytes(), LOSSLESS)
+                assert (known ^ int(str(again.phash), 16)).bit_count() <= 6
+        poor, _ = develop(saved(photo(900, 700, seed).resize((150, 117)), "JPEG", quality=25), LOSSLESS)
+        assert (known ^ int(str(poor.phash), 16)).bit_count() <= 6
+        hashes.append(known)
+    for index, one in enumerate(hashes):
+        assert all((one ^ other).bit_count() >= 16 for other in hashes[:index])

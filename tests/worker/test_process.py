@@ -1,0 +1,372 @@
+"""The worker's rules, on real adapters: what a record and the store look like after every course of events."""
+
+import hashlib
+import io
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from PIL import Image as Pillow
+
+from app.domain.errors import HashTaken, Unavailable
+from app.domain.ids import new_id
+from app.domain.images import Images
+from app.domain.keys import original_key, variant_key
+from app.domain.limits import Limits
+from app.domain.models import Failure, FailureCode, FocalPoint, Format, Status, Tombstone, utcnow
+from app.domain.recipe import DEFAULT_RECIPE, VariantSpec, rendering_of
+from app.worker.process import Outcome
+from app.worker.sandbox import Sandbox
+from tests.samples import encoded, image_file, photograph
+from tests.sides import Interposed, once
+from tests.worker import stubs
+from tests.worker.conftest import SMALL, Bench, recipe_of
+
+TRUNCATED = encoded("JPEG", 300, 200)[:2000]
+
+
+def check_ready(bench: Bench, image_id: str) -> None:
+    """The record is ready, and each variant is there as stated and nothing else."""
+    image = bench.image(image_id)
+    assert image.status is Status.READY
+    assert image.rendering
+    assert image.error is None
+    keys = {variant_key(image_id, image.rendering, variant.file) for variant in image.variants}
+    assert {key for key in bench.variants(image_id) if f"/{image.rendering}/" in key} == keys
+    for variant in image.variants:
+        with bench.side.store.open(variant_key(image_id, image.rendering, variant.file)) as body:
+            raw = body.read()
+        assert len(raw) == variant.bytes
+        with Pillow.open(io.BytesIO(raw)) as picture:
+            assert picture.size == (variant.width, variant.height)
+    with bench.side.store.open(original_key(image_id)) as body:
+        assert hashlib.sha256(body.read()).hexdigest() == image.sha256
+
+
+def test_a_picture_becomes_ready(bench: Bench) -> None:
+    image_id = bench.upload(encoded("JPEG", 600, 400))
+    assert bench.worker(recipe=DEFAULT_RECIPE).handle(image_id) is Outcome.READY
+    check_ready(bench, image_id)
+    image = bench.image(image_id)
+    assert (image.width, image.height, image.frames, image.has_alpha) == (600, 400, 1, False)
+    assert image.content_type == "image/jpeg"
+    assert image.processed_at
+    assert image.thumbhash
+    assert image.dominant_color
+    assert image.phash
+    assert image.privacy
+    assert image.rendering == rendering_of(DEFAULT_RECIPE, None)
+    assert [variant.name for variant in image.variants] == ["thumb", "w320", "w640", "w1280", "w1280", "w1920"]
+    assert not list(bench.scratch.iterdir())
+
+
+def test_metadata_goes_into_the_record(bench: Bench) -> None:
+    image_id = bench.upload(image_file("libavif-tests__paris_exif_xmp_icc.jpg").read_bytes())
+    bench.worker().handle(image_id)
+    image = bench.image(image_id)
+    assert image.camera == "Google Pixel 4a"
+    assert image.taken_at
+    assert image.taken_at.utcoffset() == timedelta(hours=2)
+    assert image.privacy
+    assert image.privacy.gps
+    assert image.exif["iso"]
+
+
+def test_a_duplicate_changes_nothing(bench: Bench) -> None:
+    image_id = bench.upload(encoded())
+    worker = bench.worker()
+    worker.handle(image_id)
+    before = bench.image(image_id)
+    assert [worker.handle(image_id) for _ in range(3)] == [Outcome.DUPLICATE] * 3
+    assert bench.image(image_id) == before
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        (TRUNCATED, "corrupt_image"),
+        (image_file("fuzzdb__lottapixel.jpg").read_bytes(), "too_many_pixels"),
+        (b"<svg/>", "not_an_image"),
+        (b"", "not_an_image"),
+    ],
+)
+def test_the_pictures_fault_ends_failed(bench: Bench, body: bytes, code: str) -> None:
+    image_id = bench.upload(body)
+    worker = bench.worker()
+    assert worker.handle(image_id) is Outcome.FAILED
+    image = bench.image(image_id)
+    assert (image.status, image.error and image.error.code) == (Status.FAILED, code)
+    assert image.error
+    assert image.error.detail.endswith(".")
+    assert not bench.variants(image_id)
+    assert not list(bench.scratch.iterdir())
+    assert worker.handle(image_id) is Outcome.DUPLICATE
+
+
+def test_a_type_that_is_not_taken(bench: Bench) -> None:
+    image_id = bench.upload(encoded("BMP"))
+    bench.worker(limits=Limits(accepted_types=("image/jpeg",))).handle(image_id)
+    error = bench.image(image_id).error
+    assert error
+    assert error.code == "unsupported_image"
+
+
+def test_more_bytes_than_are_taken(bench: Bench) -> None:
+    image_id = bench.upload(encoded())
+    bench.worker(limits=Limits(max_upload_bytes=100, max_direct_bytes=200)).handle(image_id)
+    error = bench.image(image_id).error
+    assert error
+    assert (error.code, "200" in error.detail) == ("too_large", True)
+
+
+def test_bytes_that_are_not_those_that_were_sent(bench: Bench) -> None:
+    image_id = bench.upload(encoded())
+    bench.side.images.update(image_id, bench.image(image_id).version, {"sha256": "0" * 64})
+    bench.worker().handle(image_id)
+    error = bench.image(image_id).error
+    assert error
+    assert error.code == "corrupt_image"
+
+
+@pytest.mark.parametrize(
+    ("work", "seconds", "code"),
+    [(stubs.leave, 20, "crashed"), (stubs.sleep, 0.6, "timeout"), (stubs.eat, 20, "memory")],
+)
+def test_a_retryable_failure_can_still_become_ready(bench: Bench, work: Any, seconds: float, code: str) -> None:
+    image_id = bench.upload(encoded())
+    assert bench.worker(sandbox=Sandbox(seconds, 256, work=work)).handle(image_id) is Outcome.FAILED
+    error = bench.image(image_id).error
+    assert error
+    assert error.code == code
+    other = bench.upload(encoded(seed=1))
+    bench.worker().handle(other)
+    check_ready(bench, other)
+    assert bench.worker().handle(image_id) is Outcome.READY
+    check_ready(bench, image_id)
+    assert not bench.image(image_id).stale_renderings
+
+
+def test_what_is_deleted_stays_deleted(bench: Bench) -> None:
+    image_id = bench.upload(encoded())
+    image = bench.image(image_id)
+    now = utcnow()
+    tombstone = Tombstone(id=image_id, owner="ann", deleted_at=now, expires_at=now + timedelta(days=1))
+    bench.side.images.bury(image_id, image.version, tombstone)
+    assert bench.worker().handle(image_id) is Outcome.DELETED
+    assert not bench.side.objects()
+    assert not list(bench.side.images.unsettled())
+
+
+@pytest.mark.parametrize("moment", ["open", "put"])
+def test_a_delete_beside_the_work_wins(bench: Bench, moment: str) -> None:
+    image_id = bench.upload(encoded())
+    delete = once(lambda: Images(bench.side.store, bench.side.images).delete("ann", image_id))
+    worker = bench.worker(store=Interposed(bench.side.store, after={moment: delete}))
+    assert worker.handle(image_id) is Outcome.DELETED
+    assert not bench.side.objects()
+    assert isinstance(bench.side.images.get(image_id), Tombstone)
+
+
+def test_a_version_that_moves_is_no_reason_to_render_again(bench: Bench) -> None:
+    image_id = bench.upload(encoded())
+    left = [1, 2, 3]
+
+    def retitle(*_: Any, **__: Any) -> None:
+        if left:
+            version = bench.side.images.get(image_id).version
+            bench.side.images.update(image_id, version, {"title": f"title {left.pop()}"})
+
+    opened: list[str] = []
+    worker = bench.worker(
+        store=Interposed(bench.side.store, before={"open": opened.append}),
+        images=Interposed(bench.side.images, before={"update": retitle}),
+    )
+    assert worker.handle(image_id) is Outcome.READY
+    check_ready(bench, image_id)
+    assert bench.image(image_id).title == "title 1"
+    assert opened == [original_key(image_id)]
+
+
+def test_a_focal_point_that_moves_is(bench: Bench) -> None:
+    image_id = bench.upload(encoded())
+    focus = FocalPoint(x=0.1, y=0.2)
+    move = once(lambda: bench.side.images.update(image_id, bench.image(image_id).version, {"focal_point": focus}))
+    worker = bench.worker(store=Interposed(bench.side.store, after={"put": move}))
+    assert worker.handle(image_id) is Outcome.READY
+    check_ready(bench, image_id)
+    assert bench.image(image_id).rendering == rendering_of(SMALL, focus)
+
+
+def test_two_workers_on_one_picture(bench: Bench) -> None:
+    image_id = bench.upload(encoded())
+    quicker = once(lambda: bench.worker().handle(image_id))
+    worker = bench.worker(store=Interposed(bench.side.store, after={"put": quicker}))
+    assert worker.handle(image_id) is Outcome.DUPLICATE
+    check_ready(bench, image_id)
+    assert bench.image(image_id).version == 2
+
+
+def test_another_recipe_renders_again_beside_the_old(bench: Bench) -> None:
+    image_id = bench.upload(encoded("JPEG", 200, 100))
+    bench.worker().handle(image_id)
+    old = bench.image(image_id)
+    seen: list[Status] = []
+    look = lambda *_, **__: seen.append(bench.image(image_id).status)  # noqa: E731 - a hook
+    recipe = recipe_of(VariantSpec(name="tiny", width=8, formats=(Format.JPEG,)))
+    worker = bench.worker(recipe=recipe, store=Interposed(bench.side.store, after={"put": look}))
+    assert worker.handle(image_id) is Outcome.READY
+    check_ready(bench, image_id)
+    image = bench.image(image_id)
+    assert seen == [Status.READY]
+    assert [variant.file for variant in image.variants] == ["tiny.jpg"]
+    assert image.stale_renderings == [old.rendering]
+    assert len(bench.variants(image_id)) == len({variant.file for variant in old.variants}) + 1
+    assert bench.worker().handle(image_id) is Outcome.READY
+    assert bench.image(image_id).stale_renderings == [image.rendering]
+
+
+def test_a_ready_image_that_cannot_be_rendered_again_stays_ready(bench: Bench) -> None:
+    image_id = bench.upload(encoded())
+    bench.worker().handle(image_id)
+    before = bench.image(image_id)
+    other = recipe_of(VariantSpec(name="tiny", width=8))
+    worker = bench.worker(recipe=other, sandbox=Sandbox(20, 1024, work=stubs.leave))
+    assert worker.handle(image_id) is Outcome.FAILED
+    assert bench.image(image_id) == before
+
+
+def test_our_fault_is_raised_and_leaves_the_record_pending(bench: Bench) -> None:
+    image_id = bench.upload(encoded())
+
+    def refuse(*_: Any, **__: Any) -> None:
+        raise Unavailable("no")
+
+    hooks: list[tuple[str, str]] = [("store", "open"), ("store", "put"), ("images", "update"), ("images", "get")]
+    for port, method in hooks:
+        broken = {port: Interposed(getattr(bench.side, port), before={method: refuse})}
+        with pytest.raises(Unavailable):
+            bench.worker(**broken).handle(image_id)
+        assert bench.image(image_id).status is Status.PENDING
+        assert not list(bench.scratch.iterdir())
+    bench.worker().handle(image_id)
+    check_ready(bench, image_id)
+
+
+def test_a_pending_record_whose_original_is_not_there(bench: Bench) -> None:
+    image_id = bench.upload(encoded())
+    bench.side.store.delete(original_key(image_id))
+    with pytest.raises(Unavailable):
+        bench.worker().handle(image_id)
+    assert bench.image(image_id).status is Status.PENDING
+
+
+def test_an_upload_that_is_withdrawn_meanwhile(bench: Bench) -> None:
+    image_id = bench.upload(encoded())
+
+    def withdraw(*_: Any) -> None:
+        bench.side.images.remove(image_id, 1)
+        bench.side.store.delete(original_key(image_id))
+
+    worker = bench.worker(store=Interposed(bench.side.store, before={"open": withdraw}))
+    assert worker.handle(image_id) is Outcome.DELETED
+    assert not bench.side.objects()
+
+
+def test_an_object_without_a_record_is_adopted_or_counted(bench: Bench) -> None:
+    body = encoded("PNG", seed=7)
+    image_id = bench.place(body)
+    stranger = bench.worker()
+    assert stranger.handle(image_id) is Outcome.UNKNOWN
+    assert stranger.counts[Outcome.UNKNOWN] == 1
+    assert bench.side.images.get(image_id) is None
+    assert bench.worker(adopt=True).handle(image_id) is Outcome.READY
+    check_ready(bench, image_id)
+    image = bench.image(image_id)
+    assert (image.owner, image.content_type, image.bytes) == ("anonymous", "image/png", len(body))
+    assert bench.side.images.find_hash("anonymous", image.sha256 or "") == image_id
+    twin = bench.place(body)
+    assert bench.worker(adopt=True).handle(twin) is Outcome.READY
+    check_ready(bench, twin)
+
+
+def test_adopted_junk_fails(bench: Bench) -> None:
+    image_id = bench.place(b"hello")
+    assert bench.worker(adopt=True).handle(image_id) is Outcome.FAILED
+    error = bench.image(image_id).error
+    assert error
+    assert error.code == "not_an_image"
+
+
+def test_nothing_at_all_is_nothing_to_do(bench: Bench) -> None:
+    assert bench.worker(adopt=True).handle(new_id()) is Outcome.UNKNOWN
+
+
+def test_bytes_that_nobody_has_hashed_are_hashed_and_claimed(bench: Bench) -> None:
+    body = encoded(seed=9)
+    image_id = bench.upload(body)
+    bench.side.images.update(image_id, 1, {"sha256": None, "bytes": 0})
+    fresh = bench.image(image_id)
+    bench.side.images.remove(image_id, fresh.version)
+    bench.side.images.create(fresh.model_copy(update={"version": 1}), claim=False)
+    bench.worker().handle(image_id)
+    check_ready(bench, image_id)
+    digest = hashlib.sha256(body).hexdigest()
+    assert bench.image(image_id).bytes == len(body)
+    assert bench.side.images.find_hash("ann", digest) == image_id
+    with pytest.raises(HashTaken):
+        bench.side.images.create(fresh.model_copy(update={"id": new_id(), "sha256": digest}), claim=True)
+
+
+def test_giving_up(bench: Bench) -> None:
+    pending, done, gone = bench.upload(encoded()), bench.upload(encoded(seed=1)), new_id()
+    worker = bench.worker()
+    worker.handle(done)
+    for image_id in (pending, done, gone):
+        worker.give_up(image_id)
+    image = bench.image(pending)
+    assert image.error == Failure(
+        code=FailureCode.ATTEMPTS_EXHAUSTED, detail="The picture could not be developed in any attempt."
+    )
+    check_ready(bench, done)
+    assert worker.handle(pending) is Outcome.READY
+
+
+def test_a_crash_at_any_point_is_mended_by_the_next_delivery(bench: Bench) -> None:
+    class Crash(BaseException):
+        """What no `except Exception` holds up: the process is gone."""
+
+    def after(calls: int) -> Callable[..., None]:
+        left = [calls]
+
+        def hook(*_: Any, **__: Any) -> None:
+            left[0] -= 1
+            if not left[0]:
+                raise Crash
+
+        return hook
+
+    points: list[tuple[str, str, str, int]] = [
+        ("store", "after", "open", 1),
+        ("store", "before", "put", 1),
+        ("store", "after", "put", 1),
+        ("store", "after", "put", 2),
+        ("images", "before", "update", 1),
+        ("images", "after", "update", 1),
+    ]
+    for seed, (port, when, method, calls) in enumerate(points):
+        image_id = bench.upload(encoded(seed=seed))
+        dying = {port: Interposed(getattr(bench.side, port), **{when: {method: after(calls)}})}
+        with pytest.raises(Crash):
+            bench.worker(**dying).handle(image_id)
+        status = bench.image(image_id).status
+        assert status is (Status.READY if (when, method) == ("after", "update") else Status.PENDING)
+        bench.worker().handle(image_id)
+        check_ready(bench, image_id)
+
+
+def test_a_large_real_photo(bench: Bench) -> None:
+    image_id = bench.upload(photograph("photo-12mp.jpg"))
+    assert bench.worker(recipe=DEFAULT_RECIPE).handle(image_id) is Outcome.READY
+    check_ready(bench, image_id)
+    assert max(variant.width for variant in bench.image(image_id).variants) == 1920

@@ -1,0 +1,247 @@
+"""A hostile picture must never crash, hang or fill the process that asked for it."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from app.domain.errors import PictureError, Unavailable
+from app.worker.child import Work
+from app.worker.confine import available
+from app.worker.jobs import Job
+from app.worker.sandbox import Sandbox
+from tests.samples import encoded, image_file
+from tests.worker import stubs
+from tests.worker.conftest import SMALL
+
+JOB = Job(recipe=SMALL, media_type="image/jpeg", max_pixels=10_000_000, max_frames=10)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "original").write_bytes(encoded())
+    (tmp_path / "out").mkdir()
+    return tmp_path
+
+
+def attempt(folder: Path, work: Work, seconds: float = 20, memory_mb: int = 1024) -> str:
+    """The code a picture fails with, or `ready`."""
+    sandbox = Sandbox(seconds, memory_mb, work=work)
+    try:
+        sandbox.develop(folder / "original", folder / "out", JOB)
+    except PictureError as error:
+        return str(error.code)
+    return "ready"
+
+
+@pytest.mark.parametrize("work", [stubs.sleep, stubs.spin_without_python, stubs.say_half, stubs.talk_for_ever])
+def test_a_hang_ends_at_the_deadline(folder: Path, work: Work) -> None:
+    started = time.monotonic()
+    assert attempt(folder, work, seconds=0.4) == "timeout"
+    assert time.monotonic() - started < 3
+
+
+@pytest.mark.parametrize("work", [stubs.crash, stubs.leave, stubs.raise_oddly, stubs.fill_the_disk])
+def test_a_crash_is_the_pictures_own(folder: Path, work: Work) -> None:
+    assert attempt(folder, work) == "crashed"
+
+
+def test_memory_is_bounded(folder: Path) -> None:
+    assert attempt(folder, stubs.eat, memory_mb=256) == "memory"
+
+
+def test_a_kill_from_outside_is_tried_once_more(folder: Path) -> None:
+    assert attempt(folder, stubs.kill_self_once) == "ready"
+    assert sorted(path.name for path in (folder / "out").iterdir()) == ["w16.webp", "w32.webp"]
+
+
+def test_a_second_kill_is_a_crash(folder: Path) -> None:
+    assert attempt(folder, stubs.kill_self) == "crashed"
+
+
+@pytest.mark.parametrize(
+    "work",
+    [stubs.lie_in_pickle, stubs.link_to_secret, stubs.link_twice, stubs.name_another_file, stubs.claim_other_size],
+)
+def test_an_answer_is_not_believed(folder: Path, work: Work) -> None:
+    assert attempt(folder, work) == "crashed"
+    assert not Path("pwned").exists()
+
+
+def test_a_scratch_folder_that_cannot_be_written_is_our_fault(folder: Path) -> None:
+    (folder / "out" / "w32.webp").mkdir()
+    with pytest.raises(Unavailable):
+        Sandbox(20, 1024).develop(folder / "original", folder / "out", JOB)
+
+
+PROGRAM = """
+import sys, tempfile
+from pathlib import Path
+
+print("runs as", __name__, flush=True)
+
+if __name__ == "__main__":
+    from app.worker.jobs import Job
+    from app.worker.sandbox import Sandbox
+    from tests.worker import stubs
+    from tests.worker.conftest import SMALL
+
+    job = Job(recipe=SMALL, media_type="image/jpeg", max_pixels=10**6, max_frames=1)
+    sandbox = Sandbox(1, 1024, work=getattr(stubs, sys.argv[1]))
+    sandbox.develop(Path(sys.argv[2], "original"), Path(sys.argv[2], "out"), job)
+    print("done")
+"""
+
+
+ASKING = """
+import os, sys
+from pathlib import Path
+
+from app.domain.errors import PictureError
+from app.worker.jobs import Job
+from app.worker.sandbox import Sandbox
+from tests.worker import stubs
+from tests.worker.conftest import SMALL
+
+job = Job(recipe=SMALL, media_type="image/jpeg", max_pixels=10**6, max_frames=1)
+try:
+    Sandbox(9, 1024, work=stubs.tell_environment).develop(Path(sys.argv[1], "original"), Path(sys.argv[1], "out"), job)
+except PictureError as error:
+    print(error.detail)
+print(os.environ["AWS_SESSION_TOKEN"], os.environ["PYTHONPATH"])
+"""
+
+
+def test_a_child_does_not_inherit_secrets(folder: Path) -> None:
+    """Nor does it find them where its parents keep theirs."""
+    given = {"AWS_SECRET_ACCESS_KEY": "x", "AWS_SESSION_TOKEN": "t", "DARKROOM_SECRET": "x" * 16, "DB_PASSWORD": "x"}
+    environment = os.environ | given | {"PYTHONPATH": str(Path(__file__).parents[2]), "LC_ALL": "C.UTF-8"}
+    command = [sys.executable, "-c", ASKING, str(folder)]
+    out = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=folder, check=True, timeout=60)
+    names, after = out.stdout.splitlines()
+    assert {"PATH", "PYTHONPATH", "LC_ALL"} <= set(names.split())
+    assert not {name for name in names.split() if name.startswith(("AWS", "DARKROOM", "DB", "PYTEST_CURRENT"))}
+    assert after == f"t {environment['PYTHONPATH']}"
+
+
+def test_a_child_reads_its_picture_and_writes_its_folder_and_no_more(folder: Path) -> None:
+    (folder / "secret").write_text("of another picture")
+    with pytest.raises(PictureError) as told:
+        Sandbox(20, 1024, work=stubs.break_out).develop(folder / "original", folder / "out", JOB)
+    assert (folder / "out" / "inside").read_bytes() == encoded()
+    if available():
+        assert told.value.detail == ""
+        assert sorted(path.name for path in folder.iterdir()) == ["original", "out", "secret"]
+
+
+def test_decoders_do_not_write_into_our_log(folder: Path) -> None:
+    code = PROGRAM.replace("sandbox.develop", "sandbox.start(); sandbox.develop")
+    (folder / "program.py").write_text(code)
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
+    command = [sys.executable, str(folder / "program.py"), "chatter", str(folder)]
+    out = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=folder, check=True, timeout=60)
+    assert (out.stdout, out.stderr) == ("runs as __main__\ndone\n", "")
+
+
+LARGE = {
+    "image/png": ("PNG", {"compress_level": 1}),
+    "image/jpeg": ("JPEG", {"progressive": True}),
+    "image/webp": ("WEBP", {"method": 0}),
+    "image/avif": ("AVIF", {"speed": 10}),
+    "image/heic": ("HEIF", {"quality": 10}),
+    "image/tiff": ("TIFF", {"compression": "tiff_lzw"}),
+    "image/gif": ("GIF", {}),
+    "image/bmp": ("BMP", {}),
+}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="this system does not bound a process's address space")
+@pytest.mark.parametrize("media_type", LARGE)
+def test_want_of_memory_is_told_from_a_broken_picture(folder: Path, media_type: str) -> None:
+    file_format, options = LARGE[media_type]
+    picture = Image.effect_noise((60, 50), 90).convert("RGB").resize((3000, 2500), Image.Resampling.NEAREST)
+    picture.save(folder / "original", file_format, **options)
+    job = JOB.model_copy(update={"media_type": media_type})
+
+    def ending(memory_mb: int) -> str:
+        with pytest.raises(PictureError) as failure:
+            Sandbox(20, memory_mb, work=stubs.guess_no_memory).develop(folder / "original", folder / "out", job)
+        return str(failure.value.code)
+
+    assert ending(16) == "memory"
+    whole = (folder / "original").read_bytes()
+    (folder / "original").write_bytes(whole[: len(whole) * 2 // 3])
+    assert ending(1024) == "corrupt_image"
+
+
+def test_a_length_that_no_file_has_is_damage_and_not_want_of_memory(folder: Path) -> None:
+    (folder / "original").write_bytes(
+        image_file("libspng__huge_IDAT.png").read_bytes().replace(b"\x3f\xff\xff\xff", b"\x7f\xff\xff\xff")
+    )
+    job = JOB.model_copy(update={"media_type": "image/png"})
+    with pytest.raises(PictureError) as failure:
+        Sandbox(20, 1024).develop(folder / "original", folder / "out", job)
+    assert failure.value.code == "corrupt_image"
+
+
+def program(folder: Path, work: str) -> subprocess.Popen[str]:
+    """A program that has one picture developed, run from a folder where nothing can be imported from."""
+    file = folder / "program.py"
+    file.write_text(PROGRAM)
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
+    command = [sys.executable, str(file), work, str(folder)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment, cwd=folder)
+
+
+def test_children_do_not_run_our_program_again(folder: Path) -> None:
+    running = program(folder, "develop")
+    out, _ = running.communicate(timeout=30)
+    assert out.splitlines()[0] == "runs as __main__"
+    assert out.count("runs as") == 1
+
+
+def test_a_child_does_not_outlive_its_parent(folder: Path) -> None:
+    running = program(folder, "sleep_and_tell")
+    mark = folder / "out" / "pid"
+    eventually(mark.exists)
+    running.kill()
+    running.communicate()
+    eventually(lambda: not alive(int(mark.read_text())))
+
+
+def alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def eventually(true: Callable[[], bool], seconds: float = 15) -> None:
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_the_parent_loads_no_decoder() -> None:
+    code = "import app.worker.events, app.worker.loop, app.worker.sandbox, sys; print('PIL' in sys.modules)"
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert out.stdout.strip() == "False"
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="this system has no /proc to count descriptors in")
+def test_nothing_is_left_behind(folder: Path, sandbox: Sandbox) -> None:
+    def descriptors() -> int:
+        return len(list(Path("/proc/self/fd").iterdir()))
+
+    sandbox.develop(folder / "original", folder / "out", JOB)
+    before = descriptors()
+    for work in (stubs.leave, stubs.kill_self, stubs.say_half, stubs.lie_in_pickle):
+        attempt(folder, work, seconds=0.4)
+    assert descriptors() == before

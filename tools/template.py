@@ -1,0 +1,25 @@
+"""Installs what judges `template.yaml` into `.cache/engines`: `python tools/template.py`.
+
+AWS SAM CLI with cfn-lint and the SAM translator, and checkov, in two environments: they pin different SDKs.
+"""
+
+import sys
+from functools import partial
+
+from engines import ROOT, TARGET, environment, once
+
+#: An environment each, and its lock.
+ENVIRONMENTS = {"sam": "template", "checkov": "checkov"}
+
+
+def main() -> int:
+    """Install what is not there yet; the exit status."""
+    TARGET.mkdir(parents=True, exist_ok=True)
+    for name, lock in ENVIRONMENTS.items():
+        text = (ROOT / "requirements" / f"{lock}.txt").read_text()
+        once(name, f"{sys.version_info[:2]}{ROOT}{text}", partial(environment, name, [lock]))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
