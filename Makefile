@@ -10,10 +10,12 @@ export PORT DATA PYTHON
 
 PY := .venv/bin/python
 PYTEST := $(PY) -m pytest
+# What has a target of its own, for what it needs.
+NOTHING_ELSE := not browser and not engines and not template and not containers and not system
 COMPILE := .venv/bin/uv pip compile --quiet --generate-hashes --no-header --no-annotate --no-emit-package darkroom
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-slow test-engines engines test-template images test-images test-browser test-all fuzz \
+.PHONY: help run test test-slow test-engines engines test-template images test-images test-system test-browser test-all fuzz \
 	lint types check format lock bench bench-list clean .venv
 
 help: ## What there is to make
@@ -24,10 +26,10 @@ run: .venv ## Serve on 127.0.0.1 (PORT=8000, data in DATA=./data) until Ctrl-C
 	@exec sh tools/serve.sh
 
 test: .venv ## The tests that take seconds (ARGS= for pytest)
-	$(PYTEST) -n auto -m "not slow and not browser and not engines and not template and not containers" $(ARGS)
+	$(PYTEST) -n auto -m "not slow and $(NOTHING_ELSE)" $(ARGS)
 
 test-slow: .venv ## The tests that take longer: crashes, loads, the locks, the README's commands
-	$(PYTEST) -m "slow and not browser and not engines and not template and not containers" $(ARGS)
+	$(PYTEST) -m "slow and $(NOTHING_ELSE)" $(ARGS)
 
 test-engines: .venv engines ## The AWS side on DynamoDB Local, SeaweedFS and Lambda's emulator
 	$(PYTEST) -m engines $(ARGS)
@@ -44,6 +46,10 @@ images: .venv ## Build both functions' images in .cache on a stand-in for AWS's 
 
 test-images: .venv engines images ## Those images: what is in them, and run as Lambda would over the engines
 	$(PYTEST) -m containers $(ARGS)
+
+test-system: .venv images ## The whole stack on an emulator of AWS, those images in it (installs it into .cache)
+	@sh tools/python.sh tools/system.py
+	$(PYTEST) -m system $(ARGS)
 
 test-browser: .venv ## Swagger UI and ReDoc in a real Chromium (needs one installed)
 	@sh tools/python.sh tools/environment.py browser
@@ -78,6 +84,7 @@ lock: .venv ## Write requirements/*.txt anew from pyproject.toml (ARGS=--upgrade
 	$(COMPILE) $(ARGS) --universal --python-version 3.11 --extra seaweedfs -c requirements/dev.txt pyproject.toml -o requirements/seaweedfs.txt
 	$(COMPILE) $(ARGS) --universal --python-version 3.11 --extra template pyproject.toml -o requirements/template.txt
 	$(COMPILE) $(ARGS) --universal --python-version 3.11 --extra checkov pyproject.toml -o requirements/checkov.txt
+	$(COMPILE) $(ARGS) --universal --python-version 3.11 --extra ministack pyproject.toml -o requirements/ministack.txt
 	$(COMPILE) $(ARGS) --universal --python-version 3.11 --no-deps --extra emulator -c requirements/dev.txt pyproject.toml -o requirements/emulator.txt
 	$(COMPILE) $(ARGS) --universal --python-version 3.11 --no-deps --extra hadolint -c requirements/dev.txt pyproject.toml -o requirements/hadolint.txt
 

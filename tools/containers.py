@@ -34,6 +34,7 @@ LABEL = "made-from"
 #: Programs, and the packages that have them.
 NEEDED = {
     "buildah": "buildah", "podman": "podman", "runc": "runc", "mmdebstrap": "mmdebstrap", "iptables": "iptables",
+    "ip": "iproute2", "setpriv": "util-linux",
     "/usr/lib/podman/netavark": "netavark", "/usr/lib/podman/aardvark-dns": "aardvark-dns",
 }  # fmt: skip
 #: The ulimits are those that root may set without the right to raise any.
@@ -42,6 +43,7 @@ CONTAINERS_CONF = """\
 default_ulimits = ["nofile=4096:4096", "nproc=4096:4096"]
 [network]
 network_backend = "netavark"
+network_config_dir = "{target}/networks"
 [engine]
 runtime = "runc"
 cgroup_manager = "cgroupfs"

@@ -25,9 +25,10 @@ EXTRAS = {
     "hadolint": {"hadolint"},
     "template": {"template"},
     "checkov": {"checkov"},
+    "ministack": {"ministack"},
 }
 #: Tools in environments of their own, which pin what they use themselves.
-TOOLS = {"template", "checkov"}
+TOOLS = {"template", "checkov", "ministack"}
 #: What uv says when it is the network.
 OFFLINE = ("error sending request", "dns error", "Failed to fetch", "Connect", "timed out", "offline")
 

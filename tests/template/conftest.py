@@ -1,9 +1,6 @@
 """The template in both its forms: as it is written, and as the SAM translator hands it to CloudFormation."""
 
 import hashlib
-import json
-import os
-import subprocess
 from collections.abc import Callable
 from functools import cache
 from typing import Any
@@ -11,7 +8,8 @@ from typing import Any
 import pytest
 
 from tests.engines import INSTALLED
-from tests.template.reading import PATH, REGION, Stack, source
+from tests.template.reading import Stack, source
+from tests.template.transform import transform
 
 #: A parameter set of a careful operator.
 KEYS = f"ann:upload+read:{hashlib.sha256(b'1').hexdigest()},ops:admin:{hashlib.sha256(b'2').hexdigest()}"
@@ -28,34 +26,13 @@ ALL = {
 SAM = INSTALLED / "sam" / "bin"
 CHECKOV = INSTALLED / "checkov" / "bin" / "checkov"
 
-_TRANSFORM = """
-import json, sys
-from samtranslator.translator.transform import transform
-from samtranslator.yaml_helper import yaml_parse
-
-class Policies:
-    def load(self):
-        return {}
-
-template = yaml_parse(open(sys.argv[1]).read())
-for resource in template["Resources"].values():
-    if resource["Type"] == "AWS::Serverless::Function":
-        resource["Properties"]["ImageUri"] = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/darkroom:1"
-print(json.dumps(transform(template, {}, Policies())))
-"""
-
 
 @cache
 def transformed() -> dict[str, Any]:
     """What `sam deploy` sends, images aside."""
     if not SAM.exists():
         pytest.skip("AWS SAM CLI is not installed here: `make test-template` installs it")
-    run = subprocess.run(
-        [SAM / "python", "-c", _TRANSFORM, PATH],
-        env={**os.environ, "AWS_DEFAULT_REGION": REGION}, capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    found: dict[str, Any] = json.loads(run.stdout)
-    return found
+    return transform(SAM / "python", "123456789012.dkr.ecr.eu-west-1.amazonaws.com/darkroom:{}")
 
 
 @pytest.fixture(params=["written", pytest.param("transformed", marks=pytest.mark.template)])

@@ -1,0 +1,194 @@
+"""What goes wrong ends where it should, and the next picture is fine."""
+
+import contextlib
+import json
+import os
+import signal
+import time
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from app.domain.models import utcnow
+from tests import samples
+from tests.server import wait_for
+from tests.system.emulator import Emulator
+from tests.system.stack import Stack
+
+pytestmark = pytest.mark.system
+
+SECONDS = 90
+
+
+def upload(client: httpx.Client, content: bytes, query: str = "") -> Any:
+    answer = client.post(f"/upload{query}", files={"file": ("picture", content)})
+    assert answer.status_code == 201, answer.text
+    return answer.json()
+
+
+def record(client: httpx.Client, image_id: str) -> Any:
+    return client.get(f"/images/{image_id}").json()
+
+
+def settled(client: httpx.Client, image_id: str) -> Any:
+    """The record when it is ready or failed."""
+    wait_for(lambda: record(client, image_id)["status"] != "pending", SECONDS)
+    return record(client, image_id)
+
+
+def at_rest(deployed: Stack) -> None:
+    wait_for(lambda: deployed.messages("Queue") == 0, SECONDS)
+
+
+def spaces(aws: Emulator, deployed: Stack) -> set[Path]:
+    """The process namespaces of the worker's containers."""
+    known = aws.network.containers()
+    roots = [known[key]["State"]["Pid"] for key in aws.containers(deployed.outputs["ProcessingFunction"])]
+    return {Path(f"/proc/{root}/ns/pid").readlink() for root in roots}
+
+
+def processes(spaces: set[Path]) -> dict[int, int]:
+    """The parent of each process in these namespaces, as this machine counts them."""
+    found = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with contextlib.suppress(OSError):  # it has ended
+                if (entry / "ns" / "pid").readlink() in spaces:
+                    found[int(entry.name)] = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+    return found
+
+
+def begun(spaces: set[Path], before: dict[int, int]) -> int:
+    """The process of a picture that has been begun, as soon as there is one."""
+    deadline = time.monotonic() + SECONDS
+    while time.monotonic() < deadline:
+        for process, parent in processes(spaces).items():
+            if process not in before and parent in before:
+                return process
+    raise AssertionError("no picture was begun")
+
+
+def test_a_corrupt_picture_fails_by_its_record(deployed: Stack, ann: httpx.Client) -> None:
+    content = samples.image_file("pillow-tests__truncated_image.png").read_bytes()
+    failed = upload(ann, content, "?wait=20")
+    assert (failed["status"], failed["error"]["code"]) == ("failed", "corrupt_image")
+    bomb = samples.image_file("pillow-tests__decompression_bomb.gif").read_bytes()
+    assert upload(ann, bomb, "?wait=20")["error"]["code"] == "too_many_pixels"
+    at_rest(deployed)
+    assert deployed.messages("DeadLetters") == 0
+    assert deployed.keys(f"processed/{failed['id']}/") == []
+
+
+def test_a_picture_that_crashes_its_process_fails_alone(aws: Emulator, deployed: Stack, ann: httpx.Client) -> None:
+    large = samples.encoded("JPEG", 10_000, 9_900, seed=41, quality=30)
+    assert upload(ann, samples.encoded(seed=40), "?wait=20")["status"] == "ready"
+    inside = spaces(aws, deployed)
+    before = processes(inside)
+    image_id = upload(ann, large)["id"]
+    os.kill(begun(inside, before), signal.SIGSEGV)
+    failed = settled(ann, image_id)
+    assert (failed["status"], failed["error"]["code"]) == ("failed", "crashed")
+    at_rest(deployed)
+    assert upload(ann, samples.encoded(seed=42), "?wait=20")["status"] == "ready"
+    assert processes(inside).keys() == before.keys(), "the function itself has gone on"
+    assert deployed.messages("DeadLetters") == 0
+
+
+def test_a_picture_whose_worker_vanishes_is_developed_by_the_next(
+    aws: Emulator, deployed: Stack, ann: httpx.Client
+) -> None:
+    large = samples.encoded("JPEG", 10_000, 9_900, seed=43, quality=30)
+    assert upload(ann, samples.encoded(seed=44), "?wait=20")["status"] == "ready"
+    inside = spaces(aws, deployed)
+    before = processes(inside)
+    with deployed.visibility(8):
+        image_id = upload(ann, large)["id"]
+        begun(inside, before)
+        for process, parent in before.items():
+            if parent not in before:  # the first of its container takes all others with it
+                os.kill(process, signal.SIGKILL)
+        wait_for(lambda: not any(Path(f"/proc/{process}").exists() for process in before), SECONDS)
+        assert record(ann, image_id)["status"] == "pending"
+        assert settled(ann, image_id)["status"] == "ready"
+        at_rest(deployed)
+    assert deployed.messages("DeadLetters") == 0
+
+
+def test_what_cannot_be_done_waits_with_the_dead_letters_until_it_can(
+    aws: Emulator, deployed: Stack, ann: httpx.Client
+) -> None:
+    """The worker's role loses a right, and gets it back."""
+    iam, sqs = aws.client("iam"), aws.client("sqs")
+    role, queue, dead = deployed.ids["ImageProcessingRole"], deployed.outputs["Queue"], deployed.outputs["DeadLetters"]
+    refused = {"Effect": "Deny", "Action": "s3:GetObject", "Resource": "*"}
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [refused]})
+    iam.put_role_policy(RoleName=role, PolicyName="mistake", PolicyDocument=policy)
+    try:
+        with deployed.visibility(1):
+            image_id = upload(ann, samples.encoded(seed=45))["id"]
+            failed = settled(ann, image_id)
+            assert (failed["status"], failed["error"]["code"]) == ("failed", "attempts_exhausted")
+            wait_for(lambda: deployed.messages("DeadLetters") == 1, SECONDS)
+            at_rest(deployed)
+    finally:
+        iam.delete_role_policy(RoleName=role, PolicyName="mistake")
+    assert ann.get(f"/images/{image_id}").json()["status"] == "failed"
+
+    # What start-message-move-task does, which the emulator does not know.
+    (letter,) = sqs.receive_message(QueueUrl=dead)["Messages"]
+    assert json.loads(letter["Body"])["Records"][0]["s3"]["object"]["key"] == f"originals/{image_id}"
+    sqs.send_message(QueueUrl=queue, MessageBody=letter["Body"])
+    sqs.delete_message(QueueUrl=dead, ReceiptHandle=letter["ReceiptHandle"])
+    wait_for(lambda: record(ann, image_id)["status"] == "ready", SECONDS, lambda: str(record(ann, image_id)))
+    at_rest(deployed)
+    assert deployed.messages("DeadLetters") == 0
+
+
+def test_what_is_no_original_is_left_alone(aws: Emulator, deployed: Stack) -> None:
+    """S3's own test message, which comes first of all, and an object that is none of ours."""
+    bucket, key = deployed.outputs["Bucket"], "originals/holiday plans (1).txt"
+    aws.client("s3").put_object(Bucket=bucket, Key=key, Body=b"no picture")
+
+    def warnings() -> list[Any]:
+        return [line for line in deployed.log("WorkerLog") if line["level"] == "WARNING" and line.get("key") == key]
+
+    wait_for(warnings, SECONDS)
+    at_rest(deployed)
+    assert deployed.messages("DeadLetters") == 0
+    assert key in deployed.keys("originals/")
+    said = {line["message"] for line in deployed.log("WorkerLog") if line["level"] == "WARNING"}
+    assert "an event of no known form" not in said
+    aws.client("s3").delete_object(Bucket=bucket, Key=key)
+
+
+def test_an_event_that_was_lost_is_sent_again_by_the_schedules_function(
+    aws: Emulator, deployed: Stack, ann: httpx.Client
+) -> None:
+    with deployed.paused():
+        image_id = upload(ann, samples.encoded(seed=46))["id"]
+        wait_for(lambda: deployed.messages("Queue") == 1, SECONDS)
+        aws.client("sqs").purge_queue(QueueUrl=deployed.outputs["Queue"])
+        an_hour_ago = (utcnow() - timedelta(hours=1)).isoformat()
+        aws.client("dynamodb").update_item(
+            TableName=deployed.outputs["Table"], Key={"ImageID": {"S": image_id}},
+            UpdateExpression="SET uploaded_at = :then", ExpressionAttributeValues={":then": {"S": an_hour_ago}},
+        )  # fmt: skip
+        assert reconcile(aws, deployed)["queued_again"] == 1
+        assert deployed.messages("Queue") == 1
+    assert settled(ann, image_id)["status"] == "ready"
+    assert set(reconcile(aws, deployed, orphans="report").values()) == {0}
+
+
+def reconcile(aws: Emulator, deployed: Stack, **event: str) -> dict[str, int]:
+    """One run of what the schedule invokes; its report."""
+    events = aws.client("events")
+    (rule,) = events.list_rules()["Rules"]
+    (target,) = events.list_targets_by_rule(Rule=rule["Name"])["Targets"]
+    assert rule["ScheduleExpression"] == "rate(1 hour)"
+    answer = aws.client("lambda").invoke(FunctionName=target["Arn"], Payload=json.dumps(event))
+    report: dict[str, int] = json.loads(answer["Payload"].read())
+    assert "FunctionError" not in answer, report
+    return report
