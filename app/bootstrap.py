@@ -114,6 +114,16 @@ def _embedded(settings: Settings) -> Backends:
 
 
 def _aws(settings: Settings) -> Backends:
+    from botocore.exceptions import BotoCoreError
+
+    try:
+        return _on_aws(settings)
+    except (BotoCoreError, ValueError) as error:  # the latter for what is no address of an endpoint
+        wanted = f"DARKROOM_STORAGE_URL: {settings.storage_url} needs AWS credentials and a region"
+        raise ConfigurationError(f"{wanted}, and the SDK says: {error}") from error
+
+
+def _on_aws(settings: Settings) -> Backends:
     import boto3
     from botocore.config import Config
 

@@ -1,5 +1,9 @@
 """What keeps a function from starting says which setting it is, at once."""
 
+import json
+import os
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -7,6 +11,7 @@ import pytest
 
 from app.domain.errors import ConfigurationError
 from tests.doors.opened import opened
+from tests.repository.tree import ROOT
 
 GOOD = {
     "AWS_ACCESS_KEY_ID": "AKIDLOCAL1",
@@ -43,6 +48,42 @@ def test_a_wrong_setting_is_named(door: str, change: dict[str, str | None], name
         pass
     assert time.monotonic() - started < 5
     assert list(tmp_path.iterdir()) == []
+
+
+#: Opens every door, and says how each ends. In a process of its own, for moto gives credentials to whoever has none.
+OPEN_ALL = """
+import importlib, json
+ends = {}
+for door in ("app.lambda_api", "app.lambda_worker", "app.lambda_reconcile", "app.main"):
+    try:
+        importlib.import_module(door)
+    except (SystemExit, Exception) as error:
+        ends[door] = (type(error).__name__, str(error))
+print(json.dumps(ends))
+"""
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"AWS_ACCESS_KEY_ID": None, "AWS_SECRET_ACCESS_KEY": None}, "Unable to locate credentials"),
+        ({"AWS_SECRET_ACCESS_KEY": None}, "Partial credentials found in env, missing: AWS_SECRET_ACCESS_KEY"),
+        ({"AWS_DEFAULT_REGION": None}, "You must specify a region."),
+        ({"AWS_ENDPOINT_URL_S3": "somewhere"}, "Invalid endpoint: somewhere"),
+    ],
+    ids=str,
+)
+def test_what_the_sdk_lacks_is_one_sentence(change: dict[str, str | None], said: str, tmp_path: Path) -> None:
+    nowhere = {name: str(tmp_path / "none") for name in ("AWS_SHARED_CREDENTIALS_FILE", "AWS_CONFIG_FILE")}
+    given = {**GOOD, **nowhere, "AWS_EC2_METADATA_DISABLED": "true", "PATH": os.environ["PATH"], **change}
+    environment = {name: value for name, value in given.items() if value is not None}
+    run = subprocess.run(
+        [sys.executable, "-c", OPEN_ALL], env=environment, cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    sentence = f"DARKROOM_STORAGE_URL: s3://pictures needs AWS credentials and a region, and the SDK says: {said}"
+    ends = {door: tuple(end) for door, end in json.loads(run.stdout).items()}
+    functions = dict.fromkeys(("app.lambda_api", "app.lambda_worker", "app.lambda_reconcile"), "ConfigurationError")
+    assert ends == {door: (kind, sentence) for door, kind in {**functions, "app.main": "SystemExit"}.items()}
 
 
 @pytest.mark.parametrize("consent", [None, "false"])
