@@ -13,6 +13,7 @@ from app.api.gateway import TEXT_TYPES, Gateway
 from app.api.problems import MEDIA_TYPE, document
 from app.bootstrap import keyring_of, limits_of, open_backends
 from app.domain.errors import ConfigurationError
+from app.metrics import Metrics
 from app.settings import load
 
 log = logging.getLogger(__name__)
@@ -20,7 +21,7 @@ log = logging.getLogger(__name__)
 
 def _build() -> Gateway:
     settings = load()
-    logs.configure(settings.log_level)
+    logs.configure(settings.log_level, settings.service)
     if settings.embedded:
         raise ConfigurationError("DARKROOM_STORAGE_URL: a function needs `s3://<bucket>`; it has no disk of its own")
     if settings.auth == "none" and not settings.allow_anonymous:
@@ -43,6 +44,7 @@ def _build() -> Gateway:
                 keyring=keyring_of(settings),
                 cors_origins=settings.cors_origins,
                 public_url=settings.public_url,
+                tell=Metrics(settings.service).request,
             )
         )
     )
@@ -52,16 +54,18 @@ _app = _build()
 asyncio.set_event_loop(asyncio.new_event_loop())  # the adapter takes the current loop, which newer Pythons do not make
 logging.getLogger("mangum.http").setLevel(logging.WARNING)  # a request has its line in our own log
 _mangum = Mangum(_app, lifespan="off", text_mime_types=[*TEXT_TYPES])
+_invocations = logs.Invocations()
 
 
 def handler(event: Any, context: Any) -> dict[str, Any]:
     """Answer one request of an HTTP API (payload format 2.0), a REST API, a function's url or a load balancer."""
+    _invocations.begin(context)
     if not _is_request(event, context):
         return _refusal()
     try:
         answer: dict[str, Any] = _mangum(event, context)
     except ValueError:  # a body that is no base64, or no text
-        log.warning("a request's body cannot be read", exc_info=True)
+        log.warning("a request's body cannot be read")
         return _refusal()
     return answer
 
@@ -71,8 +75,8 @@ def _is_request(event: Any, context: Any) -> bool:
     try:
         return bool(_mangum.infer(event, context).scope)
     except Exception as error:  # noqa: BLE001 - whatever it stumbles over, the event is to blame
-        fields = sorted(map(str, event))[:20] if isinstance(event, dict) else []
-        log.warning("an event that is no request", extra={"fields": fields, "because": repr(error)[:200]})
+        because = type(error).__name__  # its words may quote the event
+        log.warning("an event that is no request", extra={"form": type(event).__name__, "because": because})
         return False
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from app import logs
 from app.bootstrap import Backends, open_backends
 from app.domain.errors import ConfigurationError
+from app.domain.keys import original_id, processed_id
 from app.domain.reconcile import Reconciler
 from app.settings import load
 
@@ -19,27 +20,30 @@ class Unsettled(Exception):
 
 def _open() -> Backends:
     settings = load()
-    logs.configure(settings.log_level)
+    logs.configure(settings.log_level, settings.service)
     if settings.embedded:
         raise ConfigurationError("DARKROOM_STORAGE_URL: a function needs `s3://<bucket>`; it has no disk of its own")
     return open_backends(settings)
 
 
 _backends = _open()
+_invocations = logs.Invocations()
 
 
-def handler(event: Any, _context: Any) -> dict[str, int]:
+def handler(event: Any, context: Any) -> dict[str, int]:
     """One run, and its report. Safe beside uploads, workers, deletes and another run.
 
     Objects that belong to no record are looked for only when asked, by `{"orphans": "report"}`, for that lists the
     whole bucket; `{"orphans": "remove"}` removes them. Raises `Unsettled` after a run that met errors.
     """
+    _invocations.begin(context)
     asked = event.get("orphans") if isinstance(event, dict) else None
     reconciler = Reconciler(_backends.store, _backends.images, _backends.queue)
     report = reconciler.run()
     if asked in {"report", "remove"}:
         for orphan in reconciler.orphans(report, remove=asked == "remove"):
-            log.info("orphan", extra={"key": orphan.key, "bytes": orphan.size})
+            image_id = original_id(orphan.key) or processed_id(orphan.key)
+            log.info("an object of no record", extra={"image_id": image_id, "bytes": orphan.size})
     found = asdict(report)
     log.info("reconciled", extra=found)
     if report.errors:

@@ -12,6 +12,7 @@ from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from app import logs
 from app.bootstrap import limits_of, open_backends
 from app.domain.errors import ConfigurationError
+from app.metrics import Metrics
 from app.settings import Settings, load
 from app.worker.events import handle_event
 from app.worker.process import Worker
@@ -29,7 +30,7 @@ class _DeliverAgain(Exception):
 
 def _load() -> Settings:
     settings = load()
-    logs.configure(settings.log_level)
+    logs.configure(settings.log_level, settings.service)
     if settings.embedded:
         raise ConfigurationError("DARKROOM_STORAGE_URL: a function needs `s3://<bucket>`; it has no disk of its own")
     return settings
@@ -54,6 +55,7 @@ def _build(settings: Settings) -> Worker:
         adopt=settings.auth == "none",
         scratch=_scratch,
         max_receives=settings.max_receives,
+        tell=Metrics(settings.service).picture,
     )
 
 
@@ -61,6 +63,7 @@ _settings = _load()
 _scratch = Path(tempfile.gettempdir(), "darkroom")
 _worker = _build(_settings)
 _processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
+_invocations = logs.Invocations()
 
 
 def handler(event: Any, context: Any) -> Any:
@@ -69,6 +72,7 @@ def handler(event: Any, context: Any) -> Any:
     Of a batch the first message is always begun, any other only when there is time for a whole picture: what is begun
     and cut off counts as failed together with all that was done before it.
     """
+    _invocations.begin(context)
     _empty_scratch()
     records = event.get("Records") if isinstance(event, dict) else None
     if not (isinstance(records, list) and records and all(_is_message(record) for record in records)):

@@ -17,7 +17,7 @@ from app.supervisor import Supervisor
 def build() -> FastAPI:
     """The application on the backends that the environment names."""
     settings = load()
-    logs.configure(settings.log_level)
+    logs.configure(settings.log_level, settings.service)
     backends = open_backends(settings)
     supervisor = Supervisor() if settings.embedded else None
     app = create_app(

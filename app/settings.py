@@ -89,6 +89,11 @@ class Settings(BaseSettings):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         default="INFO", description="The least severe lines that are logged."
     )
+    service: str = Field(
+        default="darkroom",
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$",
+        description="Which installation it is, in log lines and, on AWS, in metrics.",
+    )
 
     @field_validator("api_keys", mode="before")
     @classmethod

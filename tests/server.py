@@ -36,7 +36,7 @@ class Server:
 
     def start(self) -> Self:
         """Start it and wait until it answers."""
-        command = [sys.executable, "-m", "uvicorn", "app.main:app", "--port", str(self.port), "--no-access-log"]
+        command = [sys.executable, "-m", "uvicorn", "app.main:app", "--port", str(self.port)]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 command, env=self._environment, stdout=log, stderr=log, cwd=Path(__file__).parents[1]

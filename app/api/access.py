@@ -7,7 +7,9 @@ from fastapi import Request
 from fastapi.routing import APIRoute
 from starlette.responses import Response
 
+from app.api.notes import note
 from app.domain.access import NOBODY, Caller, Scope
+from app.domain.ids import is_id
 
 F = TypeVar("F", bound=Callable[..., Any])
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
@@ -43,16 +45,22 @@ class KeyedRoute(APIRoute):
         """The endpoint behind the check."""
         handler = super().get_route_handler()
         scope = self.scope_needed
-        if scope is None:
-            return handler
 
         async def checked(request: Request) -> Response:
-            caller = caller_of(request)
-            caller.require(scope)
-            request.state.caller = caller
+            self._note(request)
+            if scope is not None:
+                caller = caller_of(request)
+                caller.require(scope)
+                request.state.caller = caller
             return await handler(request)
 
         return checked
+
+    def _note(self, request: Request) -> None:
+        note(request.scope, route=self.path)
+        image_id = request.path_params.get("image_id", "")
+        if is_id(image_id):  # whatever else a caller writes there is not for the log
+            note(request.scope, image_id=image_id)
 
 
 def caller_of(request: Request) -> Caller:

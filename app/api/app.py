@@ -33,6 +33,7 @@ def create_app(parts: Parts) -> FastAPI:
         version=parts.version,
         description=openapi.DESCRIPTION,
         openapi_tags=openapi.TAGS,
+        openapi_url=None,  # these are ours to serve
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,  # the redirect would be built from the Host header
@@ -56,5 +57,5 @@ def create_app(parts: Parts) -> FastAPI:
     if parts.cors_origins:
         app.add_middleware(CORSMiddleware, allow_origins=parts.cors_origins, **_CORS)
     app.add_middleware(SafeHeaders)
-    app.add_middleware(RequestIds)
+    app.add_middleware(RequestIds, tell=parts.tell)
     return app

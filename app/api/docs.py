@@ -3,13 +3,15 @@
 import importlib.util
 from pathlib import Path
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from starlette.exceptions import HTTPException
-from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
 from app.api.access import KeyedRoute, open_to_all
+from app.api.notes import note
+from app.api.parts import Base
 
 router = APIRouter(include_in_schema=False, route_class=KeyedRoute)
 
@@ -78,6 +80,14 @@ async def redoc() -> Response:
     return HTMLResponse(_REDOC, headers=_HEADERS)
 
 
+@router.get("/openapi.json")
+@open_to_all
+async def description(request: Request, base: Base) -> Response:
+    """What both show, with the prefix that a gateway has put before the paths."""
+    schema = request.app.openapi()
+    return JSONResponse({**schema, "servers": [{"url": base}]} if base else schema)
+
+
 class OwnFiles(StaticFiles):
     """Our own files, then those of the pinned package. They are asked for again by ETag, never guessed fresh."""
 
@@ -91,6 +101,7 @@ class OwnFiles(StaticFiles):
 
     async def get_response(self, path: str, scope: Scope) -> Response:
         """The file, with the headers of its kind."""
+        note(scope, route="/static")
         try:
             response = await super().get_response(path, scope)
         except HTTPException as error:

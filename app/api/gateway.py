@@ -14,8 +14,9 @@ from starlette.responses import RedirectResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api.deadlines import DEADLINE, InTime
+from app.api.notes import note
 from app.api.problems import MEDIA_TYPE, problem
-from app.api.request_ids import INVOCATION, is_request_id
+from app.api.request_ids import is_request_id
 
 #: What the media types of answers that are text begin with, or have in them; all others go out in base64.
 TEXT_TYPES = ("text/", "application/json", MEDIA_TYPE)
@@ -54,9 +55,8 @@ class Gateway:
         if not is_request_id(Headers(scope=scope).get("x-request-id", "")) and is_request_id(gateway_id):
             others = [(name, value) for name, value in scope["headers"] if name != b"x-request-id"]
             scope["headers"] = [*others, (b"x-request-id", gateway_id.encode())]
-        state[INVOCATION] = {"gateway_id": gateway_id, "invocation_id": getattr(context, "aws_request_id", "")}
-        if "elb" in request:  # every proxy adds whom it saw; what came before the last is the caller's own word
-            scope["client"] = (str(scope["client"][0]).rpartition(",")[2].strip(), 0)
+        if is_request_id(gateway_id):
+            note(scope, gateway_id=gateway_id)
         remaining = getattr(context, "get_remaining_time_in_millis", None)
         if remaining is not None:
             state[DEADLINE] = time.monotonic() + min((remaining() - MARGIN_MS) / 1000, MOST_SECONDS)

@@ -12,6 +12,7 @@ from app.domain.grants import LocalStore
 from app.domain.images import Images
 from app.domain.limits import Limits
 from app.domain.ports import ImageRepository, ObjectStore
+from app.domain.reports import Tell, say
 from app.domain.signing import Cursors, Signer
 from app.domain.tickets import GrantSource, Tickets
 from app.domain.uploads import Uploads
@@ -30,6 +31,7 @@ class Others(TypedDict):
     cors_origins: NotRequired[tuple[str, ...]]
     public_url: NotRequired[str | None]
     own_page_only: NotRequired[bool]
+    tell: NotRequired[Tell]
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,8 @@ class Parts:
     """`checks` are named neutrally and raise when their part cannot be reached. `files` finds the file of an object's
     key where objects are files; None where the bytes are served by somebody else. Without `tickets` there is no
     direct upload, without `keyring` no caller is asked for a key. `cors_origins` are the sites whose pages may call;
-    `public_url` is the service's own address, and with `own_page_only` writes from other sites' pages are refused."""
+    `public_url` is the service's own address, and with `own_page_only` writes from other sites' pages are refused.
+    `tell` takes a report of each request."""
 
     uploads: Uploads
     images: Images
@@ -53,6 +56,7 @@ class Parts:
     cors_origins: tuple[str, ...] = ()
     public_url: str | None = None
     own_page_only: bool = False
+    tell: Tell = say
 
     @classmethod
     def over(

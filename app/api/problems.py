@@ -15,6 +15,7 @@ from starlette.responses import Response
 from starlette.routing import Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.api.notes import note
 from app.domain import errors
 
 log = logging.getLogger(__name__)
@@ -71,6 +72,7 @@ def problem(
     headers: Mapping[str, str] | None = None,
 ) -> Response:
     """The answer for a problem of this request."""
+    note(scope, code=code)
     content = document(status, code, detail, scope.get("state", {}).get("request_id", ""), extra or {})
     text = json.dumps(content, ensure_ascii=False, default=str).encode(errors="replace")
     return Response(text, status, {"Cache-Control": "no-store", **(headers or {})}, MEDIA_TYPE)

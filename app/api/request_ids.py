@@ -1,6 +1,5 @@
-"""An id for every request, and one line in the log."""
+"""An id for every request, and a report of what became of it."""
 
-import logging
 import re
 import time
 from uuid import uuid4
@@ -8,12 +7,11 @@ from uuid import uuid4
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-log = logging.getLogger("app.access")
-
-#: The name under which the state of a request holds what else its log line is to say, as a mapping.
-INVOCATION = "invocation"
+from app.api.notes import clock_of, notes_of
+from app.domain.reports import RequestReport, Tell
 
 _GOOD = re.compile(r"[A-Za-z0-9._:=-]{1,128}")  # an HTTP API's ids end in "="
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _CLIENT_GONE = 499  # nginx's word for it; never sent
 
 
@@ -23,13 +21,11 @@ def is_request_id(text: str) -> bool:
 
 
 class RequestIds:
-    """Takes a well-formed `X-Request-Id` or makes one, answers with it, and logs what became of the request.
+    """Takes a well-formed `X-Request-Id` or makes one, answers with it, and tells what became of the request."""
 
-    The log line has no query, header or body: they may hold secrets.
-    """
-
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, tell: Tell) -> None:
         self._app = app
+        self._tell = tell
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pure ASGI."""
@@ -61,22 +57,15 @@ class RequestIds:
         try:
             await self._app(scope, receiving, sending)
         finally:
-            method, path = scope["method"], _printable(scope)
-            milliseconds = round((time.monotonic() - started) * 1000, 1)
-            extra = {
-                "request_id": request_id,
-                "method": method,
-                "path": path,
-                "status": status,
-                "ms": milliseconds,
-                "bytes_in": received,
-                "bytes_out": sent,
-                "client": (scope.get("client") or (None,))[0],
-                **state.get(INVOCATION, {}),
-            }
-            log.info("%s %s %d %.1f ms", method, path, status, milliseconds, extra=extra)
-
-
-def _printable(scope: Scope) -> str:
-    raw: bytes = scope.get("raw_path") or scope["path"].encode()
-    return ascii(raw.partition(b"?")[0].decode("latin-1"))[1:-1][:300]
+            self._tell(
+                RequestReport(
+                    request_id=request_id,
+                    method=scope["method"] if scope["method"] in _METHODS else "other",
+                    status=status,
+                    ms=round((time.monotonic() - started) * 1000, 1),
+                    bytes_in=received,
+                    bytes_out=sent,
+                    phases=clock_of(scope).timings,
+                    **notes_of(scope),
+                )
+            )

@@ -9,6 +9,7 @@ from fastapi.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
 
 from app.api.deadlines import seconds_left
+from app.api.notes import clock_of
 from app.domain.images import Images
 from app.domain.models import Image, Status
 
@@ -34,9 +35,10 @@ async def settled(request: Request, images: Images, owner: str | None, image: Im
     end = time.monotonic() + (seconds if deadline is None else min(seconds, deadline - _TO_ANSWER))
     pause = _SHORTEST
     while image.status is Status.PENDING and (left := end - time.monotonic()) > 0:
-        await anyio.sleep(min(pause, left))
-        pause = min(pause * 1.5, _LONGEST)
-        if await request.is_disconnected():
-            raise ClientDisconnect
-        image = await run_in_threadpool(images.get, owner, image.id)
+        with clock_of(request.scope).phase("wait"):
+            await anyio.sleep(min(pause, left))
+            pause = min(pause * 1.5, _LONGEST)
+            if await request.is_disconnected():
+                raise ClientDisconnect
+            image = await run_in_threadpool(images.get, owner, image.id)
     return image

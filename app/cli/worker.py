@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import asdict
 from datetime import timedelta
 from pathlib import Path
 
@@ -36,7 +37,7 @@ def main(*, end_with_input: bool = False) -> None:
     """
     try:
         settings = load()
-        logs.configure(settings.log_level)
+        logs.configure(settings.log_level, settings.service)
         if not settings.embedded:
             raise ConfigurationError("DARKROOM_STORAGE_URL: the worker process serves a data folder (`file:`)")
         stop = threading.Event()
@@ -77,7 +78,7 @@ def _work(settings: Settings, backends: Backends, stop: threading.Event) -> None
                     recovered = True
                 report = reconciler.run(requeue_after=requeue_after)
                 requeue_after = timedelta(minutes=15)
-                log.info("reconciled: %s", report)
+                log.info("reconciled", extra=asdict(report))
             _run_for(RECONCILE_EVERY if recovered else 5.0, backends, worker, stop)
     finally:
         sandbox.close()

@@ -78,7 +78,7 @@ class Images:
             try:
                 self._remove_bytes(found)
             except PortError:
-                log.exception("delete left unfinished; reconcile goes on with it", extra={"image": image_id})
+                log.exception("delete left unfinished; reconcile goes on with it", extra={"image_id": image_id})
             return
         raise Conflict("busy", "The image keeps changing; try again.")
 

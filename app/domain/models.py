@@ -16,9 +16,12 @@ def utcnow() -> datetime:
 
 
 class Model(BaseModel):
-    """Immutable, and deaf to fields it does not know, so that an older process can read a newer record."""
+    """Immutable, and deaf to fields it does not know, so that an older process can read a newer record.
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    Its errors do not quote what was wrong: they end in the log, which is no place for titles and names of files.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
 
 class Status(StrEnum):

@@ -59,7 +59,7 @@ class Reconciler:
             except Stale:
                 continue  # it moved while we looked: not ours to settle
             except PortError:
-                log.exception("could not be settled in this run", extra={"image": image_id})
+                log.exception("could not be settled in this run", extra={"image_id": image_id})
                 report.errors += 1
         return report
 

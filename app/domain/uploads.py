@@ -89,7 +89,9 @@ class Uploads:
         except Stale:  # a racing duplicate has stored the bytes and vouched for the record
             pass
         except PortError:
-            log.exception("record left pending without its original; reconcile removes it", extra={"image": image.id})
+            log.exception(
+                "record left pending without its original; reconcile removes it", extra={"image_id": image.id}
+            )
             return None
         found = self._images.get(image.id)
         return found if isinstance(found, Image) else None

@@ -4,6 +4,7 @@ import contextlib
 import os
 import resource
 import signal
+import sys
 import traceback
 from collections.abc import Callable
 from multiprocessing.connection import Connection
@@ -35,10 +36,10 @@ def live(work: Work, pipe: Connection, source: str, out: str, job_json: str) -> 
     """What the process runs. Its answer goes into the pipe, raw; how it ends, into the exit status."""
     job = Job.model_validate_json(job_json)
     os.setsid()  # Ctrl-C in a terminal is the parent's to handle
-    complaints = _silence()
+    _silence()
     _bound(job)
     confine(Path(source), Path(out))
-    answer = _answer(work, Path(source), Path(out), job, complaints)
+    answer = _answer(work, Path(source), Path(out), job)
     data = answer.model_dump_json().encode()
     with contextlib.suppress(BrokenPipeError):
         while data:
@@ -46,28 +47,40 @@ def live(work: Work, pipe: Connection, source: str, out: str, job_json: str) -> 
     os._exit(0)  # nothing to tidy up that the end of the process does not
 
 
-def _answer(work: Work, source: Path, out: Path, job: Job, complaints: int) -> Answer:
+def _answer(work: Work, source: Path, out: Path, job: Job) -> Answer:
     try:
-        return Answer(developed=work(source, out, job))
+        developed = work(source, out, job)
+        return Answer(developed=developed.model_copy(update={"memory_mb": _most_memory()}))
     except PictureError as error:
         return Answer(refused=Refusal(code=FailureCode(error.code), detail=error.detail[:500]))
     except MemoryError:
         return Answer(refused=Refusal(code=FailureCode.MEMORY, detail=out_of_memory(job.memory_mb)))
     except Fault as error:
         return Answer(fault=str(error)[:2000])
-    except Exception:  # noqa: BLE001 - a crash like any other, but one that can tell where
-        os.write(complaints, traceback.format_exc(limit=-6).encode())
-        return Answer(refused=Refusal(code=FailureCode.CRASHED, detail=CRASHED))
+    except Exception as error:  # noqa: BLE001 - a crash like any other, but one that can tell where
+        return Answer(refused=Refusal(code=FailureCode.CRASHED, detail=CRASHED, where=_way_to(error)))
 
 
-def _silence() -> int:
-    """Keep decoders from our log: libtiff has a line for each thing that it finds wrong. What is left to write to."""
-    complaints = os.dup(2)
+def _way_to(error: Exception) -> str:
+    """The error's class and the last calls before it. Not its words: they may quote what is private in the picture."""
+    calls = traceback.extract_tb(error.__traceback__)[-6:]
+    way = (f"{Path(call.filename).name}:{call.lineno} {call.name}" for call in calls)
+    return f"{type(error).__name__}: {' > '.join(way)}"[:1000]
+
+
+def _most_memory() -> float | None:
+    """MB of this process that were in memory at once, at most; None where the system counts in another unit."""
+    if sys.platform != "linux":
+        return None
+    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1)
+
+
+def _silence() -> None:
+    """Keep decoders from our log: libtiff has a line for each thing that it finds wrong."""
     nowhere = os.open(os.devnull, os.O_RDWR)
     for standard in (0, 1, 2):
         os.dup2(nowhere, standard)
     os.close(nowhere)
-    return complaints
 
 
 CRASHED = "The picture made its decoder crash."

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import unquote_plus
 
-from app.domain.keys import original_id
+from app.domain.keys import ORIGINALS, PROCESSED, original_id
 from app.worker.process import Worker
 
 log = logging.getLogger(__name__)
@@ -28,7 +28,7 @@ def handle_event(event: Any, worker: Worker) -> dict[str, list[dict[str, str]]]:
     if messages is None:
         errors = _work_off(event, worker)
         if errors:
-            raise next(iter(errors.values()))
+            raise errors[0]
         return {"batchItemFailures": []}
     failed = [str(message.get("messageId", "")) for message in messages if not _handle_message(message, worker)]
     return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in failed]}
@@ -48,25 +48,18 @@ def _handle_message(message: Event, worker: Worker) -> bool:
     if body is None:
         log.warning("a message that is no JSON object", extra={"message_id": message.get("messageId")})
         return True
-    errors = _work_off(body, worker)
-    if errors and _receives(message) >= worker.max_receives:
-        for image_id in errors:
-            try:
-                worker.give_up(image_id)
-            except Exception:
-                log.exception("could not be closed after its last delivery", extra={"image": image_id})
-    return not errors
+    return not _work_off(body, worker, _receives(message))
 
 
-def _work_off(event: Event, worker: Worker) -> dict[str, Exception]:
-    """Have the worker handle each original that the event names, once; what was raised, by id."""
-    errors: dict[str, Exception] = {}
+def _work_off(event: Event, worker: Worker, receives: int | None = None) -> list[Exception]:
+    """Have the worker handle each original that the event names, once; what was raised."""
+    errors = []
     for image_id in dict.fromkeys(_originals(event)):
         try:
-            worker.handle(image_id)
+            worker.handle(image_id, receives=receives)
         except Exception as error:  # whatever it is, the other pictures of the batch are not to pay for it
-            log.exception("an attempt failed", extra={"image": image_id})
-            errors[image_id] = error
+            log.exception("an attempt failed", extra={"image_id": image_id})
+            errors.append(error)
     return errors
 
 
@@ -74,9 +67,14 @@ def _originals(event: Event) -> Iterator[str]:
     for key in _keys(event):
         image_id = original_id(key)
         if image_id is None:
-            log.warning("an event for an object that is no original", extra={"key": key[:200]})
+            log.warning("an event for an object that is no original", extra={"folder": _folder(key)})
         else:
             yield image_id
+
+
+def _folder(key: str) -> str:
+    """Where it lies, as far as that may be logged: whose folder it is, and what it is called, others have chosen."""
+    return next((name for name in (ORIGINALS, PROCESSED) if key.startswith(name)), "another")
 
 
 def _keys(event: Event) -> Iterator[str]:
@@ -97,7 +95,7 @@ def _keys(event: Event) -> Iterator[str]:
             if key is not None:
                 yield key
     elif event.get("Event") != "s3:TestEvent":
-        log.warning("an event of no known form", extra={"fields": sorted(map(str, event))[:20]})
+        log.warning("an event of no known form", extra={"form": type(event).__name__, "size": len(event)})
 
 
 def _created_key(record: Any) -> str | None:

@@ -19,6 +19,7 @@ MAX_SIDE = 16383
 _Colour = Annotated[str, Field(pattern=r"^#[0-9a-f]{6}$")]
 _Text = Annotated[str, Field(max_length=MAX_TEXT)]
 _Number = Annotated[float, Field(allow_inf_nan=False)]
+_Phase = Annotated[str, Field(pattern=r"^[a-z_]{1,20}$")]
 
 
 class Fault(Exception):
@@ -49,7 +50,7 @@ class Rendered(Variant):
 
 
 class Developed(Model):
-    """All that was learned and made. `timings` is milliseconds by phase."""
+    """All that was learned and made. `timings` is milliseconds by phase, `memory_mb` the most the child had."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -66,14 +67,16 @@ class Developed(Model):
     palette: Annotated[list[_Colour], Field(max_length=5)] = Field(default_factory=list)
     phash: Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")] | None = None
     variants: Annotated[list[Rendered], Field(min_length=1, max_length=128)]
-    timings: Annotated[dict[_Text, _Number], Field(max_length=40)] = Field(default_factory=dict)
+    timings: Annotated[dict[_Phase, _Number], Field(max_length=40)] = Field(default_factory=dict)
+    memory_mb: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
 
 
 class Refusal(Model):
-    """The child's word that the picture is at fault: see `PictureError`."""
+    """The child's word that the picture is at fault: see `PictureError`. Of a crash, `where` is its way there."""
 
     code: FailureCode
     detail: Annotated[str, Field(max_length=500)]
+    where: Annotated[str, Field(max_length=1000)] | None = None
 
 
 class Answer(Model):

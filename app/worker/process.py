@@ -1,12 +1,14 @@
 """The worker's rules: from the id of an original that has arrived to a record that is `ready` or `failed`."""
 
+import contextlib
 import logging
 import os
 import tempfile
+import time
 from collections import Counter
-from enum import StrEnum
 from pathlib import Path
 
+from app.domain.clock import Clock
 from app.domain.errors import Missing, PictureError, Stale, Unavailable
 from app.domain.images import finish_delete
 from app.domain.keys import original_key, processed_prefix, variant_key
@@ -25,6 +27,7 @@ from app.domain.models import (
 )
 from app.domain.ports import ImageRepository, ObjectStore
 from app.domain.recipe import Recipe, rendering_of
+from app.domain.reports import Outcome, PictureReport, TellPicture, say
 from app.worker.jobs import Developed, Job
 from app.worker.originals import Original, adopt, fetch
 from app.worker.sandbox import Sandbox
@@ -35,24 +38,15 @@ _ATTEMPTS = 16
 _MOST_THREADS = 4
 
 
-class Outcome(StrEnum):
-    """How an event ended."""
-
-    READY = "ready"
-    FAILED = "failed"
-    DUPLICATE = "duplicate"
-    DELETED = "deleted"
-    UNKNOWN = "unknown"
-
-
 class Worker:
     """Develops originals. `counts` is how often each outcome came.
 
     With `adopt`, objects without a record get one for `anonymous`; `scratch` is an existing folder that no other
-    worker uses; `max_receives` is after how many deliveries an event goes to the dead letters.
+    worker uses; `max_receives` is after how many deliveries an event goes to the dead letters. `tell` takes a report of
+    each delivery.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - all that a door decides
         self,
         store: ObjectStore,
         images: ImageRepository,
@@ -63,6 +57,7 @@ class Worker:
         adopt: bool,
         scratch: Path,
         max_receives: int,
+        tell: TellPicture = say,
     ) -> None:
         self.max_receives = max_receives
         self.counts: Counter[Outcome] = Counter()
@@ -73,32 +68,46 @@ class Worker:
         self._limits = limits
         self._adopt = adopt
         self._scratch = scratch
+        self._tell = tell
         self._threads = min(_MOST_THREADS, _usable_cpus())
         self._max_bytes = max(limits.max_upload_bytes, limits.max_direct_bytes)
 
-    def handle(self, image_id: str) -> Outcome:
+    def handle(self, image_id: str, *, receives: int | None = None) -> Outcome:
         """Do all that the arrival of this original asks for. Safe to repeat, and beside other workers.
 
-        The picture's own faults end in its record. What is raised is our fault, and worth another delivery.
+        The picture's own faults end in its record. What is raised is our fault, and worth another delivery. `receives`
+        is which delivery of its queue this is: after the last one a record that is still `pending` is closed.
         """
-        outcome = self._handle(image_id)
-        self.counts[outcome] += 1
-        return outcome
+        report = PictureReport(image_id=image_id, receive_count=receives)
+        started = time.perf_counter()
+        try:
+            report.outcome = self._handle(image_id, report)
+        except Exception:
+            if (receives or 0) >= self.max_receives and self._give_up(image_id):
+                report.outcome, report.code = Outcome.FAILED, FailureCode.ATTEMPTS_EXHAUSTED
+            raise
+        finally:
+            report.ms = round((time.perf_counter() - started) * 1000, 1)
+            self._tell(report)
+        self.counts[report.outcome] += 1
+        return report.outcome
 
-    def give_up(self, image_id: str) -> None:
-        """Close a record that is `pending` after its last delivery."""
-        for _ in range(_ATTEMPTS):
-            found = self._images.get(image_id)
-            if not isinstance(found, Image) or found.status is not Status.PENDING:
-                return
-            try:
+    def _give_up(self, image_id: str) -> bool:
+        """Close a record that is `pending` after its last delivery; whether it was."""
+        try:
+            for _ in range(_ATTEMPTS):
+                found = self._images.get(image_id)
+                if not isinstance(found, Image) or found.status is not Status.PENDING:
+                    return False
                 changes = failed(FailureCode.ATTEMPTS_EXHAUSTED, EXHAUSTED, utcnow())
-                self._images.update(image_id, found.version, changes)
-            except Stale:
-                continue
-            return
+                with contextlib.suppress(Stale):
+                    self._images.update(image_id, found.version, changes)
+                    return True
+        except Exception:
+            log.exception("could not be closed after its last delivery", extra={"image_id": image_id})
+        return False
 
-    def _handle(self, image_id: str) -> Outcome:
+    def _handle(self, image_id: str, report: PictureReport) -> Outcome:
         for _ in range(_ATTEMPTS):
             found = self._images.get(image_id)
             if isinstance(found, Tombstone):
@@ -106,12 +115,13 @@ class Worker:
                 return Outcome.DELETED
             if found is None:
                 if not (self._adopt and adopt(self._store, self._images, image_id, self._max_bytes)):
-                    log.warning("an event for an original that has no record", extra={"image": image_id})
                     return Outcome.UNKNOWN
+                report.direct = True
                 continue
             if self._is_done(found):
                 return Outcome.DUPLICATE
-            outcome = self._develop(found)
+            report.direct |= found.expires_at is not None
+            outcome = self._develop(found, report)
             if outcome is not None:
                 return outcome
         raise Unavailable(f"The record of {image_id} keeps changing.")
@@ -124,21 +134,30 @@ class Worker:
     def _rendering(self, image: Image) -> str:
         return rendering_of(self._recipe, image.focal_point)
 
-    def _develop(self, image: Image) -> Outcome | None:
+    def _develop(self, image: Image, report: PictureReport) -> Outcome | None:
         """Develop for the record as it was read; None when it has changed so that this must begin again."""
         original: Original | None = None
+        clock = Clock(report.phases)
         with tempfile.TemporaryDirectory(dir=self._scratch, prefix="picture-", ignore_cleanup_errors=True) as folder:
             source, out = Path(folder, "original"), Path(folder, "out")
             out.mkdir()
             try:
-                original = fetch(self._store, image.id, self._max_bytes, source)
-                developed = self._sandbox.develop(source, out, self._job(image, original))
+                with clock.phase("fetch"):
+                    original = fetch(self._store, image.id, self._max_bytes, source)
+                report.format, report.bytes = original.media_type, original.bytes
+                with clock.phase("develop"):
+                    developed = self._sandbox.develop(source, out, self._job(image, original))
             except Missing:
                 return self._without_original(image)
             except PictureError as error:
-                return self._fail(image, error, original)
-            self._put(image, developed, out)
-        return self._finish(image, developed, original)
+                report.code = error.code
+                with clock.phase("record"):
+                    return self._fail(image, error, original)
+            _tell_made(report, developed)
+            with clock.phase("store"):
+                self._put(image, developed, out)
+        with clock.phase("record"):
+            return self._finish(image, developed, original)
 
     def _job(self, image: Image, original: Original) -> Job:
         if image.sha256 is not None and original.sha256 != image.sha256:
@@ -195,11 +214,6 @@ class Worker:
                 return None
             if claim:
                 self._images.claim(updated)
-            log.info(
-                "developed",
-                extra={"image": image.id, "format": original.media_type, "bytes": original.bytes,
-                       "width": developed.width, "height": developed.height, "timings": developed.timings},
-            )  # fmt: skip
             return Outcome.READY
         raise Unavailable(f"The record of {image.id} keeps changing.")
 
@@ -214,7 +228,6 @@ class Worker:
                 self._store.delete_prefix(processed_prefix(image.id))
                 return Outcome.DELETED
             if found.status is Status.READY:
-                log.warning("could not be developed again", extra={"image": image.id, "code": error.code})
                 return Outcome.FAILED
             if error.code in RETRYABLE:
                 # An earlier attempt may have left variants. They are not removed here, for another worker may just
@@ -225,9 +238,15 @@ class Worker:
                 self._images.update(image.id, found.version, changes)
             except Stale:
                 continue
-            log.warning("failed", extra={"image": image.id, "code": error.code, "detail": error.detail})
             return Outcome.FAILED
         raise Unavailable(f"The record of {image.id} keeps changing.")
+
+
+def _tell_made(report: PictureReport, developed: Developed) -> None:
+    report.width, report.height, report.memory_mb = developed.width, developed.height, developed.memory_mb
+    files = {variant.file: variant.bytes for variant in developed.variants}
+    report.variants, report.variant_bytes = len(files), sum(files.values())
+    report.phases |= developed.timings
 
 
 def _found_in(original: Original) -> Changes:
@@ -240,7 +259,7 @@ def _found_in(original: Original) -> Changes:
 def _changes(image: Image, developed: Developed, original: Original, rendering: str) -> Changes:
     stale = [old for old in (*image.stale_renderings, image.rendering) if old and old != rendering]
     variants = [Variant.model_validate(variant.model_dump()) for variant in developed.variants]
-    names = set(Developed.model_fields) - {"variants", "timings"}
+    names = set(Developed.model_fields) - {"variants", "timings", "memory_mb"}
     return {
         **{name: getattr(developed, name) for name in names},
         **_found_in(original),

@@ -213,6 +213,8 @@ def _judge(said: bytes | None, ended: int | None, out: Path, job: Job) -> Develo
     if answer.fault is not None:
         raise Unavailable(f"A picture's process could not work: {answer.fault}")
     if answer.refused is not None:
+        if answer.refused.where is not None:
+            log.warning("a decoder failed in a way that nobody foresaw", extra={"where": answer.refused.where})
         raise PictureError(answer.refused.code, answer.refused.detail)
     developed = answer.developed
     if developed is None or not answers(job.recipe, developed) or not _files_are_there(developed, out):

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
 
@@ -34,9 +35,10 @@ class Live:
         """Everything it has said."""
         return self._log.read_text()
 
-    def access_lines(self, path: str) -> list[str]:
-        """Its access log's lines for a path."""
-        return [line for line in self.log().splitlines() if f" {path} " in line]
+    def requests(self, **known: str) -> list[dict[str, Any]]:
+        """Its lines for requests of which this is known, such as their route."""
+        lines = (json.loads(line) for line in self.log().splitlines() if line.endswith("}"))
+        return [line for line in lines if known.items() <= line.items() and line["name"] == "app.request"]
 
     def memory(self) -> int:
         """The most bytes of memory it has had at once."""

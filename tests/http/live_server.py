@@ -1,12 +1,12 @@
 """Runs in a process of its own: the API under uvicorn on a socket that is handed in."""
 
 import json
-import logging
 import sys
 from pathlib import Path
 
 import uvicorn
 
+from app import logs
 from app.api.app import create_app
 from app.domain.limits import Limits
 from tests.http.service import parts_of
@@ -16,7 +16,7 @@ from tests.sides import SIDES
 def main() -> None:
     """`live_server <file descriptor> <setup as JSON>`."""
     descriptor, setup = int(sys.argv[1]), json.loads(sys.argv[2])
-    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(levelname)s %(name)s %(message)s")
+    logs.configure("INFO", "test")
     with SIDES[setup["side"]](Path(setup["data"])) as side:
         app = create_app(parts_of(side, Limits(max_upload_bytes=setup["max_upload_bytes"])))
         uvicorn.run(app, fd=descriptor, access_log=False, log_config=None, log_level="info")

@@ -124,14 +124,65 @@ def test_a_request_id_is_made_when_it_is_not(service: Service, bad: str) -> None
 def test_each_request_is_one_line_in_the_log_without_secrets(
     service: Service, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level(logging.INFO, "app.access")
+    caplog.set_level(logging.INFO, "app.request")
     headers = {"x-request-id": "mine", "authorization": "Bearer hidden"}
     service.client.get("/images?cursor=hidden", headers=headers)
-    service.client.get("/a%0d%0aERROR%20forged%20%e2%80%ae")
-    lines = [entry for entry in caplog.records if entry.name == "app.access"]
-    assert [entry.__dict__["status"] for entry in lines] == [400, 404]
-    assert lines[0].__dict__["request_id"] == "mine"
-    assert lines[0].__dict__["path"] == "/images"
-    assert "hidden" not in str([entry.__dict__ for entry in lines])
-    assert all(entry.getMessage().isprintable() and entry.getMessage().isascii() for entry in lines)
-    assert lines[1].getMessage().startswith("GET /a%0d%0aERROR%20forged")
+    service.client.get("/hidden%0d%0aERROR%20forged%20%e2%80%ae")
+    service.client.get("/images/hidden.jpg/variants/hidden.png")
+    service.client.request("HIDDEN", "/images")
+    lines = [entry.__dict__ for entry in caplog.records if entry.name == "app.request"]
+    assert [line["status"] for line in lines] == [400, 404, 404, 405]
+    assert [line["code"] for line in lines] == [
+        "bad_cursor", "no_such_path", "image_not_found", "method_not_allowed"
+    ]  # fmt: skip
+    assert [line.get("route") for line in lines[:3]] == ["/images", None, "/images/{image_id}/variants/{name}"]
+    assert lines[0]["request_id"] == "mine"
+    assert "hidden" not in str(lines).lower()
+    assert [entry.getMessage() for entry in caplog.records if entry.name == "app.request"][::3] == [
+        "GET /images 400", f"other {lines[3].get('route', '(no route)')} 405"
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "route"),
+    [
+        ("GET", "/", "/"),
+        ("GET", "/docs", "/docs"),
+        ("GET", "/openapi.json", "/openapi.json"),
+        ("GET", "/static/favicon.png", "/static"),
+        ("GET", "/static/hidden.png", "/static"),
+        ("GET", "/limits", "/limits"),
+        ("HEAD", "/images", "/images"),
+        ("DELETE", "/images/hidden", "/images/{image_id}"),
+    ],
+)
+def test_the_line_names_the_route_and_never_the_path(
+    service: Service, caplog: pytest.LogCaptureFixture, method: str, path: str, route: str
+) -> None:
+    caplog.set_level(logging.INFO, "app.request")
+    service.client.request(method, path)
+    (line,) = (entry.__dict__ for entry in caplog.records if entry.name == "app.request")
+    assert (line["method"], line["route"]) == (method, route)
+    assert "image_id" not in line
+
+
+def test_the_line_of_an_upload_says_what_came_and_where_the_time_went(
+    service: Service, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "app.request")
+    content = encoded(seed=3)
+    sent = [service.client.post("/upload?wait=1", files={"file": ("a.jpg", content)}) for _ in range(2)]
+    image_id = sent[0].json()["id"]
+    first, again = (entry.__dict__ for entry in caplog.records if entry.name == "app.request")
+    assert (first["image_id"], first["picture_bytes"], first["duplicate"]) == (image_id, len(content), False)
+    assert (again["image_id"], again["picture_bytes"], again["duplicate"]) == (image_id, len(content), True)
+    assert first["bytes_in"] > len(content)
+    assert first["bytes_out"] == len(sent[0].content)
+    assert first["phases"].keys() == {"receive", "store", "wait"}
+    assert first["phases"]["wait"] >= 900
+    assert sum(first["phases"].values()) <= first["ms"] + 1
+    ticket = {"content_type": "image/jpeg", "bytes": 70_000, "filename": "hidden.jpg"}
+    image_id = service.client.post("/upload/direct", json=ticket).json()["id"]
+    line = caplog.records[-1].__dict__
+    assert (line["route"], line["image_id"]) == ("/upload/direct", image_id)
+    assert "picture_bytes" not in line

@@ -186,7 +186,7 @@ def test_a_small_body_that_nobody_reads_keeps_the_connection(live: Live) -> None
 
 @pytest.mark.parametrize("sent", [0, 100, 5 * MEBIBYTE])
 def test_a_client_that_goes_away_half_way_leaves_nothing(live: Live, sent: int) -> None:
-    before, lines = records(live), len(live.access_lines("/upload"))
+    before, lines = records(live), len(live.requests(route="/upload"))
     objects = live.side.objects()
     with live.connect() as sock:
         body = (HEAD + JPEG + b"\0" * sent)[: len(HEAD) + sent]
@@ -194,8 +194,8 @@ def test_a_client_that_goes_away_half_way_leaves_nothing(live: Live, sent: int) 
         sock.sendall(body)
         if sent > MEBIBYTE:
             wait_for(live.open_files, 10)
-    wait_for(lambda: len(live.access_lines("/upload")) > lines, 10, live.log)
-    assert " 499 " in live.access_lines("/upload")[-1]
+    wait_for(lambda: len(live.requests(route="/upload")) > lines, 10, live.log)
+    assert live.requests(route="/upload")[-1]["status"] == 499
     assert live.open_files() == []
     assert list(live.scratch.iterdir()) == []
     assert records(live) == before
@@ -204,11 +204,11 @@ def test_a_client_that_goes_away_half_way_leaves_nothing(live: Live, sent: int) 
 
 def test_a_client_that_no_longer_waits_is_not_waited_for(live: Live) -> None:
     image = httpx.post(f"{live.url}/upload", files={"file": ("a.jpg", encoded(seed=88))}).json()
-    path = f"/images/{image['id']}"
+    known = {"route": "/images/{image_id}", "image_id": image["id"]}
     with live.connect() as sock:
-        sock.sendall(f"GET {path}?wait=20 HTTP/1.1\r\nHost: x\r\n\r\n".encode())
-    wait_for(lambda: live.access_lines(path), 5, live.log)
-    assert " 499 " in live.access_lines(path)[-1]
+        sock.sendall(f"GET /images/{image['id']}?wait=20 HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+    wait_for(lambda: live.requests(**known), 5, live.log)
+    assert live.requests(**known)[-1]["status"] == 499
 
 
 @pytest.mark.parametrize(

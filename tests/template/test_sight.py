@@ -7,6 +7,9 @@ from typing import Any
 
 import pytest
 
+from app.domain.models import FailureCode
+from app.metrics import NAMESPACE
+from tests.lines import METRICS
 from tests.template.conftest import ALL
 from tests.template.reading import Stack
 
@@ -36,6 +39,8 @@ def there(stack: Stack) -> dict[str, set[str]]:
         "ApiId": {"darkroom-imageuploadapi"},
         "Stage": {stack["ApiStage"]["StageName"]},
         "StorageType": {"StandardStorage", "AllStorageTypes"},
+        "service": {stack.environment("ImageApiFunction")["DARKROOM_SERVICE"]},
+        "code": set(FailureCode),
     }
 
 
@@ -96,12 +101,44 @@ def test_it_shows_every_alarm(any_stack: Stack) -> None:
 
 def test_its_metrics_are_of_what_is_there(any_stack: Stack) -> None:
     names = there(any_stack)
-    rows = [row for widget in widgets(any_stack) for row in widget["properties"].get("metrics", [])]
-    assert len(rows) > 20
-    for row in rows:
-        plain = [cell for cell in row if isinstance(cell, str)]
+    assert len(rows(any_stack)) > 20
+    for plain in rows(any_stack):
         for name, value in zip(plain[2::2], plain[3::2], strict=True):
-            assert value in names[name], row
+            assert value in names[name], plain
+
+
+def rows(stack: Stack) -> list[list[str]]:
+    """Every metric that it draws: namespace, name, and the dimensions' names and values, nothing abbreviated."""
+    found: list[list[str]] = []
+    for widget in widgets(stack):
+        before: list[str] = []
+        for row in widget["properties"].get("metrics", []):
+            cells = [cell for cell in row if isinstance(cell, str)]
+            if cells[:1] == ["..."]:  # all but what follows is as before
+                cells = before[: len(before) - len(cells) + 1] + cells[1:]
+            before = [before[at] if cell == "." else cell for at, cell in enumerate(cells)]
+            found.append(before)
+    return found
+
+
+def test_it_draws_all_that_the_functions_count(any_stack: Stack) -> None:
+    ours = [row for row in rows(any_stack) if row[:1] == [NAMESPACE]]
+    assert {row[1] for row in ours} == METRICS
+    assert sorted(row[5] for row in ours if "code" in row) == sorted(FailureCode)
+    assert {row[3] for row in ours} == {"darkroom"}
+    assert len({any_stack.environment(name)["DARKROOM_SERVICE"] for name in any_stack.functions()}) == 1
+    for widget in widgets(any_stack):
+        if "by phase" in widget["properties"]["title"]:
+            assert {row[-1]["stat"] for row in widget["properties"]["metrics"]} == {"p50", "p95"}
+
+
+def test_two_stacks_are_counted_apart(stack_of: Callable[..., Stack]) -> None:
+    assert {row[3] for row in rows(stack_of("second")) if row[:1] == [NAMESPACE]} == {"second"}
+
+
+def test_it_is_one_of_those_that_cost_nothing(any_stack: Stack) -> None:
+    """The first three dashboards of an account are free, with up to 50 metrics each."""
+    assert len({tuple(row) for row in rows(any_stack) if row}) <= 50
 
 
 def test_its_sums_use_what_they_define(any_stack: Stack) -> None:

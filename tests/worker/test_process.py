@@ -319,11 +319,19 @@ def test_bytes_that_nobody_has_hashed_are_hashed_and_claimed(bench: Bench) -> No
 
 
 def test_giving_up(bench: Bench) -> None:
-    pending, done, gone = bench.upload(encoded()), bench.upload(encoded(seed=1)), new_id()
+    pending, done = bench.upload(encoded()), bench.upload(encoded(seed=1))
     worker = bench.worker()
     worker.handle(done)
-    for image_id in (pending, done, gone):
-        worker.give_up(image_id)
+
+    def refuse(*_: Any, **__: Any) -> None:
+        raise Unavailable("no")
+
+    broken = bench.worker(
+        store=Interposed(bench.side.store, before={"open": refuse}), recipe=recipe_of(SMALL.variants[0])
+    )
+    for image_id in (pending, done):
+        with pytest.raises(Unavailable):
+            broken.handle(image_id, receives=3)
     image = bench.image(pending)
     assert image.error == Failure(
         code=FailureCode.ATTEMPTS_EXHAUSTED, detail="The picture could not be developed in any attempt."

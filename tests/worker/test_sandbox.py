@@ -1,6 +1,7 @@
 """A hostile picture must never crash, hang or fill the process that asked for it."""
 
 import os
+import re
 import subprocess
 import sys
 import time
@@ -53,6 +54,19 @@ def test_a_crash_is_the_pictures_own(folder: Path, work: Work) -> None:
 
 def test_memory_is_bounded(folder: Path) -> None:
     assert attempt(folder, stubs.eat, memory_mb=256) == "memory"
+
+
+def test_a_crash_tells_where_and_quotes_nothing(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    assert attempt(folder, stubs.raise_oddly) == "crashed"
+    (line,) = caplog.records
+    assert re.fullmatch(r"ZeroDivisionError: child\.py:\d+ _answer > stubs\.py:\d+ raise_oddly", line.__dict__["where"])
+    assert "deep in a decoder" not in str(line.__dict__)
+
+
+def test_a_child_tells_how_much_memory_it_had(folder: Path) -> None:
+    developed = Sandbox(20, 1024).develop(folder / "original", folder / "out", JOB)
+    assert developed.memory_mb is not None
+    assert 10 < developed.memory_mb < 300
 
 
 def test_a_kill_from_outside_is_tried_once_more(folder: Path) -> None:

@@ -12,6 +12,7 @@ from app.api.access import KeyedRoute, needs, open_to_all
 from app.api.answers import etag, json_answer, record
 from app.api.documented import problems
 from app.api.fields import ALT_CHARACTERS, TAGS, TITLE_CHARACTERS, Words, media_type_word
+from app.api.notes import note
 from app.api.parts import Base, Handed, Owner
 from app.api.spool import Spool
 from app.api.views import ImageView, view
@@ -98,6 +99,7 @@ async def ask_for_ticket(request: Request, parts: Handed, owner: Owner, base: Ba
     )
     assert parts.tickets is not None  # noqa: S101 - without them there is no such route
     issued = await run_in_threadpool(parts.tickets.issue, owner, wanted)
+    note(request.scope, image_id=issued.image.id if isinstance(issued, Accepted) else issued.id)
     if isinstance(issued, Accepted):
         tag = etag(issued.image, parts.urls)
         shown = view(issued.image, parts.urls, parts.limits.recipe, base, duplicate=True)
@@ -134,6 +136,7 @@ async def put_original(key: str, request: Request, parts: Handed) -> Response:
     image_id = original_id(key)
     if image_id is None or parts.local is None:
         raise NotFound("file_not_found", "There is no such file.")
+    note(request.scope, image_id=image_id)
     granted = parts.local.grants.granted(key, dict(request.query_params))
     granted.check(request.headers.get("content-length"), request.headers)
     spool = Spool(granted.bytes)

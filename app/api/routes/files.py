@@ -11,6 +11,7 @@ from starlette.types import Receive, Scope, Send
 
 from app.api.access import KeyedRoute, open_to_all
 from app.api.answers import not_modified
+from app.api.notes import note
 from app.api.parts import Handed, Parts
 from app.api.problems import problem
 from app.domain.errors import NotFound
@@ -41,6 +42,9 @@ def get_file(
     if_none_match: Annotated[str | None, Header()] = None,
 ) -> Response:
     """A variant, which never changes, or an original, which is saved rather than shown."""
+    image_id = original_id(key) or processed_id(key)
+    if image_id is not None:
+        note(request.scope, image_id=image_id)
     left = _seconds_left(request, parts, key)
     headers, media_type, tag = _original(parts, key) if original_id(key) else _variant(key, left)
     headers |= {**_HEADERS, "ETag": tag}

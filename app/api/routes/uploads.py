@@ -1,5 +1,6 @@
 """Pictures in."""
 
+from contextlib import AsyncExitStack
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request
@@ -12,6 +13,7 @@ from app.api.answers import etag, record
 from app.api.bodies import upload_in
 from app.api.documented import problems
 from app.api.fields import ALT_CHARACTERS, TAG_CHARACTERS, TAGS, TITLE_CHARACTERS
+from app.api.notes import clock_of, note
 from app.api.parts import Base, Handed, Owner
 from app.api.views import ImageView, view
 from app.api.waiting import MOST_SECONDS, settled
@@ -130,9 +132,14 @@ async def upload(
     The answer comes as soon as the original is safe; the variants follow. `failed` images were received whole and
     could not be developed: their `error` says why.
     """
-    async with upload_in(request, parts.limits) as received:
+    clock = clock_of(request.scope)
+    async with AsyncExitStack() as stack:
+        with clock.phase("receive"):
+            received = await stack.enter_async_context(upload_in(request, parts.limits))
         keep = parameters.on_duplicate == "keep"
-        accepted = await run_in_threadpool(parts.uploads.accept, owner, received, keep_duplicate=keep)
+        with clock.phase("store"):
+            accepted = await run_in_threadpool(parts.uploads.accept, owner, received, keep_duplicate=keep)
+    note(request.scope, image_id=accepted.image.id, picture_bytes=received.size, duplicate=accepted.duplicate)
     image = await settled(request, parts.images, owner, accepted.image, parameters.wait)
     tag = etag(image, parts.urls)
     shown = view(image, parts.urls, parts.limits.recipe, base, duplicate=accepted.duplicate)
