@@ -115,7 +115,7 @@ def place() -> Iterator[Place]:
 @contextmanager
 def opened(door: str, environment: Mapping[str, str], scratch: Path) -> Iterator[ModuleType]:
     """The door's module, imported afresh in that environment, with nothing left of it afterwards."""
-    loggers = [logging.getLogger(name) for name in ("app", "mangum.http")]
+    loggers = [logging.getLogger(name) for name in ("app", "mangum.http", "uvicorn", "uvicorn.access")]
     before = [(logger.handlers, logger.level, logger.propagate) for logger in loggers]
     others = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
     with (

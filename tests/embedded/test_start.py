@@ -82,15 +82,16 @@ def test_a_folder_that_cannot_be_used_is_named(tmp_path: Path, monkeypatch: pyte
 
 
 def test_a_log_line_is_one_json_object_with_its_extras(capsys: pytest.CaptureFixture[str]) -> None:
-    logger = logging.getLogger("app")
-    before = (logger.handlers, logger.level, logger.propagate)
+    loggers = [logging.getLogger(name) for name in ("app", "uvicorn", "uvicorn.access")]
+    before = [(logger.handlers, logger.level, logger.propagate) for logger in loggers]
     try:
-        logs.configure("INFO")
+        logs.configure("INFO", "a-laptop")
         logging.getLogger("app.worker.process").info("developed", extra={"image": "an-id", "bytes": 12})
         logging.getLogger("app.worker.process").debug("not at this level")
     finally:
-        logger.handlers, logger.level, logger.propagate = before
+        for logger, (handlers, level, propagate) in zip(loggers, before, strict=True):
+            logger.handlers, logger.level, logger.propagate = handlers, level, propagate
     (line,) = capsys.readouterr().err.splitlines()
     said = json.loads(line)
     assert (said["level"], said["name"], said["message"]) == ("INFO", "app.worker.process", "developed")
-    assert (said["image"], said["bytes"]) == ("an-id", 12)
+    assert (said["image"], said["bytes"], said["service"]) == ("an-id", 12, "a-laptop")

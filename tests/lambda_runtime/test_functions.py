@@ -21,6 +21,7 @@ from tests.doors.opened import Answer, form, get_event, upload_event
 from tests.events import payload
 from tests.lambda_runtime.conftest import Place
 from tests.lambda_runtime.function import Function, can_hide_shm, function
+from tests.lines import counted, lines_of, of_pictures, of_requests
 
 pytestmark = pytest.mark.engines
 
@@ -206,6 +207,25 @@ def test_an_api_whose_backend_hangs_answers_and_goes_on(place: Place, tmp_path: 
         record = call(api, upload_event(samples.encoded(seed=9)))
         assert record.status == 201, record.json()
         assert api.log.count("INIT REPORT") == starts, "it was the same environment all along"
+
+
+def test_what_they_say_is_a_line_a_request_and_a_picture_and_metrics(
+    api: Function, worker: Function, place: Place
+) -> None:
+    content = samples.encoded(seed=10)
+    image_id = upload(api, content)["id"]
+    assert worker.invoke(queue_event(place, image_id)) == NONE
+    said = {name: [line for line in log.splitlines() if line.startswith("{")] for name, log in
+            (("api", api.log), ("worker", worker.log))}  # fmt: skip  # the emulator has lines of its own
+    from_api, from_worker = (lines_of("\n".join(lines)) for lines in said.values())
+    (request,) = of_requests(from_api, image_id=image_id)
+    assert (request["route"], request["picture_bytes"]) == ("/upload", len(content))
+    (picture,) = of_pictures(from_worker, image_id=image_id)
+    assert (picture["outcome"], picture["bytes"]) == ("ready", len(content))
+    assert [line["cold_start"] for line in of_requests(from_api)].count(True) <= 1 < len(of_requests(from_api))
+    assert counted(from_api, "Uploads") == len(of_requests(from_api, duplicate=False))
+    assert counted(from_worker, "Developed") == len(of_pictures(from_worker, outcome="ready"))
+    assert not of_pictures(from_api)
 
 
 @pytest.mark.parametrize(
