@@ -14,7 +14,7 @@ from typing import Self
 
 import httpx
 
-START_SECONDS = 30
+START_SECONDS = 90
 
 
 class Server:
@@ -53,10 +53,14 @@ class Server:
             return False
 
     def stop(self) -> int:
-        """Ask it to end, as Ctrl-C does; its exit code."""
+        """Ask it to end, as Ctrl-C does; its exit code. Raises TimeoutExpired when it had to be killed."""
         assert self.process is not None
         self.process.send_signal(signal.SIGINT)
-        return self.process.wait(30)
+        try:
+            return self.process.wait(30)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise
 
     def kill(self) -> None:
         """End it as a power cut would."""

@@ -68,6 +68,7 @@ def begun(spaces: set[Path], before: dict[int, int]) -> int:
         for process, parent in processes(spaces).items():
             if process not in before and parent in before:
                 return process
+        time.sleep(0.01)
     raise AssertionError("no picture was begun")
 
 
@@ -93,7 +94,7 @@ def test_a_picture_that_crashes_its_process_fails_alone(aws: Emulator, deployed:
     assert (failed["status"], failed["error"]["code"]) == ("failed", "crashed")
     at_rest(deployed)
     assert upload(ann, samples.encoded(seed=42), "?wait=20")["status"] == "ready"
-    assert processes(inside).keys() == before.keys(), "the function itself has gone on"
+    assert before.keys() <= processes(inside).keys(), "the function itself has gone on"
     assert deployed.messages("DeadLetters") == 0
 
 
