@@ -5,6 +5,7 @@ import os
 import resource
 import signal
 import sys
+import threading
 import traceback
 from collections.abc import Callable
 from multiprocessing.connection import Connection
@@ -13,7 +14,7 @@ from pathlib import Path
 from app.domain.errors import PictureError
 from app.domain.models import FailureCode
 from app.worker.confine import confine
-from app.worker.jobs import Answer, Developed, Fault, Job, Refusal
+from app.worker.jobs import THREAD_STACK, Answer, Developed, Fault, Job, Refusal
 
 Work = Callable[[Path, Path, Job], Developed]
 
@@ -100,6 +101,7 @@ def _bound(job: Job) -> None:
     _limit(resource.RLIMIT_CPU, cpu, cpu + 1)
     _limit(resource.RLIMIT_CORE, 0)
     _limit(resource.RLIMIT_FSIZE, MAX_FILE)
+    threading.stack_size(THREAD_STACK)
     base = _address_space()
     if base is not None:
         _limit(resource.RLIMIT_AS, base + job.memory_mb * 1_048_576)

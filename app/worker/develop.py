@@ -7,9 +7,12 @@ from PIL import Image, ImageFile
 
 from app.worker.animation import may_animate, read_animation
 from app.worker.attention import attention_of
+from app.worker.cost import may_move
 from app.worker.exif import Facts, read_facts
+from app.worker.formats import let_go
 from app.worker.geometry import shape_of
 from app.worker.jobs import Developed, Job, Rendered
+from app.worker.memory import told_from_faults
 from app.worker.placeholder import looks_of, nearer
 from app.worker.probe import faults_of_the_picture, frames_of, open_checked
 from app.worker.render import Clock, Source, render, scaled_by_decoder, shrink, top_size, turned
@@ -83,15 +86,16 @@ def variants_of(image: ImageFile.ImageFile, source: Path, out: Path, job: Job, c
         def small(frame: Image.Image) -> Image.Image:
             return shrink(frame, top, facts.orientation, profile, clock, last=not moves)
 
-        moves = may_animate(image, frames, top, job)
+        moves = may_animate(image, frames, top, job) and may_move(image, source, frames, job)
         first = small(image)
         moving = read_animation(image, job, small) if moves else None
-    image.close()
+    let_go(image)
     if moving:
         first = moving.frames[0]
     if job.focal_point is None and not all(shape.whole for _, shape in specs):
         with clock.phase("placeholder"):
             seen = attention_of(nearer(first))
         specs = [(spec, shape_of(spec, width, height, seen.focus(shape, width, height))) for spec, shape in specs]
-    made = render(Source(width, height, first, moving, scaled, facts.rights), specs, out, job, clock)
+    with told_from_faults(first.width * first.height):
+        made = render(Source(width, height, first, moving, scaled, facts.rights), specs, out, job, clock)
     return Made(width, height, frames, facts, first, made)

@@ -13,6 +13,7 @@ import pillow_heif
 from PIL import (  # noqa: F401 - importing a plugin registers it, and these are all that shall be
     AvifImagePlugin,
     BmpImagePlugin,
+    ExifTags,
     GifImagePlugin,
     Image,
     ImageFile,
@@ -33,6 +34,9 @@ Image._initialized = 2  # noqa: SLF001
 GifImagePlugin.LOADING_STRATEGY = GifImagePlugin.LoadingStrategy.RGB_AFTER_DIFFERENT_PALETTE_ONLY
 AvifImagePlugin.DEFAULT_MAX_THREADS = 1
 ImageFile.LOAD_TRUNCATED_IMAGES = False
+
+#: Bits that a channel of a TIFF may sensibly have.
+_DEPTHS: Final = frozenset({1, 2, 4, 8, 10, 12, 14, 16, 24, 32, 64})
 
 #: Pillow's name for each media type.
 PLUGINS: Final = {
@@ -58,3 +62,27 @@ def limit_pixels(max_pixels: int) -> None:
 def open_picture(path: Path, media_type: str) -> ImageFile.ImageFile:
     """Open the file as that type, header only. Raises whatever Pillow does when it is none."""
     return Image.open(path, formats=[PLUGINS[media_type]])
+
+
+def is_of_no_known_mode(path: Path) -> bool:
+    """Whether a TIFF that Pillow would not open is well-formed, but of channels that it has no mode for: 16-bit grey
+    with alpha, ink with alpha, and others as rare."""
+    try:
+        with path.open("rb") as file:
+            tags = TiffImagePlugin.ImageFileDirectory_v2(file.read(8))
+            file.seek(tags.next)
+            tags.load(file)
+        depths = set(tags.get(ExifTags.Base.BitsPerSample, ()))
+        TiffImagePlugin.TiffImageFile(path).close()
+    except SyntaxError as error:
+        return str(error) == "unknown pixel mode" and depths <= _DEPTHS
+    except Exception:  # noqa: BLE001 - broken in some other way
+        return False
+    return False
+
+
+def let_go(image: ImageFile.ImageFile) -> None:
+    """Close a picture whose pixels are no longer needed, and free what its decoder holds, which `close` does not: half
+    of what a WebP takes."""
+    image.close()
+    vars(image).pop("_decoder", None)

@@ -1,6 +1,8 @@
 """Telling a picture that is broken from one that ran into its memory bound inside a decoder."""
 
 import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -14,6 +16,8 @@ _AMBIGUOUS: Final = (
     "unexpected c++ exception",
     "failed to decode",
 )
+#: What Pillow says of libwebp's two errors of that kind, VP8_ENC_ERROR_OUT_OF_MEMORY and _BITSTREAM_OUT_OF_MEMORY.
+_ENCODERS: Final = frozenset({"encoding error 1", "encoding error 2"})
 #: A decoder's largest single buffer: four channels of a picture.
 _ONE_BUFFER: Final = 4
 #: More than any decoder takes for a pixel, and for the rest.
@@ -31,9 +35,20 @@ def ran_out(error: BaseException, pixels: int) -> bool:
     if isinstance(error, MemoryError):
         return left is None or left < pixels * _PLENTY + _PLENTY_BESIDE
     text = str(error).lower()
-    if "out of memory" in text or ("memory allocation" in text and "security limit" not in text):
+    if text in _ENCODERS or "out of memory" in text or ("memory allocation" in text and "security limit" not in text):
         return True
     return left is not None and left < pixels * _ONE_BUFFER and any(words in text for words in _AMBIGUOUS)
+
+
+@contextmanager
+def told_from_faults(pixels: int) -> Iterator[None]:
+    """Raise `MemoryError` for whatever an encoder of that many pixels has made of it; all else passes."""
+    try:
+        yield
+    except Exception as error:
+        if ran_out(error, pixels):
+            raise MemoryError from error
+        raise
 
 
 def _left() -> int | None:

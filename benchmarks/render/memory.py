@@ -1,105 +1,122 @@
-"""Memory that developing takes, by format and size: `python -m benchmarks.render.memory [megapixels ...]`."""
+"""Memory that developing takes, by kind of file and size, in the worker's own child process.
 
+    .venv/bin/python -m benchmarks.render.memory [--kinds "PNG moving,TIFF Lab"] [megapixels ...]
+
+Prints a row each, and writes `benchmarks/results/memory.json` unless only some were asked for. Of the kinds in
+`tests/worker/kinds.py` it takes the usual ones by itself.
+"""
+
+import argparse
+import io
 import json
+import os
 import subprocess
 import sys
+import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import pillow_heif
 from PIL import Image
 
-from benchmarks.render.peers import ROOT, SCRATCH
-from benchmarks.render.pictures import FOLDER
+from app.domain.recipe import DEFAULT_RECIPE
+from app.worker.cost import Cost
+from app.worker.formats import open_picture
+from app.worker.jobs import Job
+from app.worker.sandbox import Sandbox
+from benchmarks.render.peers import ROOT
+from benchmarks.render.weighed import STATUS, weighed
+from benchmarks.results_file import save
+from tests.samples import photograph
+from tests.worker.kinds import KINDS
 
 SIZES = {12: (4000, 3000), 24: (6000, 4000), 48: (8000, 6000), 100: (11547, 8660)}
-FORMATS: dict[str, tuple[str, str, dict[str, Any]]] = {
-    "jpeg": ("RGB", "JPEG", {"quality": 90}),
-    "jpeg progressive": ("RGB", "JPEG", {"quality": 90, "progressive": True}),
-    "jpeg cmyk": ("CMYK", "JPEG", {"quality": 90}),
-    "png": ("RGB", "PNG", {"compress_level": 1}),
-    "png alpha": ("RGBA", "PNG", {"compress_level": 1}),
-    "webp": ("RGB", "WEBP", {"quality": 80, "method": 0}),
-    "webp alpha": ("RGBA", "WEBP", {"quality": 80, "method": 0}),
-    "gif": ("P", "GIF", {}),
-    "avif": ("RGB", "AVIF", {"quality": 60, "speed": 10}),
-    "avif alpha": ("RGBA", "AVIF", {"quality": 60, "speed": 10}),
-    "heic": ("RGB", "HEIF", {"quality": 40}),
-    "heic alpha": ("RGBA", "HEIF", {"quality": 40}),
-    "tiff": ("RGB", "TIFF", {"compression": "tiff_lzw"}),
-    "tiff alpha": ("RGBA", "TIFF", {"compression": "tiff_lzw"}),
-    "bmp": ("RGB", "BMP", {}),
-}
-_ONE = """
-import json, sys, tempfile
+USUAL = (
+    "JPEG", "JPEG progressive", "JPEG CMYK", "PNG", "PNG alpha", "PNG 16-bit", "PNG 16-bit grey", "WebP", "WebP alpha",
+    "GIF", "AVIF", "AVIF alpha", "HEIC", "HEIC alpha", "TIFF in one strip", "TIFF alpha", "TIFF 16-bit", "TIFF CMYK",
+    "BMP", "BMP alpha",
+)  # fmt: skip
+#: What the worker's function runs beside the picture's process, asked for its resident memory.
+_BESIDE = """
+import multiprocessing.forkserver, re, time
+import app.lambda_worker
+time.sleep(5)  # until the server has loaded the codecs
 from pathlib import Path
-from app.domain.media import media_type_of
-from app.domain.recipe import DEFAULT_RECIPE
-from app.worker.develop import develop
-from app.worker.jobs import Job
-
-def status():
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return {line.split(":")[0]: int(line.split()[1]) / 1024 for line in lines if line.startswith(("VmHWM", "VmPeak"))}
-
-source = Path(sys.argv[1])
-job = Job(recipe=DEFAULT_RECIPE, media_type=media_type_of(source.read_bytes()[:64]), max_pixels=10**9, max_frames=60,
-          memory_mb=10**6, seconds=600, threads=2)
-before = status()
-with tempfile.TemporaryDirectory() as out:
-    develop(source, Path(out), job)
-after = status()
-added = {name: after[name] - before[name] for name in after}
-print(json.dumps({"rss": added["VmHWM"], "space": added["VmPeak"], "peak": after["VmHWM"]}))
+for process in ("self", multiprocessing.forkserver._forkserver._forkserver_pid):
+    print(int(re.search(r"VmRSS:\\s+(\\d+)", Path(f"/proc/{process}/status").read_text())[1]) / 1024)
 """
+#: No bound at all: what is wanted is how much a picture takes.
+_UNBOUND = 1_000_000
 
 
-def measured(sizes: tuple[int, ...] = tuple(SIZES)) -> list[dict[str, Any]]:
-    """For each format and size: peak resident `mb` of the whole process, and what the job added to resident memory and
-    to address space, which is what the child's bound counts."""
-    pillow_heif.register_heif_opener()
+def main() -> None:
+    """Measure what was asked for."""
+    options = argparse.ArgumentParser(prog="benchmarks.render.memory")
+    options.add_argument("megapixels", type=int, nargs="*", help=f"of {list(SIZES)}, or all")
+    options.add_argument("--kinds", default="", help="comma-separated names of kinds; nothing is written then")
+    asked = options.parse_args()
+    kinds = [kind for kind in asked.kinds.split(",") if kind]
+    rows = measured(asked.megapixels or list(SIZES), kinds or USUAL)
+    if not kinds and not asked.megapixels:
+        path = save("memory", ["Pillow", "pillow-heif"], unit="2**20 bytes", beside=beside(), rows=rows)
+        print(json.dumps({"saved": str(path)}))
+
+
+def measured(sizes: Sequence[int] = tuple(SIZES), kinds: Sequence[str] = USUAL) -> list[dict[str, Any]]:
+    """For each kind and size: `mb`, the child's peak of resident memory, codecs included; and what the job added to
+    that (`added_mb`) and to address space (`added_space_mb`), which is what the child's bound counts, beside what
+    `app.worker.cost` says that it takes (`reckoned_mb`)."""
     Image.MAX_IMAGE_PIXELS = None
+    sandbox = Sandbox(600, _UNBOUND, work=weighed)
     rows = []
-    for name, how in FORMATS.items():
+    with tempfile.TemporaryDirectory() as folder:
         for megapixels in sizes:
-            path = _picture(name, megapixels, *how)
-            command = [sys.executable, "-c", _ONE, str(path)]
-            done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
-            row: dict[str, Any] = {
-                "format": name,
-                "megapixels": megapixels,
-                "file_mb": round(path.stat().st_size / 2**20, 1),
-            }
-            if done.returncode:
-                row["error"] = done.stderr.strip().splitlines()[-1][:200]
-            else:
-                said = json.loads(done.stdout)
-                row |= {
-                    "mb": round(said["peak"]),
-                    "added_mb": round(said["rss"]),
-                    "added_space_mb": round(said["space"]),
-                }
-            rows.append(row)
-            print(f"{name:17} {megapixels:4} MP  {row}", file=sys.stderr, flush=True)
+            picture = _photograph(SIZES[megapixels])
+            for kind in kinds:
+                row = {"format": kind, "megapixels": megapixels} | _row(kind, picture, Path(folder), sandbox)
+                print(row, file=sys.stderr, flush=True)
+                rows.append(row)
     return rows
 
 
-def _picture(name: str, megapixels: int, mode: str, file_format: str, options: dict[str, Any]) -> Path:
-    path = SCRATCH / "memory" / f"{name.replace(' ', '-')}-{megapixels}.{file_format.lower()}"
-    if not path.exists():
-        path.parent.mkdir(exist_ok=True)
-        with Image.open(FOLDER / "smooth.jpg", formats=["JPEG"]) as source:
-            image = source.convert("RGB").resize(SIZES[megapixels], Image.Resampling.BILINEAR)
-        if mode == "RGBA":
-            image.putalpha(Image.radial_gradient("L").resize(image.size))
-        elif mode != "RGB":
-            image = image.quantize(64) if mode == "P" else image.convert(mode)
-        image.info = {}
-        unfinished = path.with_suffix(".part")
-        image.save(unfinished, file_format, **options)
-        unfinished.rename(path)
-    return path
+def beside() -> dict[str, int]:
+    """Resident memory of the worker's function and of its fork server, when no picture has come yet."""
+    settings = {
+        "DARKROOM_STORAGE_URL": "s3://pictures", "DARKROOM_METADATA_URL": "dynamodb://ImageMetadata",
+        "DARKROOM_QUEUE_URL": "https://sqs.eu-west-1.amazonaws.com/123456789012/pictures",
+        "DARKROOM_SECRET": "a secret of the benchmark", "AWS_DEFAULT_REGION": "eu-west-1",
+        "AWS_ACCESS_KEY_ID": "AKIDLOCAL1", "AWS_SECRET_ACCESS_KEY": "secretsecret",
+    }  # fmt: skip
+    said = subprocess.run(
+        [sys.executable, "-c", _BESIDE], env=os.environ | settings, capture_output=True, text=True, check=True, cwd=ROOT
+    ).stdout
+    worker, server = map(float, said.split())
+    return {"worker_mb": round(worker), "server_mb": round(server)}
+
+
+def _photograph(size: tuple[int, int]) -> Image.Image:
+    with Image.open(io.BytesIO(photograph("photo-12mp.jpg")), formats=["JPEG"]) as source:
+        picture = source.convert("RGB").resize(size, Image.Resampling.BILINEAR)
+    picture.info = {}
+    return picture
+
+
+def _row(kind: str, picture: Image.Image, folder: Path, sandbox: Sandbox) -> dict[str, Any]:
+    media_type, write = KINDS[kind]
+    source, out = folder / "original", folder / "out"
+    write(picture, source)
+    out.mkdir()
+    job = Job(recipe=DEFAULT_RECIPE, media_type=media_type, max_pixels=10**9, max_frames=60, threads=2)
+    sandbox.develop(source, out, job)
+    status = json.loads((out / STATUS).read_text())
+    with open_picture(source, media_type) as image:
+        status["reckoned_mb"] = Cost(image, source, job).still() / 2**20
+    row = {"file_mb": round(source.stat().st_size / 2**20, 1)} | {name: round(status[name]) for name in status}
+    for file in (source, *out.iterdir()):
+        file.unlink()
+    out.rmdir()
+    return row
 
 
 if __name__ == "__main__":
-    measured(tuple(int(size) for size in sys.argv[1:]) or tuple(SIZES))
+    main()

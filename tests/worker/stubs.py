@@ -14,7 +14,7 @@ from pathlib import Path
 
 from app.domain.errors import PictureError
 from app.domain.models import FailureCode
-from app.worker import probe
+from app.worker import cost
 from app.worker.develop import develop
 from app.worker.jobs import Developed, Job
 
@@ -92,7 +92,7 @@ def link_twice(source: Path, out: Path, job: Job) -> Developed:
 
 def guess_no_memory(source: Path, out: Path, job: Job) -> Developed:
     """Develop what would have been refused by its header, to see how its decoder fails."""
-    probe._refuse_if_costly = lambda *_: None
+    cost.refuse_if_costly = lambda *_: None
     return develop(source, out, job)
 
 

@@ -6,11 +6,12 @@ from pathlib import Path
 import pytest
 from PIL import Image, ImageChops, ImageStat
 
+from app.domain.errors import PictureError
 from app.domain.models import Format
 from app.domain.recipe import DEFAULT_RECIPE, Fit, VariantSpec
 from tests.samples import encoded, photo
 from tests.worker.conftest import Develop, recipe_of
-from tests.worker.files import saved
+from tests.worker.files import saved, tiff
 
 LOSSLESS = recipe_of(VariantSpec(name="v", width=64, formats=(Format.PNG,)))
 
@@ -63,6 +64,23 @@ def test_a_tiff_is_its_first_page(develop: Develop, compression: str) -> None:
     developed, out = develop(body, LOSSLESS)
     assert (developed.width, developed.height, developed.frames) == (60, 40, 1)
     assert difference(shown(out), pages[0]) < 3
+
+
+@pytest.mark.parametrize(
+    ("tones", "bits", "photometric"),
+    [([0.5, 1], 16, 1), ([0.1, 0.2, 0.3, 0.4, 1], 8, 5), ([0.1, 0.2, 0.3, 0.4, 1], 16, 5)],
+    ids=["16-bit grey and alpha", "ink and alpha", "16-bit ink and alpha"],
+)
+def test_a_tiff_of_channels_that_nobody_here_reads_is_not_called_broken(
+    develop: Develop, tones: list[float], bits: int, photometric: int
+) -> None:
+    whole = tiff(tones, bits=bits, photometric=photometric, extra=2)
+    with pytest.raises(PictureError) as failure:
+        develop(whole, LOSSLESS)
+    assert failure.value.code == "unsupported_image"
+    with pytest.raises(PictureError) as failure:
+        develop(whole[:60], LOSSLESS)
+    assert failure.value.code == "corrupt_image"
 
 
 def test_a_heic_is_its_primary_picture(develop: Develop) -> None:

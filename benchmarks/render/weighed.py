@@ -1,0 +1,30 @@
+"""What the memory benchmark has the worker's child do, found by its name there."""
+
+import json
+from pathlib import Path
+from typing import Final
+
+from app.worker.develop import develop
+from app.worker.jobs import Developed, Job
+
+#: The file in the child's folder that says what it took.
+STATUS: Final = "status.json"
+
+
+def weighed(source: Path, out: Path, job: Job) -> Developed:
+    """The child's work: develop, and write down what it took."""
+    before = _status()
+    made = develop(source, out, job)
+    after = _status()
+    status = {
+        "mb": after["VmHWM"],
+        "added_mb": after["VmHWM"] - before["VmRSS"],
+        "added_space_mb": after["VmPeak"] - before["VmSize"],
+    }
+    (out / STATUS).write_text(json.dumps(status))
+    return made
+
+
+def _status() -> dict[str, float]:
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return {line.split(":")[0]: int(line.split()[1]) / 1024 for line in lines if line.startswith("Vm")}
