@@ -30,6 +30,7 @@ from app.domain.reconcile import Reconciler
 from app.worker.events import handle_event
 from app.worker.process import Outcome, Worker
 from app.worker.sandbox import Sandbox
+from benchmarks.bill import S3_READS, S3_WRITES, dollars_of
 from benchmarks.meter import Meter, Use
 from benchmarks.results_file import save
 from tests import aws
@@ -40,11 +41,9 @@ from tests.http.service import parts_of
 from tests.samples import encoded
 from tests.sides import Side
 
-#: Dollars a request, on demand in us-east-1: aws.amazon.com/dynamodb/pricing, /s3/pricing and /sqs/pricing, 2025.
-WRITE_UNIT, READ_UNIT = 0.625e-6, 0.125e-6
-S3_WRITE, S3_READ, SQS_REQUEST = 5e-6, 0.4e-6, 0.4e-6
-S3_WRITES = ("PutObject", "ListObjectsV2", "CopyObject")
-S3_READS = ("GetObject", "HeadObject")
+#: Dollars a request: see `prices.toml`.
+WRITE_UNIT, READ_UNIT = dollars_of("dynamodb_write_unit"), dollars_of("dynamodb_read_unit")
+S3_WRITE, S3_READ, SQS_REQUEST = dollars_of("s3_write"), dollars_of("s3_read"), dollars_of("sqs_request")
 
 _seeds = count(1)
 

@@ -74,24 +74,28 @@ class Cost:
 
     def still(self) -> float:
         """Bytes that are needed to develop its first frame."""
-        return _REST + max(self._reading + _NEARLY * self._top, self._writing(1))
+        return self._beside() + max(self._reading + _NEARLY * self._top, self._writing(1))
 
     def moving(self, frames: int) -> float:
         """Bytes that are needed to develop so many frames."""
         pixels = self._image.width * self._image.height * _MOVING.get(self._image.format or "", 0)
-        return _REST + max(pixels + (_NEARLY + frames * _WRITTEN) * self._top, self._writing(frames))
+        return self._beside() + max(pixels + (_NEARLY + frames * _WRITTEN) * self._top, self._writing(frames))
+
+    def _beside(self) -> float:
+        """The stacks count from the first variant on, when what reading took may not have been given back."""
+        threads = min(self._job.threads, sum(len(spec.formats) for spec in self._job.recipe.variants))
+        return _REST + (threads * THREAD_STACK if self._job.threads > 1 else 0)
 
     def _writing(self, frames: int) -> float:
-        image, threads = self._image, self._job.threads
+        image = self._image
         alpha = image.mode in {"LA", "PA", "La", "RGBA", "RGBa"} or "transparency" in image.info
         pixels = [shape.size[0] * shape.size[1] for shape in self._shapes]
         encoded = sorted(
             size * (_ENCODED_MOVING if frames > 1 else _ENCODED[written][alpha])
             for spec, size in zip(self._job.recipe.variants, pixels, strict=True)
             for written in spec.formats
-        )[-threads:]
-        stacks = len(encoded) * THREAD_STACK if threads > 1 else 0
-        return stacks + sum(pixels) * _WRITTEN * frames + sum(encoded)
+        )
+        return sum(pixels) * _WRITTEN * frames + sum(encoded[-self._job.threads :])
 
 
 def check_cost(image: ImageFile.ImageFile, path: Path, job: Job) -> None:

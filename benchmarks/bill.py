@@ -1,0 +1,182 @@
+"""What images cost: by the thousand and by the million, beside what hosted services ask for the same job.
+
+    .venv/bin/python -m benchmarks.bill
+
+Reckons from `results/capacity.json` (requests and units), `results/render.json` (milliseconds and bytes) and
+`prices.toml` (prices, what is supposed, and how each was checked); writes `results/bill.json` and README's two tables.
+"""
+
+import json
+import math
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from app.domain.recipe import DEFAULT_RECIPE
+
+FOLDER = Path(__file__).parent
+RESULTS = FOLDER / "results"
+README = FOLDER.parent / "README.md"
+GB = 1e9
+S3_WRITES = ("PutObject", "ListObjectsV2", "CopyObject")
+S3_READS = ("GetObject", "HeadObject")
+
+Line = dict[str, Any]
+
+
+def main() -> None:
+    """Reckon, save, and bring README up to date."""
+    found = bill()
+    (RESULTS / "bill.json").write_text(json.dumps(found, indent=1) + "\n")
+    README.write_text(with_tables(README.read_text(), found))
+    print("\n\n".join(tables(found).values()))
+
+
+def prices() -> dict[str, Any]:
+    """`prices.toml`."""
+    return tomllib.loads((FOLDER / "prices.toml").read_text())
+
+
+def dollars_of(name: str) -> float:
+    """The price of one of AWS's units."""
+    return float(prices()["aws"][name]["dollars"])
+
+
+def bill() -> dict[str, Any]:
+    """The whole of it. Dollars are for one image."""
+    given = prices()
+    suppose = given["assumptions"]
+    measured = _measured()
+    lines = _lines(measured, suppose)
+    kept = suppose["original_bytes"] + measured["variants_bytes"]
+    table = suppose["record_bytes"] + suppose["index_bytes"]
+    keeping = [
+        _line("the original and its variants", [(kept / GB, "s3_gb_month")]),
+        _line("the record, point-in-time recovery included", [
+            (table / GB, "dynamodb_gb_month"), (table / GB, "dynamodb_pitr_gb_month"),
+        ]),
+    ]  # fmt: skip
+    return {
+        "edition": given["aws"]["edition"],
+        "region": given["aws"]["region"],
+        "measured": measured,
+        "assumptions": suppose,
+        "making": lines,
+        "keeping_a_month": keeping,
+        "dollars": {
+            "making": _sum(lines),
+            "keeping_a_month": _sum(keeping),
+            "delivering_a_gb": dollars_of("transfer_gb"),
+        },
+        "peers": [_peer(peer, measured, suppose) for peer in given["peers"]],
+    }
+
+
+def _measured() -> dict[str, Any]:
+    rows = {row["what"]: row for row in json.loads((RESULTS / "capacity.json").read_text())["rows"]}
+    whole, look = rows["one image, from upload to ready"], rows["record"]
+    render = json.loads((RESULTS / "render.json").read_text())
+    (recipe,) = (row for row in render["rows"] if row["name"] == "default recipe")
+    develop = next(engine for engine in recipe["engines"] if engine["engine"] == "darkroom whole")
+    calls: dict[str, int] = whole["requests"]
+    return {
+        "develop_cpu_ms": develop["cpu_ms"],
+        "variants_bytes": sum(develop["bytes"]),
+        "variants": sum(len(spec.formats) for spec in DEFAULT_RECIPE.variants),
+        "write_units": whole["write_units"],
+        "read_units": whole["read_units"],
+        "look_read_units": look["read_units"],
+        "s3_writes": sum(calls.get(f"s3.{name}", 0) for name in S3_WRITES),
+        "s3_reads": sum(calls.get(f"s3.{name}", 0) for name in S3_READS),
+        "sqs_requests": sum(count for name, count in calls.items() if name.startswith("sqs.")),
+    }
+
+
+def _lines(measured: dict[str, Any], suppose: dict[str, Any]) -> list[Line]:
+    looks = suppose["looks"]
+    seconds = measured["develop_cpu_ms"] / 1000 + suppose["moving_seconds"]
+    metered = math.ceil(suppose["original_bytes"] / suppose["metered_bytes"])
+    answering = suppose["api_upload_seconds"] + looks * suppose["api_look_seconds"]
+    reads = measured["read_units"] + looks * measured["look_read_units"]
+    sqs = measured["sqs_requests"] + suppose["sqs_sends"]
+    return [
+        _line(f"S3: {measured['s3_writes']} writes, {measured['s3_reads']} read",
+              [(measured["s3_writes"], "s3_write"), (measured["s3_reads"], "s3_read")]),
+        _line(f"worker: {seconds:.2f} s of 1769 MB, {suppose['moving_seconds']} s of it moving bytes",
+              [(seconds * suppose["worker_gb"], "lambda_gb_second"), (1, "lambda_request")]),
+        _line(f"table: {measured['write_units']:.0f} write and {reads:.0f} read units, index included",
+              [(measured["write_units"], "dynamodb_write_unit"), (reads, "dynamodb_read_unit")]),
+        _line(f"HTTP API: {metered} × 512 KB for the picture, {looks} for a look",
+              [(metered + looks, "http_api_request")]),
+        _line(f"API's function, {answering:.2f} s of 1 GB; {sqs} requests to the queue; "
+              f"{suppose['log_bytes'] / 1000:.0f} KB of logs",
+              [(answering * suppose["api_gb"], "lambda_gb_second"), (1 + looks, "lambda_request"),
+               (sqs, "sqs_request"), (suppose["log_bytes"] / GB, "logs_gb")]),
+    ]  # fmt: skip
+
+
+def _line(what: str, parts: list[tuple[float, str]]) -> Line:
+    quantities = {name: quantity for quantity, name in parts}
+    return {
+        "what": what,
+        "quantities": quantities,
+        "dollars": sum(dollars_of(name) * quantity for name, quantity in quantities.items()),
+    }
+
+
+def _sum(lines: list[Line]) -> float:
+    return float(sum(line["dollars"] for line in lines))
+
+
+def _peer(peer: dict[str, Any], measured: dict[str, Any], suppose: dict[str, Any]) -> Line:
+    """A peer's own figures, and what they come to. Its sizes are as many as ours, and weigh as much."""
+    sizes = measured["variants"] if peer.get("formats_count", True) else len(DEFAULT_RECIPE.variants)
+    weights = {"original": suppose["original_bytes"], "variants": measured["variants_bytes"]}
+    kept = sum(weights[part] for part in peer.get("keeps", ()))
+    return peer | {
+        "making": peer.get("each_upload", 0) + sizes * peer.get("each_variant", 0),
+        "keeping_a_month": peer.get("each_kept_image", 0) + kept / GB * peer.get("kept_gb", 0),
+    }
+
+
+def tables(found: dict[str, Any]) -> dict[str, str]:
+    """README's tables by the names of their marks."""
+    making = ["| for each image | dollars for 1,000 | for 1,000,000 |", "|---|---|---|"]
+    making += [_row(line["what"], line["dollars"]) for line in found["making"]]
+    making.append(_row("**made**", found["dollars"]["making"]))
+    making += [_row(f"a month of keeping {line['what']}", line["dollars"]) for line in found["keeping_a_month"]]
+    dollars = found["dollars"]
+    ours = [1000 * dollars["making"], 1000 * dollars["keeping_a_month"], dollars["delivering_a_gb"]]
+    peers = ["| 1,000 images, in dollars | made | kept a month | 1 GB delivered | a month at least | price |"]
+    peers.append("|---" * 6 + "|")
+    peers.append(f"| Darkroom, on AWS | {' | '.join(map(_money, ours))} | – | `prices.toml` |")
+    for peer in found["peers"]:
+        theirs = [_money(1000 * peer["making"]), _money(1000 * peer["keeping_a_month"])]
+        delivered = peer.get("delivered") or _money(peer["delivered_gb"])
+        minimum = str(peer.get("monthly_minimum", "–"))
+        seen = f"{peer['checked']}, {peer['seen']}"
+        peers.append(f"| {' | '.join([peer['name'], *theirs, delivered, minimum, seen])} |")
+    return {"bill": "\n".join(making), "peers": "\n".join(peers)}
+
+
+def _row(what: str, dollars: float) -> str:
+    return f"| {what} | {_money(1000 * dollars)} | {_money(1_000_000 * dollars)} |"
+
+
+def _money(dollars: float) -> str:
+    if not dollars:
+        return "0"
+    return f"{dollars:,.0f}" if dollars >= 10 else f"{dollars:.2f}" if dollars >= 0.995 else f"{dollars:.3f}"
+
+
+def with_tables(readme: str, found: dict[str, Any]) -> str:
+    """README with the tables between their marks."""
+    for name, table in tables(found).items():
+        start, end = f"<!-- {name}: ", f"\n<!-- end of {name} -->"
+        at = readme.index("\n", readme.index(start)) + 1
+        readme = readme[:at] + table + readme[readme.index(end) :]
+    return readme
+
+
+if __name__ == "__main__":
+    main()

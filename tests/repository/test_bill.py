@@ -1,0 +1,89 @@
+"""What README says that images cost is what they are reckoned to cost now."""
+
+import json
+import re
+
+import pytest
+
+from benchmarks import bill, capacity
+from tests.repository.tree import README, ROOT
+
+AGAIN = "run `.venv/bin/python -m benchmarks.bill`"
+
+
+def test_the_bill_is_of_what_was_measured_last() -> None:
+    saved = json.loads((bill.RESULTS / "bill.json").read_text())
+    assert saved == json.loads(json.dumps(bill.bill())), AGAIN
+
+
+def test_readme_shows_that_bill() -> None:
+    assert bill.with_tables(README, bill.bill()) == README, AGAIN
+
+
+def test_what_readme_says_in_words_is_what_the_tables_say() -> None:
+    said = re.search(r"About (\d+) cents for 1,000 photographs of 3 MB, and (\d+) cents a month", README)
+    assert said
+    dollars = bill.bill()["dollars"]
+    assert [int(cents) for cents in said.groups()] == [
+        round(100_000 * dollars["making"]),
+        round(100_000 * dollars["keeping_a_month"]),
+    ]
+    assert bill.bill()["assumptions"]["original_bytes"] == 3_000_000
+
+
+def test_every_price_says_where_it_is_from_and_how_it_was_checked() -> None:
+    given = bill.prices()
+    said = [price for price in given["aws"].values() if isinstance(price, dict)] + given["peers"]
+    assert len(said) > 15
+    for price in said:
+        assert price["source"]
+        assert price["checked"] in {"documentation", "second hand", "not found"}
+
+
+def test_the_bill_adds_up() -> None:
+    """By hand, for the queue and the table."""
+    found = bill.bill()
+    measured = found["measured"]
+    table = next(line for line in found["making"] if line["what"].startswith("table"))
+    reads = measured["read_units"] + measured["look_read_units"]
+    assert table["dollars"] == pytest.approx(measured["write_units"] * 0.625e-6 + reads * 0.125e-6)
+    assert found["dollars"]["making"] == pytest.approx(sum(line["dollars"] for line in found["making"]))
+    capacity_row = next(
+        row
+        for row in json.loads((bill.RESULTS / "capacity.json").read_text())["rows"]
+        if row["what"] == "one image, from upload to ready"
+    )
+    use = capacity.Use(capacity_row["read_units"], capacity_row["write_units"])
+    use.calls.update(capacity_row["requests"])
+    assert capacity.dollars(use) == pytest.approx(capacity_row["dollars_a_million"], abs=0.01)
+
+
+def test_the_page_on_growth_reckons_with_the_same_figures() -> None:
+    found = bill.bill()
+    measured, suppose = found["measured"], found["assumptions"]
+    page = (ROOT / "docs" / "growth.md").read_text()
+    seconds = measured["develop_cpu_ms"] / 1000 + suppose["moving_seconds"]
+    said = re.search(
+        r"(\d+) write units and (\d+) read units, (\d+) S3 writes and (\d+) S3 read, ([\d.]+) s of worker", page
+    )
+    assert said
+    assert [float(figure) for figure in said.groups()] == [
+        measured["write_units"], measured["read_units"], measured["s3_writes"], measured["s3_reads"],
+        pytest.approx(seconds, abs=0.1),
+    ]  # fmt: skip
+    assert f"{suppose['record_bytes']:,} bytes of record" in page
+    concurrency = re.search(r"`MaximumConcurrency` (\d+) \| ([\d.]+) images/s", page)
+    assert concurrency
+    assert float(concurrency[2]) == pytest.approx(int(concurrency[1]) / float(said[5]), abs=0.1)
+    template = (ROOT / "template.yaml").read_text()
+    default = re.search(r"MaximumConcurrency:\n +Type: Number\n +Default: (\d+)", template)
+    assert default
+    assert default[1] == concurrency[1]
+
+
+def test_the_dashboards_prices_are_these() -> None:
+    template = (ROOT / "template.yaml").read_text()
+    for name in ("lambda_gb_second", "lambda_gb_second_arm", "lambda_request", "http_api_request",
+                 "dynamodb_write_unit", "dynamodb_read_unit"):  # fmt: skip
+        shown = f"{bill.dollars_of(name):.10f}".rstrip("0")
+        assert shown in template, name
