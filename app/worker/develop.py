@@ -15,7 +15,7 @@ from app.worker.jobs import Developed, Job, Rendered
 from app.worker.memory import told_from_faults
 from app.worker.placeholder import looks_of, nearer
 from app.worker.probe import faults_of_the_picture, frames_of, open_checked
-from app.worker.render import Clock, Source, render, scaled_by_decoder, shrink, top_size, turned
+from app.worker.render import Clock, Source, render, resizer_for, scaled_by_decoder, shrink, top_size, turned
 from app.worker.signalled import profile_of
 
 
@@ -78,13 +78,14 @@ def variants_of(image: ImageFile.ImageFile, source: Path, out: Path, job: Job, c
         width, height = turned(stored, facts.orientation)
         specs = [(spec, shape_of(spec, width, height, job.focal_point)) for spec in job.recipe.variants]
         top = top_size([shape for _, shape in specs], width, height)
-        scaled = is_jpeg and scaled_by_decoder(image, top, facts.orientation, job.recipe)
+        resizer = resizer_for(job)
+        scaled = is_jpeg and scaled_by_decoder(image, top, facts.orientation, best=resizer.best)
         with clock.phase("decode"):
             image.load()
         profile = profile_of(image, source)
 
         def small(frame: Image.Image) -> Image.Image:
-            return shrink(frame, top, facts.orientation, profile, clock, last=not moves)
+            return shrink(frame, top, facts.orientation, profile, resizer, clock, last=not moves)
 
         moves = may_animate(image, frames, top, job) and may_move(image, source, frames, job)
         first = small(image)
@@ -97,5 +98,5 @@ def variants_of(image: ImageFile.ImageFile, source: Path, out: Path, job: Job, c
             seen = attention_of(nearer(first))
         specs = [(spec, shape_of(spec, width, height, seen.focus(shape, width, height))) for spec, shape in specs]
     with told_from_faults(first.width * first.height):
-        made = render(Source(width, height, first, moving, scaled, facts.rights), specs, out, job, clock)
+        made = render(Source(width, height, first, moving, scaled, facts.rights), specs, out, job, resizer, clock)
     return Made(width, height, frames, facts, first, made)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from enum import Enum
 from pathlib import Path
 from typing import IO, Any, Final, cast
 
@@ -11,11 +12,23 @@ from app.domain.models import Format
 from app.domain.recipe import DEFAULT_QUALITY, VariantSpec
 from app.worker.jobs import Fault
 
-# BICUBIC costs three quarters of LANCZOS and is softer, so that its files are smaller; with these steps more they weigh
-# the same and look the same (SSIMULACRA2 against a full LANCZOS reference, on a crisp and on a smooth photograph). The
-# second row is for a size just below that at which the decoder has halved the picture, which costs detail of its own.
-_STEPS_AFTER_BICUBIC: Final = {Format.WEBP: 2, Format.JPEG: 3, Format.AVIF: 2}
-_STEPS_AFTER_HALVING: Final = {Format.WEBP: 2, Format.JPEG: 3, Format.AVIF: 2}
+
+class Loss(Enum):
+    """What a picture has lost on the way to its size."""
+
+    NONE = "none"
+    SOFT = "soft"  # by the cheaper of the filters
+    HALVED = "halved"  # by the decoder, to just above a size that the better filter then made
+
+
+# Steps of quality that make up for it: the same SSIMULACRA2 as without, against a full LANCZOS reference, on a crisp
+# and on a smooth photograph. AVIF has none: see `render.resizer_for`.
+_STEPS: Final = {
+    (Loss.SOFT, Format.WEBP): 2,
+    (Loss.SOFT, Format.JPEG): 3,
+    (Loss.HALVED, Format.WEBP): 2,
+    (Loss.HALVED, Format.JPEG): 3,
+}
 
 
 def encoders(threads: int) -> Executor:
@@ -37,12 +50,10 @@ def format_for(wanted: Format, image: Image.Image) -> Format:
     return Format.PNG if wanted is Format.JPEG and image.mode == "RGBA" else wanted
 
 
-def quality_for(spec: VariantSpec, written: Format, *, scaled_decode: bool) -> int:
-    """The quality asked for; where the default serves, as many steps more as make up for a softer resize."""
+def quality_for(spec: VariantSpec, written: Format, loss: Loss) -> int:
+    """The quality asked for; where the default serves, as many steps more as make up for a loss."""
     asked = spec.quality.get(written)
-    if asked is not None or written is Format.PNG:
-        return DEFAULT_QUALITY[written] if asked is None else asked
-    return DEFAULT_QUALITY[written] + (_STEPS_AFTER_HALVING if scaled_decode else _STEPS_AFTER_BICUBIC)[written]
+    return DEFAULT_QUALITY[written] + _STEPS.get((loss, written), 0) if asked is None else asked
 
 
 def write_still(image: Image.Image, path: Path, written: Format, quality: int, rights: bytes) -> int:

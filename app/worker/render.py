@@ -17,20 +17,14 @@ from typing import Final
 from PIL import Image, ImageFile
 
 from app.domain.models import Format
-from app.domain.recipe import Recipe, VariantSpec
+from app.domain.recipe import VariantSpec
 from app.worker import encode
 from app.worker.animation import Animation
 from app.worker.colour import resizable, to_srgb
 from app.worker.geometry import Shape
 from app.worker.jobs import Job, Rendered
+from app.worker.resize import NEAR, Resizer
 
-#: BICUBIC costs three quarters of LANCZOS, and at equal bytes its variants look as good: the encoder's quality makes up
-#: for its softness. Only the step from what the decoder has halved to a size just below loses more by it than it saves.
-_FILTER: Final = Image.Resampling.BICUBIC
-_NEAR: Final = 1.25
-#: What no decoder has scaled is averaged by whole factors before that step, at 0.6 of its cost and, at the same quality
-#: setting, a point of SSIMULACRA2 less, unless too little is left for the filter to mend what averaging has done.
-_LEFT_TO_FILTER: Final = 1.03
 #: Formats that cameras write, whose colours are coarser than their tones to begin with.
 _PHOTOGRAPHS: Final = frozenset({"JPEG", "MPO", "HEIF"})
 #: A size is made from one at least this much larger, so that no picture is softened by many small steps.
@@ -79,14 +73,21 @@ def top_size(shapes: Sequence[Shape], width: int, height: int) -> tuple[int, int
 
 
 def shrink(
-    image: Image.Image, top: tuple[int, int], orientation: int, profile: bytes | None, clock: Clock, *, last: bool
+    image: Image.Image,
+    top: tuple[int, int],
+    orientation: int,
+    profile: bytes | None,
+    resizer: Resizer,
+    clock: Clock,
+    *,
+    last: bool,
 ) -> Image.Image:
     """A decoded picture at the top size, upright, in sRGB, without metadata. When it is the `last` frame, it is closed
     as soon as its pixels are not needed: they are most of the memory."""
     with clock.phase("resize"):
         small = resizable(image)
         stored = turned(top, orientation)
-        small = small.copy() if small is image and small.size == stored else _resize(small, stored)
+        small = small.copy() if small is image and small.size == stored else resizer.whole(small, stored)
     small.info = {}
     if last:
         image.close()
@@ -97,15 +98,19 @@ def shrink(
         return to_srgb(small, profile, photograph=image.format in _PHOTOGRAPHS)
 
 
-def scaled_by_decoder(image: ImageFile.ImageFile, top: tuple[int, int], orientation: int, recipe: Recipe) -> bool:
+def resizer_for(job: Job) -> Resizer:
+    """With the better filter for AVIF: beside its encoder that costs little, and bytes are what AVIF is to save."""
+    return Resizer(job.threads, best=any(Format.AVIF in spec.formats for spec in job.recipe.variants))
+
+
+def scaled_by_decoder(image: ImageFile.ImageFile, top: tuple[int, int], orientation: int, *, best: bool) -> bool:
     """Have a JPEG decoded at the smallest eighth, quarter or half that is still larger than the top size; whether that
-    is just above it, which costs detail. For AVIF it is not done: beside its encoder a full decode is cheap, and the
-    bytes that would make up for the detail are what AVIF is there to save."""
+    is just above it, which costs detail. At its `best` it never is."""
     before = image.size
-    room = _NEAR if any(Format.AVIF in spec.formats for spec in recipe.variants) else 1.0
+    room = NEAR if best else 1.0
     width, height = turned(top, orientation)
     image.draft(None, (math.ceil(width * room), math.ceil(height * room)))
-    return image.size != before and image.width < width * _NEAR
+    return image.size != before and image.width < width * NEAR
 
 
 @dataclass(frozen=True)
@@ -121,13 +126,12 @@ class Source:
 
 
 def render(
-    source: Source, specs: Sequence[tuple[VariantSpec, Shape]], out: Path, job: Job, clock: Clock
+    source: Source, specs: Sequence[tuple[VariantSpec, Shape]], out: Path, job: Job, resizer: Resizer, clock: Clock
 ) -> list[Rendered]:
     """Write every variant of the recipe into `out`. Equal pixels in equal format and quality are written once."""
-    sizes = _Cascade(source.top, source.width, source.height)
-    moving = (
-        [_Cascade(frame, source.width, source.height) for frame in source.animation.frames] if source.animation else []
-    )
+    displayed = (source.width, source.height)
+    sizes = _Cascade(source.top, displayed, resizer)
+    moving = [_Cascade(frame, displayed, resizer) for frame in source.animation.frames] if source.animation else []
     made: dict[tuple[object, ...], tuple[str, Future[int]]] = {}
     listed: dict[tuple[str, Format], tuple[Shape, Format, tuple[object, ...]]] = {}
     encoding: set[int] = set()
@@ -138,8 +142,9 @@ def render(
                 picture = sizes.make(shape)
             for wanted in spec.formats:
                 written = encode.format_for(wanted, picture)
-                near_top = source.scaled_decode and picture.size == source.top.size
-                quality = encode.quality_for(spec, written, scaled_decode=near_top)
+                halved = source.scaled_decode and picture.size == source.top.size
+                loss = encode.Loss.NONE if resizer.best else encode.Loss.HALVED if halved else encode.Loss.SOFT
+                quality = encode.quality_for(spec, written, loss)
                 key = (shape.size, shape.box, written, quality if written is not Format.PNG else 0)
                 listed[spec.name, wanted] = (shape, written, key)
                 if key in made:
@@ -177,8 +182,9 @@ def render(
 class _Cascade:
     """A picture in ever smaller sizes, each from the smallest larger one that is large enough."""
 
-    def __init__(self, top: Image.Image, width: int, height: int) -> None:
-        self._displayed = (width, height)
+    def __init__(self, top: Image.Image, displayed: tuple[int, int], resizer: Resizer) -> None:
+        self._displayed = displayed
+        self._resizer = resizer
         self._wholes = [top]
 
     def make(self, shape: Shape) -> Image.Image:
@@ -190,13 +196,13 @@ class _Cascade:
         if shape.whole:
             if source.size == shape.size:
                 return source
-            made = _resize(source, shape.size)
+            made = self._resizer.whole(source, shape.size)
             self._wholes.append(made)
             return made
         box = (left * across, top * down, min(right * across, source.width), min(bottom * down, source.height))
         if (across, down) == (1, 1) and shape.scale == 1:
             return source.crop((round(left), round(top), round(left) + shape.size[0], round(top) + shape.size[1]))
-        return source.resize(shape.size, _FILTER, box=box)
+        return self._resizer.part(source, shape.size, box)
 
     def _source(self, shape: Shape) -> Image.Image:
         if shape.whole:
@@ -207,14 +213,3 @@ class _Cascade:
         need = (shape.scale * width * _STEP, shape.scale * height * _STEP)
         enough = [picture for picture in self._wholes if picture.width >= need[0] and picture.height >= need[1]]
         return min(enough, key=lambda picture: picture.width) if enough else self._wholes[0]
-
-
-def _resize(image: Image.Image, size: tuple[int, int]) -> Image.Image:
-    if image.size == size:
-        return image
-    scale = min(image.width / size[0], image.height / size[1])
-    averaged = int(scale)
-    if averaged < 2 or scale < averaged * _LEFT_TO_FILTER:
-        averaged = 1
-    resampling = Image.Resampling.LANCZOS if scale < averaged * _NEAR else _FILTER
-    return image.resize(size, resampling, reducing_gap=1.0 if averaged > 1 else None)

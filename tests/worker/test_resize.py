@@ -1,0 +1,74 @@
+"""Resizing in several threads makes the picture that resizing in one makes."""
+
+import random
+
+import pytest
+from PIL import Image, ImageChops
+
+from app.worker.resize import Resizer
+
+SIZES = {
+    "just below": ((1512, 2016), (1440, 1920)),
+    "odd": ((1511, 2017), (1279, 1707)),
+    "averaged by two": ((2600, 2000), (1000, 769)),
+    "averaged by three": ((3001, 2101), (880, 616)),
+    "wide": ((9000, 700), (8000, 622)),
+    "tall": ((500, 9000), (400, 7200)),
+    "down alone": ((1000, 1600), (1000, 800)),
+    "across alone": ((1600, 1000), (800, 1000)),
+}
+
+
+def noise(mode: str, size: tuple[int, int]) -> Image.Image:
+    """Grain with hard edges in it, the worst there is for a filter that is off by a row."""
+    dice = random.Random(size[0])
+    picture = Image.frombytes(mode, size, dice.randbytes(size[0] * size[1] * len(mode)))
+    for row in range(0, size[1], 97):
+        picture.paste(0 if row % 2 else 255 if len(mode) == 1 else (255,) * len(mode), (0, row, size[0], row + 1))
+    return picture
+
+
+@pytest.mark.parametrize("threads", [2, 3, 7])
+@pytest.mark.parametrize("best", [False, True], ids=["cheap", "best"])
+@pytest.mark.parametrize("sizes", SIZES.values(), ids=SIZES)
+def test_bands_are_what_one_thread_makes(sizes: tuple[tuple[int, int], tuple[int, int]], *, best: bool, threads: int):
+    picture = noise("L", sizes[0])
+    alone = Resizer(1, best).whole(picture, sizes[1])
+    if sizes == SIZES["tall"]:  # one call goes down first here
+        resampling = Image.Resampling.LANCZOS
+        alone = picture.resize((400, 9000), resampling).resize((400, 7200), resampling)
+        best = True
+    banded = Resizer(threads, best).whole(picture, sizes[1])
+    assert banded.size == alone.size == sizes[1]
+    low, high = ImageChops.difference(alone, banded).getextrema()
+    assert (low, high) <= (0, 1)
+
+
+@pytest.mark.parametrize("mode", ["L", "LA", "RGB", "RGBA", "CMYK"])
+def test_in_every_mode(mode: str):
+    picture = noise(mode, (1500, 1300))
+    alone, banded = (Resizer(threads).whole(picture, (1200, 1040)) for threads in (1, 2))
+    assert banded.mode == alone.mode == mode
+    difference = ImageChops.difference(alone, banded)
+    assert all(high <= 1 for _, high in bands_of(difference))
+
+
+def bands_of(picture: Image.Image) -> list[tuple[int, int]]:
+    return [band.getextrema() for band in picture.split()]  # type: ignore[misc]  # of one band, so one pair
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("size", [(1000, 800), (700, 560)], ids=["filtered", "averaged"])
+def test_what_is_transparent_colours_nothing(threads: int, size: tuple[int, int]):
+    picture = Image.new("RGBA", (1600, 1280), (0, 255, 0, 0))
+    picture.paste((200, 0, 0, 255), (0, 0, 801, 1280))
+    small = Resizer(threads).whole(picture, size)
+    _, green, _, alpha = small.split()
+    seen = ImageChops.multiply(green, alpha)
+    assert bands_of(alpha)[0] == (0, 255)
+    assert bands_of(seen)[0][1] <= 1
+
+
+def test_a_picture_of_that_size_is_itself():
+    picture = Image.new("RGB", (900, 900))
+    assert Resizer(2).whole(picture, (900, 900)) is picture
