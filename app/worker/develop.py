@@ -79,7 +79,7 @@ def variants_of(image: ImageFile.ImageFile, source: Path, out: Path, job: Job, c
         specs = [(spec, shape_of(spec, width, height, job.focal_point)) for spec in job.recipe.variants]
         top = top_size([shape for _, shape in specs], width, height)
         resizer = resizer_for(job)
-        scaled = is_jpeg and scaled_by_decoder(image, top, facts.orientation, best=resizer.best)
+        scaled = is_jpeg and scaled_by_decoder(image, top, facts.orientation, crisp=resizer.crisp)
         with clock.phase("decode"):
             image.load()
         profile = profile_of(image, source)

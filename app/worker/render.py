@@ -99,15 +99,15 @@ def shrink(
 
 
 def resizer_for(job: Job) -> Resizer:
-    """With the better filter for AVIF: beside its encoder that costs little, and bytes are what AVIF is to save."""
-    return Resizer(job.threads, best=any(Format.AVIF in spec.formats for spec in job.recipe.variants))
+    """With no averaging for AVIF: beside its encoder that costs little, and bytes are what AVIF is there to save."""
+    return Resizer(job.threads, crisp=any(Format.AVIF in spec.formats for spec in job.recipe.variants))
 
 
-def scaled_by_decoder(image: ImageFile.ImageFile, top: tuple[int, int], orientation: int, *, best: bool) -> bool:
+def scaled_by_decoder(image: ImageFile.ImageFile, top: tuple[int, int], orientation: int, *, crisp: bool) -> bool:
     """Have a JPEG decoded at the smallest eighth, quarter or half that is still larger than the top size; whether that
-    is just above it, which costs detail. At its `best` it never is."""
+    is just above it, which costs detail. When it shall be `crisp` it never is."""
     before = image.size
-    room = NEAR if best else 1.0
+    room = NEAR if crisp else 1.0
     width, height = turned(top, orientation)
     image.draft(None, (math.ceil(width * room), math.ceil(height * room)))
     return image.size != before and image.width < width * NEAR
@@ -143,8 +143,7 @@ def render(
             for wanted in spec.formats:
                 written = encode.format_for(wanted, picture)
                 halved = source.scaled_decode and picture.size == source.top.size
-                loss = encode.Loss.NONE if resizer.best else encode.Loss.HALVED if halved else encode.Loss.SOFT
-                quality = encode.quality_for(spec, written, loss)
+                quality = encode.quality_for(spec, written, halved=halved)
                 key = (shape.size, shape.box, written, quality if written is not Format.PNG else 0)
                 listed[spec.name, wanted] = (shape, written, key)
                 if key in made:

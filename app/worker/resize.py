@@ -18,6 +18,7 @@ NEAR: Final = 1.25
 #: What no decoder has scaled is averaged by whole factors before that step, at 0.6 of its cost and, at the same quality
 #: setting, a point of SSIMULACRA2 less, unless too little is left for the filter to mend what averaging has done.
 _LEFT_TO_FILTER: Final = 1.03
+_LEFT_TO_FILTER_WHEN_CRISP: Final = 2.0
 #: Pixels of a result that are worth a thread more.
 _WORTH: Final = 400_000
 
@@ -28,10 +29,10 @@ _Box = tuple[float, float, float, float]
 
 @dataclass(frozen=True)
 class Resizer:
-    """Resizes in up to `threads` at a time; `best` when bytes are dearer than the time that the better filter takes."""
+    """Resizes in up to `threads` at a time; `crisp` when bytes are dearer than the time that averaging saves."""
 
     threads: int = 1
-    best: bool = False
+    crisp: bool = False
 
     def whole(self, image: Image.Image, size: tuple[int, int]) -> Image.Image:
         """All of the picture at that size; the picture itself when it has it."""
@@ -40,15 +41,14 @@ class Resizer:
         if image.mode in _PREMULTIPLIED:  # once, and not in each step: what is transparent must not colour its edges
             return self.whole(image.convert(_PREMULTIPLIED[image.mode]), size).convert(image.mode)
         scale = min(image.width / size[0], image.height / size[1])
-        averaged = int(scale)
+        averaged = int(scale / _LEFT_TO_FILTER_WHEN_CRISP) if self.crisp else int(scale)
         if averaged < 2 or scale < averaged * _LEFT_TO_FILTER:
             averaged = 1
-        resampling = _BEST if self.best or scale < averaged * NEAR else _CHEAP
+        resampling = _BEST if scale < averaged * NEAR else _CHEAP
         box: _Box = (0, 0, image.width, image.height)
         if averaged > 1:
-            across, down = image.width // size[0], image.height // size[1]
-            image = image.reduce((across, down))
-            box = (0, 0, box[2] / across, box[3] / down)
+            image = image.reduce(averaged)
+            box = (0, 0, box[2] / averaged, box[3] / averaged)
         bands = min(self.threads, size[0] * size[1] // _WORTH)
         if bands < 2:
             return image.resize(size, resampling, box)
@@ -56,7 +56,7 @@ class Resizer:
 
     def part(self, image: Image.Image, size: tuple[int, int], box: _Box) -> Image.Image:
         """What the box (left, top, right, bottom) of the picture shows, at that size."""
-        return image.resize(size, _BEST if self.best else _CHEAP, box)
+        return image.resize(size, _CHEAP, box)
 
 
 def _banded(
