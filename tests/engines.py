@@ -6,6 +6,7 @@ ends with it.
 
 import json
 import os
+import random
 import shutil
 import socket
 import subprocess
@@ -60,8 +61,7 @@ def seaweedfs() -> Iterator[str]:
         )
         data = Path(folder, "data")
         data.mkdir()
-        # SeaweedFS opens a gRPC port 10,000 above each of its ports.
-        master, volume, filer, s3 = (free_port(below=50_000) for _ in range(4))
+        master, volume, filer, s3 = _seaweedfs_ports()
         command = [
             str(_weed()), "server", f"-dir={data}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1",
             "-master.volumeSizeLimitMB=64", f"-master.port={master}", f"-volume.port={volume}", "-volume.max=40",
@@ -73,14 +73,27 @@ def seaweedfs() -> Iterator[str]:
             yield endpoint
 
 
-def free_port(below: int = 65_536) -> int:
+def free_port() -> int:
     """A loopback port that nothing listens on."""
-    while True:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = int(probe.getsockname()[1])
-        if port < below:
-            return port
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _seaweedfs_ports() -> list[int]:
+    """Four free ports. SeaweedFS opens a gRPC port 10,000 above each, and some of them late: all are below those that
+    the system hands out for connections meanwhile."""
+    ports = random.SystemRandom().sample(range(10_000, 22_000), 200)
+    return [port for port in ports if _is_free(port) and _is_free(port + 10_000)][:4]
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
 
 
 @contextmanager
