@@ -10,7 +10,7 @@ import pytest
 from tests.engines import INSTALLED
 from tests.repository.tree import ROOT
 
-DOCKERFILE = (ROOT / "Dockerfile").read_text()
+DOCKERFILE = (ROOT / "Dockerfile").read_text().replace("\\\n", "")  # lines that go on are one
 DOORS = {"api": ["app.lambda_api"], "worker": ["app.lambda_worker", "app.lambda_reconcile"]}
 #: What the composition root imports only where everything lives in a folder.
 EMBEDDED = ("app.adapters.filesystem", "app.adapters.sqlite")
