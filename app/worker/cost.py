@@ -14,7 +14,8 @@ from app.domain.errors import PictureError
 from app.domain.models import FailureCode, Format
 from app.worker.geometry import shape_of
 from app.worker.jobs import THREAD_STACK, Job
-from app.worker.render import top_size, turned
+from app.worker.render import resizer_for, top_size, turned
+from app.worker.resize import NEAR
 
 # A pixel as Pillow holds it after decoding, with what `colour.resizable` makes of it and, for transparency, the copy
 # that is premultiplied to be resized. The second figure is for a file that has one colour or tone that is transparent.
@@ -43,8 +44,10 @@ _WITH_DECODER: Final = {
 _MOVING: Final = {"GIF": 17, "PNG": 13, "WEBP": 17}
 #: How often the file itself is in memory.
 _COPIES: Final = {"WEBP": 1, "AVIF": 2, "HEIF": 2, "TIFF": 1}
-#: For a pixel of the largest size wanted, while it is made: what is half-way resized, turned, and converted.
-_NEARLY: Final = 16
+#: For a pixel of the largest size wanted, while it is made: resized, turned, and converted.
+_NEARLY: Final = 12
+#: For one of what is resized across and not yet down.
+_HALF_WAY: Final = 4
 #: For a pixel of each size, as long as variants are written.
 _WRITTEN: Final = 4
 #: For a pixel in an encoder, opaque and with alpha.
@@ -71,20 +74,21 @@ class Cost:
         self._top = top[0] * top[1]
         file = _COPIES.get(image.format or "", 0) * path.stat().st_size
         self._reading = file + _reading(image, path, turned(top, orientation), job)
+        self._shrinking = _NEARLY * self._top + _HALF_WAY * turned(top, orientation)[0] * image.height
 
     def still(self) -> float:
         """Bytes that are needed to develop its first frame."""
-        return self._beside() + max(self._reading + _NEARLY * self._top, self._writing(1))
+        return self._beside() + max(self._reading + self._shrinking, self._writing(1))
 
     def moving(self, frames: int) -> float:
         """Bytes that are needed to develop so many frames."""
         pixels = self._image.width * self._image.height * _MOVING.get(self._image.format or "", 0)
-        return self._beside() + max(pixels + (_NEARLY + frames * _WRITTEN) * self._top, self._writing(frames))
+        return self._beside() + max(pixels + self._shrinking + frames * _WRITTEN * self._top, self._writing(frames))
 
     def _beside(self) -> float:
-        """The stacks count from the first variant on, when what reading took may not have been given back."""
-        threads = min(self._job.threads, sum(len(spec.formats) for spec in self._job.recipe.variants))
-        return _REST + (threads * THREAD_STACK if self._job.threads > 1 else 0)
+        """The rest, and the stacks of threads that resize and of those that encode beside them: when they start, what
+        reading took may not have been given back."""
+        return _REST + (2 * self._job.threads * THREAD_STACK if self._job.threads > 1 else 0)
 
     def _writing(self, frames: int) -> float:
         image = self._image
@@ -130,8 +134,7 @@ def _reading(image: ImageFile.ImageFile, path: Path, top: tuple[int, int], job: 
     held = _HELD.get(mode, _HELD_OTHERWISE)["transparency" in image.info]
     match image.format:
         case "JPEG" | "MPO":
-            coefficients = 2 * len(image.getbands()) if {"progressive", "progression"} & image.info.keys() else 0
-            return pixels * (held / _halvings(image.size, top, job) ** 2 + coefficients)
+            return pixels * (held / _smaller(image.size, top, job) ** 2 + _coefficients(image))
         case "WEBP":
             return pixels * _WEBP
         case "AVIF" | "HEIF":
@@ -142,11 +145,21 @@ def _reading(image: ImageFile.ImageFile, path: Path, top: tuple[int, int], job: 
             return pixels * held
 
 
-def _halvings(size: tuple[int, int], top: tuple[int, int], job: Job) -> int:
+def _smaller(size: tuple[int, int], top: tuple[int, int], job: Job) -> int:
     """By how much a JPEG's decoder makes it smaller on each side: see `render.scaled_by_decoder`."""
-    room = 1.25 if any(Format.AVIF in spec.formats for spec in job.recipe.variants) else 1
-    smaller = min(size[0] / (top[0] * room + 1), size[1] / (top[1] * room + 1))
-    return 2 if smaller >= 2 else 1
+    room = NEAR if resizer_for(job).crisp else 1
+    ratio = min(size[0] / (top[0] * room + 1), size[1] / (top[1] * room + 1))
+    return next((factor for factor in (8, 4, 2) if ratio >= factor), 1)
+
+
+def _coefficients(image: ImageFile.ImageFile) -> float:
+    """All that a progressive JPEG says, 16 bits each, which is kept until its last scan has come."""
+    if not {"progressive", "progression"} & image.info.keys():
+        return 0
+    layers: list[tuple[int, int, int, int]] = getattr(image, "layer", [])
+    areas = [across * down for _, across, down, _ in layers] or [1, 1, 1, 1]
+    most = max((across for _, across, _, _ in layers), default=1) * max((down for _, _, down, _ in layers), default=1)
+    return 2 * sum(areas) / max(1, most)
 
 
 def _tiff(image: ImageFile.ImageFile) -> float:

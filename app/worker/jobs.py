@@ -15,8 +15,8 @@ from app.domain.recipe import Recipe, VariantSpec
 MAX_TEXT = 200
 #: The longest side any variant may have, in pixels: WebP's, so that names can share an object in every format.
 MAX_SIDE = 16383
-#: Bytes of address space that the stack of each thread that encodes has, whatever the shell that started us has set.
-THREAD_STACK = 8 * 1024 * 1024
+#: Bytes of address space that a thread's stack has, whatever the shell that started us has set: libaom asks for 256 KB.
+THREAD_STACK = 4 * 1024 * 1024
 
 _Colour = Annotated[str, Field(pattern=r"^#[0-9a-f]{6}$")]
 _Text = Annotated[str, Field(max_length=MAX_TEXT)]

@@ -36,6 +36,7 @@ USUAL = (
     "GIF", "AVIF", "AVIF alpha", "HEIC", "HEIC alpha", "TIFF in one strip", "TIFF alpha", "TIFF 16-bit", "TIFF CMYK",
     "BMP", "BMP alpha",
 )  # fmt: skip
+PAGE = ROOT / "docs" / "memory.md"
 #: What the worker's function runs beside the picture's process, asked for its resident memory.
 _BESIDE = """
 import multiprocessing.forkserver, re, time
@@ -59,6 +60,7 @@ def main() -> None:
     rows = measured(asked.megapixels or list(SIZES), kinds or USUAL)
     if not kinds and not asked.megapixels:
         path = save("memory", ["Pillow", "pillow-heif"], unit="2**20 bytes", beside=beside(), rows=rows)
+        PAGE.write_text(with_table(PAGE.read_text(), json.loads(path.read_text())))
         print(json.dumps({"saved": str(path)}))
 
 
@@ -77,6 +79,24 @@ def measured(sizes: Sequence[int] = tuple(SIZES), kinds: Sequence[str] = USUAL) 
                 print(row, file=sys.stderr, flush=True)
                 rows.append(row)
     return rows
+
+
+def with_table(page: str, document: dict[str, Any]) -> str:
+    """The page on memory with the table of a saved document between its marks."""
+    at = page.index("\n", page.index("<!-- memory: ")) + 1
+    return page[:at] + table(document) + page[page.index("\n<!-- end of memory -->") :]
+
+
+def table(document: dict[str, Any]) -> str:
+    """A row a kind: the peak of resident memory at each size."""
+    sizes = sorted({row["megapixels"] for row in document["rows"]})
+    lines = [f"| MB at | {' | '.join(f'{size} MP' for size in sizes)} |", "|---" * (len(sizes) + 1) + "|"]
+    for kind in dict.fromkeys(row["format"] for row in document["rows"]):
+        found = {row["megapixels"]: row["mb"] for row in document["rows"] if row["format"] == kind}
+        lines.append(f"| {kind} | {' | '.join(str(found.get(size, '–')) for size in sizes)} |")
+    parts = document["beside"]
+    lines.append(f"\nBeside it: {parts['worker_mb']} for the worker, {parts['server_mb']} for the fork server.")
+    return "\n".join(lines)
 
 
 def beside() -> dict[str, int]:

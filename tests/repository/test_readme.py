@@ -115,7 +115,7 @@ def test_the_make_targets_that_are_named_exist() -> None:
     assert named - targets == set()
 
 
-@pytest.mark.parametrize("name", ["README.md", "CHANGELOG.md", "docs/growth.md"])
+@pytest.mark.parametrize("name", ["README.md", "CHANGELOG.md", "docs/growth.md", "docs/memory.md"])
 def test_relative_links_lead_somewhere(name: str) -> None:
     links = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", texts()[name])
     missing = [link for link in links if not (ROOT / Path(name).parent / link).exists()]

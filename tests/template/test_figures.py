@@ -1,6 +1,7 @@
 """Time-outs, memory, visibility and receives fit each other and the application."""
 
 import ast
+import json
 import re
 from typing import Any
 
@@ -68,6 +69,9 @@ def test_the_workers_memory_is_the_sum_that_is_said_of_it(stack: Stack, settings
     assert picture + codecs + server + worker == total <= size == stack["ImageProcessingFunction"]["MemorySize"]
     assert size == 1769  # one vCPU, says AWS
     assert picture == settings.develop_memory_mb
+    measured = json.loads((ROOT / "benchmarks" / "results" / "memory.json").read_text())
+    assert worker >= measured["beside"]["worker_mb"]
+    assert min(codecs, server) >= measured["beside"]["server_mb"]
 
 
 def test_the_largest_picture_and_its_variants_fit_on_the_workers_disk(form: dict[str, Any], stack: Stack) -> None:

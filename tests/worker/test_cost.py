@@ -83,6 +83,13 @@ def lying() -> Image.Exif:
     return exif
 
 
+def test_what_is_half_way_resized_counts(attempt: Attempt, tmp_path: Path) -> None:
+    """When nothing is averaged first, which is so just above each whole factor."""
+    photo(6000, 5000).save(tmp_path / "original", "PNG", compress_level=1)
+    wide = recipe_of(VariantSpec(name="v", width=990))
+    fits_exactly(attempt, tmp_path / "original", JOB.model_copy(update={"recipe": wide}))
+
+
 def test_a_file_that_is_read_whole_counts(attempt: Attempt, tmp_path: Path) -> None:
     noise(2000, 1500).save(tmp_path / "original", "WEBP", lossless=True, quality=0, method=0)
     assert (tmp_path / "original").stat().st_size > 8 * MIB
