@@ -1,0 +1,280 @@
+"""How long both functions take to start in their images, beside a handler that imports the same libraries and makes
+the same clients, and one that does nothing. And how long the API's takes for a record once it is warm.
+
+    .venv/bin/python -m benchmarks.cold_start [--starts 10] [--beside LABEL=REVISION] [--no-save]
+
+Needs `make engines` and `make images`. Every start is a new container as Lambda would run it, under the Runtime
+Interface Emulator, on one core; the handlers take turns, so that whatever else the machine does falls on all of them.
+`--beside` puts this application as it was at a commit among them, in today's image. The figures go to
+`results/cold_start.json`.
+"""
+
+import argparse
+import json
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any
+from uuid import uuid4
+
+from app.adapters.dynamodb import DynamoImages
+from app.domain.ids import new_id
+from app.domain.models import ANONYMOUS, Format, Image, Status, Variant, utcnow
+from benchmarks.results_file import save
+from tests import aws
+from tests.doors.opened import get_event
+from tests.engines import ACCESS_KEY, REGION, SECRET_KEY, dynamodb_local, free_port
+from tests.images_built.podman import IMAGES, MEMORY, USER, environment, missing, podman
+from tests.lambda_runtime.function import Function, wait_until_it_listens
+from tests.repository.tree import ROOT
+
+HANDLERS = Path(__file__).parent / "handlers"
+#: What the API's function may take at most over its libraries, and what is aimed at, in milliseconds.
+RATIO = 1.15
+AIMS = {"api": 700, "worker": 600}
+WARM_AIM = 10
+WARM_CALLS = 60
+_EVENTS: dict[str, Any] = {"api": get_event("/healthz"), "worker": {}}
+_NOWHERE = "http://127.0.0.1:9"  # what nothing listens on: a start asks nobody
+_SETTINGS = {
+    "AWS_ENDPOINT_URL_DYNAMODB": _NOWHERE,
+    "DARKROOM_STORAGE_URL": "s3://pictures",
+    "DARKROOM_METADATA_URL": "dynamodb://ImageMetadata",
+    "DARKROOM_QUEUE_URL": "https://sqs.eu-west-1.amazonaws.com/123456789012/pictures",
+    "DARKROOM_SECRET": "a secret of the benchmark",
+    "DARKROOM_ALLOW_ANONYMOUS": "true",
+}
+
+
+@dataclass(frozen=True)
+class Start:
+    """One start: milliseconds until the handler could be called, and of the processor that its process took."""
+
+    init_ms: float
+    cpu_ms: float
+
+
+class Container(Function):
+    """A function in its container on one core."""
+
+    name: str
+
+    @property
+    def cpu_ms(self) -> float:
+        """Milliseconds of processor that the function's process has had, its children's left out."""
+        emulator = podman("container", "inspect", "--format", "{{.State.Pid}}", self.name).stdout.strip()
+        (process,) = _children(emulator)
+        allowed = Path(f"/proc/{process}/status").read_text().partition("Cpus_allowed_list:")[2].split()[0]
+        assert allowed.isdigit(), f"it runs on the cores {allowed}"
+        threads = Path(f"/proc/{process}/task").iterdir()
+        return sum(int((thread / "schedstat").read_text().split()[0]) for thread in threads) / 1e6
+
+    @property
+    def durations(self) -> list[float]:
+        """Milliseconds of each invocation, as the emulator measured them."""
+        return [float(found) for found in re.findall(r"REPORT RequestId:.*?\tDuration: ([\d.]+) ms", self.log)]
+
+
+def _children(process: str) -> list[str]:
+    threads = Path(f"/proc/{process}/task").iterdir()
+    return [child for thread in threads for child in (thread / "children").read_text().split()]
+
+
+@contextmanager
+def running(
+    function: str, core: int, settings: Mapping[str, str], handler: str | None = None, mounts: Mapping[Path, str] = {}
+) -> Iterator[Container]:
+    """The image of a function on that core, read-only, not as root and in its memory; with another handler if given."""
+    port, api_port = free_port(), free_port()
+    emulator = [
+        "/usr/local/bin/aws-lambda-rie", "--log-level", "info", "--runtime-interface-emulator-address",
+        f"127.0.0.1:{port}", "--runtime-api-address", f"127.0.0.1:{api_port}", "python", "-m", "awslambdaric",
+    ]  # fmt: skip
+    given = {
+        "AWS_LAMBDA_FUNCTION_NAME": function,
+        "AWS_LAMBDA_FUNCTION_TIMEOUT": "60",
+        "AWS_REGION": REGION,
+        "AWS_DEFAULT_REGION": REGION,
+        "AWS_ACCESS_KEY_ID": ACCESS_KEY,
+        "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
+        **settings,
+    }
+    name = f"darkroom-start-{uuid4().hex[:8]}"
+    with tempfile.TemporaryDirectory() as folder:
+        log, empty = Path(folder, "log"), Path(folder, "empty")
+        empty.mkdir()
+        Path(folder).chmod(0o755)
+        volumes = {empty: "/dev/shm", **mounts}
+        command = [
+            "taskset", "--cpu-list", str(core), "podman", "run", "--rm", f"--name={name}", "--pull=never",
+            "--network=host", "--read-only", "--read-only-tmpfs=false", f"--user={USER}", "--cap-drop=all",
+            "--tmpfs=/tmp:rw,nosuid,nodev,size=512m,mode=1777", f"--memory={MEMORY[function]}m",
+            f"--entrypoint={json.dumps(emulator)}", *(f"--env={key}={value}" for key, value in given.items()),
+            *(f"--volume={here}:{there}:ro" for here, there in volumes.items()),
+            IMAGES[function], handler or f"app.lambda_{function}.handler",
+        ]  # fmt: skip
+        with log.open("wb") as out:
+            process = subprocess.Popen(command, env=environment(), stdin=subprocess.DEVNULL, stdout=out, stderr=out)
+        found = Container(f"http://127.0.0.1:{port}/2015-03-31/functions/function/invocations", process, log)
+        found.name = name
+        try:
+            wait_until_it_listens(found, port)
+            yield found
+        finally:
+            podman("rm", "--force", "--time=0", name, check=False)
+            process.wait(20)
+
+
+def start(function: str, core: int, handler: str | None, mounts: Mapping[Path, str]) -> Start:
+    """Start it once; the emulator does so at the first call."""
+    with running(function, core, _SETTINGS, handler, mounts) as found:
+        found.invoke(_EVENTS[function])
+        return Start(found.init_ms, found.cpu_ms)
+
+
+def starts(function: str, count: int, core: int, others: Mapping[str, Path]) -> dict[str, list[Start]]:
+    """So many starts of each handler, in turns, after one each that fills the page cache."""
+    kinds: dict[str, tuple[str | None, dict[Path, str]]] = {
+        "empty": ("empty.handler", {HANDLERS / "empty.py": "/var/task/empty.py"}),
+        "libraries": (f"{function}.handler", {HANDLERS / f"{function}.py": f"/var/task/{function}.py"}),
+        "ours": (None, {}),
+        **{label: (None, {folder: "/var/task/app"}) for label, folder in others.items()},
+    }
+    found: dict[str, list[Start]] = {kind: [] for kind in kinds}
+    for turn in range(count + 1):
+        for kind, (handler, mounts) in kinds.items():
+            one = start(function, core, handler, mounts)
+            if turn:
+                found[kind].append(one)
+    return found
+
+
+@contextmanager
+def application_at(revision: str) -> Iterator[Path]:
+    """The application's modules as they were at a commit, compiled as the image's are."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        archive = subprocess.run(["git", "archive", revision, "app"], cwd=ROOT, capture_output=True, check=True)
+        subprocess.run(["tar", "-x", "-C", folder], input=archive.stdout, check=True)
+        script = "python -m compileall -q --invalidation-mode unchecked-hash /at && chmod -R a+rX /at"
+        podman("run", "--rm", "--network=none", "--entrypoint=sh", f"--volume={folder}/app:/at", IMAGES["api"],
+               "-c", script)  # fmt: skip
+        yield Path(folder, "app")
+
+
+def summary(found: Mapping[str, Sequence[Start]]) -> dict[str, Any]:
+    """Medians, and the medians of the ratios of starts of one turn."""
+
+    def pair(kind: str, other: str, figure: str) -> float:
+        turns = zip(found[kind], found[other], strict=True)
+        return round(median(getattr(one, figure) / getattr(two, figure) for one, two in turns), 3)
+
+    return {
+        "handlers": {
+            kind: {
+                "init_ms": round(median(one.init_ms for one in all_), 1),
+                "cpu_ms": round(median(one.cpu_ms for one in all_), 1),
+                "every_init_ms": [round(one.init_ms) for one in all_],
+            }
+            for kind, all_ in found.items()
+        },
+        "ours_over_libraries": {
+            "init": pair("ours", "libraries", "init_ms"),
+            "cpu": pair("ours", "libraries", "cpu_ms"),
+        },
+    }
+
+
+def profile(function: str) -> dict[str, Any]:
+    """Where the time of the imports goes: by package without what it imports, and by module with it."""
+    given = {**_SETTINGS, "AWS_DEFAULT_REGION": REGION, "AWS_ACCESS_KEY_ID": "none", "AWS_SECRET_ACCESS_KEY": "none"}
+    told = podman("run", "--rm", "--network=none", "--read-only", "--tmpfs=/tmp", "--entrypoint=python",
+                  *(f"--env={key}={value}" for key, value in given.items()), IMAGES[function],
+                  "-X", "importtime", "-c", f"import app.lambda_{function}")  # fmt: skip
+    rows = re.findall(r"^import time: +(\d+) \| +(\d+) \| +(\S+)$", told.stderr, re.MULTILINE)
+    by_package: Counter[str] = Counter()
+    for own, _, module in rows:
+        parts = module.split(".")
+        by_package[".".join(parts[:2]) if parts[0] == "app" else parts[0]] += int(own)
+    by_module = sorted(rows, key=lambda row: -int(row[1]))[:25]
+    return {
+        "modules": len(rows),
+        "total_ms": round(sum(int(own) for own, _, _ in rows) / 1000, 1),
+        "own_ms_by_package": {name: round(own / 1000, 1) for name, own in by_package.most_common(20)},
+        "with_what_they_import_ms": {module: round(int(both) / 1000, 1) for _, both, module in by_module},
+    }
+
+
+def warm(core: int) -> dict[str, Any]:
+    """`GET /images/{id}` of a developed image, warm, the table in DynamoDB Local."""
+    with ExitStack() as stack:
+        client = aws.clients(stack.enter_context(dynamodb_local())).dynamodb
+        table = stack.enter_context(aws.table(client))
+        image_id = _developed(DynamoImages(client, table))
+        settings = {**_SETTINGS, "DARKROOM_METADATA_URL": f"dynamodb://{table}",
+                    "AWS_ENDPOINT_URL_DYNAMODB": client.meta.endpoint_url}  # fmt: skip
+        api = stack.enter_context(running("api", core, settings))
+        for _ in range(WARM_CALLS + 10):
+            answer = api.invoke(get_event(f"/images/{image_id}"))
+            assert answer["statusCode"] == 200, answer
+        durations = sorted(api.durations[10:])
+    assert len(durations) == WARM_CALLS
+    p95 = durations[int(len(durations) * 0.95)]
+    return {"calls": WARM_CALLS, "median_ms": round(median(durations), 2), "p95_ms": round(p95, 2)}
+
+
+def _developed(images: DynamoImages) -> str:
+    now = utcnow()
+    image = Image(id=new_id(), owner=ANONYMOUS, content_type="image/jpeg", bytes=3_000_000, sha256="5a" * 32,
+                  filename="photo.jpg", uploaded_at=now, updated_at=now)  # fmt: skip
+    images.create(image, claim=True)
+    variants = [
+        Variant(
+            name=f"w{width}", format=Format.WEBP, width=width, height=width, bytes=width * 100, file=f"w{width}.webp"
+        )
+        for width in (256, 320, 640, 1280, 1920)
+    ]
+    changes = {"status": Status.READY, "rendering": "abcdef012345", "variants": variants, "width": 4032, "height": 3024}
+    return images.update(image.id, image.version, changes).id
+
+
+def main() -> None:
+    """Measure, tell, and write down."""
+    parser = argparse.ArgumentParser(description="How long the functions take to start.")
+    parser.add_argument("--starts", type=int, default=10)
+    parser.add_argument("--beside", action="append", default=[], metavar="LABEL=REVISION")
+    parser.add_argument("--no-save", action="store_true")
+    asked = parser.parse_args()
+    why = missing()
+    if why or not shutil.which("taskset"):
+        raise SystemExit(why or "taskset is not installed")
+    core = max(os.sched_getaffinity(0))
+    content: dict[str, Any] = {"starts": asked.starts, "functions": {}}
+    began = time.monotonic()
+    with ExitStack() as stack:
+        revisions = dict(label.split("=", 1) for label in asked.beside)
+        others = {label: stack.enter_context(application_at(revision)) for label, revision in revisions.items()}
+        for function in IMAGES:
+            content["functions"][function] = {
+                **summary(starts(function, asked.starts, core, others)),
+                "aim_ms": AIMS[function],
+                "imports": profile(function),
+            }
+            print(json.dumps({**content["functions"][function], "imports": ...}, default=str, indent=1))
+    content["warm_get"] = {**warm(core), "aim_ms": WARM_AIM}
+    print(content["warm_get"], f"{time.monotonic() - began:.0f} s")
+    if not asked.no_save:
+        print(save("cold_start", ["boto3", "fastapi", "pydantic", "aws-lambda-powertools", "mangum"], **content))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Handlers that `benchmarks.cold_start` puts into the images beside ours."""
