@@ -6,9 +6,6 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
-from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
-
 from app import logs
 from app.bootstrap import limits_of, open_backends
 from app.domain.errors import ConfigurationError
@@ -22,10 +19,6 @@ log = logging.getLogger(__name__)
 
 #: Seconds beside its development that a picture may need for its way in and its variants' way out.
 MOVING_SECONDS = 15
-
-
-class _DeliverAgain(Exception):
-    """The message is to come back: our fault, or no time."""
 
 
 def _load() -> Settings:
@@ -62,7 +55,6 @@ def _build(settings: Settings) -> Worker:
 _settings = _load()
 _scratch = Path(tempfile.gettempdir(), "darkroom")
 _worker = _build(_settings)
-_processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
 _invocations = logs.Invocations()
 
 
@@ -77,17 +69,15 @@ def handler(event: Any, context: Any) -> Any:
     records = event.get("Records") if isinstance(event, dict) else None
     if not (isinstance(records, list) and records and all(_is_message(record) for record in records)):
         return handle_event(event, _worker)
-    first = records[0]["messageId"]
-
-    def handle_message(record: SQSRecord) -> None:  # Powertools passes it by this name
-        if record.message_id != first and not _is_time_left(context):
-            log.warning("no time is left for a message; it goes back", extra={"message_id": record.message_id})
-            raise _DeliverAgain(record.message_id)
-        answer = handle_event({"Records": [record.raw_event]}, _worker)
-        if answer["batchItemFailures"]:
-            raise _DeliverAgain(record.message_id)
-
-    return process_partial_response(event, handle_message, _processor, context)
+    # Powertools' batch processor would do this too, and load the forms of all events and asyncio for it at each start.
+    again: list[dict[str, str]] = []
+    for record in records:
+        if record is records[0] or _is_time_left(context):
+            again += handle_event({"Records": [record]}, _worker)["batchItemFailures"]
+        else:
+            log.warning("no time is left for a message; it goes back", extra={"message_id": record["messageId"]})
+            again.append({"itemIdentifier": record["messageId"]})
+    return {"batchItemFailures": again}
 
 
 def _is_message(record: Any) -> bool:
