@@ -124,7 +124,8 @@ def _aws(settings: Settings) -> Backends:
 
 
 def _on_aws(settings: Settings) -> Backends:
-    import boto3
+    # Not boto3: it would load the transfer manager and its own layer, of which nothing is used.
+    import botocore.session
     from botocore.config import Config
 
     from app.adapters.dynamodb import DynamoImages
@@ -138,12 +139,12 @@ def _on_aws(settings: Settings) -> Backends:
         retries={"mode": "standard", "total_max_attempts": 4},
         max_pool_connections=50,
     )
-    session = boto3.session.Session()
+    session = botocore.session.get_session()
     s3 = s3_client(session, patience)
     return Backends(
         store=S3Store(s3, settings.bucket),
-        images=DynamoImages(session.client("dynamodb", config=patience), settings.table),
-        queue=SqsQueue(session.client("sqs", config=patience), settings.queue_url or ""),
+        images=DynamoImages(session.create_client("dynamodb", config=patience), settings.table),
+        queue=SqsQueue(session.create_client("sqs", config=patience), settings.queue_url or ""),
         urls=PresignedUrls(Presigner(s3, settings.bucket, session.get_credentials()), settings.cdn_url),
         grants=PresignedGrants(s3, settings.bucket),
         signer=Signer(_given_secret(settings) or b""),

@@ -1,20 +1,19 @@
 """The libraries that the worker's function starts with, and its clients: the least that a service on them can take."""
 
+import multiprocessing.forkserver  # noqa: F401
 from typing import Any
 
-import boto3
+import botocore.session
+import pydantic  # noqa: F401
 from aws_lambda_powertools.logging import formatter  # noqa: F401
 from aws_lambda_powertools.metrics import EphemeralMetrics  # noqa: F401
-from aws_lambda_powertools.utilities import batch  # noqa: F401
-from aws_lambda_powertools.utilities.data_classes import sqs_event  # noqa: F401
-from boto3.dynamodb import types  # noqa: F401
 from botocore.config import Config
 
-session = boto3.session.Session()
+session = botocore.session.get_session()
 patience = Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 4})
-s3 = session.client("s3", config=patience.merge(Config(signature_version="s3v4")))
-dynamodb = session.client("dynamodb", config=patience)
-sqs = session.client("sqs", config=patience)
+s3 = session.create_client("s3", config=patience.merge(Config(signature_version="s3v4")))
+dynamodb = session.create_client("dynamodb", config=patience)
+sqs = session.create_client("sqs", config=patience)
 
 
 def handler(event: Any, context: Any) -> None:
