@@ -1,12 +1,12 @@
 """How long both functions take to start in their images, beside a handler that imports the same libraries and makes
 the same clients, and one that does nothing. And how long the API's takes for a record once it is warm.
 
-    .venv/bin/python -m benchmarks.cold_start [--starts 10] [--beside LABEL=REVISION] [--no-save]
+    .venv/bin/python -m benchmarks.cold_start [--starts 10] [--beside LABEL=[TAG]@[REVISION] ...] [--no-save]
 
 Needs `make engines` and `make images`. Every start is a new container as Lambda would run it, under the Runtime
 Interface Emulator, on one core; the handlers take turns, so that whatever else the machine does falls on all of them.
-`--beside` puts this application as it was at a commit among them, in today's image. The figures go to
-`results/cold_start.json`.
+`--beside` puts the application as it was at a commit among them, or an image of another tag, or both: what changes
+bought is the difference from one to the next. The figures go to `results/cold_start.json`.
 """
 
 import argparse
@@ -20,7 +20,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -63,6 +63,18 @@ class Start:
     cpu_ms: float
 
 
+@dataclass(frozen=True)
+class Kind:
+    """What is started: a handler, ours if none is named, in the images of a tag, with files of this machine in it."""
+
+    handler: str | None = None
+    mounts: Mapping[Path, str] = field(default_factory=dict)
+    tag: str = "test"
+
+
+OURS = Kind()
+
+
 class Container(Function):
     """A function in its container on one core."""
 
@@ -90,10 +102,8 @@ def _children(process: str) -> list[str]:
 
 
 @contextmanager
-def running(
-    function: str, core: int, settings: Mapping[str, str], handler: str | None = None, mounts: Mapping[Path, str] = {}
-) -> Iterator[Container]:
-    """The image of a function on that core, read-only, not as root and in its memory; with another handler if given."""
+def running(function: str, core: int, settings: Mapping[str, str], kind: Kind = OURS) -> Iterator[Container]:
+    """The image of a function on that core, read-only, not as root and in its memory."""
     port, api_port = free_port(), free_port()
     emulator = [
         "/usr/local/bin/aws-lambda-rie", "--log-level", "info", "--runtime-interface-emulator-address",
@@ -113,14 +123,14 @@ def running(
         log, empty = Path(folder, "log"), Path(folder, "empty")
         empty.mkdir()
         Path(folder).chmod(0o755)
-        volumes = {empty: "/dev/shm", **mounts}
+        volumes = {empty: "/dev/shm", **kind.mounts}
         command = [
             "taskset", "--cpu-list", str(core), "podman", "run", "--rm", f"--name={name}", "--pull=never",
             "--network=host", "--read-only", "--read-only-tmpfs=false", f"--user={USER}", "--cap-drop=all",
             "--tmpfs=/tmp:rw,nosuid,nodev,size=512m,mode=1777", f"--memory={MEMORY[function]}m",
             f"--entrypoint={json.dumps(emulator)}", *(f"--env={key}={value}" for key, value in given.items()),
             *(f"--volume={here}:{there}:ro" for here, there in volumes.items()),
-            IMAGES[function], handler or f"app.lambda_{function}.handler",
+            f"{IMAGES[function].rpartition(':')[0]}:{kind.tag}", kind.handler or f"app.lambda_{function}.handler",
         ]  # fmt: skip
         with log.open("wb") as out:
             process = subprocess.Popen(command, env=environment(), stdin=subprocess.DEVNULL, stdout=out, stderr=out)
@@ -134,27 +144,27 @@ def running(
             process.wait(20)
 
 
-def start(function: str, core: int, handler: str | None, mounts: Mapping[Path, str]) -> Start:
+def start(function: str, core: int, kind: Kind) -> Start:
     """Start it once; the emulator does so at the first call."""
-    with running(function, core, _SETTINGS, handler, mounts) as found:
+    with running(function, core, _SETTINGS, kind) as found:
         found.invoke(_EVENTS[function])
         return Start(found.init_ms, found.cpu_ms)
 
 
-def starts(function: str, count: int, core: int, others: Mapping[str, Path]) -> dict[str, list[Start]]:
-    """So many starts of each handler, in turns, after one each that fills the page cache."""
-    kinds: dict[str, tuple[str | None, dict[Path, str]]] = {
-        "empty": ("empty.handler", {HANDLERS / "empty.py": "/var/task/empty.py"}),
-        "libraries": (f"{function}.handler", {HANDLERS / f"{function}.py": f"/var/task/{function}.py"}),
-        "ours": (None, {}),
-        **{label: (None, {folder: "/var/task/app"}) for label, folder in others.items()},
+def starts(function: str, count: int, core: int, others: Mapping[str, Kind]) -> dict[str, list[Start]]:
+    """So many starts of each kind, in turns, after one each that fills the page cache."""
+    kinds = {
+        "empty": Kind("empty.handler", {HANDLERS / "empty.py": "/var/task/empty.py"}),
+        "libraries": Kind(f"{function}.handler", {HANDLERS / f"{function}.py": f"/var/task/{function}.py"}),
+        **others,
+        "ours": OURS,
     }
-    found: dict[str, list[Start]] = {kind: [] for kind in kinds}
+    found: dict[str, list[Start]] = {name: [] for name in kinds}
     for turn in range(count + 1):
-        for kind, (handler, mounts) in kinds.items():
-            one = start(function, core, handler, mounts)
+        for name, kind in kinds.items():
+            one = start(function, core, kind)
             if turn:
-                found[kind].append(one)
+                found[name].append(one)
     return found
 
 
@@ -251,7 +261,7 @@ def main() -> None:
     """Measure, tell, and write down."""
     parser = argparse.ArgumentParser(description="How long the functions take to start.")
     parser.add_argument("--starts", type=int, default=10)
-    parser.add_argument("--beside", action="append", default=[], metavar="LABEL=REVISION")
+    parser.add_argument("--beside", action="append", default=[], metavar="LABEL=[TAG]@[REVISION]")
     parser.add_argument("--no-save", action="store_true")
     asked = parser.parse_args()
     why = missing()
@@ -261,8 +271,11 @@ def main() -> None:
     content: dict[str, Any] = {"starts": asked.starts, "functions": {}}
     began = time.monotonic()
     with ExitStack() as stack:
-        revisions = dict(label.split("=", 1) for label in asked.beside)
-        others = {label: stack.enter_context(application_at(revision)) for label, revision in revisions.items()}
+        others = {}
+        for label, _, where in (each.partition("=") for each in asked.beside):
+            tag, _, revision = where.partition("@")
+            mounts = {stack.enter_context(application_at(revision)): "/var/task/app"} if revision else {}
+            others[label] = Kind(None, mounts, tag or OURS.tag)
         for function in IMAGES:
             content["functions"][function] = {
                 **summary(starts(function, asked.starts, core, others)),
@@ -273,7 +286,7 @@ def main() -> None:
     content["warm_get"] = {**warm(core), "aim_ms": WARM_AIM}
     print(content["warm_get"], f"{time.monotonic() - began:.0f} s")
     if not asked.no_save:
-        print(save("cold_start", ["boto3", "fastapi", "pydantic", "aws-lambda-powertools", "mangum"], **content))
+        print(save("cold_start", ["botocore", "fastapi", "pydantic", "aws-lambda-powertools", "mangum"], **content))
 
 
 if __name__ == "__main__":

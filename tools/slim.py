@@ -1,9 +1,11 @@
 """Takes out of a folder of packages what a function never reads: `python slim.py <folder>`, in an image's build.
 
-Most of it is the SDK's description of four hundred services of which three are used. The rest are leftovers of pip,
-and the SDK's resources and examples. Licences and the names and versions of packages stay, for scanners to find.
+Most of it is the SDK's description of four hundred services of which three are used, and the documentation in those,
+which is most of what the SDK would unpack and read to make a client. The rest are leftovers of pip, and the SDK's
+examples. Licences and the names and versions of packages stay, for scanners to find.
 """
 
+import gzip
 import json
 import shutil
 import sys
@@ -26,13 +28,26 @@ def main(folder: Path) -> None:
             shutil.rmtree(entry)
     for examples in data.glob("*/*/examples-1.json*"):
         examples.unlink()
+    for packed in data.glob("*/*/*.json.gz"):
+        told = undocumented(json.loads(gzip.decompress(packed.read_bytes())))
+        packed.with_suffix("").write_text(json.dumps(told, separators=(",", ":")))
+        packed.unlink()
     endpoints = data / "endpoints.json"
     endpoints.write_text(json.dumps(of_our_services(json.loads(endpoints.read_text())), separators=(",", ":")))
-    for needless in (folder / "boto3" / "data", folder / "boto3" / "examples", folder / "bin"):
-        shutil.rmtree(needless, ignore_errors=True)
+    shutil.rmtree(folder / "bin", ignore_errors=True)
     for information in folder.glob("*.dist-info"):
         for name in PIP:
             (information / name).unlink(missing_ok=True)
+
+
+def undocumented(node: Any) -> Any:
+    """A service's description with empty prose. A member may have that name too: its description is no text."""
+    if isinstance(node, dict):
+        return {
+            key: "" if key == "documentation" and isinstance(value, str) else undocumented(value)
+            for key, value in node.items()
+        }
+    return [undocumented(each) for each in node] if isinstance(node, list) else node
 
 
 def of_our_services(endpoints: Any) -> Any:
