@@ -1,5 +1,10 @@
 """The door for API Gateway: every request one invocation, everything wired once when the function starts."""
 
+# ruff: noqa: E402 - what a start makes stays: to look for garbage in it meanwhile takes a twentieth of its time
+import gc
+
+gc.disable()
+
 import asyncio
 import json
 import logging
@@ -55,6 +60,8 @@ asyncio.set_event_loop(asyncio.new_event_loop())  # the adapter takes the curren
 logging.getLogger("mangum.http").setLevel(logging.WARNING)  # a request has its line in our own log
 _mangum = Mangum(_app, lifespan="off", text_mime_types=[*TEXT_TYPES])
 _invocations = logs.Invocations()
+gc.freeze()
+gc.enable()
 
 
 def handler(event: Any, context: Any) -> dict[str, Any]:

@@ -1,5 +1,10 @@
 """The door for S3's events: from the queue in batches, or direct."""
 
+# ruff: noqa: E402 - what a start makes stays: to look for garbage in it meanwhile takes a twentieth of its time
+import gc
+
+gc.disable()
+
 import logging
 import shutil
 import tempfile
@@ -56,6 +61,8 @@ _settings = _load()
 _scratch = Path(tempfile.gettempdir(), "darkroom")
 _worker = _build(_settings)
 _invocations = logs.Invocations()
+gc.freeze()
+gc.enable()
 
 
 def handler(event: Any, context: Any) -> Any:

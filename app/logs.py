@@ -29,7 +29,7 @@ def configure(level: str, service: str) -> None:
     )
     handler = logging.StreamHandler()
     handler.setFormatter(_formatter)
-    handler.addFilter(_without_colour)
+    handler.addFilter(_without_needless)
     for name in _LOGGERS:
         logger = logging.getLogger(name)
         logger.handlers = [handler]
@@ -53,6 +53,7 @@ class Invocations:
             _formatter.append_keys(cold_start=self._begun == 1, invocation_id=invocation_id)
 
 
-def _without_colour(record: logging.LogRecord) -> bool:
-    record.__dict__.pop("color_message", None)
+def _without_needless(record: logging.LogRecord) -> bool:
+    for name in ("color_message", "taskName"):  # uvicorn's, and newer Pythons'
+        record.__dict__.pop(name, None)
     return True

@@ -34,7 +34,9 @@ def main(folder: Path) -> None:
         packed.unlink()
     endpoints = data / "endpoints.json"
     endpoints.write_text(json.dumps(of_our_services(json.loads(endpoints.read_text())), separators=(",", ":")))
-    shutil.rmtree(folder / "bin", ignore_errors=True)
+    # pydantic's first version, which FastAPI would load to see whether a model is of it. Where there is none, none is.
+    for needless in (folder / "pydantic" / "v1", folder / "bin"):
+        shutil.rmtree(needless, ignore_errors=True)
     for information in folder.glob("*.dist-info"):
         for name in PIP:
             (information / name).unlink(missing_ok=True)

@@ -13,7 +13,6 @@ from pathlib import Path
 
 from app.domain.errors import PictureError
 from app.domain.models import FailureCode
-from app.worker.confine import confine
 from app.worker.jobs import THREAD_STACK, Answer, Developed, Fault, Job, Refusal
 
 Work = Callable[[Path, Path, Job], Developed]
@@ -39,6 +38,8 @@ def live(work: Work, pipe: Connection, source: str, out: str, job_json: str) -> 
     os.setsid()  # Ctrl-C in a terminal is the parent's to handle
     _silence()
     _bound(job)
+    from app.worker.confine import confine  # noqa: PLC0415 - the processes that start children stay without it
+
     confine(Path(source), Path(out))
     answer = _answer(work, Path(source), Path(out), job)
     data = answer.model_dump_json().encode()

@@ -72,7 +72,7 @@ class Sandbox:
 
     def start(self) -> None:
         """Start the fork server, so that the first picture need not wait for it. It ends with this process."""
-        self._context.set_forkserver_preload(["app.worker.develop", "app.worker.child"])
+        self._context.set_forkserver_preload(["app.worker.develop", "app.worker.confine", "app.worker.child"])
         with _no_main_module():
             if not _server_runs():
                 with _environment_of_children():

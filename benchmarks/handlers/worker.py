@@ -4,10 +4,17 @@ import multiprocessing.forkserver  # noqa: F401
 from typing import Any
 
 import botocore.session
-import pydantic  # noqa: F401
 from aws_lambda_powertools.logging import formatter  # noqa: F401
 from aws_lambda_powertools.metrics import EphemeralMetrics  # noqa: F401
 from botocore.config import Config
+from pydantic import BaseModel, Field
+
+
+class Model(BaseModel):
+    """The library loads most of itself for the first one."""
+
+    size: int = Field(ge=0)
+
 
 session = botocore.session.get_session()
 patience = Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 4})

@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import gc
 import importlib
 import json
 import logging
@@ -128,6 +129,8 @@ def opened(door: str, environment: Mapping[str, str], scratch: Path) -> Iterator
         try:
             yield importlib.import_module(door)
         finally:
+            gc.enable()
+            gc.unfreeze()
             sys.modules.pop(door, None)
             for logger, (handlers, level, propagate) in zip(loggers, before, strict=True):
                 logger.handlers, logger.propagate = handlers, propagate
