@@ -127,6 +127,7 @@ def _on_aws(settings: Settings) -> Backends:
     # Not boto3: it would load the transfer manager and its own layer, of which nothing is used.
     import botocore.session
     from botocore.config import Config
+    from botocore.exceptions import NoCredentialsError
 
     from app.adapters.dynamodb import DynamoImages
     from app.adapters.s3 import PresignedGrants, PresignedUrls, Presigner, S3Store, s3_client
@@ -140,12 +141,15 @@ def _on_aws(settings: Settings) -> Backends:
         max_pool_connections=50,
     )
     session = botocore.session.get_session()
+    credentials = session.get_credentials()
+    if credentials is None:
+        raise NoCredentialsError
     s3 = s3_client(session, patience)
     return Backends(
         store=S3Store(s3, settings.bucket),
         images=DynamoImages(session.create_client("dynamodb", config=patience), settings.table),
         queue=SqsQueue(session.create_client("sqs", config=patience), settings.queue_url or ""),
-        urls=PresignedUrls(Presigner(s3, settings.bucket, session.get_credentials()), settings.cdn_url),
+        urls=PresignedUrls(Presigner(s3, settings.bucket, credentials), settings.cdn_url),
         grants=PresignedGrants(s3, settings.bucket),
         signer=Signer(_given_secret(settings) or b""),
     )

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
 
+from pydantic import BaseModel
+
 from app.api.problems import MEDIA_TYPE, document
 
 Responses = dict[int | str, dict[str, Any]]
@@ -104,6 +106,13 @@ EXAMPLES: Mapping[str, Example] = {
     "not_reachable": Example(503, "The storage cannot be reached.", {"failed": ["storage"]}),
     "internal_error": Example(500, "Something went wrong here; the request id names it in the log."),
 }
+
+
+def shaped(model: type[BaseModel], description: str | None = None) -> dict[str, Any]:
+    """An answer that is a model, by reference: FastAPI would build what checks and writes each at the start, and our
+    answers are models already. `openapi.MODELS` says what is referred to."""
+    told = {"content": {"application/json": {"schema": {"$ref": f"#/components/schemas/{model.__name__}"}}}}
+    return told | ({"description": description} if description else {})
 
 
 def problems(*codes: str) -> Responses:

@@ -5,11 +5,18 @@ from typing import Any
 
 from fastapi import APIRouter, FastAPI
 from fastapi.openapi.utils import get_openapi
+from pydantic import BaseModel
+from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
 from app.api.access import KeyedRoute
 from app.api.documented import problems
 from app.api.problems import MEDIA_TYPE, Problem
+from app.api.routes.direct import TicketBody
+from app.api.routes.service import Health
+from app.api.views import ImageList, ImageView
 from app.domain.access import Scope
+from app.domain.limits import Limits
+from app.domain.tickets import Ticket
 
 TAGS = [
     {"name": "uploads", "description": "Pictures in."},
@@ -25,6 +32,13 @@ Every error is an [RFC 9457](https://www.rfc-editor.org/rfc/rfc9457) problem doc
 broke. Send `X-Request-Id` to choose the id yourself.
 """
 
+
+#: The models that answers and bodies are described by, and whether as they come in or as they go out.
+MODELS: list[tuple[type[BaseModel], JsonSchemaMode]] = [
+    *((model, "serialization") for model in (ImageView, ImageList, Ticket, Limits, Health)),
+    (Problem, "validation"),
+    (TicketBody, "validation"),
+]
 
 #: Either does. Without authentication nobody is asked, and a key that is sent is not looked at.
 _SCHEMES = {
@@ -56,7 +70,8 @@ def describe(app: FastAPI, routers: Iterable[APIRouter]) -> None:
                 servers=app.servers,
             )
             components = schema.setdefault("components", {})
-            components.setdefault("schemas", {})["Problem"] = Problem.model_json_schema()
+            _, described = models_json_schema(MODELS, ref_template="#/components/schemas/{model}")
+            components.setdefault("schemas", {}).update(described["$defs"])
             components["securitySchemes"] = _SCHEMES
             for route in (route for router in routers for route in router.routes):
                 if isinstance(route, KeyedRoute) and route.include_in_schema and route.scope_needed is not None:

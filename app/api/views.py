@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 from pydantic.json_schema import SkipJsonSchema
 
 from app.api.picture_html import picture
@@ -11,9 +11,14 @@ from app.domain.models import Image, Model, Variant
 from app.domain.recipe import Fit, Recipe
 from app.domain.urls import UrlSource
 
+#: Built when the first one is made: a function's start has no record to show.
+LATER = ConfigDict(defer_build=True)
+
 
 class VariantView(Variant):
     """A variant and where its bytes are."""
+
+    model_config = LATER
 
     file: Annotated[str, SkipJsonSchema(), Field(exclude=True)]
     url: str = Field(description="Holds the bytes; usable as it stands. It may expire: ask again rather than keep it.")
@@ -22,6 +27,8 @@ class VariantView(Variant):
 class Links(Model):
     """Ways on from an image."""
 
+    model_config = LATER
+
     self: str
     original: str = Field(description="Redirects to the original, which is saved rather than shown.")
     html: str | None = Field(description="A ready `<picture>`, escaped; null until the image is ready.")
@@ -29,6 +36,8 @@ class Links(Model):
 
 class ImageView(Image):
     """The record of an image, with urls."""
+
+    model_config = LATER
 
     variants: list[VariantView] = Field(  # type: ignore[assignment]  # narrower, and models are immutable
         description="One for each name and format of the recipe; empty until the image is ready."
@@ -40,6 +49,8 @@ class ImageView(Image):
 
 class ImageList(Model):
     """One page of a list."""
+
+    model_config = LATER
 
     items: Sequence[ImageView]
     next_cursor: str | None = Field(description="Send it back as `cursor` for the next page; null at the end.")

@@ -9,7 +9,7 @@ import hashlib
 import hmac
 import time
 from collections.abc import Callable, Mapping
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -31,9 +31,8 @@ class Presigner:
     """
 
     def __init__(self, client: Any, bucket: str, credentials: Any, clock: Callable[[], float] = time.time) -> None:
-        self._base = _address(client, bucket)
-        self._host = urlsplit(self._base).netloc
-        self._path = urlsplit(self._base).path
+        self._client = client
+        self._bucket = bucket
         self._region: str = client.meta.region_name
         self._credentials = credentials
         self._clock = clock
@@ -58,10 +57,18 @@ class Presigner:
         }
         query = "&".join(sorted(f"{_quoted(name)}={_quoted(value)}" for name, value in parameters.items()))
         name = quote(key, safe="/-_.~")
-        request = f"GET\n{self._path}{name}\n{query}\nhost:{self._host}\n\nhost\nUNSIGNED-PAYLOAD"
+        place = urlsplit(self._base)
+        request = f"GET\n{place.path}{name}\n{query}\nhost:{place.netloc}\n\nhost\nUNSIGNED-PAYLOAD"
         text = f"AWS4-HMAC-SHA256\n{moment}\n{scope}\n{hashlib.sha256(request.encode()).hexdigest()}"
         signature = hmac.digest(_signing_key(secret_key, moment[:8], self._region), text.encode(), "sha256").hex()
         return f"{self._base}{name}?{query}&X-Amz-Signature={signature}"
+
+    @cached_property
+    def _base(self) -> str:
+        """Where the bucket's objects are, `/` at the end."""
+        parameters = {"Bucket": self._bucket, "Key": "-"}
+        url: str = self._client.generate_presigned_url("get_object", Params=parameters)
+        return url.partition("?")[0].removesuffix("-")
 
     def _keys(self) -> tuple[str, str, str | None]:
         try:
@@ -71,12 +78,6 @@ class Presigner:
         except BotoCoreError as error:
             raise Unavailable("The objects' urls cannot be signed.") from error
         return frozen.access_key, frozen.secret_key, frozen.token
-
-
-def _address(client: Any, bucket: str) -> str:
-    """Where the bucket's objects are, `/` at the end."""
-    url: str = client.generate_presigned_url("get_object", Params={"Bucket": bucket, "Key": "-"})
-    return url.partition("?")[0].removesuffix("-")
 
 
 @lru_cache(maxsize=8)

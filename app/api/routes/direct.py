@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from app.api.access import KeyedRoute, needs, open_to_all
 from app.api.answers import etag, json_answer, record
-from app.api.documented import problems
+from app.api.documented import problems, shaped
 from app.api.fields import ALT_CHARACTERS, TAGS, TITLE_CHARACTERS, Words, media_type_word
 from app.api.notes import note
 from app.api.parts import Base, Handed, Owner
@@ -54,7 +54,7 @@ _REQUEST = {
         "required": True,
         "content": {
             "application/json": {
-                "schema": TicketBody.model_json_schema(),
+                "schema": {"$ref": "#/components/schemas/TicketBody"},
                 "example": {"filename": "photo.jpg", "content_type": "image/jpeg", "bytes": 1378236},
             }
         },
@@ -67,11 +67,11 @@ _REQUEST = {
     operation_id="ask_for_ticket",
     summary="Ask for a ticket to upload straight to the store",
     status_code=201,
-    response_model=Ticket,
     response_description="Send the bytes as the ticket says; the picture is then developed by itself",
     openapi_extra=_REQUEST,
     responses={
-        200: {"model": ImageView, "description": "These bytes are here already: their record, with `duplicate: true`"},
+        201: shaped(Ticket),
+        200: shaped(ImageView, "These bytes are here already: their record, with `duplicate: true`"),
         **problems(
             "foreign_origin", "bad_json", "body_too_large", "too_large", "unsupported_type", "unsupported_body",
             "invalid_request", "too_long",

@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from app.api.access import KeyedRoute, needs
 from app.api.answers import etag, not_modified, record
-from app.api.documented import problems
+from app.api.documented import problems, shaped
 from app.api.page_body import records
 from app.api.paging import Listing, ListParameters
 from app.api.parts import Base, Handed, Owner, Sees
@@ -31,9 +31,9 @@ Wait = Annotated[
     "/images",
     operation_id="list_images",
     summary="List images",
-    response_model=ImageList,
     responses={
-        200: {"headers": {"Link": {"description": 'The next page, `rel="next"`.', "schema": {"type": "string"}}}},
+        200: shaped(ImageList)
+        | {"headers": {"Link": {"description": 'The next page, `rel="next"`.', "schema": {"type": "string"}}}},
         **problems("bad_cursor", "invalid_request"),
     },
 )
@@ -64,9 +64,9 @@ def _next(parameters: ListParameters, cursor: str) -> str:
     "/images/{image_id}",
     operation_id="get_image",
     summary="Get an image's record",
-    response_model=ImageView,
     responses={
-        200: {"headers": {"ETag": {"description": "Of the record and its urls.", "schema": {"type": "string"}}}},
+        200: shaped(ImageView)
+        | {"headers": {"ETag": {"description": "Of the record and its urls.", "schema": {"type": "string"}}}},
         304: {"description": "The record is as `If-None-Match` names it"},
         **problems("image_not_found", "invalid_request"),
     },

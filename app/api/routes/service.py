@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from app.api.access import KeyedRoute, open_to_all
 from app.api.answers import json_answer
-from app.api.documented import problems
+from app.api.documented import problems, shaped
 from app.api.parts import Handed
 from app.api.problems import problem
 from app.domain.limits import Limits
@@ -25,14 +25,16 @@ class Health(BaseModel):
     status: str = "ok"
 
 
-@router.get("/limits", operation_id="get_limits", summary="What is taken", response_model=Limits, responses=problems())
+@router.get(
+    "/limits", operation_id="get_limits", summary="What is taken", responses={200: shaped(Limits), **problems()}
+)
 @open_to_all
 async def get_limits(parts: Handed) -> Response:
     """Bounds that a client can check before it sends, and the variants that it will get."""
     return json_answer(parts.limits, headers={"Cache-Control": "no-cache"})
 
 
-@router.get("/healthz", operation_id="is_alive", summary="Liveness", response_model=Health, responses=problems())
+@router.get("/healthz", operation_id="is_alive", summary="Liveness", responses={200: shaped(Health), **problems()})
 @open_to_all
 async def healthz() -> Response:
     """Answers whenever the process can answer at all."""
@@ -40,7 +42,10 @@ async def healthz() -> Response:
 
 
 @router.get(
-    "/readyz", operation_id="is_ready", summary="Readiness", response_model=Health, responses=problems("not_reachable")
+    "/readyz",
+    operation_id="is_ready",
+    summary="Readiness",
+    responses={200: shaped(Health), **problems("not_reachable")},
 )
 @open_to_all
 def readyz(request: Request, parts: Handed) -> Response:

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from app.api.access import KeyedRoute, needs
 from app.api.answers import etag, record
 from app.api.bodies import upload_in
-from app.api.documented import problems
+from app.api.documented import problems, shaped
 from app.api.fields import ALT_CHARACTERS, TAG_CHARACTERS, TAGS, TITLE_CHARACTERS
 from app.api.notes import clock_of, note
 from app.api.parts import Base, Handed, Owner
@@ -109,11 +109,11 @@ class UploadParameters(BaseModel):
     operation_id="upload",
     summary="Upload a picture",
     status_code=201,
-    response_model=ImageView,
     response_description="The record of the new image",
     openapi_extra=_BODY,
     responses={
-        200: {"model": ImageView, "description": "These bytes are here already: their record, with `duplicate: true`"},
+        201: shaped(ImageView),
+        200: shaped(ImageView, "These bytes are here already: their record, with `duplicate: true`"),
         **problems(
             "foreign_origin", "empty_body", "empty_file", "bad_multipart", "bad_boundary", "bad_length",
             "unterminated", "two_files", "too_many_fields", "duplicate_field", "not_utf8", "bad_json", "too_deep",
