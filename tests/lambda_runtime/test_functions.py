@@ -222,7 +222,7 @@ def test_what_they_say_is_a_line_a_request_and_a_picture_and_metrics(
     assert (request["route"], request["picture_bytes"]) == ("/upload", len(content))
     (picture,) = of_pictures(from_worker, image_id=image_id)
     assert (picture["outcome"], picture["bytes"]) == ("ready", len(content))
-    assert [line["cold_start"] for line in of_requests(from_api)].count(True) <= 1 < len(of_requests(from_api))
+    assert [line["cold_start"] for line in of_requests(from_api)].count(True) <= 1
     assert counted(from_api, "Uploads") == len(of_requests(from_api, duplicate=False))
     assert counted(from_worker, "Developed") == len(of_pictures(from_worker, outcome="ready"))
     assert not of_pictures(from_api)
