@@ -124,8 +124,7 @@ def _aws(settings: Settings) -> Backends:
 
 
 def _on_aws(settings: Settings) -> Backends:
-    # Not boto3: it would load the transfer manager and its own layer, of which nothing is used.
-    import botocore.session
+    import boto3
     from botocore.config import Config
     from botocore.exceptions import NoCredentialsError
 
@@ -140,15 +139,15 @@ def _on_aws(settings: Settings) -> Backends:
         retries={"mode": "standard", "total_max_attempts": 4},
         max_pool_connections=50,
     )
-    session = botocore.session.get_session()
+    session = boto3.session.Session()
     credentials = session.get_credentials()
     if credentials is None:
         raise NoCredentialsError
     s3 = s3_client(session, patience)
     return Backends(
         store=S3Store(s3, settings.bucket),
-        images=DynamoImages(session.create_client("dynamodb", config=patience), settings.table),
-        queue=SqsQueue(session.create_client("sqs", config=patience), settings.queue_url or ""),
+        images=DynamoImages(session.client("dynamodb", config=patience), settings.table),
+        queue=SqsQueue(session.client("sqs", config=patience), settings.queue_url or ""),
         urls=PresignedUrls(Presigner(s3, settings.bucket, credentials), settings.cdn_url),
         grants=PresignedGrants(s3, settings.bucket),
         signer=Signer(_given_secret(settings) or b""),

@@ -5,9 +5,10 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from app.domain.access import ApiKey, parse_keys
 from app.domain.errors import ConfigurationError
@@ -21,10 +22,10 @@ _ORIGIN = re.compile(r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?")
 CLIENT_NAMES = frozenset({"DARKROOM_URL", "DARKROOM_API_KEY"})
 
 
-class Settings(BaseModel):
+class Settings(BaseSettings):
     """Each field is set by the environment variable of its name in capitals after `DARKROOM_`."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid")
 
     storage_url: str = Field(default="file:./data", description="Where bytes live: `file:<folder>` or `s3://<bucket>`.")
     metadata_url: str = Field(
@@ -38,12 +39,12 @@ class Settings(BaseModel):
     auth: Literal["none", "required"] = Field(
         default="none", description="`required` asks every caller for an API key; `none` lets in whoever can connect."
     )
-    api_keys: tuple[ApiKey, ...] = Field(
+    api_keys: Annotated[tuple[ApiKey, ...], NoDecode] = Field(
         default=(),
         description="Comma-separated `<owner>:<scope>+<scope>:<sha256 hex of the key>`; `darkroom key new` makes one.",
         repr=False,
     )
-    cors_origins: tuple[str, ...] = Field(
+    cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(), description="Comma-separated origins whose pages may call, such as `https://www.example.org`."
     )
     allow_anonymous: bool = Field(
@@ -70,10 +71,10 @@ class Settings(BaseModel):
     max_frames: int = Field(
         default=60, ge=1, le=1000, description="The most frames kept of an animation; with more it becomes a still."
     )
-    accepted_types: tuple[str, ...] = Field(
+    accepted_types: Annotated[tuple[str, ...], NoDecode] = Field(
         default=MEDIA_TYPES, description="Comma-separated media types that uploads may have."
     )
-    recipe: Recipe = Field(
+    recipe: Annotated[Recipe, NoDecode] = Field(
         default=DEFAULT_RECIPE, description='The variants to make, as JSON: `{"variants": [{"name": …}, …]}`.'
     )
     develop_seconds: float = Field(
@@ -199,7 +200,7 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
         f"{name}: there is no such setting" for name in sorted(given) if name not in known and name not in CLIENT_NAMES
     ]
     try:
-        settings = Settings.model_validate({field: given[name] for name, field in known.items() if name in given})
+        settings = Settings()
     except ValidationError as error:
         for problem in error.errors(include_url=False, include_input=False, include_context=False):
             where = ".".join(str(part) for part in problem["loc"])

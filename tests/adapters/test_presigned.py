@@ -6,7 +6,6 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import boto3
-import botocore.session
 import pytest
 from botocore.config import Config
 from botocore.credentials import Credentials
@@ -37,13 +36,6 @@ def client_of(endpoint: str | None = None, style: str = "virtual", token: str | 
     )
 
 
-def sdk_session(region: str) -> botocore.session.Session:
-    session = botocore.session.get_session()
-    session.set_credentials("AKID", "secret")
-    session.set_config_variable("region", region)
-    return session
-
-
 def presigner_of(client: Any, token: str | None = None, now: float = WINDOW_START) -> Presigner:
     return Presigner(client, "my-pictures", Credentials("AKID", "secret/+", token), lambda: now)
 
@@ -66,7 +58,7 @@ def test_they_are_the_sdks(monkeypatch: pytest.MonkeyPatch, token: str | None, e
 
 @pytest.mark.parametrize("region", ["eu-west-1", "us-east-1", "ap-southeast-4"])
 def test_they_name_the_buckets_region(region: str) -> None:
-    client = s3_client(sdk_session(region), Config())
+    client = s3_client(boto3.session.Session("AKID", "secret", region_name=region), Config())
     for url in (
         presigner_of(client).get("originals/a", {}),
         PresignedGrants(client, "my-pictures").grant(IMAGE, timedelta(minutes=5))[0],
@@ -77,7 +69,7 @@ def test_they_name_the_buckets_region(region: str) -> None:
 
 def test_elsewhere_they_name_the_endpoint(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "https://store.example.org")
-    client = s3_client(sdk_session(REGION), Config())
+    client = s3_client(boto3.session.Session("AKID", "secret", region_name=REGION), Config())
     for url in (
         presigner_of(client).get("originals/a", {}),
         PresignedGrants(client, "my-pictures").grant(IMAGE, timedelta(minutes=5))[0],

@@ -16,28 +16,15 @@ AWS = {"boto3", "botocore.session", "botocore.client", "s3transfer", "mangum"}
 HTTP = {"fastapi", "starlette", "uvicorn", "python_multipart", "fastapi_offline"}
 EMBEDDED = {"app.adapters.filesystem", "app.adapters.sqlite", "sqlite3"}
 TOOLS = {"pytest", "moto", "hypothesis", "httpx", "flit_core"}
-#: What would make a function's start longer, and nothing at it needs.
-SLOW = {"boto3", "s3transfer", "pydantic_settings", "dotenv", "aws_lambda_powertools.utilities.batch"}
-NO_API = SLOW | DECODERS | HTTP | TOOLS | EMBEDDED | {"asyncio", "mangum", "app.api", "app.main"}
 
 DOORS = {
     "app.main": DECODERS | AWS | TOOLS | {"app.worker", "app.cli", "typer"},
     "app.cli.worker": HTTP | AWS | TOOLS | {"app.api", "app.main", "typer"},
     "app.cli.command": HTTP | AWS | (TOOLS - {"httpx"}) | DECODERS | {"app.api", "app.main", "app.worker"},
-    "app.lambda_api": SLOW | DECODERS | TOOLS | EMBEDDED | {"uvicorn", "typer", "app.worker", "app.cli", "app.main"},
+    "app.lambda_api": DECODERS | TOOLS | EMBEDDED | {"uvicorn", "typer", "app.worker", "app.cli", "app.main"},
     # Only its children decode: what a picture does to a decoder, it does to them.
-    "app.lambda_worker": SLOW
-    | DECODERS
-    | HTTP
-    | TOOLS
-    | EMBEDDED
-    | {"asyncio", "mangum", "typer", "app.api", "app.cli", "app.main"},
-    "app.lambda_reconcile": SLOW
-    | DECODERS
-    | HTTP
-    | TOOLS
-    | EMBEDDED
-    | {"asyncio", "mangum", "app.api", "app.main", "app.worker"},
+    "app.lambda_worker": DECODERS | HTTP | TOOLS | EMBEDDED | {"mangum", "typer", "app.api", "app.cli", "app.main"},
+    "app.lambda_reconcile": DECODERS | HTTP | TOOLS | EMBEDDED | {"mangum", "app.api", "app.main", "app.worker"},
 }
 ON_AWS = {
     "AWS_ACCESS_KEY_ID": "AKIDLOCAL1",

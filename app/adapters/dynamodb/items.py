@@ -4,11 +4,13 @@ import json
 import math
 from collections.abc import Mapping
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 from urllib.parse import quote
 
+from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
+
 from app.adapters.dynamodb.table import EXPIRES_AT, INDEX_KEY, INDEX_SORT, KEY
-from app.adapters.dynamodb.typed import plain, typed
 from app.domain.models import Image, Status, Tombstone
 
 Item = dict[str, Any]
@@ -24,15 +26,18 @@ _EXPIRES = "expires"
 # What a record cannot be without, for looking at single fields of one.
 _NOBODY = {"id": "", "owner": "", "content_type": "", "bytes": 0, "uploaded_at": 0, "updated_at": 0}
 
+_serializer = TypeSerializer()
+_deserializer = TypeDeserializer()
+
 
 def write(item: Mapping[str, Any]) -> Item:
     """Plain values in DynamoDB's typed form. There are no floats among them."""
-    return {name: typed(value) for name, value in item.items()}
+    return {name: _serializer.serialize(value) for name, value in item.items()}
 
 
 def read(item: Mapping[str, Any]) -> Item:
     """The plain values of a typed item."""
-    return {name: plain(value) for name, value in item.items()}
+    return {name: _plain(_deserializer.deserialize(value)) for name, value in item.items()}
 
 
 def listing_fields(image: Image) -> Item:
@@ -128,3 +133,13 @@ def _plain_fields(image: Image, names: set[str] | None = None) -> Item:
         name: json.dumps(value, ensure_ascii=False) if name in _AS_JSON and value is not None else value
         for name, value in plain.items()
     }
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Decimal):
+        return int(value) if value == value.to_integral_value() else float(value)
+    if isinstance(value, dict):
+        return {name: _plain(inner) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_plain(inner) for inner in value]
+    return value

@@ -12,9 +12,9 @@ _REGIONAL = Config(s3={"addressing_style": "virtual", "us_east_1_regional_endpoi
 
 
 def s3_client(session: Any, config: Config) -> Any:
-    """A client of an SDK session, with its endpoint as the environment says."""
+    """A client of a boto3 session, with its endpoint as the environment says."""
     config = config.merge(_SIGNED)
-    client = session.create_client("s3", config=config.merge(_REGIONAL))
+    client = session.client("s3", config=config.merge(_REGIONAL))
     if ".amazonaws.com" in client.meta.endpoint_url:
         return client
-    return session.create_client("s3", config=config)  # elsewhere a bucket seldom has a name in the DNS
+    return session.client("s3", config=config)  # elsewhere a bucket seldom has a name in the DNS

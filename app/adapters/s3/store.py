@@ -32,7 +32,7 @@ _HEAD_ABSENT, _HEAD_REFUSED = "404", "403"
 
 
 class S3Store:
-    """Objects in one bucket. `client` is the SDK's S3 client with time-outs and retries of its own."""
+    """Objects in one bucket. `client` is a boto3 S3 client with time-outs and retries of its own."""
 
     def __init__(self, client: Any, bucket: str) -> None:
         self._client = client
