@@ -45,7 +45,7 @@ _MOVING: Final = {"GIF": 17, "PNG": 13, "WEBP": 17}
 #: How often the file itself is in memory.
 _COPIES: Final = {"WEBP": 1, "AVIF": 2, "HEIF": 2, "TIFF": 1}
 #: For a pixel of the largest size wanted, while it is made: resized, turned, and converted.
-_NEARLY: Final = 12
+_NEARLY: Final = 16
 #: For one of what is resized across and not yet down.
 _HALF_WAY: Final = 4
 #: For a pixel of each size, as long as variants are written.

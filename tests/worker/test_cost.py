@@ -90,6 +90,13 @@ def test_what_is_half_way_resized_counts(attempt: Attempt, tmp_path: Path) -> No
     fits_exactly(attempt, tmp_path / "original", JOB.model_copy(update={"recipe": wide}))
 
 
+def test_what_is_resized_in_bands_counts(attempt: Attempt, tmp_path: Path) -> None:
+    KINDS["BMP alpha"][1](photo(4000, 3300), tmp_path / "original")
+    wide = recipe_of(VariantSpec(name="v", width=1000))
+    job = JOB.model_copy(update={"recipe": wide, "media_type": "image/bmp", "threads": 2})
+    fits_exactly(attempt, tmp_path / "original", job)
+
+
 def test_a_file_that_is_read_whole_counts(attempt: Attempt, tmp_path: Path) -> None:
     noise(2000, 1500).save(tmp_path / "original", "WEBP", lossless=True, quality=0, method=0)
     assert (tmp_path / "original").stat().st_size > 8 * MIB
