@@ -37,7 +37,7 @@ _HELD_OTHERWISE: Final = (12, 12)
 #: animation. The others: halved chroma, as cameras write; full chroma; 10 or 12 bits.
 _WEBP: Final = 16
 _WITH_DECODER: Final = {
-    "AVIF": ((9.3, 13), (11, 14), (16, 22)),
+    "AVIF": ((9, 13), (11, 14), (16, 22)),
     "HEIF": ((8, 10), (10, 12), (17, 22)),
 }
 #: An animation, all of whose frames are painted one upon the other.
@@ -47,14 +47,14 @@ _COPIES: Final = {"WEBP": 1, "AVIF": 2, "HEIF": 2, "TIFF": 1}
 #: For a pixel of the largest size wanted, while it is made: resized, turned, and converted.
 _NEARLY: Final = 16
 #: For one of what is resized across and not yet down.
-_HALF_WAY: Final = 4
+_HALF_WAY: Final = 5
 #: For a pixel of each size, as long as variants are written.
 _WRITTEN: Final = 4
 #: For a pixel in an encoder, opaque and with alpha.
 _ENCODED: Final = {Format.WEBP: (24, 42), Format.AVIF: (37, 40), Format.JPEG: (4, 4), Format.PNG: (4, 4)}
 _ENCODED_MOVING: Final = 50
 #: For everything else.
-_REST: Final = 8 * 1_048_576
+_REST: Final = 16 * 1_048_576
 
 #: Bytes at an AVIF's beginning in which its depth is looked for.
 _HEAD: Final = 64 * 1024
