@@ -1,6 +1,6 @@
 """How fast and how lean pictures are developed, beside sharp and libvips: `make bench`.
 
-    .venv/bin/python -m benchmarks.render [rounds] [--only row,row] [--memory megapixels,megapixels]
+    .venv/bin/python -m benchmarks.render [rounds] [--only row,row]
 
 Every engine is a process of its own that lives through all rounds and does a whole job for each request; the rounds
 go A B C A B C, and a ratio is the median of the ratios of each round. Prints a table and writes
@@ -15,7 +15,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from benchmarks.render import chart, memory, report
+from benchmarks.render import chart, report
 from benchmarks.render.measure import Series, interleaved
 from benchmarks.render.peers import PYTHON, ROOT, SCRATCH, install
 from benchmarks.render.pictures import FOLDER, make
@@ -29,7 +29,6 @@ def main() -> int:
     options = argparse.ArgumentParser(prog="benchmarks.render")
     options.add_argument("rounds", type=int, nargs="?", default=11)
     options.add_argument("--only", default="", help="comma-separated names of rows; nothing is written then")
-    options.add_argument("--memory", default="12,24,48,100", help="megapixels to measure memory at, comma-separated")
     asked = options.parse_args()
     only = {name for name in asked.only.split(",") if name}
     install()
@@ -38,9 +37,7 @@ def main() -> int:
     if only:
         print(report.table(rows))
         return 0
-    document = report.document(
-        rows, asked.rounds, memory.measured(tuple(int(size) for size in asked.memory.split(",") if size))
-    )
+    document = report.document(rows, asked.rounds)
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / "render.json").write_text(json.dumps(document, indent=1) + "\n")
     (RESULTS / "render.svg").write_text(chart.svg(document))

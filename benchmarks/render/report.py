@@ -30,7 +30,7 @@ BOUNDS: dict[str, tuple[float, float | None]] = {
 }
 
 
-def document(rows: list[dict[str, Any]], rounds: int, memory: list[dict[str, Any]]) -> dict[str, Any]:
+def document(rows: list[dict[str, Any]], rounds: int) -> dict[str, Any]:
     """All that was measured, with where and with what."""
     return {
         "date": datetime.now(UTC).date().isoformat(),
@@ -39,7 +39,6 @@ def document(rows: list[dict[str, Any]], rounds: int, memory: list[dict[str, Any
         "machine": machine(),
         "summary": summary(rows),
         "rows": [row | {"worse_than_sharp": shortfalls(row)} for row in rows],
-        "memory": memory,
     }
 
 
