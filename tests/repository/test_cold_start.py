@@ -1,0 +1,36 @@
+"""What the README says of starts is what was measured, and within what was promised."""
+
+import json
+from typing import Any
+
+import pytest
+
+from benchmarks.cold_start import RATIO
+from tests.repository.tree import ROOT, table
+
+RESULTS: dict[str, Any] = json.loads((ROOT / "benchmarks" / "results" / "cold_start.json").read_text())
+#: The README's rows, and what they are in the figures.
+ROWS = {
+    "Python and Lambda's client alone": "empty",
+    "the libraries and clients, nothing on them": "libraries",
+    "Darkroom before it was looked at": "as it was",
+    "**Darkroom**": "ours",
+}
+
+
+def test_the_readmes_table_is_the_one_that_was_measured() -> None:
+    wanted = [
+        [label, *(f"{RESULTS['functions'][name]['handlers'][kind][figure]:.0f}" for name in ("api", "worker")
+                  for figure in ("init_ms", "cpu_ms"))]
+        for label, kind in ROWS.items()
+    ]  # fmt: skip
+    assert table("a start, one core") == wanted, "\n".join("| " + " | ".join(row) + " |" for row in wanted)
+
+
+@pytest.mark.parametrize("name", ["api", "worker"])
+def test_the_application_adds_little_to_its_libraries(name: str) -> None:
+    assert RESULTS["functions"][name]["ours_over_libraries"]["cpu"] <= RATIO
+
+
+def test_a_warm_record_is_quick() -> None:
+    assert RESULTS["warm_get"]["application_ms"] <= RESULTS["warm_get"]["aim_ms"]
