@@ -19,7 +19,10 @@ from tests.worker import stubs
 from tests.worker.conftest import recipe_of
 from tests.worker.kinds import KINDS
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="this system does not bound a process's address space")
+pytestmark = [
+    pytest.mark.skipif(sys.platform != "linux", reason="this system does not bound a process's address space"),
+    pytest.mark.slow,
+]
 
 MIB = 1_048_576
 #: Quickly made, and so small that reading the original is what takes most.
@@ -114,7 +117,6 @@ def in_format(wanted: Format) -> Recipe:
     )
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("threads", [1, 2, 4])
 @pytest.mark.parametrize("alpha", [False, True], ids=["opaque", "alpha"])
 @pytest.mark.parametrize("wanted", Format)

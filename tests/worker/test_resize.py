@@ -8,15 +8,20 @@ from PIL import Image, ImageChops
 from app.worker.resize import Resizer
 
 SIZES = {
-    "just below": ((1512, 2016), (1440, 1920)),
-    "odd": ((1511, 2017), (1279, 1707)),
-    "averaged by two": ((2600, 2000), (1000, 769)),
-    "averaged by three": ((3001, 2101), (880, 616)),
-    "wide": ((9000, 700), (8000, 622)),
-    "tall": ((500, 9000), (400, 7200)),
-    "down alone": ((1000, 1600), (1000, 800)),
-    "across alone": ((1600, 1000), (800, 1000)),
+    "just below": ((378, 504), (360, 480)),
+    "odd": ((377, 505), (319, 427)),
+    "averaged by two": ((650, 500), (250, 192)),
+    "averaged by three": ((751, 525), (220, 154)),
+    "wide": ((2250, 175), (2000, 156)),
+    "tall": ((125, 2250), (100, 1800)),
+    "down alone": ((250, 400), (250, 200)),
+    "across alone": ((400, 250), (200, 250)),
 }
+
+
+@pytest.fixture(autouse=True)
+def _every_picture_is_worth_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.worker.resize._WORTH", 4_000)
 
 
 def noise(mode: str, size: tuple[int, int]) -> Image.Image:
@@ -35,7 +40,7 @@ def test_bands_are_what_one_thread_makes(sizes: tuple[tuple[int, int], tuple[int
     picture = noise("L", sizes[0])
     alone = Resizer(1, crisp).whole(picture, sizes[1])
     if sizes == SIZES["tall"]:  # one call goes down first here
-        alone = picture.resize((400, 9000)).resize((400, 7200))
+        alone = picture.resize((100, 2250)).resize((100, 1800))
     banded = Resizer(threads, crisp).whole(picture, sizes[1])
     assert banded.size == alone.size == sizes[1]
     low, high = ImageChops.difference(alone, banded).getextrema()
@@ -44,8 +49,8 @@ def test_bands_are_what_one_thread_makes(sizes: tuple[tuple[int, int], tuple[int
 
 @pytest.mark.parametrize("mode", ["L", "LA", "RGB", "RGBA", "CMYK"])
 def test_in_every_mode(mode: str):
-    picture = noise(mode, (1500, 1300))
-    alone, banded = (Resizer(threads).whole(picture, (1200, 1040)) for threads in (1, 2))
+    picture = noise(mode, (375, 325))
+    alone, banded = (Resizer(threads).whole(picture, (300, 260)) for threads in (1, 2))
     assert banded.mode == alone.mode == mode
     difference = ImageChops.difference(alone, banded)
     assert all(high <= 1 for _, high in bands_of(difference))
@@ -56,10 +61,10 @@ def bands_of(picture: Image.Image) -> list[tuple[int, int]]:
 
 
 @pytest.mark.parametrize("threads", [1, 2])
-@pytest.mark.parametrize("size", [(1000, 800), (700, 560)], ids=["filtered", "averaged"])
+@pytest.mark.parametrize("size", [(250, 200), (175, 140)], ids=["filtered", "averaged"])
 def test_what_is_transparent_colours_nothing(threads: int, size: tuple[int, int]):
-    picture = Image.new("RGBA", (1600, 1280), (0, 255, 0, 0))
-    picture.paste((200, 0, 0, 255), (0, 0, 801, 1280))
+    picture = Image.new("RGBA", (400, 320), (0, 255, 0, 0))
+    picture.paste((200, 0, 0, 255), (0, 0, 201, 320))
     small = Resizer(threads).whole(picture, size)
     _, green, _, alpha = small.split()
     seen = ImageChops.multiply(green, alpha)
@@ -68,5 +73,5 @@ def test_what_is_transparent_colours_nothing(threads: int, size: tuple[int, int]
 
 
 def test_a_picture_of_that_size_is_itself():
-    picture = Image.new("RGB", (900, 900))
-    assert Resizer(2).whole(picture, (900, 900)) is picture
+    picture = Image.new("RGB", (225, 225))
+    assert Resizer(2).whole(picture, (225, 225)) is picture
