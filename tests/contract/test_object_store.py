@@ -232,6 +232,7 @@ def test_list_tells_of_every_object_under_the_prefix(store: ObjectStore) -> None
     assert keys(store, processed_prefix(new_id())) == keys(store, "nothing/") == []
 
 
+@pytest.mark.slow
 def test_prefixes_of_more_than_a_thousand_objects_are_listed_and_deleted_whole(store: ObjectStore) -> None:
     prefix = processed_prefix(new_id())
     names = [f"{prefix}r/{number}.webp" for number in range(1_010)]

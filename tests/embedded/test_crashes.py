@@ -78,6 +78,7 @@ def wait_for_child(server: Server) -> int:
     return found[0]
 
 
+@pytest.mark.slow
 def test_killing_the_server_right_after_an_upload_loses_nothing(server: Server) -> None:
     image_id = upload(server, big_picture())
     worker = worker_of(server)
@@ -87,6 +88,7 @@ def test_killing_the_server_right_after_an_upload_loses_nothing(server: Server) 
     assert status(server, image_id)["status"] == "ready"
 
 
+@pytest.mark.slow
 def test_killing_server_and_worker_together_loses_nothing(server: Server) -> None:
     ids = [upload(server, big_picture(seed)) for seed in range(3)]
     worker = worker_of(server)
@@ -97,6 +99,7 @@ def test_killing_server_and_worker_together_loses_nothing(server: Server) -> Non
     assert len(server.client.get("/images").json()["items"]) == 3
 
 
+@pytest.mark.slow
 def test_killing_the_worker_process_delays_a_picture_and_no_more(server: Server) -> None:
     image_id = upload(server, big_picture())
     wait_for_child(server)
@@ -122,6 +125,7 @@ def test_the_worker_ends_with_its_server(server: Server) -> None:
     wait_for(lambda: not Path(f"/proc/{worker}").exists(), 5)
 
 
+@pytest.mark.slow
 def test_a_data_folder_has_one_worker_at_work_and_a_second_takes_over(server: Server) -> None:
     with serving(server.data) as second:
         image_id = upload(second, encoded("JPEG", 320, 240, seed=5))

@@ -55,6 +55,7 @@ def darkroom(server: Server, *arguments: str, key: str = KEY) -> subprocess.Comp
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
 
 
+@pytest.mark.slow
 def test_a_forty_megabyte_picture_goes_in_by_ticket_with_flat_memory(server: Server, tmp_path: Path) -> None:
     body = noise(3700, 3650)
     assert 40 * MEGABYTE < len(body) < 42 * MEGABYTE
@@ -115,6 +116,7 @@ def test_a_key_is_made_and_shown_once() -> None:
         assert subprocess.run([*command, *wrong], capture_output=True, check=False).returncode == 2
 
 
+@pytest.mark.slow
 def test_a_send_that_breaks_is_begun_again(server: Server, tmp_path: Path) -> None:
     path = tmp_path / "photo.png"
     path.write_bytes(encoded("PNG", 700, 500, seed=51))

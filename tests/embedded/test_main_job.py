@@ -98,6 +98,7 @@ def test_sending_the_same_picture_again_answers_with_the_record_that_is_there(se
     assert kept["id"] != record["id"]
 
 
+@pytest.mark.slow
 def test_deleting_everything_leaves_no_byte(tmp_path: Path) -> None:
     with serving(tmp_path / "data") as server:
         first = upload(server, encoded("JPEG", 400, 300, seed=99))

@@ -219,6 +219,7 @@ def test_children_do_not_run_our_program_again(folder: Path) -> None:
     assert out.count("runs as") == 1
 
 
+@pytest.mark.slow
 def test_a_child_does_not_outlive_its_parent(folder: Path) -> None:
     running = program(folder, "sleep_and_tell")
     mark = folder / "out" / "pid"
