@@ -5,6 +5,7 @@ from pathlib import Path
 
 from PIL import Image, ImageFile
 
+from app.domain.clock import Clock
 from app.worker.animation import may_animate, read_animation
 from app.worker.attention import attention_of
 from app.worker.cost import may_move
@@ -15,7 +16,7 @@ from app.worker.jobs import Developed, Job, Rendered
 from app.worker.memory import told_from_faults
 from app.worker.placeholder import looks_of, nearer
 from app.worker.probe import faults_of_the_picture, frames_of, open_checked
-from app.worker.render import Clock, Source, render, resizer_for, scaled_by_decoder, shrink, top_size, turned
+from app.worker.render import Source, render, resizer_for, scaled_by_decoder, shrink, top_size, turned
 from app.worker.signalled import profile_of
 
 

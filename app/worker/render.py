@@ -6,16 +6,15 @@ size from the next larger one instead of from the whole picture; and encoded whi
 """
 
 import math
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from PIL import Image, ImageFile
 
+from app.domain.clock import Clock
 from app.domain.models import Format
 from app.domain.recipe import VariantSpec
 from app.worker import encode
@@ -39,23 +38,6 @@ _TURNS: Final = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-
-
-@dataclass
-class Clock:
-    """Milliseconds spent by phase."""
-
-    timings: dict[str, float] = field(default_factory=dict)
-
-    @contextmanager
-    def phase(self, name: str) -> Iterator[None]:
-        """Count the time of the block to `name`."""
-        started = time.perf_counter()
-        try:
-            yield
-        finally:
-            spent = (time.perf_counter() - started) * 1000
-            self.timings[name] = round(self.timings.get(name, 0) + spent, 2)
 
 
 def turned(size: tuple[int, int], orientation: int) -> tuple[int, int]:
