@@ -1,5 +1,6 @@
 """Corners that only a database file has."""
 
+import functools
 import gc
 import os
 import sqlite3
@@ -9,6 +10,7 @@ import textwrap
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -132,6 +134,29 @@ def test_an_interrupted_first_start_is_begun_again(file: Path) -> None:
     file.touch()
     Database(file).close()
     Database(file).close()
+
+
+def test_a_first_start_beside_another_takes_no_half_made_database_for_a_foreign_one(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    others: list[threading.Thread] = []
+
+    class Interrupted(sqlite3.Connection):
+        """Another first start comes between what this one asks to know the database by."""
+
+        def execute(self, sql: str, *parameters: Any) -> sqlite3.Cursor:
+            if sql == "PRAGMA user_version" and not others:
+                others.append(threading.Thread(target=lambda: Database(file).close()))
+                monkeypatch.undo()
+                others[0].start()
+                others[0].join(0.5)  # it may have to wait until this one is done
+            return super().execute(sql, *parameters)
+
+    monkeypatch.setattr(sqlite3, "connect", functools.partial(sqlite3.connect, factory=Interrupted))
+    database = Database(file)
+    others[0].join()
+    stored(SqliteImages(database))
+    database.close()
 
 
 def test_a_path_that_cannot_be_used_is_a_matter_of_configuration(tmp_path: Path) -> None:

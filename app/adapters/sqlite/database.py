@@ -129,7 +129,9 @@ class Database:
     def _prepare(self) -> None:
         connection = self._connect("rwc")
         try:
+            connection.execute("BEGIN")  # one state for all that is checked: another process may be making the tables
             version = check(connection, str(self._path))
+            connection.execute("COMMIT")
             self._use_wal(connection)
             if version < len(MIGRATIONS):
                 connection.execute("BEGIN IMMEDIATE")
