@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from PIL import Image, ImageCms
+from PIL import Image, ImageChops, ImageCms, ImageDraw
 
 from app.domain.models import Format
 from app.domain.recipe import VariantSpec
@@ -95,6 +95,37 @@ def test_display_p3_becomes_srgb(develop: Develop, kind: str) -> None:
         developed, out = develop(P3_FILES[kind](colour), LOSSLESS)
         assert off(pixel(out), expected("p3", colour)) <= 4, colour
         assert told_by(out / developed.variants[0].file) == []  # no profile stays behind
+
+
+def _scene(pattern: str) -> Image.Image:
+    """Neutral tones beside strong ones, 700 by 601: what Display P3's conversion changes least and most."""
+    grey, red = (128, 128, 128), (200, 40, 40)
+    scene = Image.linear_gradient("L").resize((700, 601)).convert("RGB")
+    draw = ImageDraw.Draw(scene)
+    match pattern:
+        case "an edge":
+            draw.rectangle((0, 0, 700, 601), grey)
+            draw.rectangle((301, 0, 700, 601), red)
+        case "a thin frame":
+            draw.rectangle((90, 90, 609, 509), outline=red)
+        case "the last column":
+            draw.rectangle((697, 0, 700, 601), red)
+        case "stripes":
+            draw.rectangle((0, 0, 700, 601), grey)
+            for at in range(0, 700, 4):
+                draw.rectangle((at, 0, at + 1, 601), red)
+    return scene
+
+
+@pytest.mark.parametrize("pattern", ["nothing", "an edge", "a thin frame", "the last column", "stripes"])
+def test_colours_of_a_large_photograph_keep_to_their_places(develop: Develop, pattern: str) -> None:
+    body = saved(_scene(pattern), "JPEG", quality=98, subsampling=0, icc_profile=rgb_profile(P3, srgb_light))
+    _, out = develop(body, recipe_of(VariantSpec(name="v", width=700, formats=(Format.PNG,))))
+    with Image.open(io.BytesIO(body)) as sent, Image.open(out / "v.png") as image:
+        exact = ImageCms.profileToProfile(sent, io.BytesIO(sent.info["icc_profile"]), ImageCms.createProfile("sRGB"))
+        assert exact is not None
+        differences = ImageChops.difference(image, exact).getextrema()
+    assert max(high for _, high in differences) <= 4
 
 
 @pytest.mark.parametrize("file_format", ["HEIF", "AVIF"])
