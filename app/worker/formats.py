@@ -61,7 +61,10 @@ def limit_pixels(max_pixels: int) -> None:
 
 def open_picture(path: Path, media_type: str) -> ImageFile.ImageFile:
     """Open the file as that type, header only. Raises whatever Pillow does when it is none."""
-    return Image.open(path, formats=[PLUGINS[media_type]])
+    image = Image.open(path, formats=[PLUGINS[media_type]])
+    if image.format == "TIFF":  # by its name Pillow would map one strip into memory, as wide as it is once turned
+        image.filename = ""
+    return image
 
 
 def is_of_no_known_mode(path: Path) -> bool:

@@ -42,20 +42,22 @@ def corners() -> Image.Image:
     return image
 
 
+TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_90,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_270,
+}
+
+
 @pytest.mark.parametrize("file_format", ["JPEG", "PNG", "WEBP", "TIFF", "AVIF", "HEIF"])
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_variants_are_upright(develop: Develop, file_format: str, orientation: int) -> None:
-    turns = {
-        2: Image.Transpose.FLIP_LEFT_RIGHT,
-        3: Image.Transpose.ROTATE_180,
-        4: Image.Transpose.FLIP_TOP_BOTTOM,
-        5: Image.Transpose.TRANSPOSE,
-        6: Image.Transpose.ROTATE_90,
-        7: Image.Transpose.TRANSVERSE,
-        8: Image.Transpose.ROTATE_270,
-    }
     upright = corners().resize((400, 200), Image.Resampling.NEAREST)
-    stored = upright.transpose(turns[orientation]) if orientation in turns else upright
+    stored = upright.transpose(TURNS[orientation]) if orientation in TURNS else upright
     exif = Image.Exif()
     exif[0x0112] = orientation
     options = {} if file_format == "TIFF" else {"quality": 95}
@@ -65,6 +67,23 @@ def test_variants_are_upright(develop: Develop, file_format: str, orientation: i
     assert image.size == (64, 32)
     assert 0x0112 not in image.getexif()
     assert difference(image, upright.resize((64, 32), Image.Resampling.LANCZOS)) < 4
+
+
+@pytest.mark.parametrize("compression", ["raw", "tiff_lzw"])
+@pytest.mark.parametrize("mode", ["1", "L", "P", "RGBA", "CMYK", "I;16"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_tiffs_of_every_mode_are_upright(develop: Develop, mode: str, compression: str, orientation: int) -> None:
+    """Those in one strip, too, which Pillow reads without any decoder."""
+    upright = corners().convert("L" if mode == "I;16" else mode)
+    stored = upright.transpose(TURNS[orientation]) if orientation in TURNS else upright
+    if mode == "I;16":
+        stored = stored.convert("I").point(lambda tone: tone * 257).convert("I;16")
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    body = saved(stored, "TIFF", exif=exif.tobytes(), compression=compression, strip_size=2**20)
+    developed, out = develop(body, LOSSLESS)
+    assert (developed.width, developed.height) == (40, 20)
+    assert difference(opened(out, "v.png"), upright) < 1
 
 
 @pytest.mark.parametrize("orientation", [0, 9, 65535])
