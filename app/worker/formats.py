@@ -30,8 +30,8 @@ pillow_heif.register_heif_opener(thumbnails=True, decode_threads=1)
 # There is no public way to say this: preinit() and init() return at once from now on.
 Image._initialized = 2  # noqa: SLF001
 
-# Whole frames in one mode: a palette that changes half-way through an animation is none of our concern.
-GifImagePlugin.LOADING_STRATEGY = GifImagePlugin.LoadingStrategy.RGB_AFTER_DIFFERENT_PALETTE_ONLY
+# Later frames in colours: of a palette only what is transparent in the first frame would be so in all.
+GifImagePlugin.LOADING_STRATEGY = GifImagePlugin.LoadingStrategy.RGB_AFTER_FIRST
 AvifImagePlugin.DEFAULT_MAX_THREADS = 1
 ImageFile.LOAD_TRUNCATED_IMAGES = False
 

@@ -1,6 +1,9 @@
 """Moving pictures."""
 
 import io
+import struct
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import pytest
 from PIL import Image
@@ -94,3 +97,63 @@ def test_a_gif_that_is_cut_off_in_a_later_frame_is_a_still_of_its_first(develop:
     body = animation("GIF", size=(300, 200))
     cut = body[: body.rindex(b"\x21\xf9") + 40]
     assert frames_made(develop, cut)[1] == 1
+
+
+PALETTE = ((255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255))
+RED, GREEN, BLUE, WHITE = ((*colour, 255) for colour in PALETTE)
+CLEAR = (0, 0, 0, 0)
+LOSSLESS = recipe_of(VariantSpec(name="v", width=16, formats=(Format.WEBP,), quality={Format.WEBP: 100}))
+
+
+class Patch(NamedTuple):
+    """A frame of one colour, by its index: left, top, and its side; which index is transparent; how it goes away."""
+
+    index: int
+    at: int = 0
+    side: int = 16
+    clear: int | None = None
+    disposal: int = 0
+
+
+def gif_of(patches: Sequence[Patch]) -> bytes:
+    """16 × 16 pixels. Every pixel is a code of three bits, with so many clear codes that they never get longer."""
+    body = b"GIF89a" + struct.pack("<HHBBB", 16, 16, 0x81, 0, 0) + bytes(part for colour in PALETTE for part in colour)
+    body += b"!\xff\x0bNETSCAPE2.0\x03\x01\0\0\0"
+    for patch in patches:
+        flags = patch.disposal << 2 | (patch.clear is not None)
+        body += b"!\xf9\x04" + bytes((flags, 10, 0, patch.clear or 0, 0))
+        body += b"," + struct.pack("<HHHHB", patch.at, patch.at, patch.side, patch.side, 0)
+        codes = [4, patch.index, patch.index] * (patch.side**2 // 2) + [5]
+        bits = sum(code << 3 * place for place, code in enumerate(codes))
+        data = bits.to_bytes(len(codes) * 3 // 8 + 1, "little")
+        blocks = [data[start : start + 255] for start in range(0, len(data), 255)]
+        body += b"\x02" + b"".join(bytes((len(block),)) + block for block in blocks) + b"\0"
+    return body + b";"
+
+
+def seen(develop: Develop, body: bytes, *points: int) -> list[list[tuple[int, ...]]]:
+    """For each frame that is made, its colours at those points of its diagonal, as far as one tells them apart."""
+    _, out = develop(body, LOSSLESS)
+    with Image.open(out / "v.webp") as image:
+        frames = []
+        for index in range(image.n_frames):
+            image.seek(index)
+            pixels = [image.convert("RGBA").getpixel((point, point)) for point in points]
+            frames.append([near(pixel) for pixel in pixels])
+        return frames
+
+
+def near(pixel: tuple[int, ...]) -> tuple[int, ...]:
+    return next((one for one in (RED, GREEN, BLUE, WHITE) if off(one, pixel) < 24), CLEAR if pixel[3] < 2 else pixel)
+
+
+def off(one: tuple[int, ...], other: tuple[int, ...]) -> int:
+    return max(abs(a - b) for a, b in zip(one, other, strict=True))
+
+
+@pytest.mark.parametrize("clear", [None, 3])
+def test_what_is_transparent_in_the_first_frame_of_a_gif_may_be_a_colour_in_the_next(
+    develop: Develop, clear: int | None
+) -> None:
+    body = gif_of([Patch(0, clear=1), Patch(1, 4, 8, clear), Patch(2, 0, 4, clear)])
+    assert seen(develop, body, 1, 6, 14) == [[RED, RED, RED], [RED, GREEN, RED], [BLUE, GREEN, RED]]
