@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from PIL import Image, ImageFile
+from PIL import GifImagePlugin, Image, ImageFile
 
 from app.worker.jobs import Job
 
@@ -51,6 +51,8 @@ def read_animation(
         loop = _loop(image)
         size = image.size
         for index in range(first, int(getattr(image, "n_frames", 1))):
+            if isinstance(image, GifImagePlugin.GifImageFile):
+                image.disposal_method = 0  # else a frame that says nothing goes away like the one before
             image.seek(index)
             image.load()
             if image.size != size or time.monotonic() > deadline or len(frames) >= job.max_frames:

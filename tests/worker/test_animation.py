@@ -2,14 +2,15 @@
 
 import io
 import struct
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import pytest
 from PIL import Image
 
 from app.domain.models import Format
 from app.domain.recipe import Fit, VariantSpec
+from app.worker import encode
 from tests.worker.conftest import Develop, recipe_of
 
 RECIPE = recipe_of(
@@ -102,7 +103,8 @@ def test_a_gif_that_is_cut_off_in_a_later_frame_is_a_still_of_its_first(develop:
 PALETTE = ((255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255))
 RED, GREEN, BLUE, WHITE = ((*colour, 255) for colour in PALETTE)
 CLEAR = (0, 0, 0, 0)
-LOSSLESS = recipe_of(VariantSpec(name="v", width=16, formats=(Format.WEBP,), quality={Format.WEBP: 100}))
+ONE = recipe_of(VariantSpec(name="v", width=16))
+Seen = Callable[..., list[list[tuple[int, ...]]]]
 
 
 class Patch(NamedTuple):
@@ -131,29 +133,43 @@ def gif_of(patches: Sequence[Patch]) -> bytes:
     return body + b";"
 
 
-def seen(develop: Develop, body: bytes, *points: int) -> list[list[tuple[int, ...]]]:
-    """For each frame that is made, its colours at those points of its diagonal, as far as one tells them apart."""
-    _, out = develop(body, LOSSLESS)
-    with Image.open(out / "v.webp") as image:
-        frames = []
-        for index in range(image.n_frames):
-            image.seek(index)
-            pixels = [image.convert("RGBA").getpixel((point, point)) for point in points]
-            frames.append([near(pixel) for pixel in pixels])
-        return frames
+@pytest.fixture
+def seen(develop: Develop, monkeypatch: pytest.MonkeyPatch) -> Seen:
+    """For each frame that is to be encoded, its colours at some points of its diagonal."""
+    given: list[Image.Image] = []
+    write = encode.write_animation
+
+    def watched(frames: Sequence[Image.Image], *others: Any) -> int:
+        given.extend(frames)
+        return write(frames, *others)
+
+    def run(body: bytes, *points: int) -> list[list[tuple[int, ...]]]:
+        given.clear()
+        develop(body, ONE)
+        return [[pixel(frame, point) for point in points] for frame in given]
+
+    monkeypatch.setattr(encode, "write_animation", watched)
+    return run
 
 
-def near(pixel: tuple[int, ...]) -> tuple[int, ...]:
-    return next((one for one in (RED, GREEN, BLUE, WHITE) if off(one, pixel) < 24), CLEAR if pixel[3] < 2 else pixel)
-
-
-def off(one: tuple[int, ...], other: tuple[int, ...]) -> int:
-    return max(abs(a - b) for a, b in zip(one, other, strict=True))
+def pixel(frame: Image.Image, point: int) -> tuple[int, ...]:
+    found = frame.convert("RGBA").getpixel((point, point))
+    return found if isinstance(found, tuple) and found[3] else CLEAR
 
 
 @pytest.mark.parametrize("clear", [None, 3])
 def test_what_is_transparent_in_the_first_frame_of_a_gif_may_be_a_colour_in_the_next(
-    develop: Develop, clear: int | None
+    seen: Seen, clear: int | None
 ) -> None:
     body = gif_of([Patch(0, clear=1), Patch(1, 4, 8, clear), Patch(2, 0, 4, clear)])
-    assert seen(develop, body, 1, 6, 14) == [[RED, RED, RED], [RED, GREEN, RED], [BLUE, GREEN, RED]]
+    assert seen(body, 1, 6, 14) == [[RED, RED, RED], [RED, GREEN, RED], [BLUE, GREEN, RED]]
+
+
+def test_a_frame_of_a_gif_that_says_nothing_of_how_it_goes_away_stays(seen: Seen) -> None:
+    body = gif_of([Patch(0, 0, 12, 3), Patch(1, 0, 8, 3, 2), Patch(2, 8, 8, 3), Patch(1, 4, 2, 3, 1)])
+    assert seen(body, 1, 5, 14) == [
+        [RED, RED, CLEAR],
+        [GREEN, GREEN, CLEAR],
+        [CLEAR, CLEAR, BLUE],
+        [CLEAR, GREEN, BLUE],
+    ]
