@@ -5,8 +5,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from PIL import GifImagePlugin, Image, ImageFile
+from PIL import GifImagePlugin, Image, ImageFile, PngImagePlugin
 
+from app.worker import apng
 from app.worker.jobs import Job
 
 #: Milliseconds that a frame is shown which does not say: what browsers do with such a GIF.
@@ -50,15 +51,13 @@ def read_animation(
     try:
         loop = _loop(image)
         size = image.size
+        canvas = apng.Canvas(image) if isinstance(image, PngImagePlugin.PngImageFile) else None
         for index in range(first, int(getattr(image, "n_frames", 1))):
-            if isinstance(image, GifImagePlugin.GifImageFile):
-                image.disposal_method = 0  # else a frame that says nothing goes away like the one before
-            image.seek(index)
-            image.load()
+            frame = canvas.frame(index) if canvas else _composed(image, index)
             if image.size != size or time.monotonic() > deadline or len(frames) >= job.max_frames:
                 return None
             durations.append(_duration(image.info.get("duration")))
-            frames.append(shrink(image))
+            frames.append(shrink(frame))
     except MemoryError:
         raise
     except Exception:  # noqa: BLE001 - a broken later frame costs the animation, not the picture
@@ -68,6 +67,14 @@ def read_animation(
     if len({frame.mode for frame in frames}) > 1:
         frames = [frame.convert("RGBA") for frame in frames]
     return Animation(frames, durations, loop)
+
+
+def _composed(image: ImageFile.ImageFile, index: int) -> Image.Image:
+    if isinstance(image, GifImagePlugin.GifImageFile):
+        image.disposal_method = 0  # else a frame that says nothing goes away like the one before
+    image.seek(index)
+    image.load()
+    return image
 
 
 def _duration(value: Any) -> float:

@@ -41,7 +41,7 @@ _WITH_DECODER: Final = {
     "HEIF": ((8, 10), (10, 12), (17, 22)),
 }
 #: An animation, all of whose frames are painted one upon the other.
-_MOVING: Final = {"GIF": 17, "PNG": 13, "WEBP": 17}
+_MOVING: Final = {"GIF": 17, "PNG": 17, "WEBP": 17}
 #: How often the file itself is in memory.
 _COPIES: Final = {"WEBP": 1, "AVIF": 2, "HEIF": 2, "TIFF": 1}
 #: For a pixel of the largest size wanted, while it is made: resized, turned, and converted.

@@ -48,6 +48,40 @@ def png_with(png: bytes, kind: bytes, body: bytes) -> bytes:
     return png[:33] + struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body)) + png[33:]
 
 
+def apng(frames: Sequence[tuple[Image.Image, int, int, int]], hidden: Image.Image | None = None, **key: bytes) -> bytes:
+    """An animated PNG as large as its first picture. Each frame has its distance from the left and the top, its
+    disposal and its blending; `key` may be the `tRNS`."""
+    first = hidden or frames[0][0]
+    kinds = {"L": 0, "RGB": 2, "P": 3, "RGBA": 6}
+    head = struct.pack(">IIBBBBB", *first.size, 8, kinds[first.mode], 0, 0, 0)
+    chunks = [(b"IHDR", head), (b"acTL", struct.pack(">II", len(frames), 0))]
+    if first.mode == "P":
+        chunks.append((b"PLTE", bytes(first.getpalette() or ())))
+    chunks += [(kind.encode(), body) for kind, body in key.items()]
+    if hidden:
+        chunks.append((b"IDAT", _rows(hidden)))
+    number = 0
+    for index, (picture, at, disposal, blending) in enumerate(frames):
+        control = struct.pack(">IIIIIHHBB", number, *picture.size, at, at, 1, 10, disposal, blending)
+        chunks.append((b"fcTL", control))
+        number += 1
+        if index or hidden:
+            chunks.append((b"fdAT", struct.pack(">I", number) + _rows(picture)))
+            number += 1
+        else:
+            chunks.append((b"IDAT", _rows(picture)))
+    body = b"".join(
+        struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+        for kind, body in [*chunks, (b"IEND", b"")]
+    )
+    return b"\x89PNG\r\n\x1a\n" + body
+
+
+def _rows(image: Image.Image) -> bytes:
+    data, row = image.tobytes(), len(image.getbands()) * image.width
+    return zlib.compress(b"".join(b"\0" + data[at : at + row] for at in range(0, len(data), row)))
+
+
 def without_segment(jpeg: bytes, marker: int) -> bytes:
     """A JPEG without its first segment of that marker."""
     at = jpeg.index(bytes((0xFF, marker)))

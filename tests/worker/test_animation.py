@@ -12,6 +12,7 @@ from app.domain.models import Format
 from app.domain.recipe import Fit, VariantSpec
 from app.worker import encode
 from tests.worker.conftest import Develop, recipe_of
+from tests.worker.files import apng
 
 RECIPE = recipe_of(
     VariantSpec(name="thumb", width=20, height=20, fit=Fit.COVER),
@@ -172,4 +173,85 @@ def test_a_frame_of_a_gif_that_says_nothing_of_how_it_goes_away_stays(seen: Seen
         [GREEN, GREEN, CLEAR],
         [CLEAR, CLEAR, BLUE],
         [CLEAR, GREEN, BLUE],
+    ]
+
+
+KEEP, CLEARS, UNDO = 0, 1, 2
+SOURCE, OVER = 0, 1
+HALF = (0, 0, 255, 128)
+
+
+def patch(colour: tuple[int, ...], side: int = 16) -> Image.Image:
+    return Image.new("RGBA", (side, side), colour)
+
+
+@pytest.mark.parametrize("hidden", [None, patch((9, 9, 9, 255))], ids=["all shown", "the first hidden"])
+def test_a_png_frame_is_composited_as_its_blending_says(seen: Seen, hidden: Image.Image | None) -> None:
+    frames = [
+        (patch(RED), 0, KEEP, SOURCE),
+        (patch(HALF, 8), 0, KEEP, OVER),
+        (patch(HALF, 4), 12, KEEP, SOURCE),
+        (patch(HALF, 8), 8, KEEP, OVER),
+        (patch(CLEAR, 4), 0, KEEP, OVER),
+        (patch(CLEAR, 4), 0, KEEP, SOURCE),
+    ]
+    mixed, twice = (127, 0, 128, 255), (0, 0, 255, 192)
+    assert seen(apng(frames, hidden), 2, 6, 10, 14) == [
+        [RED, RED, RED, RED],
+        [mixed, mixed, RED, RED],
+        [mixed, mixed, RED, HALF],
+        [mixed, mixed, mixed, twice],
+        [mixed, mixed, mixed, twice],
+        [CLEAR, mixed, mixed, twice],
+    ]
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "RGB", "P", "L"])
+@pytest.mark.parametrize("hidden", [False, True], ids=["all shown", "the first hidden"])
+def test_a_png_frame_goes_away_as_it_says(seen: Seen, hidden: bool, mode: str) -> None:
+    """To nothing at all, also where no pixel of the file is transparent; and undone to nothing, if it is the first."""
+
+    def plain(index: int, side: int = 16) -> Image.Image:
+        if mode != "P":
+            return patch(colours[index], side).convert(mode)
+        indexed = Image.new("P", (side, side), index)
+        indexed.putpalette([part for colour in PALETTE for part in colour])
+        return indexed
+
+    colours = [RED, GREEN, BLUE, WHITE]
+    one, two, three, four = [
+        colours[index] if mode != "L" else (*[patch(colours[index]).convert("L").getpixel((0, 0))] * 3, 255)
+        for index in range(4)
+    ]
+    frames = [
+        (plain(0), 0, KEEP, SOURCE),
+        (plain(1, 8), 0, CLEARS, OVER),
+        (plain(2, 4), 4, UNDO, OVER),
+        (plain(3, 4), 12, UNDO, SOURCE),
+        (plain(1, 4), 8, KEEP, SOURCE),
+    ]
+    shown = [
+        [one, one, one, one],
+        [two, two, one, one],
+        [CLEAR, three, one, one],
+        [CLEAR, CLEAR, one, four],
+        [CLEAR, CLEAR, two, one],
+    ]
+    assert seen(apng(frames, plain(3) if hidden else None), 2, 6, 10, 14) == shown
+    first, second = (plain(0), 0, UNDO, SOURCE), (plain(1, 8), 4, KEEP, OVER)
+    assert seen(apng([first, second], plain(3) if hidden else None), 2, 6, 14)[1] == [CLEAR, two, CLEAR]
+
+
+def test_the_transparent_colour_of_a_moving_png(seen: Seen) -> None:
+    frames = [
+        (patch(RED).convert("RGB"), 0, KEEP, SOURCE),
+        (patch(GREEN, 8).convert("RGB"), 0, CLEARS, OVER),
+        (patch(BLUE, 12).convert("RGB"), 0, KEEP, OVER),
+        (patch(BLUE, 12).convert("RGB"), 0, KEEP, SOURCE),
+    ]
+    assert seen(apng(frames, tRNS=struct.pack(">3H", 0, 0, 255)), 2, 10, 14) == [
+        [RED, RED, RED],
+        [GREEN, RED, RED],
+        [CLEAR, RED, RED],
+        [CLEAR, CLEAR, RED],
     ]
