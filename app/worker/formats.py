@@ -64,7 +64,16 @@ def open_picture(path: Path, media_type: str) -> ImageFile.ImageFile:
     image = Image.open(path, formats=[PLUGINS[media_type]])
     if image.format == "TIFF":  # by its name Pillow would map one strip into memory, as wide as it is once turned
         image.filename = ""
+    if image.format == "PNG" and image.mode == "L" and isinstance(key := image.info.get("transparency"), int):
+        image.info["transparency"] = _as_8_bits(key, path)
     return image
+
+
+def _as_8_bits(key: int, path: Path) -> int:
+    """The transparent tone of a grey PNG, whose 2 or 4 bits Pillow spreads over 8, though not those of this tone."""
+    with path.open("rb") as file:
+        most = (1 << file.read(25)[24]) - 1
+    return (key & most) * 255 // most
 
 
 def is_of_no_known_mode(path: Path) -> bool:

@@ -70,16 +70,28 @@ def apng(frames: Sequence[tuple[Image.Image, int, int, int]], hidden: Image.Imag
             number += 1
         else:
             chunks.append((b"IDAT", _rows(picture)))
-    body = b"".join(
-        struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
-        for kind, body in [*chunks, (b"IEND", b"")]
-    )
-    return b"\x89PNG\r\n\x1a\n" + body
+    return _png(chunks)
 
 
 def _rows(image: Image.Image) -> bytes:
     data, row = image.tobytes(), len(image.getbands()) * image.width
     return zlib.compress(b"".join(b"\0" + data[at : at + row] for at in range(0, len(data), row)))
+
+
+def deep_png(row: Sequence[Sequence[int]], depth: int, kind: int, **key: bytes) -> bytes:
+    """A PNG of 8 rows that are all the same, given as samples of so many bits; `kind` is its colour type."""
+    bits = "".join(format(sample, f"0{depth}b") for pixel in row for sample in pixel)
+    line = b"\0" + int(bits, 2).to_bytes(len(bits) // 8)
+    head = struct.pack(">IIBBBBB", len(row), 8, depth, kind, 0, 0, 0)
+    hidden = [(name.encode(), body) for name, body in key.items()]
+    return _png([(b"IHDR", head), *hidden, (b"IDAT", zlib.compress(line * 8))])
+
+
+def _png(chunks: Sequence[tuple[bytes, bytes]]) -> bytes:
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+        for kind, body in [*chunks, (b"IEND", b"")]
+    )
 
 
 def without_segment(jpeg: bytes, marker: int) -> bytes:

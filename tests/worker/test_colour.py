@@ -12,7 +12,16 @@ from app.domain.models import Format
 from app.domain.recipe import VariantSpec
 from app.worker.icc import Primaries, grey_profile, rgb_profile
 from tests.worker.conftest import Develop, recipe_of
-from tests.worker.files import cmyk_profile, png_with, saved, srgb_profile, tiff, with_segment, without_segment
+from tests.worker.files import (
+    cmyk_profile,
+    deep_png,
+    png_with,
+    saved,
+    srgb_profile,
+    tiff,
+    with_segment,
+    without_segment,
+)
 from tests.worker.leaks import told_by
 
 LOSSLESS = recipe_of(VariantSpec(name="v", width=64, formats=(Format.PNG,)))
@@ -268,6 +277,18 @@ def test_tiffs_of_every_depth(
 def test_a_16_bit_tiff_whose_zero_is_white(develop: Develop) -> None:
     _, out = develop(tiff((0.8,), bits=16, photometric=0), LOSSLESS)
     assert pixel(out) == (51, 51, 51)
+
+
+@pytest.mark.parametrize("depth", [1, 2, 4, 8, 16])
+def test_the_transparent_tone_of_a_grey_png(develop: Develop, depth: int) -> None:
+    """Two tones next to each other, whatever the bits; the lower is the one that nobody sees."""
+    most = 2**depth - 1
+    key = most // 2
+    body = deep_png([(key,)] * 16 + [(key + 1,)] * 16, depth, 0, tRNS=key.to_bytes(2))
+    developed, out = develop(body, LOSSLESS)
+    assert developed.has_alpha
+    assert pixel(out, (4, 4))[3] == 0
+    assert pixel(out, (28, 4)) == (*[round((key + 1) * 255 / most)] * 3, 255)
 
 
 def test_profiles_made_from_numbers_are_those_of_lcms() -> None:
