@@ -21,8 +21,8 @@ _transforms: OrderedDict[tuple[bytes, str], ImageCms.ImageCmsTransform | None] =
 def resizable(image: Image.Image) -> Image.Image:
     """The picture in a mode that can be resized without harm: L, LA, RGB, RGBA or CMYK, 8 bits each.
 
-    Colours stay in the picture's own space. 16-bit tones are divided by 257; wider integers and floats are spread
-    over what they span, floats from 0 to 1 being taken at their word.
+    Colours stay in the picture's own space. 16-bit tones are divided by 257, and 12-bit ones by 16; wider integers and
+    floats are spread over what they span, floats from 0 to 1 being taken at their word.
     """
     key = image.info.get("transparency")
     mode = image.mode
@@ -31,7 +31,7 @@ def resizable(image: Image.Image) -> Image.Image:
     if mode in {"RGBA", "LA"} or (mode in {"RGB", "L"} and key is None):
         return image
     if mode.startswith("I;16"):
-        grey = _keyed(image.convert("I"), key)
+        grey = _keyed(image.convert("I"), key, _most(image))
         return ImageChops.invert(grey) if _starts_white(image) else grey
     if mode in {"RGB", "L"}:
         return _with_colour_key(image, key)
@@ -117,9 +117,15 @@ def _starts_white(image: Image.Image) -> bool:
     return image.format == "TIFF" and getattr(image, "tag_v2", {}).get(262) == 0
 
 
-def _keyed(wide: Image.Image, key: Any) -> Image.Image:
+def _most(image: Image.Image) -> int:
+    """What white is in a picture of at most 16 bits: a TIFF's tones may have 12, which Pillow does not spread."""
+    bits = getattr(image, "tag_v2", {}).get(258, (16,))[0] if image.format == "TIFF" else 16
+    return (1 << int(bits)) - 1
+
+
+def _keyed(wide: Image.Image, key: Any, most: int) -> Image.Image:
     """16-bit grey, whose one transparent tone must be told from its neighbours before they become 8 bits."""
-    grey = _scale(wide, 1 / 257, 0.5)
+    grey = _scale(wide, 255 / most, 0.5)
     if not isinstance(key, int):
         return grey
     above, below = _scale(wide, 1, -key), _scale(wide, -1, key)

@@ -20,8 +20,12 @@ def tiff(
 ) -> bytes:
     """40 × 40 pixels of one colour, each tone from 0 to 1. `extra` is ExtraSamples: 1 premultiplied, 2 not."""
     side = 40
-    sample = {8: "B", 16: "H"}[bits]
-    pixels = struct.pack(f"{order}{len(tones)}{sample}", *(int(tone * (2**bits - 1)) for tone in tones)) * side * side
+    samples = [int(tone * (2**bits - 1)) for tone in tones]
+    if bits == 12:
+        packed = "".join(format(sample, "012b") for sample in samples * side * side)
+        pixels = int(packed, 2).to_bytes(len(packed) // 8)
+    else:
+        pixels = struct.pack(f"{order}{len(tones)}{'B' if bits == 8 else 'H'}", *samples) * side * side
     entries: list[tuple[int, Sequence[int], str]] = [
         (256, [side], "I"), (257, [side], "I"), (258, [bits] * len(tones), "H"), (259, [1], "H"),
         (262, [photometric], "H"), (273, [0], "I"), (277, [len(tones)], "H"), (278, [side], "I"),

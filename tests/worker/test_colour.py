@@ -279,6 +279,12 @@ def test_a_16_bit_tiff_whose_zero_is_white(develop: Develop) -> None:
     assert pixel(out) == (51, 51, 51)
 
 
+@pytest.mark.parametrize("tone", [0, 0.2, 0.8, 1])
+def test_a_12_bit_tiff(develop: Develop, tone: float) -> None:
+    _, out = develop(tiff((tone,), bits=12, photometric=1), LOSSLESS)
+    assert off(pixel(out), (round(tone * 255),) * 3) <= 1
+
+
 @pytest.mark.parametrize("depth", [1, 2, 4, 8, 16])
 def test_the_transparent_tone_of_a_grey_png(develop: Develop, depth: int) -> None:
     """Two tones next to each other, whatever the bits; the lower is the one that nobody sees."""
