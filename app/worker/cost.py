@@ -12,6 +12,7 @@ from PIL import ExifTags, ImageFile
 
 from app.domain.errors import PictureError
 from app.domain.models import FailureCode, Format
+from app.worker.exif import orientation_of
 from app.worker.geometry import shape_of
 from app.worker.jobs import THREAD_STACK, Job
 from app.worker.render import resizer_for, top_size, turned
@@ -187,11 +188,4 @@ def _richness(image: ImageFile.ImageFile, path: Path) -> int:
 
 def _lies_on_its_side(image: ImageFile.ImageFile) -> bool:
     """By its EXIF, as far as that is known before the pixels are."""
-    if image.format in {"HEIF", "TIFF"} or "exif" not in image.info:
-        return False
-    try:
-        return image.getexif().get(ExifTags.Base.Orientation, 1) in {5, 6, 7, 8}
-    except MemoryError:
-        raise
-    except Exception:  # noqa: BLE001 - metadata is never worth a picture
-        return False
+    return "exif" in image.info and orientation_of(image) >= 5

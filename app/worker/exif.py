@@ -73,13 +73,27 @@ def read_facts(image: ImageFile.ImageFile) -> Facts:
                 fields[name] = value
     place, first = _ifd(exif, ExifTags.IFD.GPSInfo), _ifd(exif, ExifTags.IFD.IFD1)
     return Facts(
-        orientation=_orientation(image, main),
+        orientation=orientation_of(image),
         exif=fields,
         camera=_camera(_text(tags.get(_Base.Make)), _text(tags.get(_Base.Model))),
         taken_at=_taken_at(tags),
         privacy=_try(lambda: privacy_of(image.info, tags, place, first)) or Privacy(),
         rights=_rights(fields),
     )
+
+
+def orientation_of(image: ImageFile.ImageFile) -> int:
+    """How what the decoder answers with lies, 1-8. HEIC and TIFF come out upright. Of an AVIF only its boxes count,
+    which Pillow tells as EXIF; where they are silent it would go by XMP."""
+    if image.format in {"HEIF", "TIFF"}:
+        return 1
+    exif = Image.Exif()
+    if image.format == "AVIF":
+        _try(lambda: exif.load(image.info.get("exif", b"")))
+    else:
+        exif = _try(image.getexif) or exif
+    value = _try(lambda: exif.get(_Base.Orientation))
+    return value if isinstance(value, int) and 1 <= value <= 8 else 1
 
 
 def _try(read: Callable[[], Any]) -> Any:
@@ -94,14 +108,6 @@ def _try(read: Callable[[], Any]) -> Any:
 def _ifd(exif: Image.Exif, which: int) -> _Tags:
     found = _try(lambda: exif.get_ifd(which))
     return found if isinstance(found, dict) else {}
-
-
-def _orientation(image: ImageFile.ImageFile, main: _Tags) -> int:
-    """HEIC and TIFF come out of their decoders upright."""
-    value = main.get(_Base.Orientation)
-    if image.format in {"HEIF", "TIFF"} or not isinstance(value, int) or not 1 <= value <= 8:
-        return 1
-    return value
 
 
 def _text(value: object) -> str | None:

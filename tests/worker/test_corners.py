@@ -123,6 +123,19 @@ def test_heic_and_avif_carry_their_turn_in_the_container_and_are_turned_once(
         assert difference(shown(out), upright) < 12  # a wrong turn makes it 60 and more
 
 
+@pytest.mark.parametrize("camera", ["", "Camera"], ids=["XMP", "EXIF and XMP"])
+def test_an_avif_is_not_turned_by_its_xmp(develop: Develop, camera: str) -> None:
+    xmp = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:Description tiff:Orientation="6"/></x:xmpmeta>'
+    exif = Image.Exif()
+    if camera:
+        exif[0x0110] = camera
+    body = saved(photo(64, 48), "AVIF", xmp=xmp, exif=exif.tobytes(), quality=95)
+    assert b"irot" not in body
+    developed, out = develop(body, LOSSLESS)
+    assert (developed.width, developed.height) == (64, 48)
+    assert difference(shown(out), photo(64, 48)) < 12
+
+
 def test_no_fringes_in_any_format_that_has_alpha(develop: Develop) -> None:
     """A red disc on black that nobody can see: wherever anything shows, it is red."""
     mask = Image.new("L", (512, 512), 0)
