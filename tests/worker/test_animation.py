@@ -6,13 +6,15 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import pytest
-from PIL import Image
+from PIL import Image, ImageChops, ImageStat
 
+from app.domain.errors import PictureError
 from app.domain.models import Format
 from app.domain.recipe import Fit, VariantSpec
 from app.worker import encode
+from tests.samples import photo
 from tests.worker.conftest import Develop, recipe_of
-from tests.worker.files import apng
+from tests.worker.files import apng, saved
 
 RECIPE = recipe_of(
     VariantSpec(name="thumb", width=20, height=20, fit=Fit.COVER),
@@ -86,6 +88,29 @@ def test_a_broken_later_frame_makes_a_still(develop: Develop) -> None:
     at = body.rindex(b"fdAT")
     broken = body[: at + 8] + b"\xff" * 40 + body[at + 48 :]
     assert frames_made(develop, broken)[1] == 1
+
+
+@pytest.mark.parametrize("lossless", [False, True])
+def test_a_webp_with_a_broken_later_frame_is_a_still_of_its_first(develop: Develop, lossless: bool) -> None:
+    first, *rest = (photo(80, 60, seed) for seed in range(3))
+    body = saved(first, "WEBP", save_all=True, append_images=rest, duration=100, lossless=lossless, quality=90)
+    at = body.rindex(b"VP8L" if lossless else b"VP8 ") + 18
+    developed, out = develop(body[:at] + b"\xff" * 50 + body[at + 50 :], RECIPE)
+    assert developed.frames == 3
+    with Image.open(out / "w40.webp") as still:
+        assert still.n_frames == 1
+        away = [ImageStat.Stat(ImageChops.difference(still, one.resize((40, 30)))).mean for one in (first, *rest)]
+        assert max(away[0]) < 12
+        assert min(max(away[1]), max(away[2])) > 40
+
+
+@pytest.mark.parametrize("share", [0.5, 0.9, 0.99])
+def test_a_webp_that_is_cut_off_cannot_be_read_at_all(develop: Develop, share: float) -> None:
+    """Its decoder wants all of the file before it tells anything of it."""
+    body = animation("WEBP")
+    with pytest.raises(PictureError) as failure:
+        develop(body[: int(len(body) * share)], RECIPE)
+    assert failure.value.code == "corrupt_image"
 
 
 def test_ten_thousand_frames_are_counted_quickly(develop: Develop) -> None:

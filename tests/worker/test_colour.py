@@ -285,6 +285,21 @@ def test_a_12_bit_tiff(develop: Develop, tone: float) -> None:
     assert off(pixel(out), (round(tone * 255),) * 3) <= 1
 
 
+@pytest.mark.parametrize(
+    ("kind", "tones", "colour"),
+    [
+        (2, (0.8, 0.4, 0.2), (204, 102, 51)),
+        (6, (0.8, 0.4, 0.2, 0.6), (204, 102, 51, 153)),
+        (0, (0.8,), (204, 204, 204)),
+        (4, (0.8, 0.6), (204, 204, 204, 153)),
+    ],
+    ids=["colour", "colour and alpha", "grey", "grey and alpha"],
+)
+def test_a_16_bit_png(develop: Develop, kind: int, tones: tuple[float, ...], colour: tuple[int, ...]) -> None:
+    _, out = develop(deep_png([[round(tone * 65535) for tone in tones]] * 16, 16, kind), LOSSLESS)
+    assert off(pixel(out), colour) <= 1
+
+
 @pytest.mark.parametrize("depth", [1, 2, 4, 8, 16])
 def test_the_transparent_tone_of_a_grey_png(develop: Develop, depth: int) -> None:
     """Two tones next to each other, whatever the bits; the lower is the one that nobody sees."""

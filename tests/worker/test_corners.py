@@ -83,6 +83,15 @@ def test_a_tiff_of_channels_that_nobody_here_reads_is_not_called_broken(
     assert failure.value.code == "corrupt_image"
 
 
+def test_a_picture_of_several_jpegs_is_its_first(develop: Develop) -> None:
+    """As phones write them, with a gain map or the other eye's view behind."""
+    first = photo(64, 48)
+    body = saved(first, "MPO", save_all=True, append_images=[Image.new("RGB", (32, 24), "red")], quality=95)
+    developed, out = develop(body, LOSSLESS)
+    assert (developed.width, developed.height, developed.frames) == (64, 48, 1)
+    assert difference(shown(out), first) < 4
+
+
 def test_a_heic_is_its_primary_picture(develop: Develop) -> None:
     pictures = [Image.new("RGB", (64, 64), "red"), Image.new("RGB", (64, 48), "blue")]
     body = saved(pictures[0], "HEIF", save_all=True, append_images=pictures[1:], primary_index=1)
