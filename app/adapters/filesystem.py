@@ -96,6 +96,8 @@ class FilesystemStore:
             return _info(key, path.lstat()) if path else None
         return None
 
+    find = stat  # what may not be looked at is refused there already
+
     def path(self, key: str) -> Path | None:
         """The file that holds the object, or None if there is none: a regular file, reached over no symbolic link."""
         try:

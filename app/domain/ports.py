@@ -41,7 +41,11 @@ class ObjectStore(Protocol):
         """The object's bytes as a stream, read in pieces. Raises `Missing` on entry if there is none."""
 
     def stat(self, key: str) -> ObjectInfo | None:
-        """The object's size and time, or None."""
+        """The object's size and time, or None. What may not be read may look absent."""
+
+    def find(self, key: str) -> ObjectInfo | None:
+        """As `stat`, for who does away with what belongs to an absent object: None is sure, and a refusal raises
+        `Unavailable`. Takes the right to list the key."""
 
     def delete(self, key: str) -> None:
         """Remove one object. Nothing there is fine."""

@@ -77,7 +77,7 @@ class Reconciler:
             report.renderings_swept += len(found.stale_renderings)
 
     def _settle_pending(self, image: Image, now: datetime, requeue_after: timedelta, report: Report) -> None:
-        original = self._store.stat(original_key(image.id))
+        original = self._store.find(original_key(image.id))  # not `stat`: a closed bucket is no empty one
         if original is None:
             if image.uploaded_at < now - NEVER_CAME:
                 self._images.remove(image.id, image.version)

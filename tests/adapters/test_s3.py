@@ -156,6 +156,15 @@ def test_who_may_not_list_finds_what_is_there_and_nothing_else(store: S3Store, w
     assert found == store.stat("originals/a")
 
 
+def test_find_takes_no_refusal_for_absence(store: S3Store, wire: Wire) -> None:
+    create(store, "originals/a")
+    with wire.under(always(DENIED, "HeadObject", "GetObject", "ListObjectsV2")):
+        for key in ("originals/a", "originals/none"):
+            with pytest.raises(Unavailable):
+                store.find(key)
+    assert wire.requests == ["ListObjectsV2"] * 2
+
+
 @pytest.mark.parametrize(
     "code", ["InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "RequestTimeTooSkewed"]
 )

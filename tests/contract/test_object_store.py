@@ -178,6 +178,19 @@ def test_stat_tells_key_size_and_time(store: ObjectStore) -> None:
     assert abs(utcnow() - info.modified_at) < timedelta(minutes=1)
 
 
+def test_find_tells_what_stat_does(store: ObjectStore) -> None:
+    key = original_key(new_id())
+    put(store, f"{key}-and-more", b"1")
+    assert store.find(key) is None
+    put(store, key, b"12345", by="create")
+    found = store.find(key)
+    assert found is not None
+    assert (found.key, found.size) == (key, 5)
+    assert found == store.stat(key)
+    store.delete(key)
+    assert store.find(key) is None
+
+
 def test_delete_removes_one_object(store: ObjectStore) -> None:
     put(store, "originals/a", b"a")
     put(store, "originals/ab", b"ab")

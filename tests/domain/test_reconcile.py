@@ -1,13 +1,18 @@
 """What a crash left half-done comes to rest, and what is still in work is left alone."""
 
 import io
+from contextlib import AbstractContextManager
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
+from unittest import mock
 
+from app.adapters.filesystem import FilesystemStore
 from app.domain.ids import new_id
 from app.domain.keys import original_key, variant_key
 from app.domain.models import ANONYMOUS, FailureCode, Image, Status, utcnow
 from app.domain.reconcile import Reconciler, Report
+from tests.faults.wire import Wire, refused
 from tests.sides import Side
 
 NOW = utcnow()
@@ -49,6 +54,28 @@ def test_an_upload_that_never_came_is_removed_after_an_hour(side: Side) -> None:
     assert run(side).never_came == 1
     assert side.images.get(old.id) is None
     assert side.images.get(young.id) == young
+
+
+def closed(side: Side) -> AbstractContextManager[Any]:
+    """The store refuses to be read and to be listed."""
+    store: Any = getattr(side.store, "_inner", side.store)
+    if isinstance(store, FilesystemStore):
+        return mock.patch.object(Path, "lstat", side_effect=PermissionError(13, "Permission denied"))
+    denied = refused("AccessDenied", 403)
+    refusals = {"HeadObject": refused("403", 403), "GetObject": denied, "ListObjectsV2": denied}
+    return Wire(store._client).under(refusals.get)
+
+
+def test_a_store_that_is_closed_to_us_is_not_taken_for_an_empty_one(side: Side) -> None:
+    there = put_record(side, age=timedelta(hours=2), with_bytes=True)
+    never = put_record(side, age=timedelta(hours=2), with_bytes=False)
+    with closed(side):
+        assert run(side) == Report(errors=2)
+    assert side.images.get(there.id) == there
+    assert side.images.get(never.id) == never
+    assert run(side) == Report(queued_again=1, never_came=1)
+    assert side.images.get(there.id) == there
+    assert side.images.get(never.id) is None
 
 
 def test_a_picture_past_all_deliveries_is_closed(side: Side) -> None:

@@ -85,12 +85,13 @@ def test_lists_are_for_who_reads_them_and_within_their_prefixes(stack: Stack) ->
     may = {
         (function, prefix)
         for function in FUNCTIONS
-        for prefix in ("originals/", "processed/", "processed/019a/", "", "elsewhere/")
+        for prefix in ("originals/", "originals/019a", "processed/", "processed/019a/", "", "elsewhere/")
         if allows(statements(stack, function), "s3:ListBucket", bucket, s3__prefix=prefix)
     }
     assert may == {
         (WORKER, "processed/"), (WORKER, "processed/019a/"),
-        (RECONCILE, "originals/"), (RECONCILE, "processed/"), (RECONCILE, "processed/019a/"),
+        (RECONCILE, "originals/"), (RECONCILE, "originals/019a"), (RECONCILE, "processed/"),
+        (RECONCILE, "processed/019a/"),
     }  # fmt: skip
     assert not any(allows(statements(stack, function), "s3:ListBucket", bucket) for function in FUNCTIONS)
 

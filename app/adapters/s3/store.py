@@ -98,6 +98,16 @@ class S3Store:
         found["Body"].close()
         return ObjectInfo(key, found["ContentLength"], found["LastModified"])
 
+    def find(self, key: str) -> ObjectInfo | None:
+        """See `ObjectStore.find`. By a list, which is either answered or refused; of all keys that begin so, this one
+        comes first."""
+        with _translated():
+            answer = self._client.list_objects_v2(Bucket=self._bucket, Prefix=key, MaxKeys=1)
+        for item in answer.get("Contents", []):
+            if item["Key"] == key:
+                return ObjectInfo(key, item["Size"], item["LastModified"])
+        return None
+
     def delete(self, key: str) -> None:
         """See `ObjectStore.delete`."""
         with _translated():
