@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from app import logs
-from app.bootstrap import limits_of, open_backends
+from app.bootstrap import Backends, limits_of, open_backends
 from app.domain.errors import ConfigurationError
 from app.metrics import Metrics
 from app.settings import Settings, load
-from app.worker.events import handle_event
+from app.worker.events import delay_after, handle_event, receives_of
 from app.worker.process import Worker
 from app.worker.sandbox import Sandbox
 
@@ -40,8 +40,7 @@ def _empty_scratch() -> None:
     _scratch.mkdir(mode=0o700, exist_ok=True)
 
 
-def _build(settings: Settings) -> Worker:
-    backends = open_backends(settings)
+def _build(settings: Settings, backends: Backends) -> Worker:
     sandbox = Sandbox(settings.develop_seconds, settings.develop_memory_mb)
     sandbox.start()
     return Worker(
@@ -59,14 +58,16 @@ def _build(settings: Settings) -> Worker:
 
 _settings = _load()
 _scratch = Path(tempfile.gettempdir(), "darkroom")
-_worker = _build(_settings)
+_backends = open_backends(_settings)
+_worker = _build(_settings, _backends)
 _invocations = logs.Invocations()
 gc.freeze()
 gc.enable()
 
 
 def handler(event: Any, context: Any) -> Any:
-    """Work off one event. Of messages from a queue the answer names those to be delivered again.
+    """Work off one event. Of messages from a queue the answer names those to be delivered again, which are also
+    released: left alone, each would be out of sight for as long as its queue allows a batch.
 
     Of a batch the first message is always begun, any other only when there is time for a whole picture: what is begun
     and cut off counts as failed together with all that was done before it.
@@ -80,11 +81,25 @@ def handler(event: Any, context: Any) -> Any:
     again: list[dict[str, str]] = []
     for record in records:
         if record is records[0] or _is_time_left(context):
-            again += handle_event({"Records": [record]}, _worker)["batchItemFailures"]
+            if not handle_event({"Records": [record]}, _worker)["batchItemFailures"]:
+                continue
+            _release(record, delay_after(receives_of(record), _worker.max_receives))
         else:
             log.warning("no time is left for a message; it goes back", extra={"message_id": record["messageId"]})
-            again.append({"itemIdentifier": record["messageId"]})
+            _release(record, 0)
+        again.append({"itemIdentifier": record["messageId"]})
     return {"batchItemFailures": again}
+
+
+def _release(record: dict[str, Any], delay: int) -> None:
+    """Have the message delivered again after so many seconds. Without that it comes too, only later."""
+    receipt = record.get("receiptHandle")
+    if not isinstance(receipt, str):
+        return
+    try:
+        _backends.queue.release(receipt, delay=delay)
+    except Exception:
+        log.exception("a message was not released; it comes again late", extra={"message_id": record["messageId"]})
 
 
 def _is_message(record: Any) -> bool:

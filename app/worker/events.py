@@ -13,6 +13,8 @@ log = logging.getLogger(__name__)
 
 Event = Mapping[str, Any]
 
+_DELAYS = (2, 10, 50, 250, 300)
+
 
 def handle_event(event: Any, worker: Worker) -> dict[str, list[dict[str, str]]]:
     """Work off one event: S3's notification as it is, in SQS messages, in SNS inside those, or EventBridge's.
@@ -34,6 +36,24 @@ def handle_event(event: Any, worker: Worker) -> dict[str, list[dict[str, str]]]:
     return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in failed]}
 
 
+def delay_after(receives: int, max_receives: int) -> int:
+    """Seconds until a message whose attempt failed is due again: soon at first, for most faults pass at once, and later
+    each time, so that five attempts outlast minutes."""
+    if receives >= max_receives:
+        return 0  # on to the dead letters
+    return _DELAYS[min(max(receives, 1), len(_DELAYS)) - 1]
+
+
+def receives_of(message: Event) -> int:
+    """Which delivery of an SQS message this is."""
+    attributes = message.get("attributes")
+    count = attributes.get("ApproximateReceiveCount") if isinstance(attributes, Mapping) else None
+    try:
+        return int(str(count))
+    except ValueError:
+        return 1
+
+
 def _queue_messages(event: Event) -> list[Event] | None:
     records = event.get("Records")
     if not isinstance(records, list):
@@ -48,7 +68,7 @@ def _handle_message(message: Event, worker: Worker) -> bool:
     if body is None:
         log.warning("a message that is no JSON object", extra={"message_id": message.get("messageId")})
         return True
-    return not _work_off(body, worker, _receives(message))
+    return not _work_off(body, worker, receives_of(message))
 
 
 def _work_off(event: Event, worker: Worker, receives: int | None = None) -> list[Exception]:
@@ -120,12 +140,3 @@ def _json(text: Any) -> Event | None:
     except (TypeError, ValueError, RecursionError):
         return None
     return found if isinstance(found, Mapping) else None
-
-
-def _receives(message: Event) -> int:
-    attributes = message.get("attributes")
-    count = attributes.get("ApproximateReceiveCount") if isinstance(attributes, Mapping) else None
-    try:
-        return int(str(count))
-    except ValueError:
-        return 1

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 
 from app.domain.ports import EventQueue, Message
-from app.worker.events import handle_event
+from app.worker.events import delay_after, handle_event
 from app.worker.process import Worker
 
 log = logging.getLogger(__name__)
@@ -13,7 +13,6 @@ log = logging.getLogger(__name__)
 #: Seconds that one look into an empty queue takes at most, and so how soon `stop` is noticed.
 _WAIT = 1.0
 _LONGEST_PAUSE = 30.0
-_LONGEST_DELAY = 300
 
 
 def run(
@@ -53,10 +52,8 @@ def _deliver(queue: EventQueue, worker: Worker, message: Message) -> None:
     }
     if not handle_event(event, worker)["batchItemFailures"]:
         queue.delete(message.receipt)
-    elif message.receive_count >= worker.max_receives:
-        queue.release(message.receipt)  # on to the dead letters
     else:
-        queue.release(message.receipt, delay=min(2**message.receive_count, _LONGEST_DELAY))
+        queue.release(message.receipt, delay=delay_after(message.receive_count, worker.max_receives))
 
 
 def _pause(seconds: float, stop: Callable[[], bool], pause: Callable[[float], None]) -> None:

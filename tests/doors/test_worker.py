@@ -1,6 +1,7 @@
 """The worker's function: events as S3, SQS, SNS and EventBridge hand them on, and what it answers."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -161,6 +162,63 @@ def test_work_for_which_no_time_is_left_stays_with_the_queue(
     assert [status(api, image_id) for image_id in ids] == ["ready", "pending", "pending"]
     assert worker({"Records": event["Records"][1:]}, seconds=60) == NONE
     assert [status(api, image_id) for image_id in ids] == ["ready", "ready", "ready"]
+
+
+class Released:
+    """A queue that notes what is released, and for how long; with `error` it fails after that."""
+
+    def __init__(self, error: Exception | None = None) -> None:
+        self.noted: list[tuple[str, int]] = []
+        self._error = error
+
+    def release(self, receipt: str, *, delay: int = 0) -> None:
+        self.noted.append((receipt, delay))
+        if self._error:
+            raise self._error
+
+
+@pytest.mark.parametrize("error", [None, Unavailable("no"), ValueError("bug")], ids=str)
+def test_what_goes_back_is_released_soon_and_what_was_not_begun_at_once(
+    api: Callable[..., Answer],
+    worker_door: ModuleType,
+    worker: Call,
+    aws_place: Place,
+    monkeypatch: pytest.MonkeyPatch,
+    error: Exception | None,
+) -> None:
+    ids, event = three(api, aws_place)
+    queue = Released(error)
+    monkeypatch.setattr(worker_door, "_backends", replace(worker_door._backends, queue=queue))
+    monkeypatch.setattr(worker_door._worker, "_store", Failing(worker_door._worker._store, ids[0], ids[2]))
+    records = event["Records"]
+    receipts = [record["receiptHandle"] for record in records]
+    back = [{"itemIdentifier": record["messageId"]} for record in records]
+    records[2]["attributes"]["ApproximateReceiveCount"] = "3"
+    assert worker(event) == {"batchItemFailures": [back[0], back[2]]}
+    assert queue.noted == [(receipts[0], 2), (receipts[2], 50)]
+    queue.noted.clear()
+    records[0]["attributes"]["ApproximateReceiveCount"] = "5"
+    assert worker(event, seconds=20) == {"batchItemFailures": back}
+    assert queue.noted == [(receipts[0], 0), (receipts[1], 0), (receipts[2], 0)]
+    queue.noted.clear()
+    assert worker({"Records": records[1:2]}) == NONE
+    assert queue.noted == []
+
+
+def test_a_message_that_was_released_comes_again_before_its_queue_would_show_it(
+    worker_door: ModuleType, worker: Call, aws_place: Place, image_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    aws_place.events()  # the bucket's own
+    event = payload("sqs_one", key=f"originals/{image_id}", bucket=aws_place.bucket, receive_count="5")
+    queue = worker_door._backends.queue
+    queue.send(event["Records"][0]["body"])
+    (message,) = queue.receive()
+    event["Records"][0]["receiptHandle"] = message.receipt
+    monkeypatch.setattr(worker_door._worker, "_store", Failing(worker_door._worker._store, image_id))
+    assert worker(event)["batchItemFailures"]
+    (again,) = queue.receive()
+    assert (again.id, again.receive_count) == (message.id, 2)
+    queue.delete(again.receipt)
 
 
 def test_what_a_run_left_that_was_cut_off_is_cleared_away(worker: Call, scratch: Path) -> None:

@@ -12,7 +12,7 @@ from app.domain.ids import new_id
 from app.domain.keys import original_key
 from app.domain.models import Status
 from app.domain.notifications import object_created
-from app.worker.events import handle_event
+from app.worker.events import delay_after, handle_event
 from app.worker.process import Outcome
 from tests.samples import encoded
 from tests.sides import Interposed
@@ -194,3 +194,9 @@ def test_a_last_delivery_that_succeeds_is_no_failure(bench: Bench) -> None:
     image_id = bench.upload(encoded())
     assert handle_event(sqs(s3(original_key(image_id)), receives=3), bench.worker()) == NONE_FAILED
     assert bench.image(image_id).status is Status.READY
+
+
+def test_each_attempt_waits_longer_up_to_five_minutes_and_the_last_for_nothing() -> None:
+    assert [delay_after(receives, 5) for receives in range(1, 7)] == [2, 10, 50, 250, 0, 0]
+    assert delay_after(9, 1000) == delay_after(999, 1000) == 300
+    assert delay_after(0, 5) == delay_after(-3, 5) == 2

@@ -56,7 +56,7 @@ def test_a_failed_attempt_comes_again_and_at_last_lies_with_the_dead_letters(ben
 
     worker = bench.worker(store=Interposed(bench.side.store, before={"open": refuse}))
     run(Impatient(), worker, until(lambda: bench.side.queue.dead_letters() == 1))
-    assert delays == [2, 4, 0]
+    assert delays == [2, 10, 0]
     image = bench.image(image_id)
     assert image.error
     assert image.error.code == "attempts_exhausted"
