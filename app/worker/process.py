@@ -83,7 +83,7 @@ class Worker:
         try:
             report.outcome = self._handle(image_id, report)
         except Exception:
-            if (receives or 0) >= self.max_receives and self._give_up(image_id):
+            if (receives or 0) >= self.max_receives and self._close(image_id):
                 report.outcome, report.code = Outcome.FAILED, FailureCode.ATTEMPTS_EXHAUSTED
             raise
         finally:
@@ -92,7 +92,13 @@ class Worker:
         self.counts[report.outcome] += 1
         return report.outcome
 
-    def _give_up(self, image_id: str) -> bool:
+    def give_up(self, image_id: str, *, receives: int) -> None:
+        """Close what is still `pending` though its last delivery, this one, was never begun."""
+        if self._close(image_id):
+            code = FailureCode.ATTEMPTS_EXHAUSTED
+            self._tell(PictureReport(image_id=image_id, receive_count=receives, outcome=Outcome.FAILED, code=code))
+
+    def _close(self, image_id: str) -> bool:
         """Close a record that is `pending` after its last delivery; whether it was."""
         try:
             for _ in range(_ATTEMPTS):
