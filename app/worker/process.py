@@ -125,6 +125,7 @@ class Worker:
                 report.direct = True
                 continue
             if self._is_done(found):
+                self._claim_again(found)
                 return Outcome.DUPLICATE
             report.direct |= found.expires_at is not None
             outcome = self._develop(found, report)
@@ -136,6 +137,11 @@ class Worker:
         if image.status is Status.READY:
             return image.rendering == self._rendering(image)
         return image.status is Status.FAILED and image.error is not None and image.error.code not in RETRYABLE
+
+    def _claim_again(self, image: Image) -> None:
+        """An attempt that ended between `ready` and the claim has left the pointer free, and this is its redelivery."""
+        if image.status is Status.READY and image.sha256 and not self._images.find_hash(image.owner, image.sha256):
+            self._images.claim(image)
 
     def _rendering(self, image: Image) -> str:
         return rendering_of(self._recipe, image.focal_point)

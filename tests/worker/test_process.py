@@ -18,6 +18,7 @@ from app.domain.models import Failure, FailureCode, FocalPoint, Format, Status, 
 from app.domain.recipe import DEFAULT_RECIPE, VariantSpec, rendering_of
 from app.worker.process import Outcome
 from app.worker.sandbox import Sandbox
+from tests.contract.records import an_image
 from tests.samples import encoded, image_file, photograph
 from tests.sides import Interposed, once
 from tests.worker import stubs
@@ -316,6 +317,40 @@ def test_bytes_that_nobody_has_hashed_are_hashed_and_claimed(bench: Bench) -> No
     assert bench.side.images.find_hash("ann", digest) == image_id
     with pytest.raises(HashTaken):
         bench.side.images.create(fresh.model_copy(update={"id": new_id(), "sha256": digest}), claim=True)
+
+
+def test_a_claim_that_failed_is_made_by_the_next_delivery(bench: Bench) -> None:
+    body = encoded(seed=9)
+    digest = hashlib.sha256(body).hexdigest()
+    image_id = bench.place(body)
+    now = utcnow()
+    ticket = an_image(id=image_id, owner="ann", sha256=digest, bytes=len(body), expires_at=now + timedelta(days=1))
+    bench.side.images.create(ticket, claim=False)
+    left = [Unavailable("no"), Unavailable("no")]
+
+    def fail(*_: Any) -> None:
+        if left:
+            raise left.pop()
+
+    worker = bench.worker(images=Interposed(bench.side.images, before={"claim": fail}))
+    for _ in range(2):
+        with pytest.raises(Unavailable):
+            worker.handle(image_id)
+        assert bench.image(image_id).status is Status.READY
+        assert bench.side.images.find_hash("ann", digest) is None
+    assert worker.handle(image_id) is Outcome.DUPLICATE
+    assert bench.side.images.find_hash("ann", digest) == image_id
+
+
+def test_a_duplicate_leaves_anothers_claim_alone(bench: Bench) -> None:
+    body = encoded(seed=9)
+    holder = bench.upload(body)
+    copy = bench.place(body)
+    digest = hashlib.sha256(body).hexdigest()
+    bench.side.images.create(an_image(id=copy, owner="ann", sha256=digest, bytes=len(body)), claim=False)
+    worker = bench.worker()
+    assert [worker.handle(copy) for _ in range(2)] == [Outcome.READY, Outcome.DUPLICATE]
+    assert bench.side.images.find_hash("ann", digest) == holder
 
 
 def test_giving_up(bench: Bench) -> None:
