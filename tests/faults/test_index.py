@@ -1,10 +1,12 @@
 """An index that lags, and answers that come in pieces."""
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from app.adapters.dynamodb.table import INDEX_KEY, INDEX_SORT, KEY
+from app.domain.errors import Unavailable
 from app.domain.models import Status
 from app.domain.ports import ListQuery
 from tests.contract.records import OWNER, a_query, an_image, ids, stored, tombstone_of, walk
@@ -75,6 +77,59 @@ class InPieces(Through):
         answer: dict[str, Any] = self._client.batch_get_item(RequestItems={table: asked | {"Keys": now}})
         left = {"UnprocessedKeys": {table: asked | {"Keys": later}}} if later else {}
         return answer | left
+
+
+class Slow(Through):
+    """Batches of which so many keys are done a round, given by turns."""
+
+    def __init__(self, client: Any, *done: int) -> None:
+        super().__init__(client)
+        self._done = done
+        self.rounds = 0
+
+    def batch_get_item(self, *, RequestItems: dict[str, Any]) -> dict[str, Any]:  # noqa: N803 - boto's name
+        ((table, asked),) = RequestItems.items()
+        count = self._done[self.rounds % len(self._done)]
+        self.rounds += 1
+        answer: dict[str, Any] = {"Responses": {}}
+        if count:
+            now = {table: asked | {"Keys": asked["Keys"][:count]}}
+            answer = self._client.batch_get_item(RequestItems=now)
+        later = asked["Keys"][count:]
+        return answer | ({"UnprocessedKeys": {table: asked | {"Keys": later}}} if later else {})
+
+
+@pytest.fixture
+def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """How long was waited for, which is all the time that passes for a list."""
+    made: list[float] = []
+    monkeypatch.setattr("app.adapters.dynamodb.calls.time", SimpleNamespace(sleep=made.append))
+    monkeypatch.setattr("app.adapters.dynamodb.calls.random.uniform", lambda _, most: most)
+    monkeypatch.setattr("app.adapters.dynamodb.listing.time", SimpleNamespace(monotonic=lambda: sum(made)))
+    return made
+
+
+def test_a_busy_table_is_waited_for_as_long_as_it_does_something(scene: Scene, pauses: list[float]) -> None:
+    made = [stored(scene.side.images).id for _ in range(20)]
+    client = Slow(scene.dynamodb, 1, 0)
+    assert ids(scene.images_with(client)) == made[::-1]
+    assert client.rounds == 39
+    assert pauses == [0.03, 0.06] * 19
+
+
+def test_a_busy_table_is_given_up_after_a_while(scene: Scene, pauses: list[float]) -> None:
+    made = [stored(scene.side.images).id for _ in range(20)]
+    idle = Slow(scene.dynamodb, 0)
+    with pytest.raises(Unavailable):
+        ids(scene.images_with(idle))
+    assert idle.rounds == 8
+    assert pauses == [0.06 * 2**number for number in range(7)]
+    pauses.clear()
+    crawling = Slow(scene.dynamodb, 1, *[0] * 6)  # which is 3.8 seconds a turn
+    with pytest.raises(Unavailable):
+        ids(scene.images_with(crawling))
+    assert 10 <= sum(pauses) < 12
+    assert ids(scene.side.images) == made[::-1]
 
 
 def test_a_lagging_list_never_shows_what_is_gone_or_does_not_match(scene: Scene) -> None:

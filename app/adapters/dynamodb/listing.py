@@ -1,5 +1,6 @@
 """The one list path: ids from the index, records by id, what is stale dropped, until the page is full."""
 
+import time
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Any
@@ -14,7 +15,8 @@ from app.domain.models import Image, Status, utcnow
 from app.domain.ports import ListQuery, Page
 
 _BATCH = 100  # BatchGetItem's own limit
-_ATTEMPTS = 8
+_ATTEMPTS = 8  # one after the other that bring nothing
+_SECONDS = 10  # for all of one batch, within the time that a request has
 #: Entries asked for at once where two partitions are joined: about five units of reading.
 _JOINED = 250
 _HEX = "0123456789abcdef"
@@ -95,16 +97,19 @@ def _records(client: Any, table: str, ids: Sequence[str]) -> dict[str, Image]:
 
 def _batch_get(client: Any, table: str, ids: Sequence[str]) -> Iterator[Item]:
     keys = [items.write({KEY: image_id}) for image_id in ids]
-    for attempt in range(_ATTEMPTS):
+    until = time.monotonic() + _SECONDS
+    idle = 0
+    while True:
         answer = call(client.batch_get_item, RequestItems={table: {"Keys": keys, "ConsistentRead": True}})
-        found = answer["Responses"].get(table, [])
-        yield from found
-        keys = answer.get("UnprocessedKeys", {}).get(table, {}).get("Keys", [])
-        if not keys:
+        yield from answer["Responses"].get(table, [])
+        left = answer.get("UnprocessedKeys", {}).get(table, {}).get("Keys", [])
+        if not left:
             return
-        if not found:  # with some of it done, it was the size of the answer
-            pause(attempt)
-    raise Unavailable("The records are busy.")
+        idle = 0 if len(left) < len(keys) else idle + 1
+        if idle == _ATTEMPTS or time.monotonic() >= until:
+            raise Unavailable("The records are busy.")
+        keys = left
+        pause(idle)  # after some progress too: what was left is what was throttled
 
 
 def _matches(image: Image, query: ListQuery) -> bool:
