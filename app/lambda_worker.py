@@ -43,6 +43,7 @@ def _empty_scratch() -> None:
 def _build(settings: Settings, backends: Backends) -> Worker:
     sandbox = Sandbox(settings.develop_seconds, settings.develop_memory_mb)
     sandbox.start()
+    metrics = Metrics(settings.service)
     return Worker(
         backends.store,
         backends.images,
@@ -52,7 +53,8 @@ def _build(settings: Settings, backends: Backends) -> Worker:
         adopt=settings.auth == "none",
         scratch=_scratch,
         max_receives=settings.max_receives,
-        tell=Metrics(settings.service).picture,
+        tell=metrics.picture,
+        tell_ignored=metrics.ignored,
     )
 
 

@@ -17,7 +17,12 @@ PHASES = ("fetch", "decode", "resize", "encode", "store")
 
 _Figures = Mapping[str, tuple[MetricUnit, float]]
 
-_COUNTED = {Outcome.READY: "Developed", Outcome.FAILED: "Failed", Outcome.AGAIN: "TriedAgain"}
+_COUNTED = {
+    Outcome.READY: "Developed",
+    Outcome.FAILED: "Failed",
+    Outcome.AGAIN: "TriedAgain",
+    Outcome.UNKNOWN: "Unknown",
+}
 
 
 class Metrics:
@@ -44,6 +49,10 @@ class Metrics:
         if report.outcome is Outcome.READY:
             figures |= _seconds(report.phases)
         self._emit(figures, code=report.code if report.outcome is Outcome.FAILED else None)
+
+    def ignored(self) -> None:
+        """Counts an event that was of no concern: one from time to time is none of ours, many are a wrong trigger."""
+        self._emit({"Ignored": (MetricUnit.Count, 1)})
 
     def _emit(self, figures: _Figures, code: str | None = None) -> None:
         metrics = EphemeralMetrics(namespace=NAMESPACE, service=self._service)

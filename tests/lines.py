@@ -40,7 +40,10 @@ _SHAPES: dict[str, str | type | tuple[type, ...]] = {
     "direct": bool,
     "phases": dict,
 }
-METRICS = {"Uploads", "UploadBytes", "Developed", "Failed", "TriedAgain", *(f"{p.capitalize()}Seconds" for p in PHASES)}
+METRICS = {
+    "Uploads", "UploadBytes", "Developed", "Failed", "TriedAgain", "Unknown", "Ignored",
+    *(f"{p.capitalize()}Seconds" for p in PHASES),
+}  # fmt: skip
 
 
 def lines_of(text: str) -> list[Line]:

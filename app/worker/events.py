@@ -24,7 +24,7 @@ def handle_event(event: Any, worker: Worker) -> dict[str, list[dict[str, str]]]:
     and texts that make no sense are ignored with a warning: they would be no better the next time.
     """
     if not isinstance(event, Mapping):
-        log.warning("an event of no known form", extra={"form": type(event).__name__})
+        _ignore(worker, "an event of no known form", form=type(event).__name__)
         return {"batchItemFailures": []}
     messages = _queue_messages(event)
     if messages is None:
@@ -40,7 +40,7 @@ def send_back(message: Event, worker: Worker) -> None:
     """What becomes of an SQS message's pictures when it goes back unread: after its last delivery none comes again."""
     body, receives = _json(message.get("body")), receives_of(message)
     if body is not None and receives >= worker.max_receives:
-        for image_id in dict.fromkeys(_originals(body)):
+        for image_id in dict.fromkeys(_originals(body, worker)):
             worker.give_up(image_id, receives=receives)
 
 
@@ -74,7 +74,7 @@ def _handle_message(message: Event, worker: Worker) -> bool:
     """Whether the message is done with."""
     body = _json(message.get("body"))
     if body is None:
-        log.warning("a message that is no JSON object", extra={"message_id": message.get("messageId")})
+        _ignore(worker, "a message that is no JSON object", message_id=message.get("messageId"))
         return True
     return not _work_off(body, worker, receives_of(message))
 
@@ -82,7 +82,7 @@ def _handle_message(message: Event, worker: Worker) -> bool:
 def _work_off(event: Event, worker: Worker, receives: int | None = None) -> list[Exception]:
     """Have the worker handle each original that the event names, once; what was raised."""
     errors = []
-    for image_id in dict.fromkeys(_originals(event)):
+    for image_id in dict.fromkeys(_originals(event, worker)):
         try:
             worker.handle(image_id, receives=receives)
         except Exception as error:  # whatever it is, the other pictures of the batch are not to pay for it
@@ -91,11 +91,16 @@ def _work_off(event: Event, worker: Worker, receives: int | None = None) -> list
     return errors
 
 
-def _originals(event: Event) -> Iterator[str]:
-    for key in _keys(event):
+def _ignore(worker: Worker, sentence: str, **fields: Any) -> None:
+    log.warning(sentence, extra=fields)
+    worker.tell_ignored()
+
+
+def _originals(event: Event, worker: Worker) -> Iterator[str]:
+    for key in _keys(event, worker):
         image_id = original_id(key)
         if image_id is None:
-            log.warning("an event for an object that is no original", extra={"folder": _folder(key)})
+            _ignore(worker, "an event for an object that is no original", folder=_folder(key))
         else:
             yield image_id
 
@@ -105,13 +110,13 @@ def _folder(key: str) -> str:
     return next((name for name in (ORIGINALS, PROCESSED) if key.startswith(name)), "another")
 
 
-def _keys(event: Event) -> Iterator[str]:
+def _keys(event: Event, worker: Worker) -> Iterator[str]:
     """The keys of created objects, decoded."""
     detail, records = event.get("detail"), event.get("Records")
     if event.get("Type") == "Notification" and isinstance(event.get("Message"), str):  # SNS
         inner = _json(event["Message"])
         if inner is not None and inner.get("Type") != "Notification":
-            yield from _keys(inner)
+            yield from _keys(inner, worker)
     elif isinstance(detail, Mapping):  # EventBridge, which leaves the key as it is
         if event.get("detail-type") == "Object Created":
             key = _key(detail.get("object"))
@@ -123,7 +128,7 @@ def _keys(event: Event) -> Iterator[str]:
             if key is not None:
                 yield key
     elif event.get("Event") != "s3:TestEvent":
-        log.warning("an event of no known form", extra={"form": type(event).__name__, "size": len(event)})
+        _ignore(worker, "an event of no known form", form=type(event).__name__, size=len(event))
 
 
 def _created_key(record: Any) -> str | None:

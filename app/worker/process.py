@@ -6,6 +6,7 @@ import os
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 from app.domain.clock import Clock
@@ -43,7 +44,7 @@ class Worker:
 
     With `adopt`, objects without a record get one for `anonymous`; `scratch` is an existing folder that no other
     worker uses; `max_receives` is after how many deliveries an event goes to the dead letters. `tell` takes a report of
-    each delivery.
+    each delivery, `tell_ignored` is called for each event that is of no concern.
     """
 
     def __init__(  # noqa: PLR0913 - all that a door decides
@@ -58,8 +59,10 @@ class Worker:
         scratch: Path,
         max_receives: int,
         tell: TellPicture = say,
+        tell_ignored: Callable[[], None] = lambda: None,
     ) -> None:
         self.max_receives = max_receives
+        self.tell_ignored = tell_ignored
         self.counts: Counter[Outcome] = Counter()
         self._store = store
         self._images = images

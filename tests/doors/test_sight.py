@@ -175,6 +175,20 @@ def test_an_attempt_that_failed_is_counted_as_one_to_come_again_until_the_last(d
     assert all(line["image_id"] == image_id for line in lines if line.get("level") == "ERROR")
 
 
+def test_events_that_lead_to_nothing_are_counted(doors: Doors) -> None:
+    bucket = doors.place.bucket
+    doors.call_worker(payload("s3_created", key=f"originals/{new_id()}", bucket=bucket), Context(300))
+    doors.call_worker(payload("s3_created", key="elsewhere/photo.jpg", bucket=bucket), Context(300))
+    doors.call_worker(payload("sqs_foreign_keys", image_id=new_id(), bucket=bucket), Context(300))
+    for event in ("text", {"of": "no form"}, payload("sqs_junk")):
+        doors.call_worker(event, Context(300))
+    doors.call_worker(payload("s3_test", bucket=bucket), Context(300))  # as a bucket sends it once: worth no count
+    lines = doors.said()
+    assert counted(lines, "Unknown") == 1
+    warned = [line for line in lines if line.get("name") == "app.worker.events" and line["level"] == "WARNING"]
+    assert counted(lines, "Ignored") == len(warned) > 8
+
+
 def test_nothing_personal_is_said_whatever_is_asked_for(doors: Doors) -> None:
     image_id = doors.upload(photograph_of_jane(8)).json()["id"]
     doors.work()
