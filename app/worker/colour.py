@@ -9,7 +9,7 @@ from typing import Any, Final, cast
 
 from PIL import Image, ImageChops, ImageCms
 
-from app.worker.even_colour import converted_evenly
+from app.worker.even_colour import Conversion, converted_evenly
 
 _MODES_OF_SPACE: Final = {"RGB ": "RGB", "GRAY": "L", "CMYK": "CMYK"}
 _SRGB_NAMES: Final = frozenset({"sRGB IEC61966-2.1", "sRGB built-in", "sRGB", "c2", "sRGB2014"})
@@ -49,15 +49,21 @@ def to_srgb(image: Image.Image, profile: bytes | None, *, photograph: bool = Fal
     if image.mode in {"RGBA", "LA"}:
         alpha = image.getchannel("A")
         image = image.convert("RGB") if image.mode == "RGBA" else image.getchannel("L")
-    transform = _transform(profile, image.mode) if profile else None
+    exact = conversion_to_srgb(profile, image.mode) if profile else None
     converted = None
-    if transform:
-        exact = partial(_apply, transform=transform)
+    if exact:
         converted = (converted_evenly(image, exact) if photograph else None) or exact(image)
     image = converted or image.convert("RGB")
     if alpha is not None and alpha.getextrema() != (255, 255):
         image.putalpha(alpha)
     return image
+
+
+def conversion_to_srgb(profile: bytes, mode: str) -> Conversion | None:
+    """From the profile's colours in that mode to RGB in sRGB, None for what it cannot convert; None if there is nothing
+    to do."""
+    transform = _transform(profile, mode)
+    return partial(_apply, transform=transform) if transform else None
 
 
 def _apply(image: Image.Image, transform: ImageCms.ImageCmsTransform) -> Image.Image | None:

@@ -15,14 +15,15 @@ from app.worker.geometry import shape_of
 from app.worker.jobs import Developed, Job, Rendered
 from app.worker.memory import told_from_faults
 from app.worker.placeholder import looks_of, nearer
+from app.worker.planes import Picture, Planes, suits
 from app.worker.probe import faults_of_the_picture, frames_of, open_checked
-from app.worker.render import Source, render, resizer_for, scaled_by_decoder, shrink, top_size, turned
+from app.worker.render import Source, render, resizer_for, scaled_by_decoder, shrink, shrink_planes, top_size, turned
 from app.worker.signalled import profile_of
 
 
 @dataclass(frozen=True)
 class Made:
-    """What `variants_of` wrote and what it learned on the way. `top` is the picture at the largest size."""
+    """What `variants_of` wrote and what it learned on the way. `top` is the picture to read its looks from."""
 
     width: int
     height: int
@@ -80,7 +81,8 @@ def variants_of(image: ImageFile.ImageFile, source: Path, out: Path, job: Job, c
         specs = [(spec, shape_of(spec, width, height, job.focal_point)) for spec in job.recipe.variants]
         top = top_size([shape for _, shape in specs], width, height)
         resizer = resizer_for(job)
-        scaled = is_jpeg and scaled_by_decoder(image, top, facts.orientation, crisp=resizer.crisp)
+        mode = "YCbCr" if suits(image, job.recipe, top) else None
+        scaled = is_jpeg and scaled_by_decoder(image, top, facts.orientation, crisp=resizer.crisp, mode=mode)
         with clock.phase("decode"):
             image.load()
         profile = profile_of(image, source)
@@ -89,15 +91,20 @@ def variants_of(image: ImageFile.ImageFile, source: Path, out: Path, job: Job, c
             return shrink(frame, top, facts.orientation, profile, resizer, clock, last=not moves)
 
         moves = may_animate(image, frames, top, job) and may_move(image, source, frames, job)
-        first = small(image)
+        first: Picture
+        if image.mode == "YCbCr" and mode:
+            first = shrink_planes(image, top, facts.orientation, profile, resizer, clock)
+        else:
+            first = small(image)
         moving = read_animation(image, job, small) if moves else None
     let_go(image)
     if moving:
         first = moving.frames[0]
+    looked_at = first.preview() if isinstance(first, Planes) else first
     if job.focal_point is None and not all(shape.whole for _, shape in specs):
         with clock.phase("placeholder"):
-            seen = attention_of(nearer(first))
+            seen = attention_of(nearer(looked_at))
         specs = [(spec, shape_of(spec, width, height, seen.focus(shape, width, height))) for spec, shape in specs]
     with told_from_faults(first.width * first.height):
         made = render(Source(width, height, first, moving, scaled, facts.rights), specs, out, job, resizer, clock)
-    return Made(width, height, frames, facts, first, made)
+    return Made(width, height, frames, facts, looked_at, made)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, cast
 
 from PIL import Image, ImageFile
 
@@ -22,6 +22,7 @@ from app.worker.animation import Animation
 from app.worker.colour import resizable, to_srgb
 from app.worker.geometry import Shape
 from app.worker.jobs import Job, Rendered
+from app.worker.planes import Picture, Planes, planes_of, planes_to_srgb
 from app.worker.resize import NEAR, Resizer
 
 #: Formats that cameras write, whose colours are coarser than their tones to begin with.
@@ -80,18 +81,35 @@ def shrink(
         return to_srgb(small, profile, photograph=image.format in _PHOTOGRAPHS)
 
 
+def shrink_planes(
+    image: Image.Image, top: tuple[int, int], orientation: int, profile: bytes | None, resizer: Resizer, clock: Clock
+) -> Planes:
+    """The same of a JPEG decoded to YCbCr, which is closed."""
+    with clock.phase("resize"):
+        decoded = planes_of(image)
+        image.close()
+        small = decoded.whole(turned(top, orientation), resizer)
+    if orientation in _TURNS:
+        with clock.phase("orient"):
+            small = small.each(lambda plane: plane.transpose(_TURNS[orientation]))
+    with clock.phase("colour"):
+        return planes_to_srgb(small, profile)
+
+
 def resizer_for(job: Job) -> Resizer:
     """With no averaging for AVIF: beside its encoder that costs little, and bytes are what AVIF is there to save."""
     return Resizer(job.threads, crisp=any(Format.AVIF in spec.formats for spec in job.recipe.variants))
 
 
-def scaled_by_decoder(image: ImageFile.ImageFile, top: tuple[int, int], orientation: int, *, crisp: bool) -> bool:
-    """Have a JPEG decoded at the smallest eighth, quarter or half that is still larger than the top size; whether that
-    is just above it, which costs detail. When it shall be `crisp` it never is."""
+def scaled_by_decoder(
+    image: ImageFile.ImageFile, top: tuple[int, int], orientation: int, *, crisp: bool, mode: str | None
+) -> bool:
+    """Have a JPEG decoded at the smallest eighth, quarter or half that is still larger than the top size, and into that
+    mode; whether the size is just above it, which costs detail. When it shall be `crisp` it never is."""
     before = image.size
     room = NEAR if crisp else 1.0
     width, height = turned(top, orientation)
-    image.draft(None, (math.ceil(width * room), math.ceil(height * room)))
+    image.draft(mode, (math.ceil(width * room), math.ceil(height * room)))
     return image.size != before and image.width < width * NEAR
 
 
@@ -101,7 +119,7 @@ class Source:
 
     width: int
     height: int
-    top: Image.Image
+    top: Picture
     animation: Animation | None
     scaled_decode: bool
     rights: bytes
@@ -125,7 +143,7 @@ def render(
             for wanted in spec.formats:
                 written = encode.format_for(wanted, picture)
                 halved = source.scaled_decode and picture.size == source.top.size
-                quality = encode.quality_for(spec, written, halved=halved)
+                quality = encode.quality_for(spec, written, halved=halved, in_planes=isinstance(picture, Planes))
                 key = (shape.size, shape.box, written, quality if written is not Format.PNG else 0)
                 listed[spec.name, wanted] = (shape, written, key)
                 if key in made:
@@ -136,7 +154,7 @@ def render(
                 file = f"{spec.name}.{written.extension}"
                 with clock.phase("encode"):
                     if source.animation and written is Format.WEBP:
-                        frames = [picture, *(cascade.make(shape) for cascade in moving[1:])]
+                        frames = cast("list[Image.Image]", [picture, *(frame.make(shape) for frame in moving[1:])])
                         work = encoders.submit(
                             encode.write_animation, frames, source.animation.durations, source.animation.loop,
                             out / file, quality, source.rights,
@@ -163,12 +181,12 @@ def render(
 class _Cascade:
     """A picture in ever smaller sizes, each from the smallest larger one that is large enough."""
 
-    def __init__(self, top: Image.Image, displayed: tuple[int, int], resizer: Resizer) -> None:
+    def __init__(self, top: Picture, displayed: tuple[int, int], resizer: Resizer) -> None:
         self._displayed = displayed
         self._resizer = resizer
-        self._wholes = [top]
+        self._wholes: list[Picture] = [top]
 
-    def make(self, shape: Shape) -> Image.Image:
+    def make(self, shape: Shape) -> Picture:
         """The picture of that shape. Ask for larger ones first."""
         source = self._source(shape)
         width, height = self._displayed
@@ -177,15 +195,22 @@ class _Cascade:
         if shape.whole:
             if source.size == shape.size:
                 return source
-            made = self._resizer.whole(source, shape.size)
+            made = self._whole(source, shape.size)
             self._wholes.append(made)
             return made
         box = (left * across, top * down, min(right * across, source.width), min(bottom * down, source.height))
         if (across, down) == (1, 1) and shape.scale == 1:
-            return source.crop((round(left), round(top), round(left) + shape.size[0], round(top) + shape.size[1]))
+            box = (round(left), round(top), round(left) + shape.size[0], round(top) + shape.size[1])
+        if isinstance(source, Planes):
+            return source.part(shape.size, box, self._resizer)
         return self._resizer.part(source, shape.size, box)
 
-    def _source(self, shape: Shape) -> Image.Image:
+    def _whole(self, source: Picture, size: tuple[int, int]) -> Picture:
+        if isinstance(source, Planes):
+            return source.whole(size, self._resizer)
+        return self._resizer.whole(source, size)
+
+    def _source(self, shape: Shape) -> Picture:
         if shape.whole:
             same = [picture for picture in self._wholes if picture.size == shape.size]
             if same:

@@ -24,7 +24,7 @@ _WORTH: Final = 400_000
 
 _PREMULTIPLIED: Final = {"RGBA": "RGBa", "LA": "La"}
 
-_Box = tuple[float, float, float, float]
+Box = tuple[float, float, float, float]
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Resizer:
         if averaged < 2 or scale < averaged * _LEFT_TO_FILTER:
             averaged = 1
         resampling = _BEST if scale < averaged * NEAR else _CHEAP
-        box: _Box = (0, 0, image.width, image.height)
+        box: Box = (0, 0, image.width, image.height)
         if averaged > 1:
             image = image.reduce(averaged)
             box = (0, 0, box[2] / averaged, box[3] / averaged)
@@ -54,13 +54,16 @@ class Resizer:
             return image.resize(size, resampling, box)
         return _banded(image, size, resampling, box, bands)
 
-    def part(self, image: Image.Image, size: tuple[int, int], box: _Box) -> Image.Image:
+    def part(self, image: Image.Image, size: tuple[int, int], box: Box) -> Image.Image:
         """What the box (left, top, right, bottom) of the picture shows, at that size."""
+        left, top, _, _ = box
+        if (left, top, left + size[0], top + size[1]) == box:
+            return image.crop((round(left), round(top), round(left) + size[0], round(top) + size[1]))
         return image.resize(size, _CHEAP, box)
 
 
 def _banded(
-    image: Image.Image, size: tuple[int, int], resampling: Image.Resampling, box: _Box, bands: int
+    image: Image.Image, size: tuple[int, int], resampling: Image.Resampling, box: Box, bands: int
 ) -> Image.Image:
     """What `resize` makes of the box, in horizontal bands, each in a thread: Pillow lets go of the lock meanwhile.
 
