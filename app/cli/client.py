@@ -29,6 +29,10 @@ class UploadError(Exception):
         self.problem = problem or {}
 
 
+class BadCall(ValueError):
+    """What the client was told to use cannot be used; the sentence says why, and quotes no key."""
+
+
 @dataclass(frozen=True)
 class Picture:
     """A file to send, measured: `bytes`, SHA-256 in hex, and its media type from its own bytes."""
@@ -59,10 +63,16 @@ class Picture:
 
 
 class DarkroomClient:
-    """Talks to one service. `transport` is httpx's way to test without a network."""
+    """Talks to one service. `transport` is httpx's way to test without a network.
+
+    Raises `BadCall` for a key that no header can carry.
+    """
 
     def __init__(self, url: str, api_key: str | None = None, *, transport: httpx.BaseTransport | None = None) -> None:
-        headers = {"Authorization": f"Bearer {api_key}"} if api_key else {}
+        key = (api_key or "").strip()  # read from a file it often ends with a line break
+        if not (key.isascii() and key.isprintable()):
+            raise BadCall("The API key has characters that no key has; it is not shown here.")
+        headers = {"Authorization": f"Bearer {key}"} if key else {}
         timeout = httpx.Timeout(30, read=_WAIT_SECONDS + 15)
         self._service = httpx.Client(base_url=url, headers=headers, timeout=timeout, transport=transport)
         # The store is somebody else: it must not see the key.

@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TransferSpeedColumn
 
-from app.cli.client import DarkroomClient, Picture, UploadError
+from app.cli.client import BadCall, DarkroomClient, Picture, UploadError
 
 #: Every picture is ready; one or more is not.
 DONE, NOT_DONE = 0, 1
@@ -35,7 +35,7 @@ def upload(
     failures = 0
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
     with (
-        DarkroomClient(url, os.environ.get("DARKROOM_API_KEY")) as client,
+        _client(url) as client,
         Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as bars,
     ):
         for path in files:
@@ -50,6 +50,13 @@ def upload(
             bars.remove_task(bar)
             _tell(path, record, as_json=as_json)
     raise typer.Exit(NOT_DONE if failures else DONE)
+
+
+def _client(url: str) -> DarkroomClient:
+    try:
+        return DarkroomClient(url, os.environ.get("DARKROOM_API_KEY"))
+    except BadCall as error:
+        raise typer.BadParameter(str(error)) from None
 
 
 def _one(
