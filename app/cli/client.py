@@ -1,12 +1,12 @@
-"""The client half of a direct upload: hash, ask for a ticket, send, wait. Asking again resumes it."""
+"""The client half of a direct upload: hash, ask for a ticket, send, wait."""
 
 import hashlib
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO, Self
+from typing import Any, BinaryIO, Self, TypeVar
 
 import httpx
 
@@ -18,6 +18,7 @@ _PAUSE_SECONDS = 0.5
 #: What `GET /images/{id}?wait=` takes at most.
 _WAIT_SECONDS = 20
 
+T = TypeVar("T")
 Progress = Callable[[int], None]
 
 
@@ -90,8 +91,8 @@ class DarkroomClient:
     def upload(self, picture: Picture, progress: Progress = lambda _: None, **words: Any) -> dict[str, Any]:
         """Send the picture and return its record, `pending` unless it was there already.
 
-        `progress` is called with how many bytes have been sent in this attempt. A send that breaks is begun again with
-        a new ticket, a few times. Raises `UploadError`.
+        `progress` is called with how many bytes have been sent in this attempt. A send that breaks is begun again, a
+        few times. Raises `UploadError`.
         """
         wanted = {
             "filename": picture.path.name,
@@ -100,21 +101,12 @@ class DarkroomClient:
             "sha256": picture.sha256,
             **{name: value for name, value in words.items() if value},
         }
-        last: Exception | None = None
-        for attempt in range(_ATTEMPTS):
-            if attempt:
-                time.sleep(_PAUSE_SECONDS * 2**attempt)
-            try:
-                answer = self._service.post("/upload/direct", json=wanted)
-                if answer.status_code == 200:
-                    progress(picture.bytes)
-                    return _object(answer)
-                ticket = _object(answer, expected=201)
-                self._send(picture, ticket, progress)
-                return self._record(ticket["id"])
-            except (httpx.TransportError, _TryAgain) as error:
-                last = error
-        raise UploadError(f"{picture.path}: gave up after {_ATTEMPTS} attempts: {last}")
+        delivery = _Delivery(picture, progress)
+        there = _again(picture, lambda: self._delivered(delivery, wanted))
+        if there is not None:
+            return there
+        # Apart from sending: what has arrived is not sent again because a look at it failed.
+        return _again(picture, lambda: self._record(delivery.ticket["id"]))
 
     def settled(self, record: dict[str, Any], seconds: float) -> dict[str, Any]:
         """The record once it is ready or failed, or as it is after about so many seconds."""
@@ -126,21 +118,62 @@ class DarkroomClient:
                 time.sleep(min(_PAUSE_SECONDS, max(left, 0)))
         return record
 
-    def _send(self, picture: Picture, ticket: dict[str, Any], progress: Progress) -> None:
+    def _delivered(self, delivery: "_Delivery", wanted: dict[str, Any]) -> dict[str, Any] | None:
+        """One attempt; the record, if the picture was there before."""
+        if not delivery.ticket:
+            answer = self._service.post("/upload/direct", json=wanted)
+            if answer.status_code == 200:
+                delivery.progress(delivery.picture.bytes)
+                return _object(answer)
+            delivery.ticket = _object(answer, expected=201)
+        self._send(delivery)
+        return None
+
+    def _send(self, delivery: "_Delivery") -> None:
+        picture, ticket = delivery.picture, delivery.ticket
+        again, delivery.tried = delivery.tried, True
         headers = {**ticket["headers"], "Content-Length": str(picture.bytes)}
         with picture.path.open("rb") as file:
-            content = _counted(_pieces(file), progress)
+            content = _counted(_pieces(file), delivery.progress)
             answer = self._store.request(ticket["method"], ticket["url"], headers=headers, content=content)
         if answer.status_code == 412:  # an earlier attempt of ours got through, though its answer did not
             return
+        if answer.status_code == 403 and again:  # it was good before: its time is over
+            delivery.ticket, delivery.tried = {}, False
+            raise _TryAgain("the ticket has expired")
+        if answer.status_code == 409:  # an earlier attempt of ours is still being written
+            raise _TryAgain("the store is busy with it")
         _object(answer, expected=200)
 
     def _record(self, image_id: str, wait: int = 0) -> dict[str, Any]:
         return _object(self._service.get(f"/images/{image_id}", params={"wait": wait} if wait else {}))
 
 
+@dataclass
+class _Delivery:
+    """A picture on its way. One ticket serves all attempts, for it is good for one picture: whether an attempt whose
+    answer was lost got through is then told by the next."""
+
+    picture: Picture
+    progress: Progress
+    ticket: dict[str, Any] = field(default_factory=dict)
+    tried: bool = False
+
+
 class _TryAgain(Exception):
     """The service or the store says that another attempt may do."""
+
+
+def _again(picture: Picture, attempt: Callable[[], T]) -> T:
+    last: Exception | None = None
+    for number in range(_ATTEMPTS):
+        if number:
+            time.sleep(_PAUSE_SECONDS * 2**number)
+        try:
+            return attempt()
+        except (httpx.TransportError, _TryAgain) as error:
+            last = error
+    raise UploadError(f"{picture.path}: gave up after {_ATTEMPTS} attempts: {last}")
 
 
 def _object(answer: httpx.Response, expected: int = 200) -> dict[str, Any]:

@@ -1,15 +1,22 @@
 """The command line's client when something is wrong: the call, the network, or whoever answers."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from threading import Thread
 
+import httpx
 import pytest
 from typer.testing import CliRunner, Result
 
 from app.cli import client as client_module
+from app.cli.client import DarkroomClient, Picture, UploadError
 from app.cli.command import cli
+from app.domain import grants
+from app.domain.keys import original_key
+from app.domain.models import utcnow
+from tests.http.service import Service, service_on
 from tests.samples import encoded
 
 KEY = "dk_not_to_be_seen"
@@ -25,6 +32,29 @@ def picture(tmp_path: Path) -> Path:
 @pytest.fixture(autouse=True)
 def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(client_module, "_PAUSE_SECONDS", 0)
+
+
+@pytest.fixture
+def service(tmp_path: Path) -> Iterator[Service]:
+    with service_on("embedded", tmp_path) as made:
+        yield made
+
+
+class Lossy(httpx.BaseTransport):
+    """The way to the service, on which the first so many answers to a method are lost."""
+
+    def __init__(self, service: Service, **lost: int) -> None:
+        self._way = service.client._transport
+        self._lost = lost
+        self.asked: list[str] = []
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        self.asked.append(request.method)
+        answer = self._way.handle_request(request)
+        if self._lost.get(request.method, 0) > 0:
+            self._lost[request.method] -= 1
+            raise httpx.ReadError("the answer is lost", request=request)
+        return answer
 
 
 class Peer(HTTPServer):
@@ -78,3 +108,48 @@ def test_no_key_is_shown_whatever_is_wrong_with_it(picture: Path, peer: Peer, wr
     else:  # a line break at the end is no part of the key
         assert done.exit_code == 1
         assert "404 Not Found" in done.stderr
+
+
+@pytest.mark.parametrize("method", ["PUT", "GET"])
+@pytest.mark.parametrize("lost", [1, 3])
+def test_a_lost_answer_does_not_store_the_picture_twice(
+    service: Service, picture: Path, method: str, lost: int
+) -> None:
+    way = Lossy(service, **{method: lost})
+    with DarkroomClient("http://testserver", transport=way) as client:
+        record = client.upload(Picture.of(picture))
+    assert service.side.objects() == {original_key(record["id"])}
+    assert way.asked.count("POST") == 1  # a ticket is a record
+    assert way.asked.count("PUT") == (1 if method == "GET" else lost + 1)
+
+
+def test_a_ticket_that_expires_between_two_attempts_is_asked_for_anew(
+    service: Service, picture: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    later = iter([utcnow(), utcnow() + timedelta(seconds=301)])
+    monkeypatch.setattr(grants, "utcnow", lambda: next(later, utcnow()))
+    way = Lossy(service)
+    broken = iter([httpx.ConnectError("no route")])
+
+    def handle(request: httpx.Request) -> httpx.Response:
+        if request.method == "PUT" and (error := next(broken, None)):
+            raise error
+        return Lossy.handle_request(way, request)
+
+    monkeypatch.setattr(way, "handle_request", handle)
+    with DarkroomClient("http://testserver", transport=way) as client:
+        record = client.upload(Picture.of(picture))
+    assert way.asked == ["POST", "PUT", "POST", "PUT", "GET"]
+    assert service.side.objects() == {original_key(record["id"])}
+
+
+def test_a_ticket_that_is_refused_at_once_is_not_tried_again(
+    service: Service, picture: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    later = iter([utcnow(), utcnow() + timedelta(seconds=301)])
+    monkeypatch.setattr(grants, "utcnow", lambda: next(later))
+    way = Lossy(service)
+    with DarkroomClient("http://testserver", transport=way) as client, pytest.raises(UploadError) as refusal:
+        client.upload(Picture.of(picture))
+    assert refusal.value.problem["code"] == "url_expired"
+    assert way.asked == ["POST", "PUT"]
