@@ -5,6 +5,8 @@ import pytest
 from app.domain.errors import ConfigurationError
 from app.settings import Settings, load
 
+HASH = "0123456789abcdef" * 4
+
 
 def read(monkeypatch: pytest.MonkeyPatch, **variables: str) -> Settings:
     for name, value in variables.items():
@@ -48,11 +50,32 @@ def test_the_aws_side_needs_its_queue_and_a_secret(monkeypatch: pytest.MonkeyPat
         ("DARKROOM_DEVELOP_SECONDS", "-1"),
         ("DARKROOM_MAX_UPLOADBYTES", "7"),
         ("DARKROOM_LOG_LEVEL", "LOUD"),
+        ("DARKROOM_AUTH", "optional"),
+        ("DARKROOM_AUTH", ""),
+        ("DARKROOM_API_KEYS", "ann"),
+        ("DARKROOM_API_KEYS", "ann:read:beef"),
+        ("DARKROOM_API_KEYS", f"ann:write:{HASH}"),
+        ("DARKROOM_API_KEYS", f"anonymous:read:{HASH}"),
+        ("DARKROOM_API_KEYS", f"ann:read:{HASH},bob:read:{HASH}"),
+        ("DARKROOM_CORS_ORIGINS", "*"),
+        ("DARKROOM_CORS_ORIGINS", "null"),
+        ("DARKROOM_CORS_ORIGINS", "www.example.org"),
+        ("DARKROOM_CORS_ORIGINS", "https://www.example.org/"),
+        ("DARKROOM_CORS_ORIGINS", "https://www.example.org, https://*.example.org"),
     ],
 )
 def test_nonsense_is_refused_by_name(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
     with pytest.raises(ConfigurationError, match=name):
         read(monkeypatch, **{name: value})
+
+
+def test_keys_and_authentication_go_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ConfigurationError, match="DARKROOM_API_KEYS: authentication is required"):
+        read(monkeypatch, DARKROOM_AUTH="required")
+    with pytest.raises(ConfigurationError, match="DARKROOM_AUTH: keys are set"):
+        read(monkeypatch, DARKROOM_AUTH="none", DARKROOM_API_KEYS=f"ann:read:{HASH}")
+    settings = read(monkeypatch, DARKROOM_AUTH="required")
+    assert [key.owner for key in settings.api_keys] == ["ann"]
 
 
 def test_all_complaints_come_at_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,6 +14,7 @@ from app import logs
 from app.bootstrap import open_backends
 from app.domain.errors import ConfigurationError
 from app.settings import Settings, load
+from tests.server import serving
 
 
 def settings_in(folder: Path, monkeypatch: pytest.MonkeyPatch, **variables: str) -> Settings:
@@ -95,3 +96,10 @@ def test_a_log_line_is_one_json_object_with_its_extras(capsys: pytest.CaptureFix
     said = json.loads(line)
     assert (said["level"], said["name"], said["message"]) == ("INFO", "app.worker.process", "developed")
     assert (said["image"], said["bytes"], said["service"]) == ("an-id", 12, "a-laptop")
+
+
+def test_without_keys_the_server_takes_writes_from_its_own_pages_only(tmp_path: Path) -> None:
+    foreign = {"Origin": "https://evil.example"}
+    with serving(tmp_path / "open") as server:
+        answer = server.client.post("/upload", headers=foreign)
+        assert (answer.status_code, answer.json().get("code")) == (403, "foreign_origin")

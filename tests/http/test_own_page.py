@@ -1,0 +1,137 @@
+"""Pages of other sites: what they may write where no key protects the service, and what CORS tells their browsers."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.http.service import Service, service_on
+from tests.http.test_access import walk
+
+LISTED = "https://www.example.org"
+PUBLIC = "https://img.example.org"
+HERE = "localhost:8000"
+WRITES = {
+    ("POST", "/upload"),
+    ("POST", "/upload/direct"),
+    ("DELETE", "/images/{image_id}"),
+    ("PUT", "/files/originals/{image_id}"),
+}
+
+
+@pytest.fixture
+def open_service(tmp_path: Path) -> Iterator[Service]:
+    """Embedded, without keys, as its door makes it; a function's door never makes it so."""
+    with service_on("embedded", tmp_path, own_page_only=True, public_url=PUBLIC, cors_origins=(LISTED,)) as made:
+        yield made
+
+
+def writes(service: Service) -> set[tuple[str, str]]:
+    found = {(method, path) for method, path, _ in walk(service) if method not in {"GET", "HEAD", "OPTIONS"}}
+    return found | {("PUT", "/files/originals/{image_id}")}
+
+
+def refused(answer: httpx.Response) -> str | None:
+    """The code of the refusal, if it is one of a foreign page."""
+    code = answer.json().get("code", "") if answer.status_code == 403 else ""
+    return code if code.startswith("foreign_") else None
+
+
+@pytest.mark.parametrize(
+    ("host", "origin", "code"),
+    [
+        (HERE, None, None),
+        ("127.0.0.1:8000", None, None),
+        ("192.168.1.7", None, None),
+        ("[::1]:8000", None, None),
+        ("darkroom.localhost", None, None),
+        ("img.example.org", None, None),
+        (HERE, f"http://{HERE}", None),
+        ("[::1]:8000", "http://[::1]:8000", None),
+        (HERE, LISTED, None),
+        (HERE, LISTED.upper(), None),
+        (HERE, PUBLIC, None),
+        (HERE, "https://evil.example", "foreign_origin"),
+        (HERE, "null", "foreign_origin"),
+        (HERE, "http://localhost:9000", "foreign_origin"),
+        (HERE, "http://localhost", "foreign_origin"),
+        (HERE, "http://127.0.0.1:8000", "foreign_origin"),
+        (HERE, LISTED.replace("https", "http"), "foreign_origin"),
+        (HERE, f"{LISTED}:8443", "foreign_origin"),
+        (HERE, f"{LISTED}.evil.example", "foreign_origin"),
+        (HERE, PUBLIC.replace("https", "http"), "foreign_origin"),
+        ("evil.example", None, "foreign_host"),
+        ("evil.example", "http://evil.example", "foreign_host"),
+        ("evil.example", LISTED, "foreign_host"),
+        ("localhost.evil.example", None, "foreign_host"),
+        ("127.0.0.1.evil.example", None, "foreign_host"),
+        ("www.example.org", None, "foreign_host"),
+        ("[::1", None, "foreign_host"),
+    ],
+)
+def test_every_write_is_taken_from_our_own_pages_only(
+    open_service: Service, host: str, origin: str | None, code: str | None
+) -> None:
+    headers = {"Host": host} | ({"Origin": origin} if origin else {})
+    assert writes(open_service) == WRITES
+    for method, path in WRITES:
+        answer = open_service.client.request(method, path.replace("{image_id}", "no-id"), headers=headers)
+        assert refused(answer) == code, (method, path, answer.text)
+    for path in ("/", "/images", "/limits"):
+        assert open_service.client.get(path, headers=headers).status_code < 400
+
+
+def test_where_keys_protect_the_service_pages_may_be_anywhere(service: Service) -> None:
+    for method, path in writes(service):
+        headers = {"Origin": "https://evil.example"}
+        assert refused(service.client.request(method, path.replace("{image_id}", "no-id"), headers=headers)) is None
+
+
+@pytest.fixture
+def shared(side_name: str, tmp_path: Path) -> Iterator[Service]:
+    """The API that one other site's pages may call."""
+    with service_on(side_name, tmp_path, cors_origins=(LISTED,)) as made:
+        yield made
+
+
+def preflight(service: Service, method: str, path: str, origin: str, header: str) -> httpx.Response:
+    asks = {"Access-Control-Request-Method": method, "Access-Control-Request-Headers": header, "Origin": origin}
+    return service.client.options(path.replace("{image_id}", "no-id").replace("{name}", "no-name"), headers=asks)
+
+
+def test_a_listed_site_may_call_every_operation(shared: Service) -> None:
+    operations = {(method, path) for method, path, _ in walk(shared)} | writes(shared)
+    assert operations >= WRITES
+    for method, path in operations:
+        for header in ("Authorization", "X-API-Key", "Content-Type", "If-None-Match", "x-amz-checksum-sha256"):
+            answer = preflight(shared, method, path, LISTED, header)
+            assert answer.status_code == 200, answer.text
+            assert answer.headers["access-control-allow-origin"] == LISTED
+            assert method in answer.headers["access-control-allow-methods"].split(", ")
+            assert header.lower() in answer.headers["access-control-allow-headers"].lower().split(", ")
+        assert "access-control-allow-credentials" not in answer.headers
+
+
+def test_a_site_that_is_not_listed_may_not(shared: Service) -> None:
+    for origin in ("https://evil.example", "null", LISTED.replace("https", "http"), f"{LISTED}.evil.example"):
+        for method, path in writes(shared):
+            answer = preflight(shared, method, path, origin, "Authorization")
+            assert answer.status_code == 400
+            assert "access-control-allow-origin" not in answer.headers
+        assert "access-control-allow-origin" not in shared.client.get("/limits", headers={"Origin": origin}).headers
+    assert preflight(shared, "POST", "/upload", LISTED, "X-Other").status_code == 400
+
+
+def test_a_listed_site_reads_answers_and_refusals(shared: Service) -> None:
+    for path, status in (("/limits", 200), ("/images/no-id", 404)):
+        answer = shared.client.get(path, headers={"Origin": LISTED})
+        assert answer.status_code == status
+        assert answer.headers["access-control-allow-origin"] == LISTED
+        assert "origin" in answer.headers["vary"].lower()
+        assert {"ETag", "Location", "X-Request-Id"} <= set(answer.headers["access-control-expose-headers"].split(", "))
+
+
+def test_with_no_site_listed_there_is_no_cors(service: Service) -> None:
+    answer = service.client.get("/limits", headers={"Origin": LISTED})
+    assert not [name for name in answer.headers if name.startswith("access-control")]
