@@ -1,13 +1,12 @@
 """The body of an upload, in either form, as an `Upload` that the domain can take."""
 
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-import anyio
-from fastapi import HTTPException, Request
+from fastapi import Request
 from fastapi.concurrency import run_in_threadpool
 
+from app.api.arriving import arriving
 from app.api.json_body import REST_BYTES, JsonBody
 from app.api.multipart_body import MultipartBody
 from app.api.received import BodyReader, Received
@@ -20,10 +19,6 @@ from app.domain.uploads import Upload
 
 #: The two forms, as a refusal names them.
 FORMS = ("multipart/form-data", "application/json")
-
-#: A client that is silent for so long, or slower than this in the mean after as long, is gone or means harm.
-IDLE_SECONDS = 30.0
-LEAST_BYTES_PER_SECOND = 1024
 
 
 @asynccontextmanager
@@ -88,23 +83,12 @@ def _check_length(request: Request, most: int, limit: int) -> None:
 
 
 async def _read(request: Request, reader: BodyReader, spool: Spool, most: int) -> None:
-    started = time.monotonic()
     received = 0
-    chunks = aiter(request.stream())
-    while True:
-        try:
-            with anyio.fail_after(IDLE_SECONDS):
-                chunk = await anext(chunks, b"")
-        except TimeoutError:
-            raise HTTPException(408, f"Nothing has come for {IDLE_SECONDS:.0f} seconds.") from None
-        if not chunk:
-            return
+    async for chunk in arriving(request):
         received += len(chunk)
         if received > most:
             detail = f"The body is larger than {most:,} bytes."
             raise TooLarge("body_too_large", detail, limit_bytes=most, received_bytes=received)
-        if received < (time.monotonic() - started - IDLE_SECONDS) * LEAST_BYTES_PER_SECOND:
-            raise HTTPException(408, "The body comes too slowly.")
         if spool.size + len(chunk) > IN_MEMORY:  # it goes to the disk, which may take its time
             await run_in_threadpool(reader.feed, chunk)
         else:

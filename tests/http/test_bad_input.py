@@ -12,7 +12,7 @@ import httpx
 import pytest
 from starlette.types import Message
 
-from app.api import bodies, draining, spool
+from app.api import arriving, draining, spool
 from tests.http.service import LIMITS, Service
 from tests.samples import encoded, image_file
 
@@ -297,23 +297,46 @@ async def _silence() -> Message:
     raise AssertionError
 
 
+@pytest.mark.parametrize("way", ["upload", "ticket", "sent by ticket"])
+@pytest.mark.parametrize("first", [b"", b"--"], ids=["nothing came", "it began"])
 def test_a_client_that_falls_silent_is_told_that_it_was_too_slow(
-    embedded: Service, monkeypatch: pytest.MonkeyPatch
+    embedded: Service, monkeypatch: pytest.MonkeyPatch, way: str, first: bytes
 ) -> None:
-    monkeypatch.setattr(bodies, "IDLE_SECONDS", 0.05)
+    monkeypatch.setattr(arriving, "IDLE_SECONDS", 0.05)
     monkeypatch.setattr(draining, "SECONDS", 0.05)
+    method, url = "POST", "/upload/direct" if way == "ticket" else "/upload"
+    form = "application/json" if way == "ticket" else "multipart/form-data; boundary=x"
+    headers = {"content-type": form, "content-length": "100"}
+    if way == "sent by ticket":
+        wanted = {"content_type": "image/jpeg", "bytes": 100}
+        ticket = embedded.client.post("/upload/direct", json=wanted).json()
+        method, url, headers = ticket["method"], ticket["url"], ticket["headers"] | {"content-length": "100"}
+    before = embedded.left_behind()
+    assert fallen_silent(embedded, method, url, headers, first) == (408, "request_timeout")
+    assert embedded.left_behind() == before
+
+
+def fallen_silent(service: Service, method: str, url: str, headers: dict[str, str], first: bytes) -> tuple[int, str]:
+    """Status and code for a client that sends so much of its body, and then nothing."""
     sent: list[Message] = []
+    begun = [{"type": "http.request", "body": first, "more_body": True}] if first else []
+
+    async def receive() -> Message:
+        return begun.pop() if begun else await _silence()
 
     async def send(message: Message) -> None:
         sent.append(message)
 
-    headers = [(b"content-type", b"multipart/form-data; boundary=x"), (b"content-length", b"100")]
-    scope = {"type": "http", "method": "POST", "path": "/upload", "raw_path": b"/upload", "query_string": b"",
-             "headers": headers, "asgi": {"version": "3.0"}, "http_version": "1.1", "scheme": "http"}  # fmt: skip
-    anyio.run(embedded.app, scope, _silence, send)
-    assert sent[0]["status"] == 408
-    assert json.loads(b"".join(message.get("body", b"") for message in sent[1:]))["code"] == "request_timeout"
-    assert embedded.left_behind() == []
+    async def ask() -> None:
+        with anyio.fail_after(5):
+            await service.app(scope, receive, send)
+
+    path, _, query = url.partition("?")
+    lines = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
+    scope = {"type": "http", "method": method, "path": path, "raw_path": path.encode(), "query_string": query.encode(),
+             "headers": lines, "asgi": {"version": "3.0"}, "http_version": "1.1", "scheme": "http"}  # fmt: skip
+    anyio.run(ask)
+    return sent[0]["status"], json.loads(b"".join(message.get("body", b"") for message in sent[1:]))["code"]
 
 
 def test_a_full_disk_is_a_503_and_leaves_nothing(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from app.api.access import KeyedRoute, needs, open_to_all
 from app.api.answers import etag, json_answer, record
+from app.api.arriving import arriving
 from app.api.documented import problems, shaped
 from app.api.fields import ALT_CHARACTERS, TAGS, TITLE_CHARACTERS, Words, media_type_word
 from app.api.notes import note
@@ -73,8 +74,8 @@ _REQUEST = {
         201: shaped(Ticket),
         200: shaped(ImageView, "These bytes are here already: their record, with `duplicate: true`"),
         **problems(
-            "foreign_origin", "bad_json", "body_too_large", "too_large", "unsupported_type", "unsupported_body",
-            "invalid_request", "too_long",
+            "foreign_origin", "bad_json", "request_timeout", "body_too_large", "too_large", "unsupported_type",
+            "unsupported_body", "invalid_request", "too_long",
         ),
     },
 )  # fmt: skip
@@ -115,7 +116,7 @@ async def _ticket_body(request: Request) -> TicketBody:
         accepted = ["application/json"]
         raise UnsupportedType("unsupported_body", "Send application/json.", found=form[:80] or None, accepted=accepted)
     body = b""
-    async for chunk in request.stream():
+    async for chunk in arriving(request):
         body += chunk
         if len(body) > _BODY_BYTES:
             detail = f"The body is larger than {_BODY_BYTES:,} bytes."
@@ -141,7 +142,7 @@ async def put_original(key: str, request: Request, parts: Handed) -> Response:
     granted.check(request.headers.get("content-length"), request.headers)
     spool = Spool(granted.bytes)
     try:
-        async for chunk in request.stream():
+        async for chunk in arriving(request):
             await run_in_threadpool(spool.write, chunk)
         if spool.size != granted.bytes:
             raise Malformed("incomplete_body", "The body ends early.", received_bytes=spool.size)
