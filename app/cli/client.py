@@ -17,6 +17,8 @@ _ATTEMPTS = 4
 _PAUSE_SECONDS = 0.5
 #: What `GET /images/{id}?wait=` takes at most.
 _WAIT_SECONDS = 20
+#: The status of a picture that has arrived, and that the key may not look at.
+SENT = "sent"
 
 T = TypeVar("T")
 Progress = Callable[[int], None]
@@ -91,6 +93,8 @@ class DarkroomClient:
     def upload(self, picture: Picture, progress: Progress = lambda _: None, **words: Any) -> dict[str, Any]:
         """Send the picture and return its record, `pending` unless it was there already.
 
+        With a key that may send and not look, the record is its `id` and the status `sent`.
+
         `progress` is called with how many bytes have been sent in this attempt. A send that breaks is begun again, a
         few times. Raises `UploadError`.
         """
@@ -106,7 +110,13 @@ class DarkroomClient:
         if there is not None:
             return there
         # Apart from sending: what has arrived is not sent again because a look at it failed.
-        return _again(picture, lambda: self._record(delivery.ticket["id"]))
+        image_id = delivery.ticket["id"]
+        try:
+            return _again(picture, lambda: self._record(image_id))
+        except UploadError as error:
+            if error.problem.get("code") != "scope_missing":
+                raise
+            return {"id": image_id, "status": SENT}
 
     def settled(self, record: dict[str, Any], seconds: float) -> dict[str, Any]:
         """The record once it is ready or failed, or as it is after about so many seconds."""

@@ -10,10 +10,11 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TransferSpeedColumn
 
-from app.cli.client import BadCall, DarkroomClient, Picture, UploadError
+from app.cli.client import SENT, BadCall, DarkroomClient, Picture, UploadError
 
-#: Every picture is ready; one or more is not.
+#: Every picture is ready, or sent where more cannot be told; one or more is not.
 DONE, NOT_DONE = 0, 1
+_GOOD = {"ready", SENT}
 
 
 def upload(
@@ -28,7 +29,8 @@ def upload(
 ) -> None:
     """Send pictures; `DARKROOM_API_KEY` is the key, where one is asked for.
 
-    Ends with 0 when every picture is ready, 1 when one is not, 2 when the call makes no sense.
+    Ends with 0 when every picture is ready, 1 when one is not, 2 when the call makes no sense. With a key that may not
+    look at pictures, none is waited for, and one that has arrived is as good as ready.
     """
     words = {"title": title, "alt": alt, "tags": tag}
     console = Console(stderr=True)
@@ -46,7 +48,7 @@ def upload(
                 failures += 1
                 record = {"status": "refused", "file": str(path), "detail": str(error), "problem": error.problem}
             else:
-                failures += record["status"] != "ready"
+                failures += record["status"] not in _GOOD
             bars.remove_task(bar)
             _tell(path, record, as_json=as_json)
     raise typer.Exit(NOT_DONE if failures else DONE)
@@ -78,4 +80,4 @@ def _tell(path: Path, record: dict[str, Any], *, as_json: bool) -> None:
     size = f"{record['width']}×{record['height']}" if record.get("width") else ""
     again = "already there" if record.get("duplicate") else ""
     words = (f"{record['status']:8}", record.get("id", "-"), str(path), size, again, why)
-    typer.echo("  ".join(filter(None, words)), file=sys.stdout if record["status"] == "ready" else sys.stderr)
+    typer.echo("  ".join(filter(None, words)), file=sys.stdout if record["status"] in _GOOD else sys.stderr)

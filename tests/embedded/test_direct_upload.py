@@ -23,12 +23,13 @@ from tests.server import Server, serving
 MEGABYTE = 1_000_000
 KEY, ENTRY = new_key("ann", [Scope.UPLOAD, Scope.READ, Scope.DELETE])
 READ_ONLY, READ_ENTRY = new_key("ann", [Scope.READ])
+UPLOAD_ONLY, UPLOAD_ENTRY = new_key("ann", [Scope.UPLOAD])
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server that asks for keys."""
-    settings = {"DARKROOM_AUTH": "required", "DARKROOM_API_KEYS": f"{ENTRY},{READ_ENTRY}"}
+    settings = {"DARKROOM_AUTH": "required", "DARKROOM_API_KEYS": f"{ENTRY},{READ_ENTRY},{UPLOAD_ENTRY}"}
     with serving(tmp_path_factory.mktemp("direct") / "data", **settings) as running:
         yield running
 
@@ -105,6 +106,17 @@ def test_the_command_tells_what_it_could_not_send(server: Server, tmp_path: Path
     assert "scope `upload`" in refused.stderr
     assert READ_ONLY not in refused.stderr + refused.stdout
     assert darkroom(server, "upload").returncode == 2
+
+
+def test_a_key_that_may_send_and_not_look_sends(server: Server, tmp_path: Path) -> None:
+    path = tmp_path / "photo.png"
+    path.write_bytes(encoded("PNG", 90, 60, seed=53))
+    done = darkroom(server, "upload", str(path), "--json", key=UPLOAD_ONLY)
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert told["status"] == "sent"
+    record = server.client.get(f"/images/{told['id']}", headers={"Authorization": f"Bearer {READ_ONLY}"}).json()
+    assert record["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def test_a_key_is_made_and_shown_once() -> None:
