@@ -1,6 +1,7 @@
 """The client half of a direct upload: hash, ask for a ticket, send, wait."""
 
 import hashlib
+import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -19,6 +20,9 @@ _PAUSE_SECONDS = 0.5
 _WAIT_SECONDS = 20
 #: The status of a picture that has arrived, and that the key may not look at.
 SENT = "sent"
+#: What is needed of a record and of a ticket.
+_RECORD = frozenset({"id", "status"})
+_TICKET = frozenset({"id", "method", "url", "headers"})
 
 T = TypeVar("T")
 Progress = Callable[[int], None]
@@ -58,20 +62,21 @@ class Picture:
                     size += len(piece)
                     digest.update(piece)
         except OSError as error:
-            raise UploadError(f"{path}: {error.strerror}") from error
+            raise UploadError(f"{shown(path)}: {error.strerror}") from error
         content_type = media_type_of(head)
         if content_type is None:
-            raise UploadError(f"{path}: not a picture of any known format")
+            raise UploadError(f"{shown(path)}: not a picture of any known format")
         return cls(path, size, digest.hexdigest(), content_type)
 
 
 class DarkroomClient:
     """Talks to one service. `transport` is httpx's way to test without a network.
 
-    Raises `BadCall` for a key that no header can carry.
+    Raises `BadCall` for an address that is none, and for a key that no header can carry.
     """
 
     def __init__(self, url: str, api_key: str | None = None, *, transport: httpx.BaseTransport | None = None) -> None:
+        _check_address(url)
         key = (api_key or "").strip()  # read from a file it often ends with a line break
         if not (key.isascii() and key.isprintable()):
             raise BadCall("The API key has characters that no key has; it is not shown here.")
@@ -99,7 +104,7 @@ class DarkroomClient:
         few times. Raises `UploadError`.
         """
         wanted = {
-            "filename": picture.path.name,
+            "filename": shown(picture.path.name),
             "content_type": picture.content_type,
             "bytes": picture.bytes,
             "sha256": picture.sha256,
@@ -124,7 +129,7 @@ class DarkroomClient:
         while record["status"] == "pending" and (left := end - time.monotonic()) > 0:
             try:
                 record = self._record(record["id"], wait=max(1, min(int(left), _WAIT_SECONDS)))
-            except (httpx.TransportError, _TryAgain):
+            except (httpx.RequestError, _TryAgain):
                 time.sleep(min(_PAUSE_SECONDS, max(left, 0)))
         return record
 
@@ -134,8 +139,8 @@ class DarkroomClient:
             answer = self._service.post("/upload/direct", json=wanted)
             if answer.status_code == 200:
                 delivery.progress(delivery.picture.bytes)
-                return _object(answer)
-            delivery.ticket = _object(answer, expected=201)
+                return _object(answer, needed=_RECORD)
+            delivery.ticket = _object(answer, 201, _TICKET)
         self._send(delivery)
         return None
 
@@ -143,9 +148,12 @@ class DarkroomClient:
         picture, ticket = delivery.picture, delivery.ticket
         again, delivery.tried = delivery.tried, True
         headers = {**ticket["headers"], "Content-Length": str(picture.bytes)}
-        with picture.path.open("rb") as file:
-            content = _counted(_pieces(file), delivery.progress)
-            answer = self._store.request(ticket["method"], ticket["url"], headers=headers, content=content)
+        try:
+            with picture.path.open("rb") as file:
+                content = _counted(_pieces(file), delivery.progress)
+                answer = self._store.request(ticket["method"], ticket["url"], headers=headers, content=content)
+        except OSError as error:
+            raise UploadError(f"{shown(picture.path)}: {error.strerror}") from error
         if answer.status_code == 412:  # an earlier attempt of ours got through, though its answer did not
             return
         if answer.status_code == 403 and again:  # it was good before: its time is over
@@ -156,7 +164,22 @@ class DarkroomClient:
         _object(answer, expected=200)
 
     def _record(self, image_id: str, wait: int = 0) -> dict[str, Any]:
-        return _object(self._service.get(f"/images/{image_id}", params={"wait": wait} if wait else {}))
+        answer = self._service.get(f"/images/{image_id}", params={"wait": wait} if wait else {})
+        return _object(answer, needed=_RECORD)
+
+
+def shown(path: Path | str) -> str:
+    """The path as text that can be sent and printed, whatever its bytes are."""
+    return os.fsencode(path).decode("utf-8", "replace")
+
+
+def _check_address(url: str) -> None:
+    try:
+        address = httpx.URL(url)
+    except httpx.InvalidURL:
+        address = httpx.URL()
+    if address.scheme not in {"http", "https"} or not address.host or (address.port or 0) > 65535:
+        raise BadCall("The service's address is none: it has the form http://127.0.0.1:8000.")
 
 
 @dataclass
@@ -181,20 +204,31 @@ def _again(picture: Picture, attempt: Callable[[], T]) -> T:
             time.sleep(_PAUSE_SECONDS * 2**number)
         try:
             return attempt()
-        except (httpx.TransportError, _TryAgain) as error:
+        except (httpx.RequestError, _TryAgain) as error:
             last = error
-    raise UploadError(f"{picture.path}: gave up after {_ATTEMPTS} attempts: {last}")
+    raise UploadError(f"{shown(picture.path)}: gave up after {_ATTEMPTS} attempts: {last}")
 
 
-def _object(answer: httpx.Response, expected: int = 200) -> dict[str, Any]:
+def _object(answer: httpx.Response, expected: int = 200, needed: frozenset[str] = frozenset()) -> dict[str, Any]:
+    found = _json(answer)
     if answer.status_code == expected:
-        found: dict[str, Any] = answer.json() if answer.content and "json" in _type(answer) else {}
+        if not needed <= found.keys():
+            raise UploadError("Whoever answers there is not Darkroom; is the address right?")
         return found
-    problem = answer.json() if "problem+json" in _type(answer) else {}
+    problem = found if "problem+json" in _type(answer) else {}
     detail = problem.get("detail") or f"{answer.status_code} {answer.reason_phrase}"
     if answer.status_code in {408, 429} or answer.status_code >= 500:
         raise _TryAgain(detail)
     raise UploadError(detail, problem)
+
+
+def _json(answer: httpx.Response) -> dict[str, Any]:
+    """The object that the answer holds; an empty one if it holds anything else."""
+    try:
+        found = answer.json() if "json" in _type(answer) else {}
+    except (ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def _type(answer: httpx.Response) -> str:

@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TransferSpeedColumn
 
-from app.cli.client import SENT, BadCall, DarkroomClient, Picture, UploadError
+from app.cli.client import SENT, BadCall, DarkroomClient, Picture, UploadError, shown
 
 #: Every picture is ready, or sent where more cannot be told; one or more is not.
 DONE, NOT_DONE = 0, 1
@@ -41,12 +41,12 @@ def upload(
         Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as bars,
     ):
         for path in files:
-            bar = bars.add_task(path.name, total=None)
+            bar = bars.add_task(shown(path.name), total=None)
             try:
                 record = _one(client, path, bars, bar, wait, words)
             except UploadError as error:
                 failures += 1
-                record = {"status": "refused", "file": str(path), "detail": str(error), "problem": error.problem}
+                record = {"status": "refused", "file": shown(path), "detail": str(error), "problem": error.problem}
             else:
                 failures += record["status"] not in _GOOD
             bars.remove_task(bar)
@@ -67,7 +67,7 @@ def _one(
     picture = Picture.of(path)
     bars.update(bar, total=picture.bytes)
     record = client.upload(picture, lambda sent: bars.update(bar, completed=sent), **words)
-    bars.update(bar, description=f"{path.name} (developing)")
+    bars.update(bar, description=f"{shown(path.name)} (developing)")
     return client.settled(record, wait)
 
 
@@ -79,5 +79,5 @@ def _tell(path: Path, record: dict[str, Any], *, as_json: bool) -> None:
     why = record.get("detail") or error.get("detail") or ""
     size = f"{record['width']}×{record['height']}" if record.get("width") else ""
     again = "already there" if record.get("duplicate") else ""
-    words = (f"{record['status']:8}", record.get("id", "-"), str(path), size, again, why)
+    words = (f"{record['status']:8}", record.get("id", "-"), shown(path), size, again, why)
     typer.echo("  ".join(filter(None, words)), file=sys.stdout if record["status"] in _GOOD else sys.stderr)

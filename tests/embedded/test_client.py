@@ -1,5 +1,6 @@
 """The command line's client when something is wrong: the call, the network, or whoever answers."""
 
+import os
 from collections.abc import Iterator
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -153,3 +154,63 @@ def test_a_ticket_that_is_refused_at_once_is_not_tried_again(
         client.upload(Picture.of(picture))
     assert refusal.value.problem["code"] == "url_expired"
     assert way.asked == ["POST", "PUT"]
+
+
+@pytest.mark.parametrize(
+    ("status", "content_type", "content"),
+    [
+        (200, "text/html", b"<html>Welcome"),
+        (200, "application/json", b"{}"),
+        (200, "application/json", b"[]"),
+        (200, "application/json", b"<html>"),
+        (200, "application/json", b"\xff"),
+        (201, "application/json", b'{"id": "x"}'),
+        (201, "text/plain", b""),
+        (302, "text/html", b""),
+        (400, "application/problem+json", b"<html>"),
+        (400, "application/problem+json", b"[]"),
+    ],
+)
+def test_an_answer_that_is_not_darkrooms_is_told_in_a_sentence(
+    picture: Path, peer: Peer, status: int, content_type: str, content: bytes
+) -> None:
+    peer.status, peer.content_type, peer.content = status, content_type, content
+    done = darkroom("upload", str(picture), url=peer.url)
+    assert isinstance(done.exception, SystemExit), done.exception
+    assert done.exit_code == 1
+    assert ("not Darkroom" if status in {200, 201} else str(status)) in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["127.0.0.1:8125", "localhost:8125", "http://[::1", "http://", "", "ftp://a.example", "http://a.example:99999"],
+)
+def test_an_address_that_is_none_ends_the_command_at_once(picture: Path, url: str) -> None:
+    done = darkroom("upload", str(picture), "--url", url, url="http://127.0.0.1:1")
+    assert isinstance(done.exception, SystemExit), done.exception
+    assert done.exit_code == 2
+    assert "address" in done.stderr
+
+
+def test_a_name_that_is_no_text_is_sent_as_near_as_can_be(service: Service, tmp_path: Path, peer: Peer) -> None:
+    path = tmp_path / os.fsdecode(b"caf\xe9.jpg")
+    path.write_bytes(encoded("JPEG", 90, 60, seed=61))
+    with DarkroomClient("http://testserver", transport=Lossy(service)) as client:
+        assert client.upload(Picture.of(path))["filename"] == "caf\N{REPLACEMENT CHARACTER}.jpg"
+    for more in ([], ["--json"]):
+        done = darkroom("upload", str(path), *more, url=peer.url)
+        assert isinstance(done.exception, SystemExit), done.exception
+        assert "caf" in done.output
+
+
+def test_a_file_that_goes_before_it_is_sent_is_told_by_name(service: Service, picture: Path) -> None:
+    measured = Picture.of(picture)
+    picture.unlink()
+    way = Lossy(service)
+    with (
+        DarkroomClient("http://testserver", transport=way) as client,
+        pytest.raises(UploadError, match=r"p\.jpg: No such file"),
+    ):
+        client.upload(measured)
+    assert way.asked == ["POST"]
