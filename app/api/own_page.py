@@ -42,7 +42,7 @@ class OwnPageOnly:
         if not self._is_ours(host):
             return "foreign_host", "Writes are taken under an address, localhost or DARKROOM_PUBLIC_URL's name only."
         origin = headers.get("origin", "").lower()
-        if origin and origin not in self._origins and urlsplit(origin).netloc != host:
+        if origin and origin not in self._origins and _place(origin) != host:
             return "foreign_origin", "Writes are taken from this service's own pages, or from no page at all."
         return None
 
@@ -58,3 +58,11 @@ class OwnPageOnly:
         except ValueError:
             return False
         return True
+
+
+def _place(origin: str) -> str | None:
+    """Host and port of an origin; None for what is none, which is nobody's."""
+    try:
+        return urlsplit(origin).netloc
+    except ValueError:
+        return None

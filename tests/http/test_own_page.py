@@ -61,6 +61,8 @@ def refused(answer: httpx.Response) -> str | None:
         (HERE, f"{LISTED}:8443", "foreign_origin"),
         (HERE, f"{LISTED}.evil.example", "foreign_origin"),
         (HERE, PUBLIC.replace("https", "http"), "foreign_origin"),
+        (HERE, "http://[", "foreign_origin"),
+        (HERE, "http://[x]", "foreign_origin"),
         ("evil.example", None, "foreign_host"),
         ("evil.example", "http://evil.example", "foreign_host"),
         ("evil.example", LISTED, "foreign_host"),
