@@ -7,6 +7,7 @@ from datetime import timedelta
 from app.domain.errors import Conflict, NotFound, PortError, Stale
 from app.domain.ids import is_id
 from app.domain.keys import original_key, processed_prefix, variant_key
+from app.domain.media import UNKNOWN_TYPE
 from app.domain.models import FailureCode, Image, Status, Tombstone, Variant, utcnow
 from app.domain.ports import ImageRepository, ListQuery, ObjectStore, Page
 
@@ -41,8 +42,10 @@ class Images:
         image = self.get(owner, image_id)
         if image.expires_at is not None:
             raise Conflict("not_ready", "The bytes have not come yet.", status_of_image=image.status)
-        if image.error is not None and image.error.code in _NEVER_SERVED:
-            raise Conflict("not_served", f"The original is not served: {image.error.detail}")
+        unknown = image.content_type == UNKNOWN_TYPE
+        if unknown or (image.error is not None and image.error.code in _NEVER_SERVED):
+            why = image.error.detail if image.error else "Nobody has looked at its bytes yet."
+            raise Conflict("not_served", f"The original is not served: {why}")
         return image
 
     def variants(self, owner: str | None, image_id: str, name: str) -> tuple[Image, Sequence[Variant]]:

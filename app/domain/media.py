@@ -18,6 +18,9 @@ MEDIA_TYPES: Final = (
     "image/bmp",
 )
 
+#: The type of bytes that nobody has looked at, or that are of no type known here.
+UNKNOWN_TYPE: Final = "application/octet-stream"
+
 _SIGNATURES: Final = (
     (b"\xff\xd8\xff", "image/jpeg"),
     (b"\x89PNG\r\n\x1a\n", "image/png"),

@@ -7,6 +7,8 @@ from typing import Annotated, Any
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from pydantic.json_schema import SkipJsonSchema
 
+from app.domain.media import UNKNOWN_TYPE
+
 ANONYMOUS = "anonymous"
 
 
@@ -152,10 +154,14 @@ class Image(Model):
     stale_renderings: Annotated[list[str], SkipJsonSchema()] = Field(default_factory=list)
 
 
-def failed(code: FailureCode, detail: str, now: datetime) -> "Changes":
-    """What changes in a record that ends `failed`. `expires_at` goes: its bytes have come, so it stays."""
+def failed(image: Image, code: FailureCode, detail: str, now: datetime) -> "Changes":
+    """What changes in a record that ends `failed`. `expires_at` goes: its bytes have come, so it stays.
+
+    With it goes a type that is only what a ticket was asked for: whoever has looked at the bytes puts in theirs.
+    """
     error = Failure(code=code, detail=detail)
-    return {"status": Status.FAILED, "error": error, "processed_at": now, "expires_at": None}
+    changes: Changes = {"status": Status.FAILED, "error": error, "processed_at": now, "expires_at": None}
+    return changes if image.expires_at is None else changes | {"content_type": UNKNOWN_TYPE}
 
 
 class Tombstone(Model):

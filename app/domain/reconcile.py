@@ -83,7 +83,8 @@ class Reconciler:
                 self._images.remove(image.id, image.version)
                 report.never_came += 1
         elif image.uploaded_at < now - GIVEN_UP:
-            self._images.update(image.id, image.version, failed(FailureCode.ATTEMPTS_EXHAUSTED, EXHAUSTED, now))
+            changes = failed(image, FailureCode.ATTEMPTS_EXHAUSTED, EXHAUSTED, now)
+            self._images.update(image.id, image.version, changes)
             report.given_up += 1
         elif image.uploaded_at <= now - requeue_after:
             self._queue.send(object_created(original.key, original.size))

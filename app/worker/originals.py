@@ -7,12 +7,11 @@ from pathlib import Path
 from app.domain.errors import AlreadyExists, HashTaken, Missing, PictureError
 from app.domain.ids import id_time
 from app.domain.keys import original_key
-from app.domain.media import SNIFF_BYTES, media_type_of
+from app.domain.media import SNIFF_BYTES, UNKNOWN_TYPE, media_type_of
 from app.domain.models import ANONYMOUS, FailureCode, Image, Status, utcnow
 from app.domain.ports import ImageRepository, ObjectStore
 
 _PIECE = 1024 * 1024
-_UNKNOWN_TYPE = "application/octet-stream"
 
 
 @dataclass(frozen=True)
@@ -64,7 +63,7 @@ def adopt(store: ObjectStore, images: ImageRepository, image_id: str, max_bytes:
         id=image_id,
         owner=ANONYMOUS,
         status=Status.PENDING,
-        content_type=original.media_type or _UNKNOWN_TYPE,
+        content_type=original.media_type or UNKNOWN_TYPE,
         bytes=original.bytes,
         sha256=original.sha256 or None,
         uploaded_at=min(id_time(image_id), now),

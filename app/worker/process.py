@@ -14,6 +14,7 @@ from app.domain.errors import Missing, PictureError, Stale, Unavailable
 from app.domain.images import finish_delete
 from app.domain.keys import original_key, processed_prefix, variant_key
 from app.domain.limits import Limits
+from app.domain.media import UNKNOWN_TYPE
 from app.domain.models import (
     EXHAUSTED,
     RETRYABLE,
@@ -108,7 +109,7 @@ class Worker:
                 found = self._images.get(image_id)
                 if not isinstance(found, Image) or found.status is not Status.PENDING:
                     return False
-                changes = failed(FailureCode.ATTEMPTS_EXHAUSTED, EXHAUSTED, utcnow())
+                changes = failed(found, FailureCode.ATTEMPTS_EXHAUSTED, EXHAUSTED, utcnow())
                 with contextlib.suppress(Stale):
                     self._images.update(image_id, found.version, changes)
                     return True
@@ -234,7 +235,7 @@ class Worker:
 
     def _fail(self, image: Image, error: PictureError, original: Original | None) -> Outcome:
         """Record the picture's fault. An image that is `ready` keeps its variants and its state."""
-        changes = failed(FailureCode(error.code), error.detail, utcnow())
+        changes = failed(image, FailureCode(error.code), error.detail, utcnow())
         if original is not None:
             changes |= _found_in(original)
         for _ in range(_ATTEMPTS):
@@ -265,10 +266,8 @@ def _tell_made(report: PictureReport, developed: Developed) -> None:
 
 
 def _found_in(original: Original) -> Changes:
-    changes: Changes = {"bytes": original.bytes, "sha256": original.sha256}
-    if original.media_type is not None:
-        changes["content_type"] = original.media_type
-    return changes
+    kind = original.media_type or UNKNOWN_TYPE
+    return {"bytes": original.bytes, "sha256": original.sha256, "content_type": kind}
 
 
 def _changes(image: Image, developed: Developed, original: Original, rendering: str) -> Changes:

@@ -95,13 +95,25 @@ def test_a_ticket_whose_event_was_lost_gets_another(side: Side) -> None:
     assert report.queued_again == 1
 
 
-def test_what_was_not_checked_at_the_door_is_served_to_nobody(side: Side) -> None:
+@pytest.mark.parametrize("code", FailureCode)
+def test_what_was_not_checked_at_the_door_is_served_to_nobody(side: Side, code: FailureCode) -> None:
     ticket = ask(side)
     images = Images(side.store, side.images)
     with pytest.raises(Conflict, match="not come yet"):
         images.original(ANONYMOUS, ticket.id)
-    side.images.update(ticket.id, 1, failed(FailureCode.NOT_AN_IMAGE, "It is a page.", utcnow()))
+    image = images.get(ANONYMOUS, ticket.id)
+    image = side.images.update(ticket.id, 1, failed(image, code, "It is a page.", utcnow()))
     assert [image.id for image in listed(side)] == [ticket.id]
     with pytest.raises(Conflict) as refusal:
         images.original(ANONYMOUS, ticket.id)
     assert refusal.value.code == "not_served"
+    found = side.images.update(ticket.id, image.version, {"content_type": "image/png"})
+    if code not in {FailureCode.NOT_AN_IMAGE, FailureCode.UNSUPPORTED_IMAGE}:  # the worker has looked
+        assert images.original(ANONYMOUS, ticket.id) == found
+
+
+@pytest.mark.parametrize("code", FailureCode)
+def test_what_was_checked_at_the_door_keeps_its_type(side: Side, code: FailureCode) -> None:
+    ticket = ask(side)
+    checked = Images(side.store, side.images).get(ANONYMOUS, ticket.id).model_copy(update={"expires_at": None})
+    assert "content_type" not in failed(checked, code, "It would not do.", utcnow())

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from PIL import Image as Pillow
 
-from app.domain.errors import HashTaken, Unavailable
+from app.domain.errors import Conflict, HashTaken, Unavailable
 from app.domain.ids import new_id
 from app.domain.images import Images
 from app.domain.keys import original_key, variant_key
@@ -297,6 +297,39 @@ def test_adopted_junk_fails(bench: Bench) -> None:
     error = bench.image(image_id).error
     assert error
     assert error.code == "not_an_image"
+
+
+def by_ticket(bench: Bench, body: bytes, sha256: str | None = None) -> str:
+    """What a ticket for a PNG has brought: nobody has looked at it."""
+    image_id = bench.upload(body)
+    changes = {"content_type": "image/png", "sha256": sha256, "expires_at": utcnow() + timedelta(days=1)}
+    bench.side.images.update(image_id, 1, changes)
+    return image_id
+
+
+@pytest.mark.parametrize("what", ["never looked at", "too large", "other bytes than were sent"])
+def test_bytes_of_no_known_type_are_not_served_whatever_they_failed_of(bench: Bench, what: str) -> None:
+    image_id = by_ticket(bench, b"<script>" * 20, "0" * 64 if what.startswith("other") else None)
+    limits = Limits(max_upload_bytes=100, max_direct_bytes=100) if what == "too large" else None
+    if what == "never looked at":
+
+        def refuse(*_: Any, **__: Any) -> None:
+            raise Unavailable("no")
+
+        with pytest.raises(Unavailable):
+            bench.worker(store=Interposed(bench.side.store, before={"open": refuse})).handle(image_id, receives=3)
+    else:
+        assert bench.worker(limits=limits).handle(image_id) is Outcome.FAILED
+    assert bench.image(image_id).content_type == "application/octet-stream"
+    with pytest.raises(Conflict, match="not served"):
+        Images(bench.side.store, bench.side.images).original(None, image_id)
+
+
+def test_a_picture_that_failed_is_served_once_it_has_been_looked_at(bench: Bench) -> None:
+    image_id = by_ticket(bench, TRUNCATED)
+    assert bench.worker().handle(image_id) is Outcome.FAILED
+    assert bench.image(image_id).content_type == "image/jpeg"
+    assert Images(bench.side.store, bench.side.images).original(None, image_id).id == image_id
 
 
 def test_nothing_at_all_is_nothing_to_do(bench: Bench) -> None:
