@@ -2,7 +2,6 @@
 
 import math
 import re
-import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
@@ -13,6 +12,8 @@ from PIL import ExifTags, Image, ImageFile
 from app.domain.models import ExifValue, Privacy
 from app.worker.jobs import MAX_TEXT
 from app.worker.privacy import privacy_of
+from app.worker.rights import Rights, rights_of
+from app.worker.texts import line, plain
 
 _Tags = Mapping[int, Any]
 _Base = ExifTags.Base
@@ -21,8 +22,6 @@ _TEXTS: Final = {
     "make": _Base.Make,
     "model": _Base.Model,
     "software": _Base.Software,
-    "artist": _Base.Artist,
-    "copyright": _Base.Copyright,
     "lens_make": _Base.LensMake,
     "lens_model": _Base.LensModel,
 }
@@ -66,19 +65,23 @@ def read_facts(image: ImageFile.ImageFile) -> Facts:
     photo = _ifd(exif, ExifTags.IFD.Exif)
     tags = {**main, **photo}
     fields: dict[str, ExifValue] = {}
-    for names, read in ((_TEXTS, _text), (_NUMBERS, _number), (_INTEGERS, _integer)):
+    for names, read in ((_TEXTS, plain), (_NUMBERS, _number), (_INTEGERS, _integer)):
         for name, tag in names.items():
             value = read(tags.get(tag))
             if value is not None:
                 fields[name] = value
+    rights = _try(lambda: rights_of(tags)) or Rights()
+    for name, notice in (("artist", rights.artist), ("copyright", rights.copyright)):
+        if short := line(notice or ""):
+            fields[name] = short
     place, first = _ifd(exif, ExifTags.IFD.GPSInfo), _ifd(exif, ExifTags.IFD.IFD1)
     return Facts(
         orientation=orientation_of(image),
         exif=fields,
-        camera=_camera(_text(tags.get(_Base.Make)), _text(tags.get(_Base.Model))),
+        camera=_camera(plain(tags.get(_Base.Make)), plain(tags.get(_Base.Model))),
         taken_at=_taken_at(tags),
         privacy=_try(lambda: privacy_of(image.info, tags, place, first)) or Privacy(),
-        rights=_rights(fields),
+        rights=rights.block(),
     )
 
 
@@ -110,35 +113,6 @@ def _ifd(exif: Image.Exif, which: int) -> _Tags:
     return found if isinstance(found, dict) else {}
 
 
-def _text(value: object) -> str | None:
-    if isinstance(value, tuple) and len(value) == 1:
-        value = value[0]
-    if isinstance(value, bytes):
-        value = _decode(value)
-    elif isinstance(value, str):
-        value = _reread(value)
-    if not isinstance(value, str):
-        return None
-    value = unicodedata.normalize("NFC", value.split("\0")[0][: 4 * MAX_TEXT])
-    value = "".join(" " if c.isspace() else c for c in value if c.isspace() or unicodedata.category(c)[0] != "C")
-    return " ".join(value.split())[:MAX_TEXT].strip() or None
-
-
-def _reread(value: str) -> str:
-    """UTF-8 that was read as Latin-1, which is how Pillow reads ASCII tags."""
-    try:
-        return value.encode("latin-1").decode()
-    except UnicodeError:
-        return value
-
-
-def _decode(value: bytes) -> str:
-    try:
-        return value.decode()
-    except UnicodeDecodeError:
-        return value.decode("latin-1")
-
-
 def _number(value: object) -> float | None:
     """A finite number with ten significant digits, or None for n/0, NaN and whatever else is none."""
     if isinstance(value, tuple) and len(value) == 1:
@@ -168,7 +142,7 @@ def _camera(make: str | None, model: str | None) -> str | None:
 
 def _taken_at(tags: _Tags) -> datetime | None:
     for when, offset, fraction in _WHEN:
-        text = _text(tags.get(when))
+        text = plain(tags.get(when))
         if not text:
             continue
         try:
@@ -177,9 +151,9 @@ def _taken_at(tags: _Tags) -> datetime | None:
             continue
         if moment.year < 1826:  # the year of the first photograph
             continue
-        if re.fullmatch(r"\d{1,6}", part := _text(tags.get(fraction)) or ""):
+        if re.fullmatch(r"\d{1,6}", part := plain(tags.get(fraction)) or ""):
             moment = moment.replace(microsecond=int(part.ljust(6, "0")))
-        return moment.replace(tzinfo=_zone(_text(tags.get(offset))))
+        return moment.replace(tzinfo=_zone(plain(tags.get(offset))))
     return None
 
 
@@ -189,12 +163,3 @@ def _zone(offset: str | None) -> timezone | None:
         return None
     ahead = timedelta(hours=int(found[2]), minutes=int(found[3]))
     return timezone(-ahead if found[1] == "-" else ahead)
-
-
-def _rights(fields: Mapping[str, ExifValue]) -> bytes:
-    """An EXIF block of nothing but Artist and Copyright, or no bytes when there is neither."""
-    block = Image.Exif()
-    for name, tag in (("artist", _Base.Artist), ("copyright", _Base.Copyright)):
-        if value := fields.get(name):
-            block[tag] = str(value).encode()  # as bytes: Pillow would replace what is not ASCII
-    return block.tobytes() if len(block) else b""

@@ -171,6 +171,27 @@ def test_rights_are_kept_in_every_format(develop: Develop, file_format: str) -> 
             assert dict(image.getexif()) == {0x013B: "Ann Author", 0x8298: "(c) 2024 Ann"}, variant.file
 
 
+@pytest.mark.parametrize(
+    ("given", "told", "kept"),
+    [
+        (b"Ann\0Ed Editor", "Ann; Ed Editor", "Ann\0Ed Editor"),
+        (b" \0Ed Editor", "Ed Editor", " \0Ed Editor"),
+        (b"Ann\0", "Ann", "Ann"),
+        (b"\x1b Ann\r\nAuthor\0\0junk", "Ann Author", "Ann Author"),
+        (b"(c) " + b"long " * 100 + b"end", ("(c) " + "long " * 100)[:200].strip(), "(c) " + "long " * 100 + "end"),
+        (b"x" * 9_000, "x" * 200, "x" * 2_000),
+    ],
+)
+def test_a_copyright_is_kept_whole_and_so_is_its_editors(develop: Develop, given: bytes, told: str, kept: str) -> None:
+    made = Image.Exif()
+    made[0x8298] = given
+    developed, out = develop(saved(photo(96, 64), "JPEG", exif=made), ALL)
+    assert developed.exif == {"copyright": told}
+    for variant in developed.variants:
+        with Image.open(out / variant.file) as image:
+            assert dict(image.getexif()) == {0x8298: kept}, variant.file
+
+
 def test_a_converted_picture_says_nothing_about_when(develop: Develop) -> None:
     """lcms puts the time of day into the profile of what it converts."""
     p3 = rgb_profile(Primaries((0.680, 0.320), (0.265, 0.690), (0.150, 0.060)), lambda tone: tone**2.2)
