@@ -10,6 +10,7 @@ from typing import Any, Final
 from PIL import ExifTags, Image, ImageFile
 
 from app.domain.models import ExifValue, Privacy
+from app.worker.blocks import Blocks, blocks_of
 from app.worker.jobs import MAX_TEXT
 from app.worker.privacy import privacy_of
 from app.worker.rights import Rights, rights_of
@@ -70,7 +71,8 @@ def read_facts(image: ImageFile.ImageFile) -> Facts:
             value = read(tags.get(tag))
             if value is not None:
                 fields[name] = value
-    rights = _try(lambda: rights_of(tags)) or Rights()
+    blocks = _try(lambda: blocks_of(image, image.info)) or Blocks()
+    rights = _try(lambda: rights_of(tags, blocks)) or Rights()
     for name, notice in (("artist", rights.artist), ("copyright", rights.copyright)):
         if short := line(notice or ""):
             fields[name] = short

@@ -2,13 +2,17 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from PIL import ExifTags, Image
 
-from app.worker.texts import MAX_NOTICE, as_text, line, plain
+from app.worker import iptc, xmp
+from app.worker.blocks import Blocks
+from app.worker.texts import MAX_NOTICE, as_text, decoded, line, plain
 
 _Base = ExifTags.Base
+#: Of a picture with many authors.
+_MOST_NAMES: Final = 100
 
 
 @dataclass(frozen=True)
@@ -35,11 +39,27 @@ class Rights:
         return block.tobytes() if len(block) else b""
 
 
-def rights_of(tags: Mapping[int, Any]) -> Rights:
-    """What EXIF says. A NUL parts the two copyrights; a blank stands for no photographer (EXIF 2.3, section 4.6.4)."""
+def rights_of(tags: Mapping[int, Any], blocks: Blocks) -> Rights:
+    """What EXIF says, or else the other blocks.
+
+    A NUL parts EXIF's two copyrights; a blank stands for no photographer (EXIF 2.3, section 4.6.4).
+    """
     parts = (as_text(tags.get(_Base.Copyright)) or "").split("\0", 2)
-    return Rights(
-        artist=plain(tags.get(_Base.Artist), MAX_NOTICE),
-        photographer=line(parts[0], MAX_NOTICE),
-        editor=line(parts[1], MAX_NOTICE) if len(parts) > 1 else None,
-    )
+    photographer = line(parts[0], MAX_NOTICE)
+    editor = line(parts[1], MAX_NOTICE) if len(parts) > 1 else None
+    if not photographer and not editor:
+        photographer = _said(blocks, iptc.COPYRIGHT, "dc:rights", "Copyright")
+    artist = plain(tags.get(_Base.Artist), MAX_NOTICE)
+    return Rights(artist or _said(blocks, iptc.BYLINE, "dc:creator", "Author"), photographer, editor)
+
+
+def _said(blocks: Blocks, dataset: int, name: str, keyword: str) -> str | None:
+    for found in (
+        [decoded(value) for value in blocks.iptc.get(dataset, ())],
+        xmp.items(blocks.xmp, name),
+        [blocks.texts.get(keyword, "")],
+    ):
+        lines = [said for item in found[:_MOST_NAMES] if (said := line(item, MAX_NOTICE))]
+        if lines:
+            return "; ".join(lines)[:MAX_NOTICE].strip()
+    return None

@@ -66,7 +66,7 @@ def with_everything(file_format: str) -> bytes:
 
 
 def _iptc() -> bytes:
-    data = b"".join(b"\x1c\x02" + bytes((kind, 0, len(MARK))) + MARK for kind in (80, 90, 105, 120))
+    data = b"".join(b"\x1c\x02" + bytes((kind, 0, len(MARK))) + MARK for kind in (90, 105, 120))
     return len(data).to_bytes(4, "big") + data
 
 

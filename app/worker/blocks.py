@@ -1,0 +1,60 @@
+"""The blocks that tell about a picture beside its EXIF, wherever its format has them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from PIL import ImageFile
+
+from app.worker import iptc, xmp
+
+_MOST_BYTES: Final = 1 << 20
+#: TIFF's tags.
+_IPTC: Final = 33723
+_RESOURCES: Final = 34377
+_RAW: Final = "Raw profile type "
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """`texts` are those of a PNG, by their keywords."""
+
+    xmp: str = ""
+    resources: Mapping[int, bytes] = field(default_factory=dict)
+    iptc: Mapping[int, list[bytes]] = field(default_factory=dict)
+    texts: Mapping[str, str] = field(default_factory=dict)
+
+
+def blocks_of(image: ImageFile.ImageFile, info: Mapping[Any, Any]) -> Blocks:
+    """From a picture and its `info`, which may know more than the picture's own."""
+    resources = _resources(image, info)
+    texts = info.items() if image.format == "PNG" else ()  # Pillow keeps nothing else of theirs as text
+    return Blocks(
+        xmp=xmp.packet(info.get("xmp") or info.get("XML:com.adobe.xmp") or unfolded(info, "xmp")),
+        resources=resources,
+        iptc=iptc.datasets_of(resources.get(iptc.IPTC) or _tiff_tag(image, _IPTC) or unfolded(info, "iptc")),
+        texts={name: str(text) for name, text in texts if isinstance(text, str)},
+    )
+
+
+def unfolded(info: Mapping[Any, Any], kind: str) -> bytes:
+    """A block that ImageMagick put into a text of a PNG: a blank line, its name, its length, and hexadecimal lines."""
+    text = info.get(_RAW + kind)
+    lines = text[: 3 * _MOST_BYTES].split("\n", 3) if isinstance(text, str) else []
+    try:
+        return bytes.fromhex(lines[3]) if len(lines) == 4 else b""
+    except ValueError:
+        return b""
+
+
+def _resources(image: ImageFile.ImageFile, info: Mapping[Any, Any]) -> dict[int, bytes]:
+    read = info.get("photoshop")
+    if isinstance(read, dict):
+        return {code: block for code, block in read.items() if isinstance(block, bytes)}
+    return iptc.resources_of(_tiff_tag(image, _RESOURCES) or unfolded(info, "iptc"))
+
+
+def _tiff_tag(image: ImageFile.ImageFile, tag: int) -> bytes:
+    """As it is in the file: IPTC is mostly said to be of 32-bit numbers, of which Pillow gives the first."""
+    raw = getattr(getattr(image, "tag_v2", None), "_tagdata", {}).get(tag)
+    return raw if isinstance(raw, bytes) else b""
