@@ -2,27 +2,48 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Final
 
 from PIL import ImageFile
 
-from app.worker import iptc, xmp
+from app.worker import gif, iptc, xmp
 
 _MOST_BYTES: Final = 1 << 20
 #: TIFF's tags.
 _IPTC: Final = 33723
 _RESOURCES: Final = 34377
+#: Photoshop's resources.
+_THUMBNAILS: Final = (0x0409, 0x040C)
+#: How the segments of JPEG begin.
+_EXIF: Final = b"Exif\0\0"
+_XMP: Final = b"http://ns.adobe.com/xap/1.0/\0"
 _RAW: Final = "Raw profile type "
 
 
 @dataclass(frozen=True)
 class Blocks:
-    """`texts` are those of a PNG, by their keywords."""
+    """`texts` are those of a PNG, by their keywords; `thumbnail` is whether the picture is there once more in small."""
 
     xmp: str = ""
     resources: Mapping[int, bytes] = field(default_factory=dict)
     iptc: Mapping[int, list[bytes]] = field(default_factory=dict)
     texts: Mapping[str, str] = field(default_factory=dict)
+    thumbnail: bool = False
+
+
+def info_of(image: ImageFile.ImageFile, path: Path) -> dict[Any, Any]:
+    """A picture's `info` with what Pillow leaves out. EXIF is put into the picture's own too, to be read from there."""
+    info = dict(image.info)
+    if image.format == "GIF":
+        info.update(gif.notes_of(path))
+    elif image.format == "PNG":
+        raw = unfolded(info, "APP1") or unfolded(info, "exif")
+        if raw.startswith(_EXIF) and "exif" not in info:
+            image.info["exif"] = raw
+        elif raw.startswith(_XMP):
+            info.setdefault("xmp", raw.removeprefix(_XMP))
+    return info
 
 
 def blocks_of(image: ImageFile.ImageFile, info: Mapping[Any, Any]) -> Blocks:
@@ -34,6 +55,9 @@ def blocks_of(image: ImageFile.ImageFile, info: Mapping[Any, Any]) -> Blocks:
         resources=resources,
         iptc=iptc.datasets_of(resources.get(iptc.IPTC) or _tiff_tag(image, _IPTC) or unfolded(info, "iptc")),
         texts={name: str(text) for name, text in texts if isinstance(text, str)},
+        thumbnail=bool(info.get("thumbnails"))
+        or any(code in resources for code in _THUMBNAILS)
+        or any(map(_shows, getattr(image, "applist", ()))),
     )
 
 
@@ -58,3 +82,11 @@ def _tiff_tag(image: ImageFile.ImageFile, tag: int) -> bytes:
     """As it is in the file: IPTC is mostly said to be of 32-bit numbers, of which Pillow gives the first."""
     raw = getattr(getattr(image, "tag_v2", None), "_tagdata", {}).get(tag)
     return raw if isinstance(raw, bytes) else b""
+
+
+def _shows(segment: tuple[str, bytes]) -> bool:
+    """Whether it is JFIF's with a thumbnail, or its extension, which is one (JFIF 1.02, pages 5 and 7)."""
+    name, body = segment
+    if name != "APP0":
+        return False
+    return body.startswith(b"JFXX\0") or (body.startswith(b"JFIF\0") and len(body) > 14 and body[12] * body[13] > 0)

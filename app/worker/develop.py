@@ -76,7 +76,7 @@ def variants_of(image: ImageFile.ImageFile, source: Path, out: Path, job: Job, c
                 image.load()
             stored = image.size
         with clock.phase("metadata"):
-            facts = read_facts(image)
+            facts = read_facts(image, source)
         width, height = turned(stored, facts.orientation)
         specs = [(spec, shape_of(spec, width, height, job.focal_point)) for spec in job.recipe.variants]
         top = top_size([shape for _, shape in specs], width, height)

@@ -5,12 +5,13 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 from typing import Any, Final
 
 from PIL import ExifTags, Image, ImageFile
 
 from app.domain.models import ExifValue, Privacy
-from app.worker.blocks import Blocks, blocks_of
+from app.worker.blocks import Blocks, blocks_of, info_of
 from app.worker.jobs import MAX_TEXT
 from app.worker.privacy import privacy_of
 from app.worker.rights import Rights, rights_of
@@ -59,8 +60,9 @@ class Facts:
     rights: bytes = b""
 
 
-def read_facts(image: ImageFile.ImageFile) -> Facts:
+def read_facts(image: ImageFile.ImageFile, path: Path) -> Facts:
     """Read what the file says. For PNG the picture must have been loaded: its metadata may follow the pixels."""
+    info = _try(lambda: info_of(image, path)) or image.info
     exif = _try(image.getexif) or Image.Exif()
     main: _Tags = _try(lambda: dict(exif)) or {}
     photo = _ifd(exif, ExifTags.IFD.Exif)
@@ -71,7 +73,7 @@ def read_facts(image: ImageFile.ImageFile) -> Facts:
             value = read(tags.get(tag))
             if value is not None:
                 fields[name] = value
-    blocks = _try(lambda: blocks_of(image, image.info)) or Blocks()
+    blocks = _try(lambda: blocks_of(image, info)) or Blocks()
     rights = _try(lambda: rights_of(tags, blocks)) or Rights()
     for name, notice in (("artist", rights.artist), ("copyright", rights.copyright)):
         if short := line(notice or ""):
@@ -82,7 +84,7 @@ def read_facts(image: ImageFile.ImageFile) -> Facts:
         exif=fields,
         camera=_camera(plain(tags.get(_Base.Make)), plain(tags.get(_Base.Model))),
         taken_at=_taken_at(tags),
-        privacy=_try(lambda: privacy_of(image.info, tags, place, first)) or Privacy(),
+        privacy=_try(lambda: privacy_of(info, tags, place, first, blocks)) or Privacy(),
         rights=rights.block(),
     )
 

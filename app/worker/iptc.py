@@ -7,11 +7,10 @@ _MOST_BYTES: Final = 1 << 20
 _MOST_VALUES: Final = 1_000
 
 IPTC: Final = 0x0404  # among Photoshop's resources
-CAPTION: Final = 120
 BYLINE: Final = 80
 COPYRIGHT: Final = 116
 #: What people write: object name, keywords, instructions, headline, caption.
-REMARKS: Final = (5, 25, 40, 105, CAPTION)
+REMARKS: Final = (5, 25, 40, 105, 120)
 
 
 def resources_of(data: bytes) -> dict[int, bytes]:
