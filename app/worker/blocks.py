@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from PIL import ImageFile
 
-from app.worker import gif, iptc, xmp
+from app.worker import gif, iptc, png, xmp
 
 _MOST_BYTES: Final = 1 << 20
 #: TIFF's tags.
@@ -33,11 +33,17 @@ class Blocks:
 
 
 def info_of(image: ImageFile.ImageFile, path: Path) -> dict[Any, Any]:
-    """A picture's `info` with what Pillow leaves out. EXIF is put into the picture's own too, to be read from there."""
-    info = dict(image.info)
+    """A picture's `info` with what Pillow leaves out; what tells how it lies is put into the picture's own too."""
+    info: dict[Any, Any] = dict(image.info)
     if image.format == "GIF":
         info.update(gif.notes_of(path))
     elif image.format == "PNG":
+        if getattr(image, "is_animated", False):
+            late = png.told_by(path)
+            info = {**late, **info}
+            for name in ("exif", "xmp"):
+                if name in late:
+                    image.info.setdefault(name, late[name])
         raw = unfolded(info, "APP1") or unfolded(info, "exif")
         if raw.startswith(_EXIF) and "exif" not in info:
             image.info["exif"] = raw

@@ -1,6 +1,7 @@
 """What an original tells about people is said in its record, in whichever of its blocks it is."""
 
 import struct
+import zlib
 from typing import Any
 
 import pytest
@@ -138,3 +139,67 @@ def test_a_broken_gif_has_no_notes(tmp_path: Any) -> None:
         assert gif.count_frames(file) >= 1
     file.write_bytes(good[:13] + struct.pack("B", 0x21))
     assert gif.notes_of(file) == {}
+
+
+def apng_with(*chunks: tuple[bytes, bytes]) -> bytes:
+    """Two frames, then the chunks."""
+    first, second = photo(96, 64, seed=1), photo(96, 64, seed=2)
+    body = saved(first, "PNG", save_all=True, append_images=[second])
+    assert body.index(b"acTL") < body.index(b"fdAT")
+    late = b"".join(
+        struct.pack(">I", len(chunk)) + kind + chunk + struct.pack(">I", zlib.crc32(kind + chunk))
+        for kind, chunk in chunks
+    )
+    return body[:-12] + late + body[-12:]
+
+
+WHOLE = recipe_of(VariantSpec(name="v", width=96, formats=(Format.WEBP,)))
+
+
+def test_an_animated_png_is_read_to_its_end(develop: Develop) -> None:
+    exif = exif_of({0x0112: 6, 0x8298: "me", 0x010F: "Maker"}, {2: (1.0, 2.0, 3.0)}).removeprefix(b"Exif\0\0")
+    developed, out = develop(apng_with((b"eXIf", exif), (b"tEXt", b"Comment\0" + MARK)), WHOLE)
+    assert (developed.frames, developed.width, developed.height) == (2, 64, 96)
+    assert developed.exif == {"make": "Maker", "copyright": "me"}
+    assert (developed.privacy.gps, developed.privacy.comment) == (True, True)
+    with Image.open(out / developed.variants[0].file) as image:
+        assert getattr(image, "n_frames", 1) == 2
+        assert image.size == (64, 96)
+        assert dict(image.getexif()) == {0x8298: "me"}
+
+
+@pytest.mark.parametrize(
+    "chunk",
+    [
+        (b"tEXt", b"Copyright\0me"),
+        (b"zTXt", b"Copyright\0\0" + zlib.compress(b"me")),
+        (b"iTXt", b"Copyright\0\0\0\0\0me"),
+        (b"iTXt", b"Copyright\0\1\0\0\0" + zlib.compress(b"me")),
+        (b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + XMP.format('dc:rights="me">').encode()),
+        (b"tEXt", folded("APP1", exif_of({0x8298: "me"}))),
+    ],
+)
+def test_late_texts_are_read_in_each_of_their_kinds(develop: Develop, chunk: tuple[bytes, bytes]) -> None:
+    developed, _ = develop(apng_with(chunk), WHOLE)
+    assert developed.exif == {"copyright": "me"}
+    assert not any(developed.privacy.model_dump().values())
+
+
+@pytest.mark.parametrize(
+    "chunks",
+    [
+        [(b"tEXt", b"")],
+        [(b"zTXt", b"Copyright")],
+        [(b"zTXt", b"Copyright\0\0junk")],
+        [(b"iTXt", b"Copyright\0\1")],
+        [(b"eXIf", b"")],
+        [(b"eXIf", b"II*\0\xff\xff\xff\xff")],
+        [(b"tEXt", b"transparency\0x"), (b"tEXt", b"duration\0x"), (b"tEXt", b"exif\0x"), (b"tEXt", b"xmp\0x")],
+        [(b"zTXt", b"a\0\0" + zlib.compress(bytes(50_000_000)))] * 9,
+        [(b"tEXt", b"%d\0" % number) for number in range(5_000)],
+    ],
+)
+def test_what_is_odd_at_the_end_costs_no_animation(develop: Develop, chunks: list[tuple[bytes, bytes]]) -> None:
+    developed, _ = develop(apng_with(*chunks), WHOLE)
+    assert developed.frames == 2
+    assert developed.exif == {}
