@@ -69,4 +69,5 @@ def test_what_the_first_deployment_needs_to_know_is_in_its_configuration() -> No
     assert parameters["capabilities"] == "CAPABILITY_IAM"
     assert parameters["resolve_image_repos"] is True
     assert parameters["resolve_s3"] is True
+    assert parameters["confirm_changeset"] is False, "its question is answered no by Enter, and README says Enter"
     assert config["global"]["parameters"]["stack_name"] == "darkroom"
