@@ -2,13 +2,15 @@
 
 import json
 import os
+import re
 import subprocess
 import tomllib
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.repository.tree import ROOT
+from tests.repository.tree import README, ROOT
 from tests.template.conftest import CHECKOV, SAM
 from tests.template.reading import PATH, source
 
@@ -61,6 +63,37 @@ def test_every_answer_is_to_a_check_and_gives_its_reason(checked: Any) -> None:
     }
     assert set(answers) == asked
     assert all(len(reason) > 40 for reason in answers.values())
+
+
+_BUILT = """
+import json, sys
+from samcli.cli.types import CfnParameterOverridesType
+from samcli.lib.config.samconfig import SamConfig
+from samcli.lib.providers.sam_function_provider import SamFunctionProvider
+from samcli.lib.providers.sam_stack_provider import SamLocalStackProvider
+
+def architectures(command):
+    given = SamConfig(sys.argv[1]).get_all([command], "parameters").get("parameter_overrides", "")
+    overrides = CfnParameterOverridesType().convert(given, None, None)
+    stacks, _ = SamLocalStackProvider.get_stacks(sys.argv[2], parameter_overrides=overrides)
+    return sorted({one for function in SamFunctionProvider(stacks).get_all() for one in function.architectures})
+
+print(json.dumps({command: architectures(command) for command in ("build", "deploy")}))
+"""
+
+
+@pytest.mark.parametrize(("readme_followed", "architecture"), [(False, "x86_64"), (True, "arm64")])
+def test_the_images_are_built_for_the_processor_that_they_are_deployed_to(
+    readme_followed: bool, architecture: str, tmp_path: Path
+) -> None:
+    """`sam build` comes before the questions of `sam deploy --guided`, and knows what samconfig.toml says alone."""
+    config = (ROOT / "samconfig.toml").read_text()
+    if readme_followed:
+        (line,) = re.findall(r"```toml\n(parameter_overrides = .+)\n```", README)
+        config = re.sub(r"^(stack_name = .+)$", rf"\1\n{line}", config, flags=re.MULTILINE)
+    (tmp_path / "samconfig.toml").write_text(config)
+    told = json.loads(run(SAM / "python", "-c", _BUILT, tmp_path, PATH).stdout)
+    assert told == {"build": [architecture], "deploy": [architecture]}
 
 
 def test_what_the_first_deployment_needs_to_know_is_in_its_configuration() -> None:
