@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shlex
 import subprocess
 import tomllib
 from pathlib import Path
@@ -11,8 +12,8 @@ from typing import Any
 import pytest
 
 from tests.repository.tree import README, ROOT
-from tests.template.conftest import CHECKOV, SAM
-from tests.template.reading import PATH, source
+from tests.template.conftest import CHECKOV, KEYS, SAM
+from tests.template.reading import PATH, Stack, source
 
 pytestmark = pytest.mark.template
 
@@ -94,6 +95,32 @@ def test_the_images_are_built_for_the_processor_that_they_are_deployed_to(
     (tmp_path / "samconfig.toml").write_text(config)
     told = json.loads(run(SAM / "python", "-c", _BUILT, tmp_path, PATH).stdout)
     assert told == {"build": [architecture], "deploy": [architecture]}
+
+
+_OVERRIDDEN = """
+import json, sys
+from samcli.cli.types import CfnParameterOverridesType
+
+print(json.dumps(CfnParameterOverridesType().convert(tuple(sys.argv[1:]), None, None)))
+"""
+
+
+def test_readmes_ways_to_more_keys_and_to_none_are_ways() -> None:
+    """As SAM reads them, over what is deployed; `--guided` takes no empty answer for a parameter that does not show."""
+    first, second = KEYS.split(",")
+    said = [
+        shlex.split(line, comments=True)[3:]
+        for line in re.findall(r"^sam deploy --parameter-overrides .+$", README, re.MULTILINE)
+    ]
+    given = [
+        json.loads(run(SAM / "python", "-c", _OVERRIDDEN, *(
+            word.replace("$ENTRY", first).replace("$ANOTHER", second) for word in words
+        )).stdout)
+        for words in said
+    ]  # fmt: skip
+    assert given == [{"ApiKeys": KEYS}, {"AllowAnonymous": "true"}, {"AllowAnonymous": "true", "ApiKeys": ""}]
+    for deployed, overrides in zip(({"ApiKeys": first}, {}, {"ApiKeys": first}), given, strict=True):
+        assert Stack(source(), **(deployed | overrides)).refusals() == []
 
 
 def test_what_the_first_deployment_needs_to_know_is_in_its_configuration() -> None:
