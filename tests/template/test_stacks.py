@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from app.domain.access import Scope, new_key, parse_keys
+from tests.repository.tree import README
 from tests.template.conftest import ALL, KEYS
 from tests.template.reading import Stack
 
@@ -147,6 +148,23 @@ def test_outputs_are_what_a_user_needs(stack_of: Callable[..., Stack]) -> None:
     assert set(stack_of().outputs) == common
     assert set(stack_of(**ALL).outputs) == common | {"DomainTarget", "CdnUrl"}
     assert stack_of(**ALL).outputs["ApiUrl"] == "https://img.example.org"
+
+
+def test_readme_asks_for_outputs_that_are_there_and_while_they_are(stack: Stack) -> None:
+    """A stack that was deleted has none, and what is kept has to be found by its name."""
+    assert set(re.findall(r"\$\(output (\w+)\)", README)) - set(stack.outputs) == set()
+    deploy = README[README.index("\noutput() {") : README.index("**The images.**")]
+    removal = deploy[deploy.index("**How to remove it.**") :]
+    deletion = removal.index("sam delete --stack-name darkroom --no-prompts")
+    assert removal.index("$(output Table) bucket=$(output Bucket)") < deletion
+    by_hand = deploy[deploy.index("aws lambda invoke") :].split("```")[0]
+    assert "--cli-read-timeout 0" in by_hand, "the CLI gives up after 60 seconds, and asks again"
+    assert stack["ReconcileFunction"]["Timeout"] > 60
+    for shell in re.findall(r"```shell\n(.*?)```", deploy, re.DOTALL):
+        used, set_here = set(re.findall(r'"\$(\w+)', shell)), set(re.findall(r"\b(\w+)=", shell))
+        assert used - set_here - {"url"} == set(), shell
+    kept = {name for name, resource in stack.resources.items() if "Retain" in resource.get("DeletionPolicy", "")}
+    assert kept == {"ImageBucket", "ImageMetadata"}
 
 
 def test_the_gateway_throttles_logs_and_hides_behind_the_domain(stack_of: Callable[..., Stack]) -> None:
