@@ -18,6 +18,7 @@ FOLDER = Path(__file__).parent
 RESULTS = FOLDER / "results"
 README = FOLDER.parent / "README.md"
 GB = 1e9
+MONTH_SECONDS = 30 * 86_400
 S3_WRITES = ("PutObject", "ListObjectsV2", "CopyObject")
 S3_READS = ("GetObject", "HeadObject")
 
@@ -43,7 +44,7 @@ def dollars_of(name: str) -> float:
 
 
 def bill() -> dict[str, Any]:
-    """The whole of it. Dollars are for one image."""
+    """The whole of it. Dollars are for one image, those of being idle for the stack."""
     given = prices()
     suppose = given["assumptions"]
     measured = _measured()
@@ -56,6 +57,13 @@ def bill() -> dict[str, Any]:
             (table / GB, "dynamodb_gb_month"), (table / GB, "dynamodb_pitr_gb_month"),
         ]),
     ]  # fmt: skip
+    polls = suppose["pollers"] * MONTH_SECONDS / suppose["poll_seconds"]
+    idle = [
+        _line("alarms", [(suppose["alarms"], "alarm_month")]),
+        _line("the secret", [(1, "secret_month")]),
+        _line("asking an empty queue", [(polls, "sqs_request")]),
+        _line("the images", [(suppose["images"] * suppose["image_gb"], "ecr_gb_month")]),
+    ]
     return {
         "edition": given["aws"]["edition"],
         "region": given["aws"]["region"],
@@ -63,9 +71,11 @@ def bill() -> dict[str, Any]:
         "assumptions": suppose,
         "making": lines,
         "keeping_a_month": keeping,
+        "idle_a_month": idle,
         "dollars": {
             "making": _sum(lines),
             "keeping_a_month": _sum(keeping),
+            "idle_a_month": _sum(idle),
             "delivering_a_gb": dollars_of("transfer_gb"),
         },
         "peers": [_peer(peer, measured, suppose) for peer in given["peers"]],

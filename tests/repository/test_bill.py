@@ -31,6 +31,17 @@ def test_what_readme_says_in_words_is_what_the_tables_say() -> None:
     assert bill.bill()["assumptions"]["original_bytes"] == 3_000_000
 
 
+def test_what_readme_says_of_an_idle_stack_is_reckoned_too() -> None:
+    found = bill.bill()
+    shown = ", ".join(f"{line['what']} {line['dollars']:.2f}" for line in found["idle_a_month"])
+    said = f"Idle, {found['dollars']['idle_a_month']:.2f} dollars a month: {shown}."
+    assert said in " ".join(README.split())
+    template = (ROOT / "template.yaml").read_text()
+    assert template.count("Type: AWS::CloudWatch::Alarm") == found["assumptions"]["alarms"]
+    assert template.count("Type: AWS::SecretsManager::Secret") == 1
+    assert template.count("DockerBuildTarget: ") == found["assumptions"]["images"]
+
+
 def test_every_price_says_where_it_is_from_and_how_it_was_checked() -> None:
     given = bill.prices()
     said = [price for price in given["aws"].values() if isinstance(price, dict)] + given["peers"]
