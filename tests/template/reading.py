@@ -173,6 +173,7 @@ class Stack:
         return {
             "QueueName": name,
             "Id": f"id-of-{name}",
+            "RegionalHostedZoneId": f"zone-of-{name}",
             "DomainName": f"{name}.cloudfront.net",
             "RegionalDomainName": f"{name}.s3.{REGION}.amazonaws.com",
         }[attribute]

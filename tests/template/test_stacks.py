@@ -146,7 +146,7 @@ def test_outputs_are_what_a_user_needs(stack_of: Callable[..., Stack]) -> None:
         "ProcessingFunction", "ReconcileFunction",
     }  # fmt: skip
     assert set(stack_of().outputs) == common
-    assert set(stack_of(**ALL).outputs) == common | {"DomainTarget", "CdnUrl"}
+    assert set(stack_of(**ALL).outputs) == common | {"DomainTarget", "DomainTargetZone", "CdnUrl"}
     assert stack_of(**ALL).outputs["ApiUrl"] == "https://img.example.org"
 
 
