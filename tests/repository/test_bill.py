@@ -80,12 +80,25 @@ def test_the_page_on_growth_reckons_with_the_same_figures() -> None:
     assert said
     assert [float(figure) for figure in said.groups()] == [
         measured["write_units"], measured["read_units"], measured["s3_writes"], measured["s3_reads"],
-        pytest.approx(seconds, abs=0.1),
+        pytest.approx(seconds, abs=0.005),
     ]  # fmt: skip
     assert f"{suppose['record_bytes']:,} bytes of record" in page
     concurrency = re.search(r"`MaximumConcurrency` (\d+) \| ([\d.]+) images/s", page)
     assert concurrency
-    assert float(concurrency[2]) == pytest.approx(int(concurrency[1]) / float(said[5]), abs=0.1)
+    assert float(concurrency[2]) == pytest.approx(int(concurrency[1]) / float(said[5]), abs=0.05)
+    for figure in (
+        f"5 executions / {seconds:.2f} s = {5 / seconds:.1f} images a second",
+        f"{float(concurrency[2]) * 0.0864:.2f} million a day",
+        f"{float(concurrency[2])} × 86,400 = {round(float(concurrency[2]) * 86_400, -3):,.0f} waiting",
+        f"1,000 executions do {round(1000 / seconds, -1):,.0f}/s",
+        f"6 writes of S3, {seconds:.2f} s and",
+    ):
+        assert figure in page
+    worker = next(line for line in found["making"] if line["what"].startswith("worker"))
+    assert f"{round(1e9 * worker['dollars'], -3):,.0f} dollars of worker" in page
+    again = bill.dollars_of("s3_read") + 6 * bill.dollars_of("s3_write") + worker["dollars"]
+    again += 13 * bill.dollars_of("dynamodb_write_unit")
+    assert f"about {100_000 * again:.1f}\ncents for 1,000; {round(1e9 * again, -3):,.0f} dollars" in page
     template = (ROOT / "template.yaml").read_text()
     default = re.search(r"MaximumConcurrency:\n +Type: Number\n +Default: (\d+)", template)
     assert default
