@@ -27,6 +27,16 @@ ALARMS = {
     "DevelopmentAlarm": ("AWS/Lambda", "Duration", 60000),
 }
 
+#: What S3's metric calls the bytes of each `OriginalsTier`.
+STORED_AS = {
+    "NONE": {"StandardStorage"},
+    "INTELLIGENT_TIERING": {
+        "IntelligentTieringFAStorage", "IntelligentTieringIAStorage", "IntelligentTieringAIAStorage",
+    },
+    "STANDARD_IA": {"StandardIAStorage"},
+    "GLACIER_IR": {"GlacierInstantRetrievalStorage"},
+}  # fmt: skip
+
 
 def there(stack: Stack) -> dict[str, set[str]]:
     """What dimensions may name."""
@@ -38,7 +48,7 @@ def there(stack: Stack) -> dict[str, set[str]]:
         "BucketName": {stack["ImageBucket"]["BucketName"]},
         "ApiId": {"darkroom-imageuploadapi"},
         "Stage": {stack["ApiStage"]["StageName"]},
-        "StorageType": {"StandardStorage", "AllStorageTypes"},
+        "StorageType": {"AllStorageTypes", *(kind for kinds in STORED_AS.values() for kind in kinds)},
         "service": {stack.environment("ImageApiFunction")["DARKROOM_SERVICE"]},
         "code": set(FailureCode),
     }
@@ -134,6 +144,24 @@ def test_it_draws_all_that_the_functions_count(any_stack: Stack) -> None:
 
 def test_two_stacks_are_counted_apart(stack_of: Callable[..., Stack]) -> None:
     assert {row[3] for row in rows(stack_of("second")) if row[:1] == [NAMESPACE]} == {"second"}
+
+
+def test_what_is_kept_is_drawn_in_every_tier_and_over_days(form: dict[str, Any], any_stack: Stack) -> None:
+    """S3 counts once a day, and a day late: in the dashboard's 24 hours there may be nothing."""
+    assert form["Parameters"]["OriginalsTier"]["AllowedValues"] == list(STORED_AS)
+    drawn = {row[-1] for row in rows(any_stack) if row[1:2] == ["BucketSizeBytes"]}
+    assert drawn == {kind for kinds in STORED_AS.values() for kind in kinds}
+    for widget in widgets(any_stack):
+        if widget["properties"].get("period") == 86_400:
+            assert widget["properties"]["start"] == "-P14D"
+
+
+def test_the_costs_that_it_leaves_out_are_named(any_stack: Stack) -> None:
+    (widget,) = (one for one in widgets(any_stack) if "What does it cost?" in one["properties"]["title"])
+    drawn = {row[0].removeprefix("AWS/") for row in widget["properties"]["metrics"] if isinstance(row[0], str)}
+    assert drawn == {"Lambda", "ApiGateway", "DynamoDB"}
+    for missing in ("S3", "queue", "logs", "alarms", "CDN", "transfer", "free tier"):
+        assert missing in widget["properties"]["title"].partition(" without ")[2]
 
 
 def test_it_is_one_of_those_that_cost_nothing(any_stack: Stack) -> None:
