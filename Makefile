@@ -15,7 +15,7 @@ NOTHING_ELSE := not browser and not engines and not template and not containers 
 COMPILE := .venv/bin/uv pip compile --quiet --generate-hashes --no-header --no-annotate --no-emit-package darkroom
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-slow test-engines engines test-template images test-images test-system test-browser test-all fuzz \
+.PHONY: help run test test-slow test-engines engines test-template images test-images test-system test-browser fuzz \
 	lint types check format lock bench bench-list clean .venv
 
 help: ## What there is to make
@@ -66,7 +66,7 @@ lint: .venv ## ruff, its formatter, and who may import whom
 types: .venv ## mypy, strict
 	$(PY) -m mypy
 
-check: lint types test test-slow test-engines test-template test-images test-browser ## All that CI runs
+check: lint types test test-slow test-engines test-template test-images test-system test-browser ## All that CI runs, but the clone
 
 format: .venv ## Let ruff put the code in shape
 	$(PY) -m ruff check --fix .

@@ -115,6 +115,17 @@ def test_the_make_targets_that_are_named_exist() -> None:
     assert named - targets == set()
 
 
+def test_make_check_is_all_that_ci_does() -> None:
+    makefile = texts()["Makefile"]
+    needs = {
+        target: set(named.split()) for target, named in re.findall(r"^([a-z-]+): ([^#=\n]*)##", makefile, re.MULTILINE)
+    }
+    done = set(re.findall(r"^timed .+ make (\S+)$", texts()[".ci/run"], re.MULTILINE))
+    brought_along = {one for target in needs["check"] for one in needs[target]}
+    assert "test-system" in done
+    assert needs["check"] == done - brought_along
+
+
 @pytest.mark.parametrize("name", ["README.md", "CHANGELOG.md", "docs/growth.md", "docs/memory.md"])
 def test_relative_links_lead_somewhere(name: str) -> None:
     links = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", texts()[name])
