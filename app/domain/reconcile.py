@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from app.domain.errors import PortError, Stale
 from app.domain.ids import id_time
@@ -21,6 +21,8 @@ NEVER_CAME = timedelta(hours=1)
 GIVEN_UP = timedelta(hours=24)
 #: How long variants of an old rendering are kept for pages that still name them.
 RENDERING_LIFE = timedelta(hours=24)
+
+_ALWAYS = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass
@@ -42,12 +44,24 @@ class Report:
 
 
 class Reconciler:
-    """Walks what is unsettled. Safe beside running uploads, workers and deletes, and to run twice at once."""
+    """Walks what is unsettled. Safe beside running uploads, workers and deletes, and to run twice at once.
 
-    def __init__(self, store: ObjectStore, images: ImageRepository, queue: EventQueue) -> None:
+    `delivering_since` is for a queue that stands still whenever its worker does: what it was asked to deliver before
+    then has not been tried because time went by.
+    """
+
+    def __init__(
+        self,
+        store: ObjectStore,
+        images: ImageRepository,
+        queue: EventQueue,
+        *,
+        delivering_since: datetime = _ALWAYS,
+    ) -> None:
         self._store = store
         self._images = images
         self._queue = queue
+        self._delivering_since = delivering_since
 
     def run(self, *, requeue_after: timedelta = timedelta(minutes=15), now: datetime | None = None) -> Report:
         """Settle what can be settled. `pending` images older than `requeue_after` get their event again."""
@@ -82,7 +96,7 @@ class Reconciler:
             if image.uploaded_at < now - NEVER_CAME:
                 self._images.remove(image.id, image.version)
                 report.never_came += 1
-        elif image.uploaded_at < now - GIVEN_UP:
+        elif max(image.uploaded_at, self._delivering_since) < now - GIVEN_UP:
             changes = failed(image, FailureCode.ATTEMPTS_EXHAUSTED, EXHAUSTED, now)
             self._images.update(image.id, image.version, changes)
             report.given_up += 1

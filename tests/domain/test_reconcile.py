@@ -89,6 +89,18 @@ def test_a_picture_past_all_deliveries_is_closed(side: Side) -> None:
     assert run(side) == Report()
 
 
+def test_a_queue_that_stood_still_gets_a_day_of_its_own(side: Side) -> None:
+    image = put_record(side, age=timedelta(hours=50), with_bytes=True)
+    reconciler = Reconciler(side.store, side.images, side.queue, delivering_since=NOW)
+    for hours in (0, 23):  # at the start, and while it may still wait behind others
+        report = reconciler.run(requeue_after=timedelta(0), now=NOW + timedelta(hours=hours))
+        assert (report.queued_again, report.given_up) == (1, 0)
+    assert reconciler.run(now=NOW + timedelta(hours=25)).given_up == 1
+    closed = side.images.get(image.id)
+    assert isinstance(closed, Image)
+    assert closed.status is Status.FAILED
+
+
 def test_old_renderings_are_swept_a_day_later(side: Side) -> None:
     image = put_record(side, age=timedelta(hours=1), with_bytes=True, status=Status.READY, rendering="new")
     image = side.images.update(image.id, image.version, {"stale_renderings": ["old"]})

@@ -1,15 +1,21 @@
 """`kill -9` at any point loses nothing that was acknowledged."""
 
+import io
 import os
 import signal
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from app.domain.ids import new_id
+from app.domain.keys import original_key
+from app.domain.models import ANONYMOUS, Image, utcnow
 from tests.samples import encoded, shared_file
 from tests.server import Server, serving, wait_for
+from tests.sides import embedded
 
 
 @pytest.fixture
@@ -97,6 +103,20 @@ def test_killing_server_and_worker_together_loses_nothing(server: Server) -> Non
     server.start()
     assert [status(server, image_id)["status"] for image_id in ids] == ["ready"] * 3
     assert len(server.client.get("/images").json()["items"]) == 3
+
+
+def test_what_waited_through_a_long_standstill_is_developed_and_not_given_up(tmp_path: Path) -> None:
+    with embedded(tmp_path / "data") as side:
+        body = encoded("JPEG", 320, 240, seed=4)
+        then = utcnow() - timedelta(hours=25)
+        image = Image(
+            id=new_id(), owner=ANONYMOUS, content_type="image/jpeg", bytes=len(body), uploaded_at=then, updated_at=then
+        )
+        side.images.create(image, claim=False)
+        # Put, which sends no event: that was lost too.
+        side.store.put(original_key(image.id), io.BytesIO(body), size=len(body), content_type="image/jpeg")
+    with serving(tmp_path / "data") as server:
+        assert status(server, image.id)["status"] == "ready"
 
 
 @pytest.mark.slow
