@@ -55,16 +55,27 @@ class Supervisor:
     def _watch(self) -> None:
         pause = 0.1
         while True:
-            with self._lock:
+            started = time.monotonic()
+            try:
+                process = self._spawn()
+            except OSError:  # no memory or no process to be had: that passes
+                log.exception("no worker process can be started; trying again")
+            else:
+                if process is None:
+                    return
+                code = process.wait()
                 if self._stopping.is_set():
                     return
-                self._process = process = subprocess.Popen(
-                    [sys.executable, "-m", "app.cli.worker", "--end-with-input"], stdin=subprocess.PIPE
-                )
-            started = time.monotonic()
-            code = process.wait()
-            if self._stopping.is_set():
-                return
-            log.error("the worker process ended; starting another", extra={"exit_code": code})
+                log.error("the worker process ended; starting another", extra={"exit_code": code})
             pause = 0.1 if time.monotonic() - started > 2 * _LONGEST_PAUSE else min(pause * 2, _LONGEST_PAUSE)
             self._stopping.wait(pause)
+
+    def _spawn(self) -> "subprocess.Popen[bytes] | None":
+        """A new worker process; None when there is to be none any more."""
+        with self._lock:
+            if self._stopping.is_set():
+                return None
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "app.cli.worker", "--end-with-input"], stdin=subprocess.PIPE
+            )
+            return self._process
