@@ -35,6 +35,7 @@ class Backends:
     locate: Callable[[str], Path | None] | None = None
     local: LocalStore | None = None
     recover: Callable[[], None] = lambda: None
+    tidy: Callable[[], object] = lambda: None
 
     @property
     def checks(self) -> Mapping[str, Callable[[], None]]:
@@ -110,6 +111,7 @@ def _embedded(settings: Settings) -> Backends:
         locate=store.path,
         local=LocalStore(store, grants, seal),
         recover=recover,
+        tidy=database.checkpoint,
     )
 
 

@@ -80,6 +80,7 @@ def _work(settings: Settings, backends: Backends, stop: threading.Event) -> None
                 report = reconciler.run(requeue_after=requeue_after)
                 requeue_after = timedelta(minutes=15)
                 log.info("reconciled", extra=asdict(report))
+                backends.tidy()
             _run_for(RECONCILE_EVERY if recovered else 5.0, backends, worker, stop)
     finally:
         sandbox.close()

@@ -76,6 +76,41 @@ def test_a_database_is_made_durable_and_kept(file: Path) -> None:
     second.close()
 
 
+def test_what_is_deleted_leaves_no_trace_in_the_files(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    connect = sqlite3.connect
+
+    def of_another_build(*args: Any, **options: Any) -> sqlite3.Connection:
+        connection = connect(*args, **options)
+        connection.execute("PRAGMA secure_delete = OFF")
+        return connection
+
+    monkeypatch.setattr(sqlite3, "connect", of_another_build)
+    database = Database(file)
+    images = SqliteImages(database)
+    image = stored(images, title="a telling title")
+
+    def found() -> bool:
+        return any(b"a telling title" in path.read_bytes() for path in file.parent.iterdir())
+
+    assert database.checkpoint()
+    assert found()
+    images.remove(image.id, image.version)
+    assert database.checkpoint()
+    assert not found()
+    database.close()
+
+
+def test_a_log_that_is_being_read_is_emptied_another_time(database: Database, file: Path) -> None:
+    stored(SqliteImages(database))
+    reader = sqlite3.connect(file)
+    reader.execute("BEGIN")
+    reader.execute("SELECT * FROM images").fetchone()
+    assert not database.checkpoint()
+    reader.close()
+    assert database.checkpoint()
+    assert file.with_name(f"{file.name}-wal").stat().st_size == 0
+
+
 def damaged_header(file: Path) -> None:
     file.write_bytes(b"this is no database" * 500)
 

@@ -14,7 +14,9 @@ from app import logs
 from app.bootstrap import open_backends
 from app.domain.errors import ConfigurationError
 from app.settings import Settings, load
-from tests.server import serving
+from tests.contract.records import stored
+from tests.server import serving, wait_for
+from tests.sides import embedded
 
 
 def settings_in(folder: Path, monkeypatch: pytest.MonkeyPatch, **variables: str) -> Settings:
@@ -103,3 +105,12 @@ def test_without_keys_the_server_takes_writes_from_its_own_pages_only(tmp_path: 
     with serving(tmp_path / "open") as server:
         answer = server.client.post("/upload", headers=foreign)
         assert (answer.status_code, answer.json().get("code")) == (403, "foreign_origin")
+
+
+def test_the_worker_empties_the_write_ahead_log_in_which_deleted_words_stay(tmp_path: Path) -> None:
+    log = tmp_path / "data" / "darkroom.db-wal"
+    with embedded(tmp_path / "data") as side:
+        stored(side.images)
+        assert log.stat().st_size > 0
+        with serving(tmp_path / "data"):
+            wait_for(lambda: log.stat().st_size == 0, 10)

@@ -90,6 +90,12 @@ class Database:
         if not self._path.exists():
             raise Unavailable("The database file is gone.")
 
+    def checkpoint(self) -> bool:
+        """Empty the write-ahead log, which keeps what was deleted since; False if somebody stood in the way."""
+        with self.reading() as connection:
+            (busy, _, _) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        return not busy
+
     def close(self) -> None:
         """Close every connection; those in use, when they are done. Using the database again raises `Unavailable`."""
         self._closed = True
@@ -121,6 +127,7 @@ class Database:
         )
         try:
             connection.execute("PRAGMA synchronous = FULL")
+            connection.execute("PRAGMA secure_delete = ON")  # what is deleted is gone; not every build's default
         except BaseException:
             connection.close()
             raise
