@@ -49,6 +49,15 @@ def reconcile(
     raise typer.Exit(1 if report.errors else 0)
 
 
+@cli.command()
+def redrive() -> None:
+    """Send the events again that failed in every attempt, once the cause is repaired; their images can become ready."""
+    from app.bootstrap import open_backends
+    from app.settings import load
+
+    typer.echo(f"sent again: {open_backends(load()).queue.redrive()}")
+
+
 def main() -> None:
     """The console script: settings that make no sense end it with one sentence, not a traceback."""
     try:
