@@ -31,6 +31,7 @@ _KEY_LENGTH = 1024  # as much as S3 takes
 _TEMPORARY = "tmp"
 _UNSHARDED = "_"  # where names that are no ids lie
 _PIECE = 1024 * 1024
+_BLOCK = 4096
 _ATTEMPTS = 100
 
 
@@ -148,9 +149,9 @@ class FilesystemStore:
                         yield info
 
     def ping(self) -> None:
-        """See `ObjectStore.ping`."""
-        if not os.access(self._temporary, os.W_OK | os.X_OK):
-            raise Unavailable("The data folder is gone or cannot be written to.")
+        """See `ObjectStore.ping`. It writes a block, since a full disk refuses nothing less."""
+        with _refusals(), self._written(io.BytesIO(bytes(_BLOCK)), _BLOCK):
+            pass
 
     def sweep(self, older_than: float = 3600) -> int:
         """Remove what killed processes left half-written, last touched `older_than` seconds ago; how many files."""

@@ -213,6 +213,28 @@ def test_a_root_that_vanished_is_unavailable_and_not_made_again(store: Filesyste
     assert not folder.exists()
 
 
+def test_a_folder_that_takes_no_byte_is_not_ready_until_it_does(folder: Path) -> None:
+    output = run(
+        """
+        import resource, signal
+        from app.domain.errors import Unavailable
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        store = FilesystemStore(folder)
+        said = []
+        for most in (0, resource.RLIM_INFINITY):
+            resource.setrlimit(resource.RLIMIT_FSIZE, (most, resource.RLIM_INFINITY))
+            try:
+                said.append(store.ping())
+            except Unavailable as error:
+                said.append(str(error))
+        print(said)
+        """,
+        folder,
+    )
+    assert output == "['The data folder refused: File too large.', None]\n"
+    assert files(folder) == []
+
+
 def test_a_file_too_large_for_the_process_leaves_nothing(folder: Path) -> None:
     output = run(
         """
