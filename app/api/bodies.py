@@ -9,7 +9,7 @@ from fastapi.concurrency import run_in_threadpool
 from app.api.arriving import arriving
 from app.api.json_body import REST_BYTES, JsonBody
 from app.api.multipart_body import MultipartBody
-from app.api.received import BodyReader, Received
+from app.api.received import BodyReader
 from app.api.spool import IN_MEMORY, Spool, too_large
 from app.domain.errors import Malformed, TooLarge, UnsupportedType
 from app.domain.filenames import display_name
@@ -34,7 +34,7 @@ async def upload_in(request: Request, limits: Limits) -> AsyncIterator[Upload]:
             reader, most = _reader(request, spool, limits.max_upload_bytes)
             _check_length(request, most, limits.max_upload_bytes)
             await _read(request, reader, spool, most)
-            upload = _upload(reader.finish(), spool, limits)
+            upload = await run_in_threadpool(_upload, reader, spool, limits)
         except TooLarge as refusal:
             raise _showing_the_way(refusal, request, limits) from None
         yield upload
@@ -95,7 +95,8 @@ async def _read(request: Request, reader: BodyReader, spool: Spool, most: int) -
             reader.feed(chunk)
 
 
-def _upload(received: Received, spool: Spool, limits: Limits) -> Upload:
+def _upload(reader: BodyReader, spool: Spool, limits: Limits) -> Upload:
+    received = reader.finish()
     found = media_type_of(spool.head)
     if found not in limits.accepted_types:
         what = f"The bytes are {found}" if found else "The bytes are no picture that is known here"

@@ -5,6 +5,8 @@ import unicodedata
 from urllib.parse import quote
 
 MAX_BYTES = 255
+# Normalising takes time by the square of the marks on a letter: what is sure to be cut goes before.
+_HEAD, _TAIL = 1024, 64
 
 # Cc, Cf (bidirectional controls, zero-width characters, BOM), Cs (lone surrogates), Co, Cn, Zl, Zp.
 _UNSAFE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
@@ -19,6 +21,8 @@ def display_name(name: str | None) -> str | None:
     if not name:
         return None
     base = re.split(r"[/\\]", name.replace("\0", "").rstrip("/\\"))[-1]
+    if len(base) > _HEAD + _TAIL:
+        base = base[:_HEAD] + base[-_TAIL:]
     base = unicodedata.normalize("NFC", base)
     kept = (c for c in base if c in _JOINERS or unicodedata.category(c) not in _UNSAFE)
     base = "".join(kept).strip().strip("\u200c\u200d")
