@@ -171,10 +171,11 @@ def _parse(text: bytes) -> dict[str, Any]:
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    document = dict(pairs)
-    if len(document) < len(pairs):
-        names = [name for name, _ in pairs]
-        raise _duplicate(next(name for name in names if names.count(name) > 1))
+    document: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in document:
+            raise _duplicate(name)
+        document[name] = value
     return document
 
 
