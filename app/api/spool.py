@@ -2,6 +2,7 @@
 
 import hashlib
 import tempfile
+from contextlib import suppress
 from typing import BinaryIO, cast
 
 from app.domain.errors import TooLarge, Unavailable
@@ -41,7 +42,7 @@ class Spool:
         try:
             self._file.write(piece)
         except OSError as error:
-            raise Unavailable("There is no room to receive the picture.") from error
+            raise _no_room() from error
 
     @property
     def sha256(self) -> str:
@@ -50,9 +51,17 @@ class Spool:
 
     def rewound(self) -> BinaryIO:
         """The bytes, from the first on."""
-        self._file.seek(0)
+        try:
+            self._file.seek(0)  # writes what is still in the buffer
+        except OSError as error:
+            raise _no_room() from error
         return cast("BinaryIO", self._file)
 
     def close(self) -> None:
         """Forget the bytes."""
-        self._file.close()
+        with suppress(OSError):  # it tries once more to write them
+            self._file.close()
+
+
+def _no_room() -> Unavailable:
+    return Unavailable("There is no room to receive the picture.")

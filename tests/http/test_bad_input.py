@@ -1,6 +1,8 @@
 """Requests that cannot be taken: each one told why, each leaving nothing behind, none a 500."""
 
 import base64
+import errno
+import io
 import json
 import tempfile
 import time
@@ -342,6 +344,31 @@ def fallen_silent(service: Service, method: str, url: str, headers: dict[str, st
 def test_a_full_disk_is_a_503_and_leaves_nothing(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(spool, "IN_MEMORY", 100)
     monkeypatch.setattr(tempfile, "tempdir", str(service.scratch / "not there"))
+    assert_problem(service.client.post("/upload", **form(FILE + END)), 503, "unavailable")
+    assert service.left_behind() == []
+
+
+class Full(io.RawIOBase):
+    """A file on a disk that has no room left."""
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def writable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        return offset
+
+    def write(self, piece: Any) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_a_disk_that_is_full_for_the_last_bytes_is_a_503(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "SpooledTemporaryFile", lambda **_: io.BufferedRandom(Full(), LIMIT))
     assert_problem(service.client.post("/upload", **form(FILE + END)), 503, "unavailable")
     assert service.left_behind() == []
 
