@@ -1,12 +1,14 @@
 """Lists by pages: what may be asked, and the cursor that goes on."""
 
 import re
+import unicodedata
 from datetime import datetime
 from typing import Annotated, Literal
 
 from fastapi import Query
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+from app.api.fields import AS_WRITTEN, TAG_CHARACTERS
 from app.domain.ids import first_id_at
 from app.domain.media import MEDIA_TYPES
 from app.domain.models import Status
@@ -29,6 +31,13 @@ def _moment(text: object) -> object:
     return candidate.upper()
 
 
+def _tag(text: object) -> object:
+    """As tags are kept; what is too long for one however it is written is left to the bound."""
+    if isinstance(text, str) and len(text) <= AS_WRITTEN * TAG_CHARACTERS:
+        return unicodedata.normalize("NFC", text)
+    return text
+
+
 Moment = Annotated[datetime, BeforeValidator(_moment), Field(json_schema_extra={"examples": ["2026-11-22T10:00:00Z"]})]
 
 
@@ -38,9 +47,9 @@ class ListParameters(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     limit: int = Field(default=USUAL, ge=1, le=MOST, description="Images a page.")
-    cursor: str | None = Field(default=None, max_length=512, description="`next_cursor` of the page before.")
+    cursor: str | None = Field(default=None, description="`next_cursor` of the page before.")
     status: Status | None = None
-    tag: str | None = Field(default=None, min_length=1, max_length=64)
+    tag: Annotated[str | None, BeforeValidator(_tag)] = Field(default=None, min_length=1, max_length=TAG_CHARACTERS)
     content_type: Literal[MEDIA_TYPES] | None = None  # type: ignore[valid-type]  # a tuple of literals, known at run time
     uploaded_after: Moment | None = Field(default=None, description="At this time or later.")
     uploaded_before: Moment | None = Field(default=None, description="Before this time.")

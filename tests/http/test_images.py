@@ -206,9 +206,21 @@ def test_a_cursor_is_good_for_its_own_list_only(service: Service) -> None:
         {"cursor": "a.b"},
         {"cursor": "é.\0"},
         {"cursor": UNKNOWN},
+        {"cursor": "x" * 600},
     ):
         assert_problem(service.client.get("/images", params=query), 400, "bad_cursor")
-    assert_problem(service.client.get("/images", params={"cursor": "x" * 600}), 422, "invalid_request")
+
+
+def test_a_tag_is_found_however_its_accents_are_written(service: Service) -> None:
+    tag = "\u1ec7" * 64
+    image = service.place(tags=["x", tag])
+    for written in (tag, "e\u0323\u0302" * 64):
+        page = service.client.get("/images", params={"tag": written})
+        assert page.status_code == 200, page.text
+        assert [found["id"] for found in page.json()["items"]] == [image.id]
+    for too_long in (tag + "x", "e\u0323\u0302" * 65, "e" + "\u0301" * 300):
+        problem = assert_problem(service.client.get("/images", params={"tag": too_long}), 422, "invalid_request")
+        assert problem["errors"][0]["max_length"] == 64
 
 
 @pytest.mark.parametrize(
