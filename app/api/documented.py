@@ -30,9 +30,9 @@ EXAMPLES: Mapping[str, Example] = {
     "two_files": Example(400, "There are two file parts: send one picture at a time.", {"field": "file"}),
     "duplicate_field": Example(400, "The field 'title' is there twice."),
     "bad_json": Example(400, "The body is not JSON at character 17."),
-    "too_deep": Example(400, "The JSON is nested more than 32 deep.", {"limit": 32}),
+    "too_deep": Example(400, "The JSON is nested more than 32 deep.", {"limit": 32, "measured": 33}),
     "not_utf8": Example(400, "The field `title` is not UTF-8.", {"field": "title"}),
-    "too_many_fields": Example(400, "There are more than 22 fields.", {"limit": 22}),
+    "too_many_fields": Example(400, "There are more than 22 fields.", {"limit": 22, "measured": 23}),
     "bad_length": Example(400, "The Content-Length is not a number of bytes."),
     "bad_cursor": Example(
         400, "The cursor is not one of this list: use `next_cursor` as given, with the same filters."
@@ -58,7 +58,9 @@ EXAMPLES: Mapping[str, Example] = {
         413, "The body is larger than 54,525,952 bytes.", {"limit_bytes": 54525952, "received_bytes": 54591488}
     ),
     "fields_too_large": Example(
-        413, "The fields beside the picture are larger than 65,536 bytes.", {"limit_bytes": 65536}
+        413,
+        "The fields beside the picture are larger than 65,536 bytes.",
+        {"limit_bytes": 65536, "received_bytes": 65537},
     ),
     "damaged_by_gateway": Example(
         415,
@@ -97,7 +99,12 @@ EXAMPLES: Mapping[str, Example] = {
         "Not valid: `query.limit`.",
         {
             "errors": [
-                {"field": "query.limit", "message": "Input should be greater than or equal to 1", "ge": 1},
+                {
+                    "field": "query.limit",
+                    "message": "Input should be greater than or equal to 1",
+                    "ge": 1,
+                    "found": "0",
+                },
             ]
         },
     ),

@@ -71,7 +71,7 @@ class JsonBody:
             self._rest.append(byte)
             if len(self._rest) > REST_BYTES:
                 detail = f"The fields beside the picture are larger than {REST_BYTES:,} bytes."
-                raise TooLarge("fields_too_large", detail, limit_bytes=REST_BYTES)
+                raise TooLarge("fields_too_large", detail, limit_bytes=REST_BYTES, received_bytes=len(self._rest))
             if self._string_start is not None:
                 self._in_string(byte)
             elif byte == _QUOTE:
@@ -97,7 +97,8 @@ class JsonBody:
         if byte in _OPENING:
             self._depth += 1
             if self._depth > DEPTH:
-                raise Malformed("too_deep", f"The JSON is nested more than {DEPTH} deep.", limit=DEPTH)
+                detail = f"The JSON is nested more than {DEPTH} deep."
+                raise Malformed("too_deep", detail, limit=DEPTH, measured=self._depth)
         elif byte in _CLOSING:
             self._depth -= 1
         elif self._depth == 1 and byte in b":,":

@@ -126,7 +126,8 @@ class MultipartBody:
             raise Invalid("unknown_field", detail + "send the picture as `file`.", fields=["file", *NAMES])
         self._parts += 1
         if self._parts > PARTS:
-            raise Malformed("too_many_fields", f"There are more than {PARTS} fields.", limit=PARTS)
+            detail = f"There are more than {PARTS} fields."
+            raise Malformed("too_many_fields", detail, limit=PARTS, measured=self._parts)
         self._field = name
         self._value = bytearray()
 
@@ -137,7 +138,8 @@ class MultipartBody:
         self._value += data[start:end]
         if len(self._value) > FIELD_BYTES:
             detail = f"The field `{self._field}` is larger than {FIELD_BYTES:,} bytes."
-            raise TooLarge("fields_too_large", detail, field=self._field, limit_bytes=FIELD_BYTES)
+            size = len(self._value)
+            raise TooLarge("fields_too_large", detail, field=self._field, limit_bytes=FIELD_BYTES, received_bytes=size)
 
     def _part_end(self) -> None:
         if self._field is None:

@@ -37,6 +37,7 @@ STATUS: Mapping[type[errors.RequestError], int] = {
 
 # Of pydantic's error contexts: the bounds that a value broke.
 _BOUNDS = frozenset({"ge", "gt", "le", "lt", "min_length", "max_length", "expected"})
+_FOUND_CHARACTERS = 80
 
 
 class Problem(BaseModel):
@@ -140,11 +141,26 @@ async def _invalid(request: Request, error: Exception) -> Response:
             "field": ".".join(str(part) for part in complaint["loc"])[:100],
             "message": str(complaint["msg"]).removeprefix("Value error, "),
             **{name: bound for name, bound in (complaint.get("ctx") or {}).items() if name in _BOUNDS},
+            **_measured(complaint),
         }
         for complaint in error.errors()[:20]
     ]
     names = ", ".join(f"`{complaint['field']}`" for complaint in complaints)
     return problem(request.scope, 422, "invalid_request", f"Not valid: {names}.", {"errors": complaints})
+
+
+def _measured(complaint: Mapping[str, Any]) -> dict[str, Any]:
+    """What was found where the bound was broken: a length, or a short value as it came."""
+    # A name that nobody knows may have a secret behind it, and so may a header.
+    if complaint["type"] == "extra_forbidden" or complaint["loc"][:1] in {("header",), ("cookie",)}:
+        return {}
+    value = complaint.get("input")
+    if complaint["type"].endswith(("too_long", "too_short")):
+        return {"measured": len(value)} if isinstance(value, str | list) else {}
+    if isinstance(value, str):
+        return {"found": value[:_FOUND_CHARACTERS]}
+    # Neither NaN nor infinity, which JSON has no words for, nor a number of many digits.
+    return {"found": value} if isinstance(value, int | float) and abs(value) < 1e18 else {}
 
 
 async def _http(request: Request, error: Exception) -> Response:

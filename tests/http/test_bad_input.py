@@ -227,6 +227,22 @@ def test_a_refusal_for_length_names_the_limit_and_what_was_measured(service: Ser
     assert (problem["field"], problem["measured"], problem["limit"]) == ("title", 300, 200)
 
 
+@pytest.mark.parametrize(
+    ("case", "limit", "measured", "at_most"),
+    [
+        ("a field too large", "limit_bytes", "received_bytes", 70_000),
+        ("many keys", "limit_bytes", "received_bytes", 65_537),
+        ("33 deep", "limit", "measured", 33),
+        ("ten thousand parts", "limit", "measured", 23),
+    ],
+)
+def test_a_refusal_for_a_bound_says_how_far_it_had_come(
+    service: Service, case: str, limit: str, measured: str, at_most: int
+) -> None:
+    problem = service.client.post("/upload", **REFUSED[case][0]).json()
+    assert problem[limit] < problem[measured] <= at_most
+
+
 NAMES = {
     "../../etc/passwd": "passwd",
     "..\\..\\evil.jpg": "evil.jpg",

@@ -196,6 +196,28 @@ def test_bodies_that_cannot_be_read_are_refused(service: Service, body: bytes, s
     assert service.left_behind() == []
 
 
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        ('{"bytes": -1, "content_type": "image/png"}', {"ge": 1, "found": -1}),
+        ('{"bytes": "12", "content_type": "image/png"}', {"found": "12"}),
+        ('{"bytes": NaN, "content_type": "image/png"}', {}),
+        (f'{{"bytes": -{"9" * 4000}, "content_type": "image/png"}}', {"ge": 1}),
+        ('{"bytes": 1}', {}),
+        (f'{{"bytes": 1, "content_type": "{"x" * 200}"}}', {"max_length": 128, "measured": 200}),
+        (f'{{"bytes": 1, "content_type": "image/png", "sha256": "{"X" * 200}"}}', {"found": "X" * 80}),
+        ('{"bytes": 1, "content_type": "image/png", "password": "secret"}', {}),
+    ],
+)
+def test_a_refusal_says_what_was_found(service: Service, body: str, told: dict[str, Any]) -> None:
+    headers = {"Content-Type": "application/json"}
+    problem = assert_problem(
+        service.client.post("/upload/direct", content=body, headers=headers), 422, "invalid_request"
+    )
+    complaint = problem["errors"][0]
+    assert {name: value for name, value in complaint.items() if name not in {"field", "message"}} == told
+
+
 def test_a_picture_too_large_for_upload_is_shown_the_way(service: Service) -> None:
     assert Limits().max_direct_bytes >= Limits().max_upload_bytes
     answer = service.client.post("/upload", files={"file": b"\xff\xd8\xff" + b"x" * LIMITS.max_upload_bytes})

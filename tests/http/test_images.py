@@ -180,6 +180,9 @@ def test_a_query_that_makes_no_sense_is_refused_with_its_bounds(service: Service
     field, bounds = BAD_QUERIES[query]
     problem = assert_problem(service.client.get(f"/images?{query}"), 422, "invalid_request")
     complaint = problem["errors"][0]
+    name, _, value = query.partition("=")
+    told = {"tag": {"measured": 0}, "stauts": {}}.get(name, {"found": value})
+    assert {key: complaint.pop(key) for key in ("found", "measured") if key in complaint} == told
     assert complaint.pop("field") == field
     assert complaint.pop("message")
     assert bounds is None or complaint == bounds

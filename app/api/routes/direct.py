@@ -124,7 +124,7 @@ async def _ticket_body(request: Request) -> TicketBody:
     try:
         return TicketBody.model_validate_json(body)
     except ValidationError as error:
-        complaints: list[Any] = error.errors(include_url=False, include_input=False)
+        complaints: list[Any] = error.errors(include_url=False)
         if complaints[0]["type"] == "json_invalid":
             raise Malformed("bad_json", "The body is not JSON.") from None
         raise RequestValidationError(complaints) from None
