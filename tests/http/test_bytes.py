@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from app.api.accept import best
+from app.api.routes import files
 from app.domain.models import Failure, FailureCode, Format, Status
 from tests.http.service import RENDERING, Service, service_on
 from tests.http.test_bad_input import assert_problem
@@ -178,6 +179,23 @@ def test_a_range_of_something_else_is_answered_whole(embedded: Service) -> None:
     past = embedded.client.get(path, headers={"range": "bytes=999999-", "if-range": '"other"'})
     assert (same.status_code, other.status_code, past.status_code) == (206, 200, 200)
     assert other.content == past.content == content
+
+
+@pytest.mark.parametrize("headers", [{}, {"range": "bytes=0-3"}], ids=["whole", "a range"])
+def test_a_file_that_goes_before_it_is_opened_is_absent(
+    embedded: Service, monkeypatch: pytest.MonkeyPatch, headers: dict[str, str]
+) -> None:
+    path, content = variant(embedded)
+    looked_at = files.not_modified
+
+    def gone(if_none_match: str | None, tag: str) -> bool:
+        for file in (embedded.scratch.parent / "data" / "processed").rglob("*.webp"):
+            file.unlink()
+        return looked_at(if_none_match, tag)
+
+    assert embedded.client.get(path, headers=headers).content == content[: 4 if headers else None]
+    monkeypatch.setattr(files, "not_modified", gone)
+    assert_problem(embedded.client.get(path, headers=headers), 404, "file_not_found")
 
 
 def test_no_other_file_can_be_had(embedded: Service, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Header, Request
 from starlette.responses import FileResponse, Response
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from app.api.access import KeyedRoute, open_to_all
 from app.api.answers import not_modified
@@ -112,7 +112,26 @@ class RangedFile(FileResponse):
             )
             await answer(scope, receive, send)
             return
-        await super().__call__(scope, receive, send)
+        await self._unless_gone(scope, receive, send)
+
+    async def _unless_gone(self, scope: Scope, receive: Receive, send: Send) -> None:
+        # The start goes out with the first bytes: the file may have been deleted since it was looked at.
+        held: list[Message] = []
+
+        async def sending(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                held.append(message)
+                return
+            while held:
+                await send(held.pop())
+            await send(message)
+
+        try:
+            await super().__call__(scope, receive, sending)
+        except FileNotFoundError:
+            if not held:
+                raise
+            raise _absent() from None
 
 
 def _sensible(wanted: re.Match[str]) -> bool:
