@@ -26,7 +26,7 @@ def exhausted(side: Side) -> Image:
     side.store.create(original_key(image.id), io.BytesIO(body), size=len(body), content_type="image/jpeg")
     while messages := side.queue.receive():
         side.queue.release(messages[0].receipt)
-    side.images.update(image.id, image.version, failed(FailureCode.ATTEMPTS_EXHAUSTED, EXHAUSTED, now))
+    side.images.update(image.id, image.version, failed(image, FailureCode.ATTEMPTS_EXHAUSTED, EXHAUSTED, now))
     return image
 
 
