@@ -1,6 +1,6 @@
 """How fast and how lean pictures are developed, beside sharp and libvips: `make bench`.
 
-    .venv/bin/python -m benchmarks.render [rounds] [--only row,row]
+    .venv/bin/python -m benchmarks.render [rounds] [--only row,row [--keep]]
 
 Every engine is a process of its own that lives through all rounds and does a whole job for each request; the rounds
 go A B C A B C, and a ratio is the median of the ratios of each round. Prints a table and writes
@@ -12,6 +12,7 @@ import hashlib
 import json
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -29,17 +30,22 @@ def main() -> int:
     options = argparse.ArgumentParser(prog="benchmarks.render")
     options.add_argument("rounds", type=int, nargs="?", default=11)
     options.add_argument("--only", default="", help="comma-separated names of rows; nothing is written then")
+    options.add_argument("--keep", action="store_true", help="write those rows among the others, each with its date")
     asked = options.parse_args()
     only = {name for name in asked.only.split(",") if name}
     install()
     make()
     rows = [measured(row, asked.rounds) for row in ROWS if not only or row.name in only]
-    if only:
+    if only and not asked.keep:
         print(report.table(rows))
         return 0
+    results = RESULTS / "render.json"
+    if only:
+        new = {row["name"]: row for row in rows}
+        rows = [new.get(row["name"], row) for row in json.loads(results.read_text())["rows"]]
     document = report.document(rows, asked.rounds)
     RESULTS.mkdir(exist_ok=True)
-    (RESULTS / "render.json").write_text(json.dumps(document, indent=1) + "\n")
+    results.write_text(json.dumps(document, indent=1) + "\n")
     (RESULTS / "render.svg").write_text(chart.svg(document))
     print(report.table(rows))
     print(report.summary_table(document["summary"]))
@@ -62,6 +68,8 @@ def measured(row: Row, rounds: int) -> dict[str, Any]:
             engine["ratios"] = {f"darkroom 1 {what}": round(single.ratio(other, what), 3) for what in ("wall", "cpu")}
     return {
         "name": row.name,
+        "date": datetime.now(UTC).date().isoformat(),
+        "rounds": len(first.answers),
         "picture": row.picture,
         "format": row.format,
         "engines": figures,
