@@ -91,8 +91,9 @@ def test_every_orientation_and_profile(
     assert planar
 
 
-@pytest.mark.parametrize("size", [(1400, 1040), (1399, 1041), (641, 479), (333, 77)])
-@pytest.mark.parametrize("subsampling", [0, 2], ids=["4:4:4", "4:2:0"])
+@pytest.mark.parametrize(
+    ("size", "subsampling"), [((1400, 1040), 0), ((1399, 1041), 2), ((641, 479), 2), ((333, 77), 0)], ids=str
+)
 @pytest.mark.parametrize(
     "spec",
     [{"width": 320}, {"width": 321}, {"width": 320, "height": 240, "fit": Fit.COVER}],
