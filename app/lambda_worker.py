@@ -24,6 +24,9 @@ log = logging.getLogger(__name__)
 
 #: Seconds beside its development that a picture may need for its way in and its variants' way out.
 MOVING_SECONDS = 15
+#: Deliveries after which a message is released to come again in seconds, for most faults pass at once. Later ones wait
+#: as long as the queue keeps messages out of sight, so that all of them together outlast half an hour.
+SOON_AGAIN = 2
 
 
 def _load() -> Settings:
@@ -68,8 +71,8 @@ gc.enable()
 
 
 def handler(event: Any, context: Any) -> Any:
-    """Work off one event. Of messages from a queue the answer names those to be delivered again, which are also
-    released: left alone, each would be out of sight for as long as its queue allows a batch.
+    """Work off one event. Of messages from a queue the answer names those to be delivered again, of which the
+    first deliveries are also released: left alone, each would be out of sight for as long as its queue allows a batch.
 
     Of a batch the first message is always begun, any other only when there is time for a whole picture: what is begun
     and cut off counts as failed together with all that was done before it.
@@ -85,7 +88,9 @@ def handler(event: Any, context: Any) -> Any:
         if record is records[0] or _is_time_left(context):
             if not handle_event({"Records": [record]}, _worker)["batchItemFailures"]:
                 continue
-            _release(record, delay_after(receives_of(record), _worker.max_receives))
+            receives = receives_of(record)
+            if receives <= SOON_AGAIN or receives >= _worker.max_receives:
+                _release(record, delay_after(receives, _worker.max_receives))
         else:
             log.warning("no time is left for a message; it goes back", extra={"message_id": record["messageId"]})
             send_back(record, _worker)

@@ -209,9 +209,13 @@ def test_what_goes_back_is_released_soon_and_what_was_not_begun_at_once(
     records = event["Records"]
     receipts = [record["receiptHandle"] for record in records]
     back = [{"itemIdentifier": record["messageId"]} for record in records]
-    records[2]["attributes"]["ApproximateReceiveCount"] = "3"
+    records[2]["attributes"]["ApproximateReceiveCount"] = "2"
     assert worker(event) == {"batchItemFailures": [back[0], back[2]]}
-    assert queue.noted == [(receipts[0], 2), (receipts[2], 50)]
+    assert queue.noted == [(receipts[0], 2), (receipts[2], 10)]
+    queue.noted.clear()
+    records[2]["attributes"]["ApproximateReceiveCount"] = "3"  # the queue keeps it longer
+    assert worker(event) == {"batchItemFailures": [back[0], back[2]]}
+    assert queue.noted == [(receipts[0], 2)]
     queue.noted.clear()
     records[0]["attributes"]["ApproximateReceiveCount"] = "5"
     assert worker(event, seconds=20) == {"batchItemFailures": back}
