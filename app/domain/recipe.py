@@ -60,7 +60,7 @@ class Recipe(Model):
         return self
 
 
-DEFAULT_QUALITY = {Format.WEBP: 80, Format.JPEG: 80, Format.AVIF: 60, Format.PNG: 100}
+DEFAULT_QUALITY = {Format.WEBP: 80, Format.JPEG: 80, Format.AVIF: 64, Format.PNG: 100}
 
 # Each object is a request that the store bills, and requests cost more than the CPU does: one format everywhere, and
 # one size in a format that every client can read.
