@@ -9,6 +9,7 @@ from typing import Any, Final, cast
 
 from PIL import Image, ImageChops, ImageCms
 
+from app.worker.bands import bands_for, each_band, stacked
 from app.worker.even_colour import Conversion, converted_evenly
 
 _MODES_OF_SPACE: Final = {"RGB ": "RGB", "GRAY": "L", "CMYK": "CMYK"}
@@ -40,10 +41,10 @@ def resizable(image: Image.Image) -> Image.Image:
     return _spread(image) if mode in {"I", "F"} else image.convert(_simpler(image, has_key=key is not None))
 
 
-def to_srgb(image: Image.Image, profile: bytes | None, *, photograph: bool = False) -> Image.Image:
+def to_srgb(image: Image.Image, profile: bytes | None, *, photograph: bool = False, threads: int = 1) -> Image.Image:
     """A resizable picture as RGB or RGBA in sRGB. A profile that is broken or of another space is ignored.
 
-    A `photograph` may be converted by way of a smaller one: see `converted_evenly`.
+    A `photograph` may be converted by way of a smaller one: see `converted_evenly`. Others are in up to `threads`.
     """
     alpha = None
     if image.mode in {"RGBA", "LA"}:
@@ -52,11 +53,20 @@ def to_srgb(image: Image.Image, profile: bytes | None, *, photograph: bool = Fal
     exact = conversion_to_srgb(profile, image.mode) if profile else None
     converted = None
     if exact:
-        converted = (converted_evenly(image, exact) if photograph else None) or exact(image)
+        converted = (converted_evenly(image, exact) if photograph else None) or _in_bands(image, exact, threads)
     image = converted or image.convert("RGB")
     if alpha is not None and alpha.getextrema() != (255, 255):
         image.putalpha(alpha)
     return image
+
+
+def _in_bands(image: Image.Image, exact: Conversion, threads: int) -> Image.Image | None:
+    bands = bands_for(image.size, threads)
+    if bands == 1:
+        return exact(image)
+    made = each_band(image.height, bands, lambda upper, lower: exact(image.crop((0, upper, image.width, lower))))
+    whole = [band for band in made if band is not None]
+    return stacked(whole, image.size) if len(whole) == bands else None
 
 
 def conversion_to_srgb(profile: bytes, mode: str) -> Conversion | None:

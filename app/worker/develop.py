@@ -12,6 +12,7 @@ from app.worker.cost import may_move
 from app.worker.exif import Facts, read_facts
 from app.worker.formats import let_go
 from app.worker.geometry import shape_of
+from app.worker.inflate import load_pixels
 from app.worker.jobs import Developed, Job, Rendered
 from app.worker.memory import told_from_faults
 from app.worker.placeholder import looks_of, nearer
@@ -73,7 +74,7 @@ def variants_of(image: ImageFile.ImageFile, source: Path, out: Path, job: Job, c
             frames = frames_of(image, source)
         if not is_jpeg:  # the metadata of the others may follow the pixels, or is the decoder's to apply
             with clock.phase("decode"):
-                image.load()
+                load_pixels(image, source, job.threads)
             stored = image.size
         with clock.phase("metadata"):
             facts = read_facts(image, source)

@@ -78,7 +78,7 @@ def shrink(
         with clock.phase("orient"):
             small = small.transpose(_TURNS[orientation])
     with clock.phase("colour"):
-        return to_srgb(small, profile, photograph=image.format in _PHOTOGRAPHS)
+        return to_srgb(small, profile, photograph=image.format in _PHOTOGRAPHS, threads=resizer.threads)
 
 
 def shrink_planes(

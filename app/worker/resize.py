@@ -1,13 +1,12 @@
 """Making pictures smaller: with which filter, after how much averaging, and in how many threads."""
 
 import math
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Final
 
 from PIL import Image
+
+from app.worker.bands import bands_for, each_band, stacked
 
 #: BICUBIC costs three quarters of LANCZOS, and at equal bytes its variants look as good: the encoder's quality makes up
 #: for its softness. Only the step from what the decoder has halved to a size just below loses more by it than it saves.
@@ -19,8 +18,6 @@ NEAR: Final = 1.25
 #: setting, a point of SSIMULACRA2 less, unless too little is left for the filter to mend what averaging has done.
 _LEFT_TO_FILTER: Final = 1.03
 _LEFT_TO_FILTER_WHEN_CRISP: Final = 2.0
-#: Pixels of a result that are worth a thread more.
-_WORTH: Final = 400_000
 
 _PREMULTIPLIED: Final = {"RGBA": "RGBa", "LA": "La"}
 
@@ -49,7 +46,7 @@ class Resizer:
         if averaged > 1:
             image = image.reduce(averaged)
             box = (0, 0, box[2] / averaged, box[3] / averaged)
-        bands = min(self.threads, size[0] * size[1] // _WORTH)
+        bands = bands_for(size, self.threads)
         if bands < 2:
             return image.resize(size, resampling, box)
         return _banded(image, size, resampling, box, bands)
@@ -65,7 +62,7 @@ class Resizer:
 def _banded(
     image: Image.Image, size: tuple[int, int], resampling: Image.Resampling, box: Box, bands: int
 ) -> Image.Image:
-    """What `resize` makes of the box, in horizontal bands, each in a thread: Pillow lets go of the lock meanwhile.
+    """What `resize` makes of the box, in horizontal bands, each in a thread.
 
     A band is resized across and then down, in two calls: one call takes the cheaper order, which may be another for a
     band than for the whole, and shows where hard edges are clipped between both.
@@ -75,24 +72,11 @@ def _banded(
     scale = (bottom - top) / height
     margin = 3 * max(scale, 1.0) + 1  # LANCZOS looks at three pixels each way, of the smaller picture
 
-    def band(rows: tuple[int, int]) -> Image.Image:
-        first, last = top + rows[0] * scale, top + rows[1] * scale
+    def band(upper: int, lower: int) -> Image.Image:
+        first, last = top + upper * scale, top + lower * scale
         above = max(0, math.floor(first - margin))
         below = min(image.height, math.ceil(last + margin))
         narrow = image.resize((width, below - above), resampling, (left, above, right, below))
-        return narrow.resize((width, rows[1] - rows[0]), resampling, (0, first - above, width, last - above))
+        return narrow.resize((width, lower - upper), resampling, (0, first - above, width, last - above))
 
-    edges = [height * index // bands for index in range(bands + 1)]
-    with ThreadPoolExecutor(bands - 1) as others:
-        later = [others.submit(band, rows) for rows in pairwise(edges[1:])]
-        done = [band((0, edges[1])), *(part.result() for part in later)]
-    return _stacked(done, size)
-
-
-def _stacked(bands: Sequence[Image.Image], size: tuple[int, int]) -> Image.Image:
-    whole = Image.new(bands[0].mode, size, None)
-    top = 0
-    for band in bands:
-        whole.paste(band, (0, top))
-        top += band.height
-    return whole
+    return stacked(each_band(height, bands, band), size)

@@ -137,6 +137,21 @@ def test_colours_of_a_large_photograph_keep_to_their_places(develop: Develop, pa
     assert max(high for _, high in differences) <= 4
 
 
+@pytest.mark.parametrize("mode", ["RGB", "RGBA"])
+def test_colours_of_a_large_drawing_are_exact(develop: Develop, mode: str) -> None:
+    scene = _scene("stripes").resize((1400, 1202), Image.Resampling.NEAREST)
+    if mode == "RGBA":
+        scene.putalpha(Image.linear_gradient("L").resize(scene.size))
+    body = saved(scene, "PNG", icc_profile=rgb_profile(P3, srgb_light))
+    _, out = develop(body, recipe_of(VariantSpec(name="v", width=1400, formats=(Format.PNG,))), threads=2)
+    with Image.open(io.BytesIO(body)) as sent, Image.open(out / "v.png") as image:
+        profile = io.BytesIO(sent.info["icc_profile"])
+        exact = ImageCms.profileToProfile(sent.convert("RGB"), profile, ImageCms.createProfile("sRGB"))
+        assert exact is not None
+        assert image.convert("RGB").tobytes() == exact.tobytes()
+        assert mode == "RGB" or image.getchannel("A").tobytes() == sent.getchannel("A").tobytes()
+
+
 @pytest.mark.parametrize("file_format", ["HEIF", "AVIF"])
 def test_bt2020_becomes_srgb(develop: Develop, file_format: str) -> None:
     for colour in COLOURS:

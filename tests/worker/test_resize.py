@@ -21,7 +21,7 @@ SIZES = {
 
 @pytest.fixture(autouse=True)
 def _every_picture_is_worth_threads(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.worker.resize._WORTH", 4_000)
+    monkeypatch.setattr("app.worker.bands._WORTH", 4_000)
 
 
 def noise(mode: str, size: tuple[int, int]) -> Image.Image:
