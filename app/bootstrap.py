@@ -31,7 +31,6 @@ class Backends:
     queue: EventQueue
     urls: UrlSource
     grants: GrantSource
-    signer: Signer
     locate: Callable[[str], Path | None] | None = None
     local: LocalStore | None = None
     recover: Callable[[], None] = lambda: None
@@ -62,8 +61,23 @@ def limits_of(settings: Settings) -> Limits:
 
 
 def keyring_of(settings: Settings) -> Keyring | None:
-    """The keys that callers must have one of; None where nobody is asked."""
-    return Keyring(settings.api_keys) if settings.auth == "required" else None
+    """The keys that callers must have one of; None where nobody is asked. Only who has callers needs any: raises
+    `ConfigurationError` when there is none."""
+    if settings.auth == "none":
+        return None
+    if not settings.api_keys:
+        raise ConfigurationError("DARKROOM_API_KEYS: authentication is required, and there is no key")
+    return Keyring(settings.api_keys)
+
+
+def signer_of(settings: Settings) -> Signer:
+    """Signs by the secret that was set or, embedded, the one in the data folder. Only who answers callers needs it:
+    raises `ConfigurationError` when it cannot be had."""
+    if settings.secret:
+        return Signer(settings.secret.get_secret_value().encode())
+    if not settings.embedded:
+        raise ConfigurationError("DARKROOM_SECRET: must be set, for a function that signs cursors")
+    return Signer(_kept_secret(settings.data_folder / "secret"))
 
 
 def visibility_of(settings: Settings) -> float:
@@ -83,7 +97,7 @@ def _embedded(settings: Settings) -> Backends:
                 f"DARKROOM_METADATA_URL: {settings.database_file} is missing, and {folder} holds pictures: "
                 "bring the file back, or move the folder away to begin anew"
             )
-        secret = _secret(settings, folder / "secret")
+        signer = signer_of(settings)
     except OSError as error:
         raise ConfigurationError(f"DARKROOM_STORAGE_URL: cannot use {folder}: {error.strerror}") from error
     database = Database(settings.database_file)
@@ -98,7 +112,6 @@ def _embedded(settings: Settings) -> Backends:
         queue.recover()
         store.sweep()
 
-    signer = Signer(secret)
     seal = FileSeal(signer) if settings.auth == "required" else None
     grants = ServedGrants(signer, settings.public_url)
     return Backends(
@@ -107,7 +120,6 @@ def _embedded(settings: Settings) -> Backends:
         queue=queue,
         urls=ServedFiles(settings.public_url, seal),
         grants=grants,
-        signer=signer,
         locate=store.path,
         local=LocalStore(store, grants, seal),
         recover=recover,
@@ -152,19 +164,11 @@ def _on_aws(settings: Settings) -> Backends:
         queue=SqsQueue(session.client("sqs", config=patience), settings.queue_url or ""),
         urls=PresignedUrls(Presigner(s3, settings.bucket, credentials), settings.cdn_url),
         grants=PresignedGrants(s3, settings.bucket),
-        signer=Signer(_given_secret(settings) or b""),
     )
 
 
-def _given_secret(settings: Settings) -> bytes | None:
-    return settings.secret.get_secret_value().encode() if settings.secret else None
-
-
-def _secret(settings: Settings, file: Path) -> bytes:
-    """The secret that was set, or the one in the data folder, made once."""
-    given = _given_secret(settings)
-    if given:
-        return given
+def _kept_secret(file: Path) -> bytes:
+    """The secret in the data folder, made once."""
     if not file.exists():
         fresh = file.with_name(f"{file.name}.{os.getpid()}.{secrets.token_hex(4)}")
         descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

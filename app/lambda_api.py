@@ -16,7 +16,7 @@ from app import __version__, logs
 from app.api.app import Parts, create_app
 from app.api.gateway import TEXT_TYPES, Gateway
 from app.api.problems import MEDIA_TYPE, document
-from app.bootstrap import keyring_of, limits_of, open_backends
+from app.bootstrap import keyring_of, limits_of, open_backends, signer_of
 from app.domain.errors import ConfigurationError
 from app.metrics import Metrics
 from app.settings import load
@@ -33,20 +33,21 @@ def _build() -> Gateway:
         raise ConfigurationError(
             "DARKROOM_AUTH: must be `required`, or DARKROOM_ALLOW_ANONYMOUS `true`, for a function anybody can call"
         )
+    keyring, signer = keyring_of(settings), signer_of(settings)
     backends = open_backends(settings)
     return Gateway(
         create_app(
             Parts.over(
                 backends.store,
                 backends.images,
-                backends.signer,
+                signer,
                 limits=limits_of(settings),
                 grants=backends.grants,
                 urls=backends.urls,
                 checks=backends.checks,
                 files=backends.locate,
                 version=__version__,
-                keyring=keyring_of(settings),
+                keyring=keyring,
                 cors_origins=settings.cors_origins,
                 public_url=settings.public_url,
                 tell=Metrics(settings.service).request,

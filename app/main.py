@@ -8,7 +8,7 @@ from starlette.concurrency import run_in_threadpool
 
 from app import __version__, logs
 from app.api.app import Parts, create_app
-from app.bootstrap import keyring_of, limits_of, open_backends
+from app.bootstrap import keyring_of, limits_of, open_backends, signer_of
 from app.domain.errors import ConfigurationError
 from app.settings import load
 from app.supervisor import Supervisor
@@ -18,13 +18,14 @@ def build() -> FastAPI:
     """The application on the backends that the environment names."""
     settings = load()
     logs.configure(settings.log_level, settings.service)
+    keyring = keyring_of(settings)
     backends = open_backends(settings)
     supervisor = Supervisor() if settings.embedded else None
     app = create_app(
         Parts.over(
             backends.store,
             backends.images,
-            backends.signer,
+            signer_of(settings),
             limits=limits_of(settings),
             grants=backends.grants,
             urls=backends.urls,
@@ -32,7 +33,7 @@ def build() -> FastAPI:
             files=backends.locate,
             version=__version__,
             local=backends.local,
-            keyring=keyring_of(settings),
+            keyring=keyring,
             cors_origins=settings.cors_origins,
             public_url=settings.public_url,
             own_page_only=settings.auth == "none",

@@ -155,12 +155,8 @@ class Settings(BaseSettings):
             )
         if schemes[0] == "s3" and not self.queue_url:
             raise ValueError("DARKROOM_QUEUE_URL: must name the queue of the bucket's events")
-        if schemes[0] == "s3" and self.secret is None:
-            raise ValueError("DARKROOM_SECRET: must be set, the same for every function")
         if schemes[0] == "file" and self.cdn_url:
             raise ValueError("DARKROOM_CDN_URL: files are served by this server, not by a CDN")
-        if self.auth == "required" and not self.api_keys:
-            raise ValueError("DARKROOM_API_KEYS: authentication is required, and there is no key")
         if self.auth == "none" and self.api_keys:
             raise ValueError("DARKROOM_AUTH: keys are set, so it must be `required`")
         return self

@@ -34,7 +34,6 @@ EMBEDDED = {"DARKROOM_STORAGE_URL": "file:./data", "DARKROOM_METADATA_URL": "sql
         (EMBEDDED, "DARKROOM_STORAGE_URL"),
         ({"DARKROOM_METADATA_URL": "sqlite:x.db"}, "DARKROOM_METADATA_URL"),
         ({"DARKROOM_QUEUE_URL": None}, "DARKROOM_QUEUE_URL"),
-        ({"DARKROOM_SECRET": None}, "DARKROOM_SECRET"),
         ({"DARKROOM_SECRET": "short"}, "DARKROOM_SECRET"),
         ({"DARKROOM_MAX_PIXELS": "many"}, "DARKROOM_MAX_PIXELS"),
         ({"DARKROOM_TYPO": "1"}, "DARKROOM_TYPO"),
@@ -84,6 +83,28 @@ def test_what_the_sdk_lacks_is_one_sentence(change: dict[str, str | None], said:
     ends = {door: tuple(end) for door, end in json.loads(run.stdout).items()}
     functions = dict.fromkeys(("app.lambda_api", "app.lambda_worker", "app.lambda_reconcile"), "ConfigurationError")
     assert ends == {door: (kind, sentence) for door, kind in {**functions, "app.main": "SystemExit"}.items()}
+
+
+ASKS_FOR_KEYS = {"DARKROOM_AUTH": "required", "DARKROOM_ALLOW_ANONYMOUS": "false"}
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        (ASKS_FOR_KEYS, "DARKROOM_API_KEYS: authentication is required, and there is no key"),
+        ({"DARKROOM_SECRET": None}, "DARKROOM_SECRET: must be set"),
+    ],
+    ids=str,
+)
+def test_only_who_answers_callers_needs_their_keys_and_the_secret(
+    change: dict[str, str | None], named: str, tmp_path: Path
+) -> None:
+    environment = {name: value for name, value in {**GOOD, **change}.items() if value is not None}
+    with pytest.raises(ConfigurationError, match=named), opened("app.lambda_api", environment, tmp_path):
+        pass
+    for door in ("app.lambda_worker", "app.lambda_reconcile"):
+        with opened(door, environment, tmp_path) as started:
+            assert callable(started.handler)
 
 
 @pytest.mark.parametrize("consent", [None, "false"])

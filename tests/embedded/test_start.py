@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from app import logs
-from app.bootstrap import open_backends
+from app.bootstrap import open_backends, signer_of
 from app.domain.errors import ConfigurationError
 from app.settings import Settings, load
 from tests.contract.records import stored
@@ -29,11 +29,13 @@ def settings_in(folder: Path, monkeypatch: pytest.MonkeyPatch, **variables: str)
 
 def test_the_secret_is_made_once_and_for_its_owner_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = settings_in(tmp_path / "data", monkeypatch)
-    signature = open_backends(settings).signer.sign("test", "text")
+    open_backends(settings)
+    signature = signer_of(settings).sign("test", "text")
     secret = tmp_path / "data" / "secret"
     assert stat.S_IMODE(secret.stat().st_mode) == 0o600
     assert len(secret.read_text()) == 64
-    assert open_backends(settings).signer.sign("test", "text") == signature
+    open_backends(settings)
+    assert signer_of(settings).sign("test", "text") == signature
     assert [path.name for path in secret.parent.glob("secret*")] == ["secret"]
 
 
@@ -63,6 +65,18 @@ def test_records_are_not_begun_anew_over_pictures(tmp_path: Path, monkeypatch: p
     with pytest.raises(ConfigurationError, match=r"darkroom\.db is missing"):
         open_backends(settings_in(tmp_path, monkeypatch))
     assert not (tmp_path / "darkroom.db").exists()
+
+
+def test_a_server_that_asks_for_keys_and_has_none_does_not_start_and_leaves_nothing(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    urls = {"DARKROOM_STORAGE_URL": f"file:{folder}", "DARKROOM_METADATA_URL": f"sqlite:{folder}/darkroom.db"}
+    ended = subprocess.run(
+        [sys.executable, "-m", "app.main"], env={**os.environ, **urls, "DARKROOM_AUTH": "required"},
+        cwd=Path(__file__).parents[2], capture_output=True, text=True, timeout=30, check=False,
+    )  # fmt: skip
+    assert (ended.returncode, "Traceback" in ended.stderr) == (1, False)
+    assert "DARKROOM_API_KEYS: authentication is required, and there is no key" in ended.stderr
+    assert not folder.exists()
 
 
 @pytest.mark.parametrize("module", ["app.main", "app.cli.worker"])

@@ -231,7 +231,7 @@ def test_what_they_say_is_a_line_a_request_and_a_picture_and_metrics(
 @pytest.mark.parametrize(
     ("name", "change", "named"),
     [("api", {"DARKROOM_ALLOW_ANONYMOUS": "false"}, "DARKROOM_ALLOW_ANONYMOUS"),
-     ("worker", {"DARKROOM_SECRET": ""}, "DARKROOM_SECRET")],
+     ("worker", {"DARKROOM_QUEUE_URL": ""}, "DARKROOM_QUEUE_URL")],
 )  # fmt: skip
 def test_a_function_that_cannot_start_says_why(
     place: Place, tmp_path: Path, name: str, change: dict[str, str], named: str

@@ -99,20 +99,22 @@ ROLES: dict[str, tuple[dict[str, Attempt], dict[str, Attempt]]] = {
     "ImageApiRole": (
         {"put an original": put("originals/rights"), "get an original": get("originals/rights"),
          "get a variant": get("processed/rights"), "delete a variant": delete("processed/rights-2"),
-         "read": read_record, "query": query, "send": send},
-        {"put a variant": put("processed/rights"), "list variants": list_("processed/"), "receive": receive},
+         "read": read_record, "query": query},
+        {"put a variant": put("processed/rights"), "list variants": list_("processed/"), "send": send,
+         "receive": receive},
     ),
     "ImageProcessingRole": (
-        {"put a variant": put("processed/rights"), "get a variant": get("processed/rights"),
-         "get an original": get("originals/rights"), "list variants": list_("processed/rights"), "read": read_record},
-        {"put an original": put("originals/rights"), "list originals": list_("originals/"), "query": query,
-         "send": send},
+        {"put a variant": put("processed/rights"), "get an original": get("originals/rights"),
+         "list variants": list_("processed/rights"), "read": read_record},
+        {"put an original": put("originals/rights"), "get a variant": get("processed/rights"),
+         "list originals": list_("originals/"), "query": query, "send": send},
     ),
     "ReconcileRole": (
-        {"get an original": get("originals/rights"), "delete a variant": delete("processed/rights-2"),
+        {"delete a variant": delete("processed/rights-2"),
          "list originals": list_("originals/"), "list variants": list_("processed/"), "read": read_record,
          "query": query, "send": send},
-        {"put an original": put("originals/rights"), "put a variant": put("processed/rights"), "receive": receive},
+        {"put an original": put("originals/rights"), "put a variant": put("processed/rights"),
+         "get an original": get("originals/rights"), "get a variant": get("processed/rights"), "receive": receive},
     ),
 }  # fmt: skip
 

@@ -50,8 +50,16 @@ def source() -> dict[str, Any]:
     shared = found.pop("Globals")["Function"]
     for resource in found["Resources"].values():
         if resource["Type"] == "AWS::Serverless::Function":
-            resource["Properties"] = {**shared, **resource["Properties"]}
+            resource["Properties"] = _merged(shared, resource["Properties"])
     return found
+
+
+def _merged(shared: Any, own: Any) -> Any:
+    """As SAM does it: mappings into each other, of all else the function's own."""
+    if not (isinstance(shared, dict) and isinstance(own, dict)):
+        return own
+    both = {key: _merged(shared[key], own[key]) for key in shared.keys() & own.keys()}
+    return {**shared, **own, **both}
 
 
 class Stack:

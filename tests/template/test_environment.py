@@ -2,17 +2,28 @@
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from app.settings import PREFIX, Settings, load
-from tests.repository.tree import ROOT
-from tests.template.conftest import ALL
+from tests.doors.opened import opened
+from tests.template.conftest import ALL, KEYS
 from tests.template.reading import SECRET, Stack
 from tests.template.rights import statements
 
-FUNCTIONS = ("ImageApiFunction", "ImageProcessingFunction", "ReconcileFunction")
+API, WORKER, RECONCILE = "ImageApiFunction", "ImageProcessingFunction", "ReconcileFunction"
+DOORS = {API: "app.lambda_api", WORKER: "app.lambda_worker", RECONCILE: "app.lambda_reconcile"}
+#: What every function is told, and what each is told beside it: no more than its door makes use of.
+EVERYBODYS = {"storage_url", "metadata_url", "queue_url", "log_level", "service"}
+TOLD = {
+    API: EVERYBODYS | {
+        "auth", "allow_anonymous", "api_keys", "cors_origins", "public_url", "cdn_url", "secret", "max_upload_bytes",
+    },
+    WORKER: EVERYBODYS | {"auth", "max_upload_bytes", "develop_seconds", "develop_memory_mb", "max_receives"},
+    RECONCILE: EVERYBODYS,
+}  # fmt: skip
 #: Settings that a stack leaves at their defaults.
 LEFT_OUT = {"max_pixels", "max_frames", "accepted_types", "recipe"}
 
@@ -23,15 +34,33 @@ def read(stack: Stack, function: str, monkeypatch: pytest.MonkeyPatch) -> Settin
     return load()
 
 
-@pytest.mark.parametrize("function", FUNCTIONS)
-def test_they_are_settings_that_work(any_stack: Stack, function: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("function", DOORS)
+def test_a_function_is_told_what_it_needs_and_no_more(any_stack: Stack, function: str) -> None:
+    cdn = set() if "CdnUrl" in any_stack.outputs else {"cdn_url"}
+    assert set(any_stack.environment(function)) == {f"{PREFIX}{name.upper()}" for name in TOLD[function] - cdn}
+
+
+@pytest.mark.parametrize("function", DOORS)
+def test_its_door_opens_with_that(any_stack: Stack, function: str, tmp_path: Path) -> None:
+    runtimes = {"AWS_ACCESS_KEY_ID": "none", "AWS_SECRET_ACCESS_KEY": "none", "AWS_DEFAULT_REGION": "eu-west-1"}
+    with opened(DOORS[function], runtimes | any_stack.environment(function), tmp_path) as door:
+        assert callable(door.handler)
+
+
+@pytest.mark.parametrize("function", DOORS)
+def test_each_is_told_of_the_same_place(any_stack: Stack, function: str, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = read(any_stack, function, monkeypatch)
-    assert settings.auth == "required"
-    assert len(settings.api_keys) == 2
-    assert settings.allow_anonymous is False
     assert settings.bucket == any_stack["ImageBucket"]["BucketName"]
     assert settings.table == any_stack["ImageMetadata"]["TableName"]
     assert settings.queue_url == any_stack.outputs["Queue"]
+    assert settings.service == "darkroom"
+
+
+def test_the_api_knows_who_may_and_where_it_is(any_stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = read(any_stack, API, monkeypatch)
+    assert settings.auth == "required"
+    assert len(settings.api_keys) == 2
+    assert settings.allow_anonymous is False
     assert settings.public_url == any_stack.outputs["ApiUrl"]
     assert settings.cdn_url == any_stack.outputs.get("CdnUrl")
     assert settings.secret is not None
@@ -39,20 +68,33 @@ def test_they_are_settings_that_work(any_stack: Stack, function: str, monkeypatc
 
 
 def test_every_setting_is_set_or_left_out_on_purpose(stack_of: Callable[..., Stack]) -> None:
-    variables = {name.removeprefix(PREFIX).lower() for name in stack_of(**ALL).environment("ImageApiFunction")}
+    stack = stack_of(**ALL)
+    variables = {name.removeprefix(PREFIX).lower() for function in DOORS for name in stack.environment(function)}
     assert variables == Settings.model_fields.keys() - LEFT_OUT
 
 
 def test_anonymous_is_a_choice(stack_of: Callable[..., Stack], monkeypatch: pytest.MonkeyPatch) -> None:
-    settings = read(stack_of(ApiKeys="", AllowAnonymous="true"), "ImageApiFunction", monkeypatch)
+    stack = stack_of(ApiKeys="", AllowAnonymous="true")
+    settings = read(stack, API, monkeypatch)
     assert (settings.auth, settings.allow_anonymous, settings.api_keys) == ("none", True, ())
+
+
+@pytest.mark.parametrize(
+    ("given", "auth"), [({"ApiKeys": "", "AllowAnonymous": "true"}, "none"), ({"ApiKeys": KEYS}, "required")]
+)
+def test_the_worker_knows_whether_objects_without_a_record_are_anybodys(
+    stack_of: Callable[..., Stack], given: dict[str, str], auth: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert read(stack_of(**given), WORKER, monkeypatch).auth == auth
 
 
 def test_the_parameters_reach_the_settings(stack_of: Callable[..., Stack], monkeypatch: pytest.MonkeyPatch) -> None:
     stack = stack_of(AllowedOrigins="https://a.example,https://b.example:8443", MaxUploadBytes="7000", LogLevel="ERROR")
-    settings = read(stack, "ImageApiFunction", monkeypatch)
+    settings = read(stack, API, monkeypatch)
     assert settings.cors_origins == ("https://a.example", "https://b.example:8443")
     assert (settings.max_upload_bytes, settings.log_level) == (7000, "ERROR")
+    assert stack.environment(WORKER)["DARKROOM_MAX_UPLOAD_BYTES"] == "7000"
+    assert {stack.environment(function)["DARKROOM_LOG_LEVEL"] for function in DOORS} == {"ERROR"}
 
 
 def test_they_fit_into_the_four_kilobytes_that_lambda_takes(
@@ -60,23 +102,15 @@ def test_they_fit_into_the_four_kilobytes_that_lambda_takes(
 ) -> None:
     longest = {name: "x" * int(form["Parameters"][name]["MaxLength"]) for name in ("ApiKeys", "AllowedOrigins")}
     stack = stack_of("a-stack-with-a-name-of-fifty-characters-about-12345", **(ALL | longest))
-    assert sum(len(name) + len(value) for name, value in stack.environment("ImageApiFunction").items()) <= 4096
+    assert sum(len(name) + len(value) for name, value in stack.environment(API).items()) <= 4096
 
 
-@pytest.mark.parametrize("function", FUNCTIONS)
-def test_the_secret_is_generated_and_read_at_deployment_alone(
-    form: dict[str, Any], stack: Stack, function: str
+def test_the_secret_is_generated_and_read_at_deployment_alone_and_for_the_api_alone(
+    form: dict[str, Any], stack: Stack
 ) -> None:
-    written = json.dumps(form["Resources"])
-    assert written.count("resolve:secretsmanager") == (1 if "Globals" in form else len(FUNCTIONS))
-    raw = stack[function]["Environment"]["Variables"]["DARKROOM_SECRET"]
+    assert json.dumps(form["Resources"]).count("resolve:secretsmanager") == 1
+    raw = stack[API]["Environment"]["Variables"]["DARKROOM_SECRET"]
     assert raw == "{{resolve:secretsmanager:" + stack.arn("SigningSecret") + ":SecretString}}"
     assert stack["SigningSecret"]["GenerateSecretString"]["PasswordLength"] >= 32
-    assert not any("secretsmanager" in str(statement) for statement in statements(stack, function))
-
-
-def test_the_functions_know_nothing_else(stack: Stack) -> None:
-    assert {
-        name for function in FUNCTIONS for name in stack.environment(function) if not name.startswith(PREFIX)
-    } == set()
-    assert (ROOT / "app" / "lambda_reconcile.py").exists()
+    for function in DOORS:
+        assert not any("secretsmanager" in str(statement) for statement in statements(stack, function))
