@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -11,13 +10,13 @@ from pydantic import Field, SecretStr, ValidationError, field_validator, model_v
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from app.domain.access import ApiKey, parse_keys
+from app.domain.addresses import address_of, origin_of
 from app.domain.errors import ConfigurationError
 from app.domain.limits import MEBIBYTE
 from app.domain.media import MEDIA_TYPES
 from app.domain.recipe import DEFAULT_RECIPE, Recipe
 
 PREFIX = "DARKROOM_"
-_ORIGIN = re.compile(r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?")
 #: Variables of the command-line client, which the service leaves alone.
 CLIENT_NAMES = frozenset({"DARKROOM_URL", "DARKROOM_API_KEY"})
 
@@ -103,10 +102,7 @@ class Settings(BaseSettings):
     @field_validator("cors_origins")
     @classmethod
     def _origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for origin in value:
-            if not _ORIGIN.fullmatch(origin):
-                raise ValueError(f"{origin[:80]!r} is no origin: give scheme and host, without a path, and no `*`")
-        return value
+        return tuple(dict.fromkeys(map(_origin, value)))
 
     @field_validator("accepted_types", "cors_origins", mode="before")
     @classmethod
@@ -134,9 +130,7 @@ class Settings(BaseSettings):
     @field_validator("public_url", "cdn_url")
     @classmethod
     def _absolute(cls, value: str | None) -> str | None:
-        if value is not None and not value.startswith(("http://", "https://")):
-            raise ValueError("must start with http:// or https://")
-        return value.rstrip("/") if value else None
+        return None if value is None else address_of(value)
 
     @field_validator("secret")
     @classmethod
@@ -185,6 +179,14 @@ class Settings(BaseSettings):
     def table(self) -> str:
         """The table of `dynamodb://`."""
         return self.metadata_url.removeprefix("dynamodb://").strip("/")
+
+
+def _origin(given: str) -> str:
+    try:
+        return origin_of(given)
+    except ValueError as error:
+        shown = given.rpartition("@")[2][:80]  # what is before it may be a password
+        raise ValueError(f"{shown!r} {error}: an origin is a scheme, a host and maybe a port") from None
 
 
 def load(environment: Mapping[str, str] | None = None) -> Settings:

@@ -37,6 +37,9 @@ def test_the_aws_side_needs_its_queue(monkeypatch: pytest.MonkeyPatch) -> None:
         ("DARKROOM_ACCEPTED_TYPES", "image/svg+xml"),
         ("DARKROOM_ACCEPTED_TYPES", ""),
         ("DARKROOM_PUBLIC_URL", "img.example.org"),
+        ("DARKROOM_PUBLIC_URL", "https://"),
+        ("DARKROOM_PUBLIC_URL", "https://img.example.org/?a=b"),
+        ("DARKROOM_PUBLIC_URL", ""),
         ("DARKROOM_CDN_URL", "d1.cloudfront.net"),
         ("DARKROOM_CDN_URL", "https://d1.cloudfront.net"),
         ("DARKROOM_SECRET", "short"),
@@ -58,7 +61,7 @@ def test_the_aws_side_needs_its_queue(monkeypatch: pytest.MonkeyPatch) -> None:
         ("DARKROOM_CORS_ORIGINS", "*"),
         ("DARKROOM_CORS_ORIGINS", "null"),
         ("DARKROOM_CORS_ORIGINS", "www.example.org"),
-        ("DARKROOM_CORS_ORIGINS", "https://www.example.org/"),
+        ("DARKROOM_CORS_ORIGINS", "https://www.example.org/gallery"),
         ("DARKROOM_CORS_ORIGINS", "https://www.example.org, https://*.example.org"),
     ],
 )
@@ -81,10 +84,35 @@ def test_all_complaints_come_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
         assert name in str(refusal.value)
 
 
-def test_a_refused_secret_is_not_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(ConfigurationError) as refusal:
-        read(monkeypatch, DARKROOM_SECRET="hunter2")
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("DARKROOM_SECRET", "hunter2"),
+        ("DARKROOM_PUBLIC_URL", "https://ann:hunter2@img.example.org"),
+        ("DARKROOM_CORS_ORIGINS", "https://a.example,https://ann:hunter2@b.example"),
+    ],
+)
+def test_a_refused_secret_is_not_repeated(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    with pytest.raises(ConfigurationError, match=name) as refusal:
+        read(monkeypatch, **{name: value})
     assert "hunter2" not in str(refusal.value)
+
+
+def test_addresses_become_what_browsers_say(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = read(
+        monkeypatch,
+        DARKROOM_CORS_ORIGINS="https://WWW.Example.org/, http://localhost:5173, https://www.example.org:443",
+        DARKROOM_PUBLIC_URL="HTTPS://Img.Example.org:443/pictures/",
+    )
+    assert settings.cors_origins == ("https://www.example.org", "http://localhost:5173")
+    assert settings.public_url == "https://img.example.org/pictures"
+
+
+def test_of_several_origins_the_wrong_one_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(
+        ConfigurationError, match=r"DARKROOM_CORS_ORIGINS: '\*' must start with http:// or https://: an"
+    ):
+        read(monkeypatch, DARKROOM_CORS_ORIGINS="https://a.example,*")
 
 
 def test_the_clients_variables_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:

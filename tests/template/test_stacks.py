@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 
 from app.domain.access import Scope, new_key, parse_keys
+from app.domain.addresses import origin_of
+from tests.domain.test_addresses import ORIGINS
 from tests.repository.tree import README
 from tests.template.conftest import ALL, KEYS
 from tests.template.reading import Stack
@@ -114,14 +116,25 @@ def test_a_key_itself_is_not_taken_for_its_hash(form: dict[str, Any]) -> None:
         (
             "AllowedOrigins",
             ["", "https://a.example", "https://a.example:8443,http://localhost:3000"],
-            ["*", "a.example", "https://a.example/", "https://a.example,", "https://a.example, https://b.example"],
+            ["*", "a.example", "https://a.example/", "https://a.example,", "https://a.example, https://b.example",
+             ",https://a.example", "https://a.examplehttps://b.example", "https://a.example:443,https://b.example"],
         ),
         ("AlarmEmail", ["", "ops@example.org"], ["ops", "a b@c"]),
     ],
-)
+)  # fmt: skip
 def test_patterns(form: dict[str, Any], parameter: str, values: list[str], not_these: list[str]) -> None:
     assert [value for value in values if not good(form, parameter, value)] == []
     assert [value for value in not_these if good(form, parameter, value)] == []
+
+
+@pytest.mark.parametrize("given", [given for given, said in ORIGINS if given != said])
+def test_origins_are_told_to_the_bucket_as_they_stand_and_so_must_be_what_browsers_say(
+    form: dict[str, Any], given: str
+) -> None:
+    said = origin_of(given)
+    assert not good(form, "AllowedOrigins", given)
+    assert not good(form, "AllowedOrigins", f"https://a.example,{given}")
+    assert good(form, "AllowedOrigins", f"https://a.example,{said}") is ("[" not in said)
 
 
 def test_every_parameter_is_described_bounded_and_asked_for_in_a_group(form: dict[str, Any]) -> None:
