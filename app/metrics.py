@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 
+from app.domain.models import RETRYABLE
 from app.domain.reports import Outcome, PictureReport, RequestReport, say
 
 NAMESPACE = "Darkroom"
@@ -48,7 +49,10 @@ class Metrics:
         figures: dict[str, tuple[MetricUnit, float]] = {counted: (MetricUnit.Count, 1)}
         if report.outcome is Outcome.READY:
             figures |= _seconds(report.phases)
-        self._emit(figures, code=report.code if report.outcome is Outcome.FAILED else None)
+        failed = report.outcome is Outcome.FAILED
+        self._emit(figures, code=report.code if failed else None)
+        if failed and report.code in RETRYABLE:
+            self._emit({"Faults": (MetricUnit.Count, 1)})  # ours and not the picture's: one sum, for one alarm
 
     def ignored(self) -> None:
         """Counts an event that was of no concern: one from time to time is none of ours, many are a wrong trigger."""

@@ -41,7 +41,7 @@ _SHAPES: dict[str, str | type | tuple[type, ...]] = {
     "phases": dict,
 }
 METRICS = {
-    "Uploads", "UploadBytes", "Developed", "Failed", "TriedAgain", "Unknown", "Ignored",
+    "Uploads", "UploadBytes", "Developed", "Failed", "Faults", "TriedAgain", "Unknown", "Ignored",
     *(f"{p.capitalize()}Seconds" for p in PHASES),
 }  # fmt: skip
 

@@ -16,6 +16,9 @@ from PIL import Image
 
 from app.domain.access import Scope, new_key
 from app.domain.ids import new_id
+from app.domain.models import FailureCode
+from app.domain.reports import Outcome, PictureReport
+from app.metrics import Metrics
 from tests.doors.opened import Answer, Context, Place, form, get_event, opened
 from tests.events import payload
 from tests.lines import Line, counted, lines_of, of_metrics, of_pictures, of_requests
@@ -171,8 +174,18 @@ def test_an_attempt_that_failed_is_counted_as_one_to_come_again_until_the_last(d
     first, last = of_pictures(lines)
     assert (first["outcome"], first["receive_count"]) == ("again", 1)
     assert (last["outcome"], last["code"], last["receive_count"]) == ("failed", "attempts_exhausted", 5)
-    assert (counted(lines, "TriedAgain"), counted(lines, "Failed")) == (1, 1)
+    assert (counted(lines, "TriedAgain"), counted(lines, "Failed"), counted(lines, "Faults")) == (1, 1, 1)
     assert all(line["image_id"] == image_id for line in lines if line.get("level") == "ERROR")
+
+
+@pytest.mark.parametrize("code", FailureCode)
+def test_failures_that_are_ours_are_counted_apart_from_those_of_pictures(
+    code: FailureCode, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Metrics("darkroom").picture(PictureReport(image_id=new_id(), outcome=Outcome.FAILED, code=code))
+    lines = lines_of(capsys.readouterr().out)
+    ours = code in {"timeout", "crashed", "memory", "attempts_exhausted"}
+    assert (counted(lines, "Failed"), counted(lines, "Faults")) == (1, ours)
 
 
 def test_events_that_lead_to_nothing_are_counted(doors: Doors) -> None:

@@ -25,6 +25,7 @@ ALARMS = {
     "ServerErrorsAlarm": ("AWS/ApiGateway", "5xx", 5),
     "LatencyAlarm": ("AWS/ApiGateway", "Latency", 22000),
     "DevelopmentAlarm": ("AWS/Lambda", "Duration", 60000),
+    "FaultsAlarm": (NAMESPACE, "Faults", 5),
 }
 
 #: What S3's metric calls the bytes of each `OriginalsTier`.
@@ -75,6 +76,16 @@ def test_they_look_at_what_is_there_and_stay_quiet_without_news(stack: Stack) ->
 def test_one_failed_try_alone_is_no_alarm(stack: Stack) -> None:
     assert stack["QueueAgeAlarm"]["Threshold"] == 2 * stack["EventQueue"]["VisibilityTimeout"]
     assert stack["DevelopmentAlarm"]["Threshold"] == stack["ImageProcessingFunction"]["Timeout"] * 1000 / 2
+
+
+def test_one_picture_that_breaks_its_decoder_is_no_alarm_and_five_in_an_hour_are(
+    stack_of: Callable[..., Stack],
+) -> None:
+    """Whoever uploads can send one that takes too long. What is ours comes back with every picture."""
+    alarm = stack_of("second")["FaultsAlarm"]
+    assert (alarm["Statistic"], alarm["Period"] * alarm["EvaluationPeriods"], alarm["Threshold"]) == ("Sum", 3600, 5)
+    assert alarm["Dimensions"] == [{"Name": "service", "Value": "second"}]
+    assert alarm["MetricName"] in METRICS
 
 
 def test_alarms_go_to_an_address_if_there_is_one(stack_of: Callable[..., Stack]) -> None:
@@ -133,7 +144,9 @@ def rows(stack: Stack) -> list[list[str]]:
 
 def test_it_draws_all_that_the_functions_count(any_stack: Stack) -> None:
     ours = [row for row in rows(any_stack) if row[:1] == [NAMESPACE]]
-    assert {row[1] for row in ours} == METRICS
+    alarms = any_stack.of_type("AWS::CloudWatch::Alarm").values()  # of which the dashboard draws what they look at
+    alarmed = {alarm["MetricName"] for alarm in alarms if alarm["Namespace"] == NAMESPACE}
+    assert {row[1] for row in ours} | alarmed == METRICS
     assert sorted(row[5] for row in ours if "code" in row) == sorted(FailureCode)
     assert {row[3] for row in ours} == {"darkroom"}
     assert len({any_stack.environment(name)["DARKROOM_SERVICE"] for name in any_stack.functions()}) == 1
