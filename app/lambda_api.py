@@ -49,7 +49,6 @@ def _build() -> Gateway:
                 version=__version__,
                 keyring=keyring,
                 cors_origins=settings.cors_origins,
-                public_url=settings.public_url,
                 tell=Metrics(settings.service).request,
             )
         )

@@ -50,7 +50,9 @@ class Settings(BaseSettings):
         default=False, description="Consent to a function on AWS that anybody may use. Embedded: not needed."
     )
     public_url: str | None = Field(
-        default=None, description="The service's own address, such as `https://img.example.org`: makes urls absolute."
+        default=None,
+        description="The service's own address, such as `https://img.example.org`: makes urls absolute, as those of "
+        "buckets are.",
     )
     cdn_url: str | None = Field(
         default=None,

@@ -19,13 +19,13 @@ DOORS = {API: "app.lambda_api", WORKER: "app.lambda_worker", RECONCILE: "app.lam
 EVERYBODYS = {"storage_url", "metadata_url", "queue_url", "log_level", "service"}
 TOLD = {
     API: EVERYBODYS | {
-        "auth", "allow_anonymous", "api_keys", "cors_origins", "public_url", "cdn_url", "secret", "max_upload_bytes",
+        "auth", "allow_anonymous", "api_keys", "cors_origins", "cdn_url", "secret", "max_upload_bytes",
     },
     WORKER: EVERYBODYS | {"auth", "max_upload_bytes", "develop_seconds", "develop_memory_mb", "max_receives"},
     RECONCILE: EVERYBODYS,
 }  # fmt: skip
-#: Settings that a stack leaves at their defaults.
-LEFT_OUT = {"max_pixels", "max_frames", "accepted_types", "recipe"}
+#: Settings that a stack leaves at their defaults. The addresses in its records are the bucket's or the CDN's.
+LEFT_OUT = {"max_pixels", "max_frames", "accepted_types", "recipe", "public_url"}
 
 
 def read(stack: Stack, function: str, monkeypatch: pytest.MonkeyPatch) -> Settings:
@@ -56,12 +56,11 @@ def test_each_is_told_of_the_same_place(any_stack: Stack, function: str, monkeyp
     assert settings.service == "darkroom"
 
 
-def test_the_api_knows_who_may_and_where_it_is(any_stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_api_knows_who_may_and_where_variants_are(any_stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = read(any_stack, API, monkeypatch)
     assert settings.auth == "required"
     assert len(settings.api_keys) == 2
     assert settings.allow_anonymous is False
-    assert settings.public_url == any_stack.outputs["ApiUrl"]
     assert settings.cdn_url == any_stack.outputs.get("CdnUrl")
     assert settings.secret is not None
     assert settings.secret.get_secret_value() == SECRET
