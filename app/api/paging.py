@@ -9,6 +9,7 @@ from fastapi import Query
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from app.api.fields import AS_WRITTEN, TAG_CHARACTERS
+from app.domain.access import OWNER_PATTERN
 from app.domain.ids import first_id_at
 from app.domain.media import MEDIA_TYPES
 from app.domain.models import Status
@@ -38,6 +39,7 @@ def _tag(text: object) -> object:
     return text
 
 
+Owner = Annotated[str, Field(pattern=OWNER_PATTERN, json_schema_extra={"examples": ["ann"]})]
 Moment = Annotated[datetime, BeforeValidator(_moment), Field(json_schema_extra={"examples": ["2026-11-22T10:00:00Z"]})]
 
 
@@ -53,11 +55,15 @@ class ListParameters(BaseModel):
     content_type: Literal[MEDIA_TYPES] | None = None  # type: ignore[valid-type]  # a tuple of literals, known at run time
     uploaded_after: Moment | None = Field(default=None, description="At this time or later.")
     uploaded_before: Moment | None = Field(default=None, description="Before this time.")
+    owner: Owner | None = Field(
+        default=None, description="Whose images: another's than the caller's own needs the scope `admin`."
+    )
     order: Literal["desc", "asc"] = Field(default="desc", description="`desc` is newest first.")
 
     def bound(self, owner: str) -> dict[str, object]:
         """What a cursor is good for: everything but the page's size and place."""
-        return {"owner": owner, **self.model_dump(mode="json", exclude={"limit", "cursor"}, exclude_none=True)}
+        filters = self.model_dump(mode="json", exclude={"limit", "cursor", "owner"}, exclude_none=True)
+        return {"owner": owner, **filters}
 
     def query(self, owner: str, cursors: Cursors) -> ListQuery:
         """The query as the repository takes it. Raises `Malformed` for a cursor of another list."""

@@ -104,7 +104,9 @@ async def _base(request: Request) -> str:
 
 
 Handed = Annotated[Parts, Depends(_parts)]
-#: Whose images the caller's uploads become, and whose are listed.
+#: Who makes the request.
+Calling = Annotated[Caller, Depends(_caller)]
+#: Whose images the caller's uploads become.
 Owner = Annotated[str, Depends(_owner)]
 #: Whose images there are for the caller; None for everybody's.
 Sees = Annotated[str | None, Depends(_sees)]

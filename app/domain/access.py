@@ -14,7 +14,9 @@ from app.domain.models import ANONYMOUS
 #: What every key begins with, so that scanners for leaked secrets can tell one.
 KEY_PREFIX = "dk_"
 _KEY_BYTES = 32
-_OWNER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,127}")
+#: What an owner is called.
+OWNER_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._@-]{0,127}$"
+_OWNER = re.compile(OWNER_PATTERN)
 _HASH = re.compile(r"[0-9a-f]{64}")
 
 
@@ -43,6 +45,18 @@ class Caller:
         """Raise `Forbidden` unless the caller has the scope."""
         if scope not in self.scopes and Scope.ADMIN not in self.scopes:
             raise Forbidden("scope_missing", f"The key lacks the scope `{scope}`.", scope=scope)
+
+    def lists(self, owner: str | None) -> str:
+        """Whose images are listed when this owner's are asked for; the caller's own for None.
+
+        Raises `Forbidden` for another owner unless the caller is an admin, whether or not there is such an owner.
+        """
+        if owner is None or owner == self.owner:
+            return self.owner
+        if Scope.ADMIN not in self.scopes:
+            detail = f"Another owner's images are listed only with a key that has the scope `{Scope.ADMIN}`."
+            raise Forbidden("scope_missing", detail, scope=Scope.ADMIN)
+        return owner
 
 
 #: The caller when nobody is asked who they are: alone on the machine, and so free to do everything as themselves.

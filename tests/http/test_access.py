@@ -179,6 +179,53 @@ def test_an_admin_acts_for_every_owner(service: Service) -> None:
     assert service.client.get(f"/images/{hers['id']}", headers=bearer(ANN)).status_code == 404
 
 
+def listed(service: Service, key: tuple[str, object], **query: str) -> httpx.Response:
+    return service.client.get("/images", params=query, headers=bearer(key))
+
+
+def test_an_admin_lists_one_owners_images(service: Service) -> None:
+    hers = [service.place(seed=seed, owner="ann").id for seed in (1, 2, 3)][::-1]
+    his = service.place(seed=1, owner="bob").id
+    own = upload(service, ADMIN)["id"]
+    nobodys = service.place(seed=4).id
+    for owner, expected in (("ann", hers), ("bob", [his]), ("root", [own]), ("anonymous", [nobodys]), ("zoe", [])):
+        page = listed(service, ADMIN, owner=owner).json()
+        assert [item["id"] for item in page["items"]] == expected
+        assert {item["owner"] for item in page["items"]} <= {owner}
+    assert [item["id"] for item in listed(service, ADMIN).json()["items"]] == [own]
+    first = listed(service, ADMIN, owner="ann", limit="2", status="ready")
+    following = service.client.get(first.links["next"]["url"], headers=bearer(ADMIN))
+    assert [item["id"] for answer in (first, following) for item in answer.json()["items"]] == hers
+    cursor = first.json()["next_cursor"]
+    for other in ({}, {"owner": "bob"}, {"owner": "root"}):
+        assert_problem(listed(service, ADMIN, cursor=cursor, status="ready", **other), 400, "bad_cursor")
+
+
+def test_others_list_their_own_images_only(service: Service) -> None:
+    hers = upload(service, ANN)["id"]
+    assert [item["id"] for item in listed(service, ANN, owner="ann").json()["items"]] == [hers]
+    answers = [assert_problem(listed(service, BOB, owner=o), 403, "scope_missing") for o in ("ann", "zoe", "anonymous")]
+    assert {told["scope"] for told in answers} == {"admin"}
+    assert len({told["detail"] for told in answers}) == 1, "it tells who has images here"
+    assert_problem(listed(service, KEYS["upload"], owner="ann"), 403, "scope_missing")
+
+
+@pytest.mark.parametrize("owner", ["", "a b", "-", "a#b", "é", "x" * 129, "a\n", "ann/../bob"])
+def test_what_cannot_be_an_owner_is_refused(service: Service, owner: str) -> None:
+    problem = assert_problem(listed(service, ADMIN, owner=owner), 422, "invalid_request")
+    assert problem["errors"][0]["field"] == "query.owner"
+
+
+def test_where_nobody_is_asked_all_are_one_owner(side_name: str, tmp_path: Path) -> None:
+    with service_on(side_name, tmp_path) as service:
+        image = service.place().id
+        service.place(seed=1, owner="ann")
+        for query in ({}, {"owner": "anonymous"}):
+            assert [item["id"] for item in service.client.get("/images", params=query).json()["items"]] == [image]
+        for owner in ("ann", "zoe"):
+            assert_problem(service.client.get("/images", params={"owner": owner}), 403, "scope_missing")
+
+
 def test_pages_and_descriptions_are_open(service: Service) -> None:
     for path in ("/docs", "/redoc", "/openapi.json", "/static/docs.js", "/healthz", "/readyz", "/limits"):
         assert service.client.get(path).status_code == 200, path

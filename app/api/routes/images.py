@@ -13,7 +13,7 @@ from app.api.answers import etag, not_modified, record
 from app.api.documented import problems, shaped
 from app.api.page_body import records
 from app.api.paging import Listing, ListParameters
-from app.api.parts import Base, Handed, Owner, Sees
+from app.api.parts import Base, Calling, Handed, Sees
 from app.api.views import ImageList, ImageView, view
 from app.api.waiting import MOST_SECONDS, preferred_wait, settled
 from app.domain.access import Scope
@@ -38,13 +38,16 @@ Wait = Annotated[
     },
 )
 @needs(Scope.READ)
-def list_images(parts: Handed, owner: Owner, base: Base, parameters: Listing) -> Response:
+def list_images(parts: Handed, caller: Calling, base: Base, parameters: Listing) -> Response:
     """Newest first, in full pages until the end. A query parameter that does not exist is refused.
 
     A page ends early where it would weigh more than 5 MB: the end of the list is where there is no `next_cursor`.
 
     A new image may take a moment to appear, and `GET /images/{id}` never does.
+
+    The caller's own images, also for an admin: one with that scope names another owner.
     """
+    owner = caller.lists(parameters.owner)
     page = parts.images.list(parameters.query(owner, parts.cursors))
     items = records(view(image, parts.urls, parts.limits.recipe, base) for image in page.items)
     last = items.cut_after or page.next_after
