@@ -50,9 +50,9 @@ def create_app(parts: Parts) -> FastAPI:
     openapi.describe(app, routers)
     # The last one added is the outermost.
     app.add_middleware(problems.Unexpected)
-    app.add_middleware(HeadAsGet)
     if parts.own_page_only:
         app.add_middleware(OwnPageOnly, public_url=parts.public_url, origins=parts.cors_origins)
+    app.add_middleware(HeadAsGet)
     app.add_middleware(Draining)
     if parts.cors_origins:
         app.add_middleware(CORSMiddleware, allow_origins=parts.cors_origins, **_CORS)

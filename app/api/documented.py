@@ -40,6 +40,9 @@ EXAMPLES: Mapping[str, Example] = {
     "key_missing": Example(401, "This needs an API key: `Authorization: Bearer <key>` or `X-API-Key`."),
     "key_unknown": Example(401, "The API key is not known."),
     "scope_missing": Example(403, "The key lacks the scope `upload`.", {"scope": "upload"}),
+    "foreign_host": Example(
+        403, "Without keys, answers are given under an IP address, localhost or the name in DARKROOM_PUBLIC_URL only."
+    ),
     "foreign_origin": Example(403, "Writes are taken from this service's own pages, or from no page at all."),
     "image_not_found": Example(404, "There is no image with this id."),
     "variant_not_found": Example(404, "The image has no variant 'w9'.", {"variants": ["thumb", "w320"]}),

@@ -50,7 +50,7 @@ _SCHEMES = {
 def _secure(operation: dict[str, Any], scope: Scope) -> None:
     operation["security"] = [{"bearer": []}, {"header": []}]
     operation["description"] = f"{operation.get('description', '')}\n\nWith authentication: scope `{scope}`.".strip()
-    responses = problems("key_missing", "key_unknown", "scope_missing")
+    responses = problems("key_missing", "key_unknown", "scope_missing", "foreign_host")
     for status in (401, 403):
         own = operation["responses"].setdefault(str(status), responses[status])
         own["content"][MEDIA_TYPE]["examples"] |= responses[status]["content"][MEDIA_TYPE]["examples"]

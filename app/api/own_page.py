@@ -1,4 +1,4 @@
-"""Writes from pages of other sites, refused where no key protects the service."""
+"""Pages of other sites, kept out where no key protects the service."""
 
 import ipaddress
 from urllib.parse import urlsplit
@@ -9,14 +9,17 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from app.api.problems import problem
 
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+_NAMES = "Without keys, answers are given under an IP address, localhost or the name in DARKROOM_PUBLIC_URL only."
+#: What probes ask under whatever name they know. It tells nothing of what is here.
+_HEALTH = frozenset({"/healthz", "/readyz"})
 
 
 class OwnPageOnly:
-    """Takes writes from the service's own page, from listed origins, and from whatever is no page.
+    """Answers under the service's own names, and takes writes from its own page, listed origins and what is no page.
 
-    A browser tells where a page comes from in `Origin`. A page can also reach this service under a name of its own
-    that it lets point here (DNS rebinding), which `Host` tells: it must be an address, `localhost`, or the name in the
-    service's public url.
+    A page can reach this service under a name of its own that it lets point here (DNS rebinding), and its browser then
+    holds the answers for the page's. `Host` tells the name: it must be an address, `localhost`, or the name in the
+    service's public url. Where a page comes from, a browser tells in `Origin`.
     """
 
     def __init__(self, app: ASGIApp, public_url: str | None, origins: tuple[str, ...]) -> None:
@@ -29,20 +32,20 @@ class OwnPageOnly:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pure ASGI."""
-        refusal = None
-        if scope["type"] == "http" and scope["method"] not in _SAFE:
-            refusal = self._refusal(Headers(scope=scope))
+        refusal = self._refusal(scope) if scope["type"] == "http" else None
         if refusal is None:
             await self._app(scope, receive, send)
             return
         await problem(scope, 403, *refusal)(scope, receive, send)
 
-    def _refusal(self, headers: Headers) -> tuple[str, str] | None:
+    def _refusal(self, scope: Scope) -> tuple[str, str] | None:
+        headers = Headers(scope=scope)
+        safe = scope["method"] in _SAFE
         host = headers.get("host", "").lower()
-        if not self._is_ours(host):
-            return "foreign_host", "Writes are taken under an address, localhost or DARKROOM_PUBLIC_URL's name only."
+        if not self._is_ours(host) and not (safe and _is_health(scope)):
+            return "foreign_host", _NAMES
         origin = headers.get("origin", "").lower()
-        if origin and origin not in self._origins and _place(origin) != host:
+        if not safe and origin and origin not in self._origins and _place(origin) != host:
             return "foreign_origin", "Writes are taken from this service's own pages, or from no page at all."
         return None
 
@@ -58,6 +61,12 @@ class OwnPageOnly:
         except ValueError:
             return False
         return True
+
+
+def _is_health(scope: Scope) -> bool:
+    prefix: str = scope.get("root_path", "").rstrip("/")
+    path: str = scope["path"]
+    return path.removeprefix(prefix) in _HEALTH
 
 
 def _place(origin: str) -> str | None:

@@ -39,7 +39,8 @@ class Parts:
     """`checks` are named neutrally and raise when their part cannot be reached. `files` finds the file of an object's
     key where objects are files; None where the bytes are served by somebody else. Without `tickets` there is no
     direct upload, without `keyring` no caller is asked for a key. `cors_origins` are the sites whose pages may call;
-    `public_url` is the service's own address, and with `own_page_only` writes from other sites' pages are refused.
+    `public_url` is the service's own address, and with `own_page_only` writes from other sites' pages are refused, and
+    so is everything under a name that is not the service's own.
     `tell` takes a report of each request."""
 
     uploads: Uploads

@@ -8,6 +8,7 @@ import pytest
 
 from tests.http.service import Service, service_on
 from tests.http.test_access import walk
+from tests.http.test_bad_input import assert_problem
 
 LISTED = "https://www.example.org"
 PUBLIC = "https://img.example.org"
@@ -24,6 +25,7 @@ WRITES = {
 def open_service(tmp_path: Path) -> Iterator[Service]:
     """Embedded, without keys, as its door makes it; a function's door never makes it so."""
     with service_on("embedded", tmp_path, own_page_only=True, public_url=PUBLIC, cors_origins=(LISTED,)) as made:
+        made.client.base_url = f"http://{HERE}"
         yield made
 
 
@@ -80,8 +82,75 @@ def test_every_write_is_taken_from_our_own_pages_only(
     for method, path in WRITES:
         answer = open_service.client.request(method, path.replace("{image_id}", "no-id"), headers=headers)
         assert refused(answer) == code, (method, path, answer.text)
-    for path in ("/", "/images", "/limits"):
-        assert open_service.client.get(path, headers=headers).status_code < 400
+    for path in ("/", "/images", "/limits"):  # of what `Origin` says, reads are free: browsers keep their answers
+        answer = open_service.client.get(path, headers=headers)
+        assert (answer.status_code < 400) == (code != "foreign_host")
+
+
+OURS = (
+    "localhost", "LOCALHOST:8000", "localhost:65535", "darkroom.localhost:8000", "127.0.0.1", "127.0.0.1:8000",
+    "192.168.1.7:80", "10.0.0.1:8443", "[::1]", "[::1]:8000", "[fe80::1]:8000", "[2001:DB8::7]", "img.example.org",
+    "IMG.example.org:8000",
+)  # fmt: skip
+FOREIGN = (
+    "evil.example", "evil.example:8000", "localhost.evil.example:8000", "127.0.0.1.evil.example",
+    "img.example.org.evil.example", "example.org", "a.img.example.org", "www.example.org", "notlocalhost", "2130706433",
+    "[::1", "[evil.example]", "::1", "", "testserver",
+)  # fmt: skip
+
+
+def everything_read(service: Service) -> list[str]:
+    """The path of every read in the description, and of every other there is, with an image to find."""
+    image = service.place()
+    record = service.client.get(f"/images/{image.id}").json()
+    described = service.client.get("/openapi.json").json()["paths"]
+    paths = [
+        path.replace("{image_id}", image.id).replace("{name}", "w320")
+        for path, found in described.items()
+        if "get" in found
+    ]
+    assert len(paths) >= 7
+    files = [variant["url"] for variant in record["variants"]] + [f"/files/originals/{image.id}"]
+    return [*paths, *files, "/", "/docs", "/redoc", "/openapi.json", "/static/docs.js"]
+
+
+def test_nothing_is_read_under_a_name_that_is_not_ours(open_service: Service) -> None:
+    for path in everything_read(open_service):
+        for method in ("GET", "HEAD"):
+            for host in OURS:
+                assert open_service.client.request(method, path, headers={"Host": host}).status_code < 400, (host, path)
+            for host in FOREIGN:
+                answer = open_service.client.request(method, path, headers={"Host": host})
+                if path in {"/healthz", "/readyz"}:
+                    assert answer.status_code == 200, (host, path)
+                elif method == "HEAD":
+                    assert (answer.status_code, answer.content) == (403, b""), (host, path)
+                else:
+                    told = assert_problem(answer, 403, "foreign_host")
+                    assert "DARKROOM_PUBLIC_URL" in told["detail"]
+
+
+def test_health_is_told_under_any_name_and_path_prefix_and_nothing_beside_it(open_service: Service) -> None:
+    foreign = {"Host": "evil.example"}
+    with open_service.below("/prod") as client:
+        assert client.get("/prod/healthz", headers=foreign).status_code == 200
+        assert_problem(client.get("/prod/images", headers=foreign), 403, "foreign_host")
+        assert client.get("/prod/images", headers={"Host": HERE}).status_code == 200
+    for path in ("/healthz/", "/healthz%2f", "/healthz%2f..%2fimages", "/images/healthz", "/static/%2e%2e/healthz"):
+        assert_problem(open_service.client.get(path, headers=foreign), 403, "foreign_host")
+    for method in ("POST", "DELETE", "BREW"):
+        assert_problem(open_service.client.request(method, "/healthz", headers=foreign), 403, "foreign_host")
+
+
+def test_without_a_public_url_its_name_is_no_exception(tmp_path: Path) -> None:
+    with service_on("embedded", tmp_path, own_page_only=True) as service:
+        assert_problem(service.client.get("/images", headers={"Host": "img.example.org"}), 403, "foreign_host")
+        assert_problem(service.client.get("/images", headers={"Host": ""}), 403, "foreign_host")
+        assert service.client.get("/images", headers={"Host": HERE}).status_code == 200
+
+
+def test_where_keys_protect_the_service_any_name_will_do(service: Service) -> None:
+    assert service.client.get("/images", headers={"Host": "img.example.org"}).status_code == 200
 
 
 def test_where_keys_protect_the_service_pages_may_be_anywhere(service: Service) -> None:

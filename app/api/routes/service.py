@@ -26,7 +26,10 @@ class Health(BaseModel):
 
 
 @router.get(
-    "/limits", operation_id="get_limits", summary="What is taken", responses={200: shaped(Limits), **problems()}
+    "/limits",
+    operation_id="get_limits",
+    summary="What is taken",
+    responses={200: shaped(Limits), **problems("foreign_host")},
 )
 @open_to_all
 async def get_limits(parts: Handed) -> Response:
