@@ -179,6 +179,8 @@ async def _http(request: Request, error: Exception) -> Response:
 
 
 def _methods_at(request: Request) -> list[str]:
+    if "app_root_path" in request.scope:  # below a mount, and what is mounted are files
+        return ["GET", "HEAD", "OPTIONS"]
     candidates = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
     scope = dict(request.scope)
     scope["path_params"] = {}

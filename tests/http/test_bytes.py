@@ -179,6 +179,26 @@ def test_a_range_of_something_else_is_answered_whole(embedded: Service) -> None:
     past = embedded.client.get(path, headers={"range": "bytes=999999-", "if-range": '"other"'})
     assert (same.status_code, other.status_code, past.status_code) == (206, 200, 200)
     assert other.content == past.content == content
+    none = embedded.client.get(path, headers={"range": "bytes=0-3", "if-range": ""})
+    assert (none.status_code, none.content) == (200, content)
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        ("lines", "bytes=0-3"),
+        ("bytes=0-3", "lines"),
+        ("bytes=5-2", "bytes=0-3"),
+        ("bytes=999999-", "bytes=0-3"),
+        ("bytes=0-3", "bytes=999999-"),
+        ("bytes=0-1,5-6", "bytes=0-3"),
+    ],
+)
+def test_a_range_that_is_there_twice_is_answered_whole(embedded: Service, wanted: tuple[str, str]) -> None:
+    path, content = variant(embedded)
+    answer = embedded.client.get(path, headers=[("range", header) for header in wanted])
+    assert (answer.status_code, answer.content) == (200, content), answer.text
+    assert answer.headers["content-type"] == "image/webp"
 
 
 @pytest.mark.parametrize("headers", [{}, {"range": "bytes=0-3"}], ids=["whole", "a range"])

@@ -234,6 +234,7 @@ def test_a_tag_is_found_however_its_accents_are_written(service: Service) -> Non
         ("GET", "/upload", "POST, OPTIONS"),
         ("DELETE", "/healthz", "GET, HEAD, OPTIONS"),
         ("BREW", "/upload", "POST, OPTIONS"),
+        ("POST", "/static/docs.js", "GET, HEAD, OPTIONS"),
     ],
 )
 def test_a_method_that_is_not_there_is_refused_with_those_that_are(

@@ -6,6 +6,7 @@ import stat
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Request
+from starlette.datastructures import Headers
 from starlette.responses import FileResponse, Response
 from starlette.types import Message, Receive, Scope, Send
 
@@ -96,15 +97,17 @@ class RangedFile(FileResponse):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """See `FileResponse`."""
         size = self.stat_result.st_size if self.stat_result else 0
-        headers = dict(scope["headers"])
-        wanted = _RANGE.fullmatch(headers.get(b"range", b"").decode("latin-1").strip())
-        condition = headers.get(b"if-range")
+        headers = Headers(scope=scope)
+        asked, condition = headers.getlist("range"), headers.get("if-range")
+        wanted = _RANGE.fullmatch(asked[0].strip()) if len(asked) == 1 else None
+        # What was understood here is all that is left for the parent to read.
+        others = [(name, value) for name, value in scope["headers"] if name not in {b"range", b"if-range"}]
         if (
             wanted is None
             or not _sensible(wanted)
-            or (condition and condition.decode("latin-1") != self.headers["etag"])
+            or (condition is not None and condition.strip() != self.headers["etag"])
         ):
-            scope = {**scope, "headers": [(name, value) for name, value in scope["headers"] if name != b"range"]}
+            scope = {**scope, "headers": others}
         elif not _satisfiable(wanted, size):
             detail = f"The file has {size:,} bytes."
             answer = problem(
@@ -112,6 +115,8 @@ class RangedFile(FileResponse):
             )
             await answer(scope, receive, send)
             return
+        else:
+            scope = {**scope, "headers": [*others, (b"range", wanted[0].encode())]}
         await self._unless_gone(scope, receive, send)
 
     async def _unless_gone(self, scope: Scope, receive: Receive, send: Send) -> None:
