@@ -188,6 +188,18 @@ def test_a_query_that_makes_no_sense_is_refused_with_its_bounds(service: Service
     assert bounds is None or complaint == bounds
 
 
+@pytest.mark.parametrize("query", ["tag=sea&tag=dusk", "limit=1&order=asc&limit=1", "status=ready&status=", "x=1&x=2"])
+def test_a_parameter_that_is_there_twice_is_refused(service: Service, query: str) -> None:
+    problem = assert_problem(service.client.get(f"/images?{query}"), 422, "invalid_request")
+    assert [complaint["field"] for complaint in problem["errors"]] == [f"query.{query.partition('=')[0]}"]
+
+
+def test_a_wait_that_is_there_twice_is_refused(service: Service) -> None:
+    image = service.place()
+    problem = assert_problem(service.client.get(f"/images/{image.id}?wait=1&wait=2"), 422, "invalid_request")
+    assert problem["errors"] == [{"field": "query.wait", "message": "It is there twice."}]
+
+
 @pytest.mark.parametrize("moment", ["0001-01-01T00:00:00%2B23:59", "9999-12-31T23:59:59-23:59", "1969-07-20T20:17:00Z"])
 def test_the_ends_of_time_are_no_trouble(service: Service, moment: str) -> None:
     service.place()

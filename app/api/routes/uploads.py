@@ -15,6 +15,7 @@ from app.api.documented import problems, shaped
 from app.api.fields import ALT_CHARACTERS, TAG_CHARACTERS, TAGS, TITLE_CHARACTERS
 from app.api.notes import clock_of, note
 from app.api.parts import Base, Handed, Owner
+from app.api.query import EACH_ONCE
 from app.api.views import ImageView, view
 from app.api.waiting import MOST_SECONDS, settled
 from app.domain.access import Scope
@@ -107,6 +108,7 @@ class UploadParameters(BaseModel):
 @router.post(
     "/upload",
     operation_id="upload",
+    dependencies=[EACH_ONCE],
     summary="Upload a picture",
     status_code=201,
     response_description="The record of the new image",
