@@ -160,7 +160,7 @@ class PictureText:
 
 def _parse(text: bytes) -> dict[str, Any]:
     try:
-        document = json.loads(text.decode("utf-8-sig"), object_pairs_hook=_unique, parse_constant=_no_constant)
+        document = json.loads(text.decode("utf-8-sig"), object_pairs_hook=unique, parse_constant=_no_constant)
     except UnicodeDecodeError:
         raise Malformed("bad_json", "The JSON is not UTF-8.") from None
     except ValueError as error:
@@ -171,7 +171,8 @@ def _parse(text: bytes) -> dict[str, Any]:
     return document
 
 
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of JSON, of its names and values. Raises `Malformed` for a name that is there twice."""
     document: dict[str, Any] = {}
     for name, value in pairs:
         if name in document:

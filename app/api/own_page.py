@@ -1,6 +1,7 @@
 """Pages of other sites, kept out where no key protects the service."""
 
 import ipaddress
+import re
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
@@ -8,6 +9,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.api.problems import problem
 
+#: A name, or an address that may be in brackets, and perhaps a port: nothing that two readers understand differently.
+_HOST = re.compile(r"(?P<name>\[[^\[\]/?#@]+\]|[^\[\]/?#@:\s]+)(:\d{0,5})?", re.ASCII)
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _NAMES = "Without keys, answers are given under an IP address, localhost or the name in DARKROOM_PUBLIC_URL only."
 #: What probes ask under whatever name they know. It tells nothing of what is here.
@@ -41,19 +44,17 @@ class OwnPageOnly:
     def _refusal(self, scope: Scope) -> tuple[str, str] | None:
         headers = Headers(scope=scope)
         safe = scope["method"] in _SAFE
-        host = headers.get("host", "").lower()
-        if not self._is_ours(host) and not (safe and _is_health(scope)):
+        hosts = [host.strip().lower() for host in headers.getlist("host")]
+        if not (len(hosts) == 1 and self._is_ours(hosts[0])) and not (safe and _is_health(scope)):
             return "foreign_host", _NAMES
         origin = headers.get("origin", "").lower()
-        if not safe and origin and origin not in self._origins and _place(origin) != host:
+        if not safe and origin and origin not in self._origins and _place(origin) not in hosts:
             return "foreign_origin", "Writes are taken from this service's own pages, or from no page at all."
         return None
 
     def _is_ours(self, host: str) -> bool:
-        try:
-            name = urlsplit(f"//{host}").hostname or ""
-        except ValueError:
-            return False
+        found = _HOST.fullmatch(host)
+        name = found["name"].strip("[]") if found else ""
         if name in self._hosts or name.endswith(".localhost"):
             return True
         try:

@@ -183,6 +183,8 @@ def test_bad_tickets_are_refused_before_any_byte(
         (b"", 400, "bad_json"),
         (b"{", 400, "bad_json"),
         (b"[" * 10_000, 400, "bad_json"),
+        (b'{"bytes": 5, "content_type": "image/jpeg", "bytes": 50}', 400, "duplicate_field"),
+        (b'{"bytes": 5, "content_type": "image/jpeg", "content_t\\u0079pe": "image/png"}', 400, "duplicate_field"),
         (b'{"bytes": NaN}', 422, "invalid_request"),
         (b"\xff\xfe", 400, "bad_json"),
         (b"[]", 422, "invalid_request"),

@@ -89,12 +89,14 @@ def test_every_write_is_taken_from_our_own_pages_only(
 
 OURS = (
     "localhost", "LOCALHOST:8000", "localhost:65535", "darkroom.localhost:8000", "127.0.0.1", "127.0.0.1:8000",
-    "192.168.1.7:80", "10.0.0.1:8443", "[::1]", "[::1]:8000", "[fe80::1]:8000", "[2001:DB8::7]", "img.example.org",
-    "IMG.example.org:8000",
+    "192.168.1.7:80", "10.0.0.1:8443", "[::1]", "[::1]:8000", "[fe80::1]:8000", "[2001:DB8::7]", " localhost ",
+    "img.example.org", "IMG.example.org:8000",
 )  # fmt: skip
 FOREIGN = (
     "evil.example", "evil.example:8000", "localhost.evil.example:8000", "127.0.0.1.evil.example",
     "img.example.org.evil.example", "example.org", "a.img.example.org", "www.example.org", "notlocalhost", "2130706433",
+    "localhost:evil.example", "127.0.0.1:8000:evil.example", "evil.example@localhost", "localhost@evil.example",
+    "localhost/evil.example", "localhost#evil.example", "localhost, evil.example", "[::1]evil.example",
     "[::1", "[evil.example]", "::1", "", "testserver",
 )  # fmt: skip
 
@@ -128,6 +130,13 @@ def test_nothing_is_read_under_a_name_that_is_not_ours(open_service: Service) ->
                 else:
                     told = assert_problem(answer, 403, "foreign_host")
                     assert "DARKROOM_PUBLIC_URL" in told["detail"]
+
+
+def test_a_host_that_is_there_twice_is_nobodys(open_service: Service) -> None:
+    for hosts in (("localhost", "evil.example"), ("evil.example", "localhost"), ("localhost", "localhost")):
+        for method in ("GET", "POST"):
+            answer = open_service.client.request(method, "/images", headers=[("Host", host) for host in hosts])
+            assert_problem(answer, 403, "foreign_host")
 
 
 def test_health_is_told_under_any_name_and_path_prefix_and_nothing_beside_it(open_service: Service) -> None:

@@ -1,5 +1,6 @@
 """Pictures in by ticket: the ticket, and the object store's part where this server plays it."""
 
+import json
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -13,6 +14,7 @@ from app.api.answers import etag, json_answer, record
 from app.api.arriving import arriving
 from app.api.documented import problems, shaped
 from app.api.fields import ALT_CHARACTERS, TAGS, TITLE_CHARACTERS, Words, media_type_word
+from app.api.json_body import unique
 from app.api.notes import note
 from app.api.parts import Base, Handed, Owner
 from app.api.spool import Spool
@@ -74,8 +76,8 @@ _REQUEST = {
         201: shaped(Ticket),
         200: shaped(ImageView, "These bytes are here already: their record, with `duplicate: true`"),
         **problems(
-            "foreign_origin", "bad_json", "request_timeout", "body_too_large", "too_large", "unsupported_type",
-            "unsupported_body", "invalid_request", "too_long",
+            "foreign_origin", "bad_json", "duplicate_field", "request_timeout", "body_too_large", "too_large",
+            "unsupported_type", "unsupported_body", "invalid_request", "too_long",
         ),
     },
 )  # fmt: skip
@@ -122,12 +124,14 @@ async def _ticket_body(request: Request) -> TicketBody:
             detail = f"The body is larger than {_BODY_BYTES:,} bytes."
             raise TooLarge("body_too_large", detail, limit_bytes=_BODY_BYTES, received_bytes=len(body))
     try:
-        return TicketBody.model_validate_json(body)
+        wanted = TicketBody.model_validate_json(body)
     except ValidationError as error:
         complaints: list[Any] = error.errors(include_url=False)
         if complaints[0]["type"] == "json_invalid":
             raise Malformed("bad_json", "The body is not JSON.") from None
         raise RequestValidationError(complaints) from None
+    json.loads(body, object_pairs_hook=unique)  # of a field that is there twice the model has seen the last
+    return wanted
 
 
 @store_router.put("/files/{key:path}")
