@@ -70,5 +70,5 @@ def caller_of(request: Request) -> Caller:
         return NOBODY
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     bearer = token.strip() if scheme.lower() == "bearer" else ""
-    caller: Caller = keyring.caller(bearer or request.headers.get("x-api-key"))
+    caller: Caller = keyring.caller(bearer or request.headers.get("x-api-key", "").strip())
     return caller

@@ -226,6 +226,16 @@ def test_where_nobody_is_asked_all_are_one_owner(side_name: str, tmp_path: Path)
             assert_problem(service.client.get("/images", params={"owner": owner}), 403, "scope_missing")
 
 
+def test_blanks_around_a_key_are_no_part_of_it(service: Service) -> None:
+    for headers in (
+        {"X-API-Key": f" {ANN[0]} "},
+        {"Authorization": f"Bearer  {ANN[0]} "},
+        {"Authorization": f"bearer {ANN[0]}"},
+    ):
+        assert service.client.get("/images", headers=headers).status_code == 200, headers
+    assert_problem(service.client.get("/images", headers={"X-API-Key": "  "}), 401, "key_missing")
+
+
 def test_pages_and_descriptions_are_open(service: Service) -> None:
     for path in ("/docs", "/redoc", "/openapi.json", "/static/docs.js", "/healthz", "/readyz", "/limits"):
         assert service.client.get(path).status_code == 200, path
