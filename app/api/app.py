@@ -1,11 +1,9 @@
 """The HTTP application."""
 
-from typing import Any
-
 from fastapi import FastAPI
-from starlette.middleware.cors import CORSMiddleware
 
 from app.api import docs, openapi, problems
+from app.api.cors import Cors
 from app.api.draining import Draining
 from app.api.headers import HeadAsGet, SafeHeaders
 from app.api.own_page import OwnPageOnly
@@ -14,16 +12,6 @@ from app.api.request_ids import RequestIds
 from app.api.routes import direct, files, images, service, uploads, variants
 
 __all__ = ["Parts", "create_app"]
-
-_CORS: dict[str, Any] = {
-    "allow_methods": ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"],
-    "allow_headers": [
-        "Authorization", "Content-Type", "Idempotency-Key", "If-Match", "If-None-Match", "Prefer", "X-API-Key",
-        "X-Request-Id", "x-amz-checksum-sha256",
-    ],
-    "expose_headers": ["ETag", "Link", "Location", "Retry-After", "X-Request-Id"],
-    "max_age": 600,
-}  # fmt: skip
 
 
 def create_app(parts: Parts) -> FastAPI:
@@ -55,7 +43,7 @@ def create_app(parts: Parts) -> FastAPI:
     app.add_middleware(HeadAsGet)
     app.add_middleware(Draining)
     if parts.cors_origins:
-        app.add_middleware(CORSMiddleware, allow_origins=parts.cors_origins, **_CORS)
+        app.add_middleware(Cors, origins=parts.cors_origins)
     app.add_middleware(SafeHeaders)
     app.add_middleware(RequestIds, tell=parts.tell)
     return app
