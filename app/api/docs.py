@@ -7,7 +7,7 @@ from fastapi import APIRouter, Request
 from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.staticfiles import StaticFiles
-from starlette.types import Scope
+from starlette.types import Receive, Scope, Send
 
 from app.api.access import KeyedRoute, open_to_all
 from app.api.notes import note
@@ -99,6 +99,11 @@ class OwnFiles(StaticFiles):
             raise RuntimeError("the package fastapi-offline, which holds the files of Swagger UI, is not installed")
         self.all_directories.append(Path(package.origin).parent / "static")
 
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Always the whole file: the parent answers a range that makes no sense with bare text."""
+        headers = [(name, value) for name, value in scope["headers"] if name != b"range"]
+        await super().__call__({**scope, "headers": headers}, receive, send)
+
     async def get_response(self, path: str, scope: Scope) -> Response:
         """The file, with the headers of its kind."""
         note(scope, route="/static")
@@ -107,4 +112,5 @@ class OwnFiles(StaticFiles):
         except HTTPException as error:
             raise HTTPException(404 if error.status_code in {401, 404} else error.status_code) from None
         response.headers["Cache-Control"] = "no-cache"
+        response.headers["Accept-Ranges"] = "none"
         return response

@@ -62,6 +62,14 @@ def test_pages_load_our_own_files_only_and_run_no_script_of_their_own(service: S
     assert types["css"].startswith("text/css")
 
 
+@pytest.mark.parametrize("wanted", ["lines", "bytes=5-2", "bytes=999999999-", "bytes=0-3", "bytes=0-1,3-4"])
+def test_our_own_files_are_answered_whole(service: Service, wanted: str) -> None:
+    whole = service.client.get("/static/docs.js")
+    answer = service.client.get("/static/docs.js", headers={"Range": wanted})
+    assert (answer.status_code, answer.content) == (200, whole.content)
+    assert (whole.headers["accept-ranges"], "content-range" in answer.headers) == ("none", False)
+
+
 def test_the_front_leads_to_the_pages(service: Service) -> None:
     answer = service.client.get("/")
     assert (answer.status_code, answer.headers["location"]) == (302, "docs")
