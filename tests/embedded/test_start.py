@@ -114,11 +114,14 @@ def test_a_log_line_is_one_json_object_with_its_extras(capsys: pytest.CaptureFix
     assert (said["image"], said["bytes"], said["service"]) == ("an-id", 12, "a-laptop")
 
 
-def test_without_keys_the_server_takes_writes_from_its_own_pages_only(tmp_path: Path) -> None:
+def test_without_keys_the_server_answers_to_its_own_pages_and_names_only(tmp_path: Path) -> None:
     foreign = {"Origin": "https://evil.example"}
     with serving(tmp_path / "open") as server:
         answer = server.client.post("/upload", headers=foreign)
         assert (answer.status_code, answer.json().get("code")) == (403, "foreign_origin")
+        assert server.client.get("/images").status_code == 200
+        answer = server.client.get("/images", headers={"Host": "evil.example"})
+        assert (answer.status_code, answer.json().get("code")) == (403, "foreign_host")
 
 
 def test_the_worker_empties_the_write_ahead_log_in_which_deleted_words_stay(tmp_path: Path) -> None:
