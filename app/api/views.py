@@ -8,7 +8,6 @@ from pydantic.json_schema import SkipJsonSchema
 
 from app.api.picture_html import picture
 from app.domain.models import Image, Model, Variant
-from app.domain.recipe import Fit, Recipe
 from app.domain.urls import UrlSource
 
 #: Built when the first one is made: a function's start has no record to show.
@@ -56,18 +55,23 @@ class ImageList(Model):
     next_cursor: str | None = Field(description="Send it back as `cursor` for the next page; null at the end.")
 
 
-def view(image: Image, urls: UrlSource, recipe: Recipe, base: str, *, duplicate: bool = False) -> ImageView:
+def view(image: Image, urls: UrlSource, base: str, *, duplicate: bool = False) -> ImageView:
     """The image as it is answered below the path prefix `base`."""
-    cropped = {spec.name for spec in recipe.variants if spec.fit is Fit.COVER}
     placed = [(variant, _under(base, urls.variant(image, variant))) for variant in image.variants]
     here = f"{base}/images/{image.id}"
-    html = picture(image, [(variant, url) for variant, url in placed if variant.name not in cropped])
+    html = picture(image, [(variant, url) for variant, url in placed if _shows_all(variant, image)])
     return ImageView(
         **{name: getattr(image, name) for name in type(image).model_fields if name != "variants"},
         variants=[VariantView(**variant.model_dump(), url=url) for variant, url in placed],
         links=Links(self=here, original=f"{here}/original", html=html),
         duplicate=duplicate,
     )
+
+
+def _shows_all(variant: Variant, image: Image) -> bool:
+    """Whether nothing is cropped away: it has the image's shape, but for the rounding of its sides to pixels."""
+    across, down = image.width or 0, image.height or 0
+    return abs(variant.width * down - variant.height * across) <= max(across, down)
 
 
 def _under(base: str, url: str) -> str:

@@ -39,6 +39,16 @@ def test_a_record_says_everything_and_nothing_of_the_inside(service: Service) ->
     )
 
 
+def test_what_is_cropped_is_not_in_the_html_whatever_the_recipe_was(service: Service) -> None:
+    image = service.place()
+    renamed = [v.model_copy(update={"name": "square"}) if v.name == "thumb" else v for v in image.variants]
+    service.side.images.update(image.id, image.version, {"variants": renamed})
+    record = service.client.get(f"/images/{image.id}").json()
+    assert "square" in {v["name"] for v in record["variants"]}
+    assert "w320.webp" in record["links"]["html"]
+    assert "thumb.webp" not in record["links"]["html"]
+
+
 def test_a_record_that_is_not_ready_has_no_html(service: Service) -> None:
     image = service.place(Status.PENDING)
     record = service.client.get(f"/images/{image.id}").json()

@@ -105,7 +105,7 @@ async def ask_for_ticket(request: Request, parts: Handed, owner: Owner, base: Ba
     note(request.scope, image_id=issued.image.id if isinstance(issued, Accepted) else issued.id)
     if isinstance(issued, Accepted):
         tag = etag(issued.image, parts.urls)
-        shown = view(issued.image, parts.urls, parts.limits.recipe, base, duplicate=True)
+        shown = view(issued.image, parts.urls, base, duplicate=True)
         return record(shown, tag, 200, {"Location": shown.links.self})
     url = base + issued.url if issued.url.startswith("/") else issued.url
     headers = {"Location": f"{base}/images/{issued.id}", "Cache-Control": "no-store"}

@@ -51,7 +51,7 @@ def list_images(parts: Handed, caller: Calling, base: Base, parameters: Listing)
     """
     owner = caller.lists(parameters.owner)
     page = parts.images.list(parameters.query(owner, parts.cursors))
-    items = records(view(image, parts.urls, parts.limits.recipe, base) for image in page.items)
+    items = records(view(image, parts.urls, base) for image in page.items)
     last = items.cut_after or page.next_after
     cursor = parts.cursors.write(last, parameters.bound(owner)) if last else None
     headers = {"Cache-Control": "private, no-cache"}
@@ -96,7 +96,7 @@ async def get_image(
     tag = etag(image, parts.urls)
     if not_modified(if_none_match, tag):
         return Response(status_code=304, headers={"ETag": tag, "Cache-Control": "private, no-cache", **headers})
-    return record(view(image, parts.urls, parts.limits.recipe, base), tag, headers=headers)
+    return record(view(image, parts.urls, base), tag, headers=headers)
 
 
 @router.delete(

@@ -144,5 +144,5 @@ async def upload(
     note(request.scope, image_id=accepted.image.id, picture_bytes=received.size, duplicate=accepted.duplicate)
     image = await settled(request, parts.images, owner, accepted.image, parameters.wait)
     tag = etag(image, parts.urls)
-    shown = view(image, parts.urls, parts.limits.recipe, base, duplicate=accepted.duplicate)
+    shown = view(image, parts.urls, base, duplicate=accepted.duplicate)
     return record(shown, tag, 200 if accepted.duplicate else 201, {"Location": shown.links.self})
