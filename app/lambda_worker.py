@@ -16,7 +16,7 @@ from app.bootstrap import Backends, limits_of, open_backends
 from app.domain.errors import ConfigurationError
 from app.metrics import Metrics
 from app.settings import Settings, load
-from app.worker.events import delay_after, handle_event, receives_of, send_back
+from app.worker.events import delay_after, handle_event, receives_of
 from app.worker.process import Worker
 from app.worker.sandbox import Sandbox
 
@@ -93,8 +93,7 @@ def handler(event: Any, context: Any) -> Any:
                 _release(record, delay_after(receives, _worker.max_receives))
         else:
             log.warning("no time is left for a message; it goes back", extra={"message_id": record["messageId"]})
-            send_back(record, _worker)
-            _release(record, 0)
+            _release(record, 0)  # in its last delivery to the dead letters, untried: reconcile sends it again
         again.append({"itemIdentifier": record["messageId"]})
     return {"batchItemFailures": again}
 

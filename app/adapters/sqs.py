@@ -68,13 +68,13 @@ class SqsQueue:
         with _translated(ignoring=_STALE_RECEIPT):
             self._client.change_message_visibility(QueueUrl=self._url, ReceiptHandle=receipt, VisibilityTimeout=delay)
 
+    def waiting(self) -> int:
+        """See `EventQueue.waiting`. A minute old at most, says Amazon."""
+        return self._visible(self._url)
+
     def dead_letters(self) -> int:
         """See `EventQueue.dead_letters`."""
-        with _translated():
-            answer = self._client.get_queue_attributes(
-                QueueUrl=self._dead_letter_url, AttributeNames=["ApproximateNumberOfMessages"]
-            )
-        return int(answer["Attributes"]["ApproximateNumberOfMessages"])
+        return self._visible(self._dead_letter_url)
 
     def redrive(self) -> int:
         """See `EventQueue.redrive`. Each message is sent before it is deleted, so none is lost.
@@ -97,6 +97,11 @@ class SqsQueue:
         """See `EventQueue.ping`."""
         with _translated():
             self._client.get_queue_attributes(QueueUrl=self._url, AttributeNames=["QueueArn"])
+
+    def _visible(self, url: str) -> int:
+        with _translated():
+            answer = self._client.get_queue_attributes(QueueUrl=url, AttributeNames=["ApproximateNumberOfMessages"])
+        return int(answer["Attributes"]["ApproximateNumberOfMessages"])
 
     def _receive(self, url: str, limit: int, wait: int) -> Sequence[Message]:
         with _translated():

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Annotated
 
-from pydantic import ConfigDict, Field
+from pydantic import AwareDatetime, ConfigDict, Field
 from pydantic.json_schema import SkipJsonSchema
 
 from app.api.picture_html import picture
@@ -44,6 +44,7 @@ class ImageView(Image):
     links: Links
     duplicate: bool = Field(default=False, description="True when an upload found the same bytes here already.")
     stale_renderings: Annotated[list[str], SkipJsonSchema(), Field(exclude=True)] = Field(default_factory=list)
+    last_tried_at: Annotated[AwareDatetime | None, SkipJsonSchema(), Field(exclude=True)] = None
 
 
 class ImageList(Model):

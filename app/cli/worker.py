@@ -17,7 +17,6 @@ from pathlib import Path
 from app import logs
 from app.bootstrap import Backends, limits_of, open_backends
 from app.domain.errors import ConfigurationError, PortError
-from app.domain.models import utcnow
 from app.domain.reconcile import Reconciler
 from app.settings import Settings, load
 from app.worker.loop import run
@@ -67,7 +66,7 @@ def _work(settings: Settings, backends: Backends, stop: threading.Event) -> None
         scratch=scratch,
         max_receives=settings.max_receives,
     )
-    reconciler = Reconciler(backends.store, backends.images, backends.queue, delivering_since=utcnow())
+    reconciler = Reconciler(backends.store, backends.images, backends.queue)
     requeue_after = timedelta(0)
     log.info("worker ready", extra={"pid": os.getpid()})
     try:

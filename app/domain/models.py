@@ -152,6 +152,8 @@ class Image(Model):
         default=None, description="Set while a ticket is unused: the record is then in no list, and gone by this time."
     )
     stale_renderings: Annotated[list[str], SkipJsonSchema()] = Field(default_factory=list)
+    #: When a worker began what its queue said was the last delivery: if nothing came of it, nothing more will.
+    last_tried_at: Annotated[AwareDatetime | None, SkipJsonSchema()] = None
 
 
 def failed(image: Image, code: FailureCode, detail: str, now: datetime) -> "Changes":

@@ -173,6 +173,9 @@ class EventQueue(Protocol):
     def release(self, receipt: str, *, delay: int = 0) -> None:
         """Make a received message due again after `delay` seconds. A receipt that is no longer good is fine."""
 
+    def waiting(self) -> int:
+        """How many messages are due and with no receiver, about."""
+
     def dead_letters(self) -> int:
         """How many messages lie with the dead letters, about."""
 

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from app.domain.errors import PortError, Stale
 from app.domain.ids import id_time
@@ -12,24 +12,24 @@ from app.domain.keys import ORIGINALS, PROCESSED, original_id, original_key, pro
 from app.domain.models import EXHAUSTED, FailureCode, Image, Status, Tombstone, failed, utcnow
 from app.domain.notifications import object_created
 from app.domain.ports import EventQueue, ImageRepository, ObjectInfo, ObjectStore
+from app.domain.tickets import RECORD_LIFE
 
 log = logging.getLogger(__name__)
 
 #: An upload whose bytes have not come by then never will.
 NEVER_CAME = timedelta(hours=1)
-#: A `pending` record this old has been through every delivery there is.
-GIVEN_UP = timedelta(hours=24)
+#: A last delivery that began so long ago, and left its record `pending`, was cut off.
+CUT_OFF = timedelta(hours=1)
 #: How long variants of an old rendering are kept for pages that still name them.
 RENDERING_LIFE = timedelta(hours=24)
-
-_ALWAYS = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass
 class Report:
-    """What one run found and did."""
+    """What one run found and did. `waiting` are old `pending` images of which the queue may still hold the events."""
 
     queued_again: int = 0
+    waiting: int = 0
     never_came: int = 0
     given_up: int = 0
     deletes_finished: int = 0
@@ -46,27 +46,25 @@ class Report:
 class Reconciler:
     """Walks what is unsettled. Safe beside running uploads, workers and deletes, and to run twice at once.
 
-    `delivering_since` is for a queue that stands still whenever its worker does: what it was asked to deliver before
-    then has not been tried because time went by.
+    Time alone closes no record: as long as no worker has begun its last delivery, its event is sent again.
     """
 
-    def __init__(
-        self,
-        store: ObjectStore,
-        images: ImageRepository,
-        queue: EventQueue,
-        *,
-        delivering_since: datetime = _ALWAYS,
-    ) -> None:
+    def __init__(self, store: ObjectStore, images: ImageRepository, queue: EventQueue) -> None:
         self._store = store
         self._images = images
         self._queue = queue
-        self._delivering_since = delivering_since
+        self._in_queue: int | None = 0
 
     def run(self, *, requeue_after: timedelta = timedelta(minutes=15), now: datetime | None = None) -> Report:
-        """Settle what can be settled. `pending` images older than `requeue_after` get their event again."""
+        """Settle what can be settled.
+
+        `pending` images older than `requeue_after` get their event again: those that are more than the messages which
+        wait in the queue, for each of these may be the event of one of them. With zero all begin anew, whatever waits
+        and whatever was tried.
+        """
         now = now or utcnow()
         report = Report()
+        self._in_queue = None if requeue_after else 0
         for image_id in self._images.unsettled():
             try:
                 self._settle(image_id, now, requeue_after, report)
@@ -96,11 +94,25 @@ class Reconciler:
             if image.uploaded_at < now - NEVER_CAME:
                 self._images.remove(image.id, image.version)
                 report.never_came += 1
-        elif max(image.uploaded_at, self._delivering_since) < now - GIVEN_UP:
-            changes = failed(image, FailureCode.ATTEMPTS_EXHAUSTED, EXHAUSTED, now)
-            self._images.update(image.id, image.version, changes)
-            report.given_up += 1
+        elif image.last_tried_at is not None and requeue_after:
+            if image.last_tried_at < now - CUT_OFF:
+                changes = failed(image, FailureCode.ATTEMPTS_EXHAUSTED, EXHAUSTED, now)
+                self._images.update(image.id, image.version, changes)
+                report.given_up += 1
         elif image.uploaded_at <= now - requeue_after:
+            changes = {} if image.last_tried_at is None else {"last_tried_at": None}
+            if image.expires_at is not None and image.expires_at < now + RECORD_LIFE / 2:
+                changes["expires_at"] = now + RECORD_LIFE  # a ticket whose bytes are there, however long they wait
+            if changes:
+                self._images.update(image.id, image.version, changes)
+            self._send_again(original, report)
+
+    def _send_again(self, original: ObjectInfo, report: Report) -> None:
+        if self._in_queue is None:
+            self._in_queue = self._queue.waiting()
+        if report.waiting < self._in_queue:
+            report.waiting += 1
+        else:
             self._queue.send(object_created(original.key, original.size))
             report.queued_again += 1
 

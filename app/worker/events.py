@@ -36,14 +36,6 @@ def handle_event(event: Any, worker: Worker) -> dict[str, list[dict[str, str]]]:
     return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in failed]}
 
 
-def send_back(message: Event, worker: Worker) -> None:
-    """What becomes of an SQS message's pictures when it goes back unread: after its last delivery none comes again."""
-    body, receives = _json(message.get("body")), receives_of(message)
-    if body is not None and receives >= worker.max_receives:
-        for image_id in dict.fromkeys(_originals(body, worker)):
-            worker.give_up(image_id, receives=receives)
-
-
 def delay_after(receives: int, max_receives: int) -> int:
     """Seconds until a message whose attempt failed is due again: soon at first, for most faults pass at once, and later
     each time, so that five attempts outlast minutes."""

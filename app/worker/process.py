@@ -96,12 +96,6 @@ class Worker:
         self.counts[report.outcome] += 1
         return report.outcome
 
-    def give_up(self, image_id: str, *, receives: int) -> None:
-        """Close what is still `pending` though its last delivery, this one, was never begun."""
-        if self._close(image_id):
-            code = FailureCode.ATTEMPTS_EXHAUSTED
-            self._tell(PictureReport(image_id=image_id, receive_count=receives, outcome=Outcome.FAILED, code=code))
-
     def _close(self, image_id: str) -> bool:
         """Close a record that is `pending` after its last delivery; whether it was."""
         try:
@@ -161,10 +155,13 @@ class Worker:
                 with clock.phase("fetch"):
                     original = fetch(self._store, image.id, self._max_bytes, source)
                 report.format, report.bytes = original.media_type, original.bytes
+                image = self._marked(image, report)
                 with clock.phase("develop"):
                     developed = self._sandbox.develop(source, out, self._job(image, original))
             except Missing:
                 return self._without_original(image)
+            except Stale:
+                return None
             except PictureError as error:
                 report.code = error.code
                 with clock.phase("record"):
@@ -174,6 +171,13 @@ class Worker:
                 self._put(image, developed, out)
         with clock.phase("record"):
             return self._finish(image, developed, original)
+
+    def _marked(self, image: Image, report: PictureReport) -> Image:
+        """The record, in which the last delivery leaves a mark before it begins: it may be the end of us, and who
+        finds the record later must know it from one that nobody has tried. Raises `Stale`."""
+        if image.status is not Status.PENDING or (report.receive_count or 0) < self.max_receives:
+            return image
+        return self._images.update(image.id, image.version, {"last_tried_at": utcnow()})
 
     def _job(self, image: Image, original: Original) -> Job:
         if image.sha256 is not None and original.sha256 != image.sha256:

@@ -51,6 +51,7 @@ FULL: dict[str, Any] = {
     "rendering": "ab12cd34",
     "variants": [Variant(name="w320", format=Format.WEBP, width=320, height=213, bytes=9, file="w320.webp")],
     "stale_renderings": ["00aa11bb"],
+    "last_tried_at": utcnow(),
     "expires_at": utcnow() + timedelta(days=1),
 }
 

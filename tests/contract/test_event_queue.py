@@ -153,6 +153,28 @@ def test_after_its_last_receive_a_message_goes_to_the_dead_letters(open_queue: O
     eventually(queue.dead_letters, 1)
 
 
+def test_what_waits_is_counted_and_what_is_with_a_receiver_or_due_later_is_not(open_queue: OpenQueue) -> None:
+    queue = open_queue(max_receives=2)
+    assert queue.waiting() == 0
+    for _ in range(3):
+        queue.send("x")
+    queue.send("later", delay=900)
+    eventually(queue.waiting, 3)
+    first, second = (one(queue.receive(wait=5)) for _ in range(2))
+    eventually(queue.waiting, 1)
+    queue.release(first.receipt)
+    eventually(queue.waiting, 2)
+    queue.delete(second.receipt)
+    for message in receive_all(queue, 2):
+        if message.id == first.id:
+            queue.release(message.receipt)  # for the last time
+        else:
+            queue.delete(message.receipt)
+    assert list(queue.receive(10)) == []
+    eventually(queue.dead_letters, 1)
+    eventually(queue.waiting, 0)
+
+
 def test_a_message_that_is_done_on_its_last_receive_is_no_dead_letter(open_queue: OpenQueue) -> None:
     queue = open_queue(visibility=1, max_receives=1)
     queue.send("just in time")

@@ -12,6 +12,7 @@ from app.domain.ids import new_id
 from app.domain.keys import original_key, variant_key
 from app.domain.models import ANONYMOUS, FailureCode, Image, Status, utcnow
 from app.domain.reconcile import Reconciler, Report
+from app.domain.tickets import RECORD_LIFE
 from tests.faults.wire import Wire, refused
 from tests.sides import Side
 
@@ -29,14 +30,20 @@ def put_record(side: Side, *, age: timedelta, with_bytes: bool, **fields: Any) -
     return image
 
 
+def drain(side: Side) -> None:
+    """Lose the events: a bucket sends one for every put."""
+    while lost := side.queue.receive(10):
+        for message in lost:
+            side.queue.delete(message.receipt)
+
+
 def run(side: Side, **options: Any) -> Report:
     return Reconciler(side.store, side.images, side.queue).run(now=NOW, **options)
 
 
 def test_a_pending_image_gets_its_event_again(side: Side) -> None:
     image = put_record(side, age=timedelta(minutes=20), with_bytes=True)
-    for lost in side.queue.receive(10):  # a bucket sends events for every put
-        side.queue.delete(lost.receipt)
+    drain(side)
     assert run(side).queued_again == 1
     (message,) = side.queue.receive(10)
     assert original_key(image.id) in message.body
@@ -44,6 +51,7 @@ def test_a_pending_image_gets_its_event_again(side: Side) -> None:
 
 def test_a_young_pending_image_is_left_alone_except_at_start(side: Side) -> None:
     put_record(side, age=timedelta(minutes=1), with_bytes=True)
+    side.queue.send("of another image")
     assert run(side) == Report()
     assert run(side, requeue_after=timedelta(0)).queued_again == 1
 
@@ -73,32 +81,69 @@ def test_a_store_that_is_closed_to_us_is_not_taken_for_an_empty_one(side: Side) 
         assert run(side) == Report(errors=2)
     assert side.images.get(there.id) == there
     assert side.images.get(never.id) == never
+    drain(side)
     assert run(side) == Report(queued_again=1, never_came=1)
     assert side.images.get(there.id) == there
     assert side.images.get(never.id) is None
 
 
-def test_a_picture_past_all_deliveries_is_closed(side: Side) -> None:
-    image = put_record(side, age=timedelta(hours=25), with_bytes=True)
-    assert run(side).given_up == 1
+def test_a_picture_whose_last_delivery_was_cut_off_is_closed_an_hour_later(side: Side) -> None:
+    image = put_record(side, age=timedelta(hours=3), with_bytes=True, last_tried_at=NOW - timedelta(minutes=61))
+    at_work = put_record(side, age=timedelta(hours=3), with_bytes=True, last_tried_at=NOW - timedelta(minutes=59))
+    drain(side)
+    assert run(side) == Report(given_up=1)
     closed = side.images.get(image.id)
     assert isinstance(closed, Image)
     assert closed.status is Status.FAILED
     assert closed.error is not None
     assert closed.error.code is FailureCode.ATTEMPTS_EXHAUSTED
-    assert run(side) == Report()
+    assert side.images.get(at_work.id) == at_work
 
 
-def test_a_queue_that_stood_still_gets_a_day_of_its_own(side: Side) -> None:
-    image = put_record(side, age=timedelta(hours=50), with_bytes=True)
-    reconciler = Reconciler(side.store, side.images, side.queue, delivering_since=NOW)
-    for hours in (0, 23):  # at the start, and while it may still wait behind others
-        report = reconciler.run(requeue_after=timedelta(0), now=NOW + timedelta(hours=hours))
-        assert (report.queued_again, report.given_up) == (1, 0)
-    assert reconciler.run(now=NOW + timedelta(hours=25)).given_up == 1
-    closed = side.images.get(image.id)
-    assert isinstance(closed, Image)
-    assert closed.status is Status.FAILED
+def test_a_start_begins_anew_with_what_was_cut_off(side: Side) -> None:
+    """Who kills a worker again and again has not tried the picture."""
+    image = put_record(side, age=timedelta(hours=3), with_bytes=True, last_tried_at=NOW - timedelta(hours=2))
+    drain(side)
+    assert run(side, requeue_after=timedelta(0)) == Report(queued_again=1)
+    drain(side)
+    assert run(side) == Report(queued_again=1)
+    found = side.images.get(image.id)
+    assert isinstance(found, Image)
+    assert found.status is Status.PENDING
+
+
+def test_what_nobody_has_tried_is_never_given_up(side: Side) -> None:
+    image = put_record(side, age=timedelta(days=3), with_bytes=True)
+    drain(side)
+    for days in range(3):
+        report = Reconciler(side.store, side.images, side.queue).run(now=NOW + timedelta(days=days))
+        assert report == Report(queued_again=1)
+        drain(side)
+    assert side.images.get(image.id) == image
+
+
+def test_a_backlog_is_not_multiplied(side: Side) -> None:
+    for _ in range(4):
+        put_record(side, age=timedelta(hours=30), with_bytes=True)
+    drain(side)
+    for _ in range(3):
+        side.queue.send("of one of them")
+    assert run(side) == Report(waiting=3, queued_again=1)  # one was lost, whichever it was
+    for _ in range(2):
+        assert run(side) == Report(waiting=4)
+
+
+def test_a_tickets_record_does_not_expire_while_its_bytes_wait(side: Side) -> None:
+    ends = NOW + timedelta(hours=1)
+    waits = put_record(side, age=RECORD_LIFE, with_bytes=True, expires_at=ends)
+    young = put_record(side, age=timedelta(hours=1), with_bytes=True, expires_at=NOW + RECORD_LIFE)
+    drain(side)
+    side.queue.send("of one of them")
+    assert run(side) == Report(waiting=1, queued_again=1)
+    found = side.images.get(waits.id)
+    assert isinstance(found, Image)
+    assert found.expires_at == NOW + RECORD_LIFE
+    assert side.images.get(young.id) == young
 
 
 def test_old_renderings_are_swept_a_day_later(side: Side) -> None:

@@ -20,8 +20,8 @@ from tests.doors.opened import Context, Place, opened, place
 from tests.events import payload
 
 QUIET = {
-    "queued_again": 0, "never_came": 0, "given_up": 0, "deletes_finished": 0, "renderings_swept": 0, "orphans": 0,
-    "orphans_removed": 0, "errors": 0,
+    "queued_again": 0, "waiting": 0, "never_came": 0, "given_up": 0, "deletes_finished": 0, "renderings_swept": 0,
+    "orphans": 0, "orphans_removed": 0, "errors": 0,
 }  # fmt: skip
 
 

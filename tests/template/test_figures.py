@@ -11,7 +11,7 @@ from app.api.gateway import MARGIN_MS, MOST_SECONDS
 from app.bootstrap import visibility_of
 from app.domain.keys import ORIGINALS, PROCESSED, original_key, variant_key
 from app.domain.limits import MEBIBYTE
-from app.domain.reconcile import GIVEN_UP
+from app.domain.reconcile import CUT_OFF
 from app.settings import Settings, load
 from tests.repository.tree import ROOT
 from tests.template.reading import Stack
@@ -51,10 +51,14 @@ def test_the_last_delivery_is_the_same_for_the_queue_and_the_worker(stack: Stack
     assert allow == {"redrivePermission": "byQueue", "sourceQueueArns": [stack.arn("EventQueue")]}
 
 
-def test_reconcile_closes_no_record_that_still_has_a_delivery(stack: Stack) -> None:
+def test_reconcile_closes_no_record_whose_last_delivery_goes_on(stack: Stack) -> None:
+    assert stack["ImageProcessingFunction"]["Timeout"] < CUT_OFF.total_seconds() / 2
+
+
+def test_an_event_outlives_all_its_deliveries(stack: Stack) -> None:
     queue, dead = stack["EventQueue"], stack["DeadLetterQueue"]
     all_tries = queue["VisibilityTimeout"] * queue["RedrivePolicy"]["maxReceiveCount"]
-    assert all_tries < GIVEN_UP.total_seconds() < queue["MessageRetentionPeriod"]
+    assert all_tries < queue["MessageRetentionPeriod"]
     assert dead["MessageRetentionPeriod"] == 14 * 24 * 3600 > queue["MessageRetentionPeriod"]
 
 

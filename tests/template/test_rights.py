@@ -21,7 +21,9 @@ ALL = {
         "s3:ListBucket", "sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility",
         "sqs:GetQueueAttributes",
     },
-    RECONCILE: RECORDS | LOGS | {"s3:DeleteObject", "s3:ListBucket", "dynamodb:Query", "sqs:SendMessage"},
+    RECONCILE: RECORDS | LOGS | {
+        "s3:DeleteObject", "s3:ListBucket", "dynamodb:Query", "sqs:SendMessage", "sqs:GetQueueAttributes",
+    },
 }  # fmt: skip
 
 #: On which prefix each may do what with objects.

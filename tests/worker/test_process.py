@@ -16,6 +16,7 @@ from app.domain.keys import original_key, variant_key
 from app.domain.limits import Limits
 from app.domain.models import Failure, FailureCode, FocalPoint, Format, Status, Tombstone, utcnow
 from app.domain.recipe import DEFAULT_RECIPE, VariantSpec, rendering_of
+from app.domain.reconcile import Reconciler
 from app.worker.process import Outcome
 from app.worker.sandbox import Sandbox
 from tests.contract.records import an_image
@@ -406,6 +407,41 @@ def test_giving_up(bench: Bench) -> None:
     )
     check_ready(bench, done)
     assert worker.handle(pending) is Outcome.READY
+
+
+def test_only_a_last_delivery_that_was_begun_and_cut_off_ends_the_picture(bench: Bench) -> None:
+    class Killed(BaseException):
+        """The whole worker is gone, not just the picture's process."""
+
+    class Deadly(Sandbox):
+        def develop(self, *_: Any) -> Any:
+            raise Killed
+
+    image_id = bench.upload(encoded())
+    reconciler = Reconciler(bench.side.store, bench.side.images, bench.side.queue)
+    later = utcnow() + timedelta(hours=2)
+    for receives in (1, 2):
+        with pytest.raises(Killed):
+            bench.worker(sandbox=Deadly(20, 256)).handle(image_id, receives=receives)
+        assert bench.image(image_id).version == 1, "an earlier delivery costs no write"
+        assert reconciler.run(now=later).given_up == 0
+    with pytest.raises(Killed):
+        bench.worker(sandbox=Deadly(20, 256)).handle(image_id, receives=3)
+    assert bench.image(image_id).status is Status.PENDING
+    assert reconciler.run(now=later).given_up == 1
+    error = bench.image(image_id).error
+    assert error
+    assert error.code == "attempts_exhausted"
+    assert bench.worker().handle(image_id, receives=1) is Outcome.READY
+
+
+def test_a_record_that_changes_before_its_last_delivery_is_read_again(bench: Bench) -> None:
+    image_id = bench.upload(encoded())
+    change = once(lambda: bench.side.images.update(image_id, 1, {"title": "New"}))
+    worker = bench.worker(store=Interposed(bench.side.store, after={"open": change}))
+    assert worker.handle(image_id, receives=3) is Outcome.READY
+    check_ready(bench, image_id)
+    assert bench.image(image_id).title == "New"
 
 
 def test_a_crash_at_any_point_is_mended_by_the_next_delivery(bench: Bench) -> None:

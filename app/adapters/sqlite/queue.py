@@ -61,6 +61,15 @@ class SqliteQueue:
                 (time.time() + delay, _id(receipt), receipt),
             )
 
+    def waiting(self) -> int:
+        """See `EventQueue.waiting`. Exact."""
+        with self._database.reading() as connection:
+            (count,) = connection.execute(
+                "SELECT count(*) FROM messages WHERE dead = 0 AND due <= ? AND receives < ?",
+                (time.time(), self._max_receives),
+            ).fetchone()
+        return int(count)
+
     def dead_letters(self) -> int:
         """See `EventQueue.dead_letters`. Exact."""
         with self._database.writing() as connection:
