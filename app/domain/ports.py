@@ -135,9 +135,12 @@ class ImageRepository(Protocol):
         one with no `next_after`. Walking the pages shows every image that was there throughout exactly once, and
         costs the same per page however deep."""
 
-    def unsettled(self) -> Iterator[str]:
+    def unsettled(self, start: str = "") -> Iterator[str]:
         """Ids of what is not at rest: records that are `pending` or have `stale_renderings`, and tombstones not
-        settled. May lag behind writes, and may name ids that have come to rest meanwhile."""
+        settled. May lag behind writes, and may name ids that have come to rest meanwhile.
+
+        Ids from `start` on come before those below it, so that who has no time for all of them can begin elsewhere
+        each time."""
 
     def ping(self) -> None:
         """Return if the repository can be reached, else raise `Unavailable`."""

@@ -1,12 +1,15 @@
 """Bringing to rest what a crash or a lost event left half-done."""
 
 import logging
-from collections.abc import Iterator
+import math
+import random
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
+from itertools import islice
 
 from app.domain.errors import PortError, Stale
-from app.domain.ids import id_time
+from app.domain.ids import first_id_at, id_time
 from app.domain.images import finish_delete
 from app.domain.keys import ORIGINALS, PROCESSED, original_id, original_key, processed_id, processed_prefix
 from app.domain.models import EXHAUSTED, FailureCode, Image, Status, Tombstone, failed, utcnow
@@ -23,19 +26,28 @@ CUT_OFF = timedelta(hours=1)
 #: How long variants of an old rendering are kept for pages that still name them.
 RENDERING_LIFE = timedelta(hours=24)
 
+#: Of what there was no time for.
+_MOST_COUNTED = 100_000
+
 
 @dataclass
 class Report:
-    """What one run found and did. `waiting` are old `pending` images of which the queue may still hold the events."""
+    """What one run found and did.
+
+    `waiting` are old `pending` images of which the queue may still hold the events; `left` is how many of the unsettled
+    there was no time for, counted to a bound; `search_left` is 1 when the search for orphans had no time to end.
+    """
 
     queued_again: int = 0
     waiting: int = 0
+    left: int = 0
     never_came: int = 0
     given_up: int = 0
     deletes_finished: int = 0
     renderings_swept: int = 0
     orphans: int = 0
     orphans_removed: int = 0
+    search_left: int = 0
     errors: int = 0
 
     def __str__(self) -> str:
@@ -55,8 +67,15 @@ class Reconciler:
         self._queue = queue
         self._in_queue: int | None = 0
 
-    def run(self, *, requeue_after: timedelta = timedelta(minutes=15), now: datetime | None = None) -> Report:
-        """Settle what can be settled.
+    def run(
+        self,
+        *,
+        requeue_after: timedelta = timedelta(minutes=15),
+        now: datetime | None = None,
+        is_time_left: Callable[[], bool] | None = None,
+    ) -> Report:
+        """Settle what can be settled, for as long as `is_time_left`. A run that may be too short for all begins
+        anywhere, so that the next one meets what this one did not.
 
         `pending` images older than `requeue_after` get their event again: those that are more than the messages which
         wait in the queue, for each of these may be the event of one of them. With zero all begin anew, whatever waits
@@ -65,7 +84,11 @@ class Reconciler:
         now = now or utcnow()
         report = Report()
         self._in_queue = None if requeue_after else 0
-        for image_id in self._images.unsettled():
+        unsettled = self._images.unsettled(_anywhere(now) if is_time_left else "")
+        for image_id in unsettled:
+            if is_time_left and not is_time_left():
+                report.left = 1 + sum(1 for _ in islice(unsettled, _MOST_COUNTED))
+                break
             try:
                 self._settle(image_id, now, requeue_after, report)
             except Stale:
@@ -116,12 +139,22 @@ class Reconciler:
             self._queue.send(object_created(original.key, original.size))
             report.queued_again += 1
 
-    def orphans(self, report: Report, *, remove: bool = False, now: datetime | None = None) -> Iterator[ObjectInfo]:
+    def orphans(
+        self,
+        report: Report,
+        *,
+        remove: bool = False,
+        now: datetime | None = None,
+        is_time_left: Callable[[], bool] = lambda: True,
+    ) -> Iterator[ObjectInfo]:
         """Objects that belong to no record, older than an hour; removed as they are yielded if asked."""
         now = now or utcnow()
         known: tuple[str, bool] = ("", False)
         for prefix, id_of in ((ORIGINALS, original_id), (PROCESSED, processed_id)):
             for info in self._store.list(prefix):
+                if not is_time_left():
+                    report.search_left = 1
+                    return
                 image_id = id_of(info.key)
                 if info.modified_at > now - NEVER_CAME:
                     continue
@@ -135,3 +168,10 @@ class Reconciler:
                     self._store.delete(info.key)
                     report.orphans_removed += 1
                 yield info
+
+
+def _anywhere(now: datetime) -> str:
+    """An id of a moment between a minute and a month ago: each hour, day and week as likely as the others of its
+    kind, for what is unsettled may be an hour's or a week's. Its last digit is any: see `ImageRepository.unsettled`."""
+    minutes = math.exp(random.uniform(0, math.log(30 * 24 * 60)))  # noqa: S311 - where to begin is no secret
+    return first_id_at(now - timedelta(minutes=minutes))[:-1] + random.choice("0123456789abcdef")  # noqa: S311

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from app.domain.errors import AlreadyExists, Stale
-from app.domain.ids import new_id
+from app.domain.ids import first_id_at, new_id
 from app.domain.models import UPDATABLE, Image, Status, Tombstone, utcnow
 from app.domain.ports import ImageRepository
 from tests.contract.conftest import Many
@@ -264,6 +264,16 @@ def test_what_is_not_at_rest_is_unsettled(images: ImageRepository) -> None:
     images.update(stale.id, 2, {"stale_renderings": []})
     images.update(failed.id, 2, {"status": Status.PENDING})
     eventually(lambda: unsettled(images), {pending.id, settling.id, foreign.id, failed.id})
+
+
+def test_a_walk_of_the_unsettled_begins_where_it_is_told_and_meets_all(images: ImageRepository) -> None:
+    known = sorted(stored(images).id for _ in range(12))
+    eventually(lambda: unsettled(images), set(known))
+    for start in ("", known[0], known[5], known[-1], new_id(), first_id_at(utcnow() - timedelta(days=1)), "g"):
+        found = list(images.unsettled(start))
+        assert sorted(found) == known
+        later = sum(image_id >= start for image_id in known)
+        assert {image_id >= start for image_id in found[:later]} <= {True}
 
 
 def test_the_unsettled_can_be_settled_while_they_are_walked(images: ImageRepository, many: Many) -> None:

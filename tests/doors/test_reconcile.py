@@ -20,8 +20,8 @@ from tests.doors.opened import Context, Place, opened, place
 from tests.events import payload
 
 QUIET = {
-    "queued_again": 0, "waiting": 0, "never_came": 0, "given_up": 0, "deletes_finished": 0, "renderings_swept": 0,
-    "orphans": 0, "orphans_removed": 0, "errors": 0,
+    "queued_again": 0, "waiting": 0, "left": 0, "never_came": 0, "given_up": 0, "deletes_finished": 0,
+    "renderings_swept": 0, "orphans": 0, "orphans_removed": 0, "search_left": 0, "errors": 0,
 }  # fmt: skip
 
 
@@ -37,8 +37,8 @@ def door(own_place: Place, tmp_path: Path) -> Iterator[ModuleType]:
         yield found
 
 
-def run(door: ModuleType, event: Any = None) -> Any:
-    return door.handler(payload("warm_up_schedule") if event is None else event, Context())
+def run(door: ModuleType, event: Any = None, seconds: float = 900) -> Any:
+    return door.handler(payload("warm_up_schedule") if event is None else event, Context(seconds))
 
 
 def pending(door: ModuleType, *, age: timedelta, with_bytes: bool) -> Image:
@@ -73,6 +73,19 @@ def test_objects_of_no_record_are_looked_for_only_when_asked(door: ModuleType, o
         assert run(door, {"orphans": "report"}) == QUIET | {"orphans": 1}
         assert run(door, {"orphans": "remove"}) == QUIET | {"orphans": 1, "orphans_removed": 1}
         assert run(door, {"orphans": "report"}) == QUIET
+
+
+def test_a_run_ends_before_the_functions_time_does_and_the_next_one_goes_on(
+    door: ModuleType, own_place: Place, caplog: pytest.LogCaptureFixture
+) -> None:
+    for _ in range(3):
+        pending(door, age=timedelta(hours=2), with_bytes=False)
+    own_place.made.s3.put_object(Bucket=own_place.bucket, Key=original_key(new_id()), Body=b"abc")
+    assert run(door, {"orphans": "report"}, seconds=30) == QUIET | {"left": 3, "search_left": 1}
+    assert "no time was left for all" in caplog.text
+    caplog.clear()
+    assert run(door) == QUIET | {"never_came": 3}
+    assert "no time was left for all" not in caplog.text
 
 
 def test_a_run_that_met_errors_fails_after_the_rest_is_settled(door: ModuleType, own_place: Place) -> None:

@@ -112,9 +112,9 @@ class DynamoImages:
         """See `ImageRepository.list`."""
         return listing.page(self._client, self._table, query)
 
-    def unsettled(self) -> Iterator[str]:
+    def unsettled(self, start: str = "") -> Iterator[str]:
         """See `ImageRepository.unsettled`."""
-        return listing.unsettled(self._client, self._table)
+        return listing.unsettled(self._client, self._table, start)
 
     def ping(self) -> None:
         """See `ImageRepository.ping`."""

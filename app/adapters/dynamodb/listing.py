@@ -50,12 +50,14 @@ def page(client: Any, table: str, query: ListQuery) -> Page:
     return Page(shown, shown[-1].id if len(found) > query.limit else None)
 
 
-def unsettled(client: Any, table: str) -> Iterator[str]:
-    """Ids in the sixteen partitions of what is not at rest."""
-    for digit in _HEX:
-        walk = Walk(client, table, f"open#{digit}", Span(), MOST)
-        while (image_id := walk.take()) is not None:
-            yield image_id
+def unsettled(client: Any, table: str, start: str = "") -> Iterator[str]:
+    """Ids in the sixteen partitions of what is not at rest, the partition of `start` first."""
+    first = _HEX.find(start[-1:]) if start else 0
+    for span in (Span(low=start), Span(high=start)) if start else (Span(),):
+        for digit in _HEX[first:] + _HEX[:first]:
+            walk = Walk(client, table, f"open#{digit}", span, MOST)
+            while (image_id := walk.take()) is not None:
+                yield image_id
 
 
 def _span(query: ListQuery) -> Span:

@@ -13,6 +13,7 @@ from app.domain.models import UPDATABLE, Image, Status, Tombstone, utcnow
 from app.domain.ports import ListQuery, Page
 
 _BATCH = 500
+_HIGHEST = "g"  # sorts above every id
 
 
 class SqliteImages:
@@ -103,17 +104,21 @@ class SqliteImages:
         with self._database.reading() as connection:
             return page(connection, query)
 
-    def unsettled(self) -> Iterator[str]:
+    def unsettled(self, start: str = "") -> Iterator[str]:
         """See `ImageRepository.unsettled`."""
-        statement = "SELECT id FROM images WHERE unsettled = 1 AND id > ? ORDER BY id LIMIT ?"
-        last = ""
+        yield from self._unsettled(start, _HIGHEST)
+        yield from self._unsettled("", start)
+
+    def _unsettled(self, low: str, high: str) -> Iterator[str]:
+        """From `low` to before `high`."""
+        statement = "SELECT id FROM images WHERE unsettled = 1 AND id >= ? AND id < ? ORDER BY id LIMIT ?"
         while True:
             with self._database.reading() as connection:
-                ids = [image_id for (image_id,) in connection.execute(statement, (last, _BATCH))]
+                ids = [image_id for (image_id,) in connection.execute(statement, (low, high, _BATCH))]
             if not ids:
                 return
             yield from ids
-            last = ids[-1]
+            low = f"{ids[-1]}-"
 
     def ping(self) -> None:
         """See `ImageRepository.ping`."""
