@@ -9,6 +9,7 @@ from app.adapters.dynamodb.table import INDEX_KEY, INDEX_SORT, KEY
 from app.domain.errors import Unavailable
 from app.domain.models import Status
 from app.domain.ports import ListQuery
+from app.domain.uploads import Accepted
 from tests.contract.records import OWNER, a_query, an_image, ids, stored, tombstone_of, walk
 from tests.faults.oracle import unrest
 from tests.faults.scene import Scene, tiered
@@ -52,6 +53,19 @@ class LaggingIndex(Through):
         page = found[: arguments["Limit"]]
         more = {"LastEvaluatedKey": page[-1]} if len(found) > len(page) else {}
         return {"Items": page, **more}
+
+
+class LaggingReplica(Through):
+    """Reads by key that do not ask for consistency meet a replica which has heard of nothing yet."""
+
+    def get_item(self, *, ConsistentRead: bool = False, **arguments: Any) -> dict[str, Any]:  # noqa: N803 - boto's name
+        answer: dict[str, Any] = self._client.get_item(ConsistentRead=True, **arguments) if ConsistentRead else {}
+        return answer
+
+    def batch_get_item(self, *, RequestItems: dict[str, Any]) -> dict[str, Any]:  # noqa: N803 - boto's name
+        asked = {table: request for table, request in RequestItems.items() if request.get("ConsistentRead")}
+        answer: dict[str, Any] = self._client.batch_get_item(RequestItems=asked) if asked else {"Responses": {}}
+        return answer
 
 
 class InPieces(Through):
@@ -173,6 +187,30 @@ def test_a_lagging_list_is_full_beyond_what_is_gone(scene: Scene) -> None:
     page = images.list(a_query(limit=8))
     assert len(page.items) == 8
     assert page.next_after is None
+
+
+def test_what_was_written_is_read_at_once_whatever_a_replica_knows(scene: Scene) -> None:
+    images = scene.images_with(LaggingReplica(scene.dynamodb))
+    image, buried = stored(images), stored(images)
+    assert images.get(image.id) == image
+    assert images.find_hash(OWNER, image.sha256 or "") == image.id
+    changed = images.update(image.id, 1, {"tags": ["sea"]})
+    assert images.get(image.id) == changed
+    tombstone = tombstone_of(buried)
+    images.bury(buried.id, 1, tombstone)
+    assert images.get(buried.id) == tombstone
+    assert list(images.list(a_query(limit=5, tag="sea")).items) == [changed]
+
+
+def test_a_service_whose_replicas_lag_answers_with_what_it_wrote(scene: Scene) -> None:
+    side = scene.side
+    scene.side = type(side)(side.store, scene.images_with(LaggingReplica(scene.dynamodb)), side.queue)
+    image = scene.ready(1)
+    assert scene.upload(1) == Accepted(image, duplicate=True)
+    assert scene.edit(image.id, title="seen").title == "seen"
+    scene.delete(image.id)
+    assert not scene.upload(1).duplicate
+    scene.come_to_rest()
 
 
 def test_the_service_comes_to_rest_with_an_index_that_lags(scene: Scene) -> None:
