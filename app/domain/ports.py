@@ -38,7 +38,8 @@ class ObjectStore(Protocol):
         """Store as `create` does, and take the place of what is there: readers see the old bytes or the new."""
 
     def open(self, key: str) -> AbstractContextManager[BinaryIO]:
-        """The object's bytes as a stream, read in pieces. Raises `Missing` on entry if there is none."""
+        """The object's bytes as a stream, read in pieces. Raises `Missing` on entry if there is none. What may not be
+        read may look absent."""
 
     def stat(self, key: str) -> ObjectInfo | None:
         """The object's size and time, or None. What may not be read may look absent."""

@@ -4,7 +4,7 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from app.domain.errors import AlreadyExists, HashTaken, Missing, PictureError
+from app.domain.errors import AlreadyExists, HashTaken, Missing, PictureError, Unavailable
 from app.domain.ids import id_time
 from app.domain.keys import original_key
 from app.domain.media import SNIFF_BYTES, UNKNOWN_TYPE, media_type_of
@@ -47,15 +47,19 @@ def fetch(store: ObjectStore, image_id: str, max_bytes: int, to: Path | None = N
 def adopt(store: ObjectStore, images: ImageRepository, image_id: str, max_bytes: int) -> bool:
     """Write the record of an object that came without one, for `anonymous`; False if there is no such object.
 
-    Bytes that already have a record are adopted all the same, as a second picture: the object is there.
+    Bytes that already have a record are adopted all the same, as a second picture: the object is there. Raises
+    `Unavailable` for one that is there and cannot be read: nobody but its event knows of it.
     """
-    info = store.stat(original_key(image_id))
+    key = original_key(image_id)
+    info = store.stat(key)
     if info is None:
         return False
     try:
         original = fetch(store, image_id, max_bytes)
     except Missing:
-        return False
+        if store.stat(key) is None:
+            return False
+        raise Unavailable(f"The object {key} is there and may not be read.") from None
     except PictureError:  # its development will end the same and say so in the record
         original = Original(info.size, "", None)
     now = utcnow()

@@ -77,6 +77,10 @@ def send(with_: Hands) -> Any:
     return with_.sqs.send_message(QueueUrl=with_.queue, MessageBody='{"Event": "s3:TestEvent"}')
 
 
+def count_waiting(with_: Hands) -> Any:
+    return with_.sqs.get_queue_attributes(QueueUrl=with_.queue, AttributeNames=["ApproximateNumberOfMessages"])
+
+
 def receive(with_: Hands) -> Any:
     return with_.sqs.receive_message(QueueUrl=with_.queue)
 
@@ -112,7 +116,7 @@ ROLES: dict[str, tuple[dict[str, Attempt], dict[str, Attempt]]] = {
     "ReconcileRole": (
         {"delete a variant": delete("processed/rights-2"),
          "list originals": list_("originals/"), "list variants": list_("processed/"), "read": read_record,
-         "query": query, "send": send},
+         "query": query, "send": send, "count what waits": count_waiting},
         {"put an original": put("originals/rights"), "put a variant": put("processed/rights"),
          "get an original": get("originals/rights"), "get a variant": get("processed/rights"), "receive": receive},
     ),

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from PIL import Image as Pillow
 
-from app.domain.errors import Conflict, HashTaken, Unavailable
+from app.domain.errors import Conflict, HashTaken, Missing, Unavailable
 from app.domain.ids import new_id
 from app.domain.images import Images
 from app.domain.keys import original_key, variant_key
@@ -290,6 +290,25 @@ def test_an_object_without_a_record_is_adopted_or_counted(bench: Bench) -> None:
     twin = bench.place(body)
     assert bench.worker(adopt=True).handle(twin) is Outcome.READY
     check_ready(bench, twin)
+
+
+def test_an_object_that_may_not_be_read_yet_is_adopted_by_a_later_delivery(bench: Bench) -> None:
+    image_id = bench.place(encoded())
+
+    def deny(*_: Any) -> None:
+        raise Missing("access denied")
+
+    with pytest.raises(Unavailable):
+        bench.worker(store=Interposed(bench.side.store, before={"open": deny}), adopt=True).handle(image_id)
+    assert bench.worker(adopt=True).handle(image_id) is Outcome.READY
+
+
+def test_an_object_that_goes_while_it_is_adopted_leaves_no_record(bench: Bench) -> None:
+    image_id = bench.place(encoded())
+    gone = once(lambda: bench.side.store.delete(original_key(image_id)))
+    worker = bench.worker(store=Interposed(bench.side.store, before={"open": gone}), adopt=True)
+    assert worker.handle(image_id) is Outcome.UNKNOWN
+    assert bench.side.images.get(image_id) is None
 
 
 def test_adopted_junk_fails(bench: Bench) -> None:
