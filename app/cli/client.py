@@ -1,81 +1,52 @@
 """The client half of a direct upload: hash, ask for a ticket, send, wait."""
 
-import hashlib
-import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO, Self, TypeVar
+from typing import Any, Self, TypeVar
 
 import httpx
 
-from app.domain.media import SNIFF_BYTES, media_type_of
+from app.cli.picture import Picture, UploadError, pieces, shown
+from app.cli.under_way import TICKET, Note, UnderWay
 
-_PIECE = 256 * 1024
 _ATTEMPTS = 4
 _PAUSE_SECONDS = 0.5
 #: What `GET /images/{id}?wait=` takes at most.
 _WAIT_SECONDS = 20
 #: The status of a picture that has arrived, and that the key may not look at.
 SENT = "sent"
-#: What is needed of a record and of a ticket.
+#: What is needed of a record.
 _RECORD = frozenset({"id", "status"})
-_TICKET = frozenset({"id", "method", "url", "headers"})
 
 T = TypeVar("T")
 Progress = Callable[[int], None]
-
-
-class UploadError(Exception):
-    """The upload did not come about; the sentence says why. `problem` is the service's own document, if it gave one."""
-
-    def __init__(self, detail: str, problem: dict[str, Any] | None = None) -> None:
-        super().__init__(detail)
-        self.problem = problem or {}
 
 
 class BadCall(ValueError):
     """What the client was told to use cannot be used; the sentence says why, and quotes no key."""
 
 
-@dataclass(frozen=True)
-class Picture:
-    """A file to send, measured: `bytes`, SHA-256 in hex, and its media type from its own bytes."""
-
-    path: Path
-    bytes: int
-    sha256: str
-    content_type: str
-
-    @classmethod
-    def of(cls, path: Path) -> "Picture":
-        """Read the file once. Raises `UploadError` for one that cannot be read or is no picture."""
-        digest = hashlib.sha256()
-        size = 0
-        head = b""
-        try:
-            with path.open("rb") as file:
-                for piece in _pieces(file):
-                    head = head or piece[:SNIFF_BYTES]
-                    size += len(piece)
-                    digest.update(piece)
-        except OSError as error:
-            raise UploadError(f"{shown(path)}: {error.strerror}") from error
-        content_type = media_type_of(head)
-        if content_type is None:
-            raise UploadError(f"{shown(path)}: not a picture of any known format")
-        return cls(path, size, digest.hexdigest(), content_type)
-
-
 class DarkroomClient:
     """Talks to one service. `transport` is httpx's way to test without a network.
+
+    With `notes`, a folder, a picture that another client with the same folder is sending, or was sending when it was
+    interrupted, does not become a second one: its record is gone on with, and returned as a duplicate if it was the
+    other that brought the bytes.
 
     Raises `BadCall` for an address that is none, and for a key that no header can carry.
     """
 
-    def __init__(self, url: str, api_key: str | None = None, *, transport: httpx.BaseTransport | None = None) -> None:
+    def __init__(
+        self,
+        url: str,
+        api_key: str | None = None,
+        *,
+        transport: httpx.BaseTransport | None = None,
+        notes: Path | None = None,
+    ) -> None:
         _check_address(url)
         key = (api_key or "").strip()  # read from a file it often ends with a line break
         if not (key.isascii() and key.isprintable()):
@@ -85,6 +56,7 @@ class DarkroomClient:
         self._service = httpx.Client(base_url=url, headers=headers, timeout=timeout, transport=transport)
         # The store is somebody else: it must not see the key.
         self._store = httpx.Client(base_url=url, timeout=timeout, transport=transport)
+        self._under_way = UnderWay(notes, url, key)
 
     def __enter__(self) -> Self:
         return self
@@ -110,67 +82,97 @@ class DarkroomClient:
             "sha256": picture.sha256,
             **{name: value for name, value in words.items() if value},
         }
-        delivery = _Delivery(picture, progress)
-        there = _again(picture, lambda: self._delivered(delivery, wanted))
+        there, note = self._begun(picture, wanted)
+        if there is not None:
+            progress(picture.bytes)
+            return there
+        delivery = _Delivery(picture, wanted, progress, note)
+        there = _again(picture, lambda: self._delivered(delivery))
         if there is not None:
             return there
         # Apart from sending: what has arrived is not sent again because a look at it failed.
-        image_id = delivery.ticket["id"]
+        image_id = delivery.id
         try:
-            return _again(picture, lambda: self._record(image_id))
+            record = _again(picture, lambda: self._record(image_id))
         except UploadError as error:
             if error.problem.get("code") != "scope_missing":
                 raise
-            return {"id": image_id, "status": SENT}
+            record = {"id": image_id, "status": SENT}
+            self._under_way.forget(picture.sha256)  # nobody here could tell whether the note still holds
+        return record | {"duplicate": True} if delivery.came_otherwise else record
 
     def settled(self, record: dict[str, Any], seconds: float) -> dict[str, Any]:
         """The record once it is ready or failed, or as it is after about so many seconds."""
         end = time.monotonic() + seconds
+        known = {"duplicate": True} if record.get("duplicate") else {}
         while record["status"] == "pending" and (left := end - time.monotonic()) > 0:
             try:
-                record = self._record(record["id"], wait=max(1, min(int(left), _WAIT_SECONDS)))
+                record = self._record(record["id"], wait=max(1, min(int(left), _WAIT_SECONDS))) | known
             except (httpx.RequestError, _TryAgain):
                 time.sleep(min(_PAUSE_SECONDS, max(left, 0)))
+        if record["status"] != "pending":
+            self._under_way.forget(record.get("sha256") or "")
         return record
 
-    def _delivered(self, delivery: "_Delivery", wanted: dict[str, Any]) -> dict[str, Any] | None:
+    def _begun(self, picture: Picture, wanted: dict[str, Any]) -> tuple[dict[str, Any] | None, Note | None]:
+        """What another run has begun with these bytes: their record if they have arrived, or the ticket to go on with.
+
+        A ticket that was asked for with other words is left alone, for the picture would not get those of this call.
+        """
+        note = self._under_way.find(picture.sha256)
+        if note is None or not (note.sent or note.wanted == wanted):
+            self._under_way.forget(picture.sha256)
+            return None, None
+        image_id = note.ticket["id"]
+        try:
+            record = _again(picture, lambda: self._record(image_id))
+        except UploadError as error:
+            if not error.problem:
+                raise
+            record = {}  # gone, or not to be looked at
+        if record.get("status") != "pending":
+            self._under_way.forget(picture.sha256)
+            return None, None
+        return (record | {"duplicate": True}, None) if note.sent else (None, note)
+
+    def _delivered(self, delivery: "_Delivery") -> dict[str, Any] | None:
         """One attempt; the record, if the picture was there before."""
-        if not delivery.ticket:
-            answer = self._service.post("/upload/direct", json=wanted)
+        sha256 = delivery.picture.sha256
+        if delivery.note is None:
+            answer = self._service.post("/upload/direct", json=delivery.wanted)
             if answer.status_code == 200:
                 delivery.progress(delivery.picture.bytes)
                 return _object(answer, needed=_RECORD)
-            delivery.ticket = _object(answer, 201, _TICKET)
-        self._send(delivery)
+            note = Note(_object(answer, 201, TICKET), delivery.wanted)
+            delivery.note = self._under_way.keep(sha256, note)
+        self._send(delivery, delivery.note.ticket)
+        self._under_way.arrived(sha256, delivery.note)
         return None
 
-    def _send(self, delivery: "_Delivery") -> None:
-        picture, ticket = delivery.picture, delivery.ticket
+    def _send(self, delivery: "_Delivery", ticket: dict[str, Any]) -> None:
+        picture = delivery.picture
         again, delivery.tried = delivery.tried, True
         headers = {**ticket["headers"], "Content-Length": str(picture.bytes)}
         try:
             with picture.path.open("rb") as file:
-                content = _counted(_pieces(file), delivery.progress)
+                content = _counted(pieces(file), delivery.progress)
                 answer = self._store.request(ticket["method"], ticket["url"], headers=headers, content=content)
         except OSError as error:
             raise UploadError(f"{shown(picture.path)}: {error.strerror}") from error
-        if answer.status_code == 412:  # an earlier attempt of ours got through, though its answer did not
+        if answer.status_code == 412:  # an earlier attempt got through: one of ours, though its answer did not
+            delivery.came_otherwise = not again
             return
-        if answer.status_code == 403 and again:  # it was good before: its time is over
-            delivery.ticket, delivery.tried = {}, False
+        if answer.status_code == 403 and (again or delivery.resumed):  # it was good before: its time is over
+            delivery.note, delivery.tried, delivery.resumed = None, False, False
+            self._under_way.forget(picture.sha256)
             raise _TryAgain("the ticket has expired")
-        if answer.status_code == 409:  # an earlier attempt of ours is still being written
+        if answer.status_code == 409:  # an earlier attempt is still being written
             raise _TryAgain("the store is busy with it")
         _object(answer, expected=200)
 
     def _record(self, image_id: str, wait: int = 0) -> dict[str, Any]:
         answer = self._service.get(f"/images/{image_id}", params={"wait": wait} if wait else {})
         return _object(answer, needed=_RECORD)
-
-
-def shown(path: Path | str) -> str:
-    """The path as text that can be sent and printed, whatever its bytes are."""
-    return os.fsencode(path).decode("utf-8", "replace")
 
 
 def _check_address(url: str) -> None:
@@ -188,9 +190,22 @@ class _Delivery:
     answer was lost got through is then told by the next."""
 
     picture: Picture
+    wanted: dict[str, Any]
     progress: Progress
-    ticket: dict[str, Any] = field(default_factory=dict)
+    note: Note | None
     tried: bool = False
+    #: Whether another run has brought the bytes.
+    came_otherwise: bool = False
+    resumed: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.resumed = self.note is not None
+
+    @property
+    def id(self) -> str:
+        """Of the record."""
+        assert self.note is not None  # noqa: S101 - it has been delivered
+        return str(self.note.ticket["id"])
 
 
 class _TryAgain(Exception):
@@ -233,11 +248,6 @@ def _json(answer: httpx.Response) -> dict[str, Any]:
 
 def _type(answer: httpx.Response) -> str:
     return str(answer.headers.get("content-type", ""))
-
-
-def _pieces(file: BinaryIO) -> Iterator[bytes]:
-    while piece := file.read(_PIECE):
-        yield piece
 
 
 def _counted(pieces: Iterator[bytes], progress: Progress) -> Iterator[bytes]:

@@ -10,7 +10,9 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TransferSpeedColumn
 
-from app.cli.client import SENT, BadCall, DarkroomClient, Picture, UploadError, shown
+from app.cli.client import SENT, BadCall, DarkroomClient
+from app.cli.picture import Picture, UploadError, shown
+from app.cli.under_way import folder
 
 #: Every picture is ready, or sent where more cannot be told; one or more is not.
 DONE, NOT_DONE = 0, 1
@@ -56,7 +58,7 @@ def upload(
 
 def _client(url: str) -> DarkroomClient:
     try:
-        return DarkroomClient(url, os.environ.get("DARKROOM_API_KEY"))
+        return DarkroomClient(url, os.environ.get("DARKROOM_API_KEY"), notes=folder())
     except BadCall as error:
         raise typer.BadParameter(str(error)) from None
 

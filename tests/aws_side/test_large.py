@@ -7,7 +7,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from app.cli.client import DarkroomClient, Picture
+from app.cli.client import DarkroomClient
+from app.cli.picture import Picture
 from app.domain.notifications import object_created
 from tests.aws_side.test_photograph import Deployed, deployed  # noqa: F401 - a fixture
 from tests.embedded.test_direct_upload import MEGABYTE, noise

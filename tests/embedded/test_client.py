@@ -12,8 +12,9 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from app.cli import client as client_module
-from app.cli.client import DarkroomClient, Picture, UploadError
+from app.cli.client import DarkroomClient
 from app.cli.command import cli
+from app.cli.picture import Picture, UploadError
 from app.domain import grants
 from app.domain.keys import original_key
 from app.domain.models import utcnow
@@ -31,8 +32,9 @@ def picture(tmp_path: Path) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+def _no_pauses(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(client_module, "_PAUSE_SECONDS", 0)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
 
 
 @pytest.fixture

@@ -15,7 +15,8 @@ import httpx
 import pytest
 from PIL import Image
 
-from app.cli.client import DarkroomClient, Picture, UploadError
+from app.cli.client import DarkroomClient
+from app.cli.picture import Picture, UploadError
 from app.domain.access import Scope, new_key
 from tests.samples import encoded, image_file, photograph
 from tests.server import Server, serving
@@ -51,7 +52,8 @@ def memory_mb(server: Server, field: str) -> float:
 
 def darkroom(server: Server, *arguments: str, key: str = KEY) -> subprocess.CompletedProcess[str]:
     """The command as a user runs it."""
-    environment = {**os.environ, "DARKROOM_URL": server.url, "DARKROOM_API_KEY": key}
+    own = {"DARKROOM_URL": server.url, "DARKROOM_API_KEY": key, "XDG_CACHE_HOME": str(server.data.parent)}
+    environment = {**os.environ, **own}
     command = [sys.executable, "-c", "from app.cli.command import main; main()", *arguments]
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
 
