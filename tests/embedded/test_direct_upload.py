@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pillow_heif
 import pytest
 from PIL import Image
 
 from app.cli.client import DarkroomClient
 from app.cli.picture import Picture, UploadError
 from app.domain.access import Scope, new_key
-from tests.samples import encoded, image_file, photograph
+from tests.samples import encoded, image_file, photo, photograph
 from tests.server import Server, serving
 
 MEGABYTE = 1_000_000
@@ -75,6 +76,19 @@ def test_a_forty_megabyte_picture_goes_in_by_ticket_with_flat_memory(server: Ser
     assert record["status"] == "ready", record
     assert record["sha256"] == hashlib.sha256(body).hexdigest()
     assert memory_mb(server, "VmHWM") - before < 20
+
+
+@pytest.mark.slow
+def test_a_48_megapixel_heic_as_phones_take_them_is_sent_and_developed(server: Server, tmp_path: Path) -> None:
+    path = tmp_path / "IMG_4800.HEIC"
+    smooth = pillow_heif.from_pillow(photo(8064, 6048, seed=54))
+    smooth.save(path, quality=40, enc_params={"preset": "ultrafast"})
+    done = darkroom(server, "upload", str(path), "--json")
+    assert done.returncode == 0, done.stderr + done.stdout
+    record = json.loads(done.stdout)
+    assert (record["status"], record["content_type"]) == ("ready", "image/heic")
+    assert (record["width"], record["height"]) == (8064, 6048)
+    assert {variant["name"] for variant in record["variants"]} == {"thumb", "w320", "w640", "w1280", "w1920"}
 
 
 def test_the_command_sends_files_and_says_what_became_of_them(server: Server, tmp_path: Path) -> None:
