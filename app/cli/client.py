@@ -9,7 +9,7 @@ from typing import Any, Self, TypeVar
 
 import httpx
 
-from app.cli.picture import Picture, UploadError, pieces, shown
+from app.cli.picture import Picture, UploadError, pieces, text_of, unreadable
 from app.cli.under_way import TICKET, Note, UnderWay
 
 _ATTEMPTS = 4
@@ -23,6 +23,10 @@ _RECORD = frozenset({"id", "status"})
 
 T = TypeVar("T")
 Progress = Callable[[int], None]
+
+
+class Unreachable(UploadError):
+    """There is nobody at the address."""
 
 
 class BadCall(ValueError):
@@ -76,7 +80,7 @@ class DarkroomClient:
         few times. Raises `UploadError`.
         """
         wanted = {
-            "filename": shown(picture.path.name),
+            "filename": text_of(picture.path.name),
             "content_type": picture.content_type,
             "bytes": picture.bytes,
             "sha256": picture.sha256,
@@ -87,13 +91,13 @@ class DarkroomClient:
             progress(picture.bytes)
             return there
         delivery = _Delivery(picture, wanted, progress, note)
-        there = _again(picture, lambda: self._delivered(delivery))
+        there = _again(lambda: self._delivered(delivery))
         if there is not None:
             return there
         # Apart from sending: what has arrived is not sent again because a look at it failed.
         image_id = delivery.id
         try:
-            record = _again(picture, lambda: self._record(image_id))
+            record = _again(lambda: self._record(image_id))
         except UploadError as error:
             if error.problem.get("code") != "scope_missing":
                 raise
@@ -107,7 +111,7 @@ class DarkroomClient:
         known = {"duplicate": True} if record.get("duplicate") else {}
         while record["status"] == "pending" and (left := end - time.monotonic()) > 0:
             try:
-                record = self._record(record["id"], wait=max(1, min(int(left), _WAIT_SECONDS))) | known
+                record = self._record(record["id"], wait=max(1, int(min(left, _WAIT_SECONDS)))) | known
             except (httpx.RequestError, _TryAgain):
                 time.sleep(min(_PAUSE_SECONDS, max(left, 0)))
         if record["status"] != "pending":
@@ -125,7 +129,7 @@ class DarkroomClient:
             return None, None
         image_id = note.ticket["id"]
         try:
-            record = _again(picture, lambda: self._record(image_id))
+            record = _again(lambda: self._record(image_id))
         except UploadError as error:
             if not error.problem:
                 raise
@@ -158,7 +162,7 @@ class DarkroomClient:
                 content = _counted(pieces(file), delivery.progress)
                 answer = self._store.request(ticket["method"], ticket["url"], headers=headers, content=content)
         except OSError as error:
-            raise UploadError(f"{shown(picture.path)}: {error.strerror}") from error
+            raise unreadable(error) from error
         if answer.status_code == 412:  # an earlier attempt got through: one of ours, though its answer did not
             delivery.came_otherwise = not again
             return
@@ -212,7 +216,7 @@ class _TryAgain(Exception):
     """The service or the store says that another attempt may do."""
 
 
-def _again(picture: Picture, attempt: Callable[[], T]) -> T:
+def _again(attempt: Callable[[], T]) -> T:
     last: Exception | None = None
     for number in range(_ATTEMPTS):
         if number:
@@ -221,7 +225,10 @@ def _again(picture: Picture, attempt: Callable[[], T]) -> T:
             return attempt()
         except (httpx.RequestError, _TryAgain) as error:
             last = error
-    raise UploadError(f"{shown(picture.path)}: gave up after {_ATTEMPTS} attempts: {last}")
+    if isinstance(last, httpx.ConnectError | httpx.ConnectTimeout):
+        address = last.request.url.copy_with(raw_path=b"/")
+        raise Unreachable(f"Nobody answers at {address} ({last}): is it running, and is the address right?")
+    raise UploadError(f"Gave up after {_ATTEMPTS} attempts: {last or type(last).__name__}")
 
 
 def _object(answer: httpx.Response, expected: int = 200, needed: frozenset[str] = frozenset()) -> dict[str, Any]:

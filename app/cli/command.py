@@ -1,6 +1,8 @@
 """The `darkroom` command."""
 
+import io
 import json
+import sys
 from dataclasses import asdict
 from datetime import timedelta
 from typing import Annotated
@@ -60,6 +62,9 @@ def redrive() -> None:
 
 def main() -> None:
     """The console script: settings that make no sense end it with one sentence, not a traceback."""
+    for stream in (sys.stdout, sys.stderr):  # a name with letters that the terminal has not is no reason to end
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         cli()
     except ConfigurationError as error:

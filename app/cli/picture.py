@@ -1,7 +1,8 @@
-"""A file to send, as the command line sees it."""
+"""Files to send, as the command line sees them."""
 
 import hashlib
 import os
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any, BinaryIO
 from app.domain.media import SNIFF_BYTES, media_type_of
 
 _PIECE = 256 * 1024
+_JOINER = "\N{ZERO WIDTH JOINER}"  # holds emoji together
 
 
 class UploadError(Exception):
@@ -18,6 +20,10 @@ class UploadError(Exception):
     def __init__(self, detail: str, problem: dict[str, Any] | None = None) -> None:
         super().__init__(detail)
         self.problem = problem or {}
+
+
+class NotAPicture(UploadError):
+    """The file's bytes are not those of a picture."""
 
 
 @dataclass(frozen=True)
@@ -31,27 +37,62 @@ class Picture:
 
     @classmethod
     def of(cls, path: Path) -> "Picture":
-        """Read the file once. Raises `UploadError` for one that cannot be read or is no picture."""
+        """Read the file once. Raises `UploadError` for one that cannot be read, `NotAPicture` for one that is none."""
         digest = hashlib.sha256()
         size = 0
         head = b""
         try:
+            mode = path.stat().st_mode
+            if not stat.S_ISREG(mode):  # a pipe could be read once, and a device has no end
+                raise UploadError("The folder cannot be read.") if stat.S_ISDIR(mode) else NotAPicture("Not a file.")
             with path.open("rb") as file:
                 for piece in pieces(file):
                     head = head or piece[:SNIFF_BYTES]
+                    if not size and media_type_of(head) is None:
+                        break
                     size += len(piece)
                     digest.update(piece)
         except OSError as error:
-            raise UploadError(f"{shown(path)}: {error.strerror}") from error
+            raise unreadable(error) from error
         content_type = media_type_of(head)
         if content_type is None:
-            raise UploadError(f"{shown(path)}: not a picture of any known format")
+            raise NotAPicture("Not a picture of any known format." if head else "The file is empty.")
         return cls(path, size, digest.hexdigest(), content_type)
 
 
-def shown(path: Path | str) -> str:
-    """The path as text that can be sent and printed, whatever its bytes are."""
+def unreadable(error: OSError) -> UploadError:
+    """What is to be said when a file cannot be read."""
+    return UploadError(f"{error.strerror or error}.")
+
+
+def files_in(path: Path) -> Iterator[Path]:
+    """The file itself; of a folder the files in it and below, by name, without hidden ones, and the folders that cannot
+    be read."""
+    try:
+        one = not path.is_dir()
+    except OSError:  # reading it will tell
+        one = True
+    if one:
+        yield path
+        return
+    errors: list[OSError] = []
+    for folder, folders, names in os.walk(path, onerror=errors.append):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        yield from (Path(folder, name) for name in sorted(names) if not name.startswith("."))
+    yield from (Path(os.fsdecode(error.filename)) for error in errors)
+
+
+def text_of(path: Path | str) -> str:
+    """The path as text that can be sent, whatever its bytes are."""
     return os.fsencode(path).decode("utf-8", "replace")
+
+
+def shown(path: Path | str) -> str:
+    """The path as text that takes one line and tells a terminal to do nothing."""
+    escaped = (
+        c if c.isprintable() or c == _JOINER else c.encode("unicode_escape").decode("ascii") for c in text_of(path)
+    )
+    return "".join(escaped)
 
 
 def pieces(file: BinaryIO) -> Iterator[bytes]:

@@ -113,13 +113,14 @@ def test_the_command_tells_what_it_could_not_send(server: Server, tmp_path: Path
     broken = image_file("pillow-tests__truncated_jpeg.jpg")
     done = darkroom(server, "upload", str(page), str(broken), str(tmp_path / "nowhere.png"))
     assert done.returncode == 1
-    assert "page.jpg: not a picture of any known format" in done.stderr
+    assert "page.jpg  Not a picture of any known format." in done.stderr
     assert "failed" in done.stderr
     assert "nowhere.png" in done.stderr
     assert "Traceback" not in done.stderr
-    refused = darkroom(server, "upload", str(broken), key=READ_ONLY)
+    refused = darkroom(server, "upload", str(broken), str(broken), key=READ_ONLY)
     assert refused.returncode == 1
-    assert "scope `upload`" in refused.stderr
+    assert refused.stderr.count("scope `upload`") == 1
+    assert "1 refused, 1 not sent." in refused.stderr
     assert READ_ONLY not in refused.stderr + refused.stdout
     assert darkroom(server, "upload").returncode == 2
 
