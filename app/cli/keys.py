@@ -21,6 +21,8 @@ def new(
     scope: Annotated[list[Scope], typer.Option(help="What it is good for; may be given several times.")],
 ) -> None:
     """Make a key. It is shown this once: the service keeps only its hash."""
+    if ":" in owner or "," in owner:  # the entry would be read otherwise
+        raise typer.BadParameter(f"{owner!r} cannot be an owner", param_hint="--owner")
     try:
         key, entry = new_key(owner, scope)
     except ValueError as error:

@@ -37,7 +37,7 @@ def upload(
     ] = 120,
     as_json: Annotated[bool, typer.Option("--json", help="Print one record a line, as JSON.")] = False,
 ) -> None:
-    """Send pictures. DARKROOM_API_KEY is the key, where one is asked for.
+    """Send pictures. Where a key is asked for, it is taken from DARKROOM_API_KEY.
 
     Run it again to go on after an interruption: no picture is stored twice.
 

@@ -102,8 +102,12 @@ def _logged(sentence: str) -> Iterator[None]:
 @contextlib.contextmanager
 def _lock(folder: Path, stop: threading.Event) -> Iterator[bool]:
     """Wait until no other worker serves the folder; False when told to stop before that."""
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with (folder / "worker.lock").open("a") as handle:
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        lock = (folder / "worker.lock").open("a")
+    except OSError as error:
+        raise ConfigurationError(f"DARKROOM_STORAGE_URL: cannot use {folder}: {error.strerror}") from error
+    with lock as handle:
         while not stop.is_set():
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
