@@ -114,8 +114,6 @@ class DarkroomClient:
                 record = self._record(record["id"], wait=max(1, int(min(left, _WAIT_SECONDS)))) | known
             except (httpx.RequestError, _TryAgain):
                 time.sleep(min(_PAUSE_SECONDS, max(left, 0)))
-        if record["status"] != "pending":
-            self._under_way.forget(record.get("sha256") or "")
         return record
 
     def _begun(self, picture: Picture, wanted: dict[str, Any]) -> tuple[dict[str, Any] | None, Note | None]:
@@ -124,8 +122,7 @@ class DarkroomClient:
         A ticket that was asked for with other words is left alone, for the picture would not get those of this call.
         """
         note = self._under_way.find(picture.sha256)
-        if note is None or not (note.sent or note.wanted == wanted):
-            self._under_way.forget(picture.sha256)
+        if note is None:
             return None, None
         image_id = note.ticket["id"]
         try:
@@ -134,10 +131,12 @@ class DarkroomClient:
             if not error.problem:
                 raise
             record = {}  # gone, or not to be looked at
-        if record.get("status") != "pending":
-            self._under_way.forget(picture.sha256)
-            return None, None
-        return (record | {"duplicate": True}, None) if note.sent else (None, note)
+        if record.get("status") == "ready" or (record.get("status") == "pending" and note.sent):
+            return record | {"duplicate": True}, None
+        if record.get("status") == "pending" and note.wanted == wanted:
+            return None, note
+        self._under_way.forget(picture.sha256)
+        return None, None
 
     def _delivered(self, delivery: "_Delivery") -> dict[str, Any] | None:
         """One attempt; the record, if the picture was there before."""

@@ -8,14 +8,17 @@ import contextlib
 import hashlib
 import json
 import os
+import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 #: What is needed of a ticket.
 TICKET = frozenset({"id", "method", "url", "headers"})
-#: How long a note is kept at most; what it leads to is looked at before it is believed.
+#: How long a note is kept, for what it leads to is looked at before it is believed. It is not put away when its picture
+#: is ready: another run may have asked for a ticket just before that, and be about to look whether there is a note.
 _LIFE_SECONDS = 24 * 3600
 
 
@@ -41,7 +44,7 @@ class UnderWay:
             return
         with contextlib.suppress(OSError):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            for note in folder.glob("*.json"):
+            for note in folder.iterdir():
                 if note.stat().st_mtime < time.time() - _LIFE_SECONDS:
                     note.unlink()
 
@@ -56,18 +59,18 @@ class UnderWay:
 
     def keep(self, sha256: str, note: Note) -> Note:
         """Take down a new ticket; the note that holds, which is another's if that was there first."""
-        if not self._written(sha256, note, os.O_EXCL):
+        if not self._written(sha256, note, os.link):
             if found := self.find(sha256):
                 return found
-            self._written(sha256, note, os.O_TRUNC)
+            self._written(sha256, note, os.replace)
         return note
 
     def arrived(self, sha256: str, note: Note) -> None:
         """Take down that the bytes are there."""
-        self._written(sha256, replace(note, sent=True), os.O_TRUNC)
+        self._written(sha256, replace(note, sent=True), os.replace)
 
     def forget(self, sha256: str) -> None:
-        """The service knows these bytes by itself now, or will never."""
+        """The note leads to nothing any more."""
         if path := self._path(sha256):
             with contextlib.suppress(OSError):
                 path.unlink()
@@ -75,16 +78,21 @@ class UnderWay:
     def _path(self, sha256: str) -> Path | None:
         return self._folder and self._folder / f"{hashlib.sha256((self._caller + sha256).encode()).hexdigest()}.json"
 
-    def _written(self, sha256: str, note: Note, how: int) -> bool:
+    def _written(self, sha256: str, note: Note, place: Callable[[str, Path], None]) -> bool:
+        """Write the note, whole or not at all; whether it came to its place."""
         path = self._path(sha256)
         if path is None:
             return False
         try:
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | how, 0o600)
+            descriptor, fresh = tempfile.mkstemp(dir=path.parent)
+            try:
+                with os.fdopen(descriptor, "w") as file:
+                    file.write(json.dumps(asdict(note)))
+                place(fresh, path)
+            finally:
+                Path(fresh).unlink(missing_ok=True)
         except OSError:
             return False
-        with os.fdopen(descriptor, "w") as file, contextlib.suppress(OSError):
-            file.write(json.dumps(asdict(note)))
         return True
 
 

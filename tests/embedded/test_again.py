@@ -1,6 +1,8 @@
 """The command line's client run again, or twice at once, on the same pictures: none is stored twice."""
 
+import os
 import stat
+import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -161,17 +163,46 @@ def test_other_words_than_those_of_the_interrupted_run_are_not_lost(
     assert service.side.objects() == {original_key(record["id"])}
 
 
-def test_the_notes_are_the_users_own_and_go_when_the_picture_is_settled(
+def test_who_asks_before_it_is_ready_and_sends_after_that_stores_nothing(
     service: Service, picture: Picture, tmp_path: Path
 ) -> None:
-    record = run(picture, Way(service), tmp_path)
+    other: dict[str, Any] = {}
+    way = Way(service)
+    ask = way.handle_request
+
+    def overtaken(request: httpx.Request) -> httpx.Response:
+        answer = ask(request)
+        if request.method == "POST":
+            other.update(run(picture, Way(service), tmp_path))
+            service.side.images.update(other["id"], 1, {"status": Status.READY, "expires_at": None})
+            with DarkroomClient("http://testserver", transport=Way(service), notes=tmp_path / "notes") as client:
+                assert client.settled(other, 5)["status"] == "ready"
+        return answer
+
+    way.handle_request = overtaken  # type: ignore[method-assign] # the other one is through in the meantime
+    record = run(picture, way, tmp_path)
+    assert (record["id"], record["status"], record["duplicate"]) == (other["id"], "ready", True)
+
+
+def test_what_has_become_ready_is_there_already(service: Service, picture: Picture, tmp_path: Path) -> None:
+    first = run(picture, Way(service), tmp_path)
+    service.side.images.update(first["id"], 1, {"status": Status.READY, "expires_at": None})
+    way = Way(service)
+    again = run(picture, way, tmp_path)
+    assert (again["id"], again["status"], again["duplicate"]) == (first["id"], "ready", True)
+    assert way.asked == ["GET"]
+
+
+def test_the_notes_are_the_users_own_and_go_after_a_day(service: Service, picture: Picture, tmp_path: Path) -> None:
+    run(picture, Way(service), tmp_path)
     folder = tmp_path / "notes"
     (note,) = folder.iterdir()
     assert [stat.S_IMODE(path.stat().st_mode) for path in (folder, note)] == [0o700, 0o600]
-    service.side.images.update(record["id"], 1, {"status": Status.FAILED})
-    with DarkroomClient("http://testserver", transport=Way(service), notes=folder) as client:
-        client.settled(record, 5)
-    assert list(folder.iterdir()) == []
+    for hours, left in ((23, [note]), (25, [])):
+        then = time.time() - hours * 3600
+        os.utime(note, (then, then))
+        DarkroomClient("http://testserver", transport=Way(service), notes=folder)
+        assert list(folder.iterdir()) == left
 
 
 @pytest.mark.parametrize("content", [b"", b"[]", b"{}", b"\xff", b'{"ticket": 1}', b'{"ticket": {"id": "x"}}'])
