@@ -16,6 +16,9 @@ _ATTEMPTS = 4
 _PAUSE_SECONDS = 0.5
 #: What `GET /images/{id}?wait=` takes at most.
 _WAIT_SECONDS = 20
+#: How long a service may be away, to be started again say, while a picture is waited for.
+_SILENCE_SECONDS = 30
+_NOBODY = (httpx.ConnectError, httpx.ConnectTimeout)
 #: The status of a picture that has arrived, and that the key may not look at.
 SENT = "sent"
 #: What is needed of a record.
@@ -106,13 +109,20 @@ class DarkroomClient:
         return record | {"duplicate": True} if delivery.came_otherwise else record
 
     def settled(self, record: dict[str, Any], seconds: float) -> dict[str, Any]:
-        """The record once it is ready or failed, or as it is after about so many seconds."""
+        """The record once it is ready or failed, or as it is after about so many seconds.
+
+        Raises `Unreachable` when nobody has answered for half a minute, and other `UploadError`s.
+        """
         end = time.monotonic() + seconds
+        heard = time.monotonic()
         known = {"duplicate": True} if record.get("duplicate") else {}
         while record["status"] == "pending" and (left := end - time.monotonic()) > 0:
             try:
                 record = self._record(record["id"], wait=max(1, int(min(left, _WAIT_SECONDS)))) | known
-            except (httpx.RequestError, _TryAgain):
+                heard = time.monotonic()
+            except (httpx.RequestError, _TryAgain) as error:
+                if isinstance(error, _NOBODY) and time.monotonic() - heard > _SILENCE_SECONDS:
+                    raise _unreachable(error) from error
                 time.sleep(min(_PAUSE_SECONDS, max(left, 0)))
         return record
 
@@ -224,10 +234,14 @@ def _again(attempt: Callable[[], T]) -> T:
             return attempt()
         except (httpx.RequestError, _TryAgain) as error:
             last = error
-    if isinstance(last, httpx.ConnectError | httpx.ConnectTimeout):
-        address = last.request.url.copy_with(raw_path=b"/")
-        raise Unreachable(f"Nobody answers at {address} ({last}): is it running, and is the address right?")
+    if isinstance(last, _NOBODY):
+        raise _unreachable(last)
     raise UploadError(f"Gave up after {_ATTEMPTS} attempts: {last or type(last).__name__}")
+
+
+def _unreachable(error: httpx.RequestError) -> Unreachable:
+    address = error.request.url.copy_with(raw_path=b"/")
+    return Unreachable(f"Nobody answers at {address} ({error}): is it running, and is the address right?")
 
 
 def _object(answer: httpx.Response, expected: int = 200, needed: frozenset[str] = frozenset()) -> dict[str, Any]:

@@ -121,15 +121,23 @@ class _Run:
             path, record, since = self._sent[0]
             if record["status"] == "pending" and len(self._sent) <= ahead and time.monotonic() - since < _AHEAD_SECONDS:
                 return
-            bar = self.bars.add_task(f"developing {shown(path.name)[:_NAME]}", total=None)
-            try:
-                record = client.settled(record, self._wait)
-            except UploadError as error:
-                record = _refused(path, error)
-            finally:
-                self.bars.remove_task(bar)
+            if record["status"] == "pending":
+                record = self._developed(client, path, record)
             self._sent.popleft()
             self._tell(path, record)
+
+    def _developed(self, client: DarkroomClient, path: Path, record: dict[str, Any]) -> dict[str, Any]:
+        size = record.get("bytes")
+        bar = self.bars.add_task(f"developing {shown(path.name)[:_NAME]}", total=size, completed=size or 0)
+        try:
+            return client.settled(record, self._wait)
+        except Unreachable:  # the next picture, if there is one, will say so
+            self._wait = 0
+            return record
+        except UploadError as error:
+            return _refused(path, error)
+        finally:
+            self.bars.remove_task(bar)
 
     def _tell(self, path: Path, record: dict[str, Any]) -> None:
         good = record["status"] in self._good

@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from app.cli import client as client_module
-from app.cli.client import DarkroomClient
+from app.cli.client import DarkroomClient, Unreachable
 from app.cli.command import cli
 from app.cli.picture import Picture, UploadError
 from app.domain import grants
@@ -201,6 +201,22 @@ def test_where_nobody_answers_the_first_picture_tells_and_the_others_are_not_tri
     told, counts = done.stderr.splitlines()
     assert "Nobody answers at http://127.0.0.1:1/" in told
     assert counts == "1 refused, 2 not sent."
+
+
+def test_a_service_that_goes_away_is_not_waited_for_to_the_end(
+    service: Service, picture: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    way = Lossy(service)
+    with DarkroomClient("http://testserver", transport=way) as client:
+        record = client.upload(Picture.of(picture))
+
+        def gone(request: httpx.Request) -> httpx.Response:
+            raise httpx.ConnectError("refused", request=request)
+
+        monkeypatch.setattr(way, "handle_request", gone)
+        monkeypatch.setattr(client_module, "_SILENCE_SECONDS", 0.1)
+        with pytest.raises(Unreachable, match="Nobody answers at http://testserver/"):
+            client.settled(record, 3600)
 
 
 def test_proxies_that_are_none_are_told_in_a_sentence(picture: Path, monkeypatch: pytest.MonkeyPatch) -> None:
