@@ -45,6 +45,11 @@ def test_what_is_said_of_an_idle_stack_is_reckoned_too() -> None:
     assert template.count("DockerBuildTarget: ") == found["assumptions"]["images"]
 
 
+def test_what_is_said_of_waiting_is_the_price_of_the_function() -> None:
+    cents = 100_000 * bill.dollars_of("lambda_gb_second") * bill.prices()["assumptions"]["api_gb"]
+    assert f"Each second of `?wait=` adds {cents:.1f} cents for 1,000 uploads" in " ".join(AWS.split())
+
+
 def test_every_price_says_where_it_is_from_and_how_it_was_checked() -> None:
     given = bill.prices()
     said = [price for price in given["aws"].values() if isinstance(price, dict)] + given["peers"]
