@@ -3,7 +3,8 @@
     .venv/bin/python -m benchmarks.bill
 
 Reckons from `results/capacity.json` (requests and units), `results/render.json` (milliseconds and bytes) and
-`prices.toml` (prices, what is supposed, and how each was checked); writes `results/bill.json` and README's two tables.
+`prices.toml` (prices, what is supposed, and how each was checked); writes `results/bill.json` and the two tables of
+docs/aws.md.
 """
 
 import json
@@ -16,7 +17,7 @@ from app.domain.recipe import DEFAULT_RECIPE
 
 FOLDER = Path(__file__).parent
 RESULTS = FOLDER / "results"
-README = FOLDER.parent / "README.md"
+PAGE = FOLDER.parent / "docs" / "aws.md"
 GB = 1e9
 MONTH_SECONDS = 30 * 86_400
 S3_WRITES = ("PutObject", "ListObjectsV2", "CopyObject")
@@ -26,10 +27,10 @@ Line = dict[str, Any]
 
 
 def main() -> None:
-    """Reckon, save, and bring README up to date."""
+    """Reckon, save, and bring the page up to date."""
     found = bill()
     (RESULTS / "bill.json").write_text(json.dumps(found, indent=1) + "\n")
-    README.write_text(with_tables(README.read_text(), found))
+    PAGE.write_text(with_tables(PAGE.read_text(), found))
     print("\n\n".join(tables(found).values()))
 
 
@@ -150,7 +151,7 @@ def _peer(peer: dict[str, Any], measured: dict[str, Any], suppose: dict[str, Any
 
 
 def tables(found: dict[str, Any]) -> dict[str, str]:
-    """README's tables by the names of their marks."""
+    """The page's tables by the names of their marks."""
     making = ["| for each image | dollars for 1,000 | for 1,000,000 |", "|---|---|---|"]
     making += [_row(line["what"], line["dollars"]) for line in found["making"]]
     making.append(_row("**made**", found["dollars"]["making"]))
@@ -179,13 +180,13 @@ def _money(dollars: float) -> str:
     return f"{dollars:,.0f}" if dollars >= 10 else f"{dollars:.2f}" if dollars >= 0.995 else f"{dollars:.3f}"
 
 
-def with_tables(readme: str, found: dict[str, Any]) -> str:
-    """README with the tables between their marks."""
+def with_tables(page: str, found: dict[str, Any]) -> str:
+    """The page with the tables between their marks."""
     for name, table in tables(found).items():
         start, end = f"<!-- {name}: ", f"\n<!-- end of {name} -->"
-        at = readme.index("\n", readme.index(start)) + 1
-        readme = readme[:at] + table + readme[readme.index(end) :]
-    return readme
+        at = page.index("\n", page.index(start)) + 1
+        page = page[:at] + table + page[page.index(end) :]
+    return page
 
 
 if __name__ == "__main__":

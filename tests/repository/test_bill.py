@@ -1,4 +1,4 @@
-"""What README says that images cost is what they are reckoned to cost now."""
+"""What docs/aws.md and README say that images cost is what they are reckoned to cost now."""
 
 import json
 import re
@@ -6,7 +6,7 @@ import re
 import pytest
 
 from benchmarks import bill, capacity
-from tests.repository.tree import README, ROOT
+from tests.repository.tree import AWS, README, ROOT
 
 AGAIN = "run `.venv/bin/python -m benchmarks.bill`"
 
@@ -16,12 +16,13 @@ def test_the_bill_is_of_what_was_measured_last() -> None:
     assert saved == json.loads(json.dumps(bill.bill())), AGAIN
 
 
-def test_readme_shows_that_bill() -> None:
-    assert bill.with_tables(README, bill.bill()) == README, AGAIN
+def test_the_page_shows_that_bill() -> None:
+    assert bill.with_tables(AWS, bill.bill()) == AWS, AGAIN
 
 
-def test_what_readme_says_in_words_is_what_the_tables_say() -> None:
-    said = re.search(r"About (\d+) cents for 1,000 photographs of 3 MB, and (\d+) cents a month", README)
+@pytest.mark.parametrize("page", [AWS, README], ids=["aws", "readme"])
+def test_what_is_said_in_words_is_what_the_tables_say(page: str) -> None:
+    said = re.search(r"About (\d+) cents for 1,000 photographs of 3 MB, and (\d+) cents a month", page)
     assert said
     dollars = bill.bill()["dollars"]
     assert [int(cents) for cents in said.groups()] == [
@@ -31,15 +32,22 @@ def test_what_readme_says_in_words_is_what_the_tables_say() -> None:
     assert bill.bill()["assumptions"]["original_bytes"] == 3_000_000
 
 
-def test_what_readme_says_of_an_idle_stack_is_reckoned_too() -> None:
+def test_what_is_said_of_an_idle_stack_is_reckoned_too() -> None:
     found = bill.bill()
     shown = ", ".join(f"{line['what']} {line['dollars']:.2f}" for line in found["idle_a_month"])
     said = f"Idle, {found['dollars']['idle_a_month']:.2f} dollars a month: {shown}."
-    assert said in " ".join(README.split())
+    assert said in " ".join(AWS.split())
+    idle = f"idle, {found['dollars']['idle_a_month']:.2f} dollars a month"
+    assert idle in " ".join(README.split())
     template = (ROOT / "template.yaml").read_text()
     assert template.count("Type: AWS::CloudWatch::Alarm") == found["assumptions"]["alarms"]
     assert template.count("Type: AWS::SecretsManager::Secret") == 1
     assert template.count("DockerBuildTarget: ") == found["assumptions"]["images"]
+
+
+def test_what_is_said_of_waiting_is_the_price_of_the_function() -> None:
+    cents = 100_000 * bill.dollars_of("lambda_gb_second") * bill.prices()["assumptions"]["api_gb"]
+    assert f"Each second of `?wait=` adds {cents:.1f} cents for 1,000 uploads" in " ".join(AWS.split())
 
 
 def test_every_price_says_where_it_is_from_and_how_it_was_checked() -> None:

@@ -1,4 +1,4 @@
-"""What the README says of starts is what was measured, and within what was promised."""
+"""What docs/aws.md says of starts is what was measured, and within what was promised."""
 
 import json
 from typing import Any
@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 from benchmarks.cold_start import RATIO
-from tests.repository.tree import ROOT, table
+from tests.repository.tree import AWS, ROOT, table
 
 RESULTS: dict[str, Any] = json.loads((ROOT / "benchmarks" / "results" / "cold_start.json").read_text())
-#: The README's rows, and what they are in the figures.
+#: The page's rows, and what they are in the figures.
 ROWS = {
     "Python and Lambda's client alone": "empty",
     "the libraries and clients, nothing on them": "libraries",
@@ -18,13 +18,13 @@ ROWS = {
 }
 
 
-def test_the_readmes_table_is_the_one_that_was_measured() -> None:
+def test_the_pages_table_is_the_one_that_was_measured() -> None:
     wanted = [
         [label, *(f"{RESULTS['functions'][name]['handlers'][kind][figure]:.0f}" for name in ("api", "worker")
                   for figure in ("init_ms", "cpu_ms"))]
         for label, kind in ROWS.items()
     ]  # fmt: skip
-    assert table("a start, one core") == wanted, "\n".join("| " + " | ".join(row) + " |" for row in wanted)
+    assert table("a start, one core", AWS) == wanted, "\n".join("| " + " | ".join(row) + " |" for row in wanted)
 
 
 @pytest.mark.parametrize("name", ["api", "worker"])

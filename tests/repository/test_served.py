@@ -1,14 +1,16 @@
-"""The commands of README.md and the calls of examples/requests.http, run as they stand against a real server.
+"""The commands of README.md and docs/server.md and the calls of examples/requests.http, run as they stand.
 
 `SERVED_URL` names a server that runs already; without it one is started.
 """
 
 import base64
+import hashlib
 import json
 import os
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +26,10 @@ pytestmark = pytest.mark.slow
 
 ADDRESS = "http://127.0.0.1:8000"
 REQUESTS = ROOT / "examples" / "requests.http"
+
+KEY = {"X-API-Key": "a key of the tests"}
+_HASH = hashlib.sha256(KEY["X-API-Key"].encode()).hexdigest()
+KEYED = {"DARKROOM_AUTH": "required", "DARKROOM_API_KEYS": f"ann:read+upload:{_HASH}"}
 
 
 @pytest.fixture(scope="module")
@@ -67,6 +73,27 @@ def test_the_commands_of_the_readme_work_in_their_order(address: str, tmp_path: 
     assert (tmp_path / "original.jpg").read_bytes() == (tmp_path / "photo.jpg").read_bytes()
     assert (tmp_path / "w640.webp").read_bytes()[8:12] == b"WEBP"
     assert httpx.get(f"{address}/images/{first['id']}").status_code == 404
+
+
+def test_a_backup_made_as_the_page_says_while_it_runs_is_all_there_is(tmp_path: Path) -> None:
+    """The page's commands, on the folder of a server that runs, and another server on what they copied."""
+    page = (ROOT / "docs" / "server.md").read_text()
+    (backup,) = re.findall(r"^## Backup\n.*?^```shell\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)
+    (tmp_path / ".venv" / "bin").mkdir(parents=True)
+    (tmp_path / ".venv" / "bin" / "python").symlink_to(sys.executable)
+    with serving(tmp_path / "data", **KEYED) as server:
+        sent = {"file": ("photo.jpg", encoded("JPEG", 640, 480, seed=3), "image/jpeg")}
+        made = server.client.post("/upload?wait=20", files=sent, headers=KEY).json()
+        run_in_shell(backup, tmp_path, server.url)
+    assert [path.name for path in (tmp_path / "backup").rglob("*") if path.stat().st_mode & 0o077] == []
+    with serving(tmp_path / "backup", **KEYED) as server:
+        (found,) = server.client.get("/images", headers=KEY).json()["items"]
+        assert found["id"] == made["id"]
+        # Urls that were out are good still: the secret came along.
+        variants = [server.client.get(variant["url"]).status_code for variant in made["variants"]]
+        assert variants == [200] * len(made["variants"])
+        original = server.client.get(f"/images/{made['id']}/original", headers=KEY, follow_redirects=True)
+        assert original.content == sent["file"][1]
 
 
 @dataclass(frozen=True)

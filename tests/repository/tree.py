@@ -6,6 +6,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text()
+AWS = (ROOT / "docs" / "aws.md").read_text()
 
 
 @cache
@@ -34,9 +35,9 @@ def texts() -> dict[str, str]:
     return found
 
 
-def table(heading: str) -> list[list[str]]:
-    """The cells of the first README table whose head starts with that cell, head and rule left out."""
-    lines = iter(README.splitlines())
+def table(heading: str, page: str = README) -> list[list[str]]:
+    """The cells of the page's first table whose head starts with that cell, head and rule left out."""
+    lines = iter(page.splitlines())
     for line in lines:
         if line.startswith(f"| {heading} |"):
             next(lines)
@@ -47,4 +48,4 @@ def table(heading: str) -> list[list[str]]:
                 cells = row.replace("\\|", "\0").strip("|").split("|")
                 rows.append([cell.strip().replace("\0", "|") for cell in cells])
             return rows
-    raise AssertionError(f"README.md has no table that starts with {heading!r}")
+    raise AssertionError(f"there is no table that starts with {heading!r}")

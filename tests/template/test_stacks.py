@@ -9,7 +9,7 @@ import pytest
 from app.domain.access import Scope, new_key, parse_keys
 from app.domain.addresses import origin_of
 from tests.domain.test_addresses import ORIGINS
-from tests.repository.tree import README
+from tests.repository.tree import AWS
 from tests.template.conftest import ALL, KEYS
 from tests.template.reading import Stack
 
@@ -163,11 +163,11 @@ def test_outputs_are_what_a_user_needs(stack_of: Callable[..., Stack]) -> None:
     assert stack_of(**ALL).outputs["ApiUrl"] == "https://img.example.org"
 
 
-def test_readme_asks_for_outputs_that_are_there_and_while_they_are(stack: Stack) -> None:
+def test_the_page_asks_for_outputs_that_are_there_and_while_they_are(stack: Stack) -> None:
     """A stack that was deleted has none, and what is kept has to be found by its name."""
-    assert set(re.findall(r"\$\(output (\w+)\)", README)) - set(stack.outputs) == set()
-    deploy = README[README.index("\noutput() {") : README.index("**The images.**")]
-    removal = deploy[deploy.index("**How to remove it.**") :]
+    assert set(re.findall(r"\$\(output (\w+)\)", AWS)) - set(stack.outputs) == set()
+    deploy = AWS[AWS.index("\noutput() {") : AWS.index("## The images")]
+    removal = deploy[deploy.index("## How to remove it") :]
     deletion = removal.index("sam delete --stack-name darkroom --no-prompts")
     assert removal.index("$(output Table) bucket=$(output Bucket)") < deletion
     by_hand = deploy[deploy.index("aws lambda invoke") :].split("```")[0]

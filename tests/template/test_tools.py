@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.repository.tree import README, ROOT
+from tests.repository.tree import AWS, ROOT
 from tests.template.conftest import CHECKOV, KEYS, SAM
 from tests.template.reading import PATH, Stack, source
 
@@ -85,14 +85,14 @@ print(json.dumps({command: architectures(command) for command in ("build", "depl
 """
 
 
-@pytest.mark.parametrize(("readme_followed", "architecture"), [(False, "x86_64"), (True, "arm64")])
+@pytest.mark.parametrize(("page_followed", "architecture"), [(False, "x86_64"), (True, "arm64")])
 def test_the_images_are_built_for_the_processor_that_they_are_deployed_to(
-    readme_followed: bool, architecture: str, tmp_path: Path
+    page_followed: bool, architecture: str, tmp_path: Path
 ) -> None:
     """`sam build` comes before the questions of `sam deploy --guided`, and knows what samconfig.toml says alone."""
     config = (ROOT / "samconfig.toml").read_text()
-    if readme_followed:
-        (line,) = re.findall(r"```toml\n(parameter_overrides = .+)\n```", README)
+    if page_followed:
+        (line,) = re.findall(r"```toml\n(parameter_overrides = .+)\n```", AWS)
         config = re.sub(r"^(stack_name = .+)$", rf"\1\n{line}", config, flags=re.MULTILINE)
     (tmp_path / "samconfig.toml").write_text(config)
     told = json.loads(run(SAM / "python", "-c", _BUILT, tmp_path, PATH).stdout)
@@ -107,12 +107,12 @@ print(json.dumps(CfnParameterOverridesType().convert(tuple(sys.argv[1:]), None, 
 """
 
 
-def test_readmes_ways_to_more_keys_and_to_none_are_ways() -> None:
+def test_the_pages_ways_to_more_keys_and_to_none_are_ways() -> None:
     """As SAM reads them, over what is deployed; `--guided` takes no empty answer for a parameter that does not show."""
     first, second = KEYS.split(",")
     said = [
         shlex.split(line, comments=True)[3:]
-        for line in re.findall(r"^sam deploy --parameter-overrides .+$", README, re.MULTILINE)
+        for line in re.findall(r"^sam deploy --parameter-overrides .+$", AWS, re.MULTILINE)
     ]
     given = [
         json.loads(run(SAM / "python", "-c", _OVERRIDDEN, *(
@@ -131,5 +131,5 @@ def test_what_the_first_deployment_needs_to_know_is_in_its_configuration() -> No
     assert parameters["capabilities"] == "CAPABILITY_IAM"
     assert parameters["resolve_image_repos"] is True
     assert parameters["resolve_s3"] is True
-    assert parameters["confirm_changeset"] is False, "its question is answered no by Enter, and README says Enter"
+    assert parameters["confirm_changeset"] is False, "its question is answered no by Enter, and docs/aws.md says Enter"
     assert config["global"]["parameters"]["stack_name"] == "darkroom"
