@@ -1,7 +1,8 @@
 """Loading a large PNG in two threads: one inflates it, the other undoes its filters, which takes as long.
 
 Pillow does both in one call. It is handed the same stream inflated, in blocks that are stored as they are (RFC 1951,
-3.2.4), so that everything else is left to it, damage too.
+3.2.4), so that everything else is left to it. Where that fails it is given the file as it is: what is damaged, and
+whether it matters, is for it to say.
 """
 
 import zlib
@@ -29,6 +30,15 @@ def load_pixels(image: ImageFile.ImageFile, path: Path, threads: int) -> None:
     if not still or threads < 2 or image.width * image.height < _LARGE:
         image.load()
         return
+    tile = image.tile
+    try:
+        _load_in_two_threads(image, path)
+    except Exception:  # noqa: BLE001 - Pillow alone may do without what is missing, and needs no thread
+        image.tile, image.decoderconfig = tile, ()
+        image.load()
+
+
+def _load_in_two_threads(image: ImageFile.ImageFile, path: Path) -> None:
     with path.open("rb") as file, ThreadPoolExecutor(1) as other:
         pieces = _pieces(_compressed(file, image.tile[0].offset))
         ahead = deque(other.submit(next, pieces, b"") for _ in range(_AHEAD))

@@ -65,6 +65,10 @@ def _stream(png: bytes) -> bytes:
     return b"".join(data for kind, data in _chunks(png) if kind == b"IDAT")
 
 
+def _with_more_rows(stream: bytes) -> bytes:
+    return zlib.compress(zlib.decompress(stream) + bytes(range(256)) * 40, 1)
+
+
 def _interlaced(png: bytes) -> bytes:
     """The seven passes (PNG, 8.2) of a picture of 8-bit grey, without filters."""
     grey = Image.open(io.BytesIO(png))
@@ -115,6 +119,7 @@ def test_interlaced_pictures_have_the_same_pixels(tmp_path: Path) -> None:
         (lambda stream: stream + b"what follows", False),
         (lambda stream: zlib.compress(zlib.decompress(stream) + bytes(10_000_000)), False),
         (lambda stream: zlib.compress(zlib.decompress(stream)[:-1], 1), True),
+        (lambda stream: _with_more_rows(stream)[:-1] + b"\0", False),
     ],
     ids=[
         "sound",
@@ -127,6 +132,7 @@ def test_interlaced_pictures_have_the_same_pixels(tmp_path: Path) -> None:
         "more after",
         "bomb",
         "short",
+        "more rows and a wrong checksum",
     ],
 )
 def test_what_is_wrong_is_found_wrong(change: _Change, *, damaged: bool, tmp_path: Path) -> None:
@@ -143,6 +149,17 @@ def test_a_file_that_is_cut_off_is_found_wrong(left: int, tmp_path: Path) -> Non
     path = tmp_path / "picture.png"
     path.write_bytes(_png()[:left])
     assert _outcome(path, 2) == _outcome(path, 1) == ("damaged",)
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "RGB"])
+@pytest.mark.parametrize("missing", [13, 16, 18, 20])
+def test_a_file_that_lacks_no_pixel_but_its_end_is_whole(mode: str, missing: int, tmp_path: Path) -> None:
+    """Of the file's end the last 12 bytes are a chunk that says so, and the 8 before them checksums."""
+    path = tmp_path / "picture.png"
+    path.write_bytes(_png(mode)[:-missing])
+    alone, shared = _outcome(path, 1), _outcome(path, 2)
+    assert alone == shared
+    assert alone != ("damaged",)
 
 
 def test_texts_behind_the_pixels_are_read(tmp_path: Path) -> None:
