@@ -16,8 +16,9 @@ _AMBIGUOUS: Final = (
     "unexpected c++ exception",
     "failed to decode",
 )
-#: What Pillow says of libwebp's two errors of that kind, VP8_ENC_ERROR_OUT_OF_MEMORY and _BITSTREAM_OUT_OF_MEMORY.
-_ENCODERS: Final = frozenset({"encoding error 1", "encoding error 2"})
+#: What Pillow says of libwebp's two errors of that kind, VP8_ENC_ERROR_OUT_OF_MEMORY and _BITSTREAM_OUT_OF_MEMORY, and
+#: Python when there is no room for a thread's stack.
+_PLAIN: Final = frozenset({"encoding error 1", "encoding error 2", "can't start new thread"})
 #: A decoder's largest single buffer: four channels of a picture.
 _ONE_BUFFER: Final = 4
 #: More than any decoder takes for a pixel, and for the rest.
@@ -35,7 +36,7 @@ def ran_out(error: BaseException, pixels: int) -> bool:
     if isinstance(error, MemoryError):
         return left is None or left < pixels * _PLENTY + _PLENTY_BESIDE
     text = str(error).lower()
-    if text in _ENCODERS or "out of memory" in text or ("memory allocation" in text and "security limit" not in text):
+    if text in _PLAIN or "out of memory" in text or ("memory allocation" in text and "security limit" not in text):
         return True
     return left is not None and left < pixels * _ONE_BUFFER and any(words in text for words in _AMBIGUOUS)
 

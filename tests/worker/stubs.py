@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -93,6 +94,12 @@ def link_twice(source: Path, out: Path, job: Job) -> Developed:
 def guess_no_memory(source: Path, out: Path, job: Job) -> Developed:
     """Develop what would have been refused by its header, to see how its decoder fails."""
     cost.refuse_if_costly = lambda *_: None
+    return develop(source, out, job)
+
+
+def start_no_thread(source: Path, out: Path, job: Job) -> Developed:
+    """Develop where no thread's stack fits into the bound."""
+    threading.stack_size(1 << 40)
     return develop(source, out, job)
 
 

@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from app.domain.errors import PictureError, Unavailable
+from app.domain.recipe import DEFAULT_RECIPE
 from app.worker.child import Work
 from app.worker.confine import available
 from app.worker.jobs import Job
@@ -191,6 +192,16 @@ def test_want_of_memory_is_told_from_a_broken_picture(folder: Path, media_type: 
     whole = (folder / "original").read_bytes()
     (folder / "original").write_bytes(whole[: len(whole) * 2 // 3])
     assert ending(1024) == "corrupt_image"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="this system does not bound a process's address space")
+@pytest.mark.parametrize("size", [(60, 50), (2000, 1500)], ids=["to encode", "to read and resize"])
+def test_no_room_for_a_thread_is_want_of_memory(folder: Path, size: tuple[int, int]) -> None:
+    Image.radial_gradient("L").resize(size).convert("RGB").save(folder / "original", "PNG")
+    job = JOB.model_copy(update={"media_type": "image/png", "threads": 2, "recipe": DEFAULT_RECIPE})
+    with pytest.raises(PictureError) as failure:
+        Sandbox(20, 1024, work=stubs.start_no_thread).develop(folder / "original", folder / "out", job)
+    assert failure.value.code == "memory"
 
 
 def test_a_length_that_no_file_has_is_damage_and_not_want_of_memory(folder: Path) -> None:
