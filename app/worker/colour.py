@@ -170,8 +170,6 @@ def _scale(image: Image.Image, factor: float, offset: float) -> Image.Image:
 
 def _with_colour_key(image: Image.Image, key: Any) -> Image.Image:
     mode = "RGBA" if image.mode == "RGB" else "LA"
-    if isinstance(key, tuple) and any(part > 255 for part in key):  # 16 bits a channel, which Pillow reads as 8
-        image.info["transparency"] = tuple(part >> 8 for part in key)
     try:
         return image.convert(mode)
     except (ValueError, TypeError):  # a key that makes no sense hides nothing

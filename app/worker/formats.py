@@ -7,7 +7,7 @@ showed.
 
 import warnings
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pillow_heif
 from PIL import (  # noqa: F401 - importing a plugin registers it, and these are all that shall be
@@ -64,16 +64,20 @@ def open_picture(path: Path, media_type: str) -> ImageFile.ImageFile:
     image = Image.open(path, formats=[PLUGINS[media_type]])
     if image.format == "TIFF":  # by its name Pillow would map one strip into memory, as wide as it is once turned
         image.filename = ""
-    if image.format == "PNG" and image.mode == "L" and isinstance(key := image.info.get("transparency"), int):
-        image.info["transparency"] = _as_8_bits(key, path)
+    if image.format == "PNG" and image.mode in {"L", "RGB"} and "transparency" in image.info:
+        image.info["transparency"] = _as_8_bits(image.info["transparency"], path)
     return image
 
 
-def _as_8_bits(key: int, path: Path) -> int:
-    """The transparent tone of a grey PNG, whose 2 or 4 bits Pillow spreads over 8, though not those of this tone."""
+def _as_8_bits(key: Any, path: Path) -> Any:
+    """The transparent tone or colour of a PNG, whose bits Pillow makes 8, though not those of this one: of a grey 2 or 4
+    are spread, of a colour 16 cut to the upper ones. Beyond its depth a key has none (PNG, 11.3.1.1)."""
     with path.open("rb") as file:
-        most = (1 << file.read(25)[24]) - 1
-    return (key & most) * 255 // most
+        depth = file.read(25)[24]
+    most = (1 << depth) - 1
+    if isinstance(key, int):
+        return (key & most) * 255 // most
+    return tuple((part & most) >> max(depth - 8, 0) for part in key) if isinstance(key, tuple) else key
 
 
 def is_of_no_known_mode(path: Path) -> bool:

@@ -327,6 +327,30 @@ def test_the_transparent_tone_of_a_grey_png(develop: Develop, depth: int) -> Non
     assert pixel(out, (28, 4)) == (*[round((key + 1) * 255 / most)] * 3, 255)
 
 
+@pytest.mark.parametrize(
+    ("depth", "key", "stored"),
+    [
+        (8, (3, 60, 200), (3, 60, 200)),
+        (8, (3, 60, 200), (0xFF03, 60, 0x01C8)),
+        (16, (0, 0, 0), (0, 0, 0)),
+        (16, (0, 0, 0), (7, 90, 255)),
+        (16, (0x0305, 0x3CAA, 0xC801), (0x0305, 0x3CAA, 0xC801)),
+    ],
+    ids=["8 bits", "more than 8 bits for 8", "black", "nearly black", "16 bits"],
+)
+def test_the_transparent_colour_of_a_png(
+    develop: Develop, depth: int, key: tuple[int, ...], stored: tuple[int, ...]
+) -> None:
+    """One colour beside another, of which the first is the one that nobody sees."""
+    shown = tuple(part + (16 << depth - 8) for part in key)
+    hidden = stored if depth == 16 else key
+    tRNS = struct.pack(">3H", *stored)  # noqa: N806 - the chunk's name
+    developed, out = develop(deep_png([hidden] * 16 + [shown] * 16, depth, 2, tRNS=tRNS), LOSSLESS)
+    assert developed.has_alpha
+    assert pixel(out, (4, 4))[3] == 0
+    assert off(pixel(out, (28, 4)), (*(part >> depth - 8 for part in shown), 255)) <= 1
+
+
 def test_profiles_made_from_numbers_are_those_of_lcms() -> None:
     """Our sRGB, read by lcms, is its own: the picture stays as it was."""
     ours = ImageCms.ImageCmsProfile(
