@@ -33,7 +33,9 @@ def load_pixels(image: ImageFile.ImageFile, path: Path, threads: int) -> None:
     tile = image.tile
     try:
         _load_in_two_threads(image, path)
-    except Exception:  # noqa: BLE001 - Pillow alone may do without what is missing, and needs no thread
+    except Exception:  # Pillow alone may do without what is missing, and needs no thread
+        if image.fp is None:  # it has come to its end
+            raise
         image.tile, image.decoderconfig = tile, ()
         image.load()
 

@@ -119,6 +119,7 @@ def test_interlaced_pictures_have_the_same_pixels(tmp_path: Path) -> None:
         (lambda stream: stream + b"what follows", False),
         (lambda stream: zlib.compress(zlib.decompress(stream) + bytes(10_000_000)), False),
         (lambda stream: zlib.compress(zlib.decompress(stream)[:-1], 1), True),
+        (lambda stream: zlib.compress(b"\x09" + zlib.decompress(stream)[1:], 1), True),
         (lambda stream: _with_more_rows(stream)[:-1] + b"\0", False),
     ],
     ids=[
@@ -132,6 +133,7 @@ def test_interlaced_pictures_have_the_same_pixels(tmp_path: Path) -> None:
         "more after",
         "bomb",
         "short",
+        "no such filter",
         "more rows and a wrong checksum",
     ],
 )
