@@ -35,7 +35,7 @@ def resizable(image: Image.Image) -> Image.Image:
         grey = _keyed(image.convert("I"), key, _most(image))
         return ImageChops.invert(grey) if _starts_white(image) else grey
     if mode in {"RGB", "L"}:
-        return _with_colour_key(image, key)
+        return _with_colour_key(image)
     if mode == "LAB":
         return ImageCms.applyTransform(image, _lab()) or image
     return _spread(image) if mode in {"I", "F"} else image.convert(_simpler(image, has_key=key is not None))
@@ -168,7 +168,7 @@ def _scale(image: Image.Image, factor: float, offset: float) -> Image.Image:
     return image.point(lambda tone: tone * factor + offset).convert("L")
 
 
-def _with_colour_key(image: Image.Image, key: Any) -> Image.Image:
+def _with_colour_key(image: Image.Image) -> Image.Image:
     mode = "RGBA" if image.mode == "RGB" else "LA"
     try:
         return image.convert(mode)

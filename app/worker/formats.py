@@ -70,8 +70,8 @@ def open_picture(path: Path, media_type: str) -> ImageFile.ImageFile:
 
 
 def _as_8_bits(key: Any, path: Path) -> Any:
-    """The transparent tone or colour of a PNG, whose bits Pillow makes 8, though not those of this one: of a grey 2 or 4
-    are spread, of a colour 16 cut to the upper ones. Beyond its depth a key has none (PNG, 11.3.1.1)."""
+    """The transparent tone or colour of a PNG. Pillow makes its pixels 8 bits, but not this one: greys of 2 or 4 are
+    spread, colours of 16 cut to the upper ones. Of a key those beyond the depth do not count (PNG, 11.3.1.1)."""
     with path.open("rb") as file:
         depth = file.read(25)[24]
     most = (1 << depth) - 1
