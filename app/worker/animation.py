@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from PIL import GifImagePlugin, Image, ImageFile, PngImagePlugin
 
@@ -15,6 +15,11 @@ _DEFAULT_DURATION = 100.0
 #: The share of memory that shrunk frames may take, and of the time that reading them may.
 _MEMORY_SHARE = 0.35
 _TIME_SHARE = 0.3
+
+#: How a frame of a GIF goes away: to nothing, or to what was there before (GIF89a, section 23).
+_CLEARED: Final = 2
+_UNDONE: Final = 3
+_NOTHING: Final = (0, 0, 0, 0)
 
 
 @dataclass(frozen=True)
@@ -70,11 +75,36 @@ def read_animation(
 
 
 def _composed(image: ImageFile.ImageFile, index: int) -> Image.Image:
-    if isinstance(image, GifImagePlugin.GifImageFile):
+    if not isinstance(image, GifImagePlugin.GifImageFile):
+        image.seek(index)
+        image.load()
+        return image
+    if index:
         image.disposal_method = 0  # else a frame that says nothing goes away like the one before
     image.seek(index)
     image.load()
+    _see_through(image, first=index == 0)
     return image
+
+
+def _see_through(image: GifImagePlugin.GifImageFile, *, first: bool) -> None:
+    """Have nothing be where no frame has been, and where this one will be taken away, as browsers do: unless a colour
+    is transparent, Pillow fills both with one that the file names or that happens to be its first."""
+    box = image.dispose_extent or (0, 0, *image.size)
+    goes = image.disposal_method == _CLEARED or (first and image.disposal_method == _UNDONE)
+    fills = not first or box == (0, 0, *image.size)
+    if fills and not goes:
+        return
+    if image.mode != "RGBA":
+        seen = image.convert("RGBA")
+        image.im, image._mode = seen.im, seen.mode  # noqa: SLF001 - as Pillow does after the first frame
+        image.info.pop("transparency", None)
+    if not fills:
+        part = image.crop(box)
+        image.paste(_NOTHING, (0, 0, *image.size))
+        image.paste(part, box)
+    if goes:  # pasted when the next frame is asked for
+        image.dispose = Image.new("RGBA", (box[2] - box[0], box[3] - box[1]), _NOTHING).im
 
 
 def _duration(value: Any) -> float:

@@ -201,6 +201,37 @@ def test_a_frame_of_a_gif_that_says_nothing_of_how_it_goes_away_stays(seen: Seen
     ]
 
 
+@pytest.mark.parametrize("clear", [None, 3], ids=["no colour transparent", "one transparent"])
+@pytest.mark.parametrize("first", [0, 1], ids=["after the first", "from the first"])
+def test_a_frame_of_a_gif_is_taken_away_to_nothing(seen: Seen, first: int, clear: int | None) -> None:
+    """As browsers do, whatever the background colour, which is red."""
+    frames = [Patch(1), Patch(2, 0, 12, clear, 2), Patch(1, 4, 4, clear, 2), Patch(2, 12, 4, clear, 3)]
+    shown = [
+        [GREEN, GREEN, GREEN, GREEN],
+        [BLUE, BLUE, BLUE, GREEN],
+        [CLEAR, GREEN, CLEAR, GREEN],
+        [CLEAR, CLEAR, CLEAR, BLUE],
+        [GREEN, CLEAR, CLEAR, GREEN],
+    ]
+    if first:
+        frames = [frames[1]._replace(side=16), *frames[2:]]
+        shown = [[BLUE] * 4, [CLEAR, GREEN, CLEAR, CLEAR], [CLEAR, CLEAR, CLEAR, BLUE], [GREEN, CLEAR, CLEAR, CLEAR]]
+    assert seen(gif_of([*frames, Patch(1, 0, 4, clear)]), 2, 6, 10, 14) == shown
+
+
+def test_the_first_frame_of_a_gif_is_undone_to_nothing(seen: Seen) -> None:
+    assert seen(gif_of([Patch(1, disposal=3), Patch(2, 0, 8)]), 2, 14) == [[GREEN, GREEN], [BLUE, CLEAR]]
+
+
+@pytest.mark.parametrize("disposal", [0, 2, 3])
+def test_nothing_is_where_no_frame_of_a_gif_has_been(seen: Seen, disposal: int) -> None:
+    after = GREEN if disposal == 0 else CLEAR
+    assert seen(gif_of([Patch(1, 4, 8, None, disposal), Patch(2, 0, 6)]), 2, 5, 10, 14) == [
+        [CLEAR, GREEN, GREEN, CLEAR],
+        [BLUE, BLUE, after, CLEAR],
+    ]
+
+
 KEEP, CLEARS, UNDO = 0, 1, 2
 SOURCE, OVER = 0, 1
 HALF = (0, 0, 255, 128)
