@@ -30,7 +30,7 @@ def resizable(image: Image.Image) -> Image.Image:
     if mode == "CMYK":
         return _ink(image)
     if mode in {"RGBA", "LA"} or (mode in {"RGB", "L"} and key is None):
-        return image
+        return image.convert("RGB") if _lacks_alpha(image) else image
     if mode.startswith("I;16"):
         grey = _keyed(image.convert("I"), key, _most(image))
         return ImageChops.invert(grey) if _starts_white(image) else grey
@@ -126,6 +126,11 @@ def _ink(image: Image.Image) -> Image.Image:
     """Pillow takes every CMYK JPEG for one of Adobe's, who write ink upside down; a marker says whose it is."""
     others = image.format in {"JPEG", "MPO"} and "adobe" not in image.info
     return ImageChops.invert(image) if others else image
+
+
+def _lacks_alpha(image: Image.Image) -> bool:
+    """Whether a BMP has a place for alpha but none was put there, as when screenshots are written."""
+    return image.format == "BMP" and image.mode == "RGBA" and image.getchannel("A").getextrema() == (0, 0)
 
 
 def _starts_white(image: Image.Image) -> bool:

@@ -5,6 +5,7 @@ loaded, and Pillow is told that it has loaded all there are. Every picture is op
 showed.
 """
 
+import re
 import warnings
 from pathlib import Path
 from typing import Any, Final
@@ -37,6 +38,9 @@ ImageFile.LOAD_TRUNCATED_IMAGES = False
 
 #: Bits that a channel of a TIFF may sensibly have.
 _DEPTHS: Final = frozenset({1, 2, 4, 8, 10, 12, 14, 16, 24, 32, 64})
+
+#: What Pillow says of bit masks, compressions, depths and headers that it does not read.
+_KINDS_OF_BMP: Final = re.compile("Unsupported BMP (bitfields|compression|pixel depth|header)")
 
 #: Pillow's name for each media type.
 PLUGINS: Final = {
@@ -95,6 +99,11 @@ def is_of_no_known_mode(path: Path) -> bool:
     except Exception:  # noqa: BLE001 - broken in some other way
         return False
     return False
+
+
+def is_of_no_known_kind(error: BaseException | None) -> bool:
+    """Whether it is what Pillow raises for a BMP that it knows too little of, and not for one that is broken."""
+    return isinstance(error, OSError) and _KINDS_OF_BMP.match(str(error)) is not None
 
 
 def let_go(image: ImageFile.ImageFile) -> None:

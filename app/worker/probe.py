@@ -13,7 +13,7 @@ from app.domain.errors import PictureError
 from app.domain.models import FailureCode
 from app.worker import gif
 from app.worker.cost import check_cost, check_webp_canvas
-from app.worker.formats import is_of_no_known_mode, limit_pixels, open_picture
+from app.worker.formats import is_of_no_known_kind, is_of_no_known_mode, limit_pixels, open_picture
 from app.worker.jobs import Job
 from app.worker.memory import ran_out
 
@@ -61,6 +61,9 @@ def open_checked(path: Path, job: Job) -> ImageFile.ImageFile:
         with faults_of_the_picture(job.max_pixels, pixels):
             image = open_picture(path, job.media_type)
     except PictureError as error:
+        if is_of_no_known_kind(error.__cause__):
+            detail = "This kind of BMP cannot be developed: its compression, its depth, or where its bits are."
+            raise PictureError(FailureCode.UNSUPPORTED_IMAGE, detail) from error
         if isinstance(error.__cause__, UnidentifiedImageError):
             if job.media_type == "image/tiff" and is_of_no_known_mode(path):
                 detail = "The kinds of channels in this TIFF, or their depth, cannot be developed."

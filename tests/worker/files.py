@@ -98,6 +98,16 @@ def _png(chunks: Sequence[tuple[bytes, bytes]]) -> bytes:
     )
 
 
+def bmp(pixel: int, masks: Sequence[int], *, bits: int = 32, compression: int = 3, other: int | None = None) -> bytes:
+    """40 × 40 pixels that are all the same, in a BITMAPV4HEADER that says where the bits of red, green, blue and alpha
+    are; the first may be another."""
+    size = bits // 8
+    pixels = (pixel if other is None else other).to_bytes(size, "little") + pixel.to_bytes(size, "little") * 1599
+    head = struct.pack("<IiiHHIIiiII", 108, 40, 40, 1, bits, compression, len(pixels), 2835, 2835, 0, 0)
+    head = (head + struct.pack("<4I", *masks) + b"BGRs").ljust(108, b"\0")
+    return b"BM" + struct.pack("<IHHI", 14 + 108 + len(pixels), 0, 0, 14 + 108) + head + pixels
+
+
 def without_segment(jpeg: bytes, marker: int) -> bytes:
     """A JPEG without its first segment of that marker."""
     at = jpeg.index(bytes((0xFF, marker)))

@@ -11,7 +11,7 @@ from app.domain.models import Format
 from app.domain.recipe import DEFAULT_RECIPE, Fit, VariantSpec
 from tests.samples import encoded, photo
 from tests.worker.conftest import Develop, recipe_of
-from tests.worker.files import saved, tiff
+from tests.worker.files import bmp, saved, tiff
 
 LOSSLESS = recipe_of(VariantSpec(name="v", width=64, formats=(Format.PNG,)))
 
@@ -81,6 +81,36 @@ def test_a_tiff_of_channels_that_nobody_here_reads_is_not_called_broken(
     with pytest.raises(PictureError) as failure:
         develop(whole[:60], LOSSLESS)
     assert failure.value.code == "corrupt_image"
+
+
+BGRA = (0xFF0000, 0xFF00, 0xFF, 0xFF000000)
+
+
+def test_a_bmp_whose_alpha_was_never_set_is_seen(develop: Develop) -> None:
+    """As clipboards and screenshots write them, and viewers show them."""
+    developed, out = develop(bmp(0x00C85A3C, BGRA), LOSSLESS)
+    assert not developed.has_alpha
+    assert shown(out).convert("RGBA").getpixel((20, 20)) == (200, 90, 60, 255)
+
+
+@pytest.mark.parametrize(("other", "alpha"), [(0x01C85A3C, 0), (None, 0x80)], ids=["in one pixel", "half"])
+def test_a_bmp_whose_alpha_was_set_keeps_it(develop: Develop, other: int | None, alpha: int) -> None:
+    developed, out = develop(bmp(alpha << 24 | 0xC85A3C, BGRA, other=other), LOSSLESS)
+    assert developed.has_alpha
+    assert shown(out).getpixel((20, 20))[3] == alpha
+
+
+@pytest.mark.parametrize(
+    ("masks", "bits", "compression"),
+    [((0x3FF00000, 0xFFC00, 0x3FF, 0), 32, 3), ((0xF00, 0xF0, 0xF, 0xF000), 16, 3), ((0,) * 4, 24, 5), (BGRA, 64, 0)],
+    ids=["10 bits", "4 bits", "PNG within", "16 bits a channel"],
+)
+def test_a_bmp_of_bits_that_nobody_here_reads_is_not_called_broken(
+    develop: Develop, masks: tuple[int, ...], bits: int, compression: int
+) -> None:
+    with pytest.raises(PictureError) as failure:
+        develop(bmp(0, masks, bits=bits, compression=compression), LOSSLESS)
+    assert failure.value.code == "unsupported_image"
 
 
 def test_a_picture_of_several_jpegs_is_its_first(develop: Develop) -> None:
