@@ -8,6 +8,7 @@ from PIL import Image, ImageFile
 from app.domain.clock import Clock
 from app.worker.animation import may_animate, read_animation
 from app.worker.attention import attention_of
+from app.worker.boxes import told_from_large_units
 from app.worker.cost import may_move
 from app.worker.exif import Facts, read_facts
 from app.worker.formats import let_go
@@ -73,7 +74,7 @@ def variants_of(image: ImageFile.ImageFile, source: Path, out: Path, job: Job, c
         with clock.phase("open"):
             frames = frames_of(image, source)
         if not is_jpeg:  # the metadata of the others may follow the pixels, or is the decoder's to apply
-            with clock.phase("decode"):
+            with clock.phase("decode"), told_from_large_units(image, source):
                 load_pixels(image, source, job.threads)
             stored = image.size
         with clock.phase("metadata"):

@@ -4,12 +4,12 @@ HEIC and AVIF in `nclx`, PNG in `cICP` or in `gAMA` and `cHRM`, cameras by an EX
 numbers become a profile, and all that follows is as with any other.
 """
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
 from PIL import ExifTags, ImageFile
 
+from app.worker.boxes import HEAD, boxes
 from app.worker.icc import Curve, Primaries, grey_profile, rgb_profile
 
 # ITU-T H.273, table 2. What is not here is rare, or means that nothing is known.
@@ -26,8 +26,6 @@ _SRGB: Final = _PRIMARIES[1]
 _ADOBE_RGB: Final = Primaries((0.640, 0.330), (0.210, 0.710), (0.150, 0.060))
 #: Light that is shown as white: 203 of PQ's 10,000 cd/m² (ITU-R BT.2408). What is brighter is cut off.
 _WHITE: Final = 203 / 10_000
-#: Bytes at a file's beginning in which its colours are looked for.
-_HEAD: Final = 256 * 1024
 _GREYS: Final = ("1", "L", "I", "F")
 
 
@@ -114,24 +112,11 @@ def _cicp(path: Path) -> tuple[int, int] | None:
 def _nclx(path: Path) -> tuple[int, int] | None:
     """Primaries and transfer of an AVIF's `colr` property (ISO/IEC 14496-12, section 12.1.5)."""
     with path.open("rb") as file:
-        head = file.read(_HEAD)
-    for body in _boxes(head, (b"meta", b"iprp", b"ipco", b"colr")):
+        head = file.read(HEAD)
+    for body in boxes(head, (b"meta", b"iprp", b"ipco", b"colr")):
         if body[:4] == b"nclx" and len(body) >= 8:
             return int.from_bytes(body[4:6]), int.from_bytes(body[6:8])
     return None
-
-
-def _boxes(data: bytes, names: tuple[bytes, ...]) -> Iterator[bytes]:
-    """The bodies of all boxes of the last name inside those named before it."""
-    at = 0
-    while at + 8 <= len(data):
-        size = int.from_bytes(data[at : at + 4]) or len(data)
-        if size < 8:
-            return
-        if data[at + 4 : at + 8] == names[0]:
-            body = data[at + (12 if names[0] == b"meta" else 8) : at + size]
-            yield from _boxes(body, names[1:]) if names[1:] else (body,)
-        at += size
 
 
 def _srgb(tone: float) -> float:

@@ -108,6 +108,18 @@ def bmp(pixel: int, masks: Sequence[int], *, bits: int = 32, compression: int = 
     return b"BM" + struct.pack("<IHHI", 14 + 108 + len(pixels), 0, 0, 14 + 108) + head + pixels
 
 
+def heic_in_one_piece(image: Image.Image, more: int) -> bytes:
+    """A HEIC whose only unit says so many bytes more, which are there, than the picture needs."""
+    body = saved(image, "HEIF")
+    at = body.index(b"mdat")
+    box, unit = (int.from_bytes(body[start : start + 4]) for start in (at - 4, at + 4))
+    assert box == 8 + 4 + unit
+    located = body.index(b"iloc")
+    size = body.index(struct.pack(">I", 4 + unit), located)
+    body = body[:size] + struct.pack(">I", 4 + unit + more) + body[size + 4 :]
+    return body[: at - 4] + struct.pack(">I4sI", box + more, b"mdat", unit + more) + body[at + 8 :] + bytes(more)
+
+
 def without_segment(jpeg: bytes, marker: int) -> bytes:
     """A JPEG without its first segment of that marker."""
     at = jpeg.index(bytes((0xFF, marker)))

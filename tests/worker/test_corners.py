@@ -11,7 +11,7 @@ from app.domain.models import Format
 from app.domain.recipe import DEFAULT_RECIPE, Fit, VariantSpec
 from tests.samples import encoded, photo
 from tests.worker.conftest import Develop, recipe_of
-from tests.worker.files import bmp, saved, tiff
+from tests.worker.files import bmp, heic_in_one_piece, saved, tiff
 
 LOSSLESS = recipe_of(VariantSpec(name="v", width=64, formats=(Format.PNG,)))
 
@@ -128,6 +128,19 @@ def test_a_heic_is_its_primary_picture(develop: Develop) -> None:
     developed, out = develop(body, LOSSLESS)
     assert (developed.width, developed.height, developed.frames) == (64, 48, 1)
     assert difference(shown(out), pictures[1]) < 3
+
+
+def test_a_heic_in_one_piece_that_is_too_large_is_not_called_broken(develop: Develop) -> None:
+    small, large = (heic_in_one_piece(photo(64, 48), mebibytes << 20) for mebibytes in (1, 16))
+    _, out = develop(small, LOSSLESS)
+    assert difference(shown(out), photo(64, 48)) < 12
+    with pytest.raises(PictureError) as failure:
+        develop(large, LOSSLESS)
+    assert failure.value.code == "unsupported_image"
+    for broken in (large[:-1], small.replace(b"hvcC", b"free")):
+        with pytest.raises(PictureError) as failure:
+            develop(broken, LOSSLESS)
+        assert failure.value.code == "corrupt_image"
 
 
 def test_an_avif_sequence_is_its_first_frame_and_says_how_many_there_are(develop: Develop) -> None:
