@@ -57,14 +57,22 @@ def _load_in_two_threads(image: ImageFile.ImageFile, path: Path) -> None:
 
 
 def _compressed(file: IO[bytes], offset: int) -> Iterator[bytes]:
-    """What the chunks of pixels hold (PNG, 5.3 and 11.2.3), the first of them there; less where the file is cut off."""
+    """What the chunks of pixels hold (PNG, 5.3 and 11.2.3), the first of them there; less where the file is cut off.
+
+    Gathered, since a chunk may hold a byte, and handing that over takes longer than to inflate it.
+    """
     file.seek(offset - 8)
+    gathered = bytearray()
     while (head := file.read(8))[4:] == b"IDAT":
         left = int.from_bytes(head[:4])
-        while left and (part := file.read(min(left, _READ))):
+        while left and (part := file.read(min(left, _READ - len(gathered)))):
             left -= len(part)
-            yield part
+            gathered += part
+            if len(gathered) == _READ:
+                yield bytes(gathered)
+                gathered.clear()
         file.read(4)
+    yield bytes(gathered)
 
 
 def _pieces(compressed: Iterator[bytes]) -> Iterator[bytes]:
