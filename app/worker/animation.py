@@ -83,28 +83,35 @@ def _composed(image: ImageFile.ImageFile, index: int) -> Image.Image:
         image.disposal_method = 0  # else a frame that says nothing goes away like the one before
     image.seek(index)
     image.load()
-    _see_through(image, first=index == 0)
+    if index == 0:
+        bare_around(image)
+    box = image.dispose_extent or (0, 0, *image.size)
+    if image.disposal_method == _CLEARED or (index == 0 and image.disposal_method == _UNDONE):
+        _make_rgba(image)
+        image.dispose = Image.new("RGBA", (box[2] - box[0], box[3] - box[1]), _NOTHING).im  # pasted before the next
     return image
 
 
-def _see_through(image: GifImagePlugin.GifImageFile, *, first: bool) -> None:
-    """Have nothing be where no frame has been, and where this one will be taken away, as browsers do: unless a colour
-    is transparent, Pillow fills both with one that the file names or that happens to be its first."""
-    box = image.dispose_extent or (0, 0, *image.size)
-    goes = image.disposal_method == _CLEARED or (first and image.disposal_method == _UNDONE)
-    fills = not first or box == (0, 0, *image.size)
-    if fills and not goes:
-        return
+def is_bare_around(image: Image.Image) -> bool:
+    """Whether the first frame of a GIF, which has to be the one just opened, leaves some of the picture uncovered."""
+    return isinstance(image, GifImagePlugin.GifImageFile) and image.dispose_extent != (0, 0, *image.size)
+
+
+def bare_around(image: ImageFile.ImageFile) -> None:
+    """Have nothing be where the first frame of a GIF is not, as browsers do; Pillow has the first of its colours."""
+    if isinstance(image, GifImagePlugin.GifImageFile) and is_bare_around(image):
+        _make_rgba(image)
+        box = image.dispose_extent or (0, 0, *image.size)
+        part = image.crop(box)
+        image.paste(_NOTHING, (0, 0, *image.size))
+        image.paste(part, box)
+
+
+def _make_rgba(image: GifImagePlugin.GifImageFile) -> None:
     if image.mode != "RGBA":
         seen = image.convert("RGBA")
         image.im, image._mode = seen.im, seen.mode  # noqa: SLF001 - as Pillow does after the first frame
         image.info.pop("transparency", None)
-    if not fills:
-        part = image.crop(box)
-        image.paste(_NOTHING, (0, 0, *image.size))
-        image.paste(part, box)
-    if goes:  # pasted when the next frame is asked for
-        image.dispose = Image.new("RGBA", (box[2] - box[0], box[3] - box[1]), _NOTHING).im
 
 
 def _duration(value: Any) -> float:

@@ -6,7 +6,7 @@ from pathlib import Path
 from PIL import Image, ImageFile
 
 from app.domain.clock import Clock
-from app.worker.animation import may_animate, read_animation
+from app.worker.animation import bare_around, may_animate, read_animation
 from app.worker.attention import attention_of
 from app.worker.boxes import told_from_large_units
 from app.worker.cost import may_move
@@ -76,6 +76,7 @@ def variants_of(image: ImageFile.ImageFile, source: Path, out: Path, job: Job, c
         if not is_jpeg:  # the metadata of the others may follow the pixels, or is the decoder's to apply
             with clock.phase("decode"), told_from_large_units(image, source):
                 load_pixels(image, source, job.threads)
+                bare_around(image)
             stored = image.size
         with clock.phase("metadata"):
             facts = read_facts(image, source)

@@ -121,6 +121,14 @@ def _bmp_with_alpha(picture: Image.Image, path: Path) -> None:
     path.write_bytes(b"BM" + struct.pack("<IHHI", 14 + 108 + len(pixels), 0, 0, 14 + 108) + head + pixels)
 
 
+def _gif_bare_around(picture: Image.Image, path: Path) -> None:
+    """Its frame leaves the last row of the picture uncovered."""
+    width, height = picture.size
+    _in_mode(picture, "P").crop((0, 0, width, height - 1)).save(path, "GIF")
+    body = path.read_bytes()
+    path.write_bytes(body[:8] + struct.pack("<H", height) + body[10:])
+
+
 def _deep_heic(mode: str, chroma: int) -> Writer:
     def write(picture: Image.Image, path: Path) -> None:
         heif = pillow_heif.from_bytes(mode=f"{mode};16", size=picture.size, data=_wide(picture, mode))
@@ -158,6 +166,7 @@ KINDS: Final[dict[str, tuple[str, Writer]]] = {
     "WebP moving": ("image/webp", _moving("WEBP", "RGBA", quality=80, method=0)),
     "GIF": ("image/gif", _by_pillow("GIF", "P")),
     "GIF alpha": ("image/gif", _by_pillow("GIF", "P", transparency=0)),
+    "GIF bare around": ("image/gif", _gif_bare_around),
     "GIF moving": ("image/gif", _moving("GIF", "P", disposal=2, transparency=0)),
     "AVIF": ("image/avif", _by_pillow("AVIF", quality=60, speed=10)),
     "AVIF 4:4:4": ("image/avif", _by_pillow("AVIF", quality=60, speed=10, subsampling="4:4:4")),

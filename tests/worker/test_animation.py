@@ -232,6 +232,19 @@ def test_nothing_is_where_no_frame_of_a_gif_has_been(seen: Seen, disposal: int) 
     ]
 
 
+@pytest.mark.parametrize(("at", "side"), [(0, 16), (0, 12), (4, 8)])
+def test_nothing_is_around_the_only_frame_of_a_gif(develop: Develop, at: int, side: int) -> None:
+    """As when a part is cut out and the canvas kept."""
+    developed, out = develop(
+        gif_of([Patch(1, at, side)]), recipe_of(VariantSpec(name="v", formats=(Format.PNG,), width=16))
+    )
+    assert developed.has_alpha == (side < 16)
+    with Image.open(out / "v.png") as still:
+        assert [pixel(still, point) for point in (1, 6, 14)] == [
+            GREEN if at <= point < at + side else CLEAR for point in (1, 6, 14)
+        ]
+
+
 KEEP, CLEARS, UNDO = 0, 1, 2
 SOURCE, OVER = 0, 1
 HALF = (0, 0, 255, 128)
