@@ -131,9 +131,9 @@ class _Run:
         bar = self.bars.add_task(f"developing {shown(path.name)[:_NAME]}", total=size, completed=size or 0)
         try:
             return client.settled(record, self._wait)
-        except Unreachable:  # the next picture, if there is one, will say so
-            self._wait = 0
-            return record
+        except Unreachable as error:
+            self._wait = 0  # for the others that were sent
+            return record | {"detail": str(error)}
         except UploadError as error:
             return _refused(path, error)
         finally:

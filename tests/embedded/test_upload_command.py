@@ -8,10 +8,15 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
-from tests.samples import encoded
+from app.cli import client as client_module
+from app.cli.client import DarkroomClient
+from app.cli.command import cli
+from tests.samples import encoded, photograph
 from tests.server import Server, serving
 
 COMMAND = [sys.executable, "-c", "from app.cli.command import main; main()"]
@@ -127,6 +132,31 @@ def test_on_a_terminal_what_is_sent_to_a_file_goes_there(server: Server, tmp_pat
     assert "[x.jpg" in lines[1]
     assert b"[bold]a.jpg" in shown
     assert b"2 ready." in shown
+
+
+def test_a_server_that_goes_while_pictures_are_developed_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client_module, "_SILENCE_SECONDS", 0)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    folder = folder_of(tmp_path / "folder", 800, "a.jpg", "b.jpg")
+    for path in folder.iterdir():  # what takes a while to develop
+        path.write_bytes(photograph("photo-12mp.jpg") + path.name.encode())
+    with serving(tmp_path / "data") as server:
+        settled = DarkroomClient.settled
+
+        def and_then_it_goes(client: DarkroomClient, record: dict[str, Any], seconds: float) -> dict[str, Any]:
+            server.kill()
+            return settled(client, record, seconds)
+
+        monkeypatch.setattr(DarkroomClient, "settled", and_then_it_goes)
+        done = CliRunner().invoke(cli, ["upload", "--url", server.url, str(folder)])
+    assert done.exit_code == 1
+    first, second, counts = done.stderr.splitlines()
+    assert first.startswith("pending")
+    assert "Nobody answers" in first
+    assert second.startswith("pending")
+    assert counts == "2 pending."
 
 
 def test_ctrl_c_ends_it_with_what_was_done_and_the_next_run_goes_on(server: Server, tmp_path: Path) -> None:
