@@ -128,12 +128,12 @@ class FilesystemStore:
         removed = 0
         if folder and _is_plain(folder):
             with _refusals():
-                for path in _walk(folder):
-                    if path.is_symlink() or not path.is_dir():
+                for path, is_folder in _walk(folder):
+                    if is_folder:
+                        self._prune(path)
+                    else:
                         path.unlink(missing_ok=True)
                         removed += 1
-                    else:
-                        self._prune(path)
             self._prune(folder)
         return removed
 
@@ -142,10 +142,9 @@ class FilesystemStore:
         folder = self._folder(prefix)
         if folder and _is_plain(folder):
             with _refusals():
-                for path in _walk(folder):
+                for path, is_folder in _walk(folder):
                     first, _shard, *rest = path.relative_to(self._root).parts
-                    info = self.stat("/".join((first, *rest)))
-                    if info:
+                    if not is_folder and (info := self.stat("/".join((first, *rest)))):
                         yield info
 
     def ping(self) -> None:
@@ -283,17 +282,18 @@ def _sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def _walk(folder: Path) -> Iterator[Path]:
-    """Everything below the folder, each folder after what is in it. Symbolic links are not followed."""
+def _walk(folder: Path) -> Iterator[tuple[Path, bool]]:
+    """Everything below the folder, and whether it is one, which comes after what is in it. Links are not followed."""
     try:
         entries = os.scandir(folder)
     except (FileNotFoundError, NotADirectoryError):
         return
     with entries:
         for entry in entries:
-            if entry.is_dir(follow_symlinks=False):
+            is_folder = entry.is_dir(follow_symlinks=False)
+            if is_folder:
                 yield from _walk(Path(entry))
-            yield Path(entry)
+            yield Path(entry), is_folder
 
 
 def _info(key: str, found: os.stat_result) -> ObjectInfo:

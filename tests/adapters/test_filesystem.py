@@ -376,6 +376,23 @@ def test_a_failing_notification_undoes_nothing_and_is_logged(folder: Path, caplo
     assert "reconcile will" in caplog.text
 
 
+def test_a_listing_warns_of_what_is_neither_file_nor_folder_alone(
+    folder: Path, store: FilesystemStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    image_id = new_id()
+    put(store, original_key(image_id))
+    variant = variant_key(image_id, "r", "thumb.webp")
+    put(store, variant)
+    assert [info.key for prefix in ("originals/", "processed/") for info in store.list(prefix)] == [
+        original_key(image_id), variant,
+    ]  # fmt: skip
+    assert caplog.text == ""
+    (folder / "processed" / "_").mkdir()
+    (folder / "processed" / "_" / "link").symlink_to(folder / "originals")
+    assert [info.key for info in store.list("processed/")] == [variant]
+    assert caplog.text.count("something else than a file") == 1
+
+
 def test_processes_that_create_one_key_at_once_have_one_winner(folder: Path) -> None:
     program = textwrap.dedent(
         f"""
