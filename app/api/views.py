@@ -6,6 +6,7 @@ from typing import Annotated
 from pydantic import AwareDatetime, ConfigDict, Field
 from pydantic.json_schema import SkipJsonSchema
 
+from app.api.example import READY
 from app.api.picture_html import picture
 from app.domain.models import Image, Model, Variant
 from app.domain.urls import UrlSource
@@ -36,7 +37,7 @@ class Links(Model):
 class ImageView(Image):
     """The record of an image, with urls."""
 
-    model_config = LATER
+    model_config = LATER | ConfigDict(json_schema_extra={"examples": [READY]})
 
     variants: list[VariantView] = Field(  # type: ignore[assignment]  # narrower, and models are immutable
         description="One for each name and format of the recipe; empty until the image is ready."

@@ -6,6 +6,10 @@ from typing import Any
 import pytest
 
 from app.api.documented import EXAMPLES
+from app.api.views import view
+from app.domain.models import Image
+from app.domain.recipe import DEFAULT_RECIPE
+from app.domain.urls import ServedFiles
 from tests.http.service import Service
 from tests.http.test_bad_input import REFUSED
 
@@ -103,6 +107,15 @@ def test_records_have_just_the_described_fields(service: Service, description: d
     assert set(record["links"]) == set(schemas["Links"]["properties"])
     assert set(service.client.get("/images").json()) == set(schemas["ImageList"]["properties"])
     assert set(service.client.get("/limits").json()) == set(schemas["Limits"]["properties"])
+
+
+def test_the_example_of_a_record_is_what_a_server_answers(description: dict[str, Any]) -> None:
+    (example,) = description["components"]["schemas"]["ImageView"]["examples"]
+    variants = [variant | {"file": variant["url"].rpartition("/")[2]} for variant in example["variants"]]
+    image = Image.model_validate(example | {"variants": variants})
+    assert view(image, ServedFiles(None, None), "").model_dump(mode="json") == example
+    wanted = [(spec.name, each) for spec in DEFAULT_RECIPE.variants for each in spec.formats]
+    assert [(variant.name, variant.format) for variant in image.variants] == wanted
 
 
 def test_every_refusal_of_an_upload_is_described(description: dict[str, Any]) -> None:
