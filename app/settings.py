@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from app.domain.access import ApiKey, parse_keys
@@ -191,6 +192,17 @@ def _origin(given: str) -> str:
         raise ValueError(f"{shown!r} {error}: an origin is a scheme, a host and maybe a port") from None
 
 
+def _first_causes(error: ValidationError) -> list[ErrorDetails]:
+    """What is wrong, without what is only wrong around it: a recipe's one variant that is none leaves no variant."""
+    problems = error.errors(include_url=False, include_input=False, include_context=False)
+    places = [problem["loc"] for problem in problems]
+    return [
+        problem
+        for problem, here in zip(problems, places, strict=True)
+        if not any(len(here) < len(place) and place[: len(here)] == here for place in places)
+    ]
+
+
 def load(environment: Mapping[str, str] | None = None) -> Settings:
     """Read the environment. Raises `ConfigurationError` naming every variable that is wrong, all at once."""
     environment = os.environ if environment is None else environment
@@ -202,7 +214,7 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
     try:
         settings = Settings()
     except ValidationError as error:
-        for problem in error.errors(include_url=False, include_input=False, include_context=False):
+        for problem in _first_causes(error):
             where = ".".join(str(part) for part in problem["loc"])
             head, _, rest = where.partition(".")
             name = f"{PREFIX}{head.upper()}{'.' + rest if rest else ''}: " if head else ""

@@ -94,6 +94,8 @@ def parse_keys(text: str) -> list[ApiKey]:
     keys: list[ApiKey] = []
     for number, entry in enumerate(filter(None, (part.strip() for part in re.split(r"[,\n]", text))), 1):
         where = f"entry {number}"
+        if entry.count(":") < 2:  # what it says instead may be a key
+            raise ValueError(f"{where} is not `<owner>:<scope>+<scope>:<sha256 hex>` (see `darkroom key new`)")
         owner, _, rest = entry.partition(":")
         words, _, digest = rest.partition(":")
         if not _OWNER.fullmatch(owner) or owner == ANONYMOUS:

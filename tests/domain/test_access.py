@@ -71,6 +71,8 @@ def test_entries_are_separated_by_commas_or_lines() -> None:
         "ann:read:dk_the-key-itself",
         f"ann:read:{HASH},bob:read:{HASH}",
         HASH,
+        "dk_the-key-itself",
+        "ann:dk_the-key-itself",
     ],
 )
 def test_an_entry_that_makes_no_sense_is_refused_without_its_hash(text: str) -> None:
@@ -78,3 +80,9 @@ def test_an_entry_that_makes_no_sense_is_refused_without_its_hash(text: str) -> 
         parse_keys(text)
     assert HASH not in str(refusal.value)
     assert "the-key-itself" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("text", ["dk_something", "ann", "ann:read", f"ann:read:{HASH},bob"])
+def test_an_entry_of_another_form_is_told_the_form(text: str) -> None:
+    with pytest.raises(ValueError, match=r"entry \d is not `<owner>:<scope>\+<scope>:<sha256 hex>`"):
+        parse_keys(text)

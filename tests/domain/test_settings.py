@@ -84,6 +84,13 @@ def test_all_complaints_come_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
         assert name in str(refusal.value)
 
 
+def test_a_variant_that_is_none_is_complained_of_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ConfigurationError) as refusal:
+        read(monkeypatch, DARKROOM_RECIPE='{"variants": [{"name": "w9", "width": 0}]}', DARKROOM_MAX_PIXELS="0")
+    said = [line.split(":")[0].strip() for line in str(refusal.value).splitlines()[1:]]
+    assert said == ["DARKROOM_MAX_PIXELS", "DARKROOM_RECIPE.variants.0.width"]
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [
