@@ -123,7 +123,8 @@ class MultipartBody:
             raise Invalid("missing_file", "The part `file` has no file name: send the picture as a file.", field="file")
         if filename is not None or name not in self._values:
             detail = f"There is no {'file' if filename is not None else 'field'} {name[:40]!a}: "
-            raise Invalid("unknown_field", detail + "send the picture as `file`.", fields=["file", *NAMES])
+            known = "a form has the picture as `file`, and may have " + ", ".join(f"`{word}`" for word in NAMES)
+            raise Invalid("unknown_field", f"{detail}{known}.", fields=["file", *NAMES])
         self._parts += 1
         if self._parts > PARTS:
             detail = f"There are more than {PARTS} fields."

@@ -95,7 +95,7 @@ class Tickets:
         if request.content_type not in self._limits.accepted_types:
             raise UnsupportedType(
                 "unsupported_type",
-                f"Pictures of type {request.content_type} are not taken.",
+                f"Pictures of type {request.content_type!a} are not taken.",
                 found=request.content_type,
                 accepted=list(self._limits.accepted_types),
             )

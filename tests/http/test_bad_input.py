@@ -229,6 +229,18 @@ def test_a_refusal_for_length_names_the_limit_and_what_was_measured(service: Ser
 
 
 @pytest.mark.parametrize(
+    ("case", "missing"),
+    [("an unknown field", "field 'owner'"), ("the file under another name", "file 'photo'")],
+)
+def test_a_form_with_an_unknown_part_is_told_which_there_are(service: Service, case: str, missing: str) -> None:
+    problem = assert_problem(service.client.post("/upload", **REFUSED[case][0]), 422, "unknown_field")
+    assert problem["detail"] == (
+        f"There is no {missing}: a form has the picture as `file`, and may have `title`, `alt`, `tags`."
+    )
+    assert problem["fields"] == ["file", "title", "alt", "tags"]
+
+
+@pytest.mark.parametrize(
     ("case", "limit", "measured", "at_most"),
     [
         ("a field too large", "limit_bytes", "received_bytes", 70_000),

@@ -177,6 +177,12 @@ def test_bad_tickets_are_refused_before_any_byte(
     assert service.left_behind() == []
 
 
+@pytest.mark.parametrize("given", ["", " ", "image/svg+xml"])
+def test_a_type_that_is_not_taken_is_quoted(service: Service, given: str) -> None:
+    problem = assert_problem(ask(service, content_type=given), 415, "unsupported_type")
+    assert problem["detail"] == f"Pictures of type '{given}' are not taken."
+
+
 @pytest.mark.parametrize(
     ("body", "status", "code"),
     [
