@@ -27,20 +27,22 @@ _TEXTS: Final = {
     "lens_make": _Base.LensMake,
     "lens_model": _Base.LensModel,
 }
+# Each with the least and the most that a camera can mean, ends included. Zero is left out where Exif 2.32 says, or
+# adapted lenses do, that it stands for "unknown"; of digital zoom it says "not used".
 _NUMBERS: Final = {
-    "exposure_time": _Base.ExposureTime,
-    "f_number": _Base.FNumber,
-    "exposure_bias": _Base.ExposureBiasValue,
-    "focal_length": _Base.FocalLength,
-    "digital_zoom": _Base.DigitalZoomRatio,
+    "exposure_time": (_Base.ExposureTime, 1e-9, 1e6),  # from gated sensors to eleven days of stacked stars, in seconds
+    "f_number": (_Base.FNumber, 0.1, 1000),  # lenses begin at 0.7, and pinholes are some hundreds
+    "exposure_bias": (_Base.ExposureBiasValue, -99.99, 99.99),  # as Exif has it
+    "focal_length": (_Base.FocalLength, 0.1, 100_000),  # in mm: from endoscopes to telescopes
+    "digital_zoom": (_Base.DigitalZoomRatio, 0, 1000),  # phones have 100
 }
 _INTEGERS: Final = {
-    "iso": _Base.ISOSpeedRatings,
-    "focal_length_35mm": _Base.FocalLengthIn35mmFilm,
-    "exposure_program": _Base.ExposureProgram,
-    "metering_mode": _Base.MeteringMode,
-    "flash": _Base.Flash,
-    "white_balance": _Base.WhiteBalance,
+    "iso": (_Base.ISOSpeedRatings, 1, 10_000_000),  # the most that was sold is some 4,500,000
+    "focal_length_35mm": (_Base.FocalLengthIn35mmFilm, 1, 65534),  # a SHORT in Exif, and one of ones only is junk
+    "exposure_program": (_Base.ExposureProgram, 0, 9),  # Exif's 0 to 8, and Canon's 9 for bulb
+    "metering_mode": (_Base.MeteringMode, 0, 255),  # 0 to 6, and 255 for others; what lies between is reserved
+    "flash": (_Base.Flash, 0, 127),  # seven bits
+    "white_balance": (_Base.WhiteBalance, 0, 1),
 }
 _WHEN: Final = (
     (_Base.DateTimeOriginal, _Base.OffsetTimeOriginal, _Base.SubsecTimeOriginal),
@@ -68,10 +70,13 @@ def read_facts(image: ImageFile.ImageFile, path: Path) -> Facts:
     photo = _ifd(exif, ExifTags.IFD.Exif)
     tags = {**main, **photo}
     fields: dict[str, ExifValue] = {}
-    for names, read in ((_TEXTS, plain), (_NUMBERS, _number), (_INTEGERS, _integer)):
-        for name, tag in names.items():
+    for name, tag in _TEXTS.items():
+        if text := plain(tags.get(tag)):
+            fields[name] = text
+    for read, bounds in ((_number, _NUMBERS), (_integer, _INTEGERS)):
+        for name, (tag, least, most) in bounds.items():
             value = read(tags.get(tag))
-            if value is not None:
+            if value is not None and least <= value <= most:
                 fields[name] = value
     blocks = _try(lambda: blocks_of(image, info)) or Blocks()
     rights = _try(lambda: rights_of(tags, blocks)) or Rights()
@@ -124,7 +129,7 @@ def _number(value: object) -> float | None:
     if isinstance(value, (str, bytes, bool)) or value is None:
         return None
     number = _try(lambda: float(value))  # type: ignore[arg-type]  # rationals, integers, and junk that raises
-    if not isinstance(number, float) or not math.isfinite(number) or abs(number) > 1e12:
+    if not isinstance(number, float) or not math.isfinite(number):
         return None
     return float(f"{number:.10g}")
 
@@ -133,7 +138,7 @@ def _integer(value: object) -> int | None:
     if isinstance(value, tuple) and value:  # ISO may be given as several values
         value = value[0]
     number = _number(value)
-    return int(number) if number is not None and number == int(number) and 0 <= number < 2**32 else None
+    return int(number) if number is not None and number == int(number) else None
 
 
 def _camera(make: str | None, model: str | None) -> str | None:

@@ -99,6 +99,36 @@ def test_numbers_that_are_none_are_dropped(develop: Develop) -> None:
     assert develop(body, SMALL)[0].exif == {"iso": 200}
 
 
+EXPOSURE = {0x829A: 0.01, 0x829D: 1.7, 0x9204: -0.5, 0x920A: 4.4, 0xA404: 0.0, 0x8827: 47, 0xA405: 27, 0x8822: 2,
+            0x9207: 255, 0x9209: 16, 0xA403: 1}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "tag", "nonsense"),
+    [
+        ("exposure_time", 0x829A, (0.0, TiffImagePlugin.IFDRational(4294967295, 1))),
+        ("f_number", 0x829D, (0.0, 65535.0)),
+        ("exposure_bias", 0x9204, (-100.0, 2147483647.0)),
+        ("focal_length", 0x920A, (0.0, TiffImagePlugin.IFDRational(4294967295, 1))),
+        ("digital_zoom", 0xA404, (TiffImagePlugin.IFDRational(4294967295, 1),)),
+        ("iso", 0x8827, (0, 4294967295)),
+        ("focal_length_35mm", 0xA405, (0, 65535)),
+        ("exposure_program", 0x8822, (10, 65535)),
+        ("metering_mode", 0x9207, (256, 65535)),
+        ("flash", 0x9209, (128, 65535)),
+        ("white_balance", 0xA403, (2, 65535)),
+    ],
+)
+def test_what_no_camera_can_mean_is_dropped_alone(
+    develop: Develop, name: str, tag: int, nonsense: tuple[object, ...]
+) -> None:
+    kept = develop(with_exif({}, EXPOSURE), SMALL)[0].exif
+    assert len(kept) == len(EXPOSURE)
+    for value in nonsense:
+        found = develop(with_exif({}, EXPOSURE | {tag: value}), SMALL)[0].exif
+        assert found == {known: said for known, said in kept.items() if known != name}
+
+
 def test_junk_exif_costs_no_picture(develop: Develop) -> None:
     """Any byte of an EXIF block may be anything."""
     good = bytearray(image_file("pillow-tests__exif_gps.jpg").read_bytes())
