@@ -53,7 +53,8 @@ class Settings(BaseSettings):
     public_url: str | None = Field(
         default=None,
         description="The service's own address, such as `https://img.example.org`: makes urls absolute, as those of "
-        "buckets are. Without keys it is also a name that the server answers under, beside `localhost` and IP addresses.",
+        "buckets are. Without keys it is also a name that the server answers under, beside `localhost` and IP "
+        "addresses.",
     )
     cdn_url: str | None = Field(
         default=None,
