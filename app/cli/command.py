@@ -60,7 +60,8 @@ def reconcile(
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
     requeue_minutes: Annotated[
-        int, typer.Option(min=0, max=_YEAR_MINUTES, help="Send pending images older than this to the worker again.")
+        int,
+        typer.Option(min=0, max=_YEAR_MINUTES, help="Send pending images older than this to the worker again; 0: all."),
     ] = 15,
 ) -> None:
     """Bring to rest what a crash left half-done, and report objects that belong to no record."""

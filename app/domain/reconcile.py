@@ -78,8 +78,9 @@ class Reconciler:
         anywhere, so that the next one meets what this one did not.
 
         `pending` images older than `requeue_after` get their event again: those that are more than the messages which
-        wait in the queue, for each of these may be the event of one of them. With zero all begin anew, whatever waits
-        and whatever was tried.
+        wait in the queue, for each of these may be the event of one of them. With zero, as at a start, all get it,
+        whatever waits, but those whose last delivery was cut off: one of them may be what ends every worker, and is
+        closed by a later run unless an event of an earlier start ends it otherwise.
         """
         now = now or utcnow()
         report = Report()
@@ -117,17 +118,15 @@ class Reconciler:
             if image.uploaded_at < now - NEVER_CAME:
                 self._images.remove(image.id, image.version)
                 report.never_came += 1
-        elif image.last_tried_at is not None and requeue_after:
-            if image.last_tried_at < now - CUT_OFF:
+        elif image.last_tried_at is not None:
+            if requeue_after and image.last_tried_at < now - CUT_OFF:
                 changes = failed(image, FailureCode.ATTEMPTS_EXHAUSTED, EXHAUSTED, now)
                 self._images.update(image.id, image.version, changes)
                 report.given_up += 1
-        elif image.uploaded_at <= now - requeue_after:
-            changes = {} if image.last_tried_at is None else {"last_tried_at": None}
+        elif not requeue_after or image.uploaded_at <= now - requeue_after:  # a clock may have been set back
             if image.expires_at is not None and image.expires_at < now + RECORD_LIFE / 2:
-                changes["expires_at"] = now + RECORD_LIFE  # a ticket whose bytes are there, however long they wait
-            if changes:
-                self._images.update(image.id, image.version, changes)
+                # A ticket whose bytes are there, however long they wait.
+                self._images.update(image.id, image.version, {"expires_at": now + RECORD_LIFE})
             self._send_again(original, report)
 
     def _send_again(self, original: ObjectInfo, report: Report) -> None:
@@ -136,7 +135,7 @@ class Reconciler:
         if report.waiting < self._in_queue:
             report.waiting += 1
         else:
-            self._queue.send(object_created(original.key, original.size))
+            self._queue.send(object_created(original.key, original.size, made=original.modified_at))
             report.queued_again += 1
 
     def orphans(

@@ -88,6 +88,20 @@ def test_what_kills_its_receiver_every_time_ends_with_the_dead_letters(queue: Sq
     assert queue.dead_letters() == 1
 
 
+def test_of_one_text_recovery_keeps_the_message_that_was_tried_most(queue: SqliteQueue) -> None:
+    for body in ("same", "same", "other"):
+        queue.send(body)
+    queue.receive()
+    queue.recover()
+    found = [(message.body, message.receive_count) for message in queue.receive(10)]
+    assert sorted(found) == [("other", 1), ("same", 2)]
+    queue.send("same")  # that one was tried for the last time stands for nothing that comes
+    queue.recover()
+    found = [(message.body, message.receive_count) for message in queue.receive(10)]
+    assert sorted(found) == [("other", 2), ("same", 1)]
+    assert queue.dead_letters() == 1
+
+
 def test_messages_come_in_the_order_they_became_due(queue: SqliteQueue) -> None:
     for number in range(30):
         queue.send(str(number))

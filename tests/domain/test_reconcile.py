@@ -101,16 +101,20 @@ def test_a_picture_whose_last_delivery_was_cut_off_is_closed_an_hour_later(side:
     assert side.images.get(at_work.id) == at_work
 
 
-def test_a_start_begins_anew_with_what_was_cut_off(side: Side) -> None:
-    """Who kills a worker again and again has not tried the picture."""
+def test_a_start_neither_sends_again_nor_closes_what_was_cut_off(side: Side) -> None:
+    """It may be what ends every worker; and it may have other events, which are tried before it is closed."""
     image = put_record(side, age=timedelta(hours=3), with_bytes=True, last_tried_at=NOW - timedelta(hours=2))
     drain(side)
-    assert run(side, requeue_after=timedelta(0)) == Report(queued_again=1)
+    assert run(side, requeue_after=timedelta(0)) == Report()
+    assert side.images.get(image.id) == image
+    assert run(side) == Report(given_up=1)
+
+
+def test_a_start_sends_again_what_a_clock_that_was_set_back_says_is_of_the_future(side: Side) -> None:
+    put_record(side, age=timedelta(days=-30), with_bytes=True)
     drain(side)
-    assert run(side) == Report(queued_again=1)
-    found = side.images.get(image.id)
-    assert isinstance(found, Image)
-    assert found.status is Status.PENDING
+    assert run(side) == Report()
+    assert run(side, requeue_after=timedelta(0)) == Report(queued_again=1)
 
 
 def test_what_nobody_has_tried_is_never_given_up(side: Side) -> None:

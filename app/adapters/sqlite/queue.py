@@ -87,8 +87,14 @@ class SqliteQueue:
 
     def recover(self) -> int:
         """Make every message that is with a receiver due at once; how many. Only for who knows that all receivers are
-        gone. The lost deliveries count: an event that kills its receiver ends with the dead letters."""
+        gone. The lost deliveries count: an event that kills its receiver ends with the dead letters. And of messages
+        with the same text, such as each start sends of what is not at rest, the one that was tried most is kept."""
         with self._database.writing() as connection:
+            connection.execute(
+                "DELETE FROM messages WHERE dead = 0 AND receives < :most AND id NOT IN (SELECT id FROM"
+                " (SELECT id, max(receives) FROM messages WHERE dead = 0 AND receives < :most GROUP BY body))",
+                {"most": self._max_receives},
+            )
             return connection.execute(
                 "UPDATE messages SET receipt = NULL, due = min(due, ?) WHERE dead = 0 AND receives >= 1"
                 " AND receipt IS NOT NULL",
