@@ -23,6 +23,9 @@ log = logging.getLogger(__name__)
 NEVER_CAME = timedelta(hours=1)
 #: A last delivery that began so long ago, and left its record `pending`, was cut off.
 CUT_OFF = timedelta(hours=1)
+#: So many are sent again in a run whatever waits: a queue that is never empty would hold up what was lost for ever,
+#: and no backlog grows by these.
+SENT_ANYWAY = 100
 #: How long variants of an old rendering are kept for pages that still name them.
 RENDERING_LIFE = timedelta(hours=24)
 
@@ -77,10 +80,10 @@ class Reconciler:
         """Settle what can be settled, for as long as `is_time_left`. A run that may be too short for all begins
         anywhere, so that the next one meets what this one did not.
 
-        `pending` images older than `requeue_after` get their event again: those that are more than the messages which
-        wait in the queue, for each of these may be the event of one of them. With zero, as at a start, all get it,
-        whatever waits, but those whose last delivery was cut off: one of them may be what ends every worker, and is
-        closed by a later run unless an event of an earlier start ends it otherwise.
+        `pending` images older than `requeue_after` get their event again: the first hundred met, and those that are
+        more than the messages which wait in the queue, for each of these may be the event of one of them. With zero, as
+        at a start, all get it, whatever waits, but those whose last delivery was cut off: one of them may be what ends
+        every worker, and is closed by a later run unless an event of an earlier start ends it otherwise.
         """
         now = now or utcnow()
         report = Report()
@@ -132,7 +135,7 @@ class Reconciler:
     def _send_again(self, original: ObjectInfo, report: Report) -> None:
         if self._in_queue is None:
             self._in_queue = self._queue.waiting()
-        if report.waiting < self._in_queue:
+        if report.queued_again >= SENT_ANYWAY and report.waiting < self._in_queue:
             report.waiting += 1
         else:
             self._queue.send(object_created(original.key, original.size, made=original.modified_at))

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+import pytest
+
 from app.adapters.filesystem import FilesystemStore
 from app.domain.ids import first_id_at, new_id
 from app.domain.keys import original_key, variant_key
@@ -127,15 +129,25 @@ def test_what_nobody_has_tried_is_never_given_up(side: Side) -> None:
     assert side.images.get(image.id) == image
 
 
-def test_a_backlog_is_not_multiplied(side: Side) -> None:
-    for _ in range(4):
+def test_a_backlog_is_not_multiplied(side: Side, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.domain.reconcile.SENT_ANYWAY", 1)
+    for _ in range(5):
         put_record(side, age=timedelta(hours=30), with_bytes=True)
     drain(side)
     for _ in range(3):
         side.queue.send("of one of them")
-    assert run(side) == Report(waiting=3, queued_again=1)  # one was lost, whichever it was
+    assert run(side) == Report(waiting=3, queued_again=2)  # two were lost, whichever they were
     for _ in range(2):
-        assert run(side) == Report(waiting=4)
+        assert run(side) == Report(waiting=4, queued_again=1)
+
+
+def test_what_was_lost_does_not_wait_for_a_queue_that_is_never_empty(side: Side) -> None:
+    lost = put_record(side, age=timedelta(minutes=20), with_bytes=True)
+    drain(side)
+    for _ in range(3):
+        side.queue.send("of an image that came just now")
+    assert run(side) == Report(queued_again=1)
+    assert any(original_key(lost.id) in message.body for message in side.queue.receive(10))
 
 
 def test_a_tickets_record_does_not_expire_while_its_bytes_wait(side: Side) -> None:
@@ -143,8 +155,7 @@ def test_a_tickets_record_does_not_expire_while_its_bytes_wait(side: Side) -> No
     waits = put_record(side, age=RECORD_LIFE, with_bytes=True, expires_at=ends)
     young = put_record(side, age=timedelta(hours=1), with_bytes=True, expires_at=NOW + RECORD_LIFE)
     drain(side)
-    side.queue.send("of one of them")
-    assert run(side) == Report(waiting=1, queued_again=1)
+    assert run(side) == Report(queued_again=2)
     found = side.images.get(waits.id)
     assert isinstance(found, Image)
     assert found.expires_at == NOW + RECORD_LIFE
