@@ -64,7 +64,8 @@ class Images:
         """Delete the image and every byte of it. Repeatable: what is unknown or gone is fine.
 
         The answer is final once the tombstone is written. The bytes that the record names go at once; what else an
-        image in work may have, and what the store refuses now, `finish_delete` removes for the worker or `reconcile`.
+        image that is not ready may have, and what the store refuses now, `finish_delete` removes for the worker or
+        `reconcile`.
         """
         if not is_id(image_id):
             return
@@ -89,7 +90,7 @@ class Images:
         for file in {variant.file for variant in image.variants}:
             self._store.delete(variant_key(image.id, image.rendering or "", file))
         self._store.delete(original_key(image.id))
-        if image.status is not Status.PENDING and not image.stale_renderings:
+        if image.status is Status.READY and not image.stale_renderings:  # an attempt that failed may have stored some
             self._images.settle(image.id)
 
 

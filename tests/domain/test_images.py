@@ -67,7 +67,7 @@ def test_a_delete_that_the_store_refuses_is_answered_and_finished_later(side: Si
     assert list(side.images.unsettled()) == []
 
 
-@pytest.mark.parametrize("state", [{"status": Status.PENDING}, {"stale_renderings": ["r0"]}])
+@pytest.mark.parametrize("state", [{"status": Status.PENDING}, {"status": Status.FAILED}, {"stale_renderings": ["r0"]}])
 def test_what_an_image_in_work_may_have_beside_its_record_goes_later(side: Side, state: dict[str, object]) -> None:
     image = put_image(side)
     image = side.images.update(image.id, image.version, state)

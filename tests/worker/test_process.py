@@ -428,6 +428,25 @@ def test_giving_up(bench: Bench) -> None:
     assert worker.handle(pending) is Outcome.READY
 
 
+def test_what_attempts_that_came_to_nothing_have_stored_goes_with_a_delete(bench: Bench) -> None:
+    image_id = bench.upload(encoded())
+    failing: list[str] = []
+
+    def refuse_the_second(key: str, *_: Any, **__: Any) -> None:
+        failing.append(key)
+        if len(failing) > 1:
+            raise Unavailable("no")
+
+    with pytest.raises(Unavailable):
+        bench.worker(store=Interposed(bench.side.store, before={"put": refuse_the_second})).handle(image_id, receives=3)
+    assert bench.image(image_id).status is Status.FAILED
+    assert bench.variants(image_id)
+    Images(bench.side.store, bench.side.images).delete("ann", image_id)
+    Reconciler(bench.side.store, bench.side.images, bench.side.queue).run()
+    assert bench.side.objects() == set()
+    assert list(bench.side.images.unsettled()) == []
+
+
 def test_only_a_last_delivery_that_was_begun_and_cut_off_ends_the_picture(bench: Bench) -> None:
     class Killed(BaseException):
         """The whole worker is gone, not just the picture's process."""
