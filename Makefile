@@ -10,6 +10,8 @@ export PORT DATA PYTHON
 
 PY := .venv/bin/python
 PYTEST := $(PY) -m pytest
+# One more than there are cores, for much of what is tested is waiting.
+AT_ONCE = $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 # What has a target of its own, for what it needs.
 NOTHING_ELSE := not browser and not engines and not template and not containers and not system
 COMPILE := .venv/bin/uv pip compile --quiet --generate-hashes --no-header --no-annotate --no-emit-package darkroom
@@ -26,7 +28,7 @@ run: .venv ## Serve on 127.0.0.1 (PORT=8000, data in DATA=./data) until Ctrl-C
 	@exec sh tools/serve.sh
 
 test: .venv ## The tests that take seconds (ARGS= for pytest)
-	$(PYTEST) -n auto -m "not slow and $(NOTHING_ELSE)" $(ARGS)
+	$(PYTEST) -n $(AT_ONCE) -m "not slow and $(NOTHING_ELSE)" $(ARGS)
 
 test-slow: .venv ## The tests that take longer: crashes, loads, the locks, the README's commands
 	$(PYTEST) -m "slow and $(NOTHING_ELSE)" $(ARGS)
