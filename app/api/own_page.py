@@ -22,16 +22,17 @@ class OwnPageOnly:
 
     A page can reach this service under a name of its own that it lets point here (DNS rebinding), and its browser then
     holds the answers for the page's. `Host` tells the name: it must be an address, `localhost`, or the name in the
-    service's public url. Where a page comes from, a browser tells in `Origin`.
+    service's public url. Where a page comes from, a browser tells in `Origin`. Settings have brought `public_url` and
+    `origins` to the form in which browsers say them.
     """
 
     def __init__(self, app: ASGIApp, public_url: str | None, origins: tuple[str, ...]) -> None:
         self._app = app
         public = urlsplit(public_url or "")
         self._hosts = {"localhost", public.hostname or "localhost"}
-        self._origins = {origin.lower() for origin in origins}
+        self._origins = set(origins)
         if public.hostname:
-            self._origins.add(f"{public.scheme}://{public.netloc}".lower())
+            self._origins.add(f"{public.scheme}://{public.netloc}")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pure ASGI."""

@@ -21,8 +21,8 @@ _STEPS_IN_PLANES: Final = 1
 
 # Of AVIF's speeds 9 takes two fifths of the time of 8; on large pictures its files are 1 to 2 % larger and as much
 # better, on small ones, which take little time, 4 %. Pillow's default of 6 takes seconds. Sharpness of 2, where the
-# tuning for stills has 7, and four steps of quality more weigh the same and are as good on a smooth photograph, 0.7 to
-# 1.2 points of SSIMULACRA2 better on a crisp one, and no worse by SSIM, PSNR and FLIP. Tiles are for threads alone.
+# tuning for stills has 7, and four steps of quality more weigh the same: as good in SSIMULACRA2 on a smooth picture, up
+# to 1.2 points better on a crisp one, and alike by SSIM, PSNR and FLIP. Tiles are for threads alone.
 _AVIF_LARGE: Final = 500_000
 _AVIF_SPEEDS: Final = (8, 9)
 _AVIF_OPTIONS: Final = {"advanced": {"color:sharpness": "2"}, "autotiling": False, "max_threads": 1}
