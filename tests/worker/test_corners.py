@@ -175,17 +175,45 @@ def test_heic_and_avif_carry_their_turn_in_the_container_and_are_turned_once(
         assert difference(shown(out), upright) < 12  # a wrong turn makes it 60 and more
 
 
+SIDEWAYS = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:Description tiff:Orientation="6"/></x:xmpmeta>'
+
+
 @pytest.mark.parametrize("camera", ["", "Camera"], ids=["XMP", "EXIF and XMP"])
 def test_an_avif_is_not_turned_by_its_xmp(develop: Develop, camera: str) -> None:
-    xmp = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:Description tiff:Orientation="6"/></x:xmpmeta>'
     exif = Image.Exif()
     if camera:
         exif[0x0110] = camera
-    body = saved(photo(64, 48), "AVIF", xmp=xmp, exif=exif.tobytes(), quality=95)
+    body = saved(photo(64, 48), "AVIF", xmp=SIDEWAYS, exif=exif.tobytes(), quality=95)
     assert b"irot" not in body
     developed, out = develop(body, LOSSLESS)
     assert (developed.width, developed.height) == (64, 48)
     assert difference(shown(out), photo(64, 48)) < 12
+
+
+@pytest.mark.parametrize("file_format", ["HEIF", "TIFF"])
+def test_what_its_decoder_has_turned_is_not_turned_again_by_its_xmp(develop: Develop, file_format: str) -> None:
+    stored = photo(64, 48).transpose(Image.Transpose.ROTATE_90)
+    if file_format == "TIFF":
+        body = saved(stored, "TIFF", tiffinfo={0x0112: 6, 700: SIDEWAYS})
+    else:
+        exif = Image.Exif()
+        exif[0x0112] = 6
+        body = saved(stored, file_format, xmp=SIDEWAYS, exif=exif.tobytes(), quality=95)
+        assert b"irot" in body
+    assert SIDEWAYS in body
+    developed, out = develop(body, LOSSLESS)
+    assert (developed.width, developed.height) == (64, 48)
+    assert difference(shown(out), photo(64, 48)) < 12
+
+
+@pytest.mark.parametrize("file_format", ["PNG", "TIFF", "BMP"])
+def test_one_bit_becomes_greys(develop: Develop, file_format: str) -> None:
+    """Black and white turns, as fine as pixels, are grey at half the size: no row or column is dropped."""
+    fine = Image.frombytes("1", (128, 96), b"\xaa" * (128 * 96 // 8))
+    _, out = develop(saved(fine, file_format), recipe_of(VariantSpec(name="v", width=64, formats=(Format.PNG,))))
+    with Image.open(out / "v.png") as made:
+        greys = made.convert("L").crop((4, 4, 60, 44)).getextrema()
+    assert all(abs(float(tone) - 127.5) < 8 for tone in greys if isinstance(tone, (int, float)))  # of one band
 
 
 def test_no_fringes_in_any_format_that_has_alpha(develop: Develop) -> None:

@@ -2,7 +2,9 @@
 
 import base64
 import io
+import math
 import random
+import statistics
 import subprocess
 import sys
 from datetime import datetime, timedelta, timezone
@@ -186,6 +188,25 @@ def test_phash_knows_a_picture_again() -> None:
     assert distance(picture, photo(800, 600, seed=4)) > 12
     assert (
         looks_of(Image.new("RGB", (99, 50), "#777777")).phash == looks_of(Image.new("RGB", (50, 80), "#777777")).phash
+    )
+
+
+def test_phash_is_the_signs_of_the_lowest_frequencies() -> None:
+    """Reckoned here as its definition has it: hashes that are stored are compared with those that come."""
+    picture = photo(32, 32, seed=3).convert("L")
+    grey = picture.tobytes()
+
+    def wave(x: int, u: int) -> float:
+        return math.cos(math.pi / 32 * (x + 0.5) * u)
+
+    frequencies = [
+        sum(grey[32 * y + x] * wave(x, u) * wave(y, v) for y in range(32) for x in range(32))
+        for v in range(8)
+        for u in range(8)
+    ]
+    middle = statistics.median(frequencies)
+    assert (
+        looks_of(picture.convert("RGB")).phash == f"{int(''.join(str(int(f > middle)) for f in frequencies), 2):016x}"
     )
 
 

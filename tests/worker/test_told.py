@@ -49,11 +49,16 @@ def gif_xmp(packet: bytes) -> bytes:
     return b"\x21\xff\x0bXMP DataXMP" + packet + b"\x01" + bytes(range(255, -1, -1)) + b"\0"
 
 
-def exif_of(tags: dict[int, Any], gps: dict[int, Any] | None = None) -> bytes:
+def exif_of(tags: dict[int, Any], gps: dict[int, Any] | None = None, photo: dict[int, Any] | None = None) -> bytes:
     made = Image.Exif()
     made.update(tags)
     made.get_ifd(0x8825).update(gps or {})
+    made.get_ifd(0x8769).update(photo or {})
     return made.tobytes()
+
+
+def with_exif(*given: Any) -> bytes:
+    return still("JPEG", exif=exif_of(*given))
 
 
 def gps_exif() -> bytes:
@@ -61,6 +66,16 @@ def gps_exif() -> bytes:
 
 
 CASES: dict[str, tuple[str, Any]] = {
+    "exif latitude": ("gps", lambda: with_exif({}, {2: (1.0, 2.0, 3.0)})),
+    "exif longitude": ("gps", lambda: with_exif({}, {4: (1.0, 2.0, 3.0)})),
+    "exif altitude": ("gps", lambda: with_exif({}, {6: 30.0})),
+    "exif body's serial number": ("serial", lambda: with_exif({}, {}, {0xA431: "123"})),
+    "exif lens's serial number": ("serial", lambda: with_exif({}, {}, {0xA435: "123"})),
+    "exif camera's serial number": ("serial", lambda: with_exif({0xC62F: "123"})),
+    "exif owner": ("owner_name", lambda: with_exif({}, {}, {0xA430: "Ann"})),
+    "exif author of windows": ("owner_name", lambda: with_exif({0x9C9D: "Ann".encode("utf-16-le")})),
+    "exif description": ("comment", lambda: with_exif({0x010E: "Ann at home"})),
+    "exif user's comment": ("comment", lambda: with_exif({}, {}, {0x9286: b"ASCII\0\0\0Ann at home"})),
     "xmp with a longitude": ("gps", lambda: with_xmp('exif:GPSLongitude="1,2E">')),
     "xmp with an element": ("gps", lambda: with_xmp("><exif:GPSLatitude>1,2N</exif:GPSLatitude>")),
     "xmp in utf-16": ("gps", lambda: with_xmp('exif:GPSLongitude="1,2E">', "utf-16")),
