@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 from fastapi import Request
 from fastapi.concurrency import run_in_threadpool
@@ -46,7 +47,7 @@ def _showing_the_way(refusal: TooLarge, request: Request, limits: Limits) -> Too
     """The refusal of a picture, naming the way that takes larger ones where there is one."""
     if refusal.code not in {"too_large", "body_too_large"} or limits.max_direct_bytes <= limits.max_upload_bytes:
         return refusal
-    way = {
+    way: dict[str, Any] = {
         "direct_upload": f"{request.scope.get('root_path', '')}/upload/direct",
         "max_direct_bytes": limits.max_direct_bytes,
     }

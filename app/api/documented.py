@@ -2,12 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from http import HTTPStatus
 from typing import Any
 
 from pydantic import BaseModel
 
-from app.api.problems import MEDIA_TYPE, document
+from app.api.problems import MEDIA_TYPE, PHRASES, document
 
 Responses = dict[int | str, dict[str, Any]]
 
@@ -136,7 +135,7 @@ def problems(*codes: str) -> Responses:
 
 def _add(responses: Responses, key: int | str, code: str) -> None:
     example = EXAMPLES[code]
-    description = "Any other problem" if key == "default" else HTTPStatus(example.status).phrase
+    description = "Any other problem" if key == "default" else PHRASES[example.status]
     response = responses.setdefault(key, {"description": description, "content": {MEDIA_TYPE: {"examples": {}}}})
     content = response["content"][MEDIA_TYPE]
     content["schema"] = {"$ref": "#/components/schemas/Problem"}

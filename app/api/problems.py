@@ -3,7 +3,6 @@
 import json
 import logging
 from collections.abc import Mapping
-from http import HTTPStatus
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -29,10 +28,38 @@ STATUS: Mapping[type[errors.RequestError], int] = {
     errors.NotFound: 404,
     errors.NotAcceptable: 406,
     errors.Conflict: 409,
+    errors.Gone: 410,
     errors.PreconditionFailed: 412,
     errors.TooLarge: 413,
     errors.UnsupportedType: 415,
     errors.Invalid: 422,
+    errors.TooManyRequests: 429,
+    errors.StorageFull: 507,
+}
+
+#: Reason phrases of RFC 9110, RFC 6585 and RFC 4918. `http.HTTPStatus` changed some of them in Python 3.13.
+PHRASES: Mapping[int, str] = {
+    400: "Bad Request",
+    401: "Unauthorized",
+    403: "Forbidden",
+    404: "Not Found",
+    405: "Method Not Allowed",
+    406: "Not Acceptable",
+    408: "Request Timeout",
+    409: "Conflict",
+    410: "Gone",
+    411: "Length Required",
+    412: "Precondition Failed",
+    413: "Content Too Large",
+    415: "Unsupported Media Type",
+    416: "Range Not Satisfiable",
+    417: "Expectation Failed",
+    422: "Unprocessable Content",
+    429: "Too Many Requests",
+    431: "Request Header Fields Too Large",
+    500: "Internal Server Error",
+    503: "Service Unavailable",
+    507: "Insufficient Storage",
 }
 
 # Of pydantic's error contexts: the bounds that a value broke.
@@ -60,7 +87,7 @@ def status_of(error: errors.RequestError) -> int:
 
 def document(status: int, code: str, detail: str, request_id: str, extra: Mapping[str, Any]) -> dict[str, Any]:
     """The members of a problem; the standard ones cannot be overwritten."""
-    standard = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "detail": detail}
+    standard = {"type": "about:blank", "title": PHRASES.get(status, "Error"), "status": status, "detail": detail}
     return {**standard, "code": code, **{k: v for k, v in extra.items() if k not in standard}, "request_id": request_id}
 
 
@@ -121,8 +148,7 @@ def install(app: FastAPI) -> None:
 
 async def _refused(request: Request, error: Exception) -> Response:
     assert isinstance(error, errors.RequestError)  # noqa: S101 - what it was installed for
-    headers = {"WWW-Authenticate": 'Bearer realm="darkroom"'} if isinstance(error, errors.Unauthorized) else None
-    return problem(request.scope, status_of(error), error.code, error.detail, error.extra, headers)
+    return problem(request.scope, status_of(error), error.code, error.detail, error.extra, error.headers)
 
 
 async def _unavailable(request: Request, error: Exception) -> Response:
@@ -165,7 +191,7 @@ def _measured(complaint: Mapping[str, Any]) -> dict[str, Any]:
 
 async def _http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 - what it was installed for
-    phrase = HTTPStatus(error.status_code).phrase
+    phrase = PHRASES.get(error.status_code, "Error")
     code, detail = phrase.lower().replace(" ", "_").replace("-", "_"), str(error.detail)
     headers = dict(error.headers or {})
     if error.status_code == 404:

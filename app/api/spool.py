@@ -3,7 +3,7 @@
 import hashlib
 import tempfile
 from contextlib import suppress
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, cast
 
 from app.domain.errors import TooLarge, Unavailable
 from app.domain.media import SNIFF_BYTES
@@ -11,7 +11,7 @@ from app.domain.media import SNIFF_BYTES
 IN_MEMORY = 1024 * 1024
 
 
-def too_large(limit: int, **measured: int) -> TooLarge:
+def too_large(limit: int, **measured: Any) -> TooLarge:
     """The refusal of a picture over `limit` bytes; `measured` names how many there are, or are said to be."""
     return TooLarge("too_large", f"The picture is larger than {limit:,} bytes.", limit_bytes=limit, **measured)
 

@@ -18,6 +18,7 @@ _KEY_BYTES = 32
 OWNER_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._@-]{0,127}$"
 _OWNER = re.compile(OWNER_PATTERN)
 _HASH = re.compile(r"[0-9a-f]{64}")
+_CHALLENGE = {"WWW-Authenticate": 'Bearer realm="darkroom"'}
 
 
 class Scope(StrEnum):
@@ -120,12 +121,13 @@ class Keyring:
     def caller(self, key: str | None) -> Caller:
         """Whose key it is. Raises `Unauthorized` for none and for one that is not known."""
         if not key:
-            raise Unauthorized("key_missing", "This needs an API key: `Authorization: Bearer <key>` or `X-API-Key`.")
+            detail = "This needs an API key: `Authorization: Bearer <key>` or `X-API-Key`."
+            raise Unauthorized("key_missing", detail, headers=_CHALLENGE)
         digest = hash_of(key)
         found = None
         for known in self._keys:
             if hmac.compare_digest(known.sha256, digest):
                 found = known
         if found is None:
-            raise Unauthorized("key_unknown", "The API key is not known.")
+            raise Unauthorized("key_unknown", "The API key is not known.", headers=_CHALLENGE)
         return Caller(found.owner, found.scopes)

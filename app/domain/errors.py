@@ -8,10 +8,13 @@ DarkroomError
 │   ├── NotFound                 no such image, variant or file for this owner
 │   ├── NotAcceptable            no format that the caller takes
 │   ├── Conflict                 the image is in the wrong state
+│   ├── Gone                     it was here, and will not come back
 │   ├── PreconditionFailed       `If-Match` names an old version
 │   ├── TooLarge                 more bytes than the limit
 │   ├── UnsupportedType          bytes or body of a type that is not accepted
-│   └── Invalid                  well-formed, but a field is not
+│   ├── Invalid                  well-formed, but a field is not
+│   ├── TooManyRequests          the caller is over a limit; `Retry-After` says how long
+│   └── StorageFull              no room for more bytes until some are deleted
 ├── PictureError                 the picture's own fault: its record ends `failed` with this code
 ├── PortError                    what an adapter may raise, and nothing else
 │   ├── AlreadyExists            a key that is written once is already there
@@ -33,14 +36,15 @@ class DarkroomError(Exception):
 class RequestError(DarkroomError):
     """A refusal that the caller can understand and mend.
 
-    `code` is stable and machine-readable; `detail` is one sentence; `extra` holds what was measured beside the limit
-    it broke, and becomes members of the problem document.
+    `code` is stable and machine-readable; `detail` is one sentence; `headers` are sent with the answer, such as
+    `Retry-After`; `extra` holds the value found and the limit, and becomes members of the problem document.
     """
 
-    def __init__(self, code: str, detail: str, **extra: Any) -> None:
+    def __init__(self, code: str, detail: str, *, headers: Mapping[str, str] | None = None, **extra: Any) -> None:
         super().__init__(detail)
         self.code = code
         self.detail = detail
+        self.headers: Mapping[str, str] = headers or {}
         self.extra: Mapping[str, Any] = extra
 
 
@@ -68,6 +72,10 @@ class Conflict(RequestError):
     """The image is not in a state that allows this."""
 
 
+class Gone(RequestError):
+    """The image or ticket existed and will not come back."""
+
+
 class PreconditionFailed(RequestError):
     """The caller holds an old version."""
 
@@ -82,6 +90,17 @@ class UnsupportedType(RequestError):
 
 class Invalid(RequestError):
     """The request can be read, and a field of it cannot be taken."""
+
+
+class TooManyRequests(RequestError):
+    """The caller is over a limit on requests, or on what may be open at once. `retry_after` is in seconds."""
+
+    def __init__(self, code: str, detail: str, *, retry_after: int, **extra: Any) -> None:
+        super().__init__(code, detail, headers={"Retry-After": str(retry_after)}, **extra)
+
+
+class StorageFull(RequestError):
+    """No room for more bytes until some are deleted."""
 
 
 class PictureError(DarkroomError):
