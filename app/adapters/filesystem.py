@@ -153,12 +153,14 @@ class FilesystemStore:
             pass
 
     def sweep(self, older_than: float = 3600) -> int:
-        """Remove what killed processes left half-written, last touched `older_than` seconds ago; how many files."""
+        """Remove temporary files that were last modified at least `older_than` seconds ago: killed processes left them.
+        A modification time equally far in the future is from before the clock was set back. Return how many."""
         removed = 0
+        now = time.time()
         with _refusals():
             for path in [*self._temporary.iterdir()]:
                 with suppress(FileNotFoundError):
-                    if path.lstat().st_mtime <= time.time() - older_than:
+                    if abs(now - path.lstat().st_mtime) >= older_than:
                         path.unlink()
                         removed += 1
         return removed

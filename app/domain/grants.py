@@ -3,7 +3,7 @@
 import base64
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from urllib.parse import quote, urlencode
 
 from app.domain.errors import Forbidden, Malformed
@@ -11,6 +11,8 @@ from app.domain.keys import original_key
 from app.domain.models import Image, utcnow
 from app.domain.ports import ObjectStore
 from app.domain.signing import Signer
+from app.domain.tickets import TICKET_LIFE
+from app.domain.times import is_implausible
 from app.domain.urls import FileSeal
 
 #: Headers of a ticket's request, beside its length: they are signed, so none may be left out or changed.
@@ -72,13 +74,15 @@ class ServedGrants:
         return f"{self._base}{quote(key)}?{urlencode(parameters)}", headers
 
     def granted(self, key: str, parameters: Mapping[str, str]) -> Granted:
-        """What the url grants for this key. Raises `Forbidden` for one that was altered, moved or is over."""
+        """Return what the url grants for this key. Raises `Forbidden` for a url that was altered or has expired, and
+        for one that expires later than any ticket can: it was signed before the clock was set back."""
         names = {"bytes", "type", "checksum", "expires", "signature"}
         complete = parameters.keys() == names
         if not complete or not self._signer.is_good("grant", _signed(key, parameters), parameters["signature"]):
             raise Forbidden("bad_signature", "The url is not as the ticket gave it: ask for another.")
-        if int(parameters["expires"]) <= utcnow().timestamp():
-            raise Forbidden("url_expired", "The ticket has expired: ask for another.")
+        expires, now = datetime.fromtimestamp(int(parameters["expires"]), UTC), utcnow()
+        if expires <= now or is_implausible(expires, now, TICKET_LIFE):
+            raise Forbidden("url_expired", "The upload ticket has expired. Request a new one: POST /upload/direct.")
         headers = {CONTENT_TYPE: parameters["type"], WRITE_ONCE: "*"}
         if parameters["checksum"]:
             headers[CHECKSUM] = parameters["checksum"]

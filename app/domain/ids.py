@@ -7,14 +7,20 @@ import time
 from datetime import UTC, datetime
 from uuid import UUID
 
+from app.domain.times import CLOCK_SLACK
+
 _ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
+
+#: A clock that was set back by more than this is followed: ids that went on from the old time would carry wrong dates.
+_MOST_AHEAD = int(CLOCK_SLACK.total_seconds() * 1000) << 12
 
 _lock = threading.Lock()
 _last = 0
 
 
 def new_id() -> str:
-    """A new UUIDv7 in canonical lower case, later in sort order than every id this process made before.
+    """Return a new UUIDv7 in canonical lower case. It sorts after every id that this process made before, unless the
+    clock was set back by more than `CLOCK_SLACK`.
 
     RFC 9562 section 5.7, with method 3 of section 6.2: the 12 bits after the milliseconds hold their fraction, and
     move on by one when two ids fall into the same tick.
@@ -23,7 +29,9 @@ def new_id() -> str:
     with _lock:
         nanoseconds = time.time_ns()
         tick = (nanoseconds // 1_000_000 << 12) | (nanoseconds % 1_000_000 << 12) // 1_000_000
-        _last = tick = max(tick, _last + 1)
+        if tick + _MOST_AHEAD > _last:
+            tick = max(tick, _last + 1)
+        _last = tick
     return _assemble(tick, int.from_bytes(os.urandom(8)))
 
 

@@ -7,6 +7,7 @@ from app.domain.errors import Forbidden
 from app.domain.keys import original_key, variant_key
 from app.domain.models import Image, Variant, utcnow
 from app.domain.signing import Signer
+from app.domain.times import CLOCK_SLACK
 
 #: Seconds that a signed url of the embedded server is good for at least; at most it is twice that.
 FILE_LIFE = 15 * 60
@@ -46,12 +47,13 @@ class FileSeal:
         return urlencode({"expires": expires, "signature": self._signer.sign("file", _sealed(key, str(expires)))})
 
     def check(self, key: str, expires: str, signature: str) -> int:
-        """Seconds for which the url is still good. Raises `Forbidden` for one that was altered or is over."""
+        """Return for how many seconds the url stays valid. Raises `Forbidden` for a url that was altered or has
+        expired, and for one that expires later than any url can: it was signed before the clock was set back."""
         good = expires.isascii() and expires.isdigit() and len(expires) < 12
         if not good or not self._signer.is_good("file", _sealed(key, expires), signature):
             raise Forbidden("bad_signature", "The url is not as it was given: ask for the record again.")
         left = int(expires) - int(utcnow().timestamp())
-        if left <= 0:
+        if not 0 < left <= 2 * FILE_LIFE + CLOCK_SLACK.total_seconds():
             raise Forbidden("url_expired", "The url has expired: ask for the record again.")
         return left
 

@@ -353,6 +353,17 @@ def test_a_process_killed_while_it_writes_leaves_no_object_and_its_rest_is_swept
     assert files(folder) == []
 
 
+@pytest.mark.parametrize(("ahead", "removed"), [(1800, 0), (30 * 86_400, 1)])
+def test_what_was_left_before_the_clock_was_set_back_is_swept(folder: Path, ahead: int, removed: int) -> None:
+    store = FilesystemStore(folder)
+    rest = folder / "tmp" / "rest"
+    rest.write_bytes(b"x")
+    then = time.time() + ahead
+    os.utime(rest, (then, then))
+    assert store.sweep() == removed
+    assert rest.exists() is not bool(removed)
+
+
 def test_only_created_originals_are_told_of_and_only_once(folder: Path) -> None:
     told: list[tuple[str, int]] = []
     store = FilesystemStore(folder, on_created=lambda key, size: told.append((key, size)))

@@ -1,7 +1,9 @@
 """Corners of the queue in SQLite."""
 
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -117,3 +119,58 @@ def test_messages_outlive_the_database(tmp_path: Path) -> None:
     database = Database(tmp_path / "other.db")
     assert [message.body for message in SqliteQueue(database, 900, 2).receive(10)] == ["0", "1", "2"]
     database.close()
+
+
+class ClockBehind:
+    """The module `time` with its wall clock behind by so many seconds."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(time, name)
+
+    def time(self) -> float:
+        return time.time() - self._seconds
+
+
+SetBack = Callable[[float], None]
+
+
+@pytest.fixture
+def set_back(monkeypatch: pytest.MonkeyPatch) -> SetBack:
+    """Sets the queue's clock back by so many seconds."""
+    return lambda seconds: monkeypatch.setattr("app.adapters.sqlite.queue.time", ClockBehind(seconds))
+
+
+@pytest.mark.parametrize("seconds", [3600, 365 * 86_400])
+def test_a_clock_set_back_holds_up_no_message(queue: SqliteQueue, set_back: SetBack, seconds: float) -> None:
+    queue.send("held by a receiver that is gone")
+    assert len(queue.receive()) == 1
+    queue.send("waiting")
+    queue.send("delayed", delay=60)
+    set_back(seconds)
+    assert queue.waiting() == 3
+    found = {message.body: message.receive_count for message in queue.receive(10)}
+    assert found == {"held by a receiver that is gone": 2, "waiting": 1, "delayed": 1}
+    assert queue.waiting() == 0  # their time-outs count from the clock as it is now
+    assert list(queue.receive(10)) == []
+
+
+def test_a_clock_set_back_keeps_nothing_from_the_dead_letters(queue: SqliteQueue, set_back: SetBack) -> None:
+    queue.send("poison")
+    for _ in range(2):
+        (message,) = queue.receive()
+        queue.release(message.receipt, delay=60 if message.receive_count == 2 else 0)
+    assert queue.dead_letters() == 0
+    set_back(3600)
+    assert queue.dead_letters() == 1
+
+
+def test_a_small_correction_of_the_clock_takes_no_message_from_its_receiver(
+    queue: SqliteQueue, set_back: SetBack
+) -> None:
+    queue.send("at work")
+    assert len(queue.receive()) == 1
+    set_back(5)
+    assert list(queue.receive()) == []

@@ -1,5 +1,6 @@
 """Ids sort by time, carry their date and are told from anything else."""
 
+import time
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -53,3 +54,18 @@ AN_ID = "01a202eb-d73f-712a-807e-717519eefea2"
 def test_anything_else_is_no_id(text: str) -> None:
     assert is_id(AN_ID)
     assert not is_id(text)
+
+
+def test_a_clock_that_is_set_back_a_little_does_not_disturb_the_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    first = new_id()
+    back = time.time_ns() - 60 * 10**9
+    monkeypatch.setattr("app.domain.ids.time.time_ns", lambda: back)
+    assert first < new_id() < new_id()
+
+
+def test_ids_follow_a_clock_that_is_corrected_by_a_year(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = time.time_ns()
+    with monkeypatch.context() as patched:
+        patched.setattr("app.domain.ids.time.time_ns", lambda: now + 365 * 86_400 * 10**9)
+        assert id_time(new_id()) - datetime.now(UTC) > timedelta(days=364)
+    assert abs(id_time(new_id()) - datetime.now(UTC)) < timedelta(seconds=30)

@@ -123,3 +123,32 @@ def test_an_expired_grant_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(Forbidden) as refusal:
         ServedGrants(SIGNER).granted(original_key(wanted.id), query)
     assert refusal.value.code == "url_expired"
+
+
+def test_a_url_signed_before_the_clock_was_set_back_is_no_longer_valid(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else a url that was signed while the clock was a year ahead would be valid for a year."""
+    key = original_key(new_id())
+    ahead = utcnow() + timedelta(days=365)
+    with monkeypatch.context() as patched:
+        patched.setattr(urls, "utcnow", lambda: ahead)
+        query = dict(parse_qsl(SEAL.query(key)))
+    with pytest.raises(Forbidden) as refusal:
+        SEAL.check(key, query["expires"], query["signature"])
+    assert refusal.value.code == "url_expired"
+
+
+@pytest.mark.parametrize(("ahead", "valid"), [(timedelta(minutes=1), True), (timedelta(days=365), False)])
+def test_a_grant_given_before_the_clock_was_set_back(
+    monkeypatch: pytest.MonkeyPatch, ahead: timedelta, valid: bool
+) -> None:
+    wanted = image()
+    then = utcnow() + ahead
+    with monkeypatch.context() as patched:
+        patched.setattr(grants, "utcnow", lambda: then)
+        query = query_of(ServedGrants(SIGNER).grant(wanted, timedelta(minutes=5))[0])
+    if valid:  # a small correction of the clock ends no ticket
+        assert ServedGrants(SIGNER).granted(original_key(wanted.id), query).bytes == wanted.bytes
+        return
+    with pytest.raises(Forbidden) as refusal:
+        ServedGrants(SIGNER).granted(original_key(wanted.id), query)
+    assert refusal.value.code == "url_expired"

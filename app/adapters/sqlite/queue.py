@@ -7,6 +7,7 @@ from uuid import uuid4
 
 from app.adapters.sqlite.database import Database
 from app.domain.ports import Message
+from app.domain.times import CLOCK_SLACK
 
 MAX_BODY_BYTES = 256 * 1024
 MAX_DELAY = 900
@@ -16,14 +17,16 @@ _POLL_SECONDS = 0.05
 class SqliteQueue:
     """An `EventQueue` in a `Database`.
 
-    `visibility` is seconds, `max_receives` how often a message is delivered before it goes to the dead letters. Times
-    are of the wall clock, since they have to outlive the process.
+    `visibility` is in seconds; after `max_receives` deliveries a message goes to the dead letters. Due times are wall
+    clock times because they outlive the process. One that is further ahead than any delay or visibility time-out was
+    written before the clock was set back, and counts as due.
     """
 
     def __init__(self, database: Database, visibility: float, max_receives: int) -> None:
         self._database = database
         self._visibility = visibility
         self._max_receives = max_receives
+        self._longest = max(MAX_DELAY, visibility) + CLOCK_SLACK.total_seconds()
 
     def send(self, body: str, *, delay: int = 0) -> None:
         """See `EventQueue.send`. Raises `ValueError` for what does not fit."""
@@ -63,10 +66,11 @@ class SqliteQueue:
 
     def waiting(self) -> int:
         """See `EventQueue.waiting`. Exact."""
+        now = time.time()
         with self._database.reading() as connection:
             (count,) = connection.execute(
-                "SELECT count(*) FROM messages WHERE dead = 0 AND due <= ? AND receives < ?",
-                (time.time(), self._max_receives),
+                "SELECT count(*) FROM messages WHERE dead = 0 AND (due <= ? OR due > ?) AND receives < ?",
+                (now, now + self._longest, self._max_receives),
             ).fetchone()
         return int(count)
 
@@ -106,9 +110,12 @@ class SqliteQueue:
         self._database.ping()
 
     def _anything_due(self) -> bool:
+        now = time.time()
         with self._database.reading() as connection:
-            row = connection.execute(
-                "SELECT 1 FROM messages WHERE dead = 0 AND due <= ? LIMIT 1", (time.time(),)
+            row = connection.execute(  # two ranges of one index: an OR would walk all of it
+                "SELECT 1 FROM messages WHERE dead = 0 AND due <= ?"
+                " UNION ALL SELECT 1 FROM messages WHERE dead = 0 AND due > ? LIMIT 1",
+                (now, now + self._longest),
             ).fetchone()
         return row is not None
 
@@ -130,9 +137,13 @@ class SqliteQueue:
         return messages
 
     def _bury_exhausted(self, connection: sqlite3.Connection) -> None:
+        """Move messages to the dead letters after their last delivery. Make those due first that a clock which was
+        set back would hold up."""
+        now = time.time()
+        connection.execute("UPDATE messages SET due = ? WHERE dead = 0 AND due > ?", (now, now + self._longest))
         connection.execute(
             "UPDATE messages SET dead = 1, receipt = NULL WHERE dead = 0 AND receives >= ? AND due <= ?",
-            (self._max_receives, time.time()),
+            (self._max_receives, now),
         )
 
 

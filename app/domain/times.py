@@ -1,0 +1,21 @@
+"""Comparisons of stored times with a clock that may have been set back.
+
+A time written while the clock was ahead lies in the future once the clock is corrected. Waiting for it would take as
+long as the clock was wrong, so each comparison here has a bound.
+"""
+
+from datetime import datetime, timedelta
+
+#: Differences between clocks, and small corrections of one, that are no reason to distrust a stored time.
+CLOCK_SLACK = timedelta(minutes=5)
+
+
+def is_implausible(moment: datetime, now: datetime, longest: timedelta = timedelta(0)) -> bool:
+    """Return True if a moment that was at most `longest` ahead when it was stored is further ahead now."""
+    return moment > now + longest + CLOCK_SLACK
+
+
+def has_passed(wait: timedelta, since: datetime, now: datetime) -> bool:
+    """Return True if `wait` has passed since a stored time, or if that time is implausible. Use it where acting early
+    does no harm."""
+    return since <= now - wait or is_implausible(since, now)
