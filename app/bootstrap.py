@@ -168,17 +168,22 @@ def _on_aws(settings: Settings) -> Backends:
 
 
 def _kept_secret(file: Path) -> bytes:
-    """The secret in the data folder, made once."""
+    """Return the secret in the data folder; make it once."""
+    from app.adapters.filesystem.durable import sync_folders
+
     if not file.exists():
         fresh = file.with_name(f"{file.name}.{os.getpid()}.{secrets.token_hex(4)}")
-        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w") as handle:
-            handle.write(secrets.token_hex(32))
-            handle.flush()
-            os.fsync(descriptor)
-        with contextlib.suppress(FileExistsError):  # of two first starts one secret wins
-            os.link(fresh, file)
-        fresh.unlink()
+        try:
+            descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(descriptor, "w") as handle:
+                handle.write(secrets.token_hex(32))
+                handle.flush()
+                os.fsync(descriptor)
+            with contextlib.suppress(FileExistsError):  # of two first starts one secret wins
+                os.link(fresh, file)
+        finally:
+            fresh.unlink(missing_ok=True)
+        sync_folders([file.parent])
     secret = file.read_bytes().strip()
     if len(secret) < 16:
         raise ConfigurationError(f"{file} does not hold a secret: remove it to have a new one made")

@@ -22,6 +22,7 @@ DarkroomError
 │   ├── Stale                    the record has moved past the expected version
 │   ├── HashTaken                these bytes already have a record
 │   └── Unavailable              the backend refused or did not answer; trying again may help
+│       └── Full                 no space for new bytes; reading and deleting still work
 └── ConfigurationError           the settings make no sense; the process must not start
 """
 
@@ -145,6 +146,18 @@ class Unavailable(PortError):
     def __init__(self, detail: str, retry_after: int = 2) -> None:
         super().__init__(detail)
         self.retry_after = retry_after
+
+
+class Full(Unavailable):
+    """No space for new bytes until some are deleted. Reading and deleting still work.
+
+    `free_bytes` and `min_free_bytes` are what was found and the limit, where they are known.
+    """
+
+    def __init__(self, detail: str, *, free_bytes: int | None = None, min_free_bytes: int | None = None) -> None:
+        super().__init__(detail)
+        self.free_bytes = free_bytes
+        self.min_free_bytes = min_free_bytes
 
 
 class ConfigurationError(DarkroomError):

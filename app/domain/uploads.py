@@ -77,6 +77,8 @@ class Uploads:
             survivor = self._withdraw(image)
             if survivor is None:
                 raise
+            if survivor.version == image.version:  # no racing request has made sure that the bytes are durable
+                self._put(survivor, upload)
             return survivor
         return image
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
@@ -39,6 +40,18 @@ def stored(side: Side, image: Image) -> bytes:
 
 def refuse(*_: object, **__: object) -> None:
     raise Unavailable("the disk is full")
+
+
+def after_first(action: Callable[..., None]) -> Callable[..., None]:
+    """A hook that acts from the second call on."""
+    calls: list[None] = []
+
+    def hook(*arguments: object, **options: object) -> None:
+        calls.append(None)
+        if len(calls) > 1:
+            action(*arguments, **options)
+
+    return hook
 
 
 def test_an_upload_has_a_pending_record_and_its_bytes(side: Side) -> None:
@@ -117,6 +130,15 @@ def test_an_upload_whose_bytes_arrived_though_the_store_said_no_is_accepted(side
     accepted = Uploads(broken, side.images).accept(ANONYMOUS, upload())
     assert not accepted.duplicate
     assert stored(side, accepted.image) == BYTES
+
+
+def test_bytes_that_arrived_and_cannot_be_made_durable_are_not_acknowledged(side: Side) -> None:
+    broken = Interposed(side.store, after={"create": refuse}, before={"create": after_first(refuse)})
+    with pytest.raises(Unavailable):
+        Uploads(broken, side.images).accept(ANONYMOUS, upload())
+    again = accept(side)
+    assert again.duplicate
+    assert stored(side, again.image) == BYTES
 
 
 def test_a_duplicate_answered_while_the_first_request_fails_is_not_lost(side: Side) -> None:

@@ -1,5 +1,6 @@
 """Starting: what the data folder gets, and what stops the start with one clear sentence."""
 
+import errno
 import json
 import logging
 import os
@@ -37,6 +38,24 @@ def test_the_secret_is_made_once_and_for_its_owner_alone(tmp_path: Path, monkeyp
     open_backends(settings)
     assert signer_of(settings).sign("test", "text") == signature
     assert [path.name for path in secret.parent.glob("secret*")] == ["secret"]
+
+
+@pytest.mark.parametrize("call", ["fsync", "link"])
+def test_a_secret_that_cannot_be_stored_stops_the_start_and_leaves_no_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    settings = settings_in(tmp_path / "data", monkeypatch)
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, call, full)
+        with pytest.raises(ConfigurationError, match="No space left"):
+            open_backends(settings)
+    assert list((tmp_path / "data").glob("secret*")) == []
+    open_backends(settings)
+    assert (tmp_path / "data" / "secret").exists()
 
 
 def test_nobody_else_can_read_the_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

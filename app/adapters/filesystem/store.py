@@ -12,35 +12,38 @@ import os
 import re
 import stat
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 from uuid import uuid4
 
+from app.adapters.filesystem.durable import Move, is_taken, link_new, replace
+from app.adapters.filesystem.folders import info_of, is_plain, walk
+from app.domain.disk import PortFile, nameless, port_error, port_errors
 from app.domain.errors import AlreadyExists, ConfigurationError, Missing, Unavailable
 from app.domain.ids import is_id
-from app.domain.keys import ORIGINALS
+from app.domain.keys import ORIGINALS, PROCESSED
 from app.domain.ports import ObjectInfo
 
 log = logging.getLogger(__name__)
 
 _SEGMENT = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9._-]{1,255}")
-_KEY_LENGTH = 1024  # as much as S3 takes
+_KEY_LENGTH = 1024  # the limit of S3
 _TEMPORARY = "tmp"
-_UNSHARDED = "_"  # where names that are no ids lie
+_PROBE = ".probe-"  # directly below a prefix, where no object lies
+_UNSHARDED = "_"  # the folder of names that are no ids
 _PIECE = 1024 * 1024
 _BLOCK = 4096
 _ATTEMPTS = 100
 
 
 class FilesystemStore:
-    """An `ObjectStore` in a folder, which is made if it is not there.
+    """An `ObjectStore` in a folder, which is made if it does not exist.
 
-    `on_created(key, size)` is told of every original created: the notification that a bucket would send. Its failure
-    is logged and changes nothing else, because a record left `pending` gets its event again by reconciliation.
-    Raises `ConfigurationError` if the folder cannot be used.
+    `on_created(key, size)` is called for every original created, as a bucket would send a notification. Its failure is
+    logged and changes nothing else, because reconciliation sends the event of a `pending` record again. Raises
+    `ConfigurationError` if the folder cannot be used.
     """
 
     def __init__(self, root: Path, on_created: Callable[[str, int], None] | None = None) -> None:
@@ -51,28 +54,29 @@ class FilesystemStore:
             self._temporary.mkdir(mode=0o700, exist_ok=True)
         except OSError as error:
             raise ConfigurationError(f"The data folder {root} cannot be used: {error.strerror}.") from error
-        if not _is_plain(self._temporary):
+        if not is_plain(self._temporary):
             raise ConfigurationError(f"The data folder {root} cannot be used: {_TEMPORARY} in it is a symbolic link.")
         self._on_created = on_created
 
     def create(self, key: str, body: BinaryIO, *, size: int, content_type: str) -> None:  # noqa: ARG002 - files have none
         """See `ObjectStore.create`. Raises `ValueError` for what is not a key."""
         target = self._place(key)
-        if os.path.lexists(target):
-            raise AlreadyExists(key)
-        with _refusals(), self._written(body, size) as temporary:
-            self._bring(lambda: _link(temporary, target), target)
+        with port_errors():
+            if is_plain(target.parent) and is_taken(target, self._folders(target)):
+                raise AlreadyExists(key)
+            with self._written(body, size) as temporary:
+                self._bring(link_new, temporary, target)
         if self._on_created and key.startswith(ORIGINALS):
             try:
                 self._on_created(key, size)
             except Exception:
-                log.exception("nobody was told of a new original; reconcile will", extra={"key": key})
+                log.exception("no event was sent for a new original; reconcile will", extra={"key": key})
 
     def put(self, key: str, body: BinaryIO, *, size: int, content_type: str) -> None:  # noqa: ARG002 - files have none
         """See `ObjectStore.put`. Raises `ValueError` for what is not a key."""
         target = self._place(key)
-        with _refusals(), self._written(body, size) as temporary:
-            self._bring(lambda: temporary.replace(target), target)
+        with port_errors(), self._written(body, size) as temporary:
+            self._bring(replace, temporary, target)
 
     @contextmanager
     def open(self, key: str) -> Iterator[BinaryIO]:
@@ -81,20 +85,20 @@ class FilesystemStore:
         if path is None:
             raise Missing(key)
         try:
-            # Without O_NONBLOCK a pipe planted there would hold the caller for ever.
-            raw = _Reader(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC))
-        except FileNotFoundError as error:
-            raise Missing(key) from error
+            # Without O_NONBLOCK a pipe planted there would block the caller forever.
+            raw = PortFile(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC))
+        except FileNotFoundError:
+            raise Missing(key) from None
         except OSError as error:
-            raise _refusal(error) from error
+            raise port_error(error) from nameless(error)
         with io.BufferedReader(raw, 64 * 1024) as stream:
             yield stream
 
     def stat(self, key: str) -> ObjectInfo | None:
         """See `ObjectStore.stat`."""
         path = self.path(key)
-        with _refusals(), suppress(FileNotFoundError):
-            return _info(key, path.lstat()) if path else None
+        with port_errors(), suppress(FileNotFoundError):
+            return info_of(key, path.lstat()) if path else None
         return None
 
     find = stat  # what may not be looked at is refused there already
@@ -105,8 +109,8 @@ class FilesystemStore:
             path = self._place(key)
         except ValueError:
             return None
-        with _refusals(), suppress(FileNotFoundError, NotADirectoryError):
-            if stat.S_ISREG(path.lstat().st_mode) and _is_plain(path.parent):
+        with port_errors(), suppress(FileNotFoundError, NotADirectoryError):
+            if stat.S_ISREG(path.lstat().st_mode) and is_plain(path.parent):
                 return path
             log.warning("where an object belongs lies something else than a file", extra={"key": key})
         return None
@@ -117,8 +121,8 @@ class FilesystemStore:
             path = self._place(key)
         except ValueError:
             return
-        if _is_plain(path.parent):
-            with _refusals(), suppress(FileNotFoundError, NotADirectoryError, IsADirectoryError):
+        if is_plain(path.parent):
+            with port_errors(), suppress(FileNotFoundError, NotADirectoryError, IsADirectoryError):
                 path.unlink()
             self._prune(path.parent)
 
@@ -126,9 +130,9 @@ class FilesystemStore:
         """See `ObjectStore.delete_prefix`. Folders left empty go too."""
         folder = self._folder(prefix)
         removed = 0
-        if folder and _is_plain(folder):
-            with _refusals():
-                for path, is_folder in _walk(folder):
+        if folder and is_plain(folder):
+            with port_errors():
+                for path, is_folder in walk(folder):
                     if is_folder:
                         self._prune(path)
                     else:
@@ -140,26 +144,36 @@ class FilesystemStore:
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
         """See `ObjectStore.list`."""
         folder = self._folder(prefix)
-        if folder and _is_plain(folder):
-            with _refusals():
-                for path, is_folder in _walk(folder):
+        if folder and is_plain(folder):
+            with port_errors():
+                for path, is_folder in walk(folder):
                     first, _shard, *rest = path.relative_to(self._root).parts
                     if not is_folder and (info := self.stat("/".join((first, *rest)))):
                         yield info
 
     def ping(self) -> None:
-        """See `ObjectStore.ping`. It writes a block, since a full disk refuses nothing less."""
-        with _refusals(), self._written(io.BytesIO(bytes(_BLOCK)), _BLOCK):
-            pass
+        """See `ObjectStore.ping`. Takes every step that storing an object takes: some file systems allow no links."""
+        with port_errors(), self._written(io.BytesIO(bytes(_BLOCK)), _BLOCK) as temporary:
+            for move, prefix in ((link_new, ORIGINALS), (replace, PROCESSED)):
+                probe = self._root / prefix / f"{_PROBE}{temporary.name}"
+                try:
+                    self._bring(move, temporary, probe)
+                finally:
+                    with suppress(OSError):
+                        probe.unlink()
 
     def sweep(self, older_than: float = 3600) -> int:
-        """Remove temporary files that were last modified at least `older_than` seconds ago: killed processes left them.
-        A modification time equally far in the future is from before the clock was set back. Return how many."""
+        """Remove temporary files last modified at least `older_than` seconds ago, left by killed processes.
+
+        A modification time equally far in the future is from before the clock was set back. Files that cannot be
+        removed are left. Return how many were removed.
+        """
         removed = 0
         now = time.time()
-        with _refusals():
-            for path in [*self._temporary.iterdir()]:
-                with suppress(FileNotFoundError):
+        with port_errors():
+            probes = [path for prefix in (ORIGINALS, PROCESSED) for path in (self._root / prefix).glob(f"{_PROBE}*")]
+            for path in [*self._temporary.iterdir(), *probes]:
+                with suppress(OSError):
                     if abs(now - path.lstat().st_mtime) >= older_than:
                         path.unlink()
                         removed += 1
@@ -187,7 +201,7 @@ class FilesystemStore:
 
     @contextmanager
     def _written(self, body: BinaryIO, size: int) -> Iterator[Path]:
-        """A temporary file that holds the rest of `body`, safe on the disk; gone afterwards."""
+        """A temporary file that holds the rest of `body`, durable; removed afterwards."""
         temporary = self._temporary / uuid4().hex
         try:
             descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
@@ -202,30 +216,29 @@ class FilesystemStore:
                 os.fsync(file.fileno())
             yield temporary
         finally:
-            temporary.unlink(missing_ok=True)
+            with suppress(OSError):  # the object is stored or refused by now: `sweep` removes what stays here
+                temporary.unlink()
 
-    def _bring(self, move: Callable[[], object], target: Path) -> None:
-        """Make the target's folders, move the file there, and make both survive a power cut."""
-        folders = [folder for folder in reversed(target.parents) if self._root in folder.parents]
+    def _bring(self, move: Move, temporary: Path, target: Path) -> None:
+        """Make the target's folders and move the file there."""
+        folders = self._folders(target)
         for attempt in range(_ATTEMPTS):
             try:
-                for folder in folders:
+                for folder in reversed(folders[:-1]):
                     with suppress(FileExistsError):
                         folder.mkdir(mode=0o700)
-                if not _is_plain(target.parent):
+                if not is_plain(target.parent):
                     raise Unavailable("A symbolic link lies where a folder of the store belongs.")
-                move()
-                break
+                move(temporary, target, folders)
             except FileNotFoundError:  # a delete has removed a folder that was empty until now
                 if attempt == _ATTEMPTS - 1:
                     raise
-        try:
-            with suppress(FileNotFoundError):  # deleted again already
-                for folder in (*reversed(folders), self._root):
-                    _sync_folder(folder)
-        except OSError:
-            target.unlink(missing_ok=True)
-            raise
+            else:
+                return
+
+    def _folders(self, target: Path) -> Sequence[Path]:
+        """The folders above the target, its own first, up to the root."""
+        return [folder for folder in target.parents if folder == self._root or self._root in folder.parents]
 
     def _prune(self, folder: Path) -> None:
         """Remove the folder and those above it as far as they are empty, but none of the top ones."""
@@ -237,66 +250,3 @@ class FilesystemStore:
             except OSError:  # not empty
                 return
             folder = folder.parent
-
-
-class _Reader(io.FileIO):
-    """A file whose read errors are the port's."""
-
-    def readinto(self, buffer: Any, /) -> int | None:
-        with _refusals():
-            return super().readinto(buffer)
-
-    def readall(self) -> bytes:
-        with _refusals():
-            return super().readall()
-
-
-@contextmanager
-def _refusals() -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise _refusal(error) from error
-
-
-def _refusal(error: OSError) -> Unavailable:
-    return Unavailable(f"The data folder refused: {error.strerror or 'input/output error'}.")
-
-
-def _link(temporary: Path, target: Path) -> None:
-    """Give the file its name unless that is taken: the one step that of racing writers only one can take."""
-    try:
-        os.link(temporary, target, follow_symlinks=False)
-    except FileExistsError as error:
-        raise AlreadyExists(target.name) from error
-
-
-def _is_plain(folder: Path) -> bool:
-    """Whether no part of the path is a symbolic link, below a root that is none. A folder not there is plain."""
-    return os.path.realpath(folder) == str(folder)
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _walk(folder: Path) -> Iterator[tuple[Path, bool]]:
-    """Everything below the folder, and whether it is one, which comes after what is in it. Links are not followed."""
-    try:
-        entries = os.scandir(folder)
-    except (FileNotFoundError, NotADirectoryError):
-        return
-    with entries:
-        for entry in entries:
-            is_folder = entry.is_dir(follow_symlinks=False)
-            if is_folder:
-                yield from _walk(Path(entry))
-            yield Path(entry), is_folder
-
-
-def _info(key: str, found: os.stat_result) -> ObjectInfo:
-    return ObjectInfo(key, found.st_size, datetime.fromtimestamp(found.st_mtime, UTC))

@@ -1,0 +1,5 @@
+"""Objects as files under one folder."""
+
+from app.adapters.filesystem.store import FilesystemStore
+
+__all__ = ["FilesystemStore"]

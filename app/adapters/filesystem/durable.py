@@ -1,0 +1,80 @@
+"""Steps that give a file its name, durable when they return.
+
+A folder's fsync can fail after the file has its name. What was readable before must then stay readable, and nobody may
+be told of a file that is taken back.
+"""
+
+import fcntl
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from app.domain.errors import AlreadyExists
+
+#: Gives the first file the name of the second, below these folders.
+Move = Callable[[Path, Path, Sequence[Path]], None]
+
+
+def link_new(source: Path, target: Path, folders: Sequence[Path]) -> None:
+    """Link the file to a name that must be free.
+
+    Of racing calls exactly one succeeds; the others raise `AlreadyExists`. `folders` are those to make durable, the
+    target's own first. If that fails, the new name is removed and `OSError` raised. A racing call waits for the
+    outcome, so it never reports an object that is about to be removed.
+    """
+    with _locked(target.parent):
+        try:
+            os.link(source, target, follow_symlinks=False)
+        except FileExistsError:
+            sync_folders(folders)  # the writer may have been killed before it did
+            raise AlreadyExists(target.name) from None
+        try:
+            sync_folders(folders)
+        except OSError:
+            target.unlink(missing_ok=True)
+            raise
+
+
+def is_taken(target: Path, folders: Sequence[Path]) -> bool:
+    """Return True if the name is taken, and durably so. Raises `OSError`."""
+    if not os.path.lexists(target):
+        return False
+    with suppress(FileNotFoundError), _locked(target.parent):
+        sync_folders(folders)
+        return os.path.lexists(target)
+    return False
+
+
+def replace(source: Path, target: Path, folders: Sequence[Path]) -> None:
+    """Rename the file over the target. If the folders cannot be made durable, `OSError` is raised and the new file
+    stays: the old one is gone already, and after a power failure either may be there."""
+    source.replace(target)
+    sync_folders(folders)
+
+
+def sync_folders(folders: Sequence[Path]) -> None:
+    """Make the names in these folders durable. A folder that has been removed needs no sync."""
+    with suppress(FileNotFoundError):
+        for folder in folders:
+            descriptor = _open_folder(folder)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Hold an exclusive lock on the folder, against other threads and processes that take it here."""
+    descriptor = _open_folder(folder)
+    try:
+        with suppress(OSError):  # network file systems may lock no folder
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _open_folder(folder: Path) -> int:
+    return os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

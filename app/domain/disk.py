@@ -1,0 +1,85 @@
+"""Free space and errors of files, for adapters that keep things in folders."""
+
+import errno
+import io
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from app.domain.errors import Full, Unavailable
+
+#: No free block, or none left of a quota.
+NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT})
+#: Free file entries below which a disk counts as full, as it does below the reserve of bytes.
+MIN_FREE_ENTRIES = 1000
+
+
+@contextmanager
+def port_errors() -> Iterator[None]:
+    """Raise `Full` or `Unavailable` for an `OSError`. No path appears in the message or in the chained traceback."""
+    try:
+        yield
+    except OSError as error:
+        raise port_error(error) from nameless(error)
+
+
+def port_error(error: OSError) -> Unavailable:
+    """Return the port's error for an `OSError`; its message holds the system's words for the errno only."""
+    kind = Full if error.errno in NO_SPACE else Unavailable
+    return kind(f"The data folder refused: {error.strerror or 'input/output error'}.")
+
+
+def nameless(error: OSError) -> OSError:
+    """Return the error with its traceback and without file names."""
+    return OSError(error.errno, error.strerror or "").with_traceback(error.__traceback__)
+
+
+def check_free(folder: Path, size: int, reserve: int) -> None:
+    """Raise `Full` if `size` more bytes in the folder would leave less than `reserve` free. A reserve of 0 is off."""
+    if not reserve:
+        return
+    status = os.statvfs(folder)
+    free = status.f_bavail * status.f_frsize
+    if free - size < reserve:
+        raise Full("The disk is full but for the reserve.", free_bytes=free, min_free_bytes=reserve)
+    if status.f_files and status.f_favail < MIN_FREE_ENTRIES:  # some file systems count no entries
+        raise Full("The disk has no free file entries but for the reserve.")
+
+
+class PortFile(io.FileIO):
+    """An unbuffered file whose errors are the port's. A write is whole or fails."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """See `io.FileIO`."""
+        with port_errors():
+            return super().read(-1 if size is None else size)
+
+    def readall(self) -> bytes:
+        """See `io.FileIO`."""
+        with port_errors():
+            return super().readall()
+
+    def readinto(self, buffer: Any, /) -> int:
+        """See `io.FileIO`."""
+        with port_errors():
+            return super().readinto(buffer)
+
+    def write(self, data: Any, /) -> int:
+        """Write all of the data."""
+        rest = memoryview(data)
+        with port_errors():
+            while rest:
+                rest = rest[super().write(rest) :]
+        return len(data)
+
+
+def unnamed_file(folder: Path | None) -> int:
+    """Return the descriptor of a new file without a name, in the folder or the system's own one.
+
+    The bytes are gone when it is closed, however the process ends. Raises `OSError`.
+    """
+    with tempfile.TemporaryFile(dir=folder, buffering=0) as file:
+        return os.dup(file.fileno())
