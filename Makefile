@@ -18,13 +18,13 @@ COMPILE := .venv/bin/uv pip compile --quiet --generate-hashes --no-header --no-a
 
 .DEFAULT_GOAL := help
 .PHONY: help run test test-slow test-engines engines test-template images test-images test-system test-browser fuzz \
-	lint types check format lock bench bench-list clean .venv
+	lint types check format lock bench bench-list clean .venv server-environment
 
 help: ## What there is to make
 	@grep -E '^[a-z.-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | while IFS='	' read -r name what; do \
 		printf '  make %-14s %s\n' "$$name" "$$what"; done
 
-run: .venv ## Serve on 127.0.0.1 (PORT=8000, data in DATA=./data) until Ctrl-C
+run: server-environment ## Serve on 127.0.0.1 (PORT=8000, data in DATA=./data) until Ctrl-C
 	@exec sh tools/serve.sh
 
 test: .venv ## The tests that take seconds (ARGS= for pytest)
@@ -54,7 +54,7 @@ test-system: .venv images ## The whole stack on an emulator of AWS, those images
 	$(PYTEST) -m system $(ARGS)
 
 test-browser: .venv ## Swagger UI and ReDoc in a real Chromium (needs one installed)
-	@sh tools/python.sh tools/environment.py browser
+	@sh tools/python.sh tools/environment.py dev browser
 	$(PYTEST) -m browser $(ARGS)
 
 fuzz: .venv ## Mutate pictures and look for one that does worse than fail (SECONDS=600 SEED=1)
@@ -74,11 +74,15 @@ format: .venv ## Let ruff put the code in shape
 	$(PY) -m ruff check --fix .
 	$(PY) -m ruff format .
 
-.venv: ## Build the environment with all extras and the darkroom command
-	@$(PY) tools/environment.py --current 2>/dev/null || sh tools/python.sh tools/environment.py
+.venv: ## Install the packages of the tests and tools, beside those that serving needs
+	@$(PY) tools/environment.py --current dev 2>/dev/null || sh tools/python.sh tools/environment.py dev
+
+server-environment: ## Install the packages that serving needs, and the darkroom command
+	@$(PY) tools/environment.py --current server 2>/dev/null || sh tools/python.sh tools/environment.py server
 
 lock: .venv ## Write requirements/*.txt anew from pyproject.toml (ARGS=--upgrade for newer versions)
 	$(COMPILE) $(ARGS) --universal --python-version 3.11 --extra dev pyproject.toml -o requirements/dev.txt
+	$(COMPILE) $(ARGS) --universal --python-version 3.11 --extra api --extra worker --extra server --extra cli --extra build --extra logs -c requirements/dev.txt pyproject.toml -o requirements/server.txt
 	$(COMPILE) $(ARGS) --universal --python-version 3.11 --extra browser -c requirements/dev.txt pyproject.toml -o requirements/browser.txt
 	$(COMPILE) $(ARGS) --universal --python-version 3.11 --extra api --extra aws --extra gateway -c requirements/dev.txt pyproject.toml -o requirements/api.txt
 	$(COMPILE) $(ARGS) --universal --python-version 3.11 --extra worker --extra aws -c requirements/dev.txt pyproject.toml -o requirements/worker.txt

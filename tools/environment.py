@@ -1,8 +1,11 @@
-"""Builds `.venv` from the hashed lock, once, with the Python that runs this: `python tools/environment.py [browser]`.
+"""Build `.venv` from hashed locks with the Python that runs this: `python tools/environment.py LOCK...`.
 
-The stamp in the environment says what it was built from and is written last, so an interrupted build is never taken
-for a finished one. A lock on a file beside it lets two `make`s run at once: the second waits, then finds it done.
-With `browser`, what the browser tests need is added. With `--current` it only answers whether there is nothing to do.
+Each LOCK is a file of `requirements/`: `server` has the packages that serving needs, `dev` adds those of the tests and
+tools, `browser` those of the browser tests. `server` is always installed. With `--current` first, nothing is built: the
+exit status is 0 if these locks are installed.
+
+A stamp in `.venv` for each lock says what was installed and is written last, so that an interrupted build is never
+taken for a finished one. A file lock lets two `make`s run at once: the second one waits.
 """
 
 import fcntl
@@ -23,6 +26,13 @@ PYTHON = VENV / "bin" / "python"
 LOCKED = ("-m", "pip", "install", "--require-hashes", "--only-binary=:all:", "--no-deps", "-r")
 PROJECT = ("-m", "pip", "install", "--no-deps", "--no-build-isolation", "--no-index", "-e", ".")
 
+#: Purpose of each lock that can be installed, for people.
+PURPOSES = {
+    "server": "the packages that serving needs",
+    "dev": "the packages that tests and tools need",
+    "browser": "the packages of the browser tests",
+}
+
 #: What pip prints when it fails, and what that means, the first match first.
 MEANINGS = {
     "No space left on device": "The disk is full: make room and run the same command again.",
@@ -33,19 +43,18 @@ MEANINGS = {
 }
 
 
-def main(extras: list[str]) -> int:
-    """Bring the environment up to date; the exit status."""
+def main(arguments: list[str]) -> int:
+    """Install the locks that are missing; return the exit status."""
     os.chdir(ROOT)
-    if extras == ["--current"]:
-        return 0 if stamp("packages") == packages_built() and stamp("project") == digest("pyproject.toml") else 1
+    locks = ["server", *(name for name in arguments if name not in {"server", "--current"})]
+    if "--current" in arguments:
+        return 0 if all(map(is_installed, locks)) and stamp("project") == digest("pyproject.toml") else 1
     VENV.mkdir(exist_ok=True)
     try:
         with only_one_builder():
-            build()
-            for extra in extras:
-                add(extra)
+            build(locks)
     except subprocess.CalledProcessError as failure:
-        print(f"{explain(str(failure.output))} (Everything pip said: .venv/build.log)", file=sys.stderr)
+        print(f"{explain(str(failure.output))} (pip's output: .venv/build.log)", file=sys.stderr)
         return 1
     except OSError as failure:
         print(f"The environment could not be built in .venv: {failure}", file=sys.stderr)
@@ -56,37 +65,30 @@ def main(extras: list[str]) -> int:
     return 0
 
 
-def build() -> None:
-    """The environment itself: from nothing when the lock or the place is another, else the project's part alone."""
-    project = digest("pyproject.toml")
-    if not (stamp("packages") == packages_built() and works()):
-        started = time.monotonic()
-        version = ".".join(map(str, sys.version_info[:3]))
-        say(f"Building .venv with Python {version}, once; on a slow network this takes some minutes.")
+def build(locks: list[str]) -> None:
+    """Install what is missing. Start from nothing after a changed lock, a moved folder or an interrupted build."""
+    stale = any(stamp(name) is not None and not is_installed(name) for name in PURPOSES)
+    if stale or stamp("unfinished") is not None or not is_installed("server") or not works():
         clear()
         venv.create(VENV, with_pip=True, symlinks=True)
-        install(*LOCKED, "requirements/dev.txt")
+    for name in locks:
+        if not is_installed(name):
+            version = ".".join(map(str, sys.version_info[:3]))
+            say(f"Installing {PURPOSES[name]} into .venv (requirements/{name}.txt, Python {version}).")
+            started = time.monotonic()
+            set_stamp("unfinished", name)
+            install(*LOCKED, f"requirements/{name}.txt")
+            set_stamp(name, current(name))
+            drop_stamp("unfinished")
+            say(f"Installed in {time.monotonic() - started:.0f} s.")
+    project = digest("pyproject.toml")
+    if stamp("project") != project:
         install(*PROJECT)
         set_stamp("project", project)
-        set_stamp("packages", packages_built())
-        say(f"Built in {time.monotonic() - started:.0f} s.")
-    elif stamp("project") != project:
-        say("pyproject.toml has changed: installing the project again.")
-        install(*PROJECT)
-        set_stamp("project", project)
-
-
-def add(extra: str) -> None:
-    """Install a second lock into the environment, unless it is there."""
-    lock = f"requirements/{extra}.txt"
-    if stamp(extra) != digest(lock):
-        say(f"Adding {lock} to .venv.")
-        install(*LOCKED, lock)
-        set_stamp(extra, digest(lock))
 
 
 def install(*command: str) -> None:
-    """Run pip, its words into the log, a line now and then on the terminal. Raises CalledProcessError with them."""
+    """Run pip; log its output and show a line now and then. Raise CalledProcessError with the output."""
     settings = ("PIP_USER", "PIP_TARGET", "PIP_PREFIX", "PYTHONPATH", "PYTHONHOME")
     environment = {name: value for name, value in os.environ.items() if name not in settings}
     environment |= {"PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_NO_INPUT": "1", "PIP_PROGRESS_BAR": "off"}
@@ -116,7 +118,7 @@ def install(*command: str) -> None:
 
 
 def explain(output: str) -> str:
-    """One sentence on why pip failed."""
+    """Explain in one sentence why pip failed."""
     known = (meaning for sign, meaning in MEANINGS.items() if sign in output)
     errors = [line.removeprefix("ERROR: ") for line in output.splitlines() if line.startswith("ERROR: ")]
     return next(known, f"pip failed: {errors[-1] if errors else 'it gave no reason.'}")
@@ -124,7 +126,7 @@ def explain(output: str) -> str:
 
 @contextmanager
 def only_one_builder() -> Iterator[None]:
-    """Hold the lock, which the system lets go whatever becomes of this process."""
+    """Hold a file lock. The system releases it when this process ends."""
     with (VENV / ".lock").open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -135,9 +137,9 @@ def only_one_builder() -> Iterator[None]:
 
 
 def clear() -> None:
-    """Empty the environment, stamps first, the lock kept."""
-    for name in ("packages", "project", "browser"):
-        (VENV / f".{name}").unlink(missing_ok=True)
+    """Empty the environment, stamps first. The builder's lock stays."""
+    for name in ("project", *PURPOSES):
+        drop_stamp(name)
     for entry in VENV.iterdir():
         if entry.is_dir() and not entry.is_symlink():
             shutil.rmtree(entry)
@@ -145,36 +147,46 @@ def clear() -> None:
             entry.unlink()
 
 
-def packages_built() -> str:
-    """What the stamp of a good environment says: environments cannot be moved, so the place is part of it."""
-    return f"{ROOT} {digest('requirements/dev.txt')}"
+def current(lock: str) -> str:
+    """Build the stamp of an installed lock. It has the folder's path, because an environment cannot be moved."""
+    return f"{ROOT} {digest(f'requirements/{lock}.txt')}"
+
+
+def is_installed(lock: str) -> bool:
+    """Return True if the lock is installed as it stands."""
+    return stamp(lock) == current(lock)
 
 
 def works() -> bool:
-    """Whether its Python still starts: the one it was made from may have been removed."""
+    """Return True if the environment's Python starts: the one it was made from may have been removed."""
     return PYTHON.exists() and subprocess.run([str(PYTHON), "-c", ""], check=False, capture_output=True).returncode == 0
 
 
 def digest(path: str) -> str:
-    """SHA-256 of a file of the project."""
+    """Compute the SHA-256 of a file of the project."""
     return hashlib.sha256((ROOT / path).read_bytes()).hexdigest()
 
 
 def stamp(name: str) -> str | None:
-    """What a part was built from, or None."""
+    """Read a stamp; None if there is none."""
     file = VENV / f".{name}"
     return file.read_text() if file.exists() else None
 
 
 def set_stamp(name: str, text: str) -> None:
-    """Say what a part was built from, in one step."""
+    """Write a stamp in one step."""
     half = VENV / f".{name}.half"
     half.write_text(text)
     half.replace(VENV / f".{name}")
 
 
+def drop_stamp(name: str) -> None:
+    """Remove a stamp."""
+    (VENV / f".{name}").unlink(missing_ok=True)
+
+
 def say(line: str) -> None:
-    """Tell whoever waits."""
+    """Print a line at once."""
     print(line, flush=True)
 
 

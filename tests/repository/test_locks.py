@@ -16,6 +16,7 @@ from tests.repository.tree import ROOT, texts
 
 EXTRAS = {
     "dev": {"dev"},
+    "server": {"api", "worker", "server", "cli", "build", "logs"},
     "browser": {"browser"},
     "api": {"api", "aws", "gateway"},
     "worker": {"worker", "aws"},
