@@ -1,8 +1,11 @@
 """What a door says, read as whoever collects it would: a JSON object a line, of one of three kinds."""
 
 import json
+import logging
 import re
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import fields
 from typing import Any
 
@@ -61,6 +64,21 @@ def lines_of(text: str) -> list[Line]:
             _check(line)
         found.append(line)
     return found
+
+
+@contextmanager
+def logging_restored() -> Iterator[None]:
+    """Give this process's loggers back what an entry point has taken from them."""
+    names = (None, "app", "uvicorn", "uvicorn.access", "mangum.http")
+    loggers = [logging.getLogger(name) for name in names]
+    before = [(logger.handlers, logger.level, logger.propagate) for logger in loggers]
+    try:
+        yield
+    finally:
+        logging.captureWarnings(capture=False)
+        for logger, (handlers, level, propagate) in zip(loggers, before, strict=True):
+            logger.handlers, logger.propagate = handlers, propagate
+            logger.setLevel(level)
 
 
 def of_requests(lines: list[Line], **known: Any) -> list[Line]:

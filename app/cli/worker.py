@@ -37,7 +37,8 @@ def main(*, end_with_input: bool = False) -> None:
     """
     try:
         settings = load()
-        logs.configure(settings.log_level, settings.service)
+        logs.configure(settings.log_level, settings.service, (settings.data_folder, settings.database_file))
+        logs.catch_uncaught()
         if not settings.embedded:
             raise ConfigurationError("DARKROOM_STORAGE_URL: the worker process serves a data folder (`file:`)")
         stop = threading.Event()
@@ -46,7 +47,9 @@ def main(*, end_with_input: bool = False) -> None:
             if held:
                 _work(settings, open_backends(settings), stop)
     except ConfigurationError as error:
-        raise SystemExit(str(error)) from None
+        if end_with_input:  # the server's log is read by programs, a terminal by people
+            log.critical("the worker cannot start: %s", error)
+        raise SystemExit(1 if end_with_input else str(error)) from None
 
 
 def _work(settings: Settings, backends: Backends, stop: threading.Event) -> None:

@@ -5,7 +5,6 @@ import base64
 import gc
 import importlib
 import json
-import logging
 import os
 import sys
 import tempfile
@@ -22,6 +21,7 @@ from app.settings import PREFIX
 from tests import aws
 from tests.engines import ACCESS_KEY, REGION, SECRET_KEY
 from tests.events import payload
+from tests.lines import logging_restored
 
 Handler = Callable[[Any, Any], Any]
 API = "app.lambda_api"
@@ -116,12 +116,11 @@ def place() -> Iterator[Place]:
 @contextmanager
 def opened(door: str, environment: Mapping[str, str], scratch: Path) -> Iterator[ModuleType]:
     """The door's module, imported afresh in that environment, with nothing left of it afterwards."""
-    loggers = [logging.getLogger(name) for name in ("app", "mangum.http", "uvicorn", "uvicorn.access")]
-    before = [(logger.handlers, logger.level, logger.propagate) for logger in loggers]
     others = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
     with (
         mock.patch.dict(os.environ, {**others, **environment}, clear=True),
         mock.patch.object(tempfile, "tempdir", str(scratch)),
+        logging_restored(),
     ):
         sys.modules.pop(door, None)
         if door == API:
@@ -132,9 +131,6 @@ def opened(door: str, environment: Mapping[str, str], scratch: Path) -> Iterator
             gc.enable()
             gc.unfreeze()
             sys.modules.pop(door, None)
-            for logger, (handlers, level, propagate) in zip(loggers, before, strict=True):
-                logger.handlers, logger.propagate = handlers, propagate
-                logger.setLevel(level)
             if door == API:
                 with suppress(RuntimeError):  # there is none when it did not start
                     asyncio.get_event_loop().close()

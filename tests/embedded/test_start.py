@@ -16,6 +16,7 @@ from app.bootstrap import open_backends, signer_of
 from app.domain.errors import ConfigurationError
 from app.settings import Settings, load
 from tests.contract.records import stored
+from tests.lines import logging_restored
 from tests.server import serving, wait_for
 from tests.sides import embedded
 
@@ -118,15 +119,10 @@ def test_a_folder_that_cannot_be_used_is_named(tmp_path: Path, monkeypatch: pyte
 
 
 def test_a_log_line_is_one_json_object_with_its_extras(capsys: pytest.CaptureFixture[str]) -> None:
-    loggers = [logging.getLogger(name) for name in ("app", "uvicorn", "uvicorn.access")]
-    before = [(logger.handlers, logger.level, logger.propagate) for logger in loggers]
-    try:
+    with logging_restored():
         logs.configure("INFO", "a-laptop")
         logging.getLogger("app.worker.process").info("developed", extra={"image": "an-id", "bytes": 12})
         logging.getLogger("app.worker.process").debug("not at this level")
-    finally:
-        for logger, (handlers, level, propagate) in zip(loggers, before, strict=True):
-            logger.handlers, logger.level, logger.propagate = handlers, level, propagate
     (line,) = capsys.readouterr().err.splitlines()
     said = json.loads(line)
     assert (said["level"], said["name"], said["message"]) == ("INFO", "app.worker.process", "developed")
