@@ -8,6 +8,7 @@ from app.api.draining import Draining
 from app.api.headers import HeadAsGet, SafeHeaders
 from app.api.own_page import OwnPageOnly
 from app.api.parts import Parts
+from app.api.readiness import Probe
 from app.api.request_ids import RequestIds
 from app.api.routes import direct, files, images, service, uploads, variants
 
@@ -27,6 +28,7 @@ def create_app(parts: Parts) -> FastAPI:
         redirect_slashes=False,  # the redirect would be built from the Host header
     )
     app.state.parts = parts
+    app.state.probe = Probe(parts.checks)
     routers = [uploads.router, images.router, variants.router, service.router, docs.router]
     routers += [files.router] if parts.files is not None else []
     routers += [direct.router] if parts.tickets is not None else []

@@ -112,7 +112,12 @@ EXAMPLES: Mapping[str, Example] = {
     ),
     "unavailable": Example(503, "The service cannot do this right now. Try again in a moment."),
     "out_of_time": Example(503, "The service did not get done in time. Try again in a moment."),
-    "not_reachable": Example(503, "The storage cannot be reached.", {"failed": ["storage"]}),
+    "not_reachable": Example(503, "The storage cannot be reached.", {"failed": ["storage"], "full": []}),
+    "disk_full": Example(
+        503,
+        "The storage is full. Uploads are refused; reading and deleting work.",
+        {"failed": ["storage"], "full": ["storage"]},
+    ),
     "internal_error": Example(500, "Something went wrong here; the request id names it in the log."),
 }
 

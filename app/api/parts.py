@@ -7,6 +7,7 @@ from typing import Annotated, NotRequired, Self, TypedDict, Unpack
 
 from fastapi import Depends, Request
 
+from app.api.readiness import Probe
 from app.domain.access import Caller, Keyring
 from app.domain.grants import LocalStore
 from app.domain.images import Images
@@ -86,6 +87,11 @@ async def _parts(request: Request) -> Parts:
     return parts
 
 
+async def _probe(request: Request) -> Probe:
+    probe: Probe = request.app.state.probe
+    return probe
+
+
 async def _caller(request: Request) -> Caller:
     caller: Caller = request.state.caller
     return caller
@@ -105,6 +111,8 @@ async def _base(request: Request) -> str:
 
 
 Handed = Annotated[Parts, Depends(_parts)]
+#: The readiness of the parts, for all requests together.
+ProbeDep = Annotated[Probe, Depends(_probe)]
 #: Who makes the request.
 Calling = Annotated[Caller, Depends(_caller)]
 #: Whose images the caller's uploads become.

@@ -1,6 +1,5 @@
 """What is taken, and how the service is."""
 
-import logging
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -10,11 +9,10 @@ from starlette.responses import Response
 from app.api.access import KeyedRoute, open_to_all
 from app.api.answers import json_answer
 from app.api.documented import problems, shaped
-from app.api.parts import Handed
+from app.api.parts import Handed, ProbeDep
 from app.api.problems import problem
+from app.api.readiness import Readiness
 from app.domain.limits import Limits
-
-log = logging.getLogger(__name__)
 
 router = APIRouter(tags=["service"], route_class=KeyedRoute)
 
@@ -48,20 +46,20 @@ async def healthz() -> Response:
     "/readyz",
     operation_id="is_ready",
     summary="Readiness",
-    responses={200: shaped(Health), **problems("not_reachable")},
+    responses={200: shaped(Health), **problems("not_reachable", "disk_full")},
 )
 @open_to_all
-def readyz(request: Request, parts: Handed) -> Response:
-    """Whether every part that a request needs can be reached."""
-    failed = []
-    for name, check in parts.checks.items():
-        try:
-            check()
-        except Exception:
-            log.exception("not ready: %s", name)
-            failed.append(name)
-    if not failed:
+async def readyz(request: Request, probe: ProbeDep) -> Response:
+    """Return 200 if uploads work. The parts are probed at most once a second, for all callers together."""
+    found = await probe.result()
+    if found == Readiness():
         return json_answer(Health())
-    detail = f"The {' and the '.join(failed)} cannot be reached."
-    extra: dict[str, Any] = {"failed": failed}
-    return problem(request.scope, 503, "not_reachable", detail, extra, {"Retry-After": "5"})
+    code = "not_reachable" if found.failed else "disk_full"
+    sentences = []
+    if found.failed:
+        sentences.append(f"The {' and the '.join(found.failed)} cannot be reached.")
+    if found.full:
+        sentences.append(f"The {' and the '.join(found.full)} {'is' if len(found.full) == 1 else 'are'} full.")
+        sentences.append("Uploads are refused; reading and deleting work.")
+    extra: dict[str, Any] = {"failed": [*found.failed, *found.full], "full": list(found.full)}
+    return problem(request.scope, 503, code, " ".join(sentences), extra, {"Retry-After": "5"})
