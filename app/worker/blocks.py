@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from PIL import ImageFile
 
-from app.worker import gif, iptc, png, xmp
+from app.worker import gif, iptc, xmp
 
 _MOST_BYTES: Final = 1 << 20
 #: TIFF's tags.
@@ -38,13 +38,8 @@ def info_of(image: ImageFile.ImageFile, path: Path) -> dict[Any, Any]:
     if image.format == "GIF":
         info.update(gif.notes_of(path))
     elif image.format == "PNG":
-        if getattr(image, "is_animated", False):
-            late = png.told_by(path)
-            info = {**late, **info}
-            for name in ("exif", "xmp"):
-                if name in late:
-                    image.info.setdefault(name, late[name])
-        raw = unfolded(info, "APP1") or unfolded(info, "exif")
+        texts = info.get("texts", {})
+        raw = unfolded(texts, "APP1") or unfolded(texts, "exif")
         if raw.startswith(_EXIF) and "exif" not in info:
             image.info["exif"] = raw
         elif raw.startswith(_XMP):
@@ -55,22 +50,21 @@ def info_of(image: ImageFile.ImageFile, path: Path) -> dict[Any, Any]:
 def blocks_of(image: ImageFile.ImageFile, info: Mapping[Any, Any]) -> Blocks:
     """From a picture and its `info`, which may know more than the picture's own."""
     resources = _resources(image, info)
-    texts = info.items() if image.format == "PNG" else ()  # Pillow keeps nothing else of theirs as text
+    texts = info.get("texts", {})
     return Blocks(
-        xmp=xmp.packet(info.get("xmp") or info.get("XML:com.adobe.xmp") or unfolded(info, "xmp")),
+        xmp=xmp.packet(info.get("xmp") or unfolded(texts, "xmp")),
         resources=resources,
-        iptc=iptc.datasets_of(resources.get(iptc.IPTC) or _tiff_tag(image, _IPTC) or unfolded(info, "iptc")),
-        texts={name: str(text) for name, text in texts if isinstance(text, str)},
+        iptc=iptc.datasets_of(resources.get(iptc.IPTC) or _tiff_tag(image, _IPTC) or unfolded(texts, "iptc")),
+        texts=texts,
         thumbnail=bool(info.get("thumbnails"))
         or any(code in resources for code in _THUMBNAILS)
         or any(map(_shows, getattr(image, "applist", ()))),
     )
 
 
-def unfolded(info: Mapping[Any, Any], kind: str) -> bytes:
+def unfolded(texts: Mapping[str, str], kind: str) -> bytes:
     """A block that ImageMagick put into a text of a PNG: a blank line, its name, its length, and hexadecimal lines."""
-    text = info.get(_RAW + kind)
-    lines = text[: 3 * _MOST_BYTES].split("\n", 3) if isinstance(text, str) else []
+    lines = texts.get(_RAW + kind, "")[: 3 * _MOST_BYTES].split("\n", 3)
     try:
         return bytes.fromhex(lines[3]) if len(lines) == 4 else b""
     except ValueError:
@@ -81,7 +75,7 @@ def _resources(image: ImageFile.ImageFile, info: Mapping[Any, Any]) -> dict[int,
     read = info.get("photoshop")
     if isinstance(read, dict):
         return {code: block for code, block in read.items() if isinstance(block, bytes)}
-    return iptc.resources_of(_tiff_tag(image, _RESOURCES) or unfolded(info, "iptc"))
+    return iptc.resources_of(_tiff_tag(image, _RESOURCES) or unfolded(info.get("texts", {}), "iptc"))
 
 
 def _tiff_tag(image: ImageFile.ImageFile, tag: int) -> bytes:

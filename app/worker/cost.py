@@ -12,7 +12,6 @@ from PIL import ExifTags, ImageFile
 
 from app.domain.errors import PictureError
 from app.domain.models import FailureCode, Format
-from app.worker.animation import is_bare_around
 from app.worker.exif import orientation_of
 from app.worker.geometry import shape_of
 from app.worker.jobs import THREAD_STACK, Job
@@ -94,8 +93,8 @@ class Cost:
 
     def _writing(self, frames: int) -> float:
         image = self._image
-        alpha = (
-            image.mode in {"LA", "PA", "La", "RGBA", "RGBa"} or "transparency" in image.info or is_bare_around(image)
+        alpha = image.mode in {"LA", "PA", "La", "RGBA", "RGBa"} or bool(
+            {"transparency", "frame_box"} & image.info.keys()
         )
         pixels = [shape.size[0] * shape.size[1] for shape in self._shapes]
         encoded = sorted(
@@ -135,7 +134,7 @@ def _reading(image: ImageFile.ImageFile, path: Path, top: tuple[int, int], job: 
     """Bytes to decode the picture and hold it, as it is stored."""
     pixels = image.width * image.height
     mode = "I;16" if image.mode.startswith("I;16") else image.mode
-    held = _HELD.get(mode, _HELD_OTHERWISE)["transparency" in image.info or is_bare_around(image)]
+    held = _HELD.get(mode, _HELD_OTHERWISE)[bool({"transparency", "frame_box"} & image.info.keys())]
     match image.format:
         case "JPEG" | "MPO":
             return pixels * (held / _smaller(image.size, top, job) ** 2 + _coefficients(image))

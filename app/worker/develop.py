@@ -6,14 +6,14 @@ from pathlib import Path
 from PIL import Image, ImageFile
 
 from app.domain.clock import Clock
-from app.worker.animation import bare_around, may_animate, read_animation
+from app.worker.animation import may_animate, read_animation
 from app.worker.attention import attention_of
 from app.worker.boxes import told_from_large_units
 from app.worker.cost import may_move
 from app.worker.exif import Facts, read_facts
-from app.worker.formats import let_go
+from app.worker.formats import let_go, load_pixels
+from app.worker.frames import surrounded
 from app.worker.geometry import shape_of
-from app.worker.inflate import load_pixels
 from app.worker.jobs import Developed, Job, Rendered
 from app.worker.memory import told_from_faults
 from app.worker.placeholder import looks_of, nearer
@@ -72,11 +72,10 @@ def variants_of(image: ImageFile.ImageFile, source: Path, out: Path, job: Job, c
     stored = image.size
     with faults_of_the_picture(job.max_pixels, image.width * image.height):
         with clock.phase("open"):
-            frames = frames_of(image, source)
+            frames = frames_of(image)
         if not is_jpeg:  # the metadata of the others may follow the pixels, or is the decoder's to apply
             with clock.phase("decode"), told_from_large_units(image, source):
-                load_pixels(image, source, job.threads)
-                bare_around(image)
+                image = load_pixels(image, source)
             stored = image.size
         with clock.phase("metadata"):
             facts = read_facts(image, source)
@@ -95,11 +94,15 @@ def variants_of(image: ImageFile.ImageFile, source: Path, out: Path, job: Job, c
 
         moves = may_animate(image, frames, top, job) and may_move(image, source, frames, job)
         first: Picture
-        if image.mode == "YCbCr" and mode:
+        if "frame_box" in image.info:
+            whole = surrounded(image, image.info["frame_box"])
+            image.close()
+            first = small(whole)
+        elif image.mode == "YCbCr" and mode:
             first = shrink_planes(image, top, facts.orientation, profile, resizer, clock)
         else:
             first = small(image)
-        moving = read_animation(image, job, small) if moves else None
+        moving = read_animation(image, source, job, small) if moves else None
     let_go(image)
     if moving:
         first = moving.frames[0]

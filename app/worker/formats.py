@@ -8,7 +8,7 @@ showed.
 import re
 import warnings
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import pillow_heif
 from PIL import (  # noqa: F401 - importing a plugin registers it, and these are all that shall be
@@ -25,14 +25,14 @@ from PIL import (  # noqa: F401 - importing a plugin registers it, and these are
     WebPImagePlugin,
 )
 
+from app.worker import gif, png
+
 # One thread: the child's CPU is bounded by wall time × threads, and HEIC's own threads would not count in that.
 pillow_heif.register_heif_opener(thumbnails=True, decode_threads=1)
 
 # There is no public way to say this: preinit() and init() return at once from now on.
 Image._initialized = 2  # noqa: SLF001
 
-# Later frames in colours: of a palette only what is transparent in the first frame would be so in all.
-GifImagePlugin.LOADING_STRATEGY = GifImagePlugin.LoadingStrategy.RGB_AFTER_FIRST
 AvifImagePlugin.DEFAULT_MAX_THREADS = 1
 ImageFile.LOAD_TRUNCATED_IMAGES = False
 
@@ -63,25 +63,29 @@ def limit_pixels(max_pixels: int) -> None:
     warnings.simplefilter("error", Image.DecompressionBombWarning)
 
 
-def open_picture(path: Path, media_type: str) -> ImageFile.ImageFile:
-    """Open the file as that type, header only. Raises whatever Pillow does when it is none."""
+def open_picture(path: Path, media_type: str, *, threads: int = 1) -> ImageFile.ImageFile:
+    """Open the file as that type, header only. Raises `PictureError`, or whatever Pillow does, when it is none."""
+    if media_type == "image/png":
+        return png.open_png(path, threads=threads)
+    if media_type == "image/gif":
+        return gif.open_gif(path)
     image = Image.open(path, formats=[PLUGINS[media_type]])
     if image.format == "TIFF":  # by its name Pillow would map one strip into memory, as wide as it is once turned
         image.filename = ""
-    if image.format == "PNG" and image.mode in {"L", "RGB"} and "transparency" in image.info:
-        image.info["transparency"] = _as_8_bits(image.info["transparency"], path)
     return image
 
 
-def _as_8_bits(key: Any, path: Path) -> Any:
-    """The transparent tone or colour of a PNG. Pillow makes its pixels 8 bits, but not this one: greys of 2 or 4 are
-    spread, colours of 16 cut to the upper ones. Of a key those beyond the depth do not count (PNG, 11.3.1.1)."""
-    with path.open("rb") as file:
-        depth = file.read(25)[24]
-    most = (1 << depth) - 1
-    if isinstance(key, int):
-        return (key & most) * 255 // most
-    return tuple((part & most) >> max(depth - 8, 0) for part in key) if isinstance(key, tuple) else key
+def load_pixels(image: ImageFile.ImageFile, path: Path) -> ImageFile.ImageFile:
+    """Decode the pixels; the image itself, or another of the same file if its pixels had to be read in another way."""
+    try:
+        image.load()
+    except OSError:
+        if image.format != "PNG":
+            raise
+        image.close()
+        image = png.open_png(path, inflated=True)
+        image.load()
+    return image
 
 
 def is_of_no_known_mode(path: Path) -> bool:

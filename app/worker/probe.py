@@ -11,7 +11,6 @@ from PIL import Image, ImageFile, UnidentifiedImageError
 
 from app.domain.errors import PictureError
 from app.domain.models import FailureCode
-from app.worker import gif
 from app.worker.cost import check_cost, check_webp_canvas
 from app.worker.formats import is_of_no_known_kind, is_of_no_known_mode, limit_pixels, open_picture
 from app.worker.jobs import Job
@@ -59,7 +58,7 @@ def open_checked(path: Path, job: Job) -> ImageFile.ImageFile:
         pixels = _check_webp(path, job)
     try:
         with faults_of_the_picture(job.max_pixels, pixels):
-            image = open_picture(path, job.media_type)
+            image = open_picture(path, job.media_type, threads=job.threads)
     except PictureError as error:
         if is_of_no_known_kind(error.__cause__):
             detail = "This kind of BMP cannot be developed: its compression, its depth, or where its bits are."
@@ -89,17 +88,14 @@ def check_size(width: int, height: int, max_pixels: int) -> None:
         raise PictureError(FailureCode.TOO_MANY_PIXELS, detail)
 
 
-def frames_of(image: ImageFile.ImageFile, path: Path) -> int:
+def frames_of(image: ImageFile.ImageFile) -> int:
     """Frames of an animation; 1 for every still, for the pages of a TIFF and for the extra pictures of phones.
 
     An AVIF's are counted, but it is shown by its first: see `may_animate`.
     """
-    if image.format == "GIF":
-        return gif.count_frames(path)
-    if image.format in {"PNG", "WEBP", "AVIF"}:
-        hidden = 1 if image.info.get("default_image") else 0
-        return max(1, int(getattr(image, "n_frames", 1)) - hidden)
-    return 1
+    if image.format in {"WEBP", "AVIF"}:
+        return max(1, int(getattr(image, "n_frames", 1)))
+    return int(image.info.get("frames", 1))
 
 
 def _check_webp(path: Path, job: Job) -> int:

@@ -37,8 +37,8 @@ def profile_of(image: ImageFile.ImageFile, path: Path) -> bytes | None:
     own = image.info.get("icc_profile")
     own = own if isinstance(own, bytes) and own else None
     try:
-        if image.format == "PNG":  # whose cICP goes before its profile, and that before the older chunks
-            return _of_code(_cicp(path), image.mode) or own or _of_gamma(image.info, image.mode)
+        if image.format == "PNG":
+            return _of_png(image.info, image.mode)
         if own:
             return own
         if image.format == "HEIF":
@@ -64,10 +64,23 @@ def _made(primaries: Primaries, curve: Curve, mode: str) -> bytes | None:
     return None if (primaries, curve) == (_SRGB, _srgb) else rgb_profile(primaries, curve)
 
 
+def _of_png(info: dict[Any, Any], mode: str) -> bytes | None:
+    """PNG (third edition), section 4.3: cICP counts before iCCP, that before sRGB, and that before gAMA and cHRM.
+
+    A cICP that leaves something open is none (H.273 calls the code 2 unspecified), and so are codes unknown here.
+    """
+    if (code := info.get("cicp")) and code[0] in _PRIMARIES and code[1] in _CURVES_OF_PNG:
+        return _made(_PRIMARIES[code[0]], _CURVES_OF_PNG[code[1]], mode)
+    own = info.get("icc_profile") or b""
+    if own[36:40] == b"acsp" and own[16:20] == (b"GRAY" if mode.startswith(_GREYS) else b"RGB "):
+        return bytes(own)
+    return None if "srgb" in info else _of_gamma(info, mode)
+
+
 def _of_gamma(info: dict[Any, Any], mode: str) -> bytes | None:
     """PNG (third edition), sections 11.3.2.1 and 11.3.2.2: `gAMA` is the exponent that the file was encoded with."""
     gamma, corners = info.get("gamma"), info.get("chromaticity")
-    if "srgb" in info or (gamma is None and corners is None):
+    if gamma is None and corners is None:
         return None
     curve: Curve = _srgb
     if isinstance(gamma, float) and 0.1 <= gamma <= 5 and abs(gamma - 1 / 2.2) > 0.01:
@@ -91,22 +104,6 @@ def _of_camera(image: ImageFile.ImageFile) -> bytes | None:
         return None
     index = image.getexif().get_ifd(ExifTags.IFD.Interop).get(ExifTags.Interop.InteropIndex)
     return rgb_profile(_ADOBE_RGB, _power(563 / 256)) if str(index).strip("\0 ") == "R03" else None
-
-
-def _cicp(path: Path) -> tuple[int, int] | None:
-    """Primaries and transfer of a PNG's `cICP`, which must come before its pixels."""
-    with path.open("rb") as file:
-        file.seek(8)
-        for _ in range(64):
-            head = file.read(8)
-            size, kind = int.from_bytes(head[:4]), head[4:]
-            if len(head) < 8 or kind == b"IDAT":
-                return None
-            if kind == b"cICP":
-                body = file.read(4)
-                return (body[0], body[1]) if len(body) == 4 and size == 4 else None
-            file.seek(size + 4, 1)
-    return None
 
 
 def _nclx(path: Path) -> tuple[int, int] | None:
@@ -150,3 +147,5 @@ def _hlg(tone: float) -> float:
 
 # ITU-T H.273, table 3. BT.709's (1, 6, 14, 15) is what stills say that mean sRGB.
 _CURVES: Final[dict[int, Curve]] = {4: _power(2.2), 5: _power(2.8), 8: _linear, 16: _pq, 18: _hlg}
+#: A PNG that says BT.709 is shown as on a reference display (ITU-R BT.1886), which is what browsers do.
+_CURVES_OF_PNG: Final[dict[int, Curve]] = _CURVES | {13: _srgb} | dict.fromkeys((1, 6, 14, 15), _power(2.4))

@@ -2,6 +2,7 @@
 
 import io
 import struct
+import zlib
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -324,3 +325,163 @@ def test_the_transparent_colour_of_a_moving_png(seen: Seen) -> None:
         [CLEAR, RED, RED],
         [CLEAR, CLEAR, RED],
     ]
+
+
+def still(develop: Develop, body: bytes, *points: int) -> tuple[int, tuple[int, int], list[tuple[int, ...]]]:
+    """Frames and size in the record, and colors of the lossless still."""
+    spec = VariantSpec(name="v", formats=(Format.PNG,), width=64)
+    developed, out = develop(body, recipe_of(spec))
+    with Image.open(out / "v.png") as image:
+        return developed.frames, (developed.width, developed.height), [pixel(image, point) for point in points]
+
+
+def test_a_hidden_image_of_a_png_is_never_shown(develop: Develop) -> None:
+    """As in browsers, also when there is one frame only, and when that does not cover the canvas."""
+    hidden = patch(RED)
+    assert still(develop, apng([(patch(GREEN), 0, KEEP, SOURCE)], hidden), 1, 14) == (1, (16, 16), [GREEN, GREEN])
+    small = apng([(patch(GREEN, 8), 4, KEEP, SOURCE)], hidden)
+    assert still(develop, small, 1, 6, 14) == (1, (16, 16), [CLEAR, GREEN, CLEAR])
+    grey = apng([(patch(GREEN, 8).convert("L"), 4, KEEP, SOURCE)], hidden.convert("L"))
+    tone = patch(GREEN).convert("L").getpixel((0, 0))
+    assert still(develop, grey, 1, 6, 14) == (1, (16, 16), [CLEAR, (tone, tone, tone, 255), CLEAR])
+    two = apng([(patch(GREEN), 0, KEEP, SOURCE), (patch(BLUE), 0, KEEP, SOURCE)], hidden)
+    assert still(develop, two, 1) == (2, (16, 16), [GREEN])
+
+
+def chunks_of(png: bytes) -> list[tuple[bytes, bytes]]:
+    found, at = [], 8
+    while at < len(png):
+        size = int.from_bytes(png[at : at + 4])
+        found.append((png[at + 4 : at + 8], png[at + 8 : at + 8 + size]))
+        at += 12 + size
+    return found
+
+
+def joined(chunks: Sequence[tuple[bytes, bytes]], wrong: int | None = None) -> bytes:
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body) ^ (number == wrong))
+        for number, (kind, body) in enumerate(chunks)
+    )
+
+
+Chunks = list[tuple[bytes, bytes]]
+THREE = chunks_of(apng([(patch(colour), 0, KEEP, SOURCE) for colour in (RED, GREEN, BLUE)]))
+HEAD, COUNT, FIRST, PIXELS, SECOND, MORE, THIRD, LAST, END = THREE
+
+
+def changed(chunk: tuple[bytes, bytes], at: int, value: bytes) -> tuple[bytes, bytes]:
+    return chunk[0], chunk[1][:at] + value + chunk[1][at + len(value) :]
+
+
+@pytest.mark.parametrize(
+    ("chunks", "wrong", "frames"),
+    [
+        (THREE, None, 3),
+        ([HEAD, changed(COUNT, 0, struct.pack(">I", 9)), *THREE[2:]], None, 3),
+        ([HEAD, changed(COUNT, 0, struct.pack(">I", 2)), *THREE[2:]], None, 2),
+        ([HEAD, changed(COUNT, 0, bytes(4)), *THREE[2:]], None, 1),
+        ([HEAD, *THREE[2:]], None, 1),
+        ([HEAD, FIRST, PIXELS, COUNT, *THREE[4:]], None, 1),
+        ([HEAD, COUNT, changed(COUNT, 0, b"\0\0\0\1"), *THREE[2:]], None, 3),
+        ([HEAD, (COUNT[0], COUNT[1] + b"x"), *THREE[2:]], None, 1),
+        (THREE, 1, 1),
+        (THREE, 4, 1),
+        (THREE, 6, 2),
+        (THREE, 7, 3),
+        ([*THREE[:6], changed(THIRD, 0, struct.pack(">I", 7)), LAST, END], None, 2),
+        ([*THREE[:6], changed(THIRD, 4, struct.pack(">I", 17)), LAST, END], None, 2),
+        ([*THREE[:6], changed(THIRD, 12, struct.pack(">I", 1)), LAST, END], None, 2),
+        ([*THREE[:6], changed(THIRD, 8, bytes(4)), LAST, END], None, 2),
+        ([*THREE[:6], changed(THIRD, 24, b"\3"), LAST, END], None, 2),
+        ([*THREE[:6], (THIRD[0], THIRD[1][:20]), LAST, END], None, 2),
+        ([*THREE[:6], THIRD, (b"fdAT", b"\0"), END], None, 2),
+        ([HEAD, COUNT, changed(FIRST, 4, struct.pack(">I", 8)), *THREE[3:]], None, 1),
+        (THREE[:4], None, 1),
+    ],
+)  # fmt: skip
+def test_an_animated_png_is_played_up_to_what_makes_no_sense(
+    develop: Develop, chunks: Chunks, wrong: int | None, frames: int
+) -> None:
+    """As in Chromium; with fewer than two frames it is a still of its first."""
+    assert still(develop, joined(chunks, wrong), 1) == (frames, (16, 16), [RED])
+    assert frames_made(develop, joined(chunks, wrong)) == (frames, frames)
+
+
+def test_the_checksums_of_frames_do_not_count(develop: Develop) -> None:
+    chunks = [
+        (kind, body[:-1] + bytes([body[-1] ^ 1])) if kind in {b"IDAT", b"fdAT"} else (kind, body)
+        for kind, body in THREE
+    ]
+    assert frames_made(develop, joined(chunks)) == (3, 3)
+
+
+def test_a_later_frame_of_a_gif_is_cut_at_the_edge_of_the_canvas(seen: Seen) -> None:
+    """Of the canvas that the file says, or that the first frame makes larger."""
+    assert seen(
+        gif_of([Patch(1), Patch(2, 8, 16), Patch(0, 20, 4), Patch(3, 12, 8, None, 2), Patch(0, 0, 4)]), 1, 14
+    ) == [
+        [GREEN, GREEN],
+        [GREEN, BLUE],
+        [GREEN, BLUE],
+        [GREEN, WHITE],
+        [RED, CLEAR],
+    ]
+
+
+def test_the_first_frame_of_a_gif_makes_the_canvas_larger(develop: Develop) -> None:
+    body = gif_of([Patch(1, 8, 20), Patch(2, 0, 12)])
+    assert still(develop, body, 1, 10, 26) == (2, (28, 28), [CLEAR, GREEN, GREEN])
+    assert frames_made(develop, body) == (2, 2)
+    assert still(develop, gif_of([Patch(1)]).replace(struct.pack("<HH", 16, 16), bytes(4), 1), 1) == (
+        1,
+        (16, 16),
+        [GREEN],
+    )
+
+
+FRAME = gif_of([Patch(1)])
+AFTER_COLORS = 13 + 12
+CONTROL = FRAME.index(b"!\xf9")
+PICTURE = FRAME[CONTROL + 8 : -1]
+
+
+@pytest.mark.parametrize(
+    "between",
+    [
+        b"!\xf9\2\1\0\0", b"!\xf9\0", b"!\xf9\6\1\x0a\0\1\0\0\0", b"!\xf9\4\1\x0a\0\1\1\0\0", b"!\xfe\5hello\0",
+        b"!\xfe\0", b"!\xff\3abc\0", b"!\xff\x0bNETSCAPE2.0\1\1\0", b"!\xff\x0bNETSCAPE2.0\0",
+        b"!\xff\x0bXMP DataXMP\0",
+        b"!\x01\x0c" + bytes(12) + b"\2hi\0", b"!\0\0", b"!\xab\xff" + bytes(255) + b"\0", b"!\xfe\1a\0" * 300,
+        b"," + bytes(9) + b"\2\1\x2c\0",
+    ],
+)  # fmt: skip
+def test_a_broken_extension_of_a_gif_is_dropped(develop: Develop, between: bytes) -> None:
+    for body in (FRAME[:AFTER_COLORS], FRAME[:CONTROL]):
+        assert still(develop, body + between + PICTURE + b";", 1) == (1, (16, 16), [GREEN])
+    moving = FRAME[:-1] + between + gif_of([Patch(2)])[CONTROL:-1]
+    assert frames_made(develop, moving + b";") == (2, 2)
+    assert frames_made(develop, moving) == (2, 2)
+
+
+def test_what_follows_the_blocks_of_a_gif_does_not_count(develop: Develop) -> None:
+    for rest in (b"", b"\0\0junk", b"junk", b";" + FRAME, b"!\xfe\x40cut", b"!", b",", b",\0\0\0"):
+        assert still(develop, FRAME[:-1] + rest, 1) == (1, (16, 16), [GREEN])
+    assert still(develop, FRAME[:-2], 1) == (1, (16, 16), [GREEN])
+
+
+@pytest.mark.parametrize("missing", [12, 40, 100])
+def test_a_gif_that_lacks_rows_is_refused(develop: Develop, missing: int) -> None:
+    with pytest.raises(PictureError) as failure:
+        develop(FRAME[:-missing], RECIPE)
+    assert failure.value.code == "corrupt_image"
+
+
+def test_a_gif_without_a_frame_is_refused(develop: Develop) -> None:
+    for body in (
+        FRAME[:CONTROL] + b";",
+        FRAME[:CONTROL],
+        FRAME[:CONTROL] + b"," + bytes(9) + b"\2\1\x2c\0;" + bytes(40),
+    ):
+        with pytest.raises(PictureError) as failure:
+            develop(body, RECIPE)
+        assert failure.value.code == "corrupt_image"
