@@ -12,16 +12,17 @@ _PREFIX_BYTES = 256
 
 
 class Base64Stream:
-    """Decodes text given in pieces of any length into `sink`.
+    """Decodes text given in pieces of any length into `sink`. Refusals name `field`.
 
-    Taken are the standard and the URL-safe alphabet (RFC 4648 sections 4 and 5), line breaks and blanks anywhere, a
+    Accepted are the standard and the URL-safe alphabet (RFC 4648 sections 4 and 5), line breaks and blanks anywhere, a
     `data:...;base64,` prefix, whose media type is not trusted, and padding that is whole or left out. Refused as
-    `Invalid` is everything else, so that one picture has one meaning: characters outside the alphabet, wrong padding,
+    `Invalid` is everything else, so that one text has one meaning: characters outside the alphabet, wrong padding,
     text after the padding, and trailing bits that are not zero.
     """
 
-    def __init__(self, sink: Callable[[bytes], None]) -> None:
+    def __init__(self, sink: Callable[[bytes], object], field: str = "image_base64") -> None:
         self._sink = sink
+        self._field = field
         self._start: bytes | None = b""  # what may yet be a prefix; None once that is settled
         self._carry = b""  # fewer than four characters that wait for the rest of their quantum
         self._padding = 0
@@ -38,17 +39,17 @@ class Base64Stream:
         if self._start is not None:
             start, self._start = self._start.lstrip(_WHITESPACE), None
             if start[:5].lower() == b"data:":
-                raise not_base64("The `data:` prefix has no `;base64,`.")
+                raise self._refused("The `data:` prefix has no `;base64,`.")
             self._decode(start)
         carry = self._carry
         if len(carry) == 1:
-            raise not_base64("It stops in the middle of a byte: one character is left over.")
+            raise self._refused("It stops in the middle of a byte: one character is left over.")
         if self._padding and (len(carry) + self._padding) % 4:
-            raise not_base64("The padding is wrong: `=` must fill the last group of four characters.")
+            raise self._refused("The padding is wrong: `=` must fill the last group of four characters.")
         if carry:
             last = binascii.a2b_base64(carry + b"=" * (4 - len(carry)))
             if binascii.b2a_base64(last, newline=False).rstrip(b"=") != carry:
-                raise not_base64("The last character carries bits that belong to no byte.")
+                raise self._refused("The last character carries bits that belong to no byte.")
             self._sink(last)
 
     def _without_prefix(self, text: bytes) -> bytes:
@@ -64,7 +65,7 @@ class Base64Stream:
             self._start = start
             return b""
         if not comma or len(header) > _PREFIX_BYTES or not header.lower().endswith(b";base64"):
-            raise not_base64("The `data:` prefix has no `;base64,`.")
+            raise self._refused("The `data:` prefix has no `;base64,`.")
         self._start = None
         return rest
 
@@ -74,7 +75,7 @@ class Base64Stream:
             if self._padding or b"=" in text:
                 text = self._without_padding(text)
             if strange := text.translate(None, _ALPHABET):
-                raise not_base64(f"It holds {chr(strange[0])!a}, which is no base64 character.")
+                raise self._refused(f"It holds {chr(strange[0])!a}, which is no base64 character.")
             self._decode_plain(text)
 
     def _decode_plain(self, text: bytes) -> bool:
@@ -97,13 +98,16 @@ class Base64Stream:
         body, _, _ = text.partition(b"=")
         padding = text[len(body) :]
         if (self._padding and body) or padding.strip(b"="):
-            raise not_base64("There is text after the padding.")
+            raise self._refused("There is text after the padding.")
         self._padding += len(padding)
         if self._padding > 2:
-            raise not_base64("The padding is wrong: there are more than two `=`.")
+            raise self._refused("The padding is wrong: there are more than two `=`.")
         return body
 
+    def _refused(self, why: str) -> Invalid:
+        return not_base64(why, self._field)
 
-def not_base64(why: str) -> Invalid:
-    """The refusal of a text that is not base64; `why` is a sentence."""
-    return Invalid("bad_base64", f"`image_base64` is not base64. {why}", field="image_base64")
+
+def not_base64(why: str, field: str = "image_base64") -> Invalid:
+    """Build the refusal of a text that is not base64; `why` is a sentence."""
+    return Invalid("bad_base64", f"`{field}` is not base64. {why}", field=field)

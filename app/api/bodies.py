@@ -2,19 +2,20 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Any
 
 from fastapi import Request
 from fastapi.concurrency import run_in_threadpool
 
 from app.api.arriving import arriving
-from app.api.json_body import REST_BYTES, JsonBody
+from app.api.json_body import JsonBody
 from app.api.multipart_body import MultipartBody
-from app.api.received import BodyReader
+from app.api.received import BodyReader, Received
 from app.api.spool import IN_MEMORY, Spool, too_large
 from app.domain.errors import Malformed, TooLarge, UnsupportedType
 from app.domain.filenames import display_name
-from app.domain.limits import MEBIBYTE, Limits
+from app.domain.limits import Limits
 from app.domain.media import media_type_of
 from app.domain.uploads import Upload
 
@@ -22,23 +23,31 @@ from app.domain.uploads import Upload
 FORMS = ("multipart/form-data", "application/json")
 
 
+@dataclass(frozen=True)
+class ReceivedUpload:
+    """An upload, and the names of fields that were sent along and are not known."""
+
+    upload: Upload
+    ignored_fields: tuple[str, ...]
+
+
 @asynccontextmanager
-async def upload_in(request: Request, limits: Limits) -> AsyncIterator[Upload]:
+async def upload_in(request: Request, limits: Limits) -> AsyncIterator[ReceivedUpload]:
     """Read the request's body to its end; the upload's bytes last as long as the context.
 
-    Raises a `RequestError` as soon as it is clear that the body cannot be taken, without reading on, and
+    Raises a `RequestError` as soon as it is clear that the body cannot be accepted, without reading on, and
     `ClientDisconnect` if it never ends.
     """
     spool = Spool(limits.max_upload_bytes)
     try:
         try:
-            reader, most = _reader(request, spool, limits.max_upload_bytes)
-            _check_length(request, most, limits.max_upload_bytes)
-            await _read(request, reader, spool, most)
-            upload = await run_in_threadpool(_upload, reader, spool, limits)
+            reader = _reader(request, spool, limits.max_upload_bytes)
+            await _read(request, reader, spool, limits.max_upload_bytes)
+            received = await run_in_threadpool(reader.finish)
+            upload = await run_in_threadpool(_upload, received, spool, limits)
         except TooLarge as refusal:
             raise _showing_the_way(refusal, request, limits) from None
-        yield upload
+        yield ReceivedUpload(upload, received.ignored)
     finally:
         spool.close()
 
@@ -55,49 +64,55 @@ def _showing_the_way(refusal: TooLarge, request: Request, limits: Limits) -> Too
     return TooLarge(refusal.code, detail, **refusal.extra, **way)
 
 
-def _reader(request: Request, spool: Spool, limit: int) -> tuple[BodyReader, int]:
-    """The reader for the body's form, and the most bytes that such a body can have."""
+def _reader(request: Request, spool: Spool, limit: int) -> BodyReader:
+    """The reader for the form of the body."""
     encoding = request.headers.get("content-encoding", "identity").strip().lower()
     if encoding not in {"", "identity"}:
-        detail = "The body is compressed; pictures are taken as they are."
+        detail = "The body is compressed. Send the image as it is, without a Content-Encoding."
         raise UnsupportedType("unsupported_encoding", detail, found=encoding[:40], accepted=["identity"])
     content_type = request.headers.get("content-type", "")
     form = content_type.partition(";")[0].strip().lower()
     if form == "multipart/form-data":
-        return MultipartBody(content_type, spool), limit + 2 * MEBIBYTE
+        return MultipartBody(content_type, spool, limit)
     if form == "application/json":
-        # Four characters stand for three bytes, and may be written as two each ("\/"); line breaks come on top.
-        return JsonBody(spool), 3 * limit + 2 * REST_BYTES
+        return JsonBody(spool, limit)
     raise UnsupportedType(
         "unsupported_body", f"Send {' or '.join(FORMS)}.", found=form[:80] or None, accepted=list(FORMS)
     )
 
 
-def _check_length(request: Request, most: int, limit: int) -> None:
-    declared = request.headers.get("content-length")
-    if declared is None:
-        return
-    if not (declared.isascii() and declared.isdigit() and len(declared) < 20):
-        raise Malformed("bad_length", "The Content-Length is not a number of bytes.")
-    if int(declared) > most:
-        raise too_large(limit, declared_bytes=int(declared))
-
-
-async def _read(request: Request, reader: BodyReader, spool: Spool, most: int) -> None:
+async def _read(request: Request, reader: BodyReader, spool: Spool, limit: int) -> None:
+    declared = _declared_length(request)
     received = 0
+    _check_size(reader, limit, declared, received)
     async for chunk in arriving(request):
         received += len(chunk)
-        if received > most:
-            detail = f"The body is larger than {most:,} bytes."
-            raise TooLarge("body_too_large", detail, limit_bytes=most, received_bytes=received)
+        _check_size(reader, limit, declared, received)
         if spool.size + len(chunk) > IN_MEMORY:  # it goes to the disk, which may take its time
             await run_in_threadpool(reader.feed, chunk)
         else:
             reader.feed(chunk)
+        _check_size(reader, limit, declared, received)
 
 
-def _upload(reader: BodyReader, spool: Spool, limits: Limits) -> Upload:
-    received = reader.finish()
+def _declared_length(request: Request) -> int | None:
+    declared = request.headers.get("content-length")
+    if declared is None:
+        return None
+    if not (declared.isascii() and declared.isdigit() and len(declared) < 20):
+        raise Malformed("bad_length", "The Content-Length is not a number of bytes.")
+    return int(declared)
+
+
+def _check_size(reader: BodyReader, limit: int, declared: int | None, received: int) -> None:
+    if declared is not None and declared > reader.max_bytes:
+        raise too_large(limit, declared_bytes=declared)
+    if received > reader.max_bytes:
+        detail = f"The body is larger than {reader.max_bytes:,} bytes."
+        raise TooLarge("body_too_large", detail, limit_bytes=reader.max_bytes, received_bytes=received)
+
+
+def _upload(received: Received, spool: Spool, limits: Limits) -> Upload:
     found = media_type_of(spool.head)
     if found not in limits.accepted_types:
         what = f"The bytes are {found}" if found else "The bytes are no picture that is known here"

@@ -6,6 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from app.api.charsets import ACCEPTED
 from app.api.problems import MEDIA_TYPE, PHRASES, document
 
 Responses = dict[int | str, dict[str, Any]]
@@ -23,15 +24,18 @@ class Example:
 EXAMPLES: Mapping[str, Example] = {
     "empty_body": Example(400, "The body is empty."),
     "empty_file": Example(400, "The file is empty.", {"field": "file"}),
-    "bad_multipart": Example(400, "The body does not keep to the multipart form."),
+    "bad_multipart": Example(400, "Malformed multipart body."),
     "bad_boundary": Example(400, "The Content-Type names no boundary of 1 to 70 characters."),
     "unterminated": Example(400, "The body ends before its closing boundary."),
-    "two_files": Example(400, "There are two file parts: send one picture at a time.", {"field": "file"}),
+    "two_files": Example(400, "The form has two files. Send one image at a time.", {"field": "file"}),
     "duplicate_field": Example(400, "The field 'title' is there twice."),
     "bad_json": Example(400, "The body is not JSON at character 17."),
     "too_deep": Example(400, "The JSON is nested more than 32 deep.", {"limit": 32, "measured": 33}),
     "not_utf8": Example(400, "The field `title` is not UTF-8.", {"field": "title"}),
-    "too_many_fields": Example(400, "There are more than 22 fields.", {"limit": 22, "measured": 23}),
+    "bad_charset": Example(
+        400, "The field `title` is not text in its charset, utf-16.", {"field": "title", "charset": "utf-16"}
+    ),
+    "too_many_fields": Example(400, "The form has more than 100 parts.", {"limit": 100, "measured": 101}),
     "bad_length": Example(400, "The Content-Length is not a number of bytes."),
     "bad_cursor": Example(
         400, "The cursor is not one of this list: use `next_cursor` as given, with the same filters."
@@ -81,9 +85,20 @@ EXAMPLES: Mapping[str, Example] = {
         {"found": "text/plain", "accepted": ["multipart/form-data", "application/json"]},
     ),
     "unsupported_encoding": Example(
-        415, "The body is compressed; pictures are taken as they are.", {"found": "gzip", "accepted": ["identity"]}
+        415,
+        "The body is compressed. Send the image as it is, without a Content-Encoding.",
+        {"found": "gzip", "accepted": ["identity"]},
     ),
-    "missing_file": Example(422, "There is no file part: send the picture as `file`.", {"field": "file"}),
+    "unsupported_charset": Example(
+        415,
+        "The charset 'shift_jis' of the field `title` is not accepted. Send UTF-8.",
+        {"field": "title", "found": "shift_jis", "accepted": ACCEPTED},
+    ),
+    "missing_file": Example(
+        422,
+        "There is no file. Send the image as a file in the field `file`. Fields that are not known: `photo`.",
+        {"field": "file", "ignored_fields": ["photo"]},
+    ),
     "missing_field": Example(422, "`image_base64` must be the picture as a base64 string.", {"field": "image_base64"}),
     "control_character": Example(
         422, "`title` holds a control character or half a surrogate pair.", {"field": "title"}

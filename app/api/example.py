@@ -71,4 +71,5 @@ READY: dict[str, Any] = {
         f'src="{_FOLDER}/w1280.jpg" width="1280" height="960" alt="A lighthouse at dusk" loading="lazy"></picture>',
     },
     "duplicate": False,
+    "ignored_fields": [],
 }

@@ -21,7 +21,10 @@ _OPENING, _CLOSING = b"{[", b"}]"
 class JsonBody:
     """Cuts the top-level string `image_base64` out of a JSON object and decodes it; parses the rest strictly."""
 
-    def __init__(self, spool: Spool) -> None:
+    def __init__(self, spool: Spool, limit: int) -> None:
+        """Read into a spool that takes `limit` bytes."""
+        # Four characters stand for three bytes and may be written as two each ("\\/"); line breaks come on top.
+        self.max_bytes = 3 * limit + 2 * REST_BYTES
         self._spool = spool
         self._picture: PictureText | None = None
         self._in_picture = False

@@ -5,30 +5,45 @@ import re
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
-from app.api.fields import NAMES, TAGS, Words, media_type_word
+from app.api.fields import media_type_word
+from app.api.form_fields import TextFields, is_file_field, text_field
+from app.api.form_parts import PLAIN, Decoder, FilePart, Part, SkippedPart, TextPart
+from app.api.part_headers import PartHeaders, name_text
 from app.api.received import Received
 from app.api.spool import Spool
 from app.domain.errors import Invalid, Malformed, TooLarge
+from app.domain.limits import MEBIBYTE
+from app.domain.texts import shown
 
-#: A title, an alternative text, and each tag in a part of its own.
-PARTS = 2 + TAGS
-FIELD_BYTES = 64 * 1024
+PARTS = 100
+#: Bytes of a form that are not the file: headers, text fields, skipped parts, and text around the parts.
+OTHER_BYTES = 2 * MEBIBYTE
 HEADER_BYTES = 8 * 1024
 HEADER_LINES = 16
-#: A `Content-Type` line longer than this is no honest one.
+#: A `Content-Type` line longer than this is not parsed.
 CONTENT_TYPE_BYTES = 1024
+#: Bytes of quoted-printable for one byte of a file, which is more than base64 needs.
+ENCODED_BYTES = 3
 
-# RFC 2046 section 5.1.1: at most 70 characters, the last one no blank. Printable ASCII is taken beside its `bchars`.
+_IGNORED_CHARACTERS = 100
+# RFC 2046 section 5.1.1: at most 70 characters, the last one no blank. Printable ASCII is accepted beside its `bchars`.
 _BOUNDARY = re.compile(rb"[ -~]{0,69}[!-~]")
 
 
 class MultipartBody:
-    """Takes exactly one part `file` with a file name, and small text parts named in `fields.NAMES`."""
+    """Reads one file, and text fields.
 
-    def __init__(self, content_type: str, spool: Spool) -> None:
+    Parts that are not known are skipped and named in the result. A file part without bytes is no file, and a text part
+    under a file's name is skipped when there is a file too: form libraries send both.
+    """
+
+    def __init__(self, content_type: str, spool: Spool, limit: int) -> None:
+        """Read into a spool that takes `limit` bytes."""
         self._spool = spool
+        self._limit = limit
+        boundary = _boundary(content_type)
         self._parser = MultipartParser(
-            _boundary(content_type),
+            boundary,
             {
                 "on_part_begin": self._part_begin,
                 "on_header_field": self._header_field,
@@ -44,14 +59,20 @@ class MultipartBody:
         )
         self._ended = False
         self._received = 0
+        self._file_bytes = 0  # as they are sent
         self._header_bytes = 0
         self._header = (bytearray(), bytearray())
         self._headers: dict[bytes, bytes] = {}
-        self._parts = 0
-        self._field: str | None = None  # the name of the text part that we are in; None in the file
-        self._value = bytearray()
-        self._values: dict[str, list[str]] = {name: [] for name in NAMES}
-        self._file: tuple[str, str | None] | None = None  # its name and its declared type
+        self._parts = -1  # the preamble is none
+        self._current: Decoder | None = None  # none in the preamble
+        self._in_file = False
+        self._texts = TextFields()
+        self._files: list[FilePart] = []
+        self._ignored: dict[str, None] = {}
+        self.max_bytes = ENCODED_BYTES * limit + OTHER_BYTES
+        # The parser accepts neither text nor blanks around the first boundary, but does between parts. So the preamble
+        # (RFC 2046 section 5.1.1) is read as a part of its own.
+        self._parser.write(b"--" + boundary + b"\r\n\r\n\r\n")
 
     def feed(self, chunk: bytes) -> None:
         """See `BodyReader`."""
@@ -59,32 +80,53 @@ class MultipartBody:
         try:
             self._parser.write(chunk)
         except FormParserError:
-            raise Malformed("bad_multipart", "The body does not keep to the multipart form.") from None
+            raise Malformed("bad_multipart", "Malformed multipart body.") from None
+        other = self._received - self._file_bytes
+        if other > OTHER_BYTES:
+            detail = f"The form has more than {OTHER_BYTES:,} bytes beside the file."
+            raise TooLarge("fields_too_large", detail, limit_bytes=OTHER_BYTES, received_bytes=other)
 
     def finish(self) -> Received:
         """See `BodyReader`."""
         if not self._received:
             raise Malformed("empty_body", "The body is empty.")
         if not self._ended:
-            raise Malformed("unterminated", "The body ends before its closing boundary.")
-        if self._file is None or not (self._file[0] or self._spool.size):  # a form sent with no file chosen
-            raise Invalid("missing_file", "There is no file part: send the picture as `file`.", field="file")
-        if not self._spool.size:
-            raise Malformed("empty_file", "The file is empty.", field="file")
-        filename, declared_type = self._file
+            raise self._unterminated()
+        codec = self._texts.codec
+        words = self._texts.words()
+        file = next((file for file in self._files if not file.is_empty), None)
+        if file is None:
+            raise self._no_file(codec)
         return Received(
-            filename=filename,
-            declared_type=media_type_word(declared_type),
-            words=Words.of(self._single("title"), self._single("alt"), self._values["tags"]),
+            filename=name_text(file.headers.filename or "", codec),
+            declared_type=media_type_word(file.headers.content_type),
+            words=words,
+            ignored=tuple(self._ignored),
         )
 
-    def _single(self, name: str) -> str | None:
-        values = self._values[name]
-        if len(values) > 1:
-            raise Malformed("duplicate_field", f"The field `{name}` is there twice.", field=name)
-        return values[0] if values else None
+    def _unterminated(self) -> Malformed:
+        if not self._parts:
+            detail = "The boundary named in the Content-Type is not in the body. Lines must end in CRLF."
+            return Malformed("bad_multipart", detail)
+        return Malformed("unterminated", "The body ends before its closing boundary.")
+
+    def _no_file(self, codec: str) -> Invalid | Malformed:
+        if any(name_text(file.headers.filename or "", codec) for file in self._files):
+            return Malformed("empty_file", "The file is empty.", field="file")
+        ignored = list(self._ignored)
+        detail = "There is no file. Send the image as a file in the field `file`."
+        if as_text := next((name for name in ignored if is_file_field(name)), None):
+            detail = f"The part `{as_text}` has no file name. Send the image as a file."
+        elif ignored:
+            names = ", ".join(f"`{name[:40]}`" for name in ignored[:5])
+            detail += f" Fields that are not known: {names}."
+        return Invalid("missing_file", detail, field="file", ignored_fields=ignored)
 
     def _part_begin(self) -> None:
+        self._parts += 1
+        if self._parts > PARTS:
+            detail = f"The form has more than {PARTS} parts."
+            raise Malformed("too_many_fields", detail, limit=PARTS, measured=self._parts)
         self._headers = {}
         self._header_bytes = 0
 
@@ -107,49 +149,37 @@ class MultipartBody:
         self._header = (bytearray(), bytearray())
 
     def _headers_finished(self) -> None:
-        disposition, options = parse_options_header(self._headers.get(b"content-disposition"))
-        if disposition != b"form-data" or b"name" not in options:
-            raise Malformed("bad_multipart", 'A part has no `Content-Disposition: form-data; name="…"`.')
-        name = options[b"name"].decode(errors="replace")
-        filename = options.get(b"filename")
-        if name == "file" and filename is not None:
-            if self._file is not None:
-                raise Malformed("two_files", "There are two file parts: send one picture at a time.", field="file")
-            declared = self._headers.get(b"content-type")
-            self._file = (filename.decode(errors="replace"), declared.decode("latin-1") if declared else None)
-            self._field = None
+        if not self._parts:
             return
-        if name == "file":
-            raise Invalid("missing_file", "The part `file` has no file name: send the picture as a file.", field="file")
-        if filename is not None or name not in self._values:
-            detail = f"There is no {'file' if filename is not None else 'field'} {name[:40]!a}: "
-            known = "a form has the picture as `file`, and may have " + ", ".join(f"`{word}`" for word in NAMES)
-            raise Invalid("unknown_field", f"{detail}{known}.", fields=["file", *NAMES])
-        self._parts += 1
-        if self._parts > PARTS:
-            detail = f"There are more than {PARTS} fields."
-            raise Malformed("too_many_fields", detail, limit=PARTS, measured=self._parts)
-        self._field = name
-        self._value = bytearray()
+        headers = PartHeaders.read(self._headers)
+        part = self._open(headers)
+        self._in_file = isinstance(part, FilePart)
+        self._current = Decoder(part, headers)
+
+    def _open(self, headers: PartHeaders) -> Part:
+        if is_file_field(headers.name) and headers.is_file:
+            file = FilePart(headers, self._spool)
+            self._files.append(file)
+            if headers.transfer_encoding in PLAIN:
+                self.max_bytes = self._limit + OTHER_BYTES
+            return file
+        field = headers.name if headers.name == TextFields.CHARSET else text_field(headers.name)
+        if field is None or (headers.is_file and not headers.is_text):
+            self._ignored[shown(headers.name)[:_IGNORED_CHARACTERS]] = None
+            return SkippedPart()
+        return TextPart(field, headers, self._texts)
 
     def _part_data(self, data: bytes, start: int, end: int) -> None:
-        if self._field is None:
-            self._spool.write(data[start:end])
+        if self._current is None:
             return
-        self._value += data[start:end]
-        if len(self._value) > FIELD_BYTES:
-            detail = f"The field `{self._field}` is larger than {FIELD_BYTES:,} bytes."
-            size = len(self._value)
-            raise TooLarge("fields_too_large", detail, field=self._field, limit_bytes=FIELD_BYTES, received_bytes=size)
+        if self._in_file:
+            self._file_bytes += end - start
+        self._current.feed(data[start:end])
 
     def _part_end(self) -> None:
-        if self._field is None:
-            return
-        try:
-            self._values[self._field].append(self._value.decode())
-        except UnicodeDecodeError:
-            raise Malformed("not_utf8", f"The field `{self._field}` is not UTF-8.", field=self._field) from None
-        self._field = None
+        if self._current is not None:
+            self._current.end()
+        self._current = None
 
     def _end(self) -> None:
         self._ended = True

@@ -1,4 +1,4 @@
-"""What a body reader makes of a body, and what any body reader does."""
+"""The interface of body readers, and their result."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -8,18 +8,26 @@ from app.api.fields import Words
 
 @dataclass(frozen=True)
 class Received:
-    """An upload's body without its picture, whose bytes are in the spool."""
+    """An upload's body without its image, whose bytes are in the spool.
+
+    `ignored` names the fields that are not known, as the client wrote them.
+    """
 
     filename: str | None
     declared_type: str | None
     words: Words
+    ignored: tuple[str, ...] = ()
 
 
 class BodyReader(Protocol):
-    """Takes a body apart as it comes, with the picture going into a spool."""
+    """Reads a body as it comes; the image goes into a spool."""
+
+    @property
+    def max_bytes(self) -> int:
+        """The most bytes that the body can have; less than before once the reader knows more about the body."""
 
     def feed(self, chunk: bytes) -> None:
-        """Take the next bytes in. Raises a `RequestError` as soon as it is clear that the body cannot be taken."""
+        """Read the next bytes. Raises a `RequestError` as soon as it is clear that the body cannot be accepted."""
 
     def finish(self) -> Received:
-        """The body has ended. Raises a `RequestError` if it should not have, or lacks something."""
+        """End the body. Raises a `RequestError` if it is incomplete or lacks something."""

@@ -44,6 +44,9 @@ class ImageView(Image):
     )
     links: Links
     duplicate: bool = Field(default=False, description="True when an upload found the same bytes here already.")
+    ignored_fields: Sequence[str] = Field(
+        default=(), description="In the answer to an upload: form fields that are not known. They were not stored."
+    )
     stale_renderings: Annotated[list[str], SkipJsonSchema(), Field(exclude=True)] = Field(default_factory=list)
     last_tried_at: Annotated[AwareDatetime | None, SkipJsonSchema(), Field(exclude=True)] = None
 
@@ -57,7 +60,9 @@ class ImageList(Model):
     next_cursor: str | None = Field(description="Send it back as `cursor` for the next page; null at the end.")
 
 
-def view(image: Image, urls: UrlSource, base: str, *, duplicate: bool = False) -> ImageView:
+def view(
+    image: Image, urls: UrlSource, base: str, *, duplicate: bool = False, ignored_fields: Sequence[str] = ()
+) -> ImageView:
     """The image as it is answered below the path prefix `base`."""
     placed = [(variant, _under(base, urls.variant(image, variant))) for variant in image.variants]
     here = f"{base}/images/{image.id}"
@@ -67,6 +72,7 @@ def view(image: Image, urls: UrlSource, base: str, *, duplicate: bool = False) -
         variants=[VariantView(**variant.model_dump(), url=url) for variant, url in placed],
         links=Links(self=here, original=f"{here}/original", html=html),
         duplicate=duplicate,
+        ignored_fields=ignored_fields,
     )
 
 

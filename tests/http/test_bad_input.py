@@ -74,15 +74,14 @@ REFUSED: dict[str, tuple[dict[str, Any], int, str]] = {
     "no end": (form(FILE), 400, "unterminated"),
     "an end in the file": (form(FILE[:200]), 400, "unterminated"),
     "an end in the headers": (form(FILE[:40]), 400, "unterminated"),
-    "no boundary in sight": (form(b"\r\n" * 100_000), 400, "unterminated"),
-    "a form over 2 MiB of nothing": (form(b"\r\n" * 1_200_000), 413, "too_large"),
+    "no boundary in sight": (form(b"\r\n" * 100_000), 400, "bad_multipart"),
+    "a form over 2 MiB of nothing": (form(b"\r\n" * 1_200_000), 413, "fields_too_large"),
     "two files": (form(FILE + FILE + END), 400, "two_files"),
     "ten thousand parts": (form(part("tags", b"x") * 10_000 + END), 400, "too_many_fields"),
     "the file as text": (form(part("file", JPEG) + END), 422, "missing_file"),
-    "the file under another name": (form(part("photo", JPEG, "a.jpg") + END), 422, "unknown_field"),
+    "the file under another name": (form(part("photo", JPEG, "a.jpg") + END), 422, "missing_file"),
     "no file chosen": (form(part("file", b"", "") + END), 422, "missing_file"),
     "an empty file": (form(part("file", b"", "a.jpg") + END), 400, "empty_file"),
-    "an unknown field": (form(FILE + part("owner", b"me") + END), 422, "unknown_field"),
     "a field twice": (form(FILE + part("title", b"a") + part("title", b"b") + END), 400, "duplicate_field"),
     "a field not UTF-8": (form(FILE + part("title", b"\xff") + END), 400, "not_utf8"),
     "a field too large": (form(FILE + part("title", b"x" * 70_000) + END), 413, "fields_too_large"),
@@ -228,16 +227,16 @@ def test_a_refusal_for_length_names_the_limit_and_what_was_measured(service: Ser
     assert (problem["field"], problem["measured"], problem["limit"]) == ("title", 300, 200)
 
 
-@pytest.mark.parametrize(
-    ("case", "missing"),
-    [("an unknown field", "field 'owner'"), ("the file under another name", "file 'photo'")],
-)
-def test_a_form_with_an_unknown_part_is_told_which_there_are(service: Service, case: str, missing: str) -> None:
-    problem = assert_problem(service.client.post("/upload", **REFUSED[case][0]), 422, "unknown_field")
-    assert problem["detail"] == (
-        f"There is no {missing}: a form has the picture as `file`, and may have `title`, `alt`, `tags`."
+def test_a_form_without_a_file_is_told_what_it_has_instead(service: Service) -> None:
+    named = assert_problem(
+        service.client.post("/upload", **REFUSED["the file under another name"][0]), 422, "missing_file"
     )
-    assert problem["fields"] == ["file", "title", "alt", "tags"]
+    assert named["detail"] == (
+        "There is no file. Send the image as a file in the field `file`. Fields that are not known: `photo`."
+    )
+    assert (named["field"], named["ignored_fields"]) == ("file", ["photo"])
+    as_text = assert_problem(service.client.post("/upload", **REFUSED["the file as text"][0]), 422, "missing_file")
+    assert as_text["detail"] == "The part `file` has no file name. Send the image as a file."
 
 
 @pytest.mark.parametrize(
@@ -246,7 +245,7 @@ def test_a_form_with_an_unknown_part_is_told_which_there_are(service: Service, c
         ("a field too large", "limit_bytes", "received_bytes", 70_000),
         ("many keys", "limit_bytes", "received_bytes", 65_537),
         ("33 deep", "limit", "measured", 33),
-        ("ten thousand parts", "limit", "measured", 23),
+        ("ten thousand parts", "limit", "measured", 101),
     ],
 )
 def test_a_refusal_for_a_bound_says_how_far_it_had_come(
@@ -292,7 +291,6 @@ def test_any_file_name_is_made_safe_and_names_nothing(service: Service, name: st
     [
         ("filename=\"plain.jpg\"; filename*=UTF-8''other.jpg", "plain.jpg"),
         ('filename*0="a"; filename*1="b.jpg"; filename="plain.jpg"', "plain.jpg"),
-        ('filename="a%22b.jpg"', "a%22b.jpg"),
         ('filename="\\"q\\".jpg"', '"q".jpg'),
         ("filename=bare.jpg", "bare.jpg"),
         ('filename="é.jpg"', "é.jpg"),

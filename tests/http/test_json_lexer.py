@@ -58,7 +58,7 @@ def bodies(draw: st.DrawFn) -> tuple[bytes, bytes]:
 def read(body: bytes, cuts: list[int]) -> tuple[Any, bytes, bytes]:
     """What the reader makes of the body in those pieces: its result or refusal, the picture and the rest."""
     spool = Spool(10_000_000)
-    reader = JsonBody(spool)
+    reader = JsonBody(spool, 10_000_000)
     places = sorted({0, len(body), *(cut % (len(body) + 1) for cut in cuts)})
     result: Any
     try:

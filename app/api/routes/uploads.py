@@ -118,10 +118,11 @@ class UploadParameters(BaseModel):
         200: shaped(ImageView, "These bytes are here already: their record, with `duplicate: true`"),
         **problems(
             "foreign_origin", "empty_body", "empty_file", "bad_multipart", "bad_boundary", "bad_length",
-            "unterminated", "two_files", "too_many_fields", "duplicate_field", "not_utf8", "bad_json", "too_deep",
-            "request_timeout", "too_large", "body_too_large", "fields_too_large", "unsupported_type",
-            "unsupported_body", "unsupported_encoding", "damaged_by_gateway", "missing_file", "missing_field",
-            "unknown_field", "bad_base64", "wrong_type", "control_character", "too_long", "invalid_request",
+            "unterminated", "two_files", "too_many_fields", "duplicate_field", "not_utf8", "bad_charset", "bad_json",
+            "too_deep", "request_timeout", "too_large", "body_too_large", "fields_too_large", "unsupported_type",
+            "unsupported_body", "unsupported_encoding", "unsupported_charset", "damaged_by_gateway", "missing_file",
+            "missing_field", "unknown_field", "bad_base64", "wrong_type", "control_character", "too_long",
+            "invalid_request",
         ),
     },
 )  # fmt: skip
@@ -140,9 +141,9 @@ async def upload(
             received = await stack.enter_async_context(upload_in(request, parts.limits))
         keep = parameters.on_duplicate == "keep"
         with clock.phase("store"):
-            accepted = await run_in_threadpool(parts.uploads.accept, owner, received, keep_duplicate=keep)
-    note(request.scope, image_id=accepted.image.id, picture_bytes=received.size, duplicate=accepted.duplicate)
+            accepted = await run_in_threadpool(parts.uploads.accept, owner, received.upload, keep_duplicate=keep)
+    note(request.scope, image_id=accepted.image.id, picture_bytes=received.upload.size, duplicate=accepted.duplicate)
     image = await settled(request, parts.images, owner, accepted.image, parameters.wait)
     tag = etag(image, parts.urls)
-    shown = view(image, parts.urls, base, duplicate=accepted.duplicate)
+    shown = view(image, parts.urls, base, duplicate=accepted.duplicate, ignored_fields=received.ignored_fields)
     return record(shown, tag, 200 if accepted.duplicate else 201, {"Location": shown.links.self})

@@ -1,0 +1,41 @@
+"""Text that people write, made safe to store and to show."""
+
+import re
+import unicodedata
+
+# Format characters (Cf) are invisible: they turn the direction of the text around them, hide words in it, or make two
+# different texts look the same. These three kinds are part of what is written, and stay.
+_JOINERS = "\u200c\u200d"  # inside emoji, Persian and Indic words
+_MARKS = frozenset("\u0600\u0601\u0602\u0603\u0604\u0605\u06dd\u070f\u0890\u0891\u08e2\U000110bd\U000110cd")  # visible
+_SUBDIVISION_FLAG = re.compile("\U0001f3f4[\U000e0030-\U000e0039\U000e0061-\U000e007a]{2,6}\U000e007f")
+# Letters of ASCII need no joiner between them.
+_STRAY_JOINERS = re.compile(f"(?:(?<=[\\x00-\\x7f])|^)[{_JOINERS}]+|[{_JOINERS}]+(?=[\\x00-\\x7f]|$)")
+_RUN_OF_JOINERS = re.compile(f"[{_JOINERS}]+(?=[{_JOINERS}])")
+
+
+def without_format_characters(text: str) -> str:
+    """Remove invisible format characters, such as bidirectional controls, zero-width characters and byte order marks.
+
+    Kept are joiners between characters other than ASCII, the number and verse signs of Arabic and its relatives, and
+    the letters in the flags of England, Scotland, Wales and other parts of countries.
+    """
+    if text.isascii():
+        return text
+    text = "".join(_kept(text))
+    return _STRAY_JOINERS.sub("", _RUN_OF_JOINERS.sub("", text))
+
+
+def _kept(text: str) -> list[str]:
+    flags = [found.span() for found in _SUBDIVISION_FLAG.finditer(text)]
+    in_flags = {at for start, end in flags for at in range(start, end)}
+    return [
+        character
+        for at, character in enumerate(text)
+        if character in _JOINERS or character in _MARKS or at in in_flags or unicodedata.category(character) != "Cf"
+    ]
+
+
+def shown(text: str) -> str:
+    """One line of text for an answer: without format characters, control characters and lone surrogates."""
+    text = without_format_characters(text)
+    return "".join(c for c in text if unicodedata.category(c) not in {"Cc", "Cs", "Zl", "Zp"})
