@@ -7,8 +7,6 @@ protects is either inflated to all rows or is not.
 """
 
 import mmap
-import re
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,21 +19,15 @@ from app.domain.models import FailureCode
 from app.worker import inflate, png_told
 from app.worker.frames import Box, Disposal, Frame
 from app.worker.piecewise import open_pieces
+from app.worker.png_chunks import chunk, chunks_of, compressed_pixels, is_whole
 
 _SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
-_MOST_CHUNKS: Final = 100_000
 _MOST_FRAMES: Final = 10_000
-#: Bytes after a broken chunk in which the next is looked for, and how many candidates are checked.
-_SEARCHED: Final = 1 << 20
-_MOST_CANDIDATES: Final = 50
-_NEXT: Final = re.compile(rb"IDAT|PLTE|tRNS|fcTL|acTL|iCCP|cICP|sRGB|gAMA|cHRM|eXIf|tEXt|zTXt|iTXt")
-_NAME: Final = re.compile(rb"[A-Za-z]{4}")
 _SAMPLES: Final = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 _DEPTHS: Final = {0: {1, 2, 4, 8, 16}, 2: {8, 16}, 3: {1, 2, 4, 8}, 4: {8, 16}, 6: {8, 16}}
 _DISPOSALS: Final = (Disposal.KEEP, Disposal.CLEAR, Disposal.UNDO)
 #: Pixels from which a second thread is worth it.
 _LARGE: Final = 1_000_000
-_READ: Final = 64 * 1024
 
 
 @dataclass(frozen=True)
@@ -96,19 +88,19 @@ class Png:
 
         def pieces() -> Iterator[bytes]:
             width, height = size
-            yield _SIGNATURE + _chunk(b"IHDR", width.to_bytes(4) + height.to_bytes(4) + self.header[8:])
+            yield _SIGNATURE + chunk(b"IHDR", width.to_bytes(4) + height.to_bytes(4) + self.header[8:])
             if self.palette:
-                yield _chunk(b"PLTE", self.palette)
+                yield chunk(b"PLTE", self.palette)
             if self.transparency:
-                yield _chunk(b"tRNS", self.transparency)
+                yield chunk(b"tRNS", self.transparency)
             if box != (0, 0, *size):
-                yield _chunk(b"fcTL", _control(box))
-            pixels = compressed = _compressed(self.path, at)
+                yield chunk(b"fcTL", _control(box))
+            pixels = compressed = compressed_pixels(self.path, at)
             if inflated or large:
                 pixels = inflate.stored(compressed, rows)
             for piece in inflate.ahead(pixels) if large else pixels:
                 yield len(piece).to_bytes(4) + b"IDAT" + piece + bytes(4)
-            yield _chunk(b"IEND", b"")
+            yield chunk(b"IEND", b"")
 
         image = open_pieces(pieces, "PNG")
         if image.mode in {"L", "RGB"} and "transparency" in image.info:
@@ -146,11 +138,11 @@ class _Reading:
         self._animated = True
 
     def read(self) -> Png:
-        chunks = _chunks(self._data)
+        chunks = chunks_of(self._data)
         kind, at, size = next(chunks, (b"", 8, 0))
         if kind == b"CgBI":
             raise _unsupported("It is of Apple's own kind (CgBI) for iOS applications")
-        if kind != b"IHDR" or size < 13 or not _is_whole(self._data, at, size):
+        if kind != b"IHDR" or size < 13 or not is_whole(self._data, at, size):
             raise PictureError(FailureCode.CORRUPT_IMAGE, "The header of the PNG is damaged.")
         self._png.header = bytes(self._data[at + 8 : at + 21])
         _check_kind(self._png.header)
@@ -164,7 +156,7 @@ class _Reading:
                 self._palette(at, size)
             elif kind[0] & 0x20 == 0:
                 self._unknown(kind, at, size)
-            elif _is_whole(self._data, at, size):
+            elif is_whole(self._data, at, size):
                 self._ancillary(kind, self._data[at + 8 : at + 8 + min(size, png_told.MOST_BYTES)], size, told)
         return self._finished(told)
 
@@ -172,14 +164,14 @@ class _Reading:
         """A critical chunk that nobody here knows."""
         if self._png.at:
             return
-        if not _is_whole(self._data, at, size):
+        if not is_whole(self._data, at, size):
             raise PictureError(FailureCode.CORRUPT_IMAGE, "A chunk of the PNG before its pixels is damaged.")
         raise _unsupported(f"It has a chunk {kind.decode()} without which it cannot be shown")
 
     def _palette(self, at: int, size: int) -> None:
         if self._png.header[9] != 3 or self._png.palette or self._png.at:  # elsewhere it is a suggestion
             return
-        if not _is_whole(self._data, at, size):
+        if not is_whole(self._data, at, size):
             raise PictureError(FailureCode.CORRUPT_IMAGE, "The palette of the PNG is damaged.")
         self._png.palette = self._data[at + 8 : at + 8 + min(size, 768) // 3 * 3]
 
@@ -266,82 +258,6 @@ def _unsupported(reason: str) -> PictureError:
     return PictureError(FailureCode.UNSUPPORTED_IMAGE, f"This kind of PNG cannot be decoded. {reason}.")
 
 
-def _chunks(data: mmap.mmap) -> Iterator[tuple[bytes, int, int]]:
-    """Name, place and length of each chunk. What is broken is left out, and what is cut off ends the walk."""
-    at, pixels = 8, False
-    for _ in range(_MOST_CHUNKS):
-        size, kind = int.from_bytes(data[at : at + 4]), data[at + 4 : at + 8]
-        end = at + 12 + size
-        if kind in {b"IDAT", b"fdAT"} and at + 8 < len(data):
-            pixels = True  # what there is of them counts
-        elif not pixels and (not _NAME.fullmatch(kind) or (kind[0] & 0x20 and not _is_whole(data, at, size))):
-            follows = _NAME.fullmatch(kind) and _follows(data, end)  # then it may be its CRC alone that is wrong
-            found = _resumed(data, at + 8, min(end, at + _SEARCHED) if follows else at + _SEARCHED)
-            if found is None and not follows:
-                return
-            at = found or end
-            continue
-        elif not _NAME.fullmatch(kind) or end > len(data):
-            return
-        yield kind, at, size
-        at = end
-        if kind == b"IDAT":
-            at = _after_pixels(data, at)
-
-
-def _follows(data: mmap.mmap, at: int) -> bool:
-    """Return True if a chunk may begin there, or the file ends there."""
-    size, kind = int.from_bytes(data[at : at + 4]), data[at + 4 : at + 8]
-    return at == len(data) or kind == b"IDAT" or (_NAME.fullmatch(kind) is not None and at + 12 + size <= len(data))
-
-
-def _resumed(data: mmap.mmap, first: int, last: int) -> int | None:
-    """Where the next sound chunk begins after a broken one."""
-    for tried, found in enumerate(_NEXT.finditer(data, first, min(len(data), last))):
-        start = found.start() - 4
-        if start >= first and _is_whole(data, start, int.from_bytes(data[start : start + 4])):
-            return start
-        if tried >= _MOST_CANDIDATES:
-            break
-    return None
-
-
-def _is_whole(data: mmap.mmap, at: int, size: int) -> bool:
-    end = at + 8 + size
-    with memoryview(data) as view, view[at + 4 : end] as body:
-        return end + 4 <= len(data) and zlib.crc32(body) == int.from_bytes(data[end : end + 4])
-
-
-def _after_pixels(data: mmap.mmap, at: int) -> int:
-    """Past all further chunks of the same image, of which there may be millions."""
-    while data[at + 4 : at + 8] == b"IDAT":
-        at += 12 + int.from_bytes(data[at : at + 4])
-    return at
-
-
-def _compressed(path: Path, at: int) -> Iterator[bytes]:
-    """What an image's chunks hold, beginning with the one at that place; less where the file is cut off.
-
-    Gathered, since a chunk may hold a byte, and handing that over takes longer than to inflate it.
-    """
-    with path.open("rb") as file:
-        file.seek(at)
-        gathered = bytearray()
-        kind = b""
-        while len(head := file.read(8)) == 8 and head[4:] in {b"IDAT", b"fdAT"} and head[4:] == (kind or head[4:]):
-            kind, left = head[4:], int.from_bytes(head[:4])
-            if kind == b"fdAT":
-                left -= len(file.read(4))
-            while left > 0 and (part := file.read(min(left, _READ - len(gathered)))):
-                left -= len(part)
-                gathered += part
-                if len(gathered) == _READ:
-                    yield bytes(gathered)
-                    gathered.clear()
-            file.read(4)
-        yield bytes(gathered)
-
-
 def _as_8_bits(key: Any, depth: int) -> Any:
     """The transparent tone or color. Pillow makes pixels 8 bits, but not this: greys of 2 or 4 are spread, colors of 16
     cut to the upper ones. Of a key those beyond the depth do not count (section 11.3.1.1)."""
@@ -355,7 +271,3 @@ def _control(box: Box) -> bytes:
     left, top, right, bottom = box
     numbers = (0, right - left, bottom - top, left, top)
     return b"".join(number.to_bytes(4) for number in numbers) + bytes(6)
-
-
-def _chunk(kind: bytes, body: bytes) -> bytes:
-    return len(body).to_bytes(4) + kind + body + zlib.crc32(kind + body).to_bytes(4)
