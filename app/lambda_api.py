@@ -49,6 +49,9 @@ def _build() -> Gateway:
                 version=__version__,
                 keyring=keyring,
                 cors_origins=settings.cors_origins,
+                public_url=settings.public_url,
+                allowed_hosts=settings.allowed_hosts,
+                trusted_proxies=settings.trusted_proxies,
                 tell=Metrics(settings.service).request,
             )
         )

@@ -37,6 +37,8 @@ def build() -> FastAPI:
             keyring=keyring,
             cors_origins=settings.cors_origins,
             public_url=settings.public_url,
+            allowed_hosts=settings.allowed_hosts,
+            trusted_proxies=settings.trusted_proxies,
             own_page_only=settings.auth == "none",
         )
     )

@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Mapping
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -13,6 +14,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from app.domain.access import ApiKey, parse_keys
 from app.domain.addresses import address_of, origin_of
 from app.domain.errors import ConfigurationError
+from app.domain.hosts import host_name, host_pattern, is_loopback, network
 from app.domain.limits import MEBIBYTE
 from app.domain.media import MEDIA_TYPES
 from app.domain.recipe import DEFAULT_RECIPE, Recipe
@@ -48,13 +50,32 @@ class Settings(BaseSettings):
         default=(), description="Comma-separated origins whose pages may call, such as `https://www.example.org`."
     )
     allow_anonymous: bool = Field(
-        default=False, description="Consent to a function on AWS that anybody may use. Embedded: not needed."
+        default=False,
+        description="Consent to a service without API keys that others can reach: needed on AWS, and where "
+        "`DARKROOM_HOST` is not this machine alone.",
     )
+    host: str = Field(
+        default="127.0.0.1",
+        description="The address that the server listens on. `0.0.0.0` is every IPv4 address of the machine, `::` "
+        "every IPv6 address.",
+    )
+    port: int = Field(default=8000, ge=0, le=65535, description="The port that the server listens on; 0 is a free one.")
     public_url: str | None = Field(
         default=None,
-        description="The service's own address, such as `https://img.example.org`: makes urls absolute, as those of "
-        "buckets are. Without keys it is also a name that the server answers under, beside `localhost` and IP "
-        "addresses.",
+        description="The address under which clients see the service, such as `https://img.example.org` or "
+        "`https://www.example.org/pictures`: all urls begin with it. Its host is an allowed one.",
+    )
+    allowed_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        description="Comma-separated further hosts that the service answers under: `nas.local`, `.example.org` (and "
+        "every name below it), `*.example.org` (only names below it), `*` (every host). `localhost`, IP addresses and "
+        "the host of `DARKROOM_PUBLIC_URL` are always allowed. Other hosts are refused without keys, and with keys if "
+        "this is set.",
+    )
+    trusted_proxies: Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode] = Field(
+        default=(),
+        description="Comma-separated addresses and networks of proxies, such as `127.0.0.1, 172.16.0.0/12`, whose "
+        "`X-Forwarded-For`, `-Host`, `-Proto`, `-Prefix` and `Forwarded` headers count.",
     )
     cdn_url: str | None = Field(
         default=None,
@@ -108,7 +129,25 @@ class Settings(BaseSettings):
     def _origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(dict.fromkeys(map(_origin, value)))
 
-    @field_validator("accepted_types", "cors_origins", mode="before")
+    @field_validator("allowed_hosts")
+    @classmethod
+    def _hosts(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(map(host_pattern, value)))
+
+    @field_validator("trusted_proxies", mode="before")
+    @classmethod
+    def _networks(cls, value: object) -> object:
+        given = cls._split(value)
+        return tuple(map(network, given)) if isinstance(given, tuple) else given
+
+    @field_validator("host")
+    @classmethod
+    def _listens(cls, value: str) -> str:
+        if host_name(f"[{value}]" if ":" in value else value) is None:
+            raise ValueError("must be an IP address or a name of this machine")
+        return value
+
+    @field_validator("accepted_types", "cors_origins", "allowed_hosts", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
@@ -157,6 +196,12 @@ class Settings(BaseSettings):
             raise ValueError("DARKROOM_CDN_URL: files are served by this server, not by a CDN")
         if self.auth == "none" and self.api_keys:
             raise ValueError("DARKROOM_AUTH: keys are set, so it must be `required`")
+        if self.auth == "none" and not self.allow_anonymous and not is_loopback(self.host):
+            raise ValueError(
+                f"DARKROOM_HOST: {self.host} can be reached from other machines, and no API key is asked for. Set "
+                "DARKROOM_AUTH=required and DARKROOM_API_KEYS, or DARKROOM_ALLOW_ANONYMOUS=true if everybody who can "
+                "connect may do everything"
+            )
         return self
 
     @property

@@ -1,16 +1,21 @@
 """The HTTP application."""
 
-from fastapi import FastAPI
+from collections.abc import Sequence
+
+from fastapi import APIRouter, FastAPI
 
 from app.api import docs, openapi, problems
+from app.api.access import KeyedRoute
 from app.api.cors import Cors
 from app.api.draining import Draining
 from app.api.headers import HeadAsGet, SafeHeaders
-from app.api.own_page import OwnPageOnly
+from app.api.own_page import AllowedHostsOnly, SameSiteOnly
 from app.api.parts import Parts
+from app.api.public_address import ResolveAddress
 from app.api.readiness import Probe
 from app.api.request_ids import RequestIds
 from app.api.routes import direct, files, images, service, uploads, variants
+from app.domain.hosts import AllowedHosts
 
 __all__ = ["Parts", "create_app"]
 
@@ -41,11 +46,25 @@ def create_app(parts: Parts) -> FastAPI:
     # The last one added is the outermost.
     app.add_middleware(problems.Unexpected)
     if parts.own_page_only:
-        app.add_middleware(OwnPageOnly, public_url=parts.public_url, origins=parts.cors_origins)
+        app.add_middleware(SameSiteOnly, public_url=parts.public_url, origins=parts.cors_origins)
+    if parts.own_page_only or parts.allowed_hosts:
+        app.add_middleware(AllowedHostsOnly)
     app.add_middleware(HeadAsGet)
     app.add_middleware(Draining)
     if parts.cors_origins:
         app.add_middleware(Cors, origins=parts.cors_origins)
+    app.add_middleware(
+        ResolveAddress,
+        public_url=parts.public_url,
+        allowed=AllowedHosts(parts.allowed_hosts, parts.public_url),
+        trusted=parts.trusted_proxies,
+        own=_first_segments(routers),
+    )
     app.add_middleware(SafeHeaders)
     app.add_middleware(RequestIds, tell=parts.tell)
     return app
+
+
+def _first_segments(routers: Sequence[APIRouter]) -> frozenset[str]:
+    paths = [route.path for router in routers for route in router.routes if isinstance(route, KeyedRoute)]
+    return frozenset(path.split("/")[1] for path in [*paths, "/static"])

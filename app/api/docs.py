@@ -12,6 +12,7 @@ from starlette.types import Receive, Scope, Send
 from app.api.access import KeyedRoute, open_to_all
 from app.api.notes import note
 from app.api.parts import Base
+from app.api.public_address import absolute
 
 router = APIRouter(include_in_schema=False, route_class=KeyedRoute)
 
@@ -61,9 +62,10 @@ _REDOC = """<!doctype html>
 
 @router.get("/")
 @open_to_all
-async def front() -> Response:
-    """Leads to the API's description."""
-    return RedirectResponse("docs", 302)
+async def front(base: Base) -> Response:
+    """Redirect to the API's description."""
+    # Without a prefix that is known the url is relative: a proxy may have taken one away.
+    return RedirectResponse(f"{base}/docs" if base else "docs", 302)
 
 
 @router.get("/docs")
@@ -82,10 +84,10 @@ async def redoc() -> Response:
 
 @router.get("/openapi.json")
 @open_to_all
-async def description(request: Request, base: Base) -> Response:
-    """What both show, with the prefix that a gateway has put before the paths."""
+async def description(request: Request) -> Response:
+    """What both show, for the address under which the client sees the service."""
     schema = request.app.openapi()
-    return JSONResponse({**schema, "servers": [{"url": base}]} if base else schema)
+    return JSONResponse({**schema, "servers": [{"url": absolute(request.scope, "") or "/"}]})
 
 
 class OwnFiles(StaticFiles):

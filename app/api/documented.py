@@ -44,9 +44,17 @@ EXAMPLES: Mapping[str, Example] = {
     "key_unknown": Example(401, "The API key is not known."),
     "scope_missing": Example(403, "The key lacks the scope `upload`.", {"scope": "upload"}),
     "foreign_host": Example(
-        403, "Without keys, answers are given under an IP address, localhost or the name in DARKROOM_PUBLIC_URL only."
+        403,
+        "Host 'nas.local:8000' is not a host of this service. Use an IP address or localhost, or add the name to "
+        "DARKROOM_ALLOWED_HOSTS or set DARKROOM_PUBLIC_URL.",
+        {"header": "Host", "found": "nas.local:8000"},
     ),
-    "foreign_origin": Example(403, "Writes are taken from this service's own pages, or from no page at all."),
+    "foreign_origin": Example(
+        403,
+        "Cross-site request refused (Origin 'https://www.example.org'). Add the page's origin to "
+        "DARKROOM_CORS_ORIGINS.",
+        {"found": "https://www.example.org"},
+    ),
     "image_not_found": Example(404, "There is no image with this id."),
     "variant_not_found": Example(404, "The image has no variant 'w9'.", {"variants": ["thumb", "w320"]}),
     "format_not_found": Example(404, "The variant 'w320' has no such format.", {"formats": ["webp"]}),

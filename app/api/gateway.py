@@ -10,12 +10,12 @@ from fastapi import FastAPI
 from python_multipart.multipart import parse_options_header
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.middleware import Middleware
-from starlette.responses import RedirectResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api.deadlines import DEADLINE, InTime
 from app.api.notes import note
 from app.api.problems import MEDIA_TYPE, problem
+from app.api.public_address import set_gateway_host
 from app.api.request_ids import is_request_id
 
 #: What the media types of answers that are text begin with, or have in them; all others go out in base64.
@@ -51,6 +51,8 @@ class Gateway:
         request = event["requestContext"]
         state = scope.setdefault("state", {})
         _place(scope, event)
+        if request.get("domainName"):
+            set_gateway_host(scope, str(request["domainName"]))
         gateway_id = str(request.get("requestId") or "")
         if not is_request_id(Headers(scope=scope).get("x-request-id", "")) and is_request_id(gateway_id):
             others = [(name, value) for name, value in scope["headers"] if name != b"x-request-id"]
@@ -99,7 +101,7 @@ def _prefix(event: Mapping[str, Any], full: str) -> str:
 
 
 class _AsSent:
-    """Refuses a form whose file was made text on the way, and leads from the bare prefix to the front."""
+    """Refuse a form whose file was made text on the way."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -107,10 +109,7 @@ class _AsSent:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pure ASGI."""
         event = scope["aws.event"]
-        prefix = scope.get("root_path")
-        if prefix and scope["path"] == prefix:  # where relative addresses would lead out of the prefix
-            await RedirectResponse(f"{prefix}/", 308)(scope, receive, send)
-        elif not event.get("isBase64Encoded") and _has_damaged_file(scope, event.get("body")):
+        if not event.get("isBase64Encoded") and _has_damaged_file(scope, event.get("body")):
             detail = (
                 "The gateway has made text of a binary body. Set its binary media types to */* (BinaryMediaTypes), "
                 "or use an HTTP API, which needs no such setting."

@@ -1,79 +1,84 @@
-"""Pages of other sites, kept out where no key protects the service."""
+"""Host check, and same-site check for installations without API keys."""
 
-import ipaddress
-import re
+from collections.abc import Sequence
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from app.api.forwarded import is_forwarded
 from app.api.problems import problem
+from app.api.public_address import public_address
 
-#: A name, or an address that may be in brackets, and perhaps a port: nothing that two readers understand differently.
-_HOST = re.compile(r"(?P<name>\[[^\[\]/?#@]+\]|[^\[\]/?#@:\s]+)(:\d{0,5})?", re.ASCII)
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
-_NAMES = "Without keys, answers are given under an IP address, localhost or the name in DARKROOM_PUBLIC_URL only."
-#: What probes ask under whatever name they know. It tells nothing of what is here.
+#: Probes ask these under any name. The answers tell nothing about the images.
 _HEALTH = frozenset({"/healthz", "/readyz"})
+_PORTS = {"http": 80, "https": 443}
+_SHOWN = 100
 
 
-class OwnPageOnly:
-    """Answers under the service's own names, and takes writes from its own page, listed origins and what is no page.
+class AllowedHostsOnly:
+    """Refuse requests under a host that is not allowed.
 
-    A page can reach this service under a name of its own that it lets point here (DNS rebinding), and its browser then
-    holds the answers for the page's. `Host` tells the name: it must be an address, `localhost`, or the name in the
-    service's public url. Where a page comes from, a browser tells in `Origin`. Settings have brought `public_url` and
-    `origins` to the form in which browsers say them.
+    A web page can reach this service under a name of its own that it lets point here (DNS rebinding). Its browser then
+    takes the answers for the page's own. `Host`, or what a trusted proxy says instead, tells the name.
     """
 
-    def __init__(self, app: ASGIApp, public_url: str | None, origins: tuple[str, ...]) -> None:
+    def __init__(self, app: ASGIApp) -> None:
         self._app = app
-        public = urlsplit(public_url or "")
-        self._hosts = {"localhost", public.hostname or "localhost"}
-        self._origins = set(origins)
-        if public.hostname:
-            self._origins.add(f"{public.scheme}://{public.netloc}")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pure ASGI."""
-        refusal = self._refusal(scope) if scope["type"] == "http" else None
-        if refusal is None:
+        foreign = public_address(scope).foreign if scope["type"] == "http" else None
+        if foreign is None or (scope["method"] in _SAFE and _route(scope) in _HEALTH):
             await self._app(scope, receive, send)
             return
-        await problem(scope, 403, *refusal)(scope, receive, send)
-
-    def _refusal(self, scope: Scope) -> tuple[str, str] | None:
-        headers = Headers(scope=scope)
-        safe = scope["method"] in _SAFE
-        hosts = [host.strip().lower() for host in headers.getlist("host")]
-        if not (len(hosts) == 1 and self._is_ours(hosts[0])) and not (safe and _is_health(scope)):
-            return "foreign_host", _NAMES
-        origin = headers.get("origin", "").lower()
-        if not safe and origin and origin not in self._origins and _place(origin) not in hosts:
-            return "foreign_origin", "Writes are taken from this service's own pages, or from no page at all."
-        return None
-
-    def _is_ours(self, host: str) -> bool:
-        found = _HOST.fullmatch(host)
-        name = found["name"].strip("[]") if found else ""
-        if name in self._hosts or name.endswith(".localhost"):
-            return True
-        try:
-            ipaddress.ip_address(name)
-        except ValueError:
-            return False
-        return True
+        header, host = foreign[0], foreign[1][:_SHOWN]
+        detail = (
+            f"{header} {host!a} is not a host of this service. Use an IP address or localhost, or add the name to "
+            "DARKROOM_ALLOWED_HOSTS or set DARKROOM_PUBLIC_URL."
+        )
+        await problem(scope, 403, "foreign_host", detail, {"header": header, "found": host})(scope, receive, send)
 
 
-def _is_health(scope: Scope) -> bool:
-    prefix: str = scope.get("root_path", "").rstrip("/")
+class SameSiteOnly:
+    """Refuse writes from pages of other sites. A browser tells in `Origin` where a page comes from.
+
+    Writes of this service's own pages, of pages of the listed origins and of other programs than browsers pass.
+    """
+
+    def __init__(self, app: ASGIApp, public_url: str | None, origins: Sequence[str]) -> None:
+        self._app = app
+        public = urlsplit(public_url or "")
+        self._origins = {*origins, f"{public.scheme}://{public.netloc}"}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pure ASGI."""
+        origin = Headers(scope=scope).get("origin", "").lower() if scope["type"] == "http" else ""
+        if not origin or scope["method"] in _SAFE or origin in self._origins or _is_own(scope, origin):
+            await self._app(scope, receive, send)
+            return
+        shown = origin[:_SHOWN]
+        detail = (
+            f"Cross-site request refused (Origin {shown!a}). Add the page's origin to DARKROOM_CORS_ORIGINS"
+            f"{_PROXY if is_forwarded(Headers(scope=scope)) else ''}."
+        )
+        await problem(scope, 403, "foreign_origin", detail, {"found": shown})(scope, receive, send)
+
+
+_PROXY = "; if it is this service's own page behind a proxy, set DARKROOM_PUBLIC_URL or DARKROOM_TRUSTED_PROXIES"
+
+
+def _route(scope: Scope) -> str:
     path: str = scope["path"]
-    return path.removeprefix(prefix) in _HEALTH
+    return path.removeprefix(scope.get("root_path", ""))
 
 
-def _place(origin: str) -> str | None:
-    """Host and port of an origin; None for what is none, which is nobody's."""
+def _is_own(scope: Scope, origin: str) -> bool:
+    """Return True if the origin has the host and port that the request asks."""
+    host = (public_address(scope).host or "").lower()
     try:
-        return urlsplit(origin).netloc
+        found = urlsplit(origin)
     except ValueError:
-        return None
+        return False
+    return bool(host) and host in {found.netloc, f"{found.netloc}:{_PORTS.get(found.scheme, '')}"}

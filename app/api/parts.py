@@ -7,6 +7,7 @@ from typing import Annotated, NotRequired, Self, TypedDict, Unpack
 
 from fastapi import Depends, Request
 
+from app.api.forwarded import Network
 from app.api.readiness import Probe
 from app.domain.access import Caller, Keyring
 from app.domain.grants import LocalStore
@@ -31,6 +32,8 @@ class Others(TypedDict):
     keyring: NotRequired[Keyring | None]
     cors_origins: NotRequired[tuple[str, ...]]
     public_url: NotRequired[str | None]
+    allowed_hosts: NotRequired[tuple[str, ...]]
+    trusted_proxies: NotRequired[tuple[Network, ...]]
     own_page_only: NotRequired[bool]
     tell: NotRequired[Tell]
 
@@ -39,10 +42,10 @@ class Others(TypedDict):
 class Parts:
     """`checks` are named neutrally and raise when their part cannot be reached. `files` finds the file of an object's
     key where objects are files; None where the bytes are served by somebody else. Without `tickets` there is no
-    direct upload, without `keyring` no caller is asked for a key. `cors_origins` are the sites whose pages may call;
-    `public_url` is the service's own address, and with `own_page_only` writes from other sites' pages are refused, and
-    so is everything under a name that is not the service's own.
-    `tell` takes a report of each request."""
+    direct upload, without `keyring` no caller is asked for a key. `cors_origins` are the sites whose pages may call.
+    `public_url` is the service's own address, `allowed_hosts` are further names of it, and the headers of
+    `trusted_proxies` say under which of them a client sees it. With `own_page_only` writes from other sites' pages and
+    requests under other names are refused. `tell` takes a report of each request."""
 
     uploads: Uploads
     images: Images
@@ -57,6 +60,8 @@ class Parts:
     keyring: Keyring | None = None
     cors_origins: tuple[str, ...] = ()
     public_url: str | None = None
+    allowed_hosts: tuple[str, ...] = ()
+    trusted_proxies: tuple[Network, ...] = ()
     own_page_only: bool = False
     tell: Tell = say
 

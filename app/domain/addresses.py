@@ -1,19 +1,22 @@
-"""Addresses of the web, in the one form in which browsers say them, whatever form they were given in."""
+"""Web addresses from settings, brought to the one form that browsers use."""
 
 import ipaddress
 import re
+
+from pydantic_core import Url
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _LAST_PORT = 65_535
 _LABEL = "[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?"
 _AUTHORITY = re.compile(rf"(?P<host>\[(?P<v6>[0-9a-f:.]+)]|{_LABEL}(\.{_LABEL})*)(:(?P<port>[0-9]{{0,5}}))?")
 _PATH = re.compile(r"[A-Za-z0-9._~!$&'()*+,;=:@%/-]*")
+_NO_NAME = re.compile(r"[\s/?#@:\\\[\]%]")
 
 
 def origin_of(text: str) -> str:
-    """The origin as a browser's `Origin` header has it: in lower case, without the scheme's own port or a slash.
+    """Return the origin as a browser's `Origin` header has it: lower case, without the default port or a slash.
 
-    Raises ValueError that says what is wrong and repeats nothing, for there may be a password in it.
+    Raise ValueError that says what is wrong. The message repeats nothing, because the text may hold a password.
     """
     origin, path = _origin_and_path(text)
     if path not in {"", "/"}:
@@ -22,16 +25,32 @@ def origin_of(text: str) -> str:
 
 
 def address_of(text: str) -> str:
-    """The address, its origin as in `origin_of`, to which a path can be appended. Raises ValueError as that does."""
+    """Return the address, its origin as in `origin_of`, so that a path can be appended. Raise ValueError likewise."""
     origin, path = _origin_and_path(text)
     if not _PATH.fullmatch(path):
         raise ValueError("has characters in its path that must be percent-encoded")
-    return origin + path.rstrip("/")
+    path = path.rstrip("/")
+    if {"", ".", ".."} & {*path.split("/")[1:]}:
+        raise ValueError("must not have an empty segment, `.` or `..` in its path")
+    return origin + path
+
+
+def ascii_name(name: str) -> str:
+    """Encode a host name of other letters as browsers do (`xn--…`). Raise ValueError if it cannot be encoded."""
+    if name.isascii():
+        return name
+    try:
+        encoded = None if _NO_NAME.search(name) else Url(f"http://{name}/").host
+    except ValueError:
+        encoded = None
+    if not encoded:
+        raise ValueError("has characters that no host name has")
+    return encoded
 
 
 def _origin_and_path(text: str) -> tuple[str, str]:
-    if not text.isascii() or any(character <= " " for character in text):
-        raise ValueError("has characters that no address has; browsers say `xn--…` for a host of other letters")
+    if any(character <= " " for character in text):
+        raise ValueError("has characters that no address has")
     scheme, separator, rest = text.partition("://")
     scheme = scheme.lower()
     if scheme not in _DEFAULT_PORTS or not separator:
@@ -41,6 +60,9 @@ def _origin_and_path(text: str) -> tuple[str, str]:
     authority, slash, path = rest.partition("/")
     if "@" in authority:
         raise ValueError("must not have a user or a password in it")
+    name, colon, port = authority.partition(":")
+    if not authority.isascii():
+        authority = ascii_name(name) + colon + port
     return f"{scheme}://{_place(authority.lower(), _DEFAULT_PORTS[scheme])}", slash + path
 
 

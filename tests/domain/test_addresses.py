@@ -20,6 +20,7 @@ ORIGINS = [
     ("http://[::1]:3000", "http://[::1]:3000"),
     ("http://[2001:DB8:0:0::1]", "http://[2001:db8::1]"),
     ("https://xn--bcher-kva.example", "https://xn--bcher-kva.example"),
+    ("https://Bücher.example:8443", "https://xn--bcher-kva.example:8443"),
 ]
 #: What is neither an origin nor an address, and what is said of it.
 NEITHER = [
@@ -51,7 +52,8 @@ NEITHER = [
     ("https://ann@www.example.org", "a user"),
     ("https://www.example.org https://b.example", "characters"),
     ("https://www.example.org\n", "characters"),
-    ("https://bücher.example", "xn--"),
+    ("https://bücher%2e.example", "characters"),
+    ("https://büch er.example", "characters"),
 ]
 
 
@@ -86,6 +88,12 @@ def test_an_origin_has_no_path(given: str) -> None:
 )
 def test_an_address_keeps_its_path_to_which_others_are_appended(given: str, kept: str) -> None:
     assert address_of(given) == kept
+
+
+@pytest.mark.parametrize("given", ["https://example.org//evil", "https://example.org/a/../b", "https://example.org/."])
+def test_a_path_to_append_to_has_whole_segments(given: str) -> None:
+    with pytest.raises(ValueError, match="empty segment"):
+        address_of(given)
 
 
 @pytest.mark.parametrize("given", ["https://example.org/[a]", "https://example.org/<a>", 'https://example.org/"'])

@@ -58,6 +58,17 @@ def test_the_aws_side_needs_its_queue(monkeypatch: pytest.MonkeyPatch) -> None:
         ("DARKROOM_API_KEYS", f"ann:write:{HASH}"),
         ("DARKROOM_API_KEYS", f"anonymous:read:{HASH}"),
         ("DARKROOM_API_KEYS", f"ann:read:{HASH},bob:read:{HASH}"),
+        ("DARKROOM_PUBLIC_URL", "https://img.example.org/a//b"),
+        ("DARKROOM_HOST", "http://nas.local"),
+        ("DARKROOM_HOST", "nas.local:8000"),
+        ("DARKROOM_HOST", "[::1"),
+        ("DARKROOM_PORT", "65536"),
+        ("DARKROOM_PORT", "http"),
+        ("DARKROOM_ALLOWED_HOSTS", "nas.local, http://b.example"),
+        ("DARKROOM_ALLOWED_HOSTS", "a*"),
+        ("DARKROOM_TRUSTED_PROXIES", "127.0.0.1, traefik"),
+        ("DARKROOM_TRUSTED_PROXIES", "10.0.0.0/40"),
+        ("DARKROOM_TRUSTED_PROXIES", "*"),
         ("DARKROOM_CORS_ORIGINS", "*"),
         ("DARKROOM_CORS_ORIGINS", "null"),
         ("DARKROOM_CORS_ORIGINS", "www.example.org"),
@@ -97,6 +108,8 @@ def test_a_variant_that_is_none_is_complained_of_once(monkeypatch: pytest.Monkey
         ("DARKROOM_SECRET", "hunter2"),
         ("DARKROOM_PUBLIC_URL", "https://ann:hunter2@img.example.org"),
         ("DARKROOM_CORS_ORIGINS", "https://a.example,https://ann:hunter2@b.example"),
+        ("DARKROOM_ALLOWED_HOSTS", "a.example,https://ann:hunter2@b.example"),
+        ("DARKROOM_TRUSTED_PROXIES", "127.0.0.1,https://ann:hunter2@b.example"),
     ],
 )
 def test_a_refused_secret_is_not_repeated(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
@@ -113,6 +126,32 @@ def test_addresses_become_what_browsers_say(monkeypatch: pytest.MonkeyPatch) -> 
     )
     assert settings.cors_origins == ("https://www.example.org", "http://localhost:5173")
     assert settings.public_url == "https://img.example.org/pictures"
+
+
+def test_hosts_and_proxies_are_lists(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = read(
+        monkeypatch,
+        DARKROOM_ALLOWED_HOSTS="NAS.local:8000, .example.org,nas.local,bücher.example, *",
+        DARKROOM_TRUSTED_PROXIES="127.0.0.1, 172.16.0.1/12, [::1]",
+    )
+    assert settings.allowed_hosts == ("nas.local", ".example.org", "xn--bcher-kva.example", "*")
+    assert [str(network) for network in settings.trusted_proxies] == ["127.0.0.1/32", "172.16.0.0/12", "::1/128"]
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.7", "nas.local"])
+def test_a_service_without_keys_is_for_this_machine_alone_unless_wanted(
+    monkeypatch: pytest.MonkeyPatch, host: str
+) -> None:
+    with pytest.raises(ConfigurationError, match="DARKROOM_ALLOW_ANONYMOUS=true"):
+        read(monkeypatch, DARKROOM_HOST=host)
+    assert read(monkeypatch, DARKROOM_HOST=host, DARKROOM_ALLOW_ANONYMOUS="true").host == host
+    keys = {"DARKROOM_AUTH": "required", "DARKROOM_API_KEYS": f"ann:read:{HASH}"}
+    assert read(monkeypatch, DARKROOM_HOST=host, DARKROOM_ALLOW_ANONYMOUS="false", **keys).host == host
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.2", "::1", "localhost"])
+def test_this_machine_alone_needs_no_consent(monkeypatch: pytest.MonkeyPatch, host: str) -> None:
+    assert read(monkeypatch, DARKROOM_HOST=host).host == host
 
 
 def test_of_several_origins_the_wrong_one_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,9 +16,13 @@ with warnings.catch_warnings():
     from starlette.testclient import TestClient
 
 
-def embedded_client(app: FastAPI, prefix: str = "") -> httpx.Client:
-    """A client of the application as a server runs it, behind a proxy that has put a prefix before its paths."""
-    return TestClient(app, base_url="http://testserver", root_path=prefix, follow_redirects=False)
+def embedded_client(app: FastAPI, prefix: str = "", peer: str = "testclient") -> httpx.Client:
+    """A client of the application as a server runs it, which knows a prefix before its paths (`--root-path`).
+
+    `peer` is the address that the connection comes from.
+    """
+    address = (peer, 50000)
+    return TestClient(app, base_url="http://testserver", root_path=prefix, client=address, follow_redirects=False)
 
 
 def lambda_client(gateway: Gateway, prefix: str = "") -> httpx.Client:

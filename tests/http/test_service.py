@@ -84,7 +84,8 @@ def test_links_are_below_a_path_prefix(service: Service) -> None:
         located = client.get(f"/prod/images/{image.id}/variants/thumb.webp").headers["location"]
         assert located == next(variant["url"] for variant in record["variants"] if variant["name"] == "thumb")
         assert client.get("/prod/images?limit=1").links["next"]["url"].startswith("/prod/images?")
-        assert client.get("/prod/openapi.json").json()["servers"] == [{"url": "/prod"}]
+        origin = "" if service.embedded else str(client.base_url).rstrip("/")  # a gateway tells its own name
+        assert client.get("/prod/openapi.json").json()["servers"] == [{"url": f"{origin}/prod"}]
         made = client.post("/prod/upload", files={"file": ("a.jpg", encoded(seed=3))})
         assert made.headers["location"] == f"/prod/images/{made.json()['id']}"
 

@@ -25,7 +25,10 @@ TOLD = {
     RECONCILE: EVERYBODYS,
 }  # fmt: skip
 #: Settings that a stack leaves at their defaults. The addresses in its records are the bucket's or the CDN's.
-LEFT_OUT = {"max_pixels", "max_frames", "accepted_types", "recipe", "public_url"}
+LEFT_OUT = {
+    "max_pixels", "max_frames", "accepted_types", "recipe", "public_url", "host", "port", "allowed_hosts",
+    "trusted_proxies",
+}  # fmt: skip
 
 
 def read(stack: Stack, function: str, monkeypatch: pytest.MonkeyPatch) -> Settings:

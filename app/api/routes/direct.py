@@ -17,6 +17,7 @@ from app.api.fields import ALT_CHARACTERS, TAGS, TITLE_CHARACTERS, Words, media_
 from app.api.json_body import unique
 from app.api.notes import note
 from app.api.parts import Base, Handed, Owner
+from app.api.public_address import absolute
 from app.api.spool import Spool
 from app.api.views import ImageView, view
 from app.domain.access import Scope
@@ -107,7 +108,7 @@ async def ask_for_ticket(request: Request, parts: Handed, owner: Owner, base: Ba
         tag = etag(issued.image, parts.urls)
         shown = view(issued.image, parts.urls, base, duplicate=True)
         return record(shown, tag, 200, {"Location": shown.links.self})
-    url = base + issued.url if issued.url.startswith("/") else issued.url
+    url = absolute(request.scope, issued.url) if issued.url.startswith("/") else issued.url
     headers = {"Location": f"{base}/images/{issued.id}", "Cache-Control": "no-store"}
     return json_answer(issued.model_copy(update={"url": url}), 201, headers)
 
