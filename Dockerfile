@@ -26,14 +26,15 @@ RUN python -m pip install --require-hashes --only-binary=:all: --no-deps --no-co
 
 # The application's own modules: each function's doors, and the rooms behind them.
 FROM public.ecr.aws/lambda/python:3.13 AS api-code
-COPY app/__init__.py app/bootstrap.py app/lambda_api.py app/logs.py app/metrics.py app/settings.py /var/task/app/
+COPY app/__init__.py app/bootstrap.py app/lambda_api.py app/log_formats.py app/logs.py app/metrics.py app/settings.py \
+    /var/task/app/
 COPY app/domain /var/task/app/domain
 COPY app/adapters /var/task/app/adapters
 COPY app/api /var/task/app/api
 RUN python -m compileall -q --invalidation-mode unchecked-hash . && chmod -R a+rX .
 
 FROM public.ecr.aws/lambda/python:3.13 AS worker-code
-COPY app/__init__.py app/bootstrap.py app/lambda_reconcile.py app/lambda_worker.py app/logs.py app/metrics.py \
+COPY app/__init__.py app/bootstrap.py app/lambda_reconcile.py app/lambda_worker.py app/log_formats.py app/logs.py app/metrics.py \
     app/settings.py /var/task/app/
 COPY app/domain /var/task/app/domain
 COPY app/adapters /var/task/app/adapters

@@ -82,7 +82,7 @@ server-environment: ## Install the packages that serving needs, and the darkroom
 
 lock: .venv ## Write requirements/*.txt anew from pyproject.toml (ARGS=--upgrade for newer versions)
 	$(COMPILE) $(ARGS) --universal --python-version 3.11 --extra dev pyproject.toml -o requirements/dev.txt
-	$(COMPILE) $(ARGS) --universal --python-version 3.11 --extra api --extra worker --extra server --extra cli --extra build --extra logs -c requirements/dev.txt pyproject.toml -o requirements/server.txt
+	$(COMPILE) $(ARGS) --universal --python-version 3.11 --extra api --extra worker --extra server --extra cli --extra build -c requirements/dev.txt pyproject.toml -o requirements/server.txt
 	$(COMPILE) $(ARGS) --universal --python-version 3.11 --extra browser -c requirements/dev.txt pyproject.toml -o requirements/browser.txt
 	$(COMPILE) $(ARGS) --universal --python-version 3.11 --extra api --extra aws --extra gateway -c requirements/dev.txt pyproject.toml -o requirements/api.txt
 	$(COMPILE) $(ARGS) --universal --python-version 3.11 --extra worker --extra aws -c requirements/dev.txt pyproject.toml -o requirements/worker.txt

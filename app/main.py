@@ -17,7 +17,9 @@ from app.supervisor import Supervisor
 def build() -> FastAPI:
     """The application on the backends that the environment names."""
     settings = load()
-    logs.configure(settings.log_level, settings.service, (settings.data_folder, settings.database_file))
+    logs.configure(
+        settings.log_level, settings.service, (settings.data_folder, settings.database_file), settings.log_format
+    )
     logs.catch_uncaught()
     keyring = keyring_of(settings)
     backends = open_backends(settings)

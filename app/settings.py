@@ -113,6 +113,9 @@ class Settings(BaseSettings):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         default="INFO", description="The least severe lines that are logged."
     )
+    log_format: Literal["auto", "text", "json"] = Field(
+        default="auto", description="`text` for people, `json` for machines; `auto` is `text` in a terminal only."
+    )
     service: str = Field(
         default="darkroom",
         pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$",

@@ -37,7 +37,9 @@ def main(*, end_with_input: bool = False) -> None:
     """
     try:
         settings = load()
-        logs.configure(settings.log_level, settings.service, (settings.data_folder, settings.database_file))
+        logs.configure(
+            settings.log_level, settings.service, (settings.data_folder, settings.database_file), settings.log_format
+        )
         logs.catch_uncaught()
         if not settings.embedded:
             raise ConfigurationError("DARKROOM_STORAGE_URL: the worker process serves a data folder (`file:`)")

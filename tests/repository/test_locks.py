@@ -16,7 +16,7 @@ from tests.repository.tree import ROOT, texts
 
 EXTRAS = {
     "dev": {"dev"},
-    "server": {"api", "worker", "server", "cli", "build", "logs"},
+    "server": {"api", "worker", "server", "cli", "build"},
     "browser": {"browser"},
     "api": {"api", "aws", "gateway"},
     "worker": {"worker", "aws"},
