@@ -4,9 +4,13 @@
 
 PORT ?= 8000
 DATA ?=
+# Shells and compilers set HOST to the machine's name: from the environment only an address counts.
+ifneq ($(origin HOST),command line)
+HOST := $(shell printf '%s' "$$HOST" | grep -Ex '[0-9.]+|[0-9a-fA-F]*:[0-9a-fA-F:.]*')
+endif
 ARGS ?=
 PYTHON ?=
-export PORT DATA PYTHON
+export HOST PORT DATA PYTHON
 
 PY := .venv/bin/python
 PYTEST := $(PY) -m pytest
@@ -24,7 +28,7 @@ help: ## What there is to make
 	@grep -E '^[a-z.-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | while IFS='	' read -r name what; do \
 		printf '  make %-14s %s\n' "$$name" "$$what"; done
 
-run: server-environment ## Serve on 127.0.0.1 (PORT=8000, data in DATA=./data) until Ctrl-C
+run: server-environment ## Serve on HOST=127.0.0.1, PORT=8000, with data in DATA=./data, until Ctrl-C
 	@exec sh tools/serve.sh
 
 test: .venv ## The tests that take seconds (ARGS= for pytest)

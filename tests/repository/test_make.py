@@ -224,3 +224,29 @@ def test_one_sentence_for_a_package_that_is_not_to_be_had(checkout: Checkout) ->
     code, said = checkout.build()
     assert code == 1
     assert said.splitlines()[-1].startswith("There is no ready-made package")
+
+
+def test_run_listens_where_it_is_told_and_not_for_strangers_without_consent(tmp_path: Path) -> None:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("DARKROOM_")}
+    for arguments, host in ((["HOST=0.0.0.0"], None), ([], "0.0.0.0"), (["HOST=::"], "127.0.0.1")):
+        run = subprocess.run(
+            ["make", "-s", "run", "PORT=0", f"DATA={tmp_path}/data", *arguments],
+            cwd=ROOT, env=environment | ({"HOST": host} if host else {}), capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert run.returncode != 0
+        listens = arguments[0].removeprefix("HOST=") if arguments else host
+        assert f"DARKROOM_HOST: {listens} can be reached from other machines" in run.stderr
+        assert not (tmp_path / "data").exists()
+
+
+@pytest.mark.parametrize("name", ["my-machine", "x86_64-conda-linux-gnu", "localhost.localdomain", ""])
+def test_run_does_not_take_the_machines_name_for_an_address(name: str) -> None:
+    run = subprocess.run(
+        ["make", "-p", "-n", "help"],
+        cwd=ROOT,
+        env=os.environ | {"HOST": name},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert re.search(r"^HOST :?= *$", run.stdout, re.MULTILINE)
