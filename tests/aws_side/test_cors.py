@@ -1,11 +1,15 @@
 """A bucket with the rules for direct uploads lets the listed site's pages send, and no other's."""
 
+import re
+
 import httpx
 import pytest
 
 from app.adapters.s3.cors import cors_rules
 from tests import aws
 
+#: What a ticket signs, and what upload widgets and tracing add.
+ASKED = {"content-type", "if-none-match", "x-amz-checksum-sha256", "x-requested-with", "cache-control", "traceparent"}
 SITE = "https://www.example.org"
 
 
@@ -20,8 +24,10 @@ def test_a_preflight_for_a_ticket(origin: str, allowed: bool) -> None:
             headers={
                 "Origin": origin,
                 "Access-Control-Request-Method": "PUT",
-                "Access-Control-Request-Headers": "content-type,if-none-match,x-amz-checksum-sha256",
+                "Access-Control-Request-Headers": ",".join(sorted(ASKED)),
             },
         )
     assert answer.is_success == allowed
     assert (answer.headers.get("access-control-allow-origin") == origin) == allowed
+    if allowed:
+        assert set(re.split(", *", answer.headers["access-control-allow-headers"].lower())) >= ASKED

@@ -31,6 +31,23 @@ async function upload(service, file) {
   const record = await (await fetch(service + "/images/" + ticket.id + "?wait=20")).json();
   return {status, progress, record};
 }
+
+// As upload widgets do that add headers of their own, in a page whose requests are traced.
+async function drop(service, file) {
+  const form = new FormData();
+  form.append("file", file);
+  const headers = {"X-Requested-With": "XMLHttpRequest", "Cache-Control": "no-cache",
+                   "traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"};
+  const made = await fetch(service + "/upload", {method: "POST", headers, body: form});
+  const record = await made.json();
+  const part = await fetch(service + "/files/originals/" + record.id, {headers: {...headers, "Range": "bytes=0-3"}});
+  const read = names => answer => Object.fromEntries(names.map(name => [name, answer.headers.get(name)]));
+  return {
+    status: made.status, id: record.id,
+    made: read(["Location", "ETag", "X-Request-Id"])(made),
+    part: read(["Content-Range", "Content-Disposition", "Content-Length"])(part),
+  };
+}
 </script>"""
 
 
@@ -59,12 +76,19 @@ def site() -> Iterator[str]:
     server.server_close()
 
 
-def upload_from(browser: Any, site: str, service: str, file: Path) -> Any:  # noqa: F811 - a fixture's value
+def upload_from(
+    browser: Any,  # noqa: F811 - a fixture's value
+    site: str,
+    service: str,
+    file: Path,
+    way: str = "upload",
+) -> Any:
+    """Choose the file in a page of the site, and send it with a function of that page."""
     tab = browser.new_page()
     try:
         tab.goto(site)
         tab.locator("input").set_input_files(file)
-        return tab.evaluate("service => upload(service, document.querySelector('input').files[0])", service)
+        return tab.evaluate(f"service => {way}(service, document.querySelector('input').files[0])", service)
     finally:
         tab.close()
 
@@ -78,6 +102,20 @@ def test_a_listed_page_uploads_with_progress(browser: Any, site: str, tmp_path: 
     assert result["record"]["status"] == "ready"
     assert result["progress"][-1] == file.stat().st_size
     assert result["progress"] == sorted(result["progress"])
+
+
+def test_a_listed_page_sends_headers_of_its_own_and_reads_ours(browser: Any, site: str, tmp_path: Path) -> None:  # noqa: F811
+    file = tmp_path / "small.png"
+    file.write_bytes(noise(10, 10))
+    with serving(tmp_path / "data", DARKROOM_CORS_ORIGINS=site) as server:
+        result = upload_from(browser, site, server.url, file, "drop")
+    assert result["status"] == 201
+    assert result["made"]["Location"] == f"/images/{result['id']}"
+    assert result["made"]["ETag"]
+    assert result["made"]["X-Request-Id"]
+    assert result["part"]["Content-Range"] == f"bytes 0-3/{file.stat().st_size}"
+    assert result["part"]["Content-Disposition"].startswith("attachment")
+    assert result["part"]["Content-Length"] == "4"
 
 
 def test_a_page_that_is_not_listed_cannot(browser: Any, site: str, tmp_path: Path) -> None:  # noqa: F811

@@ -1,5 +1,6 @@
 """Pages of other sites: what they may write where no key protects the service, and what CORS tells their browsers."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -168,6 +169,15 @@ def test_where_keys_protect_the_service_pages_may_be_anywhere(service: Service) 
         assert refused(service.client.request(method, path.replace("{image_id}", "no-id"), headers=headers)) is None
 
 
+#: What clients ask for: ours, Dropzone, Uppy and FilePond, axios and htmx, tracing (W3C, B3, Datadog, Sentry), caches.
+ASKED = (
+    "Authorization", "X-API-Key", "Content-Type, If-None-Match, x-amz-checksum-sha256", "idempotency-key,prefer",
+    "cache-control,x-requested-with", "uppy-versions,uppy-auth-token", "upload-length,upload-name,upload-offset",
+    "x-xsrf-token,x-csrf-token", "hx-request,hx-current-url", "traceparent,tracestate,baggage",
+    "b3,x-b3-traceid,x-b3-spanid,x-b3-sampled", "x-datadog-trace-id,x-datadog-origin", "sentry-trace", "pragma,range",
+)  # fmt: skip
+
+
 @pytest.fixture
 def shared(side_name: str, tmp_path: Path) -> Iterator[Service]:
     """The API that one other site's pages may call."""
@@ -184,24 +194,40 @@ def test_a_listed_site_may_call_every_operation(shared: Service) -> None:
     operations = {(method, path) for method, path, _ in walk(shared)} | writes(shared)
     assert operations >= WRITES
     for method, path in operations:
-        for header in ("Authorization", "X-API-Key", "Content-Type", "If-None-Match", "x-amz-checksum-sha256"):
-            answer = preflight(shared, method, path, LISTED, header)
+        for headers in ASKED:
+            answer = preflight(shared, method, path, LISTED, headers)
             assert answer.status_code == 200, answer.text
             assert answer.headers["access-control-allow-origin"] == LISTED
             assert method in answer.headers["access-control-allow-methods"].split(", ")
-            assert header.lower() in answer.headers["access-control-allow-headers"].lower().split(", ")
+            allowed = re.split(", *", answer.headers["access-control-allow-headers"].lower())
+            assert set(re.split(", *", headers.lower())) <= set(allowed)
+            assert {"origin", "access-control-request-headers"} <= set(re.split(", *", answer.headers["vary"].lower()))
         assert "access-control-allow-credentials" not in answer.headers
+
+
+def test_a_public_site_may_call_a_service_on_a_private_network(shared: Service) -> None:
+    asks = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Private-Network": "true"}
+    answer = shared.client.options("/upload", headers={**asks, "Origin": LISTED})
+    assert answer.status_code == 200
+    assert answer.headers["access-control-allow-private-network"] == "true"
+    assert "access-control-request-private-network" in answer.headers["vary"].lower()
+    refused = shared.client.options("/upload", headers={**asks, "Origin": "https://evil.example"})
+    assert_problem(refused, 400, "cors_refused")
+    assert not [name for name in refused.headers if name.startswith("access-control-")]
 
 
 def test_a_site_that_is_not_listed_may_not(shared: Service) -> None:
     for origin in ("https://evil.example", "null", LISTED.replace("https", "http"), f"{LISTED}.evil.example"):
         for method, path in writes(shared):
             answer = preflight(shared, method, path, origin, "Authorization")
-            assert "origin" in assert_problem(answer, 400, "cors_refused")["detail"]
+            problem = assert_problem(answer, 400, "cors_refused")
+            assert problem["found"] == {"origin": origin}
+            assert "DARKROOM_CORS_ORIGINS" in problem["detail"]
+            assert origin in problem["detail"]
             assert "access-control-allow-origin" not in answer.headers
         assert "access-control-allow-origin" not in shared.client.get("/limits", headers={"Origin": origin}).headers
-    refused = preflight(shared, "POST", "/upload", LISTED, "X-Other")
-    assert "headers" in assert_problem(refused, 400, "cors_refused")["detail"]
+    refused = preflight(shared, "BREW", "/upload", LISTED, "X-Other")
+    assert "BREW" in assert_problem(refused, 400, "cors_refused")["detail"]
     assert refused.headers["access-control-allow-origin"] == LISTED
     assert "origin" in refused.headers["vary"].lower()
 
@@ -212,7 +238,28 @@ def test_a_listed_site_reads_answers_and_refusals(shared: Service) -> None:
         assert answer.status_code == status
         assert answer.headers["access-control-allow-origin"] == LISTED
         assert "origin" in answer.headers["vary"].lower()
-        assert {"ETag", "Location", "X-Request-Id"} <= set(answer.headers["access-control-expose-headers"].split(", "))
+        exposed = set(answer.headers["access-control-expose-headers"].split(", "))
+        assert {
+            "Content-Disposition", "Content-Length", "Content-Range", "ETag", "Link", "Location", "Preference-Applied",
+            "Retry-After", "X-Request-Id",
+        } <= exposed  # fmt: skip
+
+
+def test_every_header_that_an_answer_has_of_its_own_can_be_read(shared: Service) -> None:
+    image = shared.place()
+    shared.place(seed=1)
+    paths = ["/images?limit=1", f"/images/{image.id}", f"/images/{image.id}/variants/thumb", "/nothing", "/limits"]
+    paths += [f"/files/originals/{image.id}"] if shared.embedded else []
+    # What browsers let every page read, and what is for browsers alone.
+    known = {
+        "cache-control", "content-language", "content-length", "content-type", "expires", "last-modified", "pragma",
+        "vary", "content-security-policy", "referrer-policy", "cross-origin-resource-policy",
+    }  # fmt: skip
+    for path in paths:
+        answer = shared.client.get(path, headers={"Origin": LISTED, "Prefer": "wait=0", "Range": "bytes=0-3"})
+        exposed = {name.lower() for name in answer.headers["access-control-expose-headers"].split(", ")}
+        own = {name for name in answer.headers if not name.startswith(("access-control-", "x-content", "x-frame"))}
+        assert own - known <= exposed, path
 
 
 def test_with_no_site_listed_there_is_no_cors(service: Service) -> None:
