@@ -106,7 +106,7 @@ def _embedded(settings: Settings) -> Backends:
     def notify(key: str, size: int) -> None:
         queue.send(object_created(key, size))
 
-    store = FilesystemStore(folder, on_created=notify)
+    store = FilesystemStore(folder, on_created=notify, min_free_bytes=settings.min_free_mb * MEBIBYTE)
 
     def recover() -> None:
         queue.recover()

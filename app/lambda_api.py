@@ -18,6 +18,7 @@ from app.api.gateway import TEXT_TYPES, Gateway
 from app.api.problems import MEDIA_TYPE, document
 from app.bootstrap import keyring_of, limits_of, open_backends, signer_of
 from app.domain.errors import ConfigurationError
+from app.domain.limits import MEBIBYTE
 from app.metrics import Metrics
 from app.settings import load
 
@@ -53,6 +54,7 @@ def _build() -> Gateway:
                 allowed_hosts=settings.allowed_hosts,
                 trusted_proxies=settings.trusted_proxies,
                 tell=Metrics(settings.service).request,
+                max_spool_bytes=settings.max_spool_mb * MEBIBYTE,
             )
         )
     )

@@ -10,6 +10,7 @@ from app import __version__, logs
 from app.api.app import Parts, create_app
 from app.bootstrap import keyring_of, limits_of, open_backends, signer_of
 from app.domain.errors import ConfigurationError
+from app.domain.limits import MEBIBYTE
 from app.settings import load
 from app.supervisor import Supervisor
 
@@ -42,6 +43,7 @@ def build() -> FastAPI:
             allowed_hosts=settings.allowed_hosts,
             trusted_proxies=settings.trusted_proxies,
             own_page_only=settings.auth == "none",
+            max_spool_bytes=settings.max_spool_mb * MEBIBYTE,
         )
     )
 

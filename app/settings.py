@@ -110,6 +110,19 @@ class Settings(BaseSettings):
     max_receives: int = Field(
         default=5, ge=1, le=100, description="How often an event is tried before it goes to the dead letters."
     )
+    min_free_mb: int = Field(
+        default=256,
+        ge=0,
+        le=1024 * 1024,
+        description="Self-hosted: free disk space in MB below which uploads are refused with 507, so that deletes and "
+        "images in progress still work. 0: off.",
+    )
+    max_spool_mb: int = Field(
+        default=1024,
+        ge=1,
+        le=1024 * 1024,
+        description="Temporary space in MB for all uploads in progress; more are refused with 503.",
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         default="INFO", description="The least severe lines that are logged."
     )
@@ -197,6 +210,8 @@ class Settings(BaseSettings):
             raise ValueError("DARKROOM_QUEUE_URL: must name the queue of the bucket's events")
         if schemes[0] == "file" and self.cdn_url:
             raise ValueError("DARKROOM_CDN_URL: files are served by this server, not by a CDN")
+        if self.max_spool_mb * MEBIBYTE < self.max_upload_bytes:
+            raise ValueError("DARKROOM_MAX_SPOOL_MB: must be no less than DARKROOM_MAX_UPLOAD_BYTES")
         if self.auth == "none" and self.api_keys:
             raise ValueError("DARKROOM_AUTH: keys are set, so it must be `required`")
         if self.auth == "none" and not self.allow_anonymous and not is_loopback(self.host):

@@ -8,11 +8,11 @@ from typing import Any
 from fastapi import Request
 from fastapi.concurrency import run_in_threadpool
 
-from app.api.arriving import arriving
+from app.api.arriving import announced_length, arriving
 from app.api.json_body import JsonBody
 from app.api.multipart_body import MultipartBody
 from app.api.received import BodyReader, Received
-from app.api.spool import IN_MEMORY, Spool, too_large
+from app.api.spool import Spool, Spools, too_large
 from app.domain.errors import Malformed, TooLarge, UnsupportedType
 from app.domain.filenames import display_name
 from app.domain.limits import Limits
@@ -32,14 +32,13 @@ class ReceivedUpload:
 
 
 @asynccontextmanager
-async def upload_in(request: Request, limits: Limits) -> AsyncIterator[ReceivedUpload]:
+async def upload_in(request: Request, limits: Limits, spools: Spools) -> AsyncIterator[ReceivedUpload]:
     """Read the request's body to its end; the upload's bytes last as long as the context.
 
     Raises a `RequestError` as soon as it is clear that the body cannot be accepted, without reading on, and
     `ClientDisconnect` if it never ends.
     """
-    spool = Spool(limits.max_upload_bytes)
-    try:
+    async with spools.open(limits.max_upload_bytes, announced_length(request)) as spool:
         try:
             reader = _reader(request, spool, limits.max_upload_bytes)
             await _read(request, reader, spool, limits.max_upload_bytes)
@@ -48,8 +47,6 @@ async def upload_in(request: Request, limits: Limits) -> AsyncIterator[ReceivedU
         except TooLarge as refusal:
             raise _showing_the_way(refusal, request, limits) from None
         yield ReceivedUpload(upload, received.ignored)
-    finally:
-        spool.close()
 
 
 def _showing_the_way(refusal: TooLarge, request: Request, limits: Limits) -> TooLarge:
@@ -88,7 +85,7 @@ async def _read(request: Request, reader: BodyReader, spool: Spool, limit: int) 
     async for chunk in arriving(request):
         received += len(chunk)
         _check_size(reader, limit, declared, received)
-        if spool.size + len(chunk) > IN_MEMORY:  # it goes to the disk, which may take its time
+        if spool.may_block(len(chunk)):  # it goes to the disk, which may take its time
             await run_in_threadpool(reader.feed, chunk)
         else:
             reader.feed(chunk)

@@ -58,7 +58,7 @@ EXAMPLES: Mapping[str, Example] = {
     "image_not_found": Example(404, "There is no image with this id."),
     "variant_not_found": Example(404, "The image has no variant 'w9'.", {"variants": ["thumb", "w320"]}),
     "format_not_found": Example(404, "The variant 'w320' has no such format.", {"formats": ["webp"]}),
-    "request_timeout": Example(408, "Nothing has come for 30 seconds."),
+    "request_timeout": Example(408, "No data received for 30 seconds."),
     "not_acceptable": Example(406, "None of the formats is acceptable.", {"formats": ["webp"]}),
     "not_ready": Example(409, "The image is pending.", {"status_of_image": "pending"}),
     "not_served": Example(409, "The original is not served: The file is not a picture of any known format."),
@@ -135,6 +135,16 @@ EXAMPLES: Mapping[str, Example] = {
     ),
     "unavailable": Example(503, "The service cannot do this right now. Try again in a moment."),
     "out_of_time": Example(503, "The service did not get done in time. Try again in a moment."),
+    "too_many_uploads": Example(
+        503,
+        "Too many bytes of uploads are being received at once. Try again in a moment.",
+        {"limit_bytes": 1073741824},
+    ),
+    "storage_full": Example(
+        507,
+        "The disk has 201,326,592 bytes free, and 268,435,456 are kept for deletes. Delete images, then try again.",
+        {"free_bytes": 201326592, "min_free_bytes": 268435456},
+    ),
     "not_reachable": Example(503, "The storage cannot be reached.", {"failed": ["storage"], "full": []}),
     "disk_full": Example(
         503,

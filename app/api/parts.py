@@ -9,10 +9,11 @@ from fastapi import Depends, Request
 
 from app.api.forwarded import Network
 from app.api.readiness import Probe
+from app.api.spool import Spools
 from app.domain.access import Caller, Keyring
 from app.domain.grants import LocalStore
 from app.domain.images import Images
-from app.domain.limits import Limits
+from app.domain.limits import MEBIBYTE, Limits
 from app.domain.ports import ImageRepository, ObjectStore
 from app.domain.reports import Tell, say
 from app.domain.signing import Cursors, Signer
@@ -36,6 +37,7 @@ class Others(TypedDict):
     trusted_proxies: NotRequired[tuple[Network, ...]]
     own_page_only: NotRequired[bool]
     tell: NotRequired[Tell]
+    max_spool_bytes: NotRequired[int]
 
 
 @dataclass(frozen=True)
@@ -45,8 +47,10 @@ class Parts:
     direct upload, without `keyring` no caller is asked for a key. `cors_origins` are the sites whose pages may call.
     `public_url` is the service's own address, `allowed_hosts` are further names of it, and the headers of
     `trusted_proxies` say under which of them a client sees it. With `own_page_only` writes from other sites' pages and
-    requests under other names are refused. `tell` takes a report of each request."""
+    requests under other names are refused. `tell` takes a report of each request.
+    `max_spool_bytes` is the temporary space of all uploads in progress."""
 
+    store: ObjectStore
     uploads: Uploads
     images: Images
     limits: Limits
@@ -64,6 +68,7 @@ class Parts:
     trusted_proxies: tuple[Network, ...] = ()
     own_page_only: bool = False
     tell: Tell = say
+    max_spool_bytes: int = 1024 * MEBIBYTE
 
     @classmethod
     def over(
@@ -78,6 +83,7 @@ class Parts:
     ) -> Self:
         """The parts over these backends."""
         return cls(
+            store=store,
             uploads=Uploads(store, images),
             images=Images(store, images),
             limits=limits,
@@ -95,6 +101,11 @@ async def _parts(request: Request) -> Parts:
 async def _probe(request: Request) -> Probe:
     probe: Probe = request.app.state.probe
     return probe
+
+
+async def _spools(request: Request) -> Spools:
+    spools: Spools = request.app.state.spools
+    return spools
 
 
 async def _caller(request: Request) -> Caller:
@@ -118,6 +129,8 @@ async def _base(request: Request) -> str:
 Handed = Annotated[Parts, Depends(_parts)]
 #: The readiness of the parts, for all requests together.
 ProbeDep = Annotated[Probe, Depends(_probe)]
+#: The temporary space of all uploads in progress.
+SpoolsDep = Annotated[Spools, Depends(_spools)]
 #: Who makes the request.
 Calling = Annotated[Caller, Depends(_caller)]
 #: Whose images the caller's uploads become.

@@ -34,6 +34,7 @@ STATUS: Mapping[type[errors.RequestError], int] = {
     errors.UnsupportedType: 415,
     errors.Invalid: 422,
     errors.TooManyRequests: 429,
+    errors.Overloaded: 503,
     errors.StorageFull: 507,
 }
 
@@ -142,6 +143,7 @@ def install(app: FastAPI) -> None:
     """Answer every named failure, and the framework's own, as a problem."""
     app.add_exception_handler(errors.RequestError, _refused)
     app.add_exception_handler(errors.Unavailable, _unavailable)
+    app.add_exception_handler(errors.Full, _full)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
 
@@ -158,6 +160,21 @@ async def _unavailable(request: Request, error: Exception) -> Response:
     headers = {"Retry-After": str(error.retry_after)}
     detail = "The service cannot do this right now. Try again in a moment."
     return problem(request.scope, 503, "unavailable", detail, headers=headers)
+
+
+async def _full(request: Request, error: Exception) -> Response:
+    assert isinstance(error, errors.Full)  # noqa: S101 - what it was installed for
+    if request.method == "DELETE":
+        return await _unavailable(request, error)
+    if error.free_bytes is None:  # the disk itself refused, in spite of the reserve
+        log.error("no space is left", exc_info=error, extra={"request_id": request.scope["state"].get("request_id")})
+    detail = "The disk is full."
+    extra: dict[str, Any] = {}
+    if error.free_bytes is not None and error.min_free_bytes is not None:
+        extra = {"free_bytes": error.free_bytes, "min_free_bytes": error.min_free_bytes}
+        detail = f"The disk has {error.free_bytes:,} bytes free, and {error.min_free_bytes:,} are kept for deletes."
+    detail = f"{detail} Delete images, then try again."
+    return await _refused(request, errors.StorageFull("storage_full", detail, **extra))
 
 
 async def _invalid(request: Request, error: Exception) -> Response:

@@ -18,17 +18,17 @@ MIN_FREE_ENTRIES = 1000
 
 
 @contextmanager
-def port_errors() -> Iterator[None]:
-    """Raise `Full` or `Unavailable` for an `OSError`. No path appears in the message or in the chained traceback."""
+def port_errors(no_space: type[Unavailable] = Full) -> Iterator[None]:
+    """Raise `no_space` or `Unavailable` for an `OSError`. No path is in the message or in the chained traceback."""
     try:
         yield
     except OSError as error:
-        raise port_error(error) from nameless(error)
+        raise port_error(error, no_space) from nameless(error)
 
 
-def port_error(error: OSError) -> Unavailable:
+def port_error(error: OSError, no_space: type[Unavailable] = Full) -> Unavailable:
     """Return the port's error for an `OSError`; its message holds the system's words for the errno only."""
-    kind = Full if error.errno in NO_SPACE else Unavailable
+    kind = no_space if error.errno in NO_SPACE else Unavailable
     return kind(f"The data folder refused: {error.strerror or 'input/output error'}.")
 
 
@@ -50,27 +50,32 @@ def check_free(folder: Path, size: int, reserve: int) -> None:
 
 
 class PortFile(io.FileIO):
-    """An unbuffered file whose errors are the port's. A write is whole or fails."""
+    """An unbuffered file whose errors are the port's. A write is whole or fails.
+
+    `no_space` is raised where the disk has no space.
+    """
+
+    no_space: type[Unavailable] = Full
 
     def read(self, size: int | None = -1, /) -> bytes:
         """See `io.FileIO`."""
-        with port_errors():
+        with port_errors(self.no_space):
             return super().read(-1 if size is None else size)
 
     def readall(self) -> bytes:
         """See `io.FileIO`."""
-        with port_errors():
+        with port_errors(self.no_space):
             return super().readall()
 
     def readinto(self, buffer: Any, /) -> int:
         """See `io.FileIO`."""
-        with port_errors():
+        with port_errors(self.no_space):
             return super().readinto(buffer)
 
     def write(self, data: Any, /) -> int:
         """Write all of the data."""
         rest = memoryview(data)
-        with port_errors():
+        with port_errors(self.no_space):
             while rest:
                 rest = rest[super().write(rest) :]
         return len(data)

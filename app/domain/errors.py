@@ -13,6 +13,7 @@ DarkroomError
 │   ├── TooLarge                 more bytes than the limit
 │   ├── UnsupportedType          bytes or body of a type that is not accepted
 │   ├── Invalid                  well-formed, but a field is not
+│   ├── Overloaded               the service is at a limit of its own; `Retry-After` says how long
 │   ├── TooManyRequests          the caller is over a limit; `Retry-After` says how long
 │   └── StorageFull              no room for more bytes until some are deleted
 ├── PictureError                 the picture's own fault: its record ends `failed` with this code
@@ -95,6 +96,13 @@ class Invalid(RequestError):
 
 class TooManyRequests(RequestError):
     """The caller is over a limit on requests, or on what may be open at once. `retry_after` is in seconds."""
+
+    def __init__(self, code: str, detail: str, *, retry_after: int, **extra: Any) -> None:
+        super().__init__(code, detail, headers={"Retry-After": str(retry_after)}, **extra)
+
+
+class Overloaded(RequestError):
+    """The service is at a limit of its own, whoever calls. `retry_after` is in seconds."""
 
     def __init__(self, code: str, detail: str, *, retry_after: int, **extra: Any) -> None:
         super().__init__(code, detail, headers={"Retry-After": str(retry_after)}, **extra)

@@ -30,12 +30,14 @@ class ObjectStore(Protocol):
         """Store the rest of `body`, `size` bytes, under a key that must be free: write once.
 
         The object appears whole or not at all, and is durable when the call returns. Of racing calls exactly one
-        wins; the others raise `AlreadyExists` and change nothing. A body of another length than `size`, a full
-        disk, or any other refusal raises `Unavailable` and leaves nothing under the key.
+        wins; the others raise `AlreadyExists` and change nothing, and the object that they find is durable too. A body
+        of another length than `size`, or any refusal, raises `Unavailable` and leaves nothing under the key; `Full` if
+        the bytes would touch the reserve of a disk.
         """
 
     def put(self, key: str, body: BinaryIO, *, size: int, content_type: str) -> None:
-        """Store as `create` does, and take the place of what is there: readers see the old bytes or the new."""
+        """Store as `create` does, and take the place of what is there: readers see the old bytes or the new, also when
+        `Unavailable` is raised. May use the reserve of a disk."""
 
     def open(self, key: str) -> AbstractContextManager[BinaryIO]:
         """The object's bytes as a stream, read in pieces. Raises `Missing` on entry if there is none. What may not be
@@ -48,6 +50,17 @@ class ObjectStore(Protocol):
         """As `stat`, for who does away with what belongs to an absent object: None is sure, and a refusal raises
         `Unavailable`. Takes the right to list the key."""
 
+    def spool(self) -> BinaryIO:
+        """Open an empty temporary file for bytes on their way to `create`, next to the store where that has a disk.
+
+        It can be written, read and rewound. It has no name: its bytes are gone when it is closed, and when the process
+        ends. Its errors are `PortError`s; `Full` means that the store's disk has no space left but the reserve.
+        """
+
+    def check_space(self, size: int) -> None:
+        """Raise `Full` if `size` more bytes would touch the reserve that deletes and records need. A store without a
+        disk of its own has space."""
+
     def delete(self, key: str) -> None:
         """Remove one object. Nothing there is fine."""
 
@@ -59,7 +72,7 @@ class ObjectStore(Protocol):
         meanwhile may or may not be seen."""
 
     def ping(self) -> None:
-        """Return if the store can be reached, else raise `Unavailable`."""
+        """Return if objects can be stored, else raise `Unavailable`, or `Full`."""
 
 
 @dataclass(frozen=True)

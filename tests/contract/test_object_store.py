@@ -296,3 +296,32 @@ def test_writers_and_deleters_of_neighbours_do_not_disturb_each_other(store: Obj
 
 def test_ping_answers(store: ObjectStore) -> None:
     store.ping()
+
+
+def test_temporary_space_takes_bytes_and_gives_them_to_the_store(store: ObjectStore) -> None:
+    data = random.Random(2).randbytes(3_000_001)
+    key = original_key(new_id())
+    with store.spool() as one, store.spool() as other:
+        for start in range(0, len(data), 70_001):
+            one.write(data[start : start + 70_001])
+        other.write(b"other")
+        for body, expected in ((one, data), (other, b"other")):
+            body.seek(0)
+            assert body.read() == expected
+            body.seek(0)
+        store.create(key, one, size=len(data), content_type="image/jpeg")
+    assert read(store, key) == data
+    assert keys(store, "originals/") == [key]
+
+
+def test_temporary_space_is_read_in_any_pieces(store: ObjectStore) -> None:
+    with store.spool() as body:
+        assert body.read() == b""
+        body.write(b"0123456789")
+        body.seek(2)
+        assert (body.read(3), body.read(100), body.read(1)) == (b"234", b"56789", b"")
+
+
+def test_there_is_space_for_a_little(store: ObjectStore) -> None:
+    store.check_space(0)
+    store.check_space(1_000_000)

@@ -19,11 +19,13 @@ from tests.sides import SIDES, Side
 class Live:
     """A server process on one side's data, and what can be seen of it from outside."""
 
-    def __init__(self, process: subprocess.Popen[bytes], port: int, log: Path, scratch: Path, side: Side) -> None:
+    def __init__(
+        self, process: subprocess.Popen[bytes], port: int, log: Path, temporary: tuple[Path, ...], side: Side
+    ) -> None:
         self.port = port
         self.url = f"http://127.0.0.1:{port}"
         self.side = side
-        self.scratch = scratch
+        self.temporary = temporary
         self._process = process
         self._log = log
 
@@ -46,7 +48,7 @@ class Live:
         return next(int(line.split()[1]) * 1024 for line in status.splitlines() if line.startswith("VmHWM"))
 
     def open_files(self) -> list[str]:
-        """What it holds open in its temporary folder: files there have no name."""
+        """What it holds open in its temporary folders: files there have no name."""
         folder = Path(f"/proc/{self._process.pid}/fd")
         targets = []
         for entry in folder.iterdir():
@@ -54,7 +56,12 @@ class Live:
                 targets.append(str(entry.readlink()))
             except OSError:  # closed while we looked
                 continue
-        return [target for target in targets if target.startswith(str(self.scratch))]
+        return [target for target in targets if target.startswith(tuple(map(str, self.temporary)))]
+
+    def kill(self) -> None:
+        """End it as a power cut would."""
+        self._process.kill()
+        self._process.wait()
 
 
 @contextmanager
@@ -79,7 +86,7 @@ def live_on(name: str, folder: Path, max_upload_bytes: int) -> Iterator[Live]:
     try:
         wait_for(lambda: _answers(f"http://127.0.0.1:{port}", process), 30, log.read_text)
         with SIDES[name](folder / "data") as side:
-            yield Live(process, port, log, scratch, side)
+            yield Live(process, port, log, (scratch, folder / "data" / "tmp"), side)
     finally:
         process.terminate()
         process.wait(20)

@@ -41,6 +41,7 @@ class Service:
     app: FastAPI
     client: httpx.Client
     scratch: Path
+    temporary: tuple[Path, ...]
     below: Callable[[str], httpx.Client]
     limits: Limits = field(default_factory=lambda: LIMITS)
 
@@ -61,7 +62,7 @@ class Service:
             *(f"record {image.id}" for image in page.items),
             *(f"unsettled {image_id}" for image_id in self.side.images.unsettled()),
             *(f"event {message.body}" for message in self.side.queue.receive()),
-            *(f"temporary {path.name}" for path in self.scratch.iterdir()),
+            *(f"temporary {path.name}" for folder in self.temporary for path in folder.iterdir()),
         ]
 
     def place(self, status: Status = Status.READY, seed: int = 0, owner: str = ANONYMOUS, **fields: Any) -> Image:
@@ -101,6 +102,7 @@ def parts_of(
 ) -> Parts:
     """What a door would hand in for that side."""
     parts: dict[str, Any] = {
+        "store": side.store,
         "uploads": Uploads(side.store, side.images),
         "images": Images(side.store, side.images),
         "limits": limits,
@@ -126,6 +128,7 @@ def service_on(name: str, folder: Path, **changes: Any) -> Iterator[Service]:
             app = create_app(parts_of(side, **changes))
             below = partial(embedded_client, app) if side.fetch is None else partial(lambda_client, Gateway(app))
             with below() as client:
-                yield Service(side, app, client, scratch, below)
+                own = (folder / "data" / "tmp",) if side.fetch is None else ()
+                yield Service(side, app, client, scratch, (scratch, *own), below)
         finally:
             tempfile.tempdir = before

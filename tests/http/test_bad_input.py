@@ -15,6 +15,7 @@ import pytest
 from starlette.types import Message
 
 from app.api import arriving, draining, spool
+from app.domain.errors import Full, Unavailable
 from tests.http.service import LIMITS, Service
 from tests.samples import encoded, image_file
 
@@ -368,41 +369,55 @@ def fallen_silent(service: Service, method: str, url: str, headers: dict[str, st
     return sent[0]["status"], json.loads(b"".join(message.get("body", b"") for message in sent[1:]))["code"]
 
 
-def test_a_full_disk_is_a_503_and_leaves_nothing(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(spool, "IN_MEMORY", 100)
-    monkeypatch.setattr(tempfile, "tempdir", str(service.scratch / "not there"))
-    assert_problem(service.client.post("/upload", **form(FILE + END)), 503, "unavailable")
-    assert service.left_behind() == []
+class FullFile(io.BytesIO):
+    """A temporary file on a disk that has space for so many bytes."""
+
+    def __init__(self, space: int) -> None:
+        super().__init__()
+        self._space = space
+
+    def write(self, data: Any, /) -> int:
+        if self.tell() + len(data) > self._space:
+            raise Full("The data folder refused: No space left on device.")
+        return super().write(data)
 
 
-class Full(io.RawIOBase):
-    """A file on a disk that has no room left."""
+@pytest.mark.parametrize("space", [0, 100, len(JPEG) - 1])
+@pytest.mark.parametrize("way", ["form", "json", "ticket"])
+def test_a_disk_that_is_full_at_any_byte_is_a_507_and_leaves_nothing(
+    service: Service, monkeypatch: pytest.MonkeyPatch, way: str, space: int
+) -> None:
+    monkeypatch.setattr(spool, "IN_MEMORY", 50)
+    wanted = {"content_type": "image/jpeg", "bytes": len(JPEG)}
+    ticket = service.client.post("/upload/direct", json=wanted).json()
+    before = service.left_behind()
+    monkeypatch.setattr(service.side.store, "spool", lambda: FullFile(space))
+    if way == "ticket":
+        if not ticket["url"].startswith("/"):
+            return  # the bucket's part
+        answer = service.client.put(ticket["url"], content=JPEG, headers=ticket["headers"])
+    else:
+        answer = service.client.post("/upload", **(form(FILE + END) if way == "form" else picture(B64)))
+    assert "Delete images" in assert_problem(answer, 507, "storage_full")["detail"]
+    assert service.left_behind() == before
 
-    def readable(self) -> bool:
-        return True
 
-    def seekable(self) -> bool:
-        return True
+def test_a_temporary_folder_that_cannot_be_used_is_a_503(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(spool, "IN_MEMORY", 50)
+    before = service.left_behind()
 
-    def writable(self) -> bool:
-        return True
+    def refused(*_: Any, **__: Any) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", "/secret/folder")
 
-    def seek(self, offset: int, whence: int = 0) -> int:
-        return offset
-
-    def write(self, piece: Any) -> int:
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-
-def test_a_disk_that_is_full_for_the_last_bytes_is_a_503(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tempfile, "SpooledTemporaryFile", lambda **_: io.BufferedRandom(Full(), LIMIT))
-    assert_problem(service.client.post("/upload", **form(FILE + END)), 503, "unavailable")
-    assert service.left_behind() == []
+    with monkeypatch.context() as patch:
+        patch.setattr(tempfile, "TemporaryFile", refused)
+        answer = service.client.post("/upload", **form(FILE + END))
+    assert_problem(answer, 503, "unavailable")
+    assert "secret" not in answer.text
+    assert service.left_behind() == before
 
 
 def test_a_backend_that_refuses_is_a_503_and_leaves_nothing(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
-    from app.domain.errors import Unavailable
-
     def refuse(*_: Any, **__: Any) -> None:
         raise Unavailable("secret-bucket-name did not answer", retry_after=7)
 

@@ -15,7 +15,8 @@ def classes() -> list[type[errors.RequestError]]:
 
 @pytest.mark.parametrize("kind", classes(), ids=lambda kind: kind.__name__)
 def test_every_refusal_has_a_status_and_keeps_its_headers(service: Service, kind: type[errors.RequestError]) -> None:
-    more = {"retry_after": 7} if kind is errors.TooManyRequests else {"headers": {"Retry-After": "7"}}
+    timed = kind in {errors.TooManyRequests, errors.Overloaded}
+    more = {"retry_after": 7} if timed else {"headers": {"Retry-After": "7"}}
 
     @service.app.get("/refused")
     def refused() -> None:

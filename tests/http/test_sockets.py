@@ -197,7 +197,7 @@ def test_a_client_that_goes_away_half_way_leaves_nothing(live: Live, sent: int) 
     wait_for(lambda: len(live.requests(route="/upload")) > lines, 10, live.log)
     assert live.requests(route="/upload")[-1]["status"] == 499
     assert live.open_files() == []
-    assert list(live.scratch.iterdir()) == []
+    assert [path for folder in live.temporary for path in folder.iterdir()] == []
     assert records(live) == before
     assert live.side.objects() == objects
 

@@ -20,7 +20,8 @@ from uuid import uuid4
 
 from app.adapters.filesystem.durable import Move, is_taken, link_new, replace
 from app.adapters.filesystem.folders import info_of, is_plain, walk
-from app.domain.disk import PortFile, nameless, port_error, port_errors
+from app.adapters.filesystem.spool import SpoolFile
+from app.domain.disk import PortFile, check_free, nameless, port_error, port_errors, unnamed_file
 from app.domain.errors import AlreadyExists, ConfigurationError, Missing, Unavailable
 from app.domain.ids import is_id
 from app.domain.keys import ORIGINALS, PROCESSED
@@ -42,11 +43,14 @@ class FilesystemStore:
     """An `ObjectStore` in a folder, which is made if it does not exist.
 
     `on_created(key, size)` is called for every original created, as a bucket would send a notification. Its failure is
-    logged and changes nothing else, because reconciliation sends the event of a `pending` record again. Raises
-    `ConfigurationError` if the folder cannot be used.
+    logged and changes nothing else, because reconciliation sends the event of a `pending` record again.
+    `min_free_bytes` is the reserve of the disk: below it `create` and `spool` raise `Full`. Raises `ConfigurationError`
+    if the folder cannot be used.
     """
 
-    def __init__(self, root: Path, on_created: Callable[[str, int], None] | None = None) -> None:
+    def __init__(
+        self, root: Path, on_created: Callable[[str, int], None] | None = None, *, min_free_bytes: int = 0
+    ) -> None:
         try:
             root.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._root = Path(os.path.realpath(root, strict=True))  # it may be a link; nothing in it may
@@ -57,6 +61,7 @@ class FilesystemStore:
         if not is_plain(self._temporary):
             raise ConfigurationError(f"The data folder {root} cannot be used: {_TEMPORARY} in it is a symbolic link.")
         self._on_created = on_created
+        self._min_free_bytes = min_free_bytes
 
     def create(self, key: str, body: BinaryIO, *, size: int, content_type: str) -> None:  # noqa: ARG002 - files have none
         """See `ObjectStore.create`. Raises `ValueError` for what is not a key."""
@@ -64,6 +69,7 @@ class FilesystemStore:
         with port_errors():
             if is_plain(target.parent) and is_taken(target, self._folders(target)):
                 raise AlreadyExists(key)
+            self.check_space(size)
             with self._written(body, size) as temporary:
                 self._bring(link_new, temporary, target)
         if self._on_created and key.startswith(ORIGINALS):
@@ -115,6 +121,16 @@ class FilesystemStore:
             log.warning("where an object belongs lies something else than a file", extra={"key": key})
         return None
 
+    def spool(self) -> BinaryIO:
+        """See `ObjectStore.spool`."""
+        with port_errors():
+            return SpoolFile(unnamed_file(self._temporary), self.check_space)
+
+    def check_space(self, size: int) -> None:
+        """See `ObjectStore.check_space`."""
+        with port_errors():
+            check_free(self._root, size, self._min_free_bytes)
+
     def delete(self, key: str) -> None:
         """See `ObjectStore.delete`. Folders left empty go too."""
         try:
@@ -153,6 +169,7 @@ class FilesystemStore:
 
     def ping(self) -> None:
         """See `ObjectStore.ping`. Takes every step that storing an object takes: some file systems allow no links."""
+        self.check_space(_BLOCK)
         with port_errors(), self._written(io.BytesIO(bytes(_BLOCK)), _BLOCK) as temporary:
             for move, prefix in ((link_new, ORIGINALS), (replace, PROCESSED)):
                 probe = self._root / prefix / f"{_PROBE}{temporary.name}"

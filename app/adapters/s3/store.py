@@ -12,6 +12,7 @@ from uuid import uuid4
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from app.domain.disk import PortFile, port_errors, unnamed_file
 from app.domain.errors import AlreadyExists, Missing, PortError, Unavailable
 from app.domain.ports import ObjectInfo
 
@@ -108,6 +109,14 @@ class S3Store:
                 return ObjectInfo(key, item["Size"], item["LastModified"])
         return None
 
+    def spool(self) -> BinaryIO:
+        """See `ObjectStore.spool`. In the system's temporary folder, the only one that a function may write."""
+        with port_errors(Unavailable):
+            return _SpoolFile(unnamed_file(None), "r+")
+
+    def check_space(self, size: int) -> None:
+        """See `ObjectStore.check_space`. A bucket is never full."""
+
     def delete(self, key: str) -> None:
         """See `ObjectStore.delete`."""
         with _translated():
@@ -184,6 +193,10 @@ class S3Store:
         except ClientError:
             body.seek(start)
             raise
+
+
+class _SpoolFile(PortFile):
+    no_space = Unavailable  # another function's folder may have space
 
 
 class _Readable(io.RawIOBase):

@@ -16,9 +16,8 @@ from app.api.documented import problems, shaped
 from app.api.fields import ALT_CHARACTERS, TAGS, TITLE_CHARACTERS, Words, media_type_word
 from app.api.json_body import unique
 from app.api.notes import note
-from app.api.parts import Base, Handed, Owner
+from app.api.parts import Base, Handed, Owner, SpoolsDep
 from app.api.public_address import absolute
-from app.api.spool import Spool
 from app.api.views import ImageView, view
 from app.domain.access import Scope
 from app.domain.errors import AlreadyExists, Malformed, NotFound, PreconditionFailed, TooLarge, UnsupportedType
@@ -78,7 +77,7 @@ _REQUEST = {
         200: shaped(ImageView, "These bytes are here already: their record, with `duplicate: true`"),
         **problems(
             "foreign_origin", "bad_json", "duplicate_field", "request_timeout", "body_too_large", "too_large",
-            "unsupported_type", "unsupported_body", "invalid_request", "too_long",
+            "unsupported_type", "unsupported_body", "invalid_request", "too_long", "storage_full",
         ),
     },
 )  # fmt: skip
@@ -137,7 +136,7 @@ async def _ticket_body(request: Request) -> TicketBody:
 
 @store_router.put("/files/{key:path}")
 @open_to_all
-async def put_original(key: str, request: Request, parts: Handed) -> Response:
+async def put_original(key: str, request: Request, parts: Handed, spools: SpoolsDep) -> Response:
     """What S3 does with a presigned PUT: the url says what may be written, whoever has it may write that, once."""
     image_id = original_id(key)
     if image_id is None or parts.local is None:
@@ -145,19 +144,17 @@ async def put_original(key: str, request: Request, parts: Handed) -> Response:
     note(request.scope, image_id=image_id)
     granted = parts.local.grants.granted(key, dict(request.query_params))
     granted.check(request.headers.get("content-length"), request.headers)
-    spool = Spool(granted.bytes)
-    try:
+    async with spools.open(granted.bytes, granted.bytes, key=image_id) as spool:
         async for chunk in arriving(request):
             await run_in_threadpool(spool.write, chunk)
         if spool.size != granted.bytes:
             raise Malformed("incomplete_body", "The body ends early.", received_bytes=spool.size)
         granted.check_content(spool.sha256)
         kind = granted.headers["Content-Type"]
-        await run_in_threadpool(
-            parts.local.store.create, original_key(image_id), spool.rewound(), size=spool.size, content_type=kind
-        )
-    except AlreadyExists:
-        raise PreconditionFailed("already_there", "The ticket has been used.") from None
-    finally:
-        spool.close()
+        try:
+            await run_in_threadpool(
+                parts.local.store.create, original_key(image_id), spool.rewound(), size=spool.size, content_type=kind
+            )
+        except AlreadyExists:
+            raise PreconditionFailed("already_there", "The ticket has been used.") from None
     return Response(headers={"ETag": f'"{image_id}"'})

@@ -14,7 +14,7 @@ from app.api.bodies import upload_in
 from app.api.documented import problems, shaped
 from app.api.fields import ALT_CHARACTERS, TAG_CHARACTERS, TAGS, TITLE_CHARACTERS
 from app.api.notes import clock_of, note
-from app.api.parts import Base, Handed, Owner
+from app.api.parts import Base, Handed, Owner, SpoolsDep
 from app.api.query import EACH_ONCE
 from app.api.views import ImageView, view
 from app.api.waiting import MOST_SECONDS, settled
@@ -122,13 +122,18 @@ class UploadParameters(BaseModel):
             "too_deep", "request_timeout", "too_large", "body_too_large", "fields_too_large", "unsupported_type",
             "unsupported_body", "unsupported_encoding", "unsupported_charset", "damaged_by_gateway", "missing_file",
             "missing_field", "unknown_field", "bad_base64", "wrong_type", "control_character", "too_long",
-            "invalid_request",
+            "invalid_request", "too_many_uploads", "storage_full",
         ),
     },
 )  # fmt: skip
 @needs(Scope.UPLOAD)
 async def upload(
-    request: Request, parts: Handed, owner: Owner, base: Base, parameters: Annotated[UploadParameters, Query()]
+    request: Request,
+    parts: Handed,
+    spools: SpoolsDep,
+    owner: Owner,
+    base: Base,
+    parameters: Annotated[UploadParameters, Query()],
 ) -> Response:
     """Send it as a form with a `file`, or as JSON with `image_base64`. What it is, is told from its bytes.
 
@@ -138,7 +143,7 @@ async def upload(
     clock = clock_of(request.scope)
     async with AsyncExitStack() as stack:
         with clock.phase("receive"):
-            received = await stack.enter_async_context(upload_in(request, parts.limits))
+            received = await stack.enter_async_context(upload_in(request, parts.limits, spools))
         keep = parameters.on_duplicate == "keep"
         with clock.phase("store"):
             accepted = await run_in_threadpool(parts.uploads.accept, owner, received.upload, keep_duplicate=keep)
