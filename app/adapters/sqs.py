@@ -4,7 +4,7 @@ import json
 import logging
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from typing import Any
@@ -76,22 +76,24 @@ class SqsQueue:
         """See `EventQueue.dead_letters`."""
         return self._visible(self._dead_letter_url)
 
-    def redrive(self) -> int:
+    def redrive(self, subject: Callable[[str], str] = str) -> int:
         """See `EventQueue.redrive`. Each message is sent before it is deleted, so none is lost.
 
-        A message that fails again meanwhile comes back under the id of its second life, and is left lying then.
+        A message that fails again meanwhile comes back under the id with which it was sent, and is left there.
         """
         sent: set[str] = set()
-        moved = 0
+        subjects: set[str] = set()
         while messages := self._receive(self._dead_letter_url, 10, 1):
             for message in messages:
                 if message.id in sent:
                     continue
+                about = subject(message.body)
                 with _translated():
-                    sent.add(self._client.send_message(QueueUrl=self._url, MessageBody=message.body)["MessageId"])
+                    if about not in subjects:
+                        sent.add(self._client.send_message(QueueUrl=self._url, MessageBody=message.body)["MessageId"])
+                        subjects.add(about)
                     self._client.delete_message(QueueUrl=self._dead_letter_url, ReceiptHandle=message.receipt)
-                moved += 1
-        return moved
+        return len(subjects)
 
     def ping(self) -> None:
         """See `EventQueue.ping`."""

@@ -149,8 +149,12 @@ class Image(Model):
     rendering: str | None = None
     variants: list[Variant] = Field(default_factory=list)
     expires_at: AwareDatetime | None = Field(
-        default=None, description="Set while a ticket is unused: the record is then in no list, and gone by this time."
+        default=None,
+        description="Set on the record of an upload ticket until its image is processed: the record is in no list, and "
+        "is removed after this time if no bytes have come.",
     )
+    #: When the bytes of a ticket were seen in the store. Until then the ticket is open.
+    arrived_at: Annotated[AwareDatetime | None, SkipJsonSchema()] = None
     stale_renderings: Annotated[list[str], SkipJsonSchema()] = Field(default_factory=list)
     #: When a worker began what its queue said was the last delivery: if nothing came of it, nothing more will.
     last_tried_at: Annotated[AwareDatetime | None, SkipJsonSchema()] = None
@@ -167,7 +171,10 @@ def failed(image: Image, code: FailureCode, detail: str, now: datetime) -> "Chan
 
 
 class Tombstone(Model):
-    """What is left of a deleted image: enough to finish the delete and to refuse late events."""
+    """What is left of a deleted image: enough to finish the delete and to refuse late events.
+
+    It is removed after `expires_at`, but never before the delete is finished (`settled`).
+    """
 
     id: str
     owner: str
@@ -180,3 +187,8 @@ class Tombstone(Model):
 UPDATABLE = frozenset(Image.model_fields) - {"id", "owner", "uploaded_at", "updated_at", "version"}
 
 Changes = dict[str, Any]
+
+
+def is_open_ticket(image: Image) -> bool:
+    """Return True if the record is that of an upload ticket whose bytes have not been seen yet."""
+    return image.expires_at is not None and image.arrived_at is None

@@ -1,10 +1,15 @@
 """The event an object store sends when an original has arrived, in S3's form."""
 
 import json
+import re
 from datetime import datetime
 from urllib.parse import quote_plus
 
+from app.domain.keys import ORIGINALS
 from app.domain.models import utcnow
+
+# As it stands in a key, as it stands in a notification, and in whatever else these are wrapped.
+_ORIGINAL = re.compile(ORIGINALS.replace("/", "(?:/|%2[Ff])") + "([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})")
 
 
 def object_created(key: str, size: int, bucket: str = "darkroom", *, made: datetime | None = None) -> str:
@@ -22,3 +27,8 @@ def object_created(key: str, size: int, bucket: str = "darkroom", *, made: datet
         },
     }
     return json.dumps({"Records": [record]}, separators=(",", ":"))
+
+
+def images_named(event: str) -> str:
+    """Return the ids of all originals that an event names, in order; the event itself if it names none."""
+    return ",".join(sorted(set(_ORIGINAL.findall(event)))) or event

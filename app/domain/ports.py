@@ -5,7 +5,7 @@ adapter by `tests/contract`. What an adapter raises is a `PortError`; `Unavailab
 All methods are blocking, and safe to call from several threads and several processes at once.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -108,8 +108,8 @@ class ImageRepository(Protocol):
     def create(self, image: Image, *, claim: bool, replaces: str | None = None) -> None:
         """Write a new record with its index entries, all or nothing. Raises `AlreadyExists` if the id is taken.
 
-        A record with `expires_at` is in no list, and absent from that time on; an `update` to None makes it one like
-        any other.
+        A record with `expires_at`, that of an upload ticket, is in no list; an `update` to None makes it a record like
+        any other. It stays when that time has passed: only a caller that has looked for its bytes may remove it.
 
         With `claim` the owner's pointer for `image.sha256` is written with it: it must be free, or name `replaces`.
         If it names another record, `HashTaken` says which and nothing is written. Of racing claims exactly one wins.
@@ -120,7 +120,7 @@ class ImageRepository(Protocol):
         is now."""
 
     def get(self, image_id: str) -> Image | Tombstone | None:
-        """The record, what is left of it, or None. What has expired is absent."""
+        """Return the record, its tombstone, or None. A settled tombstone that has expired is absent."""
 
     def find_hash(self, owner: str, sha256: str) -> str | None:
         """The id that the owner's pointer for these bytes names, whatever its state. Strongly consistent."""
@@ -139,10 +139,19 @@ class ImageRepository(Protocol):
         """
 
     def settle(self, image_id: str) -> None:
-        """Mark a tombstone's delete as finished: it is no longer unsettled. Nothing there is fine."""
+        """Mark a tombstone's delete as finished: it is no longer unsettled, and expires. Nothing there is fine."""
 
     def remove(self, image_id: str, expected_version: int) -> None:
         """Remove a record without a trace, index entries and its own hash pointer with it. Raises `Stale`."""
+
+    def remove_all(self, images: Sequence[Image]) -> set[str]:
+        """Remove many records as `remove` does, each at the version it was read with. Return the ids removed; a record
+        that has changed since stays. Not all or nothing: after `Unavailable` some may be gone. A batch of a hundred
+        takes far less time than a hundred calls of `remove`."""
+
+    def open_tickets(self, owner: str, limit: int) -> int:
+        """Count the owner's upload tickets whose bytes have not been seen (`is_open_ticket`), up to `limit`. May lag
+        behind writes."""
 
     def list(self, query: ListQuery) -> Page:
         """One page, newest first when `descending`: full as long as there are matches, then a shorter one or a full
@@ -196,8 +205,9 @@ class EventQueue(Protocol):
     def dead_letters(self) -> int:
         """How many messages lie with the dead letters, about."""
 
-    def redrive(self) -> int:
-        """Send the dead letters again, with a fresh count; how many."""
+    def redrive(self, subject: Callable[[str], str] = str) -> int:
+        """Send the dead letters again, with a fresh count. Of those whose bodies have the same `subject` one is sent
+        and the others are dropped. Return how many were sent."""
 
     def ping(self) -> None:
         """Return if the queue can be reached, else raise `Unavailable`."""

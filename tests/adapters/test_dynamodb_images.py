@@ -1,6 +1,7 @@
 """What only records in DynamoDB have: what a call costs, newer versions beside this one, and the limits of an item."""
 
 import json
+import math
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
@@ -8,10 +9,10 @@ from typing import Any
 import pytest
 
 from app.adapters.dynamodb import DynamoImages, items
-from app.adapters.dynamodb.table import KEY
+from app.adapters.dynamodb.table import EXPIRES_AT, KEY
 from app.domain.errors import Stale
 from app.domain.ids import new_id
-from app.domain.models import FocalPoint, Format, Image, Status, Variant, utcnow
+from app.domain.models import FocalPoint, Format, Image, Status, Tombstone, Variant, utcnow
 from tests import aws
 from tests.contract.records import FULL, OWNER, a_query, an_image, ids, stored, tombstone_of
 from tests.faults.wire import Wire
@@ -193,15 +194,34 @@ def test_a_page_of_more_than_an_answer_holds(client: Any, images: DynamoImages) 
     assert requests_of(client, lambda: images.list(a_query(90))).count("BatchGetItem") > 1
 
 
-def test_an_expired_ticket_is_not_written_to(client: Any, table: str, images: DynamoImages) -> None:
-    """DynamoDB may take two days to remove it."""
-    image = stored(images, expires_at=utcnow() - timedelta(seconds=2))
-    assert images.get(image.id) is None
-    for changes in ({"title": "late"}, {"tags": ["late"]}, {"expires_at": None}):
-        with pytest.raises(Stale):
-            images.update(image.id, 1, changes)
-    found = client.get_item(TableName=table, Key={KEY: {"S": image.id}}, ConsistentRead=True)["Item"]
-    assert found["version"] == {"N": "1"}
+def test_time_to_live_is_for_finished_deletes_alone(client: Any, table: str, images: DynamoImages) -> None:
+    """DynamoDB removes an item without looking whether its bytes are still there."""
+
+    def expires(image_id: str) -> dict[str, str] | None:
+        item = client.get_item(TableName=table, Key={KEY: {"S": image_id}}, ConsistentRead=True)["Item"]
+        found: dict[str, str] | None = item.get(EXPIRES_AT)
+        return found
+
+    ticket = stored(images, claim=False, expires_at=utcnow() + timedelta(days=1))
+    assert expires(ticket.id) is None
+    images.update(ticket.id, 1, {"arrived_at": utcnow()})
+    assert expires(ticket.id) is None
+    tombstone = tombstone_of(ticket)
+    images.bury(ticket.id, 2, tombstone)
+    assert expires(ticket.id) is None
+    for _ in range(2):
+        images.settle(ticket.id)
+        assert expires(ticket.id) == {"N": str(math.ceil(tombstone.expires_at.timestamp()))}
+
+
+def test_a_delete_begun_by_an_older_version_can_be_finished(client: Any, table: str, images: DynamoImages) -> None:
+    image = stored(images)
+    images.bury(image.id, 1, tombstone_of(image))
+    client.update_item(TableName=table, Key={KEY: {"S": image.id}}, UpdateExpression=f"REMOVE {items.GONE_AFTER}")
+    images.settle(image.id)
+    found = images.get(image.id)
+    assert isinstance(found, Tombstone)
+    assert found.settled
 
 
 def test_no_id_at_all_is_unknown(images: DynamoImages) -> None:

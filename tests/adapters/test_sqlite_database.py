@@ -44,6 +44,8 @@ def every_call(database: Database) -> dict[str, Callable[[], object]]:
         "find_hash": lambda: images.find_hash("ada", "0" * 64),
         "update": lambda: images.update(image.id, 1, {}),
         "remove": lambda: images.remove(image.id, 1),
+        "remove_all": lambda: images.remove_all([image]),
+        "open_tickets": lambda: images.open_tickets("ada", 5),
         "settle": lambda: images.settle(image.id),
         "list": lambda: images.list(ListQuery("ada", 10)),
         "unsettled": lambda: list(images.unsettled()),
@@ -60,7 +62,8 @@ def every_call(database: Database) -> dict[str, Callable[[], object]]:
 
 
 CALLS = sorted(every_call(object.__new__(Database)))
-WRITES = sorted(set(CALLS) - {"get", "find_hash", "list", "unsettled", "images ping", "queue ping", "receive"})
+READS = {"get", "find_hash", "list", "open_tickets", "unsettled", "images ping", "queue ping", "receive"}
+WRITES = sorted(set(CALLS) - READS)
 
 
 def test_a_database_is_made_durable_and_kept(file: Path) -> None:

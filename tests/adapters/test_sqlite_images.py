@@ -187,13 +187,15 @@ def test_expired_tombstones_are_forgotten_when_others_are_made(database: Databas
     for seconds in (-10, -1, 3600):
         image = stored(images)
         images.bury(image.id, 1, tombstone_of(image, seconds=seconds))
+        images.settle(image.id)
     with database.reading() as connection:
         assert connection.execute("SELECT id FROM images").fetchall() == [(image.id,)]
 
 
 def test_an_expired_tombstone_counts_from_the_moment_it_expires(images: SqliteImages) -> None:
     image = stored(images)
-    images.bury(image.id, 1, tombstone_of(image, seconds=0.15))
+    images.bury(image.id, 1, tombstone_of(image, seconds=0.5))
+    images.settle(image.id)
     assert images.get(image.id) is not None
     end = time.monotonic() + 5
     while images.get(image.id) is not None and time.monotonic() < end:

@@ -52,6 +52,7 @@ FULL: dict[str, Any] = {
     "variants": [Variant(name="w320", format=Format.WEBP, width=320, height=213, bytes=9, file="w320.webp")],
     "stale_renderings": ["00aa11bb"],
     "last_tried_at": utcnow(),
+    "arrived_at": utcnow(),
     "expires_at": utcnow() + timedelta(days=1),
 }
 

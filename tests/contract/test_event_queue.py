@@ -211,6 +211,24 @@ def test_redriven_messages_come_again_with_a_fresh_count(open_queue: OpenQueue) 
     assert queue.redrive() == 0
 
 
+def test_of_dead_letters_about_one_subject_one_is_redriven_and_counted(open_queue: OpenQueue) -> None:
+    queue = open_queue(max_receives=1)
+    for body in ("a 1", "b 1", "a 2", "a 3"):
+        queue.send(body)
+    for message in receive_all(queue, 4):
+        queue.release(message.receipt)
+    assert list(queue.receive(10)) == []
+    eventually(queue.dead_letters, 4)
+    assert queue.redrive(lambda body: body[0]) == 2
+    again = receive_all(queue, 2)
+    assert sorted(message.body[0] for message in again) == ["a", "b"]
+    eventually(queue.dead_letters, 0)
+    for message in again:
+        queue.delete(message.receipt)
+    assert list(queue.receive(10)) == []
+    assert queue.redrive() == 0
+
+
 def test_senders_and_receivers_at_once_lose_no_message(queue: EventQueue) -> None:
     done = threading.Event()
     guard = threading.Lock()

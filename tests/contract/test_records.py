@@ -223,9 +223,25 @@ def test_settling_what_is_no_tombstone_changes_nothing(images: ImageRepository) 
     eventually(lambda: unsettled(images), {image.id})
 
 
+def test_a_tombstone_outlives_its_time_until_the_delete_is_finished(images: ImageRepository) -> None:
+    image = stored(images)
+    tombstone = tombstone_of(image, seconds=-3600)
+    images.bury(image.id, 1, tombstone)
+    other = stored(images)
+    images.bury(other.id, 1, tombstone_of(other))  # the moment at which expired tombstones may be removed
+    assert images.get(image.id) == tombstone
+    with pytest.raises(AlreadyExists):
+        images.create(image, claim=False)
+    eventually(lambda: unsettled(images), {image.id, other.id})
+    images.settle(image.id)
+    assert images.get(image.id) is None
+    eventually(lambda: unsettled(images), {other.id})
+
+
 def test_an_expired_tombstone_is_absent(images: ImageRepository) -> None:
     image = stored(images)
     images.bury(image.id, 1, tombstone_of(image, seconds=0.3))
+    images.settle(image.id)
     eventually(lambda: images.get(image.id), None)
     images.settle(image.id)
     assert images.get(image.id) is None
@@ -248,6 +264,34 @@ def test_a_removed_record_leaves_no_trace(images: ImageRepository) -> None:
         images.remove(image.id, 1)
     images.create(image, claim=True)
     assert images.get(image.id) == image
+
+
+def test_many_records_are_removed_without_a_trace_and_changed_ones_stay(images: ImageRepository) -> None:
+    tickets = [stored(images, claim=False, expires_at=utcnow()) for _ in range(70)]
+    listed = stored(images, tags=["a"])
+    shared = stored(images, claim=False, sha256=listed.sha256)  # the pointer of these bytes names the other one
+    changed, buried, kept = stored(images), stored(images), stored(images, sha256="0" * 64)
+    images.update(changed.id, 1, {"title": "changed"})
+    images.bury(buried.id, 1, tombstone_of(buried))
+    unknown = an_image()
+    gone = {*(ticket.id for ticket in tickets), listed.id, shared.id}
+    assert images.remove_all([*tickets, changed, shared, listed, buried, unknown]) == gone
+    assert [image_id for image_id in sorted(gone) if images.get(image_id) is not None] == []
+    assert images.find_hash(OWNER, listed.sha256 or "") is None
+    assert images.find_hash(OWNER, "0" * 64) == kept.id
+    assert isinstance(images.get(changed.id), Image)
+    assert isinstance(images.get(buried.id), Tombstone)
+    eventually(lambda: unsettled(images), {changed.id, buried.id, kept.id})
+    eventually(lambda: ids(images), [kept.id, changed.id])
+    eventually(lambda: images.open_tickets(OWNER, 100), 0)
+    assert images.remove_all([]) == set()
+
+
+def test_of_removals_at_once_each_record_is_removed_by_one(images: ImageRepository) -> None:
+    tickets = [stored(images, claim=False, expires_at=utcnow()) for _ in range(20)]
+    results = race(lambda _: images.remove_all(tickets), racers=4)
+    removed = sorted(image_id for number in winners(results) for image_id in results[number])  # type: ignore[union-attr] # of winners
+    assert removed == sorted(ticket.id for ticket in tickets)
 
 
 def test_what_is_not_at_rest_is_unsettled(images: ImageRepository) -> None:

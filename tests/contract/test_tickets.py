@@ -1,10 +1,10 @@
-"""Records that are not yet an image: in no list, gone by themselves, and images like any other once they are."""
+"""Records of upload tickets: in no list, counted while they are open, and records like any other once processed."""
 
 from datetime import timedelta
 
 import pytest
 
-from app.domain.errors import Stale
+from app.domain.errors import AlreadyExists
 from app.domain.models import Status, utcnow
 from app.domain.ports import ImageRepository
 from tests.contract.races import eventually
@@ -21,14 +21,47 @@ def test_a_ticket_is_read_by_id_and_in_no_list(images: ImageRepository) -> None:
     eventually(lambda: set(images.unsettled()), {listed.id, ticket.id})
 
 
-def test_a_ticket_is_absent_once_it_has_expired(images: ImageRepository) -> None:
-    ticket = stored(images, claim=False, expires_at=utcnow() + timedelta(seconds=0.3))
-    eventually(lambda: images.get(ticket.id), None)
-    with pytest.raises(Stale):
-        images.update(ticket.id, 1, {"expires_at": None})
-    again = an_image(id=ticket.id)
-    images.create(again, claim=True)
-    assert images.get(ticket.id) == again
+def test_a_ticket_stays_when_its_time_has_passed(images: ImageRepository) -> None:
+    """Its bytes may have come: time alone removes no record."""
+    ticket = stored(images, claim=False, expires_at=utcnow() - timedelta(days=30))
+    assert images.get(ticket.id) == ticket
+    with pytest.raises(AlreadyExists):
+        images.create(an_image(id=ticket.id), claim=True)
+    eventually(lambda: set(images.unsettled()), {ticket.id})
+    image = images.update(ticket.id, 1, {"expires_at": None})
+    assert images.get(ticket.id) == image
+    eventually(lambda: ids(images), [image.id])
+
+
+def test_open_tickets_are_counted_for_each_owner_and_up_to_a_limit(images: ImageRepository) -> None:
+    in_a_day = utcnow() + timedelta(days=1)
+    tickets = [stored(images, claim=False, expires_at=in_a_day) for _ in range(7)]
+    stored(images)
+    stored(images, claim=False, owner="ada#", expires_at=in_a_day)
+    eventually(lambda: images.open_tickets(OWNER, 100), 7)
+    assert images.open_tickets(OWNER, 7) == 7
+    assert images.open_tickets(OWNER, 3) == 3
+    eventually(lambda: images.open_tickets("ada#", 100), 1)
+    assert images.open_tickets("bob", 100) == 0
+    images.update(tickets[0].id, 1, {"arrived_at": utcnow()})
+    images.update(tickets[1].id, 1, {"expires_at": None, "status": Status.READY})
+    images.bury(tickets[2].id, 1, tombstone_of(tickets[2]))
+    images.remove(tickets[3].id, 1)
+    images.update(tickets[4].id, 1, {"title": "still open"})
+    eventually(lambda: images.open_tickets(OWNER, 100), 3)
+
+
+def test_a_ticket_whose_bytes_have_come_is_in_no_list_and_not_open(images: ImageRepository) -> None:
+    ticket = stored(images, claim=False, tags=["a"], expires_at=utcnow() + timedelta(days=1))
+    arrived = images.update(ticket.id, 1, {"arrived_at": utcnow()})
+    assert images.get(ticket.id) == arrived
+    eventually(lambda: images.open_tickets(OWNER, 10), 0)
+    assert ids(images) == ids(images, tag="a") == []
+    image = images.update(ticket.id, 2, {"expires_at": None})
+    assert images.get(ticket.id) == image
+    eventually(lambda: ids(images, tag="a"), [image.id])
+    images.remove(image.id, 3)
+    eventually(lambda: set(images.unsettled()), set())
 
 
 def test_a_ticket_that_was_used_is_an_image_like_any_other(images: ImageRepository) -> None:

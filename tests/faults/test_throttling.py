@@ -196,6 +196,8 @@ def test_every_promise_of_the_records_ends_as_unavailable(scene: Scene, fault: s
             lambda: images.update(image.id, image.version, {"tags": ["x"]}),
             lambda: images.bury(image.id, image.version, tombstone),
             lambda: images.remove(image.id, image.version),
+            lambda: images.remove_all([image]),
+            lambda: images.open_tickets(OWNER, 5),
             lambda: images.settle(image.id),
             lambda: images.list(ListQuery(OWNER, 10)),
             lambda: list(images.unsettled()),

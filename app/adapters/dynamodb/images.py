@@ -1,6 +1,7 @@
 """`ImageRepository` on DynamoDB."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from app.adapters.dynamodb import items, listing
@@ -13,6 +14,7 @@ from app.domain.models import UPDATABLE, Image, Tombstone, utcnow
 from app.domain.ports import ListQuery, Page
 
 _ATTEMPTS = 6
+_TRANSACTION_ITEMS = 100  # TransactWriteItems' own limit
 
 
 class DynamoImages:
@@ -68,11 +70,11 @@ class DynamoImages:
             raise ValueError(f"not fields that can be updated: {', '.join(sorted(unknown))}")
         own = {"version": expected_version + 1, "updated_at": utcnow()}
         fields = items.changed_fields({**changes, **own})
-        if not items.LISTED & changes.keys():
+        if not (items.LISTED | items.PARTITIONED) & changes.keys():
             return self._update_alone(image_id, self._writes.update(image_id, expected_version, fields), fields)
         old, seen = self._live(image_id, expected_version)
         new = Image.model_validate({**dict(old), **changes, **own})
-        if "expires_at" in changes:
+        if items.PARTITIONED & changes.keys():
             fields |= items.listing_fields(new)
         update = self._writes.update(image_id, expected_version, fields, seen)
         before, after = items.pointers_of(old), items.pointers_of(new)
@@ -96,6 +98,32 @@ class DynamoImages:
     def remove(self, image_id: str, expected_version: int) -> None:
         """See `ImageRepository.remove`."""
         self._end(image_id, expected_version, self._writes.delete(image_id), unsettled=False)
+
+    def remove_all(self, images: Sequence[Image]) -> set[str]:
+        """See `ImageRepository.remove_all`. In transactions of as many records as fit; those of a transaction that is
+        refused are removed one by one."""
+        removed: set[str] = set()
+        for group in _grouped(images):
+            try:
+                transact(self._client, [write for image in group for write in self._removal(image)])
+            except Refused:
+                for image in group:
+                    with suppress(Stale):
+                        self.remove(image.id, image.version)
+                        removed.add(image.id)
+            else:
+                removed |= {image.id for image in group}
+        return removed
+
+    def _removal(self, image: Image) -> list[Write]:
+        seen = str(items.changed_fields({"updated_at": image.updated_at})["updated_at"])
+        record = while_live(self._writes.delete(image.id), image.version, seen)
+        pointers = [self._writes.delete(key) for key in items.pointers_of(image)]
+        return [record, *pointers, *([self._writes.release(image)] if image.sha256 else [])]
+
+    def open_tickets(self, owner: str, limit: int) -> int:
+        """See `ImageRepository.open_tickets`. By the index, because writes of one counter item would conflict."""
+        return listing.open_tickets(self._client, self._table, owner, limit)
 
     def settle(self, image_id: str) -> None:
         """See `ImageRepository.settle`."""
@@ -185,3 +213,21 @@ class DynamoImages:
         if not item:  # it was there when the transaction looked and is gone now: the caller's retry finds it free
             raise Unavailable("The record of these bytes keeps changing.")
         return str(item["image_id"])
+
+
+def _grouped(images: Sequence[Image]) -> Iterator[Sequence[Image]]:
+    """Split the records into groups that fit into one transaction each, with their pointers. A transaction may name an
+    item once: of records with the same bytes each is in another group."""
+    group: list[Image] = []
+    keys: set[str] = set()
+    for image in images:
+        own = {image.id, *items.pointers_of(image)}
+        if image.sha256:
+            own.add(items.hash_key(image.owner, image.sha256))
+        if group and (own & keys or len(own) + len(keys) > _TRANSACTION_ITEMS):
+            yield group
+            group, keys = [], set()
+        group.append(image)
+        keys |= own
+    if group:
+        yield group

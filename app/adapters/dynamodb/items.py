@@ -11,18 +11,23 @@ from urllib.parse import quote
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 
 from app.adapters.dynamodb.table import EXPIRES_AT, INDEX_KEY, INDEX_SORT, KEY
-from app.domain.models import Image, Status, Tombstone
+from app.domain.models import Image, Status, Tombstone, is_open_ticket
 
 Item = dict[str, Any]
 
 #: What an item is: records and tombstones share the key space of ids.
 KIND = "kind"
-#: The fields that say where a record is listed, beside its id and owner.
+#: The fields that decide which pointers a record has, with its id and owner.
 LISTED = frozenset({"status", "content_type", "tags", "stale_renderings", "expires_at"})
+#: The fields that decide in which partition of the index the record itself is.
+PARTITIONED = frozenset({"expires_at", "arrived_at"})
 # Kept as text: maps with any key, and floats, of which DynamoDB's numbers cannot hold every one.
 _AS_JSON = frozenset({"exif", "metadata", "focal_point"})
-# The time in `EXPIRES_AT` to the microsecond: time to live knows whole seconds only.
+# When a record or tombstone expires, to the microsecond. `EXPIRES_AT`, in whole seconds, is DynamoDB's time to live: it
+# removes items without looking for their bytes, so only settled tombstones have it.
 _EXPIRES = "expires"
+#: What `EXPIRES_AT` of a tombstone becomes when its delete is finished.
+GONE_AFTER = "gone_after"
 # What a record cannot be without, for looking at single fields of one.
 _NOBODY = {"id": "", "owner": "", "content_type": "", "bytes": 0, "uploaded_at": 0, "updated_at": 0}
 
@@ -41,10 +46,14 @@ def read(item: Mapping[str, Any]) -> Item:
 
 
 def listing_fields(image: Image) -> Item:
-    """What puts a record into its owner's list, or, for a ticket not yet used, keeps it out and ends it."""
+    """Return the attributes that put a record into its owner's list or, while it is that of a ticket, keep it out.
+    Open tickets are in a partition of their own, which is counted."""
     if image.expires_at is None:
         return {EXPIRES_AT: None, _EXPIRES: None, INDEX_KEY: owner_key(image.owner), INDEX_SORT: image.id}
-    return {**_expiry(image.expires_at), INDEX_KEY: None, INDEX_SORT: None}
+    expires = {EXPIRES_AT: None, _EXPIRES: image.expires_at.isoformat()}
+    if not is_open_ticket(image):
+        return {**expires, INDEX_KEY: None, INDEX_SORT: None}
+    return {**expires, INDEX_KEY: ticket_key(image.owner), INDEX_SORT: image.id}
 
 
 def changed_fields(changes: Mapping[str, Any]) -> Item:
@@ -60,28 +69,37 @@ def image_item(image: Image) -> Item:
 
 
 def tombstone_item(tombstone: Tombstone) -> Item:
-    """What is left of a record: in no list, gone by itself after a while."""
+    """Return the item that takes a deleted record's place: in no list, removed by DynamoDB once it is settled and has
+    expired."""
     fields = tombstone.model_dump(mode="json", exclude={"id", "expires_at"})
-    return {KEY: tombstone.id, KIND: "tombstone", **_expiry(tombstone.expires_at), **fields}
+    ends = math.ceil(tombstone.expires_at.timestamp())
+    expiry = {_EXPIRES: tombstone.expires_at.isoformat(), GONE_AFTER: ends, EXPIRES_AT: ends}
+    if not tombstone.settled:
+        del expiry[EXPIRES_AT]
+    return {KEY: tombstone.id, KIND: "tombstone", **expiry, **fields}
 
 
 def record_of(item: Mapping[str, Any], now: datetime) -> Image | Tombstone | None:
-    """The record or tombstone in an item, or None for anything else and for what has expired."""
+    """Return the record or tombstone in an item; None for anything else, and for a settled tombstone that has
+    expired."""
     known = {**item, "id": item[KEY], "expires_at": item.get(_EXPIRES)}
-    record: Image | Tombstone
     if item.get(KIND) == "image":
         maps = {name: json.loads(item[name]) for name in _AS_JSON & item.keys()}
-        record = Image.model_validate(known | maps)
-    elif item.get(KIND) == "tombstone":
-        record = Tombstone.model_validate(known)
-    else:
-        return None
-    return record if record.expires_at is None or record.expires_at > now else None
+        return Image.model_validate(known | maps)
+    if item.get(KIND) == "tombstone":
+        tombstone = Tombstone.model_validate(known)
+        return None if tombstone.settled and tombstone.expires_at <= now else tombstone
+    return None
 
 
 def owner_key(owner: str) -> str:
     """The index partition of everything an owner has."""
     return f"owner#{_part(owner)}"
+
+
+def ticket_key(owner: str) -> str:
+    """The index partition of an owner's open upload tickets."""
+    return f"ticket#{_part(owner)}"
 
 
 def pointer_key(kind: str, owner: str, value: str) -> str:
@@ -117,10 +135,6 @@ def pointers_of(image: Image) -> dict[str, Item]:
 def open_item(image_id: str) -> Item:
     """The pointer of what is not at rest."""
     return {KEY: f"open#{image_id}", INDEX_KEY: open_partition(image_id), INDEX_SORT: image_id}
-
-
-def _expiry(moment: datetime) -> Item:
-    return {EXPIRES_AT: math.ceil(moment.timestamp()), _EXPIRES: moment.isoformat()}
 
 
 def _part(text: str) -> str:

@@ -60,6 +60,12 @@ def unsettled(client: Any, table: str, start: str = "") -> Iterator[str]:
                 yield image_id
 
 
+def open_tickets(client: Any, table: str, owner: str, limit: int) -> int:
+    """Count the entries of the owner's open tickets, up to `limit`; see `ImageRepository.open_tickets`."""
+    walk = Walk(client, table, items.ticket_key(owner), Span(), limit)
+    return sum(1 for _ in islice(iter(walk.take, None), limit))
+
+
 def _span(query: ListQuery) -> Span:
     low, high = query.since or LOWEST, query.until or HIGHEST
     if query.after and query.descending:

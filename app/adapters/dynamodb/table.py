@@ -8,7 +8,7 @@ INDEX = "ByIndex"
 KEY = "ImageID"
 INDEX_KEY = "index_key"
 INDEX_SORT = "index_sort"
-#: Epoch seconds after which DynamoDB may remove an item: only on tombstones, unused tickets and idempotency items.
+#: Epoch seconds after which DynamoDB may remove an item: only on settled tombstones and idempotency items.
 EXPIRES_AT = "expires_at"
 
 

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 
 from app.adapters.dynamodb import items
@@ -11,7 +12,8 @@ from app.domain.models import Image, utcnow
 
 Write = dict[str, Any]
 
-_UNEXPIRED = "(attribute_not_exists(#expires_at) OR #expires_at > :now)"
+# Of tombstones that were written without `GONE_AFTER`.
+_TOMBSTONE_LIFE = timedelta(days=30)
 
 
 class Writes:
@@ -29,19 +31,19 @@ class Writes:
         return {"Delete": self._at(key)}
 
     def create(self, image: Image) -> Write:
-        """The record, under a free id. What has expired is absent, though DynamoDB may take two days to remove it."""
+        """Write the record under a free id. An expired tombstone counts as absent: DynamoDB may take two days to remove
+        it."""
         absent, condition = self._absent()
         put = self.put(items.image_item(image))["Put"]
         return {"Put": put | condition | {"ConditionExpression": absent}}
 
     def absent(self, image_id: str) -> Write:
-        """Holds while there is nothing under the id, or what has expired."""
+        """Hold while there is nothing under the id, or an expired tombstone."""
         absent, condition = self._absent()
         return {"ConditionCheck": self._at(image_id) | condition | {"ConditionExpression": absent}}
 
     def update(self, image_id: str, expected_version: int, fields: Mapping[str, Any], seen: str | None = None) -> Write:
-        """These fields of a record that is at that version and has not expired: None removes one. `seen` as for
-        `while_live`."""
+        """Write these fields of a record that is at that version; None removes one. `seen` as for `while_live`."""
         sets = {name: value for name, value in fields.items() if value is not None}
         removes = [name for name in fields if name not in sets]
         expression = "SET " + ", ".join(f"#{name} = :{name}" for name in sets)
@@ -53,21 +55,18 @@ class Writes:
             "ExpressionAttributeNames": {f"#{name}": name for name in fields},
             "ExpressionAttributeValues": items.write({f":{name}": value for name, value in sets.items()}),
         }
-        live = while_live({"Update": written}, expected_version, seen)["Update"]
-        live["ConditionExpression"] += f" AND {_UNEXPIRED}"
-        live["ExpressionAttributeNames"]["#expires_at"] = EXPIRES_AT
-        live["ExpressionAttributeValues"] |= items.write({":now": math.floor(utcnow().timestamp())})
-        return {"Update": live}
+        return while_live({"Update": written}, expected_version, seen)
 
     def settle(self, image_id: str) -> Write:
-        """A tombstone marked as settled."""
+        """Mark a tombstone as settled: from now on it expires."""
+        later = math.ceil((utcnow() + _TOMBSTONE_LIFE).timestamp())
         return {
             "Update": {
                 **self._at(image_id),
-                "UpdateExpression": "SET settled = :yes",
+                "UpdateExpression": "SET settled = :yes, #expires = if_not_exists(#ends, :later)",
                 "ConditionExpression": "#kind = :tombstone",
-                "ExpressionAttributeNames": {"#kind": items.KIND},
-                "ExpressionAttributeValues": items.write({":yes": True, ":tombstone": "tombstone"}),
+                "ExpressionAttributeNames": {"#kind": items.KIND, "#expires": EXPIRES_AT, "#ends": items.GONE_AFTER},
+                "ExpressionAttributeValues": items.write({":yes": True, ":tombstone": "tombstone", ":later": later}),
             }
         }
 

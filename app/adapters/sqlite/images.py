@@ -1,13 +1,14 @@
 """Records as JSON documents, with the entries and pointers that find them."""
 
+import contextlib
 import json
 import sqlite3
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from app.adapters.sqlite.database import Database
-from app.adapters.sqlite.listing import entries_of, page
+from app.adapters.sqlite.listing import OPEN_TICKET, entries_of, page
 from app.domain.errors import AlreadyExists, HashTaken, Stale
 from app.domain.models import UPDATABLE, Image, Status, Tombstone, utcnow
 from app.domain.ports import ListQuery, Page
@@ -64,8 +65,8 @@ class SqliteImages:
             document = json.dumps(json.loads(document) | fields, ensure_ascii=False, separators=(",", ":"))
             after = Image.model_validate_json(document)  # what cannot be read again must not be written
             connection.execute(
-                "UPDATE images SET document = ?, unsettled = ?, expires_at = ? WHERE id = ?",
-                (document, _is_unsettled(after), _expiry(after), image_id),
+                "UPDATE images SET document = ?, unsettled = ? WHERE id = ?",
+                (document, _is_unsettled(after), image_id),
             )
             old, new = entries_of(before), entries_of(after)
             _drop_entries(connection, before, old - new)
@@ -79,7 +80,7 @@ class SqliteImages:
             _drop(connection, image)
             connection.execute(
                 "INSERT INTO images (id, document, buried, unsettled, expires_at) VALUES (?, ?, 1, ?, ?)",
-                (image_id, tombstone.model_dump_json(), not tombstone.settled, tombstone.expires_at.timestamp()),
+                (image_id, tombstone.model_dump_json(), not tombstone.settled, _expiry(tombstone)),
             )
             _forget_expired(connection)
 
@@ -90,7 +91,8 @@ class SqliteImages:
             if row is not None and row[1]:
                 settled = Tombstone.model_validate_json(row[0]).model_copy(update={"settled": True})
                 connection.execute(
-                    "UPDATE images SET document = ?, unsettled = 0 WHERE id = ?", (settled.model_dump_json(), image_id)
+                    "UPDATE images SET document = ?, unsettled = 0, expires_at = ? WHERE id = ?",
+                    (settled.model_dump_json(), _expiry(settled), image_id),
                 )
 
     def remove(self, image_id: str, expected_version: int) -> None:
@@ -98,6 +100,27 @@ class SqliteImages:
         with self._database.writing() as connection:
             _, image = _current(connection, image_id, expected_version)
             _drop(connection, image)
+
+    def remove_all(self, images: Sequence[Image]) -> set[str]:
+        """See `ImageRepository.remove_all`."""
+        removed = set()
+        for start in range(0, len(images), _BATCH):
+            with self._database.writing() as connection:
+                for image in images[start : start + _BATCH]:
+                    with contextlib.suppress(Stale):
+                        _, current = _current(connection, image.id, image.version)
+                        _drop(connection, current)
+                        removed.add(image.id)
+        return removed
+
+    def open_tickets(self, owner: str, limit: int) -> int:
+        """See `ImageRepository.open_tickets`. Exact."""
+        with self._database.reading() as connection:
+            (count,) = connection.execute(
+                "SELECT count(*) FROM (SELECT 1 FROM entries WHERE owner = ? AND kind = ? AND value = ? LIMIT ?)",
+                (owner, *OPEN_TICKET, limit),
+            ).fetchone()
+        return int(count)
 
     def list(self, query: ListQuery) -> Page:
         """See `ImageRepository.list`."""
@@ -129,14 +152,14 @@ def insert(connection: sqlite3.Connection, image: Image) -> None:
     """Write a record that is not there, with its entries, within the transaction that is open."""
     connection.execute("DELETE FROM images WHERE id = ?", (image.id,))  # an expired tombstone
     connection.execute(
-        "INSERT INTO images (id, document, unsettled, expires_at) VALUES (?, ?, ?, ?)",
-        (image.id, image.model_dump_json(), _is_unsettled(image), _expiry(image)),
+        "INSERT INTO images (id, document, unsettled) VALUES (?, ?, ?)",
+        (image.id, image.model_dump_json(), _is_unsettled(image)),
     )
     _add_entries(connection, image, entries_of(image))
 
 
 def _row(connection: sqlite3.Connection, image_id: str) -> tuple[str, bool] | None:
-    """The document under an id and whether it is a tombstone; None for what is not there or has expired."""
+    """Return the document under an id and whether it is a tombstone; None if there is none or it has expired."""
     row: tuple[str, bool] | None = connection.execute(
         "SELECT document, buried FROM images WHERE id = ? AND (expires_at IS NULL OR expires_at > ?)",
         (image_id, time.time()),
@@ -158,8 +181,9 @@ def _is_unsettled(image: Image) -> bool:
     return image.status is Status.PENDING or bool(image.stale_renderings)
 
 
-def _expiry(image: Image) -> float | None:
-    return image.expires_at.timestamp() if image.expires_at else None
+def _expiry(tombstone: Tombstone) -> float | None:
+    """Return when the row may be forgotten: never before the delete is finished."""
+    return tombstone.expires_at.timestamp() if tombstone.settled else None
 
 
 def _holder(connection: sqlite3.Connection, owner: str, sha256: str) -> str | None:

@@ -2,21 +2,23 @@
 
 import sqlite3
 
-from app.domain.models import Image, Status
+from app.domain.models import Image, Status, is_open_ticket
 from app.domain.ports import ListQuery, Page
 
 _MATCHES = "{0}.owner = ? AND {0}.kind = ? AND {0}.value = ?"
 _RANGE = "walked.image >= ? AND walked.image < ? ORDER BY walked.image {0} LIMIT ?"
 _DIRECTIONS = {True: "DESC", False: "ASC"}
 _BEYOND = "\U0010ffff"  # after every id
+#: The kind and value of upload tickets whose bytes have not been seen.
+OPEN_TICKET = ("ticket", "")
 #: How many entries ahead are looked at to tell which filter's lie furthest apart.
 _PROBE = 256
 
 
 def entries_of(image: Image) -> set[tuple[str, str]]:
-    """The kinds and values under which the image is listed: see `schema`. A ticket's record is in no list."""
+    """Return the kinds and values under which the image is found: see `schema`. A ticket's record is in no list."""
     if image.expires_at is not None:
-        return set()
+        return {OPEN_TICKET} if is_open_ticket(image) else set()
     tags = {("tag", tag) for tag in image.tags}
     return {("", ""), ("status", image.status.value), ("type", image.content_type), *tags}
 

@@ -2,7 +2,7 @@
 
 import sqlite3
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from uuid import uuid4
 
 from app.adapters.sqlite.database import Database
@@ -81,13 +81,18 @@ class SqliteQueue:
             (count,) = connection.execute("SELECT count(*) FROM messages WHERE dead = 1").fetchone()
         return int(count)
 
-    def redrive(self) -> int:
+    def redrive(self, subject: Callable[[str], str] = str) -> int:
         """See `EventQueue.redrive`."""
         with self._database.writing() as connection:
             self._bury_exhausted(connection)
-            return connection.execute(
-                "UPDATE messages SET dead = 0, receives = 0, receipt = NULL, due = ? WHERE dead = 1", (time.time(),)
-            ).rowcount
+            dead = connection.execute("SELECT id, body FROM messages WHERE dead = 1 ORDER BY id DESC").fetchall()
+            first = {subject(body): number for number, body in dead}
+            connection.executemany(
+                "UPDATE messages SET dead = 0, receives = 0, receipt = NULL, due = ? WHERE id = ?",
+                [(time.time(), number) for number in first.values()],
+            )
+            connection.execute("DELETE FROM messages WHERE dead = 1")
+        return len(first)
 
     def recover(self) -> int:
         """Make every message that is with a receiver due at once; how many. Only for who knows that all receivers are

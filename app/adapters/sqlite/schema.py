@@ -8,7 +8,8 @@ from app.domain.errors import ConfigurationError
 APPLICATION_ID = 0x4461726B
 
 # `entries` is the index of every list: one row per image for each of its kinds, walked by id with nothing to sort.
-# Kinds are '' (all images of the owner), 'status', 'type', 'tag', and 'band' for the parts of a perceptual hash.
+# Kinds are '' (all images of the owner), 'status', 'type', 'tag', 'ticket' (open upload tickets), and 'band' for the
+# parts of a perceptual hash.
 # `hashes` points from bytes to the record that stands for them. `images` also holds tombstones.
 _FIRST = """
 CREATE TABLE images (
@@ -46,8 +47,17 @@ CREATE INDEX messages_receives ON messages (receives, due) WHERE dead = 0;
 CREATE INDEX messages_dead ON messages (id) WHERE dead = 1;
 """
 
+# Upload tickets never expire by themselves, nor do tombstones whose delete is not finished: `expires_at` is for settled
+# tombstones alone. Open tickets are counted by entries of kind 'ticket'.
+_TICKETS = """
+UPDATE images SET expires_at = NULL WHERE buried = 0 OR unsettled = 1;
+INSERT OR IGNORE INTO entries (owner, kind, value, image)
+    SELECT json_extract(document, '$.owner'), 'ticket', '', id FROM images
+    WHERE buried = 0 AND json_extract(document, '$.expires_at') IS NOT NULL
+"""
+
 #: What brings a database from each version to the next. Grows at its end; what is released stays as it is.
-MIGRATIONS = (_FIRST,)
+MIGRATIONS = (_FIRST, _TICKETS)
 
 
 def check(connection: sqlite3.Connection, name: str) -> int:

@@ -1,0 +1,58 @@
+"""Databases of earlier versions, brought to the newest schema when they are opened."""
+
+import sqlite3
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from app.adapters.sqlite import Database, SqliteImages
+from app.adapters.sqlite.schema import APPLICATION_ID, MIGRATIONS
+from app.domain.models import Image, Tombstone, utcnow
+from tests.contract.records import OWNER, an_image, tombstone_of
+
+LONG_AGO = utcnow() - timedelta(days=60)
+
+
+@pytest.fixture
+def first_version(tmp_path: Path) -> Path:
+    """An empty database as the first schema made it."""
+    file = tmp_path / "darkroom.db"
+    connection = sqlite3.connect(file)
+    connection.executescript(MIGRATIONS[0])
+    connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+    connection.execute("PRAGMA user_version = 1")
+    connection.commit()
+    connection.close()
+    return file
+
+
+def add(file: Path, record: Image | Tombstone) -> None:
+    """Write a row as the first version did: tickets and tombstones expired by themselves."""
+    buried = isinstance(record, Tombstone)
+    unsettled = not record.settled if isinstance(record, Tombstone) else True
+    expires = record.expires_at.timestamp() if record.expires_at else None
+    with sqlite3.connect(file) as connection:
+        connection.execute(
+            "INSERT INTO images (id, document, buried, unsettled, expires_at) VALUES (?, ?, ?, ?, ?)",
+            (record.id, record.model_dump_json(exclude={"arrived_at"}), buried, unsettled, expires),
+        )
+    connection.close()
+
+
+def test_tickets_and_unfinished_deletes_of_the_first_version_expire_no_more(first_version: Path) -> None:
+    ticket, image = an_image(expires_at=LONG_AGO), an_image()
+    unfinished = tombstone_of(an_image(), seconds=-3600)
+    finished = tombstone_of(an_image(), seconds=-3600).model_copy(update={"settled": True})
+    for record in (ticket, image, unfinished, finished):
+        add(first_version, record)
+    database = Database(first_version)
+    images = SqliteImages(database)
+    assert [images.get(record.id) for record in (ticket, image, unfinished, finished)] == [
+        ticket, image, unfinished, None,
+    ]  # fmt: skip
+    assert set(images.unsettled()) == {ticket.id, image.id, unfinished.id}
+    assert images.open_tickets(OWNER, 10) == 1
+    images.remove(ticket.id, 1)
+    assert images.open_tickets(OWNER, 10) == 0
+    database.close()
