@@ -53,6 +53,7 @@ def limits_of(settings: Settings) -> Limits:
     return Limits(
         max_upload_bytes=inline,
         max_direct_bytes=settings.max_upload_bytes,
+        max_open_tickets=settings.max_open_tickets,
         max_pixels=settings.max_pixels,
         max_frames=settings.max_frames,
         accepted_types=settings.accepted_types,

@@ -95,6 +95,13 @@ class Settings(BaseSettings):
     max_frames: int = Field(
         default=60, ge=1, le=1000, description="The most frames kept of an animation; with more it becomes a still."
     )
+    max_open_tickets: int = Field(
+        default=1000,
+        ge=1,
+        le=1_000_000,
+        description="The most upload tickets that one owner may have open. A ticket is open until its image has come, "
+        "or for 24 hours.",
+    )
     accepted_types: Annotated[tuple[str, ...], NoDecode] = Field(
         default=MEDIA_TYPES, description="Comma-separated media types that uploads may have."
     )

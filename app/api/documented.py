@@ -133,6 +133,12 @@ EXAMPLES: Mapping[str, Example] = {
             ]
         },
     ),
+    "too_many_tickets": Example(
+        429,
+        "1,000 upload tickets of this owner are open, which is the limit. Send their images, delete unused tickets "
+        "(DELETE /images/{id}), or wait: an unused ticket is removed after 24 hours.",
+        {"limit": 1000},
+    ),
     "unavailable": Example(503, "The service cannot do this right now. Try again in a moment."),
     "out_of_time": Example(503, "The service did not get done in time. Try again in a moment."),
     "too_many_uploads": Example(

@@ -14,6 +14,7 @@ from app.cli.under_way import TICKET, Note, UnderWay
 
 _ATTEMPTS = 4
 _PAUSE_SECONDS = 0.5
+_LONGEST_PAUSE_SECONDS = 60
 #: What `GET /images/{id}?wait=` takes at most.
 _WAIT_SECONDS = 20
 #: How long a service may be away, to be started again say, while a picture is waited for.
@@ -175,7 +176,7 @@ class DarkroomClient:
         if answer.status_code == 412:  # an earlier attempt got through: one of ours, though its answer did not
             delivery.came_otherwise = not again
             return
-        if answer.status_code == 403 and (again or delivery.resumed):  # it was good before: its time is over
+        if answer.status_code == 410 or (answer.status_code == 403 and (again or delivery.resumed)):
             delivery.note, delivery.tried, delivery.resumed = None, False, False
             self._under_way.forget(picture.sha256)
             raise _TryAgain("the ticket has expired")
@@ -222,14 +223,18 @@ class _Delivery:
 
 
 class _TryAgain(Exception):
-    """The service or the store says that another attempt may do."""
+    """The service or the store says that another attempt may succeed, perhaps only after so many seconds."""
+
+    def __init__(self, detail: str, after: int = 0) -> None:
+        super().__init__(detail)
+        self.after = after
 
 
 def _again(attempt: Callable[[], T]) -> T:
     last: Exception | None = None
     for number in range(_ATTEMPTS):
         if number:
-            time.sleep(_PAUSE_SECONDS * 2**number)
+            time.sleep(max(_PAUSE_SECONDS * 2**number, last.after if isinstance(last, _TryAgain) else 0))
         try:
             return attempt()
         except (httpx.RequestError, _TryAgain) as error:
@@ -253,8 +258,14 @@ def _object(answer: httpx.Response, expected: int = 200, needed: frozenset[str] 
     problem = found if "problem+json" in _type(answer) else {}
     detail = problem.get("detail") or f"{answer.status_code} {answer.reason_phrase}"
     if answer.status_code in {408, 429} or answer.status_code >= 500:
-        raise _TryAgain(detail)
+        raise _TryAgain(detail, _retry_after(answer) if answer.status_code == 429 else 0)
     raise UploadError(detail, problem)
+
+
+def _retry_after(answer: httpx.Response) -> int:
+    """Return the seconds of a `Retry-After` header, within reason."""
+    given = answer.headers.get("retry-after", "")
+    return min(int(given), _LONGEST_PAUSE_SECONDS) if given.isascii() and given.isdigit() and len(given) < 9 else 0
 
 
 def _json(answer: httpx.Response) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The embedded worker process: one a data folder, from start-up recovery to its server's end."""
+"""The self-hosted worker process: one per data folder, from recovery at its start to the end of its server."""
 
 import contextlib
 import fcntl
@@ -26,14 +26,15 @@ from app.worker.sandbox import Sandbox
 log = logging.getLogger("app.cli.worker")
 
 RECONCILE_EVERY = 3600.0
+_RECOVER_AGAIN = 5.0
 #: How long a picture may go on after the worker was asked to stop; its event is then left to the next worker.
 GRACE = 9.0
 
 
 def main(*, end_with_input: bool = False) -> None:
-    """Take the data folder's lock, bring to rest what was left, then develop what comes until told to stop.
+    """Take the data folder's lock, recover what a crash left, then process images until told to stop.
 
-    With `end_with_input` the end of standard input is such a word: it is the server's pipe, gone when the server is.
+    With `end_with_input` the end of standard input tells so too: it is the server's pipe, gone when the server is.
     """
     try:
         settings = load()
@@ -56,7 +57,7 @@ def main(*, end_with_input: bool = False) -> None:
 
 def _work(settings: Settings, backends: Backends, stop: threading.Event) -> None:
     scratch = settings.data_folder / "scratch"
-    shutil.rmtree(scratch, ignore_errors=True)  # of a worker that was killed: we hold its lock now
+    shutil.rmtree(scratch, ignore_errors=True)  # a killed worker left it: we hold its lock now
     scratch.mkdir()
     limits = limits_of(settings)
     sandbox = Sandbox(settings.develop_seconds, settings.develop_memory_mb)
@@ -71,21 +72,15 @@ def _work(settings: Settings, backends: Backends, stop: threading.Event) -> None
         scratch=scratch,
         max_receives=settings.max_receives,
     )
-    reconciler = Reconciler(backends.store, backends.images, backends.queue)
-    requeue_after = timedelta(0)
+    maintenance = threading.Thread(target=_reconcile_hourly, args=(backends, stop), name="reconcile", daemon=True)
     log.info("worker ready", extra={"pid": os.getpid()})
     try:
-        recovered = False
-        while not stop.is_set():
-            with _logged("reconcile failed; it runs again within the hour"):
-                if not recovered:
-                    backends.recover()
-                    recovered = True
-                report = reconciler.run(requeue_after=requeue_after)
-                requeue_after = timedelta(minutes=15)
-                log.info("reconciled", extra=asdict(report))
-                backends.tidy()
-            _run_for(RECONCILE_EVERY if recovered else 5.0, backends, worker, stop)
+        # Before the first message is received: recovery takes every message that has a receiver for abandoned.
+        while not stop.is_set() and not _recovered(backends):
+            _run_for(_RECOVER_AGAIN, backends, worker, stop)
+        maintenance.start()
+        run(backends.queue, worker, stop.is_set)
+        maintenance.join()
     finally:
         sandbox.close()
         shutil.rmtree(scratch, ignore_errors=True)
@@ -96,12 +91,34 @@ def _run_for(seconds: float, backends: Backends, worker: Worker, stop: threading
     run(backends.queue, worker, lambda: stop.is_set() or time.monotonic() > until)
 
 
-@contextlib.contextmanager
-def _logged(sentence: str) -> Iterator[None]:
+def _recovered(backends: Backends) -> bool:
+    """Recover what a killed worker had begun. Return False if the backends refused."""
     try:
-        yield
+        backends.recover()
     except PortError:
-        log.exception(sentence)
+        log.exception("recovery failed; it is tried again in a few seconds")
+        return False
+    return True
+
+
+def _reconcile_hourly(backends: Backends, stop: threading.Event) -> None:
+    """Reconcile now and every hour, beside the queue: images are processed meanwhile, however much there is to do.
+
+    The first run sends the event of every pending image again, whatever waits in the queue.
+    """
+    reconciler = Reconciler(backends.store, backends.images, backends.queue)
+    requeue_after = timedelta(0)
+    while not stop.is_set():
+        try:
+            report = reconciler.run(requeue_after=requeue_after, stop=stop.is_set)
+            requeue_after = timedelta(minutes=15)
+            log.info("reconciled", extra=asdict(report))
+            backends.tidy()
+        except PortError:
+            log.exception("reconcile failed; it runs again within the hour")
+        except Exception:
+            log.exception("reconcile failed for a reason that nobody foresaw; it runs again within the hour")
+        stop.wait(RECONCILE_EVERY)
 
 
 @contextlib.contextmanager

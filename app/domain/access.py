@@ -14,7 +14,7 @@ from app.domain.models import ANONYMOUS
 #: What every key begins with, so that scanners for leaked secrets can tell one.
 KEY_PREFIX = "dk_"
 _KEY_BYTES = 32
-#: What an owner is called.
+#: Names that an owner can have.
 OWNER_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._@-]{0,127}$"
 _OWNER = re.compile(OWNER_PATTERN)
 _HASH = re.compile(r"[0-9a-f]{64}")

@@ -41,8 +41,11 @@ def is_id(text: str) -> bool:
 
 
 def id_time(image_id: str) -> datetime:
-    """When the id was made, to the millisecond, in UTC."""
-    return datetime.fromtimestamp((UUID(image_id).int >> 80) / 1000, UTC)
+    """Return when the id was made, to the millisecond, in UTC; the last moment there is for what no clock has shown."""
+    try:
+        return datetime.fromtimestamp((UUID(image_id).int >> 80) / 1000, UTC)
+    except (ValueError, OverflowError):  # after the year 9999
+        return datetime.max.replace(tzinfo=UTC)
 
 
 def first_id_at(moment: datetime) -> str:

@@ -15,6 +15,9 @@ class Limits(Model):
     max_upload_bytes: int = Field(default=50 * MEBIBYTE, description="Decoded bytes of a picture sent to `/upload`.")
     max_direct_bytes: int = Field(default=50 * MEBIBYTE, description="Bytes of a picture sent by ticket.")
     max_pixels: int = Field(default=100_000_000, description="Width × height, and × frames for an animation.")
+    max_open_tickets: int = Field(
+        default=1000, description="Upload tickets of one owner that are not used yet; more are refused with 429."
+    )
     max_frames: int = Field(default=60, description="Frames kept of an animation; with more it becomes a still.")
     accepted_types: tuple[str, ...] = MEDIA_TYPES
     recipe: Recipe = DEFAULT_RECIPE

@@ -4,17 +4,20 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from app.domain.errors import TooLarge, UnsupportedType
+from app.domain.errors import TooLarge, TooManyRequests, UnsupportedType
 from app.domain.ids import new_id
 from app.domain.limits import Limits
 from app.domain.models import Image, Model, Status, utcnow
 from app.domain.ports import ImageRepository
 from app.domain.uploads import Accepted
 
-#: How long a ticket is good for.
+#: How long a ticket's url is valid: the upload has to begin within this time.
 TICKET_LIFE = timedelta(minutes=5)
-#: How long the record of a ticket that was not used is kept at most, should nobody tidy up before.
-RECORD_LIFE = timedelta(days=15)
+#: How long the record of a ticket waits for its bytes, far above the time that any upload takes: S3 checks the url when
+#: an upload begins and sets no bound to its end.
+RECORD_LIFE = timedelta(hours=24)
+#: Seconds after which a caller with too many open tickets should try again.
+RETRY_SECONDS = 60
 
 
 @dataclass(frozen=True)
@@ -59,14 +62,16 @@ class Tickets:
         self._limits = limits
 
     def issue(self, owner: str, request: TicketRequest) -> Ticket | Accepted:
-        """A ticket and its `pending` record, or the record that these bytes have when it is `ready`.
+        """Return a ticket and write its `pending` record, or return the record of these bytes if they are `ready`.
 
-        Nothing is listed before the bytes have come. Raises `TooLarge` and `UnsupportedType` before any byte does.
+        Nothing is listed before the bytes have come. Raises `TooLarge` and `UnsupportedType` before any byte is sent,
+        and `TooManyRequests` for an owner with too many open tickets.
         """
         self._check(request)
         existing = self._existing(owner, request.sha256)
         if existing:
             return Accepted(existing, duplicate=True)
+        self._check_open(owner)
         now = utcnow()
         image = Image(
             id=new_id(),
@@ -98,6 +103,18 @@ class Tickets:
                 f"Pictures of type {request.content_type!a} are not taken.",
                 found=request.content_type,
                 accepted=list(self._limits.accepted_types),
+            )
+
+    def _check_open(self, owner: str) -> None:
+        limit = self._limits.max_open_tickets
+        if self._images.open_tickets(owner, limit) >= limit:
+            hours = RECORD_LIFE // timedelta(hours=1)
+            raise TooManyRequests(
+                "too_many_tickets",
+                f"{limit:,} upload tickets of this owner are open, which is the limit. Send their images, delete "
+                f"unused tickets (DELETE /images/{{id}}), or wait: an unused ticket is removed after {hours} hours.",
+                retry_after=RETRY_SECONDS,
+                limit=limit,
             )
 
     def _existing(self, owner: str, sha256: str | None) -> Image | None:

@@ -1,18 +1,31 @@
-"""Taking a picture in: record first, then bytes, and no acknowledged upload lost."""
+"""Uploads: the record is written before the bytes, and no acknowledged upload is lost."""
 
 import logging
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import BinaryIO
 
-from app.domain.errors import AlreadyExists, HashTaken, PortError, Stale, Unavailable
+from app.domain.errors import (
+    AlreadyExists,
+    Gone,
+    HashTaken,
+    PortError,
+    PreconditionFailed,
+    RequestError,
+    Stale,
+    Unavailable,
+)
 from app.domain.ids import new_id
 from app.domain.keys import original_key
-from app.domain.models import Image, Status, utcnow
+from app.domain.models import Image, Status, is_open_ticket, utcnow
 from app.domain.ports import ImageRepository, ObjectStore
+from app.domain.times import has_passed
 
 log = logging.getLogger(__name__)
 
 _ATTEMPTS = 8
+#: A write that takes longer may have outlasted its record, which `reconcile` removes after an hour without bytes.
+_SLOW = timedelta(minutes=10)
 
 
 @dataclass(frozen=True)
@@ -80,7 +93,59 @@ class Uploads:
             if survivor.version == image.version:  # no racing request has made sure that the bytes are durable
                 self._put(survivor, upload)
             return survivor
-        return image
+        # The machine may have been suspended meanwhile, or its clock set.
+        return self._confirmed(image) if has_passed(_SLOW, image.uploaded_at, utcnow()) else image
+
+    def _confirmed(self, image: Image) -> Image:
+        """Return the record of bytes that have just been stored. Without one they are removed again: raises
+        `Unavailable`."""
+        found = self._kept(image.id)
+        if found is None:
+            raise Unavailable("The upload took so long that its record was removed. Send the image again.")
+        return found
+
+    def _kept(self, image_id: str) -> Image | None:
+        """Return the record of bytes that have just been stored; if there is none, remove the bytes and return None.
+
+        The version is moved on, so that `reconcile`, which may have looked for the bytes before they were there, can no
+        longer remove the record.
+        """
+        for _ in range(_ATTEMPTS):
+            found = self._images.get(image_id)
+            if not isinstance(found, Image):
+                self._store.delete(original_key(image_id))
+                return None
+            if found.status is not Status.PENDING or found.arrived_at is not None:
+                return found
+            try:
+                return self._images.update(image_id, found.version, {"arrived_at": utcnow()})
+            except Stale:
+                continue
+        raise Unavailable(f"The record of {image_id} keeps changing.")
+
+    def check_ticket(self, image_id: str) -> None:
+        """Check that the ticket with this id still waits for its bytes.
+
+        Raises `PreconditionFailed` if they have come, and `Gone` if the image was deleted or the ticket has expired.
+        """
+        found = self._images.get(image_id)
+        if isinstance(found, Image):
+            if self._store.find(original_key(image_id)) is not None:
+                raise _used()
+            if is_open_ticket(found) and found.status is Status.PENDING:
+                return
+        raise _gone()
+
+    def store_ticket(self, image_id: str, body: BinaryIO, *, size: int, content_type: str) -> None:
+        """Store the rest of `body` as the image of a ticket. Raises as `check_ticket` does: the record may have gone
+        while the bytes came, or while they were stored. Nothing is left of them then."""
+        self.check_ticket(image_id)
+        try:
+            self._store.create(original_key(image_id), body, size=size, content_type=content_type)
+        except AlreadyExists:
+            raise _used() from None
+        if self._kept(image_id) is None:
+            raise _gone()
 
     def _withdraw(self, image: Image) -> Image | None:
         """Take back a record whose bytes were refused, unless they are there after all; the record if it stays."""
@@ -129,6 +194,18 @@ class Uploads:
         except AlreadyExists:  # only a request with the same bytes writes to this id
             return False
         return True
+
+
+def _used() -> RequestError:
+    return PreconditionFailed("already_there", "The upload ticket has been used: its image is stored.")
+
+
+def _gone() -> RequestError:
+    return Gone(
+        "ticket_gone",
+        "The upload ticket no longer waits for an image: the image was deleted, or the ticket has expired. Nothing was "
+        "stored. Request a new ticket: POST /upload/direct.",
+    )
 
 
 def _new_record(owner: str, upload: Upload) -> Image:

@@ -1,10 +1,11 @@
 """Fetching an original into a scratch file, and taking in one that has no record."""
 
 import hashlib
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from app.domain.errors import AlreadyExists, HashTaken, Missing, PictureError, Unavailable
+from app.domain.errors import AlreadyExists, HashTaken, Missing, PictureError, Stale, Unavailable
 from app.domain.ids import id_time
 from app.domain.keys import original_key
 from app.domain.media import SNIFF_BYTES, UNKNOWN_TYPE, media_type_of
@@ -80,4 +81,8 @@ def adopt(store: ObjectStore, images: ImageRepository, image_id: str, max_bytes:
             images.create(image, claim=False)
     except AlreadyExists:  # another delivery was quicker
         return True
+    if store.stat(key) is None:  # removed meanwhile by whoever stored it: its record had gone
+        with suppress(Stale):
+            images.remove(image_id, image.version)
+        return False
     return True

@@ -1,6 +1,7 @@
-"""What a crash left half-done comes to rest, and what is still in work is left alone."""
+"""Reconcile repairs what a crash left half-done, and leaves alone what is still in work."""
 
 import io
+from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from datetime import timedelta
 from pathlib import Path
@@ -10,13 +11,16 @@ from unittest import mock
 import pytest
 
 from app.adapters.filesystem import FilesystemStore
+from app.adapters.sqlite import SqliteImages
+from app.domain.errors import Unavailable
 from app.domain.ids import first_id_at, new_id
 from app.domain.keys import original_key, variant_key
 from app.domain.models import ANONYMOUS, FailureCode, Image, Status, utcnow
 from app.domain.reconcile import Reconciler, Report
 from app.domain.tickets import RECORD_LIFE
+from tests.contract.races import eventually
 from tests.faults.wire import Wire, refused
-from tests.sides import Side
+from tests.sides import Interposed, Side
 
 NOW = utcnow()
 
@@ -112,11 +116,47 @@ def test_a_start_neither_sends_again_nor_closes_what_was_cut_off(side: Side) -> 
     assert run(side) == Report(given_up=1)
 
 
-def test_a_start_sends_again_what_a_clock_that_was_set_back_says_is_of_the_future(side: Side) -> None:
+def test_a_clock_set_back_holds_up_no_lost_event(side: Side) -> None:
+    """The image's times are a month ahead: it was uploaded before the clock was corrected."""
     put_record(side, age=timedelta(days=-30), with_bytes=True)
     drain(side)
-    assert run(side) == Report()
+    assert run(side) == Report(queued_again=1)
     assert run(side, requeue_after=timedelta(0)) == Report(queued_again=1)
+
+
+def test_a_clock_set_back_keeps_no_record_without_bytes_for_ever(side: Side) -> None:
+    """And removes none before it has waited as long as any other: its upload may be running."""
+    month = timedelta(days=-30)
+    upload = put_record(side, age=month, with_bytes=False)
+    ticket = put_record(side, age=month, with_bytes=False, expires_at=NOW - month + RECORD_LIFE)
+    assert run(side) == Report()
+    assert {upload.id, ticket.id} == set(side.images.unsettled())
+    assert Reconciler(side.store, side.images, side.queue).run(now=utcnow() + timedelta(minutes=50)) == Report()
+    later = Reconciler(side.store, side.images, side.queue).run(now=utcnow() + RECORD_LIFE + timedelta(hours=1))
+    assert later == Report(never_came=2)
+
+
+def test_a_clock_set_back_keeps_no_cut_off_image_pending_for_ever(side: Side) -> None:
+    image = put_record(side, age=timedelta(hours=3), with_bytes=True, last_tried_at=NOW + timedelta(days=30))
+    drain(side)
+    assert run(side) == Report()
+    later = Reconciler(side.store, side.images, side.queue).run(now=NOW + timedelta(minutes=61))
+    assert later == Report(given_up=1)
+    found = side.images.get(image.id)
+    assert isinstance(found, Image)
+    assert found.status is Status.FAILED
+
+
+def test_a_clock_set_back_keeps_no_old_rendering_for_ever(side: Side) -> None:
+    ahead = {"status": Status.READY, "rendering": "new", "stale_renderings": ["old"]}
+    image = put_record(side, age=timedelta(days=-30), with_bytes=True, **ahead)
+    key = variant_key(image.id, "old", "a.webp")
+    side.store.put(key, io.BytesIO(b"abc"), size=3, content_type="image/webp")
+    assert run(side) == Report()  # it waits from now on
+    assert key in side.objects()
+    later = Reconciler(side.store, side.images, side.queue).run(now=utcnow() + timedelta(hours=25))
+    assert later == Report(renderings_swept=1)
+    assert key not in side.objects()
 
 
 def test_what_nobody_has_tried_is_never_given_up(side: Side) -> None:
@@ -150,16 +190,84 @@ def test_what_was_lost_does_not_wait_for_a_queue_that_is_never_empty(side: Side)
     assert any(original_key(lost.id) in message.body for message in side.queue.receive(10))
 
 
-def test_a_tickets_record_does_not_expire_while_its_bytes_wait(side: Side) -> None:
-    ends = NOW + timedelta(hours=1)
-    waits = put_record(side, age=RECORD_LIFE, with_bytes=True, expires_at=ends)
-    young = put_record(side, age=timedelta(hours=1), with_bytes=True, expires_at=NOW + RECORD_LIFE)
+def test_a_ticket_whose_bytes_have_come_never_expires(side: Side) -> None:
+    """However long its event is lost, or waits in a backlog."""
+    image = put_record(side, age=timedelta(days=40), with_bytes=True, expires_at=NOW - timedelta(days=39))
     drain(side)
-    assert run(side) == Report(queued_again=2)
-    found = side.images.get(waits.id)
+    assert run(side) == Report(queued_again=1)
+    (message,) = side.queue.receive(10)
+    assert original_key(image.id) in message.body
+    assert side.objects() == {original_key(image.id)}
+    found = side.images.get(image.id)
     assert isinstance(found, Image)
-    assert found.expires_at == NOW + RECORD_LIFE
-    assert side.images.get(young.id) == young
+    assert found.arrived_at is not None
+    eventually(lambda: side.images.open_tickets(ANONYMOUS, 10), 0)
+
+
+def test_a_ticket_waits_for_its_bytes_far_longer_than_any_upload_takes(side: Side) -> None:
+    issued = NOW - timedelta(hours=23)
+    ticket = put_record(side, age=timedelta(hours=23), with_bytes=False, expires_at=issued + RECORD_LIFE)
+    assert run(side) == Report()
+    assert side.images.get(ticket.id) == ticket
+    later = Reconciler(side.store, side.images, side.queue).run(now=issued + RECORD_LIFE + timedelta(seconds=1))
+    assert later == Report(never_came=1)
+
+
+@pytest.mark.parametrize("kind", ["ticket", "upload"])
+def test_bytes_that_come_while_their_record_is_removed_have_it_back(side: Side, kind: str) -> None:
+    """Reconcile has looked for them, and found none."""
+    ended = {"expires_at": NOW - timedelta(seconds=1)} if kind == "ticket" else {}
+    image = put_record(side, age=timedelta(hours=25), with_bytes=False, sha256="ab" * 32, **ended)
+
+    def arrive(*_: Any) -> None:
+        side.store.create(original_key(image.id), io.BytesIO(b"abc"), size=3, content_type="image/png")
+
+    images = Interposed(side.images, before={"remove_all": arrive})
+    assert Reconciler(side.store, images, side.queue).run(now=NOW) == Report()
+    found = side.images.get(image.id)
+    assert isinstance(found, Image)
+    assert (found.owner, found.status, found.expires_at) == (image.owner, Status.PENDING, image.expires_at)
+    assert found.version > image.version
+    eventually(lambda: set(side.images.unsettled()), {image.id})
+    drain(side)
+    assert Reconciler(side.store, side.images, side.queue).run(now=NOW + timedelta(hours=2)) == Report(queued_again=1)
+
+
+def test_a_flood_of_unused_tickets_is_removed_in_batches(side: Side) -> None:
+    tickets = 230 if isinstance(side.images, SqliteImages) else 110
+    for _ in range(tickets):
+        put_record(side, age=timedelta(hours=25), with_bytes=False, expires_at=NOW - timedelta(hours=1))
+    batches: list[int] = []
+    images = Interposed(side.images, before={"remove_all": lambda batch: batches.append(len(batch))})
+    assert Reconciler(side.store, images, side.queue).run(now=NOW) == Report(never_came=tickets)
+    assert sum(batches) == tickets
+    assert len(batches) == -(-tickets // 100)
+    eventually(lambda: list(side.images.unsettled()), [])
+
+
+def test_a_batch_that_is_refused_is_removed_by_the_next_run(side: Side) -> None:
+    ticket = put_record(side, age=timedelta(hours=25), with_bytes=False, expires_at=NOW - timedelta(hours=1))
+
+    def refuse(_: Any) -> None:
+        raise Unavailable("busy")
+
+    images = Interposed(side.images, before={"remove_all": refuse})
+    assert Reconciler(side.store, images, side.queue).run(now=NOW).errors == 1
+    assert side.images.get(ticket.id) == ticket
+    assert run(side) == Report(never_came=1)
+
+
+def test_an_index_entry_that_leads_nowhere_costs_no_bytes(side: Side) -> None:
+    """The index may lag, and a record may be gone: bytes are deleted for a tombstone alone."""
+    unknown = new_id()
+    side.store.put(original_key(unknown), io.BytesIO(b"abc"), size=3, content_type="image/png")
+
+    class Lagging(Interposed):
+        def unsettled(self, _: str = "") -> Iterator[str]:
+            yield unknown
+
+    assert Reconciler(side.store, Lagging(side.images), side.queue).run(now=NOW) == Report()
+    assert side.objects() == {original_key(unknown)}
 
 
 def test_a_run_for_which_time_is_short_says_what_is_left(side: Side) -> None:
@@ -196,19 +304,3 @@ def test_old_renderings_are_swept_a_day_later(side: Side) -> None:
     assert variant_key(image.id, "old", "a.webp") not in side.objects()
     assert variant_key(image.id, "new", "a.webp") in side.objects()
     assert list(side.images.unsettled()) == []
-
-
-def test_objects_without_a_record_are_reported_and_removed_on_request(side: Side) -> None:
-    kept = put_record(side, age=timedelta(hours=3), with_bytes=True, status=Status.READY)
-    orphans = {original_key(new_id()), variant_key(new_id(), "r", "a.webp")}
-    for key in orphans:
-        side.store.put(key, io.BytesIO(b"abc"), size=3, content_type="image/webp")
-    reconciler = Reconciler(side.store, side.images, side.queue)
-    assert list(reconciler.orphans(Report(), remove=True)) == []  # too young to be sure
-    later = utcnow() + timedelta(hours=2)
-    report = Report()
-    assert {info.key for info in reconciler.orphans(report, now=later)} == orphans
-    assert (report.orphans, report.orphans_removed) == (2, 0)
-    assert orphans < side.objects()
-    assert len(list(reconciler.orphans(report, remove=True, now=later))) == 2
-    assert side.objects() == {original_key(kept.id)}

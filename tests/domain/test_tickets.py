@@ -83,7 +83,8 @@ def test_a_ticket_never_used_vanishes_with_its_record(side: Side) -> None:
     ticket = ask(side)
     reconciler = Reconciler(side.store, side.images, side.queue)
     assert reconciler.run().never_came == 0
-    assert reconciler.run(now=utcnow() + timedelta(minutes=61)).never_came == 1
+    assert reconciler.run(now=utcnow() + timedelta(hours=23)).never_came == 0
+    assert reconciler.run(now=utcnow() + timedelta(hours=24, seconds=1)).never_came == 1
     assert side.images.get(ticket.id) is None
     assert list(side.images.unsettled()) == []
 

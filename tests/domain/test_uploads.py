@@ -14,6 +14,7 @@ from app.domain.images import Images
 from app.domain.keys import original_key
 from app.domain.models import ANONYMOUS, Failure, FailureCode, Image, Status, Tombstone, utcnow
 from app.domain.ports import ListQuery
+from app.domain.reconcile import Reconciler
 from app.domain.uploads import Accepted, Upload, Uploads
 from tests.sides import Interposed, Side, once
 
@@ -218,3 +219,55 @@ def test_racing_uploads_over_a_failing_store_keep_every_promise_they_made(side: 
         assert stored(side, one.image) == BYTES
         assert isinstance(side.images.get(one.image.id), Image)
     assert len(everything(side)) == 1
+
+
+@pytest.fixture
+def hours_pass(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """A hook after which two hours have passed for uploads, as when the machine was suspended."""
+
+    def hook(*_: object, **__: object) -> None:
+        later = utcnow() + timedelta(hours=2)
+        monkeypatch.setattr("app.domain.uploads.utcnow", lambda: later)
+
+    return hook
+
+
+def test_an_upload_that_outlasts_its_record_is_refused_and_leaves_nothing(
+    side: Side, hours_pass: Callable[..., None]
+) -> None:
+    def reconcile(*_: object, **__: object) -> None:
+        hours_pass()
+        report = Reconciler(side.store, side.images, side.queue).run(now=utcnow() + timedelta(hours=2))
+        assert report.never_came == 1
+
+    store: Any = Interposed(side.store, before={"create": reconcile})
+    with pytest.raises(Unavailable, match="Send the image again"):
+        Uploads(store, side.images).accept(ANONYMOUS, upload())
+    assert side.objects() == set()
+    assert list(side.images.unsettled()) == []
+
+
+def test_a_slow_upload_whose_record_is_there_is_accepted(side: Side, hours_pass: Callable[..., None]) -> None:
+    store: Any = Interposed(side.store, before={"create": hours_pass})
+    accepted = Uploads(store, side.images).accept(ANONYMOUS, upload())
+    assert side.images.get(accepted.image.id) == accepted.image
+    assert stored(side, accepted.image) == BYTES
+
+
+def test_reconcile_cannot_remove_the_record_of_a_slow_upload_that_was_accepted(
+    side: Side, hours_pass: Callable[..., None]
+) -> None:
+    """It has read the record, and looked for the bytes in vain, just before they were stored."""
+    read: list[Image] = []
+
+    def look(*_: object, **__: object) -> None:
+        hours_pass()
+        (image_id,) = side.images.unsettled()
+        image = side.images.get(image_id)
+        assert isinstance(image, Image)
+        read.append(image)
+
+    store: Any = Interposed(side.store, before={"create": look})
+    accepted = Uploads(store, side.images).accept(ANONYMOUS, upload())
+    assert side.images.remove_all(read) == set()
+    assert side.images.get(accepted.image.id) == accepted.image

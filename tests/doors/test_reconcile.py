@@ -21,7 +21,8 @@ from tests.events import payload
 
 QUIET = {
     "queued_again": 0, "waiting": 0, "left": 0, "never_came": 0, "given_up": 0, "deletes_finished": 0,
-    "renderings_swept": 0, "orphans": 0, "orphans_removed": 0, "search_left": 0, "errors": 0,
+    "renderings_swept": 0, "orphans": 0, "orphans_young": 0, "orphans_removed": 0, "orphans_adopted": 0,
+    "search_left": 0, "errors": 0,
 }  # fmt: skip
 
 
@@ -68,11 +69,28 @@ def test_objects_of_no_record_are_looked_for_only_when_asked(door: ModuleType, o
     key = original_key(new_id())
     own_place.made.s3.put_object(Bucket=own_place.bucket, Key=key, Body=b"abc")
     later = utcnow() + timedelta(hours=2)
-    with mock.patch("app.domain.reconcile.utcnow", return_value=later):
+    assert run(door, {"orphans": "remove"}) == QUIET | {"orphans_young": 1}
+    with mock.patch("app.domain.orphans.utcnow", return_value=later):
         assert run(door) == QUIET
         assert run(door, {"orphans": "report"}) == QUIET | {"orphans": 1}
         assert run(door, {"orphans": "remove"}) == QUIET | {"orphans": 1, "orphans_removed": 1}
         assert run(door, {"orphans": "report"}) == QUIET
+
+
+def test_the_grace_time_of_orphans_can_be_given(door: ModuleType, own_place: Place) -> None:
+    own_place.made.s3.put_object(Bucket=own_place.bucket, Key=original_key(new_id()), Body=b"abc")
+    for minutes, found in ((1, {"orphans_young": 1}), (0, {"orphans": 1})):
+        assert run(door, {"orphans": "report", "grace_minutes": minutes}) == QUIET | found
+
+
+@pytest.mark.parametrize(
+    "event", [{"orphans": "delete"}, {"orphans": "report", "grace_minutes": -1}, {"grace_minutes": "60"}]
+)
+def test_a_request_that_is_not_understood_removes_nothing(door: ModuleType, own_place: Place, event: Any) -> None:
+    own_place.made.s3.put_object(Bucket=own_place.bucket, Key=original_key(new_id()), Body=b"abc")
+    with pytest.raises(ValueError, match="must be"):
+        run(door, event)
+    assert run(door, {"orphans": "report", "grace_minutes": 0}) == QUIET | {"orphans": 1}
 
 
 def test_a_run_ends_before_the_functions_time_does_and_the_next_one_goes_on(

@@ -211,7 +211,7 @@ def test_reconcile_has_the_rights_it_needs_and_no_others(functions: Functions) -
     assert keys(place, buried.id) == keys(place, swept.id) == []
     orphan = original_key(new_id())
     call.put(orphan)
-    with mock.patch("app.domain.reconcile.utcnow", return_value=utcnow() + timedelta(hours=2)):
+    with mock.patch("app.domain.orphans.utcnow", return_value=utcnow() + timedelta(hours=2)):
         assert call.run(RECONCILE, {"orphans": "remove"})["orphans_removed"] >= 1
     assert gate.refused == []
     assert gate.unused(RECONCILE) == BESIDE[RECONCILE]

@@ -15,7 +15,7 @@ from app.cli.client import DarkroomClient
 from app.cli.picture import Picture
 from app.domain import grants
 from app.domain.keys import original_key
-from app.domain.models import Status, utcnow
+from app.domain.models import Image, Status, utcnow
 from tests.http.service import Service, service_on
 from tests.samples import encoded
 
@@ -67,6 +67,13 @@ def run(picture: Picture, way: Way, folder: Path, key: str | None = None, **word
 def interrupted(picture: Picture, way: Way, folder: Path, **words: Any) -> None:
     with pytest.raises(KeyboardInterrupt):
         run(picture, way, folder, **words)
+
+
+def change(service: Service, image_id: str, **changes: Any) -> None:
+    """Do to the record what a worker would."""
+    found = service.side.images.get(image_id)
+    assert isinstance(found, Image)
+    service.side.images.update(image_id, found.version, changes)
 
 
 def records(service: Service) -> list[str]:
@@ -147,7 +154,7 @@ def test_what_was_deleted_or_has_failed_meanwhile_is_sent_anew(
     first = run(picture, Way(service), tmp_path)
     service.client.delete(f"/images/{first['id']}")
     second = run(picture, Way(service), tmp_path)
-    service.side.images.update(second["id"], 1, {"status": Status.FAILED})
+    change(service, second["id"], status=Status.FAILED)
     third = run(picture, Way(service), tmp_path)
     assert len({first["id"], second["id"], third["id"]}) == 3
     assert not second.get("duplicate")
@@ -174,7 +181,7 @@ def test_who_asks_before_it_is_ready_and_sends_after_that_stores_nothing(
         answer = ask(request)
         if request.method == "POST":
             other.update(run(picture, Way(service), tmp_path))
-            service.side.images.update(other["id"], 1, {"status": Status.READY, "expires_at": None})
+            change(service, other["id"], status=Status.READY, expires_at=None)
             with DarkroomClient("http://testserver", transport=Way(service), notes=tmp_path / "notes") as client:
                 assert client.settled(other, 5)["status"] == "ready"
         return answer
@@ -186,7 +193,7 @@ def test_who_asks_before_it_is_ready_and_sends_after_that_stores_nothing(
 
 def test_what_has_become_ready_is_there_already(service: Service, picture: Picture, tmp_path: Path) -> None:
     first = run(picture, Way(service), tmp_path)
-    service.side.images.update(first["id"], 1, {"status": Status.READY, "expires_at": None})
+    change(service, first["id"], status=Status.READY, expires_at=None)
     way = Way(service)
     again = run(picture, way, tmp_path)
     assert (again["id"], again["status"], again["duplicate"]) == (first["id"], "ready", True)

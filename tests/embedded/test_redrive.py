@@ -10,13 +10,14 @@ from app.cli.command import cli
 from app.domain.ids import new_id
 from app.domain.keys import original_key
 from app.domain.models import ANONYMOUS, EXHAUSTED, FailureCode, Image, failed, utcnow
+from app.domain.notifications import object_created
 from tests.samples import encoded
 from tests.server import serving, wait_for
 from tests.sides import Side, embedded
 
 
 def exhausted(side: Side) -> Image:
-    """A good picture that has failed in every attempt, its event with the dead letters."""
+    """A good image that has failed in every attempt, both of its events with the dead letters."""
     body = encoded("JPEG", 320, 240, seed=8)
     now = utcnow()
     image = Image(
@@ -24,6 +25,7 @@ def exhausted(side: Side) -> Image:
     )
     side.images.create(image, claim=False)
     side.store.create(original_key(image.id), io.BytesIO(body), size=len(body), content_type="image/jpeg")
+    side.queue.send(object_created(original_key(image.id), len(body)))  # as reconcile sends it again
     while messages := side.queue.receive():
         side.queue.release(messages[0].receipt)
     side.images.update(image.id, image.version, failed(image, FailureCode.ATTEMPTS_EXHAUSTED, EXHAUSTED, now))
@@ -36,11 +38,13 @@ def test_dead_letters_are_sent_again_and_their_images_become_ready(
     data = tmp_path / "data"
     with embedded(data) as side:
         image = exhausted(side)
-        assert side.queue.dead_letters() == 1
+        assert side.queue.dead_letters() == 2
     monkeypatch.setenv("DARKROOM_STORAGE_URL", f"file:{data}")
     monkeypatch.setenv("DARKROOM_METADATA_URL", f"sqlite:{data}/darkroom.db")
     for count in (1, 0):
         done = CliRunner().invoke(cli, ["redrive"])
-        assert (done.exit_code, done.stdout) == (0, f"sent again: {count}\n")
+        assert (done.exit_code, done.stdout) == (0, f"images sent again: {count}\n")
+    with embedded(data) as side:
+        assert side.queue.waiting() == 1
     with serving(data) as server:
         wait_for(lambda: server.client.get(f"/images/{image.id}").json()["status"] == "ready", 20, server.log.read_text)

@@ -16,6 +16,7 @@ from app.domain.errors import Missing, Stale
 from app.domain.images import Images
 from app.domain.limits import Limits
 from app.domain.models import Image, utcnow
+from app.domain.orphans import Orphans
 from app.domain.ports import ImageRepository, ListQuery, Message
 from app.domain.recipe import Recipe, VariantSpec
 from app.domain.reconcile import Reconciler, Report
@@ -126,7 +127,9 @@ class Scene:
         now = utcnow() + timedelta(hours=hours)
         report = reconciler.run(requeue_after=timedelta(0), now=now)
         assert report.errors == 0
-        list(reconciler.orphans(report, remove=True, now=now))
+        orphans = Orphans(self.side.store, self.side.images, self.side.queue)
+        for orphan in orphans.find(report, now=now):
+            orphans.remove(orphan, report)
         return report
 
     def come_to_rest(self) -> None:

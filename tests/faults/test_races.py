@@ -152,6 +152,7 @@ def test_an_expired_tombstone_that_is_still_there(scene: Scene) -> None:
         id=image.id, owner=OWNER, deleted_at=utcnow() - timedelta(days=30), expires_at=utcnow() - timedelta(seconds=2)
     )
     scene.side.images.bury(image.id, 1, gone)
+    scene.side.images.settle(image.id)
     assert scene.side.images.get(image.id) is None
     worker = scene.worker()
     scene.deliver(worker)

@@ -2,7 +2,9 @@
 
 import base64
 import hashlib
+import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -13,7 +15,8 @@ from app.domain import grants
 from app.domain.keys import original_key
 from app.domain.limits import Limits
 from app.domain.models import utcnow
-from tests.http.service import LIMITS, Service
+from tests.contract.records import an_image
+from tests.http.service import LIMITS, Service, service_on
 from tests.http.test_bad_input import assert_problem
 from tests.samples import encoded
 
@@ -135,6 +138,68 @@ def test_an_expired_ticket_is_refused(embedded: Service, monkeypatch: pytest.Mon
     monkeypatch.setattr(grants, "utcnow", lambda: later)
     answer = embedded.client.put(ticket["url"], content=BODY, headers=ticket["headers"])
     assert_problem(answer, 403, "url_expired")
+
+
+@pytest.mark.parametrize("how", ["deleted", "given up"])
+def test_a_ticket_that_has_ended_is_refused_with_410_and_stores_nothing(embedded: Service, how: str) -> None:
+    ticket = ticket_of(embedded)
+    if how == "deleted":
+        assert embedded.client.delete(f"/images/{ticket['id']}").status_code == 204
+    else:
+        embedded.side.images.remove(ticket["id"], 1)
+    answer = embedded.client.put(ticket["url"], content=BODY, headers=ticket["headers"])
+    problem = assert_problem(answer, 410, "ticket_gone")
+    assert "POST /upload/direct" in problem["detail"]
+    assert embedded.side.objects() == set()
+    assert embedded.client.get(f"/images/{ticket['id']}").status_code == 404
+    assert ticket_of(embedded)["id"] != ticket["id"]
+
+
+def test_an_owner_has_a_bounded_number_of_open_tickets(side_name: str, tmp_path: Path) -> None:
+    limits = LIMITS.model_copy(update={"max_open_tickets": 3})
+    with service_on(side_name, tmp_path, limits=limits) as service:
+        tickets = [ticket_of(service, sha256=None) for _ in range(3)]
+        refused = ask(service, sha256=None)
+        problem = assert_problem(refused, 429, "too_many_tickets")
+        assert (problem["limit"], int(refused.headers["retry-after"]) > 0) == (3, True)
+        assert "3 upload tickets" in problem["detail"]
+        assert service.client.get("/limits").json()["max_open_tickets"] == 3
+        assert set(service.side.images.unsettled()) == {ticket["id"] for ticket in tickets}  # refused, nothing is left
+        assert service.client.post("/upload", files={"file": ("p.jpg", BODY)}).status_code == 201
+        service.client.delete(f"/images/{tickets[0]['id']}")
+        assert eventually_issued(service)
+        assert_problem(ask(service, sha256=None), 429, "too_many_tickets")
+
+
+def eventually_issued(service: Service) -> dict[str, Any]:
+    """A ticket, once the index has caught up."""
+    for _ in range(100):
+        answer = ask(service, sha256=None)
+        if answer.status_code == 201:
+            break
+        time.sleep(0.05)
+    assert answer.status_code == 201
+    ticket: dict[str, Any] = answer.json()
+    return ticket
+
+
+def test_a_used_ticket_is_not_open_though_its_image_waits_to_be_processed(tmp_path: Path) -> None:
+    limits = LIMITS.model_copy(update={"max_open_tickets": 1})
+    with service_on("embedded", tmp_path, limits=limits) as service:
+        for number in range(5):
+            body = encoded("JPEG", 90, 60, seed=number)
+            ticket = ticket_of(service, sha256=None, bytes=len(body))
+            assert service.client.put(ticket["url"], content=body, headers=ticket["headers"]).status_code == 200
+        assert len(set(service.side.images.unsettled())) == 5
+
+
+def test_open_tickets_of_one_owner_are_no_other_owners_limit(tmp_path: Path) -> None:
+    limits = LIMITS.model_copy(update={"max_open_tickets": 1})
+    with service_on("embedded", tmp_path, limits=limits) as service:
+        other = an_image(owner="other", expires_at=utcnow() + grants.timedelta(days=1))
+        service.side.images.create(other, claim=False)
+        ticket_of(service, sha256=None)
+        assert_problem(ask(service, sha256=None), 429, "too_many_tickets")
 
 
 def test_bytes_that_are_here_need_no_ticket(service: Service) -> None:

@@ -20,9 +20,9 @@ from app.api.parts import Base, Handed, Owner, SpoolsDep
 from app.api.public_address import absolute
 from app.api.views import ImageView, view
 from app.domain.access import Scope
-from app.domain.errors import AlreadyExists, Malformed, NotFound, PreconditionFailed, TooLarge, UnsupportedType
+from app.domain.errors import Malformed, NotFound, TooLarge, UnsupportedType
 from app.domain.filenames import display_name
-from app.domain.keys import original_id, original_key
+from app.domain.keys import original_id
 from app.domain.tickets import Ticket, TicketRequest
 from app.domain.uploads import Accepted
 
@@ -77,7 +77,7 @@ _REQUEST = {
         200: shaped(ImageView, "These bytes are here already: their record, with `duplicate: true`"),
         **problems(
             "foreign_origin", "bad_json", "duplicate_field", "request_timeout", "body_too_large", "too_large",
-            "unsupported_type", "unsupported_body", "invalid_request", "too_long", "storage_full",
+            "unsupported_type", "unsupported_body", "invalid_request", "too_long", "too_many_tickets", "storage_full",
         ),
     },
 )  # fmt: skip
@@ -137,13 +137,15 @@ async def _ticket_body(request: Request) -> TicketBody:
 @store_router.put("/files/{key:path}")
 @open_to_all
 async def put_original(key: str, request: Request, parts: Handed, spools: SpoolsDep) -> Response:
-    """What S3 does with a presigned PUT: the url says what may be written, whoever has it may write that, once."""
+    """Store the bytes of an upload ticket, as S3 does with a presigned PUT: the url says what may be written, and
+    whoever has it may write that once. A ticket whose record is gone is refused before and after the body."""
     image_id = original_id(key)
     if image_id is None or parts.local is None:
         raise NotFound("file_not_found", "There is no such file.")
     note(request.scope, image_id=image_id)
     granted = parts.local.grants.granted(key, dict(request.query_params))
     granted.check(request.headers.get("content-length"), request.headers)
+    await run_in_threadpool(parts.uploads.check_ticket, image_id)
     async with spools.open(granted.bytes, granted.bytes, key=image_id) as spool:
         async for chunk in arriving(request):
             await run_in_threadpool(spool.write, chunk)
@@ -151,10 +153,7 @@ async def put_original(key: str, request: Request, parts: Handed, spools: Spools
             raise Malformed("incomplete_body", "The body ends early.", received_bytes=spool.size)
         granted.check_content(spool.sha256)
         kind = granted.headers["Content-Type"]
-        try:
-            await run_in_threadpool(
-                parts.local.store.create, original_key(image_id), spool.rewound(), size=spool.size, content_type=kind
-            )
-        except AlreadyExists:
-            raise PreconditionFailed("already_there", "The ticket has been used.") from None
+        await run_in_threadpool(
+            parts.uploads.store_ticket, image_id, spool.rewound(), size=spool.size, content_type=kind
+        )
     return Response(headers={"ETag": f'"{image_id}"'})

@@ -1,0 +1,119 @@
+"""`darkroom reconcile`: repairs records, and finds, adopts or removes objects without one."""
+
+import json
+import re
+from dataclasses import asdict
+from datetime import timedelta
+from typing import Annotated
+
+import typer
+
+from app.domain.access import OWNER_PATTERN
+from app.domain.models import ANONYMOUS, Image
+from app.domain.orphans import GRACE, Orphan, Orphans
+from app.domain.ports import ImageRepository
+from app.domain.reconcile import Reconciler, Report
+
+_YEAR_MINUTES = 366 * 24 * 60
+_GRACE_MINUTES = GRACE // timedelta(minutes=1)
+
+
+def reconcile(
+    *,
+    remove_orphans: Annotated[
+        bool, typer.Option("--remove-orphans", help="Delete objects without a record, after a question.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Delete them without a question.")] = False,
+    adopt: Annotated[
+        bool, typer.Option("--adopt", help="Write records for originals without one and process them.")
+    ] = False,
+    owner: Annotated[
+        str | None, typer.Option(help="The owner of adopted images. Needed where API keys are required.")
+    ] = None,
+    grace_minutes: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            max=_YEAR_MINUTES,
+            help="Grace time: younger objects are not taken for orphans, as they may belong to a running request.",
+        ),
+    ] = _GRACE_MINUTES,
+    requeue_minutes: Annotated[
+        int,
+        typer.Option(min=0, max=_YEAR_MINUTES, help="Send pending images older than this to the worker again; 0: all."),
+    ] = 15,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
+) -> None:
+    """Repair what a crash left half-done, and report objects without a record."""
+    from app.cli.backends import open_existing  # `darkroom upload` needs no settings of a service
+
+    settings, backends = open_existing()
+    if adopt:
+        owner = _checked_owner(owner, keys_required=settings.auth == "required")
+    report = Reconciler(backends.store, backends.images, backends.queue).run(
+        requeue_after=timedelta(minutes=requeue_minutes)
+    )
+    orphans = Orphans(backends.store, backends.images, backends.queue)
+    found = _found(orphans, report, grace_minutes)
+    if adopt and owner:
+        found = [orphan for orphan in found if not orphans.adopt(orphan, owner, report)]
+        found = _without_adopted(found, backends.images)
+    refused = False
+    if remove_orphans and found:
+        refused = not (yes or _agreed(found, known=orphans.known))
+        if not refused:
+            for orphan in found:
+                orphans.remove(orphan, report)
+    elif found and not adopt:
+        _say("To write records for orphaned originals add --adopt, to delete orphans add --remove-orphans.")
+    typer.echo(json.dumps(asdict(report)) if as_json else str(report))
+    raise typer.Exit(1 if report.errors or refused else 0)
+
+
+def _checked_owner(owner: str | None, *, keys_required: bool) -> str:
+    if owner is None:
+        if keys_required:
+            raise typer.BadParameter("name the owner of the adopted images", param_hint="--owner")
+        return ANONYMOUS
+    if not re.fullmatch(OWNER_PATTERN, owner):
+        raise typer.BadParameter(f"{owner!r} cannot be an owner", param_hint="--owner")
+    return owner
+
+
+def _found(orphans: Orphans, report: Report, grace_minutes: int) -> list[Orphan]:
+    found = []
+    for orphan in orphans.find(report, grace=timedelta(minutes=grace_minutes)):
+        found.append(orphan)
+        deleted = ", of a deleted image" if orphan.deleted else ""
+        _say(f"orphan: {orphan.object.key} ({orphan.object.size} bytes{deleted})")
+    if report.orphans_young:
+        _say(
+            f"Not listed: {report.orphans_young} objects without a record that are younger than the grace time of "
+            f"{grace_minutes} minutes. A request that runs may be about to write their record. If none runs, as after "
+            "a restore, add --grace-minutes 0."
+        )
+    return found
+
+
+def _without_adopted(found: list[Orphan], images: ImageRepository) -> list[Orphan]:
+    """Leave out variants whose original has been adopted: they are not orphans any more."""
+    return [orphan for orphan in found if orphan.image_id is None or not isinstance(images.get(orphan.image_id), Image)]
+
+
+def _agreed(found: list[Orphan], *, known: int) -> bool:
+    """Ask whether to delete the orphans. Return False where nobody can answer."""
+    if not known:
+        _say(
+            "None of the objects has a record in this database. Is DARKROOM_METADATA_URL the database of this "
+            "DARKROOM_STORAGE_URL?"
+        )
+    size = sum(orphan.object.size for orphan in found)
+    try:
+        return typer.confirm(f"Delete these {len(found)} objects ({size:,} bytes) for good?", err=True)
+    except typer.Abort:
+        _say("\nNothing was deleted. Where nobody can answer, add --yes.")
+        return False
+
+
+def _say(sentence: str) -> None:
+    typer.echo(sentence, err=True)
