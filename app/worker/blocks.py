@@ -56,9 +56,7 @@ def blocks_of(image: ImageFile.ImageFile, info: Mapping[Any, Any]) -> Blocks:
         resources=resources,
         iptc=iptc.datasets_of(resources.get(iptc.IPTC) or _tiff_tag(image, _IPTC) or unfolded(texts, "iptc")),
         texts=texts,
-        thumbnail=bool(info.get("thumbnails"))
-        or any(code in resources for code in _THUMBNAILS)
-        or any(map(_shows, getattr(image, "applist", ()))),
+        thumbnail=bool(info.get("thumbnails")) or any(code in resources for code in _THUMBNAILS),
     )
 
 
@@ -82,11 +80,3 @@ def _tiff_tag(image: ImageFile.ImageFile, tag: int) -> bytes:
     """As it is in the file: IPTC is mostly said to be of 32-bit numbers, of which Pillow gives the first."""
     raw = getattr(getattr(image, "tag_v2", None), "_tagdata", {}).get(tag)
     return raw if isinstance(raw, bytes) else b""
-
-
-def _shows(segment: tuple[str, bytes]) -> bool:
-    """Whether it is JFIF's with a thumbnail, or its extension, which is one (JFIF 1.02, pages 5 and 7)."""
-    name, body = segment
-    if name != "APP0":
-        return False
-    return body.startswith(b"JFXX\0") or (body.startswith(b"JFIF\0") and len(body) > 14 and body[12] * body[13] > 0)

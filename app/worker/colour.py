@@ -124,7 +124,7 @@ def _simpler(image: Image.Image, *, has_key: bool) -> str:
 
 def _ink(image: Image.Image) -> Image.Image:
     """Pillow takes every CMYK JPEG for one of Adobe's, who write ink upside down; a marker says whose it is."""
-    others = image.format in {"JPEG", "MPO"} and "adobe" not in image.info
+    others = image.format == "JPEG" and "adobe" not in image.info
     return ImageChops.invert(image) if others else image
 
 

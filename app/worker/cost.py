@@ -136,8 +136,9 @@ def _reading(image: ImageFile.ImageFile, path: Path, top: tuple[int, int], job: 
     mode = "I;16" if image.mode.startswith("I;16") else image.mode
     held = _HELD.get(mode, _HELD_OTHERWISE)[bool({"transparency", "frame_box"} & image.info.keys())]
     match image.format:
-        case "JPEG" | "MPO":
-            return pixels * (held / _smaller(image.size, top, job) ** 2 + _coefficients(image))
+        case "JPEG":
+            smaller = 1 if {"is_cut", "lossless"} & image.info.keys() else _smaller(image.size, top, job)
+            return pixels * (held / smaller**2 + _coefficients(image))
         case "WEBP":
             return pixels * _WEBP
         case "AVIF" | "HEIF":

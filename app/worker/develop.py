@@ -15,6 +15,7 @@ from app.worker.formats import let_go, load_pixels
 from app.worker.frames import surrounded
 from app.worker.geometry import shape_of
 from app.worker.jobs import Developed, Job, Rendered
+from app.worker.jpeg import refuse_if_cut
 from app.worker.memory import told_from_faults
 from app.worker.placeholder import looks_of, nearer
 from app.worker.planes import Picture, Planes, suits
@@ -68,7 +69,7 @@ def develop(source: Path, out: Path, job: Job) -> Developed:
 
 def variants_of(image: ImageFile.ImageFile, source: Path, out: Path, job: Job, clock: Clock) -> Made:
     """Write the variants of an opened picture into `out`, and close it as soon as its pixels are not needed."""
-    is_jpeg = image.format in {"JPEG", "MPO"}
+    is_jpeg = image.format == "JPEG"
     stored = image.size
     with faults_of_the_picture(job.max_pixels, image.width * image.height):
         with clock.phase("open"):
@@ -84,6 +85,9 @@ def variants_of(image: ImageFile.ImageFile, source: Path, out: Path, job: Job, c
         top = top_size([shape for _, shape in specs], width, height)
         resizer = resizer_for(job)
         mode = "YCbCr" if suits(image, job.recipe, top) else None
+        if is_jpeg:
+            with clock.phase("decode"):
+                refuse_if_cut(image, source)
         scaled = is_jpeg and scaled_by_decoder(image, top, facts.orientation, crisp=resizer.crisp, mode=mode)
         with clock.phase("decode"):
             image.load()

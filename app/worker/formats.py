@@ -19,13 +19,12 @@ from PIL import (  # noqa: F401 - importing a plugin registers it, and these are
     Image,
     ImageFile,
     JpegImagePlugin,
-    MpoImagePlugin,
     PngImagePlugin,
     TiffImagePlugin,
     WebPImagePlugin,
 )
 
-from app.worker import gif, png
+from app.worker import gif, jpeg, png
 
 # One thread: the child's CPU is bounded by wall time × threads, and HEIC's own threads would not count in that.
 pillow_heif.register_heif_opener(thumbnails=True, decode_threads=1)
@@ -65,6 +64,8 @@ def limit_pixels(max_pixels: int) -> None:
 
 def open_picture(path: Path, media_type: str, *, threads: int = 1) -> ImageFile.ImageFile:
     """Open the file as that type, header only. Raises `PictureError`, or whatever Pillow does, when it is none."""
+    if media_type == "image/jpeg":
+        return jpeg.open_jpeg(path)
     if media_type == "image/png":
         return png.open_png(path, threads=threads)
     if media_type == "image/gif":

@@ -119,7 +119,7 @@ def suits(image: ImageFile.ImageFile, recipe: Recipe, top: tuple[int, int]) -> b
     Its colours must be luma and differences (as libjpeg decides that), and the size even, for then the differences
     stay where they are however it is turned.
     """
-    if image.format not in {"JPEG", "MPO"} or image.mode != "RGB":
+    if image.format != "JPEG" or image.mode != "RGB" or "lossless" in image.info:
         return False
     if any(spec.formats != (Format.JPEG,) for spec in recipe.variants):
         return False

@@ -26,7 +26,7 @@ from app.worker.planes import Picture, Planes, planes_of, planes_to_srgb
 from app.worker.resize import NEAR, Resizer
 
 #: Formats that cameras write, whose colours are coarser than their tones to begin with.
-_PHOTOGRAPHS: Final = frozenset({"JPEG", "MPO", "HEIF"})
+_PHOTOGRAPHS: Final = frozenset({"JPEG", "HEIF"})
 #: A size is made from one at least this much larger, so that no picture is softened by many small steps.
 _STEP: Final = 1.25
 
@@ -106,6 +106,8 @@ def scaled_by_decoder(
 ) -> bool:
     """Have a JPEG decoded at the smallest eighth, quarter or half that is still larger than the top size, and into that
     mode; whether the size is just above it, which costs detail. When it shall be `crisp` it never is."""
+    if "lossless" in image.info:
+        return False
     before = image.size
     room = NEAR if crisp else 1.0
     width, height = turned(top, orientation)

@@ -5,7 +5,7 @@ import struct
 import zlib
 from collections.abc import Sequence
 
-from PIL import Image, ImageCms
+from PIL import Image, ImageCms, MpoImagePlugin  # noqa: F401 - the last registers what writes several JPEGs
 
 
 def saved(image: Image.Image, file_format: str, **options: object) -> bytes:

@@ -31,7 +31,7 @@ def test_outcome(row: dict[str, str], tmp_path: Path, sandbox: Sandbox) -> None:
     if row["expected"] != "either-but-no-crash":
         assert outcome == row["expected"]
     if outcome == "reject":
-        assert media_type is None or code in {"corrupt_image", "too_many_pixels"}
+        assert media_type is None or code in {"corrupt_image", "too_many_pixels", "unsupported_image"}
         return
     assert {variant.name for variant in developed.variants} == {"thumb", "w320", "w640", "w1280", "w1920"}
     for variant in developed.variants:

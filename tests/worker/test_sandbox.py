@@ -204,11 +204,13 @@ def test_no_room_for_a_thread_is_want_of_memory(folder: Path, size: tuple[int, i
     assert failure.value.code == "memory"
 
 
-def test_a_length_that_no_file_has_is_damage_and_not_want_of_memory(folder: Path) -> None:
-    (folder / "original").write_bytes(
-        image_file("libspng__huge_IDAT.png").read_bytes().replace(b"\x3f\xff\xff\xff", b"\x7f\xff\xff\xff")
-    )
+def test_a_length_that_no_file_has_is_not_want_of_memory(folder: Path) -> None:
+    """What there is of the pixels counts: all of it, or too little."""
+    body = image_file("libspng__huge_IDAT.png").read_bytes().replace(b"\x3f\xff\xff\xff", b"\x7f\xff\xff\xff")
     job = JOB.model_copy(update={"media_type": "image/png"})
+    (folder / "original").write_bytes(body)
+    assert Sandbox(20, 1024).develop(folder / "original", folder / "out", job).variants
+    (folder / "original").write_bytes(body[: body.index(b"IDAT") + 8])
     with pytest.raises(PictureError) as failure:
         Sandbox(20, 1024).develop(folder / "original", folder / "out", job)
     assert failure.value.code == "corrupt_image"
