@@ -21,7 +21,7 @@ NOTHING_ELSE := not browser and not engines and not template and not containers 
 COMPILE := .venv/bin/uv pip compile --quiet --generate-hashes --no-header --no-annotate --no-emit-package darkroom
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-slow test-engines engines test-template images test-images test-system test-browser fuzz \
+.PHONY: help run test test-slow test-engines engines test-template images test-images test-system test-browser fuzz kill-storm \
 	lint types check format lock bench bench-list clean .venv server-environment
 
 help: ## What there is to make
@@ -63,6 +63,9 @@ test-browser: .venv ## Swagger UI and ReDoc in a real Chromium (needs one instal
 
 fuzz: .venv ## Mutate pictures and look for one that does worse than fail (SECONDS=600 SEED=1)
 	$(PY) -m tests.fuzz.hunt --seconds $(or $(SECONDS),600) --seed $(or $(SEED),1)
+
+kill-storm: .venv ## Kill a loaded server at random and look for a lost upload (SECONDS=60 SEED=)
+	$(PY) -m tests.embedded.kill_storm --seconds $(or $(SECONDS),60) $(if $(SEED),--seed $(SEED))
 
 lint: .venv ## ruff, its formatter, and who may import whom
 	$(PY) -m ruff check .
