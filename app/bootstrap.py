@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from app.domain.access import Keyring
+from app.domain.disk import check_free, port_errors
 from app.domain.errors import ConfigurationError
 from app.domain.grants import LocalStore, ServedGrants
 from app.domain.limits import MEBIBYTE, Limits
@@ -21,10 +22,16 @@ from app.settings import Settings
 #: An invocation carries at most 6 MB, in base64 and with its envelope: this much picture is sure to fit.
 LAMBDA_UPLOAD_BYTES = 4 * MEBIBYTE
 
+#: Disk space that the database keeps for deletes when the disk is full.
+_RESERVE_BYTES = 4 * MEBIBYTE
+
 
 @dataclass(frozen=True)
 class Backends:
-    """Everything that the settings decide. `locate` finds a stored object's file, on the embedded side only."""
+    """Everything that the settings decide. `locate` finds a stored object's file, on the embedded side only.
+
+    `check_space` raises `Full` while the disk has too little space for the worker to process an image.
+    """
 
     store: ObjectStore
     images: ImageRepository
@@ -35,6 +42,7 @@ class Backends:
     local: LocalStore | None = None
     recover: Callable[[], None] = lambda: None
     tidy: Callable[[], object] = lambda: None
+    check_space: Callable[[], None] = lambda: None
 
     @property
     def checks(self) -> Mapping[str, Callable[[], None]]:
@@ -101,17 +109,27 @@ def _embedded(settings: Settings) -> Backends:
         signer = signer_of(settings)
     except OSError as error:
         raise ConfigurationError(f"DARKROOM_STORAGE_URL: cannot use {folder}: {error.strerror}") from error
-    database = Database(settings.database_file)
+    min_free_bytes = settings.min_free_mb * MEBIBYTE
+    database = Database(settings.database_file, min_free_bytes=min_free_bytes, reserve_bytes=_RESERVE_BYTES)
     queue = SqliteQueue(database, visibility=visibility_of(settings), max_receives=settings.max_receives)
 
     def notify(key: str, size: int) -> None:
         queue.send(object_created(key, size))
 
-    store = FilesystemStore(folder, on_created=notify, min_free_bytes=settings.min_free_mb * MEBIBYTE)
+    store = FilesystemStore(folder, on_created=notify, min_free_bytes=min_free_bytes)
 
     def recover() -> None:
         queue.recover()
         store.sweep()
+
+    def tidy() -> None:
+        store.sweep()
+        database.fill_reserve()
+        database.checkpoint()
+
+    def check_space() -> None:
+        with port_errors():
+            check_free(folder, 0, min_free_bytes // 4)
 
     seal = FileSeal(signer) if settings.auth == "required" else None
     grants = ServedGrants(signer, settings.public_url)
@@ -124,7 +142,8 @@ def _embedded(settings: Settings) -> Backends:
         locate=store.path,
         local=LocalStore(store, grants, seal),
         recover=recover,
-        tidy=database.checkpoint,
+        tidy=tidy,
+        check_space=check_space,
     )
 
 

@@ -9,7 +9,7 @@ from starlette.concurrency import run_in_threadpool
 from app import __version__, logs
 from app.api.app import Parts, create_app
 from app.bootstrap import keyring_of, limits_of, open_backends, signer_of
-from app.domain.errors import ConfigurationError
+from app.domain.errors import ConfigurationError, PortError
 from app.domain.limits import MEBIBYTE
 from app.settings import load
 from app.supervisor import Supervisor
@@ -63,5 +63,5 @@ def build() -> FastAPI:
 
 try:
     app = build()
-except ConfigurationError as error:
+except (ConfigurationError, PortError) as error:
     raise SystemExit(str(error)) from None

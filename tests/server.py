@@ -31,12 +31,13 @@ class Server:
             "DARKROOM_METADATA_URL": f"sqlite:{data}/darkroom.db",
             **settings,
         }
+        self.prefix: list[str] = []  # a command that runs the server's
         self.process: subprocess.Popen[bytes] | None = None
         self.client = httpx.Client(base_url=self.url, timeout=60)
 
     def start(self) -> Self:
         """Start it and wait until it answers."""
-        command = [sys.executable, "-m", "uvicorn", "app.main:app", "--port", str(self.port)]
+        command = [*self.prefix, sys.executable, "-m", "uvicorn", "app.main:app", "--port", str(self.port)]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 command, env=self._environment, stdout=log, stderr=log, cwd=Path(__file__).parents[1]

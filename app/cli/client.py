@@ -257,7 +257,7 @@ def _object(answer: httpx.Response, expected: int = 200, needed: frozenset[str] 
         return found
     problem = found if "problem+json" in _type(answer) else {}
     detail = problem.get("detail") or f"{answer.status_code} {answer.reason_phrase}"
-    if answer.status_code in {408, 429} or answer.status_code >= 500:
+    if answer.status_code in {408, 429} or (answer.status_code >= 500 and answer.status_code != 507):
         raise _TryAgain(detail, _retry_after(answer) if answer.status_code == 429 else 0)
     raise UploadError(detail, problem)
 

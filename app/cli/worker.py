@@ -79,7 +79,7 @@ def _work(settings: Settings, backends: Backends, stop: threading.Event) -> None
         while not stop.is_set() and not _recovered(backends):
             _run_for(_RECOVER_AGAIN, backends, worker, stop)
         maintenance.start()
-        run(backends.queue, worker, stop.is_set)
+        run(backends.queue, worker, stop.is_set, check_space=backends.check_space)
         maintenance.join()
     finally:
         sandbox.close()
@@ -88,7 +88,12 @@ def _work(settings: Settings, backends: Backends, stop: threading.Event) -> None
 
 def _run_for(seconds: float, backends: Backends, worker: Worker, stop: threading.Event) -> None:
     until = time.monotonic() + seconds
-    run(backends.queue, worker, lambda: stop.is_set() or time.monotonic() > until)
+    run(
+        backends.queue,
+        worker,
+        lambda: stop.is_set() or time.monotonic() > until,
+        check_space=backends.check_space,
+    )
 
 
 def _recovered(backends: Backends) -> bool:

@@ -5,7 +5,7 @@ import io
 import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from app.domain.errors import Full, Unavailable
 NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT})
 #: Free file entries below which a disk counts as full, as it does below the reserve of bytes.
 MIN_FREE_ENTRIES = 1000
+_FEW_BYTES = 64 * 1024
 
 
 @contextmanager
@@ -37,11 +38,27 @@ def nameless(error: OSError) -> OSError:
     return OSError(error.errno, error.strerror or "").with_traceback(error.__traceback__)
 
 
+def free_bytes(folder: Path) -> int:
+    """Return the bytes free on the disk of the folder, for anybody. Raises `OSError`."""
+    status = os.statvfs(folder)
+    return status.f_bavail * status.f_frsize
+
+
+def has_no_space(folder: Path) -> bool:
+    """Return True if the disk of the folder has no block free."""
+    with suppress(OSError):
+        return free_bytes(folder) < _FEW_BYTES
+    return False
+
+
 def check_free(folder: Path, size: int, reserve: int) -> None:
-    """Raise `Full` if `size` more bytes in the folder would leave less than `reserve` free. A reserve of 0 is off."""
+    """Raise `Full` if `size` more bytes in the folder would leave less than `reserve` free, which is off at 0, and
+    `OSError` if the folder takes no writes."""
+    status = os.statvfs(folder)
+    if status.f_flag & os.ST_RDONLY:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
     if not reserve:
         return
-    status = os.statvfs(folder)
     free = status.f_bavail * status.f_frsize
     if free - size < reserve:
         raise Full("The disk is full but for the reserve.", free_bytes=free, min_free_bytes=reserve)

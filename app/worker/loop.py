@@ -1,9 +1,10 @@
-"""Taking events from a queue, for as long as asked."""
+"""The loop that receives events from a queue and has the worker handle them."""
 
 import logging
 import time
 from collections.abc import Callable
 
+from app.domain.errors import Full
 from app.domain.ports import EventQueue, Message
 from app.worker.events import delay_after, handle_event
 from app.worker.process import Worker
@@ -20,18 +21,25 @@ def run(
     worker: Worker,
     stop: Callable[[], bool],
     *,
+    check_space: Callable[[], None] = lambda: None,
     pause: Callable[[float], None] = time.sleep,
 ) -> None:
-    """Take one event after the other until `stop()`, as a queue would drive the function in the cloud.
+    """Handle one event after the other until `stop()`, as a queue would drive the function in the cloud.
 
-    An attempt that failed comes again after a growing delay. When the queue itself fails, this waits and goes on.
+    An attempt that failed comes again after a growing delay. When the queue itself fails, this waits and goes on. It
+    also waits while `check_space` raises `Full`: an attempt that could only fail would count against its image.
     """
     failures = 0
     while not stop():
         try:
+            check_space()
             for message in queue.receive(1, wait=_WAIT):
                 _deliver(queue, worker, message)
             failures = 0
+        except Full:
+            log.warning("the worker waits for disk space")
+            failures += 1
+            _pause(min(0.1 * 2**failures, _LONGEST_PAUSE), stop, pause)
         except Exception:
             log.exception("the queue does not work; going on in a while")
             failures += 1

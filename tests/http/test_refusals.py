@@ -7,6 +7,7 @@ import pytest
 from app.api import problems
 from app.domain import errors
 from tests.http.service import Service
+from tests.samples import encoded
 
 
 def classes() -> list[type[errors.RequestError]]:
@@ -28,6 +29,41 @@ def test_every_refusal_has_a_status_and_keeps_its_headers(service: Service, kind
     told = answer.json()
     assert (told["code"], told["detail"], told["limit"]) == ("some_code", "A sentence.", 3)
     assert told["title"] == problems.PHRASES[answer.status_code]
+
+
+def test_a_delete_that_a_full_disk_refuses_can_be_tried_again(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image = service.place()
+
+    def full(*_: object) -> None:
+        raise errors.Full("no space")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(service.side.images, "bury", full)
+        answer = service.client.delete(f"/images/{image.id}")
+    assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
+    assert answer.headers["Retry-After"]
+    assert service.client.delete(f"/images/{image.id}").status_code == 204
+
+
+@pytest.mark.parametrize("body", ["upload", "ticket"])
+def test_a_record_for_which_there_is_no_space_is_a_507(
+    service: Service, monkeypatch: pytest.MonkeyPatch, body: str
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise errors.Full("no space", free_bytes=100, min_free_bytes=1000)
+
+    monkeypatch.setattr(service.side.images, "create", full)
+    if body == "upload":
+        answer = service.client.post("/upload", files={"file": ("a.jpg", encoded(), "image/jpeg")})
+    else:
+        answer = service.client.post("/upload/direct", json={"content_type": "image/jpeg", "bytes": 100})
+    problem = answer.json()
+    assert (answer.status_code, problem["code"]) == (507, "storage_full")
+    assert (problem["free_bytes"], problem["min_free_bytes"]) == (100, 1000)
+    assert "100 bytes free" in problem["detail"]
+    assert service.left_behind() == []
 
 
 def test_gone_too_many_and_full_have_their_statuses() -> None:

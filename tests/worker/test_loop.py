@@ -3,7 +3,9 @@
 from collections.abc import Callable
 from typing import Any
 
-from app.domain.errors import Unavailable
+import pytest
+
+from app.domain.errors import Full, Unavailable
 from app.domain.models import Status
 from app.worker.loop import run
 from tests.samples import encoded
@@ -77,3 +79,20 @@ def test_a_queue_that_does_not_work_is_waited_for(bench: Bench) -> None:
     stop = until(lambda: bench.image(image_id).status is Status.READY)
     run(queue, bench.worker(), stop, pause=pauses.append)
     assert pauses == [0.2, 0.4, 0.8]
+
+
+def test_no_attempt_is_made_while_the_disk_has_no_space(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+    image_id = bench.upload(encoded())
+    pauses: list[float] = []
+    received: list[None] = []
+
+    def check_space() -> None:
+        if len(pauses) < 2:
+            assert not received
+            raise Full("no space")
+
+    queue = Interposed(bench.side.queue, before={"receive": lambda *_, **__: received.append(None)})
+    stop = until(lambda: bench.image(image_id).status is Status.READY)
+    run(queue, bench.worker(), stop, check_space=check_space, pause=pauses.append)
+    assert pauses == [0.2, 0.4]
+    assert "waits for disk space" in caplog.text

@@ -5,14 +5,19 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
+from app.adapters.sqlite.reserve import Reserve
 from app.adapters.sqlite.schema import MIGRATIONS, check, migrate, refused
-from app.domain.errors import ConfigurationError, Unavailable
+from app.domain.disk import check_free, has_no_space, port_errors
+from app.domain.errors import ConfigurationError, Full, Unavailable
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 _DAMAGED = frozenset({"SQLITE_NOTADB", "SQLITE_CORRUPT"})
 _FORBIDDEN = frozenset({"SQLITE_CANTOPEN", "SQLITE_READONLY", "SQLITE_PERM"})
@@ -21,13 +26,17 @@ _FORBIDDEN = frozenset({"SQLITE_CANTOPEN", "SQLITE_READONLY", "SQLITE_PERM"})
 class Database:
     """One SQLite file, for several threads and processes at once, durable at every commit (WAL, synchronous FULL).
 
-    The file is made if it is not there. `patience` is how long, in seconds, an operation waits for another process's
-    write. A connection serves one thread at a time and is kept for the next one. Raises `ConfigurationError` for a
-    file that cannot be used and `Unavailable` for one that is locked.
+    The file is made if it does not exist. `patience` is how long, in seconds, an operation waits for another process's
+    write. A connection serves one thread at a time and is kept for the next one. `min_free_bytes` is the space that
+    `check_space` wants free on the disk. `reserve_bytes` is the size of a reserve file: on a full disk it gives its
+    space to transactions that free some. Raises `ConfigurationError` for a file that cannot be used and `Unavailable`
+    for one that is locked.
     """
 
-    def __init__(self, path: Path, *, patience: float = 10) -> None:
+    def __init__(self, path: Path, *, patience: float = 10, min_free_bytes: int = 0, reserve_bytes: int = 0) -> None:
         self._path = path.absolute()
+        self._min_free_bytes = min_free_bytes
+        self._reserve = Reserve(self._path.with_name(f"{path.name}-reserve"), reserve_bytes)
         self._patience = patience
         self._process = os.getpid()
         self._writer = threading.Lock()  # SQLite's own waiting is not fair among many threads
@@ -36,15 +45,10 @@ class Database:
         try:
             self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._path.touch(mode=0o600)  # SQLite would let everybody read it
-            self._prepare()
         except OSError as error:
             raise ConfigurationError(f"The database {path} cannot be used: {error.strerror}.") from error
-        except sqlite3.Error as error:
-            if _kind(error) in _DAMAGED:
-                raise refused(str(path), f"it is damaged, or no database at all ({error})") from error
-            if _kind(error) in _FORBIDDEN:
-                raise ConfigurationError(f"The database {path} cannot be used: {error}.") from error
-            raise _unavailable(error) from error
+        self.freeing(self._prepare)  # even its opening needs some space
+        self._reserve.fill()
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
@@ -63,7 +67,7 @@ class Database:
                 raise
             self._give_back(connection)
         except sqlite3.Error as error:
-            raise _unavailable(error) from error
+            raise self._unavailable(error) from error
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
@@ -83,24 +87,51 @@ class Database:
         finally:
             self._writer.release()
 
+    def freeing(self, operation: Callable[[], T]) -> T:
+        """Run an operation that frees space; on a full disk run it again in the space of the reserve file."""
+        try:
+            return operation()
+        except Full:
+            if not self._reserve.give_up():
+                raise
+            log.warning("the disk is full: the database has used its reserve")
+            return operation()
+
+    def check_space(self) -> None:
+        """Raise `Full` if the disk has less space free than is wanted, `Unavailable` if nothing can be written."""
+        with port_errors():
+            check_free(self._path.parent, 0, self._min_free_bytes)
+
     def ping(self) -> None:
-        """Return if the database answers, else raise `Unavailable`."""
-        with self.reading() as connection:
+        """Return if the database can be read and written, else raise `Unavailable`, or `Full`."""
+        with self.writing() as connection:
             connection.execute("SELECT 1 FROM images LIMIT 1").fetchone()
         if not self._path.exists():
             raise Unavailable("The database file is gone.")
+        self.check_space()
 
     def checkpoint(self) -> bool:
-        """Empty the write-ahead log, which keeps what was deleted since; False if somebody stood in the way."""
+        """Empty the write-ahead log, which keeps what was deleted. Return False if another process prevents it."""
         with self.reading() as connection:
             (busy, _, _) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         return not busy
+
+    def fill_reserve(self) -> None:
+        """Make the reserve file anew if it has been used and there is space."""
+        self._reserve.fill()
 
     def close(self) -> None:
         """Close every connection; those in use, when they are done. Using the database again raises `Unavailable`."""
         self._closed = True
         while self._idle:
             self._idle.pop().close()
+
+    def _unavailable(self, error: sqlite3.Error) -> Unavailable:
+        kind = _kind(error)
+        log.error("the database refused: %s (%s)", error, kind or type(error).__name__)
+        if kind == "SQLITE_FULL" or (kind == "SQLITE_IOERR" and has_no_space(self._path.parent)):
+            return Full("The disk of the database has no space left.")
+        return Unavailable("The database is busy." if kind == "SQLITE_BUSY" else "The database refused.")
 
     def _take(self) -> sqlite3.Connection:
         if self._closed:
@@ -134,20 +165,30 @@ class Database:
         return connection
 
     def _prepare(self) -> None:
-        connection = self._connect("rwc")
         try:
-            connection.execute("BEGIN")  # one state for all that is checked: another process may be making the tables
-            version = check(connection, str(self._path))
-            connection.execute("COMMIT")
-            self._use_wal(connection)
-            if version < len(MIGRATIONS):
-                connection.execute("BEGIN IMMEDIATE")
-                migrate(connection, check(connection, str(self._path)))  # another process may have been first
-                connection.execute("COMMIT")
-        except BaseException:
-            connection.close()
-            raise
+            connection = self._connect("rwc")
+            try:
+                self._migrate(connection)
+            except BaseException:
+                connection.close()
+                raise
+        except sqlite3.Error as error:
+            if _kind(error) in _DAMAGED:
+                raise refused(str(self._path), f"it is damaged, or no database at all ({error})") from error
+            if _kind(error) in _FORBIDDEN:
+                raise ConfigurationError(f"The database {self._path} cannot be used: {error}.") from error
+            raise self._unavailable(error) from error
         self._idle.append(connection)
+
+    def _migrate(self, connection: sqlite3.Connection) -> None:
+        connection.execute("BEGIN")  # one state for all that is checked: another process may be making the tables
+        version = check(connection, str(self._path))
+        connection.execute("COMMIT")
+        self._use_wal(connection)
+        if version < len(MIGRATIONS):
+            connection.execute("BEGIN IMMEDIATE")
+            migrate(connection, check(connection, str(self._path)))  # another process may have been first
+            connection.execute("COMMIT")
 
     def _use_wal(self, connection: sqlite3.Connection) -> None:
         # The change of mode does not wait for locks by itself when two processes make it at once.
@@ -171,8 +212,3 @@ def _kind(error: sqlite3.Error) -> str:
     """The name of SQLite's primary result code. Errors that Python's module raises by itself have none."""
     name: str = getattr(error, "sqlite_errorname", "")
     return "_".join(name.split("_")[:2])
-
-
-def _unavailable(error: sqlite3.Error) -> Unavailable:
-    log.error("the database refused: %s (%s)", error, _kind(error) or type(error).__name__)
-    return Unavailable("The database is busy." if _kind(error) == "SQLITE_BUSY" else "The database refused.")

@@ -25,6 +25,7 @@ class SqliteImages:
 
     def create(self, image: Image, *, claim: bool, replaces: str | None = None) -> None:
         """See `ImageRepository.create`."""
+        self._database.check_space()
         with self._database.writing() as connection:
             if _row(connection, image.id) is not None:
                 raise AlreadyExists(image.id)
@@ -74,7 +75,10 @@ class SqliteImages:
         return after
 
     def bury(self, image_id: str, expected_version: int, tombstone: Tombstone) -> None:
-        """See `ImageRepository.bury`."""
+        """See `ImageRepository.bury`. Works on a full disk."""
+        self._database.freeing(lambda: self._bury(image_id, expected_version, tombstone))
+
+    def _bury(self, image_id: str, expected_version: int, tombstone: Tombstone) -> None:
         with self._database.writing() as connection:
             _, image = _current(connection, image_id, expected_version)
             _drop(connection, image)
@@ -85,7 +89,10 @@ class SqliteImages:
             _forget_expired(connection)
 
     def settle(self, image_id: str) -> None:
-        """See `ImageRepository.settle`."""
+        """See `ImageRepository.settle`. Works on a full disk."""
+        self._database.freeing(lambda: self._settle(image_id))
+
+    def _settle(self, image_id: str) -> None:
         with self._database.writing() as connection:
             row = _row(connection, image_id)
             if row is not None and row[1]:
@@ -96,7 +103,10 @@ class SqliteImages:
                 )
 
     def remove(self, image_id: str, expected_version: int) -> None:
-        """See `ImageRepository.remove`."""
+        """See `ImageRepository.remove`. Works on a full disk."""
+        self._database.freeing(lambda: self._remove(image_id, expected_version))
+
+    def _remove(self, image_id: str, expected_version: int) -> None:
         with self._database.writing() as connection:
             _, image = _current(connection, image_id, expected_version)
             _drop(connection, image)
