@@ -116,8 +116,12 @@ class ImageRepository(Protocol):
         """
 
     def claim(self, image: Image) -> bool:
-        """Point the owner's hash `image.sha256` at this record if the pointer is free or already its own; whether it
-        is now."""
+        """Point the owner's hash `image.sha256` at this record if the pointer is free or already its own. Return True
+        if it is now.
+
+        Otherwise the record is noted as a further copy: when the record that the pointer names goes, the pointer passes
+        to the oldest copy. A pointer notes the first twenty copies at least.
+        """
 
     def get(self, image_id: str) -> Image | Tombstone | None:
         """Return the record, its tombstone, or None. A settled tombstone that has expired is absent."""
@@ -133,7 +137,7 @@ class ImageRepository(Protocol):
         """
 
     def bury(self, image_id: str, expected_version: int, tombstone: Tombstone) -> None:
-        """Put the tombstone in the record's place: index entries and its hash pointer (if it still names it) go.
+        """Put the tombstone in the record's place: index entries go, and its hash pointer goes or passes to a copy.
 
         Raises `Stale` as `update` does.
         """
@@ -142,7 +146,7 @@ class ImageRepository(Protocol):
         """Mark a tombstone's delete as finished: it is no longer unsettled, and expires. Nothing there is fine."""
 
     def remove(self, image_id: str, expected_version: int) -> None:
-        """Remove a record without a trace, index entries and its own hash pointer with it. Raises `Stale`."""
+        """Remove a record without a trace. Index entries and its hash pointer follow as in `bury`. Raises `Stale`."""
 
     def remove_all(self, images: Sequence[Image]) -> set[str]:
         """Remove many records as `remove` does, each at the version it was read with. Return the ids removed; a record

@@ -64,24 +64,41 @@ class Uploads:
         self._images = images
 
     def accept(self, owner: str, upload: Upload, *, keep_duplicate: bool = False) -> Accepted:
-        """Store the picture and its `pending` record, or find the record these bytes have.
+        """Store the image and its `pending` record, or return the record that these bytes have.
 
-        With `keep_duplicate` the bytes are stored again whatever is there. Raises `Unavailable` with nothing left
-        behind when a backend refuses.
+        With `keep_duplicate` the bytes are stored again if they have a record; a later upload finds the first of the
+        records that are left. Raises `Unavailable` with nothing left behind when a backend refuses.
         """
         replaces: str | None = None
         for _ in range(_ATTEMPTS):
             image = _new_record(owner, upload)
             try:
-                self._images.create(image, claim=not keep_duplicate, replaces=replaces)
+                self._images.create(image, claim=True, replaces=replaces)
             except HashTaken as taken:
-                existing = self._vouch_for(taken.image_id, owner, upload)
+                if keep_duplicate and self._stands_for(taken.image_id, owner, upload):
+                    return Accepted(self._store_copy(image, upload), duplicate=False)
+                existing = None if keep_duplicate else self._vouch_for(taken.image_id, owner, upload)
                 if existing:
                     return Accepted(existing, duplicate=True)
                 replaces = taken.image_id
             else:
                 return Accepted(self._store_original(image, upload), duplicate=False)
         raise Unavailable("Too many requests are storing these bytes at once.")
+
+    def _store_copy(self, image: Image, upload: Upload) -> Image:
+        self._images.create(image, claim=False)
+        stored = self._store_original(image, upload)
+        try:
+            self._images.claim(stored)
+        except PortError:  # the image is stored; a later upload of its bytes may not find it
+            log.exception("could not be noted as a copy", extra={"image_id": image.id})
+        return stored
+
+    def _stands_for(self, image_id: str, owner: str, upload: Upload) -> bool:
+        """Return True if the record counts for these bytes. A failed one does not."""
+        found = self._images.get(image_id)
+        same = isinstance(found, Image) and found.owner == owner and found.sha256 == upload.sha256
+        return isinstance(found, Image) and same and found.status is not Status.FAILED
 
     def _store_original(self, image: Image, upload: Upload) -> Image:
         try:

@@ -2,8 +2,8 @@
 
 import pytest
 
-from app.domain.errors import HashTaken
-from app.domain.models import Status
+from app.domain.errors import HashTaken, Unavailable
+from app.domain.models import Image, Status
 from app.domain.ports import ImageRepository
 from tests.contract.races import eventually, race, winners
 from tests.contract.records import OWNER, an_image, ids, stored, tombstone_of
@@ -132,3 +132,100 @@ def test_a_pointer_stays_when_a_record_goes_that_it_does_not_name(images: ImageR
     images.bury(first.id, 1, tombstone_of(first))
     images.remove(third.id, 1)
     assert holder(images) == second.id
+
+
+def copies_of(images: ImageRepository, count: int) -> list[Image]:
+    """So many further records of the same bytes, oldest first, each noted as a copy."""
+    made = [stored(images, sha256=SHA, claim=False) for _ in range(count)]
+    assert [images.claim(copy) for copy in made] == [False] * count
+    return made
+
+
+def test_a_pointer_passes_to_the_oldest_copy_when_its_record_goes(images: ImageRepository) -> None:
+    first = stored(images, sha256=SHA)
+    second, third = copies_of(images, 2)
+    assert images.claim(third) is False  # noted once, however often it asks
+    images.bury(first.id, 1, tombstone_of(first))
+    assert holder(images) == second.id
+    images.remove(second.id, 1)
+    assert holder(images) == third.id
+    assert images.claim(third) is True
+    images.remove(third.id, 1)
+    assert holder(images) is None
+
+
+def test_a_copy_that_is_gone_gets_no_pointer(images: ImageRepository) -> None:
+    first = stored(images, sha256=SHA)
+    second, third, fourth = copies_of(images, 3)
+    images.bury(second.id, 1, tombstone_of(second))
+    images.remove(third.id, 1)
+    assert holder(images) == first.id
+    images.remove(first.id, 1)
+    assert holder(images) == fourth.id
+    images.remove(fourth.id, 1)
+    assert holder(images) is None
+
+
+def test_copies_stay_noted_when_the_pointer_is_taken_over(images: ImageRepository) -> None:
+    failed = stored(images, sha256=SHA)
+    (copy,) = copies_of(images, 1)
+    second = an_image(sha256=SHA)
+    images.create(second, claim=True, replaces=failed.id)
+    images.remove(failed.id, 1)
+    assert holder(images) == second.id
+    images.remove(second.id, 1)
+    assert holder(images) == copy.id
+
+
+def test_owners_copies_are_their_own(images: ImageRepository) -> None:
+    mine = stored(images, sha256=SHA)
+    theirs = stored(images, sha256=SHA, owner="bob", claim=False)
+    assert images.claim(theirs) is True
+    images.remove(mine.id, 1)
+    assert holder(images) is None
+    assert holder(images, "bob") == theirs.id
+
+
+def test_there_may_be_any_number_of_copies(images: ImageRepository) -> None:
+    alive = {image.id: image for image in (stored(images, sha256=SHA), *copies_of(images, 25))}
+    for _ in range(20):
+        current = holder(images)
+        assert current in alive
+        images.remove(current, 1)
+        del alive[current]
+    for image_id in alive:
+        images.remove(image_id, 1)
+    assert holder(images) is None
+
+
+def test_of_records_and_copies_that_go_at_once_none_keeps_the_pointer(images: ImageRepository) -> None:
+    first = stored(images, sha256=SHA)
+    everyone = [first, *copies_of(images, 5)]
+    staying = everyone.pop()
+    results = race(lambda number: images.remove(everyone[number].id, 1) if number < len(everyone) else None)
+    for number, result in enumerate(results[: len(everyone)]):
+        if result is not None:  # it was busy, and has changed nothing
+            assert isinstance(result, Unavailable)
+            images.remove(everyone[number].id, 1)
+    assert holder(images) == staying.id
+
+
+def test_a_copy_is_noted_while_its_record_goes(images: ImageRepository) -> None:
+    first = stored(images, sha256=SHA)
+    copies = [stored(images, sha256=SHA, claim=False) for _ in range(3)]
+
+    def act(number: int) -> object:
+        return images.remove(first.id, 1) if number == 0 else images.claim(copies[number % 3])
+
+    race(act)
+    assert holder(images) in {copy.id for copy in copies}
+
+
+def test_a_pointer_passes_on_when_many_records_go_together(images: ImageRepository) -> None:
+    first = stored(images, sha256=SHA)
+    second, third = copies_of(images, 2)
+    other = stored(images)
+    assert images.remove_all([first, other, second]) == {first.id, other.id, second.id}
+    assert holder(images) == third.id
+    assert images.remove_all([third]) == {third.id}
+    assert holder(images) is None

@@ -91,6 +91,39 @@ def test_kept_duplicates_are_stored_again(side: Side) -> None:
     assert len(side.objects()) == 2
 
 
+def test_a_kept_copy_alone_is_known(side: Side) -> None:
+    kept = accept(side, keep_duplicate=True).image
+    again = accept(side)
+    assert (again.duplicate, again.image.id) == (True, kept.id)
+
+
+def test_a_kept_copy_takes_the_place_of_a_failed_image(side: Side) -> None:
+    first = accept(side).image
+    error = Failure(code=FailureCode.TIMEOUT, detail="Too slow.")
+    side.images.update(first.id, first.version, {"status": Status.FAILED, "error": error})
+    kept = accept(side, keep_duplicate=True)
+    again = accept(side)
+    assert (kept.duplicate, again.duplicate, again.image.id) == (False, True, kept.image.id)
+
+
+def test_a_copy_whose_bytes_are_refused_leaves_nothing(side: Side) -> None:
+    first = accept(side).image
+    refusing = Interposed(side.store, before={"create": refuse})
+    with pytest.raises(Unavailable):
+        Uploads(refusing, side.images).accept(ANONYMOUS, upload(), keep_duplicate=True)  # type: ignore[arg-type]
+    assert [image.id for image in everything(side)] == [first.id]
+    Images(side.store, side.images).delete(ANONYMOUS, first.id)
+    assert not accept(side).duplicate
+
+
+def test_a_copy_that_cannot_be_noted_is_stored_all_the_same(side: Side) -> None:
+    accept(side)
+    unnoted = Interposed(side.images, before={"claim": refuse})
+    kept = Uploads(side.store, unnoted).accept(ANONYMOUS, upload(), keep_duplicate=True)  # type: ignore[arg-type]
+    assert not kept.duplicate
+    assert stored(side, kept.image) == BYTES
+
+
 def test_a_duplicate_of_a_pending_record_without_bytes_brings_them(side: Side) -> None:
     first = accept(side).image
     side.store.delete(original_key(first.id))  # as if the first request had died between record and bytes

@@ -38,6 +38,8 @@ def _of_items(found: list[dict[str, Any]], images: dict[str, Image]) -> Iterator
             image = images.get(item["image_id"])
             if image is None or items.hash_key(image.owner, image.sha256 or "") != key:
                 yield f"a hash pointer that names no live image of these bytes: {key} -> {item['image_id']}"
+            for copy in item.get("copies", set()) - images.keys():
+                yield f"a hash pointer that notes a copy which is gone: {key} -> {copy}"
         elif isinstance(record, Tombstone):
             if not record.settled:
                 yield f"a delete that is not finished: {key}"

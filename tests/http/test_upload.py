@@ -78,6 +78,29 @@ def test_the_same_bytes_again_answer_with_the_record_that_is_there(service: Serv
     assert kept.json()["id"] != first["id"]
 
 
+def test_a_kept_copy_counts_as_known_bytes(service: Service) -> None:
+    def ready(image_id: str) -> str:
+        version = service.client.get(f"/images/{image_id}").json()["version"]
+        service.side.images.update(image_id, version, {"status": Status.READY})
+        return image_id
+
+    first, second, third = (
+        ready(by_form(service, JPEG, params={"on_duplicate": "keep"}).json()["id"]) for _ in range(3)
+    )
+    digest = hashlib.sha256(JPEG).hexdigest()
+    wanted = {"content_type": "image/jpeg", "bytes": len(JPEG), "sha256": digest}
+    for left in (first, second, third):
+        for again in (
+            by_form(service, JPEG),
+            by_json(service, JPEG),
+            service.client.post("/upload/direct", json=wanted),
+        ):
+            assert (again.status_code, again.json()["id"]) == (200, left)
+            assert again.json()["duplicate"] is True
+        assert service.client.delete(f"/images/{left}").status_code == 204
+    assert by_form(service, JPEG).status_code == 201
+
+
 def test_an_upload_can_wait_for_its_image(service: Service) -> None:
     def settle() -> None:
         (image_id,) = service.side.images.unsettled()

@@ -8,13 +8,15 @@ from app.adapters.dynamodb import items, listing
 from app.adapters.dynamodb.calls import Refused, call, pause, transact
 from app.adapters.dynamodb.items import Item
 from app.adapters.dynamodb.table import KEY
-from app.adapters.dynamodb.writes import Write, Writes, while_live
+from app.adapters.dynamodb.writes import COPIES, Write, Writes, while_live
 from app.domain.errors import AlreadyExists, HashTaken, Stale, Unavailable
 from app.domain.models import UPDATABLE, Image, Tombstone, utcnow
 from app.domain.ports import ListQuery, Page
 
 _ATTEMPTS = 6
 _TRANSACTION_ITEMS = 100  # TransactWriteItems' own limit
+#: Copies that a hash pointer notes. An item has a bound, and to write a large one costs more.
+_MOST_COPIES = 20
 
 
 class DynamoImages:
@@ -45,11 +47,26 @@ class DynamoImages:
         """See `ImageRepository.claim`. A record that is gone, or has other bytes by now, claims nothing."""
         if not image.sha256:
             return False
-        try:
-            transact(self._client, [self._writes.has_bytes(image), self._writes.claim(image, image.id)])
-        except Refused:
-            return False
-        return True
+        has_bytes = self._writes.has_bytes(image)
+        for attempt in range(_ATTEMPTS):
+            try:
+                transact(self._client, [has_bytes, self._writes.claim(image, image.id)])
+            except Refused as refused:
+                if refused.reasons[0] is not None:
+                    return False
+                found = items.read(refused.reasons[1] or {})
+            else:
+                return True
+            copies = found.get(COPIES, set())
+            if found and (image.id in copies or len(copies) >= _MOST_COPIES):
+                return False
+            try:
+                transact(self._client, [has_bytes, self._writes.note_copy(image, found.get("image_id", ""))])
+            except Refused:
+                pause(attempt)  # the pointer has changed hands meanwhile
+            else:
+                return False
+        return False
 
     def get(self, image_id: str) -> Image | Tombstone | None:
         """See `ImageRepository.get`."""
@@ -180,19 +197,29 @@ class DynamoImages:
             *(self._writes.delete(key) for key in pointers),
             *([self._writes.put(kept)] if unsettled else []),
         ]
-        # Nearly always the pointer is its own: that is tried first, so that nobody needs to read it.
-        hashes = [[self._writes.release(image)], [self._writes.points_elsewhere(image)]] if image.sha256 else [[]]
+        # Nearly always the pointer is its own and has no copies: that is tried first, so that nobody needs to read it.
+        pointer = [self._writes.release(image)] if image.sha256 else []
         for attempt in range(_ATTEMPTS):
             try:
-                transact(self._client, [*writes, *hashes[attempt % len(hashes)]])
+                transact(self._client, [*writes, *pointer])
             except Refused as refused:
                 if refused.reasons[0] is not None:
                     raise Stale(image_id) from None
+                pointer = [self._without(image, items.read(refused.reasons[-1] or {}))]
                 if attempt:
                     pause(attempt)  # it changed hands meanwhile
             else:
                 return
         raise Unavailable("The record is busy.")
+
+    def _without(self, image: Image, pointer: Item) -> Write:
+        """The write that takes a record out of the hash pointer as it was found."""
+        holder, copies = pointer.get("image_id"), pointer.get(COPIES, set())
+        if holder == image.id and copies:
+            return self._writes.pass_on(image, min(copies))
+        if holder is None or holder == image.id:
+            return self._writes.release(image)
+        return self._writes.forget_copy(image, holder) if image.id in copies else self._writes.points_elsewhere(image)
 
     def _live(self, image_id: str, expected_version: int) -> tuple[Image, str]:
         """The record at that version, and its time of update as it is stored."""

@@ -14,6 +14,8 @@ Write = dict[str, Any]
 
 # Of tombstones that were written without `GONE_AFTER`.
 _TOMBSTONE_LIFE = timedelta(days=30)
+#: Of a hash pointer: the ids of further records with these bytes, as a set.
+COPIES = "copies"
 
 
 class Writes:
@@ -71,16 +73,28 @@ class Writes:
         }
 
     def claim(self, image: Image, replaces: str | None) -> Write:
-        """The hash pointer, if it is free or names `replaces`. Refused, it tells what is there."""
-        condition: Write = {
-            "ConditionExpression": "attribute_not_exists(ImageID)",
-            "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
-        }
+        """The hash pointer, if it is free or names `replaces`. Refused, it returns what is there. Copies stay noted."""
+        condition, values = "attribute_not_exists(ImageID)", {":own": image.id, ":copy": {image.id}}
         if replaces:
-            condition["ConditionExpression"] += " OR image_id = :replaces"
-            condition["ExpressionAttributeValues"] = items.write({":replaces": replaces})
-        pointer = {KEY: items.hash_key(image.owner, image.sha256 or ""), "image_id": image.id}
-        return {"Put": self.put(pointer)["Put"] | condition}
+            condition += " OR image_id = :replaces"
+            values[":replaces"] = replaces
+        return self._point(image, f"SET image_id = :own DELETE {COPIES} :copy", condition, values)
+
+    def note_copy(self, image: Image, holder: str) -> Write:
+        """The record among the copies of the bytes that `holder` stands for."""
+        values = {":holder": holder, ":copy": {image.id}}
+        return self._point(image, f"ADD {COPIES} :copy", "image_id = :holder", values)
+
+    def forget_copy(self, image: Image, holder: str) -> Write:
+        """The record no longer among the copies of the bytes that `holder` stands for."""
+        values = {":holder": holder, ":copy": {image.id}}
+        return self._point(image, f"DELETE {COPIES} :copy", "image_id = :holder", values)
+
+    def pass_on(self, image: Image, copy: str) -> Write:
+        """The hash pointer of this record, naming one of the copies instead."""
+        values = {":own": image.id, ":next": copy, ":copy": {copy}}
+        condition = f"image_id = :own AND contains({COPIES}, :next)"
+        return self._point(image, f"SET image_id = :next DELETE {COPIES} :copy", condition, values)
 
     def has_bytes(self, image: Image) -> Write:
         """Holds while the record is live and has the hash that the image has."""
@@ -94,22 +108,36 @@ class Writes:
         }
 
     def release(self, image: Image) -> Write:
-        """No hash pointer, unless it names another record."""
+        """No hash pointer, unless it names another record or copies. Refused, it returns what is there."""
+        condition = f"attribute_not_exists(ImageID) OR (image_id = :own AND attribute_not_exists({COPIES}))"
         return {
             "Delete": {
                 **self._at(items.hash_key(image.owner, image.sha256 or "")),
-                "ConditionExpression": "attribute_not_exists(ImageID) OR image_id = :own",
+                "ConditionExpression": condition,
                 "ExpressionAttributeValues": items.write({":own": image.id}),
+                "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
             }
         }
 
     def points_elsewhere(self, image: Image) -> Write:
-        """Holds while the hash pointer names another record."""
+        """Holds while the hash pointer names another record, and this one is not among its copies."""
         return {
             "ConditionCheck": {
                 **self._at(items.hash_key(image.owner, image.sha256 or "")),
-                "ConditionExpression": "image_id <> :own",
+                "ConditionExpression": f"image_id <> :own AND NOT contains({COPIES}, :own)",
                 "ExpressionAttributeValues": items.write({":own": image.id}),
+                "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+            }
+        }
+
+    def _point(self, image: Image, update: str, condition: str, values: Mapping[str, Any]) -> Write:
+        return {
+            "Update": {
+                **self._at(items.hash_key(image.owner, image.sha256 or "")),
+                "UpdateExpression": update,
+                "ConditionExpression": condition,
+                "ExpressionAttributeValues": items.write(values),
+                "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
             }
         }
 

@@ -37,7 +37,13 @@ class SqliteImages:
         """See `ImageRepository.claim`. A record that is gone claims nothing."""
         with self._database.writing() as connection:
             row = _row(connection, image.id)
-            return row is not None and not row[1] and _point(connection, image, None) == image.id
+            if row is None or row[1]:
+                return False
+            is_holder = _point(connection, image, image.id) == image.id
+            _drop_entries(connection, image, {_copy_of(image)})
+            if not is_holder:
+                _add_entries(connection, image, {_copy_of(image)})
+            return is_holder
 
     def get(self, image_id: str) -> Image | Tombstone | None:
         """See `ImageRepository.get`."""
@@ -217,10 +223,30 @@ def _point(connection: sqlite3.Connection, image: Image, replaces: str | None) -
 def _drop(connection: sqlite3.Connection, image: Image) -> None:
     """Remove the record with everything that leads to it."""
     connection.execute("DELETE FROM images WHERE id = ?", (image.id,))
+    _drop_entries(connection, image, entries_of(image) | {_copy_of(image)})
+    _pass_on(connection, image)
+
+
+def _copy_of(image: Image) -> tuple[str, str]:
+    """The entry of a record whose bytes another record stands for."""
+    return "copy", image.sha256 or ""
+
+
+def _pass_on(connection: sqlite3.Connection, image: Image) -> None:
+    """Give the pointer that names this record to the oldest copy, or remove it."""
+    key = (image.owner, image.sha256)
+    if image.sha256 is None or _holder(connection, image.owner, image.sha256) != image.id:
+        return
+    copy = connection.execute(
+        "SELECT image FROM entries WHERE owner = ? AND kind = 'copy' AND value = ? ORDER BY image LIMIT 1", key
+    ).fetchone()
+    if copy is None:
+        connection.execute("DELETE FROM hashes WHERE owner = ? AND sha256 = ?", key)
+        return
+    connection.execute("UPDATE hashes SET image = ? WHERE owner = ? AND sha256 = ?", (*copy, *key))
     connection.execute(
-        "DELETE FROM hashes WHERE owner = ? AND sha256 = ? AND image = ?", (image.owner, image.sha256, image.id)
+        "DELETE FROM entries WHERE owner = ? AND kind = 'copy' AND value = ? AND image = ?", (*key, *copy)
     )
-    _drop_entries(connection, image, entries_of(image))
 
 
 def _add_entries(connection: sqlite3.Connection, image: Image, entries: set[tuple[str, str]]) -> None:

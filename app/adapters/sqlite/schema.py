@@ -8,8 +8,8 @@ from app.domain.errors import ConfigurationError
 APPLICATION_ID = 0x4461726B
 
 # `entries` is the index of every list: one row per image for each of its kinds, walked by id with nothing to sort.
-# Kinds are '' (all images of the owner), 'status', 'type', 'tag', 'ticket' (open upload tickets), and 'band' for the
-# parts of a perceptual hash.
+# Kinds are '' (all images of the owner), 'status', 'type', 'tag', 'ticket' (open upload tickets), 'band' for the parts
+# of a perceptual hash, and 'copy' (further images of the same bytes).
 # `hashes` points from bytes to the record that stands for them. `images` also holds tombstones.
 _FIRST = """
 CREATE TABLE images (
