@@ -55,6 +55,7 @@ def _build() -> Gateway:
                 trusted_proxies=settings.trusted_proxies,
                 tell=Metrics(settings.service).request,
                 max_spool_bytes=settings.max_spool_mb * MEBIBYTE,
+                max_waiting=settings.max_waiting,
             )
         )
     )

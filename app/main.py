@@ -44,6 +44,7 @@ def build() -> FastAPI:
             trusted_proxies=settings.trusted_proxies,
             own_page_only=settings.auth == "none",
             max_spool_bytes=settings.max_spool_mb * MEBIBYTE,
+            max_waiting=settings.max_waiting,
         )
     )
 

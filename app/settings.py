@@ -130,6 +130,12 @@ class Settings(BaseSettings):
         le=1024 * 1024,
         description="Temporary space in MB for all uploads in progress; more are refused with 503.",
     )
+    max_waiting: int = Field(
+        default=1000,
+        ge=0,
+        le=100_000,
+        description="How many requests may wait for an image (`?wait=`) at once; further ones are answered at once.",
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         default="INFO", description="The least severe lines that are logged."
     )

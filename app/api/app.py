@@ -16,6 +16,7 @@ from app.api.readiness import Probe
 from app.api.request_ids import RequestIds
 from app.api.routes import direct, files, images, service, uploads, variants
 from app.api.spool import Spools
+from app.api.waiters import Waiters
 from app.domain.hosts import AllowedHosts
 
 __all__ = ["Parts", "create_app"]
@@ -35,6 +36,7 @@ def create_app(parts: Parts) -> FastAPI:
     )
     app.state.parts = parts
     app.state.probe = Probe(parts.checks)
+    app.state.waiters = Waiters(parts.images.versions, parts.max_waiting)
     app.state.spools = Spools(parts.store, parts.max_spool_bytes)
     routers = [uploads.router, images.router, variants.router, service.router, docs.router]
     routers += [files.router] if parts.files is not None else []

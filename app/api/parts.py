@@ -38,6 +38,7 @@ class Others(TypedDict):
     own_page_only: NotRequired[bool]
     tell: NotRequired[Tell]
     max_spool_bytes: NotRequired[int]
+    max_waiting: NotRequired[int]
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,8 @@ class Parts:
     `public_url` is the service's own address, `allowed_hosts` are further names of it, and the headers of
     `trusted_proxies` say under which of them a client sees it. With `own_page_only` writes from other sites' pages and
     requests under other names are refused. `tell` takes a report of each request.
-    `max_spool_bytes` is the temporary space of all uploads in progress."""
+    `max_spool_bytes` is the temporary space of all uploads in progress, `max_waiting` how many requests may wait for
+    images at once."""
 
     store: ObjectStore
     uploads: Uploads
@@ -69,6 +71,7 @@ class Parts:
     own_page_only: bool = False
     tell: Tell = say
     max_spool_bytes: int = 1024 * MEBIBYTE
+    max_waiting: int = 1000
 
     @classmethod
     def over(

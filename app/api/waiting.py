@@ -1,21 +1,21 @@
 """Waiting for an image to be ready or failed."""
 
+import asyncio
 import re
 import time
 
-import anyio
 from fastapi import Request
 from fastapi.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
 
 from app.api.deadlines import seconds_left
 from app.api.notes import clock_of
+from app.api.waiters import Waiters
 from app.domain.images import Images
 from app.domain.models import Image, Status
 
 MOST_SECONDS = 20
 
-_SHORTEST, _LONGEST = 0.05, 0.25
 _TO_ANSWER = 1.0  # seconds that are left for the answer where a request has a deadline
 _PREFERENCE = re.compile(r"""(?:^|[,;\s])wait\s*=\s*"?(\d{1,6})"?(?=$|[,;\s])""", re.IGNORECASE)
 
@@ -26,19 +26,44 @@ def preferred_wait(prefer: str | None) -> int | None:
     return min(int(found[1]), MOST_SECONDS) if found else None
 
 
-async def settled(request: Request, images: Images, owner: str | None, image: Image, seconds: float) -> Image:
-    """The image once it is no longer pending, or as it is after so many seconds.
+def may_wait(request: Request) -> bool:
+    """Return False while too many requests wait."""
+    waiters: Waiters = request.app.state.waiters
+    return not waiters.full
 
-    Raises `NotFound` if it is deleted meanwhile, and `ClientDisconnect` if nobody waits any more.
+
+async def settled(request: Request, images: Images, owner: str | None, image: Image, seconds: float) -> Image:
+    """Return the image once it is no longer pending, or as it is after so many seconds, or when too many requests wait.
+
+    Raises `NotFound` if the image is deleted meanwhile, and `ClientDisconnect` if the client has gone.
     """
     deadline = seconds_left(request.scope)
     end = time.monotonic() + (seconds if deadline is None else min(seconds, deadline - _TO_ANSWER))
-    pause = _SHORTEST
     while image.status is Status.PENDING and (left := end - time.monotonic()) > 0:
         with clock_of(request.scope).phase("wait"):
-            await anyio.sleep(min(pause, left))
-            pause = min(pause * 1.5, _LONGEST)
-            if await request.is_disconnected():
-                raise ClientDisconnect
+            if not await _changed(request, image, left):
+                break
             image = await run_in_threadpool(images.get, owner, image.id)
     return image
+
+
+async def _changed(request: Request, image: Image, seconds: float) -> bool:
+    """Return True if the record has changed within so many seconds. Raises `ClientDisconnect`."""
+    waiters: Waiters = request.app.state.waiters
+    change = asyncio.create_task(waiters.changed(image.id, image.version, seconds))
+    gone = asyncio.create_task(_disconnected(request))
+    try:
+        await asyncio.wait({change, gone}, return_when=asyncio.FIRST_COMPLETED)
+        if change.done():
+            return change.result()
+        raise ClientDisconnect
+    finally:
+        for task in (change, gone):
+            task.cancel()
+        await asyncio.gather(change, gone, return_exceptions=True)
+
+
+async def _disconnected(request: Request) -> None:
+    """Return when the client has closed the connection."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass

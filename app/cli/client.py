@@ -118,9 +118,12 @@ class DarkroomClient:
         heard = time.monotonic()
         known = {"duplicate": True} if record.get("duplicate") else {}
         while record["status"] == "pending" and (left := end - time.monotonic()) > 0:
+            asked = time.monotonic()
             try:
                 record = self._record(record["id"], wait=max(1, int(min(left, _WAIT_SECONDS)))) | known
                 heard = time.monotonic()
+                if record["status"] == "pending" and heard - asked < _PAUSE_SECONDS:  # too many wait already
+                    time.sleep(min(_PAUSE_SECONDS, max(left, 0)))
             except (httpx.RequestError, _TryAgain) as error:
                 if isinstance(error, _NOBODY) and time.monotonic() - heard > _SILENCE_SECONDS:
                     raise _unreachable(error) from error

@@ -1,7 +1,7 @@
 """Looking up, listing and deleting images."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
 
 from app.domain.errors import Conflict, NotFound, PortError, Stale
@@ -31,6 +31,10 @@ class Images:
         if not isinstance(found, Image) or owner not in {None, found.owner}:
             raise NotFound("image_not_found", "There is no image with this id.")
         return found
+
+    def versions(self, image_ids: Collection[str]) -> Mapping[str, int]:
+        """Versions of those records that exist, whoever owns them."""
+        return self._images.versions(image_ids)
 
     def list(self, query: ListQuery) -> Page:
         """One page of the owner's images."""

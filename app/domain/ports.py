@@ -5,7 +5,7 @@ adapter by `tests/contract`. What an adapter raises is a `PortError`; `Unavailab
 All methods are blocking, and safe to call from several threads and several processes at once.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -125,6 +125,10 @@ class ImageRepository(Protocol):
 
     def get(self, image_id: str) -> Image | Tombstone | None:
         """Return the record, its tombstone, or None. A settled tombstone that has expired is absent."""
+
+    def versions(self, image_ids: Collection[str]) -> Mapping[str, int]:
+        """Return the version of each of these records that exists; tombstones are left out. Strongly consistent, and
+        far cheaper than as many calls of `get`."""
 
     def find_hash(self, owner: str, sha256: str) -> str | None:
         """The id that the owner's pointer for these bytes names, whatever its state. Strongly consistent."""

@@ -333,3 +333,19 @@ def test_the_unsettled_can_be_settled_while_they_are_walked(images: ImageReposit
 
 def test_ping_answers(images: ImageRepository) -> None:
     images.ping()
+
+
+def test_versions_are_those_of_the_records_that_exist(images: ImageRepository) -> None:
+    made = [stored(images) for _ in range(3)]
+    images.update(made[1].id, 1, {"title": "changed"})
+    images.bury(made[2].id, 1, tombstone_of(made[2]))
+    ticket = stored(images, expires_at=utcnow() + timedelta(hours=1))
+    asked = [image.id for image in (*made, ticket, made[0])]
+    expected = {made[0].id: 1, made[1].id: 2, ticket.id: 1}
+    assert images.versions([*asked, new_id(), "", "no id"]) == expected
+    assert images.versions([]) == {}
+
+
+def test_versions_of_many_records_are_told_at_once(images: ImageRepository) -> None:
+    ids = {stored(images, claim=False).id for _ in range(105)}
+    assert images.versions(ids | {new_id() for _ in range(100)}) == dict.fromkeys(ids, 1)

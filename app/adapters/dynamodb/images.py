@@ -1,6 +1,6 @@
 """`ImageRepository` on DynamoDB."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -72,6 +72,10 @@ class DynamoImages:
         """See `ImageRepository.get`."""
         item = self._read(image_id)
         return items.record_of(item, utcnow()) if item else None
+
+    def versions(self, image_ids: Collection[str]) -> Mapping[str, int]:
+        """See `ImageRepository.versions`."""
+        return listing.versions(self._client, self._table, image_ids)
 
     def find_hash(self, owner: str, sha256: str) -> str | None:
         """See `ImageRepository.find_hash`."""

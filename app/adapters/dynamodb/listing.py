@@ -1,7 +1,7 @@
 """The one list path: ids from the index, records by id, what is stale dropped, until the page is full."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from itertools import islice
 from typing import Any
 
@@ -66,6 +66,20 @@ def open_tickets(client: Any, table: str, owner: str, limit: int) -> int:
     return sum(1 for _ in islice(iter(walk.take, None), limit))
 
 
+def versions(client: Any, table: str, image_ids: Collection[str]) -> dict[str, int]:
+    """Return the versions of those records that exist."""
+    names = {"#id": KEY, "#kind": items.KIND, "#version": "version"}
+    wanted = {"ProjectionExpression": ", ".join(names), "ExpressionAttributeNames": names}
+    found = {}
+    ids = sorted(filter(None, set(image_ids)))
+    for start in range(0, len(ids), _BATCH):
+        for typed in _batch_get(client, table, ids[start : start + _BATCH], wanted):
+            item = items.read(typed)
+            if item[items.KIND] == "image":
+                found[str(item[KEY])] = int(item["version"])
+    return found
+
+
 def _span(query: ListQuery) -> Span:
     low, high = query.since or LOWEST, query.until or HIGHEST
     if query.after and query.descending:
@@ -103,12 +117,15 @@ def _records(client: Any, table: str, ids: Sequence[str]) -> dict[str, Image]:
     return records
 
 
-def _batch_get(client: Any, table: str, ids: Sequence[str]) -> Iterator[Item]:
+def _batch_get(client: Any, table: str, ids: Sequence[str], wanted: Item | None = None) -> Iterator[Item]:
+    """Yield the items under these keys, or of each what the arguments in `wanted` name."""
     keys = [items.write({KEY: image_id}) for image_id in ids]
     until = time.monotonic() + _SECONDS
     idle = 0
     while True:
-        answer = call(client.batch_get_item, RequestItems={table: {"Keys": keys, "ConsistentRead": True}})
+        answer = call(
+            client.batch_get_item, RequestItems={table: {"Keys": keys, "ConsistentRead": True, **(wanted or {})}}
+        )
         yield from answer["Responses"].get(table, [])
         left = answer.get("UnprocessedKeys", {}).get(table, {}).get("Keys", [])
         if not left:

@@ -4,7 +4,8 @@ import contextlib
 import json
 import sqlite3
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from app.adapters.sqlite.database import Database
@@ -53,6 +54,16 @@ class SqliteImages:
             return None
         document, buried = row
         return Tombstone.model_validate_json(document) if buried else Image.model_validate_json(document)
+
+    def versions(self, image_ids: Collection[str]) -> Mapping[str, int]:
+        """See `ImageRepository.versions`."""
+        with self._database.reading() as connection:
+            rows = connection.execute(
+                "SELECT id, json_extract(document, '$.version') FROM images"
+                " WHERE buried = 0 AND id IN (SELECT value FROM json_each(?))",
+                (json.dumps(list(image_ids)),),
+            )
+            return dict(rows.fetchall())
 
     def find_hash(self, owner: str, sha256: str) -> str | None:
         """See `ImageRepository.find_hash`."""
@@ -119,14 +130,20 @@ class SqliteImages:
 
     def remove_all(self, images: Sequence[Image]) -> set[str]:
         """See `ImageRepository.remove_all`."""
-        removed = set()
+        removed: set[str] = set()
         for start in range(0, len(images), _BATCH):
-            with self._database.writing() as connection:
-                for image in images[start : start + _BATCH]:
-                    with contextlib.suppress(Stale):
-                        _, current = _current(connection, image.id, image.version)
-                        _drop(connection, current)
-                        removed.add(image.id)
+            batch = images[start : start + _BATCH]
+            removed |= self._database.freeing(partial(self._remove_batch, batch))
+        return removed
+
+    def _remove_batch(self, images: Sequence[Image]) -> set[str]:
+        removed = set()
+        with self._database.writing() as connection:
+            for image in images:
+                with contextlib.suppress(Stale):
+                    _, current = _current(connection, image.id, image.version)
+                    _drop(connection, current)
+                    removed.add(image.id)
         return removed
 
     def open_tickets(self, owner: str, limit: int) -> int:

@@ -16,7 +16,7 @@ from app.api.paging import Listing, ListParameters
 from app.api.parts import Base, Calling, Handed, Sees
 from app.api.query import EACH_ONCE
 from app.api.views import ImageList, ImageView, view
-from app.api.waiting import MOST_SECONDS, preferred_wait, settled
+from app.api.waiting import MOST_SECONDS, may_wait, preferred_wait, settled
 from app.domain.access import Scope
 
 router = APIRouter(tags=["images"], route_class=KeyedRoute)
@@ -88,8 +88,11 @@ async def get_image(
     prefer: Annotated[str | None, Header(description="`wait=20` does what `?wait=20` does.")] = None,
     if_none_match: Annotated[str | None, Header()] = None,
 ) -> Response:
-    """With `wait` the answer comes as soon as the image is `ready` or `failed`."""
-    preferred = preferred_wait(prefer) if wait is None else None
+    """With `wait` the answer comes as soon as the image is `ready` or `failed`.
+
+    When too many requests wait already, it comes at once, and a preference is not applied.
+    """
+    preferred = preferred_wait(prefer) if wait is None and may_wait(request) else None
     image = await run_in_threadpool(parts.images.get, owner, image_id)
     image = await settled(request, parts.images, owner, image, wait or preferred or 0)
     headers = {} if preferred is None else {"Preference-Applied": f"wait={preferred}", "Vary": "Prefer"}
