@@ -85,7 +85,8 @@ def test_a_hundred_waiting_requests_share_each_look_and_are_woken_each_by_its_im
                 for image in images
                 for _ in range(5)
             ]
-            await until(lambda: any(set(look) == {image.id for image in images} for look in looks.at))
+            await until(lambda: {image.id for image in images} <= {image_id for look in looks.at for image_id in look})
+            await until(lambda: embedded.app.state.waiters._count == 100)
             looks.gets.clear()
             seen = len(looks.at)
             await until(lambda: len(looks.at) >= seen + 3)
