@@ -45,7 +45,7 @@ class UnderWay:
         with contextlib.suppress(OSError):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             for note in folder.iterdir():
-                if note.stat().st_mtime < time.time() - _LIFE_SECONDS:
+                if abs(time.time() - note.stat().st_mtime) > _LIFE_SECONDS:  # also one of a clock that was set back
                     note.unlink()
 
     def find(self, sha256: str) -> Note | None:

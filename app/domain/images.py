@@ -8,7 +8,7 @@ from app.domain.errors import Conflict, NotFound, PortError, Stale
 from app.domain.ids import is_id
 from app.domain.keys import original_key, processed_prefix, variant_key
 from app.domain.media import UNKNOWN_TYPE
-from app.domain.models import FailureCode, Image, Status, Tombstone, Variant, utcnow
+from app.domain.models import FailureCode, Image, Status, Tombstone, Variant, is_open_ticket, utcnow
 from app.domain.ports import ImageRepository, ListQuery, ObjectStore, Page
 
 log = logging.getLogger(__name__)
@@ -41,11 +41,12 @@ class Images:
         return self._images.list(query)
 
     def original(self, owner: str | None, image_id: str) -> Image:
-        """The image, if its original may be fetched. Raises `Conflict` when the bytes have not come, and when they
-        turned out to be no picture: what was not checked at the door is served to nobody."""
+        """Return the image if its original may be fetched. Raises `Conflict` while the bytes of a ticket have not come
+        or were not processed, and when they turned out to be no image: unchecked bytes are served to nobody."""
         image = self.get(owner, image_id)
         if image.expires_at is not None:
-            raise Conflict("not_ready", "The bytes have not come yet.", status_of_image=image.status)
+            why = "The bytes have not come yet." if is_open_ticket(image) else "The image is not processed yet."
+            raise Conflict("not_ready", why, status_of_image=image.status)
         unknown = image.content_type == UNKNOWN_TYPE
         if unknown or (image.error is not None and image.error.code in _NEVER_SERVED):
             why = image.error.detail if image.error else "Nobody has looked at its bytes yet."

@@ -205,7 +205,7 @@ def test_the_notes_are_the_users_own_and_go_after_a_day(service: Service, pictur
     folder = tmp_path / "notes"
     (note,) = folder.iterdir()
     assert [stat.S_IMODE(path.stat().st_mode) for path in (folder, note)] == [0o700, 0o600]
-    for hours, left in ((23, [note]), (25, [])):
+    for hours, left in ((23, [note]), (-23, [note]), (25, [])):
         then = time.time() - hours * 3600
         os.utime(note, (then, then))
         DarkroomClient("http://testserver", transport=Way(service), notes=folder)

@@ -2,6 +2,8 @@
 
 import io
 import os
+import signal
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,6 +14,7 @@ from app.domain.ids import new_id
 from app.domain.keys import original_key
 from app.domain.models import ANONYMOUS, Image, Status, utcnow
 from tests.contract.records import an_image
+from tests.embedded.kill_storm import descendants
 from tests.samples import encoded
 from tests.server import serving, wait_for
 from tests.sides import Side, embedded
@@ -81,6 +84,22 @@ def test_a_reconcile_that_fails_does_not_end_the_worker(tmp_path: Path) -> None:
         image = upload(side)
         wait_for(lambda: is_ready(side, image), 60)
         assert process.poll() is None
+
+
+def test_an_image_queued_before_the_clock_was_set_back_does_not_wait(tmp_path: Path) -> None:
+    with serving(tmp_path / "data") as server:
+        assert server.process is not None
+        (worker_pid,) = descendants(server.process.pid)["worker"]
+        os.kill(worker_pid, signal.SIGSTOP)
+        try:
+            image_id = server.client.post("/upload", files={"file": ("p.jpg", BODY)}).json()["id"]
+            with sqlite3.connect(server.data / "darkroom.db") as connection:  # as if the clock had been a day ahead
+                assert connection.execute("UPDATE messages SET due = due + 86400").rowcount == 1
+            connection.close()
+        finally:
+            os.kill(worker_pid, signal.SIGCONT)
+        record = server.client.get(f"/images/{image_id}?wait=20").json()
+        assert record["status"] == "ready"
 
 
 def test_a_flood_of_unused_tickets_is_removed_while_images_are_processed(tmp_path: Path) -> None:

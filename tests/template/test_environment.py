@@ -20,6 +20,7 @@ EVERYBODYS = {"storage_url", "metadata_url", "queue_url", "log_level", "service"
 TOLD = {
     API: EVERYBODYS | {
         "auth", "allow_anonymous", "api_keys", "cors_origins", "cdn_url", "secret", "max_upload_bytes",
+        "max_open_tickets",
     },
     WORKER: EVERYBODYS | {"auth", "max_upload_bytes", "develop_seconds", "develop_memory_mb", "max_receives"},
     RECONCILE: EVERYBODYS,
@@ -27,7 +28,7 @@ TOLD = {
 #: Settings that a stack leaves at their defaults. The addresses in its records are the bucket's or the CDN's.
 LEFT_OUT = {
     "max_pixels", "max_frames", "accepted_types", "recipe", "public_url", "host", "port", "allowed_hosts",
-    "trusted_proxies",
+    "trusted_proxies", "log_format", "min_free_mb", "max_spool_mb",
 }  # fmt: skip
 
 
@@ -91,10 +92,13 @@ def test_the_worker_knows_whether_objects_without_a_record_are_anybodys(
 
 
 def test_the_parameters_reach_the_settings(stack_of: Callable[..., Stack], monkeypatch: pytest.MonkeyPatch) -> None:
-    stack = stack_of(AllowedOrigins="https://a.example,https://b.example:8443", MaxUploadBytes="7000", LogLevel="ERROR")
+    stack = stack_of(
+        AllowedOrigins="https://a.example,https://b.example:8443", MaxUploadBytes="7000", MaxOpenTickets="7",
+        LogLevel="ERROR",
+    )  # fmt: skip
     settings = read(stack, API, monkeypatch)
     assert settings.cors_origins == ("https://a.example", "https://b.example:8443")
-    assert (settings.max_upload_bytes, settings.log_level) == (7000, "ERROR")
+    assert (settings.max_upload_bytes, settings.max_open_tickets, settings.log_level) == (7000, 7, "ERROR")
     assert stack.environment(WORKER)["DARKROOM_MAX_UPLOAD_BYTES"] == "7000"
     assert {stack.environment(function)["DARKROOM_LOG_LEVEL"] for function in DOORS} == {"ERROR"}
 

@@ -311,6 +311,15 @@ def test_an_object_that_goes_while_it_is_adopted_leaves_no_record(bench: Bench) 
     assert bench.side.images.get(image_id) is None
 
 
+def test_an_object_that_is_removed_right_after_it_was_adopted_leaves_no_record(bench: Bench) -> None:
+    """Its upload was refused, because its ticket had ended."""
+    image_id = bench.place(encoded())
+    gone = once(lambda: bench.side.store.delete(original_key(image_id)))
+    worker = bench.worker(images=Interposed(bench.side.images, before={"create": gone}), adopt=True)
+    assert worker.handle(image_id) is Outcome.UNKNOWN
+    assert bench.side.images.get(image_id) is None
+
+
 def test_adopted_junk_fails(bench: Bench) -> None:
     image_id = bench.place(b"hello")
     assert bench.worker(adopt=True).handle(image_id) is Outcome.FAILED
