@@ -8,6 +8,7 @@ from fastapi.routing import APIRoute
 from starlette.responses import Response
 
 from app.api.notes import note
+from app.api.query import QueryRule
 from app.domain.access import NOBODY, Caller, Scope
 from app.domain.ids import is_id
 
@@ -15,6 +16,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 _MARK = "needed_scope"
+_LINK = "is_link"
 
 
 def needs(scope: Scope) -> Callable[[F], F]:
@@ -25,6 +27,12 @@ def needs(scope: Scope) -> Callable[[F], F]:
 def open_to_all(endpoint: F) -> F:
     """Mark an endpoint as one that asks nobody who they are."""
     return _marked(endpoint, None)
+
+
+def link(endpoint: F) -> F:
+    """Mark an endpoint that browsers and probes open: others add parameters to its address, which are ignored."""
+    setattr(endpoint, _LINK, True)
+    return endpoint
 
 
 def _marked(endpoint: F, scope: Scope | None) -> F:
@@ -39,12 +47,14 @@ class KeyedRoute(APIRoute):
         if not hasattr(endpoint, _MARK):
             raise TypeError(f"{path}: say what the endpoint needs, or that it is open to all")
         self.scope_needed: Scope | None = getattr(endpoint, _MARK)
+        self.is_link: bool = getattr(endpoint, _LINK, False)
         super().__init__(path, endpoint, **options)
 
     def get_route_handler(self) -> Handler:
-        """The endpoint behind the check."""
+        """Check the caller, then the query, then call the endpoint."""
         handler = super().get_route_handler()
         scope = self.scope_needed
+        query = None if self.is_link else QueryRule(self.dependant)
 
         async def checked(request: Request) -> Response:
             self._note(request)
@@ -52,6 +62,8 @@ class KeyedRoute(APIRoute):
                 caller = caller_of(request)
                 caller.require(scope)
                 request.state.caller = caller
+            if query is not None:
+                query.check(request)
             return await handler(request)
 
         return checked

@@ -7,20 +7,21 @@ from typing import Any
 
 from fastapi import Request
 from fastapi.concurrency import run_in_threadpool
+from fastapi.exceptions import RequestValidationError
 
 from app.api.arriving import announced_length, arriving
+from app.api.form_fields import text_field
 from app.api.json_body import JsonBody
 from app.api.multipart_body import MultipartBody
+from app.api.raw_body import RawBody, is_raw, unsupported_body
 from app.api.received import BodyReader, Received
 from app.api.spool import Spool, Spools, too_large
 from app.domain.errors import Malformed, TooLarge, UnsupportedType
 from app.domain.filenames import display_name
 from app.domain.limits import Limits
 from app.domain.media import media_type_of
+from app.domain.other_formats import NAMING_BYTES, unsupported_type
 from app.domain.uploads import Upload
-
-#: The two forms, as a refusal names them.
-FORMS = ("multipart/form-data", "application/json")
 
 
 @dataclass(frozen=True)
@@ -69,13 +70,21 @@ def _reader(request: Request, spool: Spool, limit: int) -> BodyReader:
         raise UnsupportedType("unsupported_encoding", detail, found=encoding[:40], accepted=["identity"])
     content_type = request.headers.get("content-type", "")
     form = content_type.partition(";")[0].strip().lower()
-    if form == "multipart/form-data":
-        return MultipartBody(content_type, spool, limit)
-    if form == "application/json":
-        return JsonBody(spool, limit)
-    raise UnsupportedType(
-        "unsupported_body", f"Send {' or '.join(FORMS)}.", found=form[:80] or None, accepted=list(FORMS)
-    )
+    if is_raw(content_type):
+        return RawBody(request, spool, limit)
+    if form not in {"multipart/form-data", "application/json"}:
+        raise unsupported_body(content_type)
+    _check_no_fields(request)
+    return JsonBody(spool, limit) if form == "application/json" else MultipartBody(content_type, spool, limit)
+
+
+def _check_no_fields(request: Request) -> None:
+    """Refuse fields in the query of a form or of JSON, which have room for them: one value must not hide another."""
+    names = [name for name in request.query_params if name == "filename" or text_field(name)]
+    if names:
+        why = "Send it in the body; the query is for raw bodies"
+        complaints: list[Any] = [{"type": "misplaced", "loc": ("query", name), "msg": why} for name in names]
+        raise RequestValidationError(complaints)
 
 
 async def _read(request: Request, reader: BodyReader, spool: Spool, limit: int) -> None:
@@ -110,13 +119,12 @@ def _check_size(reader: BodyReader, limit: int, declared: int | None, received: 
 
 
 def _upload(received: Received, spool: Spool, limits: Limits) -> Upload:
+    body = spool.rewound()
     found = media_type_of(spool.head)
-    if found not in limits.accepted_types:
-        what = f"The bytes are {found}" if found else "The bytes are no picture that is known here"
-        accepted = list(limits.accepted_types)
-        raise UnsupportedType("unsupported_type", f"{what}.", found=found, accepted=accepted)
+    if found is None or found not in limits.accepted_types:
+        raise unsupported_type(body.read(NAMING_BYTES), found, limits.accepted_types)
     return Upload(
-        body=spool.rewound(),
+        body=body,
         size=spool.size,
         sha256=spool.sha256,
         content_type=found,

@@ -9,7 +9,7 @@ from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Re
 from starlette.staticfiles import StaticFiles
 from starlette.types import Receive, Scope, Send
 
-from app.api.access import KeyedRoute, open_to_all
+from app.api.access import KeyedRoute, link, open_to_all
 from app.api.notes import note
 from app.api.parts import Base
 from app.api.public_address import absolute
@@ -62,6 +62,7 @@ _REDOC = """<!doctype html>
 
 @router.get("/")
 @open_to_all
+@link
 async def front(base: Base) -> Response:
     """Redirect to the API's description."""
     # Without a prefix that is known the url is relative: a proxy may have taken one away.
@@ -70,6 +71,7 @@ async def front(base: Base) -> Response:
 
 @router.get("/docs")
 @open_to_all
+@link
 async def swagger() -> Response:
     """Swagger UI."""
     return HTMLResponse(_SWAGGER, headers=_HEADERS)
@@ -77,6 +79,7 @@ async def swagger() -> Response:
 
 @router.get("/redoc")
 @open_to_all
+@link
 async def redoc() -> Response:
     """ReDoc."""
     return HTMLResponse(_REDOC, headers=_HEADERS)
@@ -84,6 +87,7 @@ async def redoc() -> Response:
 
 @router.get("/openapi.json")
 @open_to_all
+@link
 async def description(request: Request) -> Response:
     """What both show, for the address under which the client sees the service."""
     schema = request.app.openapi()

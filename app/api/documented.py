@@ -61,7 +61,7 @@ EXAMPLES: Mapping[str, Example] = {
     "request_timeout": Example(408, "No data received for 30 seconds."),
     "not_acceptable": Example(406, "None of the formats is acceptable.", {"formats": ["webp"]}),
     "not_ready": Example(409, "The image is pending.", {"status_of_image": "pending"}),
-    "not_served": Example(409, "The original is not served: The file is not a picture of any known format."),
+    "not_served": Example(409, "The original is not served: Unsupported image format (found: PDF)."),
     "busy": Example(409, "The image keeps changing; try again."),
     "too_large": Example(
         413,
@@ -84,13 +84,17 @@ EXAMPLES: Mapping[str, Example] = {
     ),
     "unsupported_type": Example(
         415,
-        "The bytes are no picture that is known here.",
-        {"found": None, "accepted": ["image/jpeg", "image/png", "image/webp"]},
+        "Unsupported image format (found: SVG). Accepted: JPEG, PNG, WebP.",
+        {"found": "image/svg+xml", "accepted": ["image/jpeg", "image/png", "image/webp"]},
     ),
     "unsupported_body": Example(
         415,
-        "Send multipart/form-data or application/json.",
-        {"found": "text/plain", "accepted": ["multipart/form-data", "application/json"]},
+        "Unsupported body. Send a multipart form, JSON, or the image itself with its type, such as "
+        "`Content-Type: image/jpeg`.",
+        {
+            "found": "text/plain",
+            "accepted": ["multipart/form-data", "application/json", "image/*", "application/octet-stream"],
+        },
     ),
     "unsupported_encoding": Example(
         415,
@@ -121,7 +125,7 @@ EXAMPLES: Mapping[str, Example] = {
     ),
     "invalid_request": Example(
         422,
-        "Not valid: `query.limit`.",
+        "Not valid: `query.limit`: Input should be greater than or equal to 1 (found: '0').",
         {
             "errors": [
                 {

@@ -16,6 +16,7 @@ from app.api.deadlines import DEADLINE, InTime
 from app.api.notes import note
 from app.api.problems import MEDIA_TYPE, problem
 from app.api.public_address import set_gateway_host
+from app.api.raw_body import is_raw
 from app.api.request_ids import is_request_id
 
 #: What the media types of answers that are text begin with, or have in them; all others go out in base64.
@@ -121,10 +122,13 @@ class _AsSent:
 
 
 def _has_damaged_file(scope: Scope, body: Any) -> bool:
-    """Whether a file in a form has characters that stand for bytes which were none. In words they may be meant."""
+    """Return True if an image has characters that stand for bytes which were none. In text fields they may be meant."""
     if not isinstance(body, str) or _DAMAGE not in body:
         return False
-    form, options = parse_options_header(Headers(scope=scope).get("content-type", "")[:1024])
+    content_type = Headers(scope=scope).get("content-type", "")[:1024]
+    if is_raw(content_type):
+        return True
+    form, options = parse_options_header(content_type)
     boundary = options.get(b"boundary", b"").decode("latin-1")
     if form != b"multipart/form-data" or not boundary:
         return False

@@ -84,6 +84,13 @@ def name_text(name: bytes | str, codec: str = "utf-8") -> str:
     return _decoded_words(text) or _ESCAPED.sub(_unescape, text)
 
 
+def disposition_filename(line: bytes) -> bytes | str:
+    """The file name of a `Content-Disposition`, such as that of a whole request; empty if it has none."""
+    if not line or line.count(b";") > _SEMICOLONS:
+        return b""
+    return _filename(line, parse_options_header(line)[1].get(b"filename")) or b""
+
+
 def _filename(line: bytes, plain: bytes | None) -> bytes | str | None:
     """Choose between `filename` and `filename*`: the latter if the plain one is missing, empty or an encoded word."""
     if plain and not _ENCODED_WORDS.fullmatch(plain.decode("latin-1")):

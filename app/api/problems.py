@@ -188,8 +188,13 @@ async def _invalid(request: Request, error: Exception) -> Response:
         }
         for complaint in error.errors()[:20]
     ]
-    names = ", ".join(f"`{complaint['field']}`" for complaint in complaints)
-    return problem(request.scope, 422, "invalid_request", f"Not valid: {names}.", {"errors": complaints})
+    reasons = "; ".join(_reason(complaint) for complaint in complaints[:5])
+    return problem(request.scope, 422, "invalid_request", f"Not valid: {reasons}.", {"errors": complaints})
+
+
+def _reason(complaint: Mapping[str, Any]) -> str:
+    found = f" (found: {complaint['found']!r})" if "found" in complaint else ""
+    return f"`{complaint['field']}`: {complaint['message'].rstrip('.')}{found}"
 
 
 def _measured(complaint: Mapping[str, Any]) -> dict[str, Any]:

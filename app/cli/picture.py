@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from app.domain.media import SNIFF_BYTES, media_type_of
+from app.domain.media import media_type_of
+from app.domain.other_formats import NAMING_BYTES, recognize
 
 _PIECE = 256 * 1024
 _JOINER = "\N{ZERO WIDTH JOINER}"  # holds emoji together
@@ -47,7 +48,7 @@ class Picture:
                 raise UploadError("The folder cannot be read.") if stat.S_ISDIR(mode) else NotAPicture("Not a file.")
             with path.open("rb") as file:
                 for piece in pieces(file):
-                    head = head or piece[:SNIFF_BYTES]
+                    head = head or piece[:NAMING_BYTES]
                     if not size and media_type_of(head) is None:
                         break
                     size += len(piece)
@@ -56,7 +57,10 @@ class Picture:
             raise unreadable(error) from error
         content_type = media_type_of(head)
         if content_type is None:
-            raise NotAPicture("Not a picture of any known format." if head else "The file is empty.")
+            if not head:
+                raise NotAPicture("The file is empty.")
+            other = recognize(head)
+            raise NotAPicture(f"Unsupported image format (found: {other.name})." if other else "Not an image.")
         return cls(path, size, digest.hexdigest(), content_type)
 
 

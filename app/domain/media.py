@@ -1,5 +1,6 @@
-"""What bytes are, told from the bytes alone."""
+"""Media types of accepted images, detected from the bytes alone."""
 
+from collections.abc import Mapping
 from typing import Final
 
 #: Bytes that `media_type_of` wants to see, when there are that many.
@@ -17,6 +18,19 @@ MEDIA_TYPES: Final = (
     "image/tiff",
     "image/bmp",
 )
+
+#: The names of those formats.
+NAMES: Final[Mapping[str, str]] = {
+    "image/jpeg": "JPEG",
+    "image/png": "PNG",
+    "image/webp": "WebP",
+    "image/gif": "GIF",
+    "image/avif": "AVIF",
+    "image/heic": "HEIC",
+    "image/heif": "HEIF",
+    "image/tiff": "TIFF",
+    "image/bmp": "BMP",
+}
 
 #: The type of bytes that nobody has looked at, or that are of no type known here.
 UNKNOWN_TYPE: Final = "application/octet-stream"

@@ -4,10 +4,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from app.domain.errors import TooLarge, TooManyRequests, UnsupportedType
+from app.domain.errors import TooLarge, TooManyRequests
 from app.domain.ids import new_id
 from app.domain.limits import Limits
 from app.domain.models import Image, Model, Status, utcnow
+from app.domain.other_formats import refused_type
 from app.domain.ports import ImageRepository
 from app.domain.uploads import Accepted
 
@@ -98,12 +99,8 @@ class Tickets:
             detail = f"The picture is larger than {limit:,} bytes."
             raise TooLarge("too_large", detail, limit_bytes=limit, declared_bytes=request.bytes)
         if request.content_type not in self._limits.accepted_types:
-            raise UnsupportedType(
-                "unsupported_type",
-                f"Pictures of type {request.content_type!a} are not taken.",
-                found=request.content_type,
-                accepted=list(self._limits.accepted_types),
-            )
+            found = f"found: {request.content_type!a}"
+            raise refused_type(found, request.content_type, self._limits.accepted_types)
 
     def _check_open(self, owner: str) -> None:
         limit = self._limits.max_open_tickets

@@ -8,8 +8,9 @@ from pathlib import Path
 from app.domain.errors import AlreadyExists, HashTaken, Missing, PictureError, Stale, Unavailable
 from app.domain.ids import id_time
 from app.domain.keys import original_key
-from app.domain.media import SNIFF_BYTES, UNKNOWN_TYPE, media_type_of
+from app.domain.media import UNKNOWN_TYPE, media_type_of
 from app.domain.models import ANONYMOUS, FailureCode, Image, Status, utcnow
+from app.domain.other_formats import NAMING_BYTES, recognize
 from app.domain.ports import ImageRepository, ObjectStore
 
 _PIECE = 1024 * 1024
@@ -17,11 +18,12 @@ _PIECE = 1024 * 1024
 
 @dataclass(frozen=True)
 class Original:
-    """What the bytes of an original are: `media_type` is None for none that is ever accepted."""
+    """The bytes of an original: `media_type` is None if they are of no accepted format; `other` then names it."""
 
     bytes: int
     sha256: str
     media_type: str | None
+    other: str | None = None
 
 
 def fetch(store: ObjectStore, image_id: str, max_bytes: int, to: Path | None = None) -> Original:
@@ -38,11 +40,13 @@ def fetch(store: ObjectStore, image_id: str, max_bytes: int, to: Path | None = N
             if size > max_bytes:
                 detail = f"The file is larger than {max_bytes:,} bytes."
                 raise PictureError(FailureCode.TOO_LARGE, detail)
-            if len(head) < SNIFF_BYTES:
-                head += piece[: SNIFF_BYTES - len(head)]
+            if len(head) < NAMING_BYTES:
+                head += piece[: NAMING_BYTES - len(head)]
             digest.update(piece)
             file.write(piece)
-    return Original(size, digest.hexdigest(), media_type_of(head))
+    media_type = media_type_of(head)
+    other = None if media_type else recognize(head)
+    return Original(size, digest.hexdigest(), media_type, other.name if other else None)
 
 
 def adopt(store: ObjectStore, images: ImageRepository, image_id: str, max_bytes: int) -> bool:

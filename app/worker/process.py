@@ -183,7 +183,8 @@ class Worker:
         if image.sha256 is not None and original.sha256 != image.sha256:
             raise PictureError(FailureCode.CORRUPT_IMAGE, "The stored bytes are not those that were sent.")
         if original.media_type is None:
-            raise PictureError(FailureCode.NOT_AN_IMAGE, "The file is not a picture of any known format.")
+            found = f"found: {original.other}" if original.other else "the bytes are of no format that is known"
+            raise PictureError(FailureCode.NOT_AN_IMAGE, f"Unsupported image format ({found}).")
         if original.media_type not in self._limits.accepted_types:
             raise PictureError(FailureCode.UNSUPPORTED_IMAGE, f"Pictures of type {original.media_type} are not taken.")
         return Job(

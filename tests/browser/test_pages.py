@@ -86,12 +86,31 @@ def test_try_it_out_uploads_a_real_file_and_shows_the_record(page: Any, server: 
     items = server.client.get("/images").json()["items"]
     assert [(item["filename"], item["bytes"]) for item in items] == [(photo.name, photo.stat().st_size)]
     assert (items[0]["title"], items[0]["alt"], items[0]["tags"]) == (None, None, [])  # nothing that nobody typed
+    # `wait` is filled in, so that the first answer has the variants.
+    assert "wait=20" in block.locator(".request-url").inner_text()
+    assert items[0]["status"] == "ready"
+
+
+@pytest.mark.parametrize("kind", ["image/*", "application/octet-stream"])
+def test_try_it_out_sends_a_raw_body(page: Any, server: Server, tmp_path: Path, kind: str) -> None:
+    photo = tmp_path / "raw.jpg"
+    photo.write_bytes(encoded("JPEG", 320, 240, seed=len(kind)))
+    block = open_upload(page)
+    block.locator(".opblock-section-request-body select.content-type").select_option(kind)
+    block.locator('tr[data-param-name="filename"] input').fill("raw.jpg")
+    block.locator('input[type="file"]').set_input_files(photo)
+    block.get_by_role("button", name="Execute").click()
+    live = block.locator(".live-responses-table")
+    live.locator(".response-col_status", has_text="201").first.wait_for()
+    assert '"filename": "raw.jpg"' in live.inner_text()
 
 
 def test_try_it_out_offers_the_json_body_too(page: Any, server: Server, tmp_path: Path) -> None:
     block = open_upload(page)
     kinds = block.locator(".opblock-section-request-body select.content-type")
-    assert kinds.locator("option").all_inner_texts() == ["multipart/form-data", "application/json"]
+    assert kinds.locator("option").all_inner_texts() == [
+        "multipart/form-data", "application/json", "image/*", "application/octet-stream"
+    ]  # fmt: skip
     kinds.select_option("application/json")
     block.locator("textarea.body-param__text").fill(
         '{"filename": "dot.gif", "image_base64": "R0lGODlhAQABAIAAAP///wAAACwAAAAAAQABAAACAkQBADs="}'

@@ -113,7 +113,7 @@ def test_the_command_tells_what_it_could_not_send(server: Server, tmp_path: Path
     broken = image_file("pillow-tests__truncated_jpeg.jpg")
     done = darkroom(server, "upload", str(page), str(broken), str(tmp_path / "nowhere.png"))
     assert done.returncode == 1
-    assert "page.jpg  Not a picture of any known format." in done.stderr
+    assert "page.jpg  Unsupported image format (found: HTML)." in done.stderr
     assert "failed" in done.stderr
     assert "nowhere.png" in done.stderr
     assert "Traceback" not in done.stderr

@@ -211,14 +211,21 @@ def test_exactly_the_limit_is_taken(service: Service) -> None:
     assert again.json()["duplicate"] is True
 
 
-def test_a_refusal_for_its_type_says_what_it_is_and_what_is_taken(service: Service) -> None:
-    answer = service.client.post("/upload", **form(part("file", b"%PDF-1.7", "a.jpg") + END))
-    problem = assert_problem(answer, 415, "unsupported_type")
-    assert problem["found"] is None
-    assert problem["accepted"] == list(LIMITS.accepted_types)
+def test_a_refusal_of_a_body_names_its_type_and_those_that_are_accepted(service: Service) -> None:
     problem = assert_problem(service.client.post("/upload", **typed("text/html")), 415, "unsupported_body")
     assert problem["found"] == "text/html"
-    assert problem["accepted"] == ["multipart/form-data", "application/json"]
+    assert problem["accepted"] == ["multipart/form-data", "application/json", "image/*", "application/octet-stream"]
+    assert "Content-Type: image/jpeg" in problem["detail"]
+
+
+def test_a_refused_parameter_is_told_why(service: Service) -> None:
+    problem = assert_problem(service.client.post("/upload?wait=21", **form(FILE + END)), 422, "invalid_request")
+    assert problem["detail"] == "Not valid: `query.wait`: Input should be less than or equal to 20 (found: '21')."
+    problem = assert_problem(service.client.get("/images?limit=0&order=up"), 422, "invalid_request")
+    assert problem["detail"] == (
+        "Not valid: `query.limit`: Input should be greater than or equal to 1 (found: '0'); "
+        "`query.order`: Input should be 'desc' or 'asc' (found: 'up')."
+    )
 
 
 def test_a_refusal_for_length_names_the_limit_and_what_was_measured(service: Service) -> None:

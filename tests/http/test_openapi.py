@@ -82,15 +82,24 @@ def test_every_reference_leads_somewhere(description: dict[str, Any]) -> None:
             node = node[step]
 
 
-def test_both_forms_of_an_upload_are_offered(description: dict[str, Any]) -> None:
+def test_each_form_of_an_upload_is_offered(description: dict[str, Any]) -> None:
     content = description["paths"]["/upload"]["post"]["requestBody"]["content"]
-    assert list(content) == ["multipart/form-data", "application/json"]
+    assert list(content) == ["multipart/form-data", "application/json", "image/*", "application/octet-stream"]
+    for raw in ("image/*", "application/octet-stream"):
+        assert (content[raw]["schema"]["type"], content[raw]["schema"]["format"]) == ("string", "binary")
     form = content["multipart/form-data"]["schema"]["properties"]
     assert form["file"] == {"type": "string", "format": "binary", "description": "The picture."}
     assert set(form) == {"file", "title", "alt", "tags"}
     assert set(content["application/json"]["schema"]["properties"]) == {
         "filename", "content_type", "image_base64", "title", "alt", "tags",
     }  # fmt: skip
+
+
+def test_a_first_upload_from_the_page_waits_for_its_variants(description: dict[str, Any]) -> None:
+    parameters = {each["name"]: each for each in description["paths"]["/upload"]["post"]["parameters"]}
+    wait = parameters["wait"]["schema"]
+    assert (wait["default"], wait["example"], wait["examples"]) == (0, 20, [20])
+    assert {"wait", "on_duplicate", "filename", "title", "alt", "tags"} == set(parameters)
 
 
 def test_the_example_upload_works(service: Service, description: dict[str, Any]) -> None:

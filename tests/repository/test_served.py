@@ -58,15 +58,16 @@ def run_in_shell(script: str, folder: Path, address: str) -> str:
 
 def test_the_commands_of_the_readme_work_in_their_order(address: str, tmp_path: Path) -> None:
     (tmp_path / "photo.jpg").write_bytes(encoded("JPEG", 1600, 1200, seed=os.getpid()))
-    form, as_json, rest = shell_blocks()
+    form, raw, as_json, rest = shell_blocks()
 
     first = json.loads(run_in_shell(form, tmp_path, address))
     assert first["status"] == "ready", first
     assert (first["alt"], first["tags"]) == ("A lighthouse at dusk", ["sea", "evening"])
     assert (first["width"], first["height"], first["duplicate"]) == (1600, 1200, False)
 
-    second = json.loads(run_in_shell(as_json, tmp_path, address))
-    assert (second["id"], second["duplicate"]) == (first["id"], True)
+    for again in (raw, as_json):
+        second = json.loads(run_in_shell(again, tmp_path, address))
+        assert (second["id"], second["duplicate"]) == (first["id"], True)
 
     said = run_in_shell(rest, tmp_path, address)
     assert said.count(first["id"]) >= 2  # listed, then looked at

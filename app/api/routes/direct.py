@@ -9,7 +9,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.responses import Response
 
-from app.api.access import KeyedRoute, needs, open_to_all
+from app.api.access import KeyedRoute, link, needs, open_to_all
 from app.api.answers import etag, json_answer, record
 from app.api.arriving import arriving
 from app.api.documented import problems, shaped
@@ -136,6 +136,7 @@ async def _ticket_body(request: Request) -> TicketBody:
 
 @store_router.put("/files/{key:path}")
 @open_to_all
+@link
 async def put_original(key: str, request: Request, parts: Handed, spools: SpoolsDep) -> Response:
     """Store the bytes of an upload ticket, as S3 does with a presigned PUT: the url says what may be written, and
     whoever has it may write that once. A ticket whose record is gone is refused before and after the body."""

@@ -10,7 +10,7 @@ from starlette.datastructures import Headers
 from starlette.responses import FileResponse, Response
 from starlette.types import Message, Receive, Scope, Send
 
-from app.api.access import KeyedRoute, open_to_all
+from app.api.access import KeyedRoute, link, open_to_all
 from app.api.answers import not_modified
 from app.api.notes import note
 from app.api.parts import Handed, Parts
@@ -36,6 +36,7 @@ _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})", re.ASCII)
 
 @router.api_route("/files/{key:path}", methods=["GET", "HEAD"])
 @open_to_all
+@link
 def get_file(
     key: str,
     request: Request,

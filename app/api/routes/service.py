@@ -6,7 +6,7 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel
 from starlette.responses import Response
 
-from app.api.access import KeyedRoute, open_to_all
+from app.api.access import KeyedRoute, link, open_to_all
 from app.api.answers import json_answer
 from app.api.documented import problems, shaped
 from app.api.parts import Handed, ProbeDep
@@ -37,6 +37,7 @@ async def get_limits(parts: Handed) -> Response:
 
 @router.get("/healthz", operation_id="is_alive", summary="Liveness", responses={200: shaped(Health), **problems()})
 @open_to_all
+@link
 async def healthz() -> Response:
     """Answers whenever the process can answer at all."""
     return json_answer(Health())
@@ -49,6 +50,7 @@ async def healthz() -> Response:
     responses={200: shaped(Health), **problems("not_reachable", "disk_full")},
 )
 @open_to_all
+@link
 async def readyz(request: Request, probe: ProbeDep) -> Response:
     """Return 200 if uploads work. The parts are probed at most once a second, for all callers together."""
     found = await probe.result()

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request
 from fastapi.concurrency import run_in_threadpool
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 from starlette.responses import Response
 
 from app.api.access import KeyedRoute, needs
@@ -15,7 +15,6 @@ from app.api.documented import problems, shaped
 from app.api.fields import ALT_CHARACTERS, TAG_CHARACTERS, TAGS, TITLE_CHARACTERS
 from app.api.notes import clock_of, note
 from app.api.parts import Base, Handed, Owner, SpoolsDep
-from app.api.query import EACH_ONCE
 from app.api.views import ImageView, view
 from app.api.waiting import MOST_SECONDS, settled
 from app.domain.access import Scope
@@ -68,6 +67,11 @@ _JSON = {
         **_WORDS,
     },
 }
+_RAW = {
+    "type": "string",
+    "format": "binary",
+    "description": "The image itself. `filename`, `title`, `alt` and `tags` go in the query.",
+}
 _PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 _BODY = {
     "requestBody": {
@@ -87,28 +91,36 @@ _BODY = {
                     "tags": ["small"],
                 },
             },
+            "image/*": {"schema": _RAW},
+            "application/octet-stream": {"schema": _RAW},
         },
     }
 }
 
 
 class UploadParameters(BaseModel):
-    """The query of an upload; other names are refused."""
-
-    model_config = ConfigDict(extra="forbid")
+    """The query of an upload. `QueryRule` refuses other names; a raw body's fields are read by `RawBody`."""
 
     wait: int = Field(
-        default=0, ge=0, le=MOST_SECONDS, description="Answer when the image is settled, or after so many seconds."
+        default=0,
+        ge=0,
+        le=MOST_SECONDS,
+        description="Answer when the image is ready or failed, or after so many seconds.",
+        examples=[MOST_SECONDS],
+        json_schema_extra={"example": MOST_SECONDS},  # Swagger UI fills in this one, and no `examples`
     )
     on_duplicate: Literal["find", "keep"] = Field(
         default="find", description="`find` answers with the record that these bytes have; `keep` stores them again."
     )
+    filename: str | None = Field(default=None, description="For a raw body: its file name, for display.")
+    title: str | None = Field(default=None, description="For a raw body: a name for people.")
+    alt: str | None = Field(default=None, description="For a raw body: what the image shows.")
+    tags: list[str] = Field(default_factory=list, description="For a raw body: repeated, or separated by commas.")
 
 
 @router.post(
     "/upload",
     operation_id="upload",
-    dependencies=[EACH_ONCE],
     summary="Upload a picture",
     status_code=201,
     response_description="The record of the new image",
@@ -135,10 +147,10 @@ async def upload(
     base: Base,
     parameters: Annotated[UploadParameters, Query()],
 ) -> Response:
-    """Send it as a form with a `file`, or as JSON with `image_base64`. What it is, is told from its bytes.
+    """Send a form with a `file`, JSON with `image_base64`, or the image itself. Its format is detected from its bytes.
 
-    The answer comes as soon as the original is safe; the variants follow. `failed` images were received whole and
-    could not be developed: their `error` says why.
+    The answer comes as soon as the original is stored; the variants follow. `failed` images were received whole and
+    could not be processed: their `error` says why.
     """
     clock = clock_of(request.scope)
     async with AsyncExitStack() as stack:

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Header, Path
 from starlette.responses import RedirectResponse, Response
 
 from app.api.accept import best
-from app.api.access import KeyedRoute, needs
+from app.api.access import KeyedRoute, link, needs
 from app.api.documented import problems
 from app.api.parts import Base, Handed, Sees
 from app.api.routes.images import ImageId
@@ -35,6 +35,7 @@ _BY_EXTENSION = {form.extension: form for form in Format} | {"jpeg": Format.JPEG
     responses={**_REDIRECT, **problems("image_not_found", "not_ready", "not_served")},
 )
 @needs(Scope.READ)
+@link
 def get_original(image_id: ImageId, parts: Handed, owner: Sees, base: Base) -> Response:
     """The bytes as sent, to be saved under their name."""
     return _redirect(parts.urls.original(parts.images.original(owner, image_id)), base)
@@ -52,6 +53,7 @@ def get_original(image_id: ImageId, parts: Handed, owner: Sees, base: Base) -> R
     },
 )
 @needs(Scope.READ)
+@link
 def get_variant(
     image_id: ImageId,
     name: Annotated[
