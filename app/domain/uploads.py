@@ -195,9 +195,11 @@ class Uploads:
             if found.status is not Status.PENDING:
                 return None
             stored = self._put(found, upload)
+            # The write proves that the record was there after the bytes were. Another request has done it at a higher
+            # version, but of an old record `reconcile` may have looked for the bytes before.
+            unproven = stored or found.version == 1 or has_passed(_SLOW, found.updated_at, utcnow())
             try:
-                # Even at a higher version: the write proves that the record was still there after the bytes were.
-                return self._images.update(found.id, found.version, {}) if stored or found.version == 1 else found
+                return self._images.update(found.id, found.version, {}) if unproven else found
             except Stale:
                 if stored and not isinstance(self._images.get(image_id), Image):
                     self._store.delete(original_key(image_id))

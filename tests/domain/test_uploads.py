@@ -16,6 +16,7 @@ from app.domain.models import ANONYMOUS, Failure, FailureCode, Image, Status, To
 from app.domain.ports import ListQuery
 from app.domain.reconcile import Reconciler
 from app.domain.uploads import Accepted, Upload, Uploads
+from tests.contract.records import an_image
 from tests.sides import Interposed, Side, once
 
 BYTES = b"\xff\xd8\xff picture " * 100
@@ -304,3 +305,18 @@ def test_reconcile_cannot_remove_the_record_of_a_slow_upload_that_was_accepted(
     accepted = Uploads(store, side.images).accept(ANONYMOUS, upload())
     assert side.images.remove_all(read) == set()
     assert side.images.get(accepted.image.id) == accepted.image
+
+
+def test_a_duplicate_of_an_old_upload_is_safe_from_a_reconcile_that_has_read_it(side: Side) -> None:
+    """Reconcile has looked for the bytes before they were there; the upload that stored them was cut off."""
+    then = utcnow() - timedelta(hours=2)
+    digest = hashlib.sha256(BYTES).hexdigest()
+    old = an_image(
+        owner=ANONYMOUS, sha256=digest, bytes=len(BYTES), version=2, uploaded_at=then, updated_at=then
+    )  # fmt: skip
+    side.images.create(old, claim=True)
+    side.store.create(original_key(old.id), io.BytesIO(BYTES), size=len(BYTES), content_type="image/jpeg")
+    accepted = accept(side)
+    assert (accepted.image.id, accepted.duplicate) == (old.id, True)
+    assert side.images.remove_all([old]) == set()
+    assert stored(side, accepted.image) == BYTES
