@@ -98,6 +98,7 @@ async def _read(request: Request, reader: BodyReader, spool: Spool, limit: int) 
             await run_in_threadpool(reader.feed, chunk)
         else:
             reader.feed(chunk)
+        spool.count_fields(reader.kept_bytes)
         _check_size(reader, limit, declared, received)
 
 

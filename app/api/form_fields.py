@@ -42,6 +42,7 @@ class TextFields:
     def __init__(self) -> None:
         self._values: list[tuple[str, bytes, str | None, bool]] = []
         self._form_charset: str | None = None
+        self.kept_bytes = 0
 
     def add(self, field: str, value: bytes, *, charset: str | None = None, is_json: bool = False) -> None:
         """Add a value of a known field, whose part may name a charset, or say that its value is JSON."""

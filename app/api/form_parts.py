@@ -48,6 +48,7 @@ class TextPart:
     def write(self, data: bytes) -> None:
         """See `Part`. Raises `TooLarge`."""
         self._value += data
+        self._fields.kept_bytes += len(data)
         if len(self._value) > FIELD_BYTES:
             detail = f"The field `{self._field}` is larger than {FIELD_BYTES:,} bytes."
             size = len(self._value)

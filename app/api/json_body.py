@@ -35,6 +35,11 @@ class JsonBody:
         self._key: bytes | None = None  # the last string at depth 1
         self._after_colon = False  # at depth 1, before the value
 
+    @property
+    def kept_bytes(self) -> int:
+        """See `BodyReader`."""
+        return len(self._rest)
+
     def feed(self, chunk: bytes) -> None:
         """See `BodyReader`."""
         while chunk:

@@ -74,6 +74,11 @@ class MultipartBody:
         # (RFC 2046 section 5.1.1) is read as a part of its own.
         self._parser.write(b"--" + boundary + b"\r\n\r\n\r\n")
 
+    @property
+    def kept_bytes(self) -> int:
+        """See `BodyReader`."""
+        return self._texts.kept_bytes
+
     def feed(self, chunk: bytes) -> None:
         """See `BodyReader`."""
         self._received += len(chunk)

@@ -38,6 +38,7 @@ class RawBody:
     def __init__(self, request: Request, spool: Spool, limit: int) -> None:
         """Read into a spool that takes `limit` bytes."""
         self.max_bytes = limit
+        self.kept_bytes = 0
         self._request = request
         self._spool = spool
 

@@ -26,6 +26,10 @@ class BodyReader(Protocol):
     def max_bytes(self) -> int:
         """The most bytes that the body can have; less than before once the reader knows more about the body."""
 
+    @property
+    def kept_bytes(self) -> int:
+        """How many bytes of the body are in memory beside the image."""
+
     def feed(self, chunk: bytes) -> None:
         """Read the next bytes. Raises a `RequestError` as soon as it is clear that the body cannot be accepted."""
 

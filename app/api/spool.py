@@ -17,6 +17,8 @@ from app.domain.ports import ObjectStore
 #: Bytes of one upload, and of all uploads together, that are kept in memory. What is more goes to the disk.
 IN_MEMORY = MEBIBYTE
 ALL_IN_MEMORY = 64 * MEBIBYTE
+#: Bytes of all uploads' text fields, which are in memory only.
+ALL_FIELDS = 64 * MEBIBYTE
 
 
 def too_large(limit: int, **measured: Any) -> TooLarge:
@@ -32,6 +34,7 @@ class Spools:
         self._most = most
         self._used = 0
         self._in_memory = 0
+        self._fields = 0
         self._keys: set[str] = set()
         self._lock = threading.Lock()
 
@@ -75,16 +78,23 @@ class Spools:
         """Return True if so many more bytes may be kept in memory."""
         return self._in_memory + size <= ALL_IN_MEMORY
 
-    def release(self, size: int, in_memory: int) -> None:
+    def take_fields(self, size: int) -> None:
+        """Count bytes of text fields. Raises `Overloaded` if there are too many."""
+        with self._lock:
+            if self._fields + size > ALL_FIELDS:
+                raise _overloaded(ALL_FIELDS)
+            self._fields += size
+
+    def release(self, size: int, in_memory: int, fields: int = 0) -> None:
         """Take bytes off the counts."""
         with self._lock:
             self._used -= size
             self._in_memory -= in_memory
+            self._fields -= fields
 
     def _check(self, size: int) -> None:
         if self._used + size > self._most:
-            detail = "Too many bytes of uploads are being received at once. Try again in a moment."
-            raise Overloaded("too_many_uploads", detail, retry_after=5, limit_bytes=self._most)
+            raise _overloaded(self._most)
 
 
 class Spool:
@@ -96,6 +106,7 @@ class Spool:
         self._file: BinaryIO = io.BytesIO()
         self._in_memory: int | None = 0  # None once the bytes are in a file
         self._taken = 0
+        self._fields = 0
         self._hash = hashlib.sha256()
         self.size = 0
         self.head = b""
@@ -118,6 +129,11 @@ class Spool:
         """Return True if writing so many bytes may wait for the disk."""
         return self._in_memory is None or self.size + size > IN_MEMORY or not self._spools.has_memory(size)
 
+    def count_fields(self, size: int) -> None:
+        """Count the bytes of text fields that came with the image, all of them so far."""
+        self._spools.take_fields(size - self._fields)
+        self._fields = size
+
     @property
     def sha256(self) -> str:
         """Of the bytes so far, in hex."""
@@ -132,8 +148,8 @@ class Spool:
         """Drop the bytes. Repeatable."""
         with suppress(OSError):  # there is nobody to tell, and nothing to save
             self._file.close()
-        self._spools.release(self._taken, self._in_memory or 0)
-        self._taken, self._in_memory = 0, 0
+        self._spools.release(self._taken, self._in_memory or 0, self._fields)
+        self._taken, self._in_memory, self._fields = 0, 0, 0
 
     def _keep_in_memory(self, size: int) -> bool:
         if self.size > IN_MEMORY or not self._spools.take_memory(size):
@@ -148,3 +164,8 @@ class Spool:
         self._file.write(buffer.read())
         self._in_memory = None
         self._spools.release(0, in_memory)
+
+
+def _overloaded(limit: int) -> Overloaded:
+    detail = "Too many bytes of uploads are being received at once. Try again in a moment."
+    return Overloaded("too_many_uploads", detail, retry_after=5, limit_bytes=limit)

@@ -24,7 +24,7 @@ MEBIBYTE = 1024 * 1024
 SIZE = 200_000
 JPEG = encoded()
 FORM = {"content-type": f"multipart/form-data; boundary={BOUNDARY}"}
-WAYS = ("form", "json", "ticket")
+WAYS = ("form", "json", "raw", "ticket")
 
 
 @pytest.fixture
@@ -47,6 +47,8 @@ def begun(service: Service, way: str, seed: int, *, announced: bool = True) -> t
         headers, body = FORM, part("file", image(seed), "a.jpg") + END
     elif way == "json":
         headers, body = {"content-type": "application/json"}, b'{"image_base64": "%s"}' % base64.b64encode(image(seed))
+    elif way == "raw":
+        headers, body = {"content-type": "image/jpeg"}, image(seed)
     else:
         body = image(seed)
         ticket = service.client.post("/upload/direct", json={"content_type": "image/jpeg", "bytes": len(body)}).json()
@@ -232,6 +234,28 @@ def test_uploads_beyond_the_memory_for_all_go_to_the_disk(roomy: Service, monkey
     assert len(opened) == 3  # the first one had outgrown what is left in memory
     assert works(roomy)
     assert len(opened) == 4
+
+
+def test_text_fields_of_all_uploads_are_bounded(roomy: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(spool, "ALL_FIELDS", 100_000)
+    title, rest = part("title", b"x" * 40_000), b'{"metadata": "' + b"x" * 40_000
+
+    async def play() -> None:
+        for body, kind in ((title, FORM["content-type"]), (rest, "application/json")):
+            held = [
+                Exchange(roomy.app, "POST", "/upload", {"content-type": kind, "content-length": "150000"})
+                for _ in range(3)
+            ]
+            for exchange in held:
+                await exchange.send(body)
+            for exchange in held:
+                exchange.disconnect()
+            await asyncio.gather(*(exchange.task for exchange in held))
+            refused = [await exchange.answer() for exchange in held if exchange.messages]
+            assert [(status, problem["code"]) for status, problem, _ in refused] == [(503, "too_many_uploads")]
+
+    asyncio.run(play())
+    assert works(roomy)
 
 
 @pytest.mark.parametrize("head_start", [0, 150_000])
