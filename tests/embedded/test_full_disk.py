@@ -106,6 +106,7 @@ def test_below_the_reserve_uploads_are_refused_early_and_all_else_works(disk: Sm
         assert sent.status_code == 200, sent.text
 
 
+@pytest.mark.slow
 def test_on_a_disk_without_a_free_byte_images_can_be_read_and_deleted(disk: SmallDisk) -> None:
     with served(disk) as server:
         records = [made(server, seed) for seed in range(12)]
@@ -117,6 +118,7 @@ def test_on_a_disk_without_a_free_byte_images_can_be_read_and_deleted(disk: Smal
         check_works_again(server)
 
 
+@pytest.mark.slow
 def test_a_server_started_on_a_full_disk_deletes_too(disk: SmallDisk) -> None:
     with served(disk) as server:
         records = [made(server, seed) for seed in range(3)]
@@ -133,6 +135,7 @@ def test_a_server_started_on_a_full_disk_deletes_too(disk: SmallDisk) -> None:
         check_works_again(server)
 
 
+@pytest.mark.slow
 def test_images_that_wait_when_the_disk_fills_are_ready_once_there_is_space(disk: SmallDisk) -> None:
     with served(disk, DARKROOM_MAX_RECEIVES="2") as server:
         made(server, 1)
