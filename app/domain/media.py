@@ -42,6 +42,8 @@ _SIGNATURES: Final = (
     (b"GIF89a", "image/gif"),
     (b"II*\x00", "image/tiff"),
     (b"MM\x00*", "image/tiff"),
+    (b"II+\x00", "image/tiff"),  # BigTIFF
+    (b"MM\x00+", "image/tiff"),
 )
 
 # Brands of ISO/IEC 23000-22 (MIAF), 23008-12 (HEIF) and the AV1 image format.

@@ -10,9 +10,6 @@ from PIL import ImageFile
 from app.worker import gif, iptc, xmp
 
 _MOST_BYTES: Final = 1 << 20
-#: TIFF's tags.
-_IPTC: Final = 33723
-_RESOURCES: Final = 34377
 #: Photoshop's resources.
 _THUMBNAILS: Final = (0x0409, 0x040C)
 #: How the segments of JPEG begin.
@@ -47,14 +44,14 @@ def info_of(image: ImageFile.ImageFile, path: Path) -> dict[Any, Any]:
     return info
 
 
-def blocks_of(image: ImageFile.ImageFile, info: Mapping[Any, Any]) -> Blocks:
-    """From a picture and its `info`, which may know more than the picture's own."""
-    resources = _resources(image, info)
+def blocks_of(info: Mapping[Any, Any]) -> Blocks:
+    """From what `info_of` answers."""
+    resources = _resources(info)
     texts = info.get("texts", {})
     return Blocks(
         xmp=xmp.packet(info.get("xmp") or unfolded(texts, "xmp")),
         resources=resources,
-        iptc=iptc.datasets_of(resources.get(iptc.IPTC) or _tiff_tag(image, _IPTC) or unfolded(texts, "iptc")),
+        iptc=iptc.datasets_of(resources.get(iptc.IPTC) or info.get("iptc") or unfolded(texts, "iptc")),
         texts=texts,
         thumbnail=bool(info.get("thumbnails")) or any(code in resources for code in _THUMBNAILS),
     )
@@ -69,14 +66,8 @@ def unfolded(texts: Mapping[str, str], kind: str) -> bytes:
         return b""
 
 
-def _resources(image: ImageFile.ImageFile, info: Mapping[Any, Any]) -> dict[int, bytes]:
+def _resources(info: Mapping[Any, Any]) -> dict[int, bytes]:
     read = info.get("photoshop")
     if isinstance(read, dict):
         return {code: block for code, block in read.items() if isinstance(block, bytes)}
-    return iptc.resources_of(_tiff_tag(image, _RESOURCES) or unfolded(info.get("texts", {}), "iptc"))
-
-
-def _tiff_tag(image: ImageFile.ImageFile, tag: int) -> bytes:
-    """As it is in the file: IPTC is mostly said to be of 32-bit numbers, of which Pillow gives the first."""
-    raw = getattr(getattr(image, "tag_v2", None), "_tagdata", {}).get(tag)
-    return raw if isinstance(raw, bytes) else b""
+    return iptc.resources_of(unfolded(info.get("texts", {}), "iptc"))

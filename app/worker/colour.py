@@ -15,6 +15,8 @@ from app.worker.even_colour import Conversion, converted_evenly
 _MODES_OF_SPACE: Final = {"RGB ": "RGB", "GRAY": "L", "CMYK": "CMYK"}
 _SRGB_NAMES: Final = frozenset({"sRGB IEC61966-2.1", "sRGB built-in", "sRGB", "c2", "sRGB2014"})
 _LARGEST_PROFILE: Final = 4 * 1024 * 1024
+#: Rows that are looked at a time, so that what that takes does not count.
+_ROWS: Final = 64
 
 _transforms: OrderedDict[tuple[bytes, str], ImageCms.ImageCmsTransform | None] = OrderedDict()
 
@@ -31,14 +33,14 @@ def resizable(image: Image.Image) -> Image.Image:
         return _ink(image)
     if mode in {"RGBA", "LA"} or (mode in {"RGB", "L"} and key is None):
         return image.convert("RGB") if _lacks_alpha(image) else image
-    if mode.startswith("I;16"):
-        grey = _keyed(image.convert("I"), key, _most(image))
-        return ImageChops.invert(grey) if _starts_white(image) else grey
+    if mode.startswith("I") or mode == "F":
+        grey = _keyed(image.convert("I"), key, _most(image)) if mode.startswith("I;16") else _spread(image)
+        return ImageChops.invert(grey) if "starts_white" in image.info else grey
     if mode in {"RGB", "L"}:
         return _with_colour_key(image)
     if mode == "LAB":
         return ImageCms.applyTransform(image, _lab()) or image
-    return _spread(image) if mode in {"I", "F"} else image.convert(_simpler(image, has_key=key is not None))
+    return image.convert(_simpler(image, has_key=key is not None))
 
 
 def to_srgb(image: Image.Image, profile: bytes | None, *, photograph: bool = False, threads: int = 1) -> Image.Image:
@@ -133,11 +135,6 @@ def _lacks_alpha(image: Image.Image) -> bool:
     return image.format == "BMP" and image.mode == "RGBA" and image.getchannel("A").getextrema() == (0, 0)
 
 
-def _starts_white(image: Image.Image) -> bool:
-    """Whether 0 is white (TIFF's PhotometricInterpretation 0), which Pillow heeds at 8 bits but not at 16."""
-    return image.format == "TIFF" and getattr(image, "tag_v2", {}).get(262) == 0
-
-
 def _most(image: Image.Image) -> int:
     """What white is in a picture of at most 16 bits: a TIFF's tones may have 12, which Pillow does not spread."""
     bits = getattr(image, "tag_v2", {}).get(258, (16,))[0] if image.format == "TIFF" else 16
@@ -155,7 +152,9 @@ def _keyed(wide: Image.Image, key: Any, most: int) -> Image.Image:
 
 
 def _spread(image: Image.Image) -> Image.Image:
-    low, high = cast("tuple[float, float]", image.getextrema())  # one band, so one pair
+    low, high = _extrema(image)
+    if low < 0 and "unsigned" in image.info:
+        return _spread_unsigned(image)
     if not (math.isfinite(low) and math.isfinite(high)) or low == high:
         return _scale(image, 1, 0)
     if image.mode == "F" and low >= 0 and high <= 1:
@@ -166,6 +165,29 @@ def _spread(image: Image.Image) -> Image.Image:
         return _scale(image, 1 / 257, 0.5)
     factor = 255 / (high - low)
     return _scale(image, factor, 0.5 - low * factor)
+
+
+def _spread_unsigned(image: Image.Image) -> Image.Image:
+    """The same of 32-bit numbers without a sign, of which Pillow takes large ones for negative."""
+    bands = [(0, row, image.width, min(row + _ROWS, image.height)) for row in range(0, image.height, _ROWS)]
+    extrema = [_extrema(_without_sign(image.crop(band))) for band in bands]
+    low, high = min(low for low, _ in extrema), max(high for _, high in extrema)
+    factor = 255 / max(1, high - low)
+    grey = Image.new("L", image.size)
+    for band in bands:
+        grey.paste(_scale(_without_sign(image.crop(band)), factor, 0.5 - low * factor), band)
+    return grey
+
+
+def _without_sign(part: Image.Image) -> Image.Image:
+    wide = part.convert("F")
+    negative = _scale(wide, -1, 0).point(lambda tone: 255 * (tone > 0), "1")
+    wide.paste(wide.point(lambda tone: tone * 1 + 2.0**32), (0, 0), negative)
+    return wide
+
+
+def _extrema(image: Image.Image) -> tuple[float, float]:
+    return cast("tuple[float, float]", image.getextrema())  # of one band, so one pair
 
 
 def _scale(image: Image.Image, factor: float, offset: float) -> Image.Image:

@@ -65,7 +65,11 @@ class Facts:
 def read_facts(image: ImageFile.ImageFile, path: Path) -> Facts:
     """Read what the file says. For PNG the picture must have been loaded: its metadata may follow the pixels."""
     info = _try(lambda: info_of(image, path)) or image.info
-    exif = _try(image.getexif) or Image.Exif()
+    exif = Image.Exif()
+    if image.format == "TIFF":
+        _try(lambda: exif.load(info.get("exif", b"")))
+    else:
+        exif = _try(image.getexif) or exif
     main: _Tags = _try(lambda: dict(exif)) or {}
     photo = _ifd(exif, ExifTags.IFD.Exif)
     tags = {**main, **photo}
@@ -78,7 +82,7 @@ def read_facts(image: ImageFile.ImageFile, path: Path) -> Facts:
             value = read(tags.get(tag))
             if value is not None and least <= value <= most:
                 fields[name] = value
-    blocks = _try(lambda: blocks_of(image, info)) or Blocks()
+    blocks = _try(lambda: blocks_of(info)) or Blocks()
     rights = _try(lambda: rights_of(tags, blocks)) or Rights()
     for name, notice in (("artist", rights.artist), ("copyright", rights.copyright)):
         if short := line(notice or ""):

@@ -14,17 +14,15 @@ import pillow_heif
 from PIL import (  # noqa: F401 - importing a plugin registers it, and these are all that shall be
     AvifImagePlugin,
     BmpImagePlugin,
-    ExifTags,
     GifImagePlugin,
     Image,
     ImageFile,
     JpegImagePlugin,
     PngImagePlugin,
-    TiffImagePlugin,
     WebPImagePlugin,
 )
 
-from app.worker import gif, jpeg, png
+from app.worker import gif, jpeg, png, tiff
 
 # One thread: the child's CPU is bounded by wall time × threads, and HEIC's own threads would not count in that.
 pillow_heif.register_heif_opener(thumbnails=True, decode_threads=1)
@@ -34,9 +32,6 @@ Image._initialized = 2  # noqa: SLF001
 
 AvifImagePlugin.DEFAULT_MAX_THREADS = 1
 ImageFile.LOAD_TRUNCATED_IMAGES = False
-
-#: Bits that a channel of a TIFF may sensibly have.
-_DEPTHS: Final = frozenset({1, 2, 4, 8, 10, 12, 14, 16, 24, 32, 64})
 
 #: What Pillow says of bit masks, compressions, depths and headers that it does not read.
 _KINDS_OF_BMP: Final = re.compile("Unsupported BMP (bitfields|compression|pixel depth|header)")
@@ -70,10 +65,9 @@ def open_picture(path: Path, media_type: str, *, threads: int = 1) -> ImageFile.
         return png.open_png(path, threads=threads)
     if media_type == "image/gif":
         return gif.open_gif(path)
-    image = Image.open(path, formats=[PLUGINS[media_type]])
-    if image.format == "TIFF":  # by its name Pillow would map one strip into memory, as wide as it is once turned
-        image.filename = ""
-    return image
+    if media_type == "image/tiff":
+        return tiff.open_tiff(path)
+    return Image.open(path, formats=[PLUGINS[media_type]])
 
 
 def load_pixels(image: ImageFile.ImageFile, path: Path) -> ImageFile.ImageFile:
@@ -86,24 +80,9 @@ def load_pixels(image: ImageFile.ImageFile, path: Path) -> ImageFile.ImageFile:
         image.close()
         image = png.open_png(path, inflated=True)
         image.load()
+    if image.format == "TIFF":
+        tiff.tell(image, path)
     return image
-
-
-def is_of_no_known_mode(path: Path) -> bool:
-    """Whether a TIFF that Pillow would not open is well-formed, but of channels that it has no mode for: 16-bit grey
-    with alpha, ink with alpha, and others as rare."""
-    try:
-        with path.open("rb") as file:
-            tags = TiffImagePlugin.ImageFileDirectory_v2(file.read(8))
-            file.seek(tags.next)
-            tags.load(file)
-        depths = set(tags.get(ExifTags.Base.BitsPerSample, ()))
-        TiffImagePlugin.TiffImageFile(path).close()
-    except SyntaxError as error:
-        return str(error) == "unknown pixel mode" and depths <= _DEPTHS
-    except Exception:  # noqa: BLE001 - broken in some other way
-        return False
-    return False
 
 
 def is_of_no_known_kind(error: BaseException | None) -> bool:

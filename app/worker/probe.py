@@ -12,7 +12,7 @@ from PIL import Image, ImageFile, UnidentifiedImageError
 from app.domain.errors import PictureError
 from app.domain.models import FailureCode
 from app.worker.cost import check_cost, check_webp_canvas
-from app.worker.formats import is_of_no_known_kind, is_of_no_known_mode, limit_pixels, open_picture
+from app.worker.formats import is_of_no_known_kind, limit_pixels, open_picture
 from app.worker.jobs import Job
 from app.worker.memory import ran_out
 
@@ -64,9 +64,6 @@ def open_checked(path: Path, job: Job) -> ImageFile.ImageFile:
             detail = "This kind of BMP cannot be developed: its compression, its depth, or where its bits are."
             raise PictureError(FailureCode.UNSUPPORTED_IMAGE, detail) from error
         if isinstance(error.__cause__, UnidentifiedImageError):
-            if job.media_type == "image/tiff" and is_of_no_known_mode(path):
-                detail = "The kinds of channels in this TIFF, or their depth, cannot be developed."
-                raise PictureError(FailureCode.UNSUPPORTED_IMAGE, detail) from error
             detail = f"The file starts like {job.media_type} but cannot be read as that."
             raise PictureError(FailureCode.CORRUPT_IMAGE, detail) from error
         raise
