@@ -13,6 +13,7 @@ log = logging.getLogger(__name__)
 #: A worker that is asked to stop finishes its picture or leaves it to the queue within this many seconds.
 STOP_SECONDS = 10.0
 _LONGEST_PAUSE = 5.0
+_ORDERLY_PAUSE = 1.0
 
 
 class Supervisor:
@@ -64,7 +65,8 @@ class Supervisor:
                 if process is None:
                     return
                 code = process.wait()
-                if self._stopping.is_set():
+                # A signal to the whole process group may end the worker before this process begins to stop.
+                if self._stopping.wait(_ORDERLY_PAUSE if code == 0 else 0):
                     return
                 log.error("the worker process ended; starting another", extra={"exit_code": code})
             pause = 0.1 if time.monotonic() - started > 2 * _LONGEST_PAUSE else min(pause * 2, _LONGEST_PAUSE)

@@ -11,8 +11,10 @@ from app.worker.process import Worker
 
 log = logging.getLogger(__name__)
 
-#: Seconds that one look into an empty queue takes at most, and so how soon `stop` is noticed.
-_WAIT = 1.0
+#: Longest wait for an event in seconds, and so how soon `stop` is noticed.
+_WAIT = 0.1
+#: Longest part of a pause in seconds. After each part, `stop` is asked.
+_PAUSE_PART = 1.0
 _LONGEST_PAUSE = 30.0
 
 
@@ -66,5 +68,5 @@ def _deliver(queue: EventQueue, worker: Worker, message: Message) -> None:
 
 def _pause(seconds: float, stop: Callable[[], bool], pause: Callable[[float], None]) -> None:
     while seconds > 0 and not stop():
-        pause(min(seconds, _WAIT))
-        seconds -= _WAIT
+        pause(min(seconds, _PAUSE_PART))
+        seconds -= _PAUSE_PART
