@@ -13,6 +13,7 @@ from app.api.own_page import AllowedHostsOnly, SameSiteOnly
 from app.api.parts import Parts
 from app.api.public_address import ResolveAddress
 from app.api.readiness import Probe
+from app.api.refused import Refused
 from app.api.request_ids import RequestIds
 from app.api.routes import direct, files, images, service, uploads, variants
 from app.api.spool import Spools
@@ -54,6 +55,7 @@ def create_app(parts: Parts) -> FastAPI:
     if parts.own_page_only or parts.allowed_hosts:
         app.add_middleware(AllowedHostsOnly)
     app.add_middleware(HeadAsGet)
+    app.add_middleware(Refused)
     app.add_middleware(Draining)
     if parts.cors_origins:
         app.add_middleware(Cors, origins=parts.cors_origins)

@@ -36,6 +36,9 @@ EXAMPLES: Mapping[str, Example] = {
         400, "The field `title` is not text in its charset, utf-16.", {"field": "title", "charset": "utf-16"}
     ),
     "too_many_fields": Example(400, "The form has more than 100 parts.", {"limit": 100, "measured": 101}),
+    "incomplete_body": Example(
+        400, "The connection was closed before the body of 1378236 bytes was complete. Send the request again."
+    ),
     "bad_length": Example(400, "The Content-Length is not a number of bytes."),
     "bad_cursor": Example(
         400, "The cursor is not one of this list: use `next_cursor` as given, with the same filters."
@@ -161,8 +164,34 @@ EXAMPLES: Mapping[str, Example] = {
         "The storage is full. Uploads are refused; reading and deleting work.",
         {"failed": ["storage"], "full": ["storage"]},
     ),
+    "bad_request_head": Example(
+        400,
+        "Malformed header field (found: Title My photo). Send `Name: value`.",
+        {"found": "Title My photo"},
+    ),
+    "bad_chunk": Example(
+        400,
+        "Malformed chunk (found: zz\\r\\n). A chunk is its size in hexadecimal, CRLF, its data, CRLF.",
+        {"found": "zz\\r\\n"},
+    ),
+    "head_too_large": Example(
+        431,
+        "The request head is larger than 32,768 bytes. Send fewer or shorter header fields.",
+        {"limit_bytes": 32768},
+    ),
+    "unsupported_transfer_encoding": Example(
+        501, "Transfer-Encoding must be `chunked`, once. Send the body with Content-Length or chunked."
+    ),
+    "unsupported_http_version": Example(505, "HTTP/2.0 is not supported. Send HTTP/1.1.", {"found": "2.0"}),
+    "overloaded": Example(503, "Too many requests are in progress. Try again in a moment."),
     "internal_error": Example(500, "Something went wrong here; the request id names it in the log."),
 }
+
+
+#: Refusals of the self-hosted server, whatever the path.
+_OF_THE_SERVER = (
+    "bad_request_head", "bad_chunk", "head_too_large", "unsupported_transfer_encoding", "unsupported_http_version",
+)  # fmt: skip
 
 
 def shaped(model: type[BaseModel], description: str | None = None) -> dict[str, Any]:
@@ -173,11 +202,12 @@ def shaped(model: type[BaseModel], description: str | None = None) -> dict[str, 
 
 
 def problems(*codes: str) -> Responses:
-    """The error answers of a route, by status, with an example for each code; what any route may answer is added."""
+    """Build the error responses of a route: by status, with an example for each code, and those of every route."""
     responses: Responses = {}
-    for code in (*codes, "unavailable", "out_of_time"):
+    for code in (*codes, "unavailable", "out_of_time", "overloaded"):
         _add(responses, EXAMPLES[code].status, code)
-    _add(responses, "default", "internal_error")
+    for code in ("internal_error", *_OF_THE_SERVER):
+        _add(responses, "default", code)
     return responses
 
 

@@ -43,11 +43,15 @@ class _Exchange:
         # Such a client sends nothing before it is asked to, and asking is what the first `receive` does.
         self._silent = headers.get("expect", "").lower() == "100-continue"
         self._draining = False
+        self._cut_off = False  # no further request can follow on the connection
 
     async def receive(self) -> Message:
         self._silent = False
         message = await self._receive()
-        if message["type"] == "http.disconnect" or not message.get("more_body", False):
+        if message["type"] == "http.disconnect":
+            self._cut_off = self._cut_off or self._unread
+            self._unread = False
+        elif not message.get("more_body", False):
             self._unread = False
         return message
 
@@ -65,7 +69,7 @@ class _Exchange:
         if self._unread and not self._silent:
             # A small body is here already, or about to be, and then the connection can be kept.
             await (self._drain(_MOMENT) if self._small else self._drain_once(0))
-        if self._unread:
+        if self._unread or self._cut_off:
             MutableHeaders(scope=message)["Connection"] = "close"
             self._draining = not self._silent
         await self._send(message)

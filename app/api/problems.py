@@ -59,7 +59,9 @@ PHRASES: Mapping[int, str] = {
     429: "Too Many Requests",
     431: "Request Header Fields Too Large",
     500: "Internal Server Error",
+    501: "Not Implemented",
     503: "Service Unavailable",
+    505: "HTTP Version Not Supported",
     507: "Insufficient Storage",
 }
 
@@ -108,7 +110,7 @@ def problem(
 
 
 class Unexpected:
-    """Turns what nobody foresaw into a 500 that tells nothing, and a log line that tells all."""
+    """Turn an unhandled exception into a generic 500 and log the traceback."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -128,8 +130,7 @@ class Unexpected:
         try:
             await self._app(scope, receive, sending)
         except ClientDisconnect:
-            if started:
-                raise
+            raise
         except Exception:
             request_id = scope.get("state", {}).get("request_id")
             log.exception("unexpected failure", extra={"request_id": request_id})

@@ -8,11 +8,12 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api.notes import clock_of, notes_of
+from app.api.refused import REFUSAL
 from app.domain.reports import RequestReport, Tell
 
 _GOOD = re.compile(r"[A-Za-z0-9._:=-]{1,128}")  # an HTTP API's ids end in "="
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
-_CLIENT_GONE = 499  # nginx's word for it; never sent
+_CLIENT_GONE = 499  # nginx's status for it; only in the log
 
 
 def is_request_id(text: str) -> bool:
@@ -37,18 +38,23 @@ class RequestIds:
         state = scope.setdefault("state", {})
         state["request_id"] = request_id
         status, received, sent = _CLIENT_GONE, 0, 0
+        whole, cut_off = False, False
         started = time.monotonic()
 
         async def receiving() -> Message:
-            nonlocal received
+            nonlocal received, whole, cut_off
             message = await receive()
-            received += len(message.get("body", b""))
+            if message["type"] == "http.disconnect":
+                cut_off = not whole and REFUSAL not in state
+            else:
+                received += len(message.get("body", b""))
+                whole = not message.get("more_body", False)
             return message
 
         async def sending(message: Message) -> None:
             nonlocal status, sent
             if message["type"] == "http.response.start":
-                status = message["status"]
+                status = _CLIENT_GONE if cut_off else message["status"]
                 MutableHeaders(scope=message)["X-Request-Id"] = request_id
             else:
                 sent += len(message.get("body", b""))

@@ -6,7 +6,6 @@ import time
 
 from fastapi import Request
 from fastapi.concurrency import run_in_threadpool
-from starlette.requests import ClientDisconnect
 
 from app.api.deadlines import seconds_left
 from app.api.notes import clock_of
@@ -35,7 +34,8 @@ def may_wait(request: Request) -> bool:
 async def settled(request: Request, images: Images, owner: str | None, image: Image, seconds: float) -> Image:
     """Return the image once it is no longer pending, or as it is after so many seconds, or when too many requests wait.
 
-    Raises `NotFound` if the image is deleted meanwhile, and `ClientDisconnect` if the client has gone.
+    Do not wait any longer when the client has closed the connection, or its side of it, or when the server stops.
+    Raises `NotFound` if the image is deleted meanwhile.
     """
     deadline = seconds_left(request.scope)
     end = time.monotonic() + (seconds if deadline is None else min(seconds, deadline - _TO_ANSWER))
@@ -48,15 +48,13 @@ async def settled(request: Request, images: Images, owner: str | None, image: Im
 
 
 async def _changed(request: Request, image: Image, seconds: float) -> bool:
-    """Return True if the record has changed within so many seconds. Raises `ClientDisconnect`."""
+    """Return True if the record has changed within so many seconds, False also if no further input can come."""
     waiters: Waiters = request.app.state.waiters
     change = asyncio.create_task(waiters.changed(image.id, image.version, seconds))
     gone = asyncio.create_task(_disconnected(request))
     try:
         await asyncio.wait({change, gone}, return_when=asyncio.FIRST_COMPLETED)
-        if change.done():
-            return change.result()
-        raise ClientDisconnect
+        return change.done() and change.result()
     finally:
         for task in (change, gone):
             task.cancel()
@@ -64,6 +62,6 @@ async def _changed(request: Request, image: Image, seconds: float) -> bool:
 
 
 async def _disconnected(request: Request) -> None:
-    """Return when the client has closed the connection."""
+    """Return when the client has closed the connection, or the server stops."""
     while (await request.receive())["type"] != "http.disconnect":
         pass

@@ -76,8 +76,9 @@ _REQUEST = {
         201: shaped(Ticket),
         200: shaped(ImageView, "These bytes are here already: their record, with `duplicate: true`"),
         **problems(
-            "foreign_origin", "bad_json", "duplicate_field", "request_timeout", "body_too_large", "too_large",
-            "unsupported_type", "unsupported_body", "invalid_request", "too_long", "too_many_tickets", "storage_full",
+            "foreign_origin", "incomplete_body", "bad_json", "duplicate_field", "request_timeout", "body_too_large",
+            "too_large", "unsupported_type", "unsupported_body", "invalid_request", "too_long", "too_many_tickets",
+            "storage_full",
         ),
     },
 )  # fmt: skip

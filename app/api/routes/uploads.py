@@ -129,12 +129,12 @@ class UploadParameters(BaseModel):
         201: shaped(ImageView),
         200: shaped(ImageView, "These bytes are here already: their record, with `duplicate: true`"),
         **problems(
-            "foreign_origin", "empty_body", "empty_file", "bad_multipart", "bad_boundary", "bad_length",
-            "unterminated", "two_files", "too_many_fields", "duplicate_field", "not_utf8", "bad_charset", "bad_json",
-            "too_deep", "request_timeout", "too_large", "body_too_large", "fields_too_large", "unsupported_type",
-            "unsupported_body", "unsupported_encoding", "unsupported_charset", "damaged_by_gateway", "missing_file",
-            "missing_field", "unknown_field", "bad_base64", "wrong_type", "control_character", "too_long",
-            "invalid_request", "too_many_uploads", "storage_full",
+            "foreign_origin", "incomplete_body", "empty_body", "empty_file", "bad_multipart", "bad_boundary",
+            "bad_length", "unterminated", "two_files", "too_many_fields", "duplicate_field", "not_utf8",
+            "bad_charset", "bad_json", "too_deep", "request_timeout", "too_large", "body_too_large",
+            "fields_too_large", "unsupported_type", "unsupported_body", "unsupported_encoding", "unsupported_charset",
+            "damaged_by_gateway", "missing_file", "missing_field", "unknown_field", "bad_base64", "wrong_type",
+            "control_character", "too_long", "invalid_request", "too_many_uploads", "storage_full",
         ),
     },
 )  # fmt: skip
