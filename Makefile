@@ -2,7 +2,7 @@
 #
 #   make run PORT=8080 DATA=~/pictures      make test ARGS="-k upload"      make run PYTHON=python3.13
 
-PORT ?= 8000
+PORT ?=
 DATA ?=
 # Shells and compilers set HOST to the machine's name: from the environment only an address counts.
 ifneq ($(origin HOST),command line)

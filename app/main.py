@@ -1,6 +1,9 @@
-"""The door for `uvicorn app.main:app`: the API with the embedded worker beside it."""
+"""Entry point `python -m app.main`: the API, with the worker in a process of its own."""
 
 import contextlib
+import signal
+import socket
+import sys
 from collections.abc import AsyncIterator
 
 from fastapi import FastAPI
@@ -11,17 +14,13 @@ from app.api.app import Parts, create_app
 from app.bootstrap import keyring_of, limits_of, open_backends, signer_of
 from app.domain.errors import ConfigurationError, PortError
 from app.domain.limits import MEBIBYTE
-from app.settings import load
+from app.server.run import listen, serve
+from app.settings import Settings, load
 from app.supervisor import Supervisor
 
 
-def build() -> FastAPI:
-    """The application on the backends that the environment names."""
-    settings = load()
-    logs.configure(
-        settings.log_level, settings.service, (settings.data_folder, settings.database_file), settings.log_format
-    )
-    logs.catch_uncaught()
+def build(settings: Settings) -> FastAPI:
+    """Build the application on the backends that the settings name. It starts the worker when it is served."""
     keyring = keyring_of(settings)
     backends = open_backends(settings)
     supervisor = Supervisor() if settings.embedded else None
@@ -62,7 +61,29 @@ def build() -> FastAPI:
     return app
 
 
-try:
-    app = build()
-except (ConfigurationError, PortError) as error:
-    raise SystemExit(str(error)) from None
+def main() -> None:
+    """Serve until SIGTERM or Ctrl-C. Raises `SystemExit` with the reason if the server cannot start."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # while starting: `serve` has a handler of its own
+    try:
+        settings = load()
+        private = (settings.data_folder, settings.database_file)
+        logs.configure(settings.log_level, settings.service, private, settings.log_format)
+        logs.catch_uncaught()
+        with _listener(settings.host, settings.port) as listener:
+            serve(build(settings), listener)
+    except (ConfigurationError, PortError) as error:
+        raise SystemExit(str(error)) from None
+
+
+def _listener(host: str, port: int) -> socket.socket:
+    try:
+        return listen(host, port)
+    except OSError as error:
+        advice = "choose another, such as: make run PORT=8080"
+        raise ConfigurationError(
+            f"Port {port} of {host} cannot be used ({error.strerror or error}): {advice}"
+        ) from None
+
+
+if __name__ == "__main__":
+    main()

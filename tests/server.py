@@ -18,7 +18,7 @@ START_SECONDS = 90
 
 
 class Server:
-    """Darkroom under uvicorn on a free loopback port, on a data folder that outlives it."""
+    """Darkroom on a free loopback port, on a data folder that outlives it."""
 
     def __init__(self, data: Path, **settings: str) -> None:
         self.data = data
@@ -26,9 +26,10 @@ class Server:
         self.url = f"http://127.0.0.1:{self.port}"
         self.log = data.with_name(f"{data.name}.log")
         kept = {name: value for name, value in os.environ.items() if not name.startswith("DARKROOM_")}
-        self._environment = kept | {
+        self.environment = kept | {
             "DARKROOM_STORAGE_URL": f"file:{data}",
             "DARKROOM_METADATA_URL": f"sqlite:{data}/darkroom.db",
+            "DARKROOM_PORT": str(self.port),
             **settings,
         }
         self.prefix: list[str] = []  # a command that runs the server's
@@ -37,10 +38,10 @@ class Server:
 
     def start(self) -> Self:
         """Start it and wait until it answers."""
-        command = [*self.prefix, sys.executable, "-m", "uvicorn", "app.main:app", "--port", str(self.port)]
+        command = [*self.prefix, sys.executable, "-m", "app.main"]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                command, env=self._environment, stdout=log, stderr=log, cwd=Path(__file__).parents[1]
+                command, env=self.environment, stdout=log, stderr=log, cwd=Path(__file__).parents[1]
             )
         wait_for(self._answers, START_SECONDS, self.log.read_text)
         return self

@@ -1,4 +1,4 @@
-"""The API behind a real uvicorn, without a worker: for what only sockets show."""
+"""The API behind the self-hosted server, without a worker: for what only sockets show."""
 
 import json
 import os
@@ -47,16 +47,19 @@ class Live:
         status = Path(f"/proc/{self._process.pid}/status").read_text()
         return next(int(line.split()[1]) * 1024 for line in status.splitlines() if line.startswith("VmHWM"))
 
-    def open_files(self) -> list[str]:
-        """What it holds open in its temporary folders: files there have no name."""
-        folder = Path(f"/proc/{self._process.pid}/fd")
+    def descriptors(self) -> list[str]:
+        """What each of its descriptors leads to."""
         targets = []
-        for entry in folder.iterdir():
+        for entry in Path(f"/proc/{self._process.pid}/fd").iterdir():
             try:
                 targets.append(str(entry.readlink()))
             except OSError:  # closed while we looked
                 continue
-        return [target for target in targets if target.startswith(tuple(map(str, self.temporary)))]
+        return targets
+
+    def open_files(self) -> list[str]:
+        """What it holds open in its temporary folders: files there have no name."""
+        return [target for target in self.descriptors() if target.startswith(tuple(map(str, self.temporary)))]
 
     def kill(self) -> None:
         """End it as a power cut would."""
@@ -65,17 +68,17 @@ class Live:
 
 
 @contextmanager
-def live_on(name: str, folder: Path, max_upload_bytes: int) -> Iterator[Live]:
-    """A server for the length of a block."""
+def live_on(name: str, folder: Path, max_upload_bytes: int, **bounds: float) -> Iterator[Live]:
+    """A server for the length of a block, with other bounds than it has by itself if so told."""
     scratch = folder / "scratch"
     scratch.mkdir()
     log = folder / "server.log"
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
-        listener.listen(64)
+        listener.listen(512)
         listener.set_inheritable(True)
         port = listener.getsockname()[1]
-        setup = {"side": name, "data": str(folder / "data"), "max_upload_bytes": max_upload_bytes}
+        setup = {"side": name, "data": str(folder / "data"), "max_upload_bytes": max_upload_bytes, "bounds": bounds}
         command = [sys.executable, "-m", "tests.http.live_server", str(listener.fileno()), json.dumps(setup)]
         environment = os.environ | {"TMPDIR": str(scratch)}
         with log.open("wb") as out:

@@ -1,14 +1,15 @@
-"""Runs in a process of its own: the API under uvicorn on a socket that is handed in."""
+"""Runs in a process of its own: the API behind the self-hosted server, on a socket that is handed in."""
 
 import json
+import socket
 import sys
 from pathlib import Path
-
-import uvicorn
 
 from app import logs
 from app.api.app import create_app
 from app.domain.limits import Limits
+from app.server.capacity import Bounds
+from app.server.run import serve
 from tests.http.service import parts_of
 from tests.sides import SIDES
 
@@ -19,7 +20,7 @@ def main() -> None:
     logs.configure("INFO", "test")
     with SIDES[setup["side"]](Path(setup["data"])) as side:
         app = create_app(parts_of(side, Limits(max_upload_bytes=setup["max_upload_bytes"])))
-        uvicorn.run(app, fd=descriptor, access_log=False, log_config=None, log_level="info")
+        serve(app, socket.socket(fileno=descriptor), Bounds(**setup["bounds"]))
 
 
 if __name__ == "__main__":

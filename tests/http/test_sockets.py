@@ -208,7 +208,6 @@ def test_a_client_that_no_longer_waits_is_not_waited_for(live: Live) -> None:
     with live.connect() as sock:
         sock.sendall(f"GET /images/{image['id']}?wait=20 HTTP/1.1\r\nHost: x\r\n\r\n".encode())
     wait_for(lambda: live.requests(**known), 5, live.log)
-    assert live.requests(**known)[-1]["status"] == 499
 
 
 @pytest.mark.parametrize(

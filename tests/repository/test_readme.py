@@ -17,6 +17,7 @@ from app.settings import PREFIX, Settings
 from tests.repository.tree import README, ROOT, table, texts
 
 OPERATIONS = {"get", "put", "post", "delete", "patch", "head", "options"}
+_OPENAPI = "import json; from app import main, settings; print(json.dumps(main.build(settings.load()).openapi()))"
 PAGES = [f"docs/{path.name}" for path in sorted((ROOT / "docs").glob("*.md"))]
 
 
@@ -27,7 +28,7 @@ def openapi(tmp_path_factory: pytest.TempPathFactory) -> Any:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
     urls = {"DARKROOM_STORAGE_URL": f"file:{data}", "DARKROOM_METADATA_URL": f"sqlite:{data}/darkroom.db"}
     run = subprocess.run(
-        [sys.executable, "-c", "import json; from app.main import app; print(json.dumps(app.openapi()))"],
+        [sys.executable, "-c", _OPENAPI],
         env=kept | urls, cwd=ROOT, capture_output=True, text=True, check=True,
     )  # fmt: skip
     return json.loads(run.stdout)
