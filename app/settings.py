@@ -120,21 +120,14 @@ class Settings(BaseSettings):
     min_free_mb: int = Field(
         default=256,
         ge=0,
-        le=1024 * 1024,
         description="Self-hosted: free disk space in MB below which uploads are refused with 507, so that deletes and "
         "images in progress still work. 0: off.",
     )
     max_spool_mb: int = Field(
-        default=1024,
-        ge=1,
-        le=1024 * 1024,
-        description="Temporary space in MB for all uploads in progress; more are refused with 503.",
+        default=1024, ge=1, description="Temporary space in MB for all uploads in progress; more are refused with 503."
     )
     max_waiting: int = Field(
-        default=1000,
-        ge=0,
-        le=100_000,
-        description="How many requests may wait for an image (`?wait=`) at once; further ones are answered at once.",
+        default=1000, ge=0, description="The most requests that wait (`?wait=`) at once; others are answered at once."
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         default="INFO", description="The least severe lines that are logged."
