@@ -98,9 +98,8 @@ class Settings(BaseSettings):
     max_open_tickets: int = Field(
         default=1000,
         ge=1,
-        le=1_000_000,
-        description="The most upload tickets that one owner may have open. A ticket is open until its image has come, "
-        "or for 24 hours.",
+        le=10_000,
+        description="The most unused upload tickets of one owner. Each ends after 24 hours.",
     )
     accepted_types: Annotated[tuple[str, ...], NoDecode] = Field(
         default=MEDIA_TYPES, description="Comma-separated media types that uploads may have."

@@ -91,7 +91,7 @@ class Parts:
             images=Images(store, images),
             limits=limits,
             cursors=Cursors(signer),
-            tickets=Tickets(images, grants, limits),
+            tickets=Tickets(images, grants, limits, store),
             **others,
         )
 

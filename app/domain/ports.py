@@ -157,9 +157,9 @@ class ImageRepository(Protocol):
         that has changed since stays. Not all or nothing: after `Unavailable` some may be gone. A batch of a hundred
         takes far less time than a hundred calls of `remove`."""
 
-    def open_tickets(self, owner: str, limit: int) -> int:
-        """Count the owner's upload tickets whose bytes have not been seen (`is_open_ticket`), up to `limit`. May lag
-        behind writes."""
+    def open_tickets(self, owner: str, limit: int) -> Sequence[str]:
+        """Return the ids of the owner's upload tickets whose bytes have not been seen (`is_open_ticket`), oldest first,
+        at most `limit`. May lag behind writes."""
 
     def list(self, query: ListQuery) -> Page:
         """One page, newest first when `descending`: full as long as there are matches, then a shorter one or a full

@@ -1,15 +1,19 @@
 """Tickets: permission to send one original straight to the object store."""
 
+import random
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from app.domain.errors import TooLarge, TooManyRequests
+from app.domain.errors import Stale, TooLarge, TooManyRequests
 from app.domain.ids import new_id
+from app.domain.keys import original_key
 from app.domain.limits import Limits
-from app.domain.models import Image, Model, Status, utcnow
+from app.domain.models import Image, Model, Status, is_open_ticket, utcnow
 from app.domain.other_formats import refused_type
-from app.domain.ports import ImageRepository
+from app.domain.ports import ImageRepository, ObjectStore
 from app.domain.uploads import Accepted
 
 #: How long a ticket's url is valid: the upload has to begin within this time.
@@ -19,6 +23,8 @@ TICKET_LIFE = timedelta(minutes=5)
 RECORD_LIFE = timedelta(hours=24)
 #: Seconds after which a caller with too many open tickets should try again.
 RETRY_SECONDS = 60
+#: Open tickets whose bytes are looked for when an owner has too many.
+_LOOKED_AT = 8
 
 
 @dataclass(frozen=True)
@@ -57,10 +63,13 @@ class GrantSource(Protocol):
 class Tickets:
     """Gives out tickets. The event of the store alone completes one; there is no call for it."""
 
-    def __init__(self, images: ImageRepository, grants: GrantSource, limits: Limits) -> None:
+    def __init__(
+        self, images: ImageRepository, grants: GrantSource, limits: Limits, store: ObjectStore | None = None
+    ) -> None:
         self._images = images
         self._grants = grants
         self._limits = limits
+        self._store = store
 
     def issue(self, owner: str, request: TicketRequest) -> Ticket | Accepted:
         """Return a ticket and write its `pending` record, or return the record of these bytes if they are `ready`.
@@ -104,7 +113,8 @@ class Tickets:
 
     def _check_open(self, owner: str) -> None:
         limit = self._limits.max_open_tickets
-        if self._images.open_tickets(owner, limit) >= limit:
+        open_tickets = self._images.open_tickets(owner, limit)
+        if len(open_tickets) >= limit and not self._any_arrived(open_tickets):
             hours = RECORD_LIFE // timedelta(hours=1)
             raise TooManyRequests(
                 "too_many_tickets",
@@ -113,6 +123,22 @@ class Tickets:
                 retry_after=RETRY_SECONDS,
                 limit=limit,
             )
+
+    def _any_arrived(self, image_ids: Sequence[str]) -> bool:
+        """Look for the bytes of some open tickets: a bucket tells nobody but the queue that they have come. Those of a
+        caller that uses its tickets are found soon, however long the queue is."""
+        sample = random.sample(image_ids, min(_LOOKED_AT, len(image_ids)))
+        return sum(map(self._has_arrived, sample)) > 0  # each of them is marked
+
+    def _has_arrived(self, image_id: str) -> bool:
+        found = self._images.get(image_id)
+        if not isinstance(found, Image) or not is_open_ticket(found):
+            return True  # the index lags
+        if self._store is None or self._store.stat(original_key(image_id)) is None:
+            return False
+        with suppress(Stale):  # it has just been processed
+            self._images.update(image_id, found.version, {"arrived_at": utcnow()})
+        return True
 
     def _existing(self, owner: str, sha256: str | None) -> Image | None:
         image_id = self._images.find_hash(owner, sha256) if sha256 else None

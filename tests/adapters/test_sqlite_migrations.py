@@ -52,7 +52,7 @@ def test_tickets_and_unfinished_deletes_of_the_first_version_expire_no_more(firs
         ticket, image, unfinished, None,
     ]  # fmt: skip
     assert set(images.unsettled()) == {ticket.id, image.id, unfinished.id}
-    assert images.open_tickets(OWNER, 10) == 1
+    assert len(images.open_tickets(OWNER, 10)) == 1
     images.remove(ticket.id, 1)
-    assert images.open_tickets(OWNER, 10) == 0
+    assert len(images.open_tickets(OWNER, 10)) == 0
     database.close()

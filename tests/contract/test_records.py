@@ -283,7 +283,7 @@ def test_many_records_are_removed_without_a_trace_and_changed_ones_stay(images: 
     assert isinstance(images.get(buried.id), Tombstone)
     eventually(lambda: unsettled(images), {changed.id, buried.id, kept.id})
     eventually(lambda: ids(images), [kept.id, changed.id])
-    eventually(lambda: images.open_tickets(OWNER, 100), 0)
+    eventually(lambda: len(images.open_tickets(OWNER, 100)), 0)
     assert images.remove_all([]) == set()
 
 

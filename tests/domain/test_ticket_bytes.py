@@ -56,7 +56,7 @@ def assert_kept(side: Side, image: Image) -> None:
     assert found.owner == image.owner
     with side.store.open(original_key(image.id)) as stream:
         assert stream.read() == BODY
-    eventually(lambda: side.images.open_tickets(ANONYMOUS, 10), 0)
+    eventually(lambda: len(side.images.open_tickets(ANONYMOUS, 10)), 0)
 
 
 def assert_gone(side: Side, image: Image) -> None:

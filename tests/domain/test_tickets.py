@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from app.domain.errors import Conflict, TooLarge, UnsupportedType
+from app.domain.errors import Conflict, TooLarge, TooManyRequests, UnsupportedType
 from app.domain.ids import new_id
 from app.domain.images import Images
 from app.domain.keys import original_key
@@ -16,6 +16,7 @@ from app.domain.ports import ListQuery
 from app.domain.reconcile import Reconciler
 from app.domain.tickets import Ticket, TicketRequest, Tickets
 from app.domain.uploads import Accepted
+from tests.contract.races import eventually
 from tests.sides import Side
 
 SHA256 = "ab" * 32
@@ -29,8 +30,8 @@ class Granting:
 
 
 def tickets(side: Side) -> Tickets:
-    limits = Limits(max_direct_bytes=1000, accepted_types=("image/jpeg", "image/png"))
-    return Tickets(side.images, Granting(), limits)
+    limits = Limits(max_direct_bytes=1000, accepted_types=("image/jpeg", "image/png"), max_open_tickets=20)
+    return Tickets(side.images, Granting(), limits, side.store)
 
 
 def ask(side: Side, owner: str = ANONYMOUS, **fields: Any) -> Ticket:
@@ -87,6 +88,29 @@ def test_a_ticket_never_used_vanishes_with_its_record(side: Side) -> None:
     assert reconciler.run(now=utcnow() + timedelta(hours=24, seconds=1)).never_came == 1
     assert side.images.get(ticket.id) is None
     assert list(side.images.unsettled()) == []
+
+
+def test_tickets_whose_bytes_have_come_are_not_open_however_long_the_queue_is(side: Side) -> None:
+    """On AWS nobody but the queue is told that bytes have come."""
+    for _ in range(20):
+        ticket = ask(side)
+        side.store.put(original_key(ticket.id), io.BytesIO(b"0123456789"), size=10, content_type="image/jpeg")
+    eventually(lambda: len(side.images.open_tickets(ANONYMOUS, 20)), 20)
+    for _ in range(10):
+        ask(side)
+
+
+def test_an_owner_whose_tickets_are_all_unused_gets_no_more(side: Side) -> None:
+    issued = [ask(side) for _ in range(20)]
+    eventually(lambda: len(side.images.open_tickets(ANONYMOUS, 20)), 20)
+    with pytest.raises(TooManyRequests) as refusal:
+        ask(side)
+    assert (refusal.value.code, refusal.value.extra) == ("too_many_tickets", {"limit": 20})
+    assert int(refusal.value.headers["Retry-After"]) > 0
+    ask(side, owner="other")
+    Images(side.store, side.images).delete(ANONYMOUS, issued[0].id)
+    eventually(lambda: len(side.images.open_tickets(ANONYMOUS, 20)), 19)
+    ask(side)
 
 
 def test_a_ticket_whose_event_was_lost_gets_another(side: Side) -> None:

@@ -108,7 +108,7 @@ def parts_of(
         "limits": limits,
         "urls": side.urls,
         "cursors": Cursors(SIGNER),
-        "tickets": Tickets(side.images, side.grants, limits),
+        "tickets": Tickets(side.images, side.grants, limits, side.store),
         "local": LocalStore(side.store, side.grants, None) if isinstance(side.grants, ServedGrants) else None,
         "checks": {"storage": side.store.ping, "records": side.images.ping} if checks is None else checks,
         "files": getattr(side.store, "path", None),

@@ -142,7 +142,7 @@ class DynamoImages:
         pointers = [self._writes.delete(key) for key in items.pointers_of(image)]
         return [record, *pointers, *([self._writes.release(image)] if image.sha256 else [])]
 
-    def open_tickets(self, owner: str, limit: int) -> int:
+    def open_tickets(self, owner: str, limit: int) -> Sequence[str]:
         """See `ImageRepository.open_tickets`. By the index, because writes of one counter item would conflict."""
         return listing.open_tickets(self._client, self._table, owner, limit)
 

@@ -60,10 +60,10 @@ def unsettled(client: Any, table: str, start: str = "") -> Iterator[str]:
                 yield image_id
 
 
-def open_tickets(client: Any, table: str, owner: str, limit: int) -> int:
-    """Count the entries of the owner's open tickets, up to `limit`; see `ImageRepository.open_tickets`."""
+def open_tickets(client: Any, table: str, owner: str, limit: int) -> Sequence[str]:
+    """Return the ids of the owner's open tickets; see `ImageRepository.open_tickets`."""
     walk = Walk(client, table, items.ticket_key(owner), Span(), limit)
-    return sum(1 for _ in islice(iter(walk.take, None), limit))
+    return list(islice(iter(walk.take, None), limit))
 
 
 def versions(client: Any, table: str, image_ids: Collection[str]) -> dict[str, int]:

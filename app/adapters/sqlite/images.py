@@ -146,14 +146,11 @@ class SqliteImages:
                     removed.add(image.id)
         return removed
 
-    def open_tickets(self, owner: str, limit: int) -> int:
+    def open_tickets(self, owner: str, limit: int) -> Sequence[str]:
         """See `ImageRepository.open_tickets`. Exact."""
+        statement = "SELECT image FROM entries WHERE owner = ? AND kind = ? AND value = ? ORDER BY image LIMIT ?"
         with self._database.reading() as connection:
-            (count,) = connection.execute(
-                "SELECT count(*) FROM (SELECT 1 FROM entries WHERE owner = ? AND kind = ? AND value = ? LIMIT ?)",
-                (owner, *OPEN_TICKET, limit),
-            ).fetchone()
-        return int(count)
+            return [image_id for (image_id,) in connection.execute(statement, (owner, *OPEN_TICKET, limit))]
 
     def list(self, query: ListQuery) -> Page:
         """See `ImageRepository.list`."""
