@@ -67,16 +67,18 @@ def test_a_probe_that_hangs_is_not_waited_for_and_not_started_again(
 ) -> None:
     monkeypatch.setattr(readiness, "PATIENCE", 0.05)
     calls: list[None] = []
-    go_on = threading.Event()
+    begun, go_on = threading.Event(), threading.Event()
 
     def hang() -> None:
         calls.append(None)
+        begun.set()
         assert go_on.wait(20)
 
-    with service_on("embedded", tmp_path, checks={"records": lambda: None, "storage": hang}) as service:
+    with service_on("embedded", tmp_path, checks={"storage": hang}) as service:
         for _ in range(5):
             problem = assert_problem(service.client.get("/readyz"), 503, "not_reachable")
             assert problem["failed"] == ["storage"]
+            assert begun.wait(20)
         assert len(calls) == 1
         go_on.set()
         while service.client.get("/readyz").status_code != 200:
