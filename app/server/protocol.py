@@ -19,6 +19,8 @@ from app.server.capacity import State
 from app.server.framing import Connection
 from app.server.refusals import INCOMPLETE_HEAD, OVERLOADED, late_head
 
+#: What the application may write before it has to wait. The system's buffer comes on top.
+_UNSENT_BYTES = 16 * 1024
 _RESET = struct.pack("ii", 1, 0)
 
 
@@ -60,6 +62,7 @@ class Protocol(H11Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Take the connection; close the one that waits longest when there are too many."""
+        transport.set_write_buffer_limits(_UNSENT_BYTES)
         super().connection_made(transport)
         waiting = self.server_state.waiting
         waiting[self] = None

@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 #: How long requests in progress may go on when the server is to stop.
 STOP_SECONDS = 5
 _BACKLOG = 512
-_NOT_SENT_BYTES = 256 * 1024
+_NOT_SENT_BYTES = 64 * 1024
 
 
 class Server(uvicorn.Server):
@@ -62,8 +62,10 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def _bound_send_buffers(listener: socket.socket) -> None:
-    """Let the system keep no more than this of what connections have not sent yet: a client that does not read would
-    else hold megabytes, and be noticed late. What is on its way is not bounded, and so the speed is not."""
+    """Bound what the system keeps of answers before it can send it, by itself megabytes for each connection.
+
+    Bytes on their way to the client do not count, so that connections are as fast as before.
+    """
     if hasattr(socket, "TCP_NOTSENT_LOWAT"):
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, _NOT_SENT_BYTES)
 

@@ -95,6 +95,9 @@ def _absent() -> NotFound:
 class RangedFile(FileResponse):
     """A file, or one range of it. Several ranges, or one that makes no sense, are answered with the whole file."""
 
+    # A client that does not read holds two of them.
+    chunk_size = 32 * 1024
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """See `FileResponse`."""
         size = self.stat_result.st_size if self.stat_result else 0
