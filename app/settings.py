@@ -99,7 +99,7 @@ class Settings(BaseSettings):
         default=1000,
         ge=1,
         le=10_000,
-        description="The most unused upload tickets of one owner. Each ends after 24 hours.",
+        description="The most unused upload tickets of one owner; they end after 24 hours.",
     )
     accepted_types: Annotated[tuple[str, ...], NoDecode] = Field(
         default=MEDIA_TYPES, description="Comma-separated media types that uploads may have."
