@@ -5,8 +5,8 @@ loaded, and Pillow is told that it has loaded all there are. Every picture is op
 showed.
 """
 
-import re
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -22,7 +22,7 @@ from PIL import (  # noqa: F401 - importing a plugin registers it, and these are
     WebPImagePlugin,
 )
 
-from app.worker import gif, jpeg, png, tiff
+from app.worker import bmp, gif, jpeg, png, tiff, webp
 
 # One thread: the child's CPU is bounded by wall time × threads, and HEIC's own threads would not count in that.
 pillow_heif.register_heif_opener(thumbnails=True, decode_threads=1)
@@ -32,9 +32,6 @@ Image._initialized = 2  # noqa: SLF001
 
 AvifImagePlugin.DEFAULT_MAX_THREADS = 1
 ImageFile.LOAD_TRUNCATED_IMAGES = False
-
-#: What Pillow says of bit masks, compressions, depths and headers that it does not read.
-_KINDS_OF_BMP: Final = re.compile("Unsupported BMP (bitfields|compression|pixel depth|header)")
 
 #: Pillow's name for each media type.
 PLUGINS: Final = {
@@ -49,6 +46,15 @@ PLUGINS: Final = {
     "image/bmp": "BMP",
 }
 
+#: What shows Pillow the pixels of a format and nothing else; HEIF's and AVIF's decoders read their files themselves.
+_OPENERS: Final[dict[str, Callable[[Path], ImageFile.ImageFile]]] = {
+    "image/jpeg": jpeg.open_jpeg,
+    "image/webp": webp.open_webp,
+    "image/gif": gif.open_gif,
+    "image/tiff": tiff.open_tiff,
+    "image/bmp": bmp.open_bmp,
+}
+
 
 def limit_pixels(max_pixels: int) -> None:
     """Have Pillow refuse, and not just mention, whatever grows past the limit behind the header's back."""
@@ -59,15 +65,10 @@ def limit_pixels(max_pixels: int) -> None:
 
 def open_picture(path: Path, media_type: str, *, threads: int = 1) -> ImageFile.ImageFile:
     """Open the file as that type, header only. Raises `PictureError`, or whatever Pillow does, when it is none."""
-    if media_type == "image/jpeg":
-        return jpeg.open_jpeg(path)
     if media_type == "image/png":
         return png.open_png(path, threads=threads)
-    if media_type == "image/gif":
-        return gif.open_gif(path)
-    if media_type == "image/tiff":
-        return tiff.open_tiff(path)
-    return Image.open(path, formats=[PLUGINS[media_type]])
+    opener = _OPENERS.get(media_type)
+    return opener(path) if opener else Image.open(path, formats=[PLUGINS[media_type]])
 
 
 def load_pixels(image: ImageFile.ImageFile, path: Path) -> ImageFile.ImageFile:
@@ -83,11 +84,6 @@ def load_pixels(image: ImageFile.ImageFile, path: Path) -> ImageFile.ImageFile:
     if image.format == "TIFF":
         tiff.tell(image, path)
     return image
-
-
-def is_of_no_known_kind(error: BaseException | None) -> bool:
-    """Whether it is what Pillow raises for a BMP that it knows too little of, and not for one that is broken."""
-    return isinstance(error, OSError) and _KINDS_OF_BMP.match(str(error)) is not None
 
 
 def let_go(image: ImageFile.ImageFile) -> None:

@@ -18,7 +18,8 @@ class PiecewiseFile(io.RawIOBase):
         super().__init__()
         self._make = make
         self._pieces = make()
-        self._rest = b""
+        self._piece = b""
+        self._read = 0
         self._at = 0
 
     def readable(self) -> bool:
@@ -37,7 +38,7 @@ class PiecewiseFile(io.RawIOBase):
         elif whence != io.SEEK_SET:
             raise io.UnsupportedOperation("the length of this file is not known")
         if offset < self._at:
-            self._pieces, self._rest, self._at = self._make(), b"", 0
+            self._pieces, self._piece, self._read, self._at = self._make(), b"", 0, 0
         while self._at < offset and self.read(min(offset - self._at, _READ)):
             pass
         return self._at
@@ -46,15 +47,16 @@ class PiecewiseFile(io.RawIOBase):
         """Up to `size` bytes, fewer only at the end."""
         if size is None or size < 0:
             size = 1 << 62
-        rest = self._rest
-        if len(rest) < size:
-            gathered = [rest]
-            missing = size - len(rest)
+        found = self._piece[self._read : self._read + size]
+        self._read += len(found)
+        if len(found) < size:
+            gathered = [found]
+            missing = size - len(found)
             while missing > 0 and (piece := next(self._pieces, None)) is not None:
-                gathered.append(piece)
-                missing -= len(piece)
-            rest = b"".join(gathered)
-        found, self._rest = rest[:size], rest[size:]
+                self._piece, self._read = piece, min(missing, len(piece))
+                gathered.append(piece[:missing])
+                missing -= self._read
+            found = b"".join(gathered)
         self._at += len(found)
         return found
 

@@ -12,9 +12,10 @@ from PIL import Image, ImageFile, UnidentifiedImageError
 from app.domain.errors import PictureError
 from app.domain.models import FailureCode
 from app.worker.cost import check_cost, check_webp_canvas
-from app.worker.formats import is_of_no_known_kind, limit_pixels, open_picture
+from app.worker.formats import limit_pixels, open_picture
 from app.worker.jobs import Job
 from app.worker.memory import ran_out
+from app.worker.webp import read_webp
 
 # Pillow's plugins raise all of these on files that are broken in one way or another (measured on public corpora).
 _BROKEN: Final = (
@@ -55,14 +56,12 @@ def open_checked(path: Path, job: Job) -> ImageFile.ImageFile:
     limit_pixels(job.max_pixels)
     pixels = 0
     if job.media_type == "image/webp":  # Pillow allocates the whole canvas when it opens one
-        pixels = _check_webp(path, job)
+        with faults_of_the_picture(job.max_pixels):
+            pixels = _check_webp(path, job)
     try:
         with faults_of_the_picture(job.max_pixels, pixels):
             image = open_picture(path, job.media_type, threads=job.threads)
     except PictureError as error:
-        if is_of_no_known_kind(error.__cause__):
-            detail = "This kind of BMP cannot be developed: its compression, its depth, or where its bits are."
-            raise PictureError(FailureCode.UNSUPPORTED_IMAGE, detail) from error
         if isinstance(error.__cause__, UnidentifiedImageError):
             detail = f"The file starts like {job.media_type} but cannot be read as that."
             raise PictureError(FailureCode.CORRUPT_IMAGE, detail) from error
@@ -96,26 +95,11 @@ def frames_of(image: ImageFile.ImageFile) -> int:
 
 
 def _check_webp(path: Path, job: Job) -> int:
-    """Refuse a WebP by its header; the pixels of its canvas, 0 if it tells none."""
-    with path.open("rb") as file:
-        head = file.read(30)
-    width, height = webp_size(head) or (0, 0)
+    """Refuse a WebP by its header; the pixels of its canvas."""
+    width, height = read_webp(path).size
     check_size(width, height, job.max_pixels)
     check_webp_canvas(width, height, job)
     return width * height
-
-
-def webp_size(head: bytes) -> tuple[int, int] | None:
-    """The canvas of a WebP from its first 30 bytes (RFC 9649, sections 2.5 to 2.7), or None."""
-    kind = head[12:16]
-    if kind == b"VP8X" and len(head) >= 30:
-        return 1 + int.from_bytes(head[24:27], "little"), 1 + int.from_bytes(head[27:30], "little")
-    if kind == b"VP8L" and len(head) >= 25:
-        bits = int.from_bytes(head[21:25], "little")
-        return 1 + (bits & 0x3FFF), 1 + (bits >> 14 & 0x3FFF)
-    if kind == b"VP8 " and len(head) >= 30:
-        return int.from_bytes(head[26:28], "little") & 0x3FFF, int.from_bytes(head[28:30], "little") & 0x3FFF
-    return None
 
 
 def _bomb(message: str, max_pixels: int) -> PictureError:

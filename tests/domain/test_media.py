@@ -52,7 +52,7 @@ def test_what_an_encoder_writes_is_known(file_format: str, media_type: str) -> N
         b"\0\0\0\x18ftypqt  \0\0\0\0qt  ",
         b"\0\0\0\x0cjP  \r\n\x87\n",
         b"8BPS",
-        b"II+\0",
+        b"IIU\0",
         b" \xff\xd8\xff\xe0",
         b"\x89PNG\n\x1a\n",
     ],
