@@ -28,7 +28,7 @@ TOLD = {
 #: Settings that a stack leaves at their defaults. The addresses in its records are the bucket's or the CDN's.
 LEFT_OUT = {
     "max_pixels", "max_frames", "accepted_types", "recipe", "public_url", "host", "port", "allowed_hosts",
-    "trusted_proxies", "log_format", "min_free_mb", "max_spool_mb",
+    "trusted_proxies", "log_format", "min_free_mb", "max_spool_mb", "max_waiting",
 }  # fmt: skip
 
 
