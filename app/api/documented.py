@@ -114,7 +114,9 @@ EXAMPLES: Mapping[str, Example] = {
         "There is no file. Send the image as a file in the field `file`. Fields that are not known: `photo`.",
         {"field": "file", "ignored_fields": ["photo"]},
     ),
-    "missing_field": Example(422, "`image_base64` must be the picture as a base64 string.", {"field": "image_base64"}),
+    "missing_field": Example(
+        422, "`image_base64` is required: the image as a base64 string.", {"field": "image_base64"}
+    ),
     "control_character": Example(
         422, "`title` holds a control character or half a surrogate pair.", {"field": "title"}
     ),
@@ -122,7 +124,11 @@ EXAMPLES: Mapping[str, Example] = {
     "bad_base64": Example(
         422, "`image_base64` is not base64. There is text after the padding.", {"field": "image_base64"}
     ),
-    "wrong_type": Example(422, "`title` must be a string.", {"field": "title"}),
+    "wrong_type": Example(422, "`title` must be a string (found: 5).", {"field": "title"}),
+    "out_of_range": Example(422, "`bytes` must be at least 1 (found: 0).", {"field": "bytes", "minimum": 1}),
+    "bad_sha256": Example(
+        422, '`sha256` must be 64 hexadecimal digits (found: "4eca").', {"field": "sha256", "found": "4eca"}
+    ),
     "too_long": Example(
         422, "`title` has 300 characters; 200 can be kept.", {"field": "title", "measured": 300, "limit": 200}
     ),

@@ -1,17 +1,16 @@
 """The JSON form of an upload, read as it streams: only `image_base64` may be long, and it is never held whole."""
 
 import json
-from typing import Any
 
 from app.api.base64_stream import Base64Stream, not_base64
-from app.api.fields import NAMES, Words, media_type_word
+from app.api.fields import NAMES, media_type_word
+from app.api.json_object import DEPTH, JsonObject, duplicate, too_deep
 from app.api.received import Received
 from app.api.spool import Spool
-from app.domain.errors import Invalid, Malformed, TooLarge
+from app.domain.errors import Invalid, TooLarge
 
 #: Bytes of the body that are not the picture.
 REST_BYTES = 64 * 1024
-DEPTH = 32
 KNOWN = ("filename", "content_type", "image_base64", *NAMES)
 
 _QUOTE, _BACKSLASH = b'"'[0], b"\\"[0]
@@ -51,26 +50,16 @@ class JsonBody:
 
     def finish(self) -> Received:
         """See `BodyReader`."""
-        if not self._rest:
-            raise Malformed("empty_body", "The body is empty.")
-        document = _parse(bytes(self._rest))
-        if unknown := sorted(set(document) - set(KNOWN)):
-            names = ", ".join(ascii(name[:40]) for name in unknown[:5])
-            raise Invalid("unknown_field", f"There is no field {names}.", fields=KNOWN)
-        if not isinstance(document.get("image_base64"), str):
-            raise Invalid(
-                "missing_field", "`image_base64` must be the picture as a base64 string.", field="image_base64"
-            )
+        document = JsonObject.parse(bytes(self._rest), KNOWN)
+        if not self._picture:
+            detail = "`image_base64` is required: the image as a base64 string."
+            raise Invalid("missing_field", detail, field="image_base64")
         if not self._spool.size:
             raise Invalid("missing_field", "`image_base64` holds no bytes.", field="image_base64")
-        tags = document.get("tags") or []
-        tags = [tags] if isinstance(tags, str) else tags
-        if not isinstance(tags, list) or not all(isinstance(tag, str) for tag in tags):
-            raise Invalid("wrong_type", "`tags` must be a list of strings.", field="tags")
         return Received(
-            filename=_text(document, "filename"),
-            declared_type=media_type_word(_text(document, "content_type")),
-            words=Words.of(_text(document, "title"), _text(document, "alt"), tags),
+            filename=document.text("filename"),
+            declared_type=media_type_word(document.text("content_type")),
+            words=document.words(),
         )
 
     def _scan(self, chunk: bytes) -> bytes:
@@ -105,8 +94,7 @@ class JsonBody:
         if byte in _OPENING:
             self._depth += 1
             if self._depth > DEPTH:
-                detail = f"The JSON is nested more than {DEPTH} deep."
-                raise Malformed("too_deep", detail, limit=DEPTH, measured=self._depth)
+                raise too_deep(self._depth)
         elif byte in _CLOSING:
             self._depth -= 1
         elif self._depth == 1 and byte in b":,":
@@ -120,7 +108,7 @@ class JsonBody:
 
     def _open_picture(self) -> None:
         if self._picture:
-            raise _duplicate("image_base64")
+            raise duplicate("image_base64")
         self._picture = PictureText(Base64Stream(self._spool.write))
         self._in_picture = True
         self._rest += b'"'  # the rest keeps an empty string in the picture's place
@@ -164,41 +152,3 @@ class PictureText:
         except ValueError:
             raise not_base64("It holds an escape that JSON does not know.") from None
         return str(whole_text).encode("ascii", errors="replace")
-
-
-def _parse(text: bytes) -> dict[str, Any]:
-    try:
-        document = json.loads(text.decode("utf-8-sig"), object_pairs_hook=unique, parse_constant=_no_constant)
-    except UnicodeDecodeError:
-        raise Malformed("bad_json", "The JSON is not UTF-8.") from None
-    except ValueError as error:
-        where = f" at character {error.pos}" if isinstance(error, json.JSONDecodeError) else ""
-        raise Malformed("bad_json", f"The body is not JSON{where}.") from None
-    if not isinstance(document, dict):
-        raise Invalid("wrong_type", "The body must be a JSON object.")
-    return document
-
-
-def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """An object of JSON, of its names and values. Raises `Malformed` for a name that is there twice."""
-    document: dict[str, Any] = {}
-    for name, value in pairs:
-        if name in document:
-            raise _duplicate(name)
-        document[name] = value
-    return document
-
-
-def _duplicate(name: str) -> Malformed:
-    return Malformed("duplicate_field", f"The field {name[:40]!a} is there twice.")
-
-
-def _no_constant(name: str) -> None:
-    raise ValueError(name)
-
-
-def _text(document: dict[str, Any], name: str) -> str | None:
-    value = document.get(name)
-    if value is None or isinstance(value, str):
-        return value
-    raise Invalid("wrong_type", f"`{name}` must be a string.", field=name)

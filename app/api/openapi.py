@@ -11,7 +11,7 @@ from pydantic.json_schema import JsonSchemaMode, models_json_schema
 from app.api.access import KeyedRoute
 from app.api.documented import problems
 from app.api.problems import MEDIA_TYPE, Problem
-from app.api.routes.direct import TicketBody
+from app.api.routes.direct import TICKET_BODY
 from app.api.routes.service import Health
 from app.api.views import ImageList, ImageView
 from app.domain.access import Scope
@@ -39,7 +39,6 @@ broke. Send `X-Request-Id` to choose the id yourself.
 MODELS: list[tuple[type[BaseModel], JsonSchemaMode]] = [
     *((model, "serialization") for model in (ImageView, ImageList, Ticket, Limits, Health)),
     (Problem, "validation"),
-    (TicketBody, "validation"),
 ]
 
 #: Either does. Without authentication nobody is asked, and a key that is sent is not looked at.
@@ -74,6 +73,7 @@ def describe(app: FastAPI, routers: Iterable[APIRouter]) -> None:
             components = schema.setdefault("components", {})
             _, described = models_json_schema(MODELS, ref_template="#/components/schemas/{model}")
             components.setdefault("schemas", {}).update(described["$defs"])
+            components["schemas"]["TicketBody"] = TICKET_BODY
             components["securitySchemes"] = _SCHEMES
             for route in (route for router in routers for route in router.routes):
                 if isinstance(route, KeyedRoute) and route.include_in_schema and route.scope_needed is not None:

@@ -23,7 +23,7 @@ CHECKSUM = "x-amz-checksum-sha256"
 
 def grant_headers(image: Image) -> dict[str, str]:
     """The headers that a ticket asks for: the type, write-once, and the checksum when the client has given one."""
-    headers = {CONTENT_TYPE: image.declared_type or image.content_type, WRITE_ONCE: "*"}
+    headers = {CONTENT_TYPE: image.content_type, WRITE_ONCE: "*"}
     if image.sha256:
         headers[CHECKSUM] = base64.b64encode(bytes.fromhex(image.sha256)).decode()
     return headers

@@ -32,8 +32,52 @@ NAMES: Final[Mapping[str, str]] = {
     "image/bmp": "BMP",
 }
 
+_ALIASES: Final[Mapping[str, str]] = {
+    "image/jpg": "image/jpeg",
+    "image/pjpeg": "image/jpeg",
+    "image/jpe": "image/jpeg",
+    "image/jfif": "image/jpeg",
+    "image/x-png": "image/png",
+    "image/apng": "image/png",
+    "image/vnd.mozilla.apng": "image/png",
+    "image/x-webp": "image/webp",
+    "image/avif-sequence": "image/avif",
+    "image/heic-sequence": "image/heic",
+    "image/heif-sequence": "image/heif",
+    "image/tif": "image/tiff",
+    "image/x-tiff": "image/tiff",
+    "image/x-tif": "image/tiff",
+    "image/x-bmp": "image/bmp",
+    "image/x-ms-bmp": "image/bmp",
+    "image/x-windows-bmp": "image/bmp",
+}
+_EXTENSIONS: Final[Mapping[str, str]] = {
+    **dict.fromkeys(("jpg", "jpeg", "jpe", "jfif", "mpo"), "image/jpeg"),
+    **dict.fromkeys(("png", "apng"), "image/png"),
+    **dict.fromkeys(("avif", "avifs"), "image/avif"),
+    **dict.fromkeys(("heic", "heics"), "image/heic"),
+    **dict.fromkeys(("heif", "heifs", "hif"), "image/heif"),
+    **dict.fromkeys(("tif", "tiff"), "image/tiff"),
+    **dict.fromkeys(("bmp", "dib"), "image/bmp"),
+    "webp": "image/webp",
+    "gif": "image/gif",
+}
+
 #: The type of bytes that nobody has looked at, or that are of no type known here.
 UNKNOWN_TYPE: Final = "application/octet-stream"
+
+_SAYS_NOTHING: Final = frozenset({"", UNKNOWN_TYPE, "binary/octet-stream"})
+
+
+def registered_type(declared: str, filename: str | None) -> str:
+    """The registered name of a declared media type (in lower case), which has others, such as `image/jpg`.
+
+    A declared type that says nothing is replaced by that of the file name's extension: browsers know no type for HEIC.
+    """
+    if declared in _SAYS_NOTHING and filename:
+        return _EXTENSIONS.get(filename.rpartition(".")[2].lower(), declared)
+    return _ALIASES.get(declared, declared)
+
 
 _SIGNATURES: Final = (
     (b"\xff\xd8\xff", "image/jpeg"),

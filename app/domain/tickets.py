@@ -29,10 +29,14 @@ _LOOKED_AT = 8
 
 @dataclass(frozen=True)
 class TicketRequest:
-    """What a client says that it will send: `bytes` and `content_type` are then all that the store takes."""
+    """The upload that a client announces: the store accepts `bytes` and `content_type` only.
+
+    `declared_type` is the client's word for that type, stored for display.
+    """
 
     bytes: int
     content_type: str
+    declared_type: str | None = None
     sha256: str | None = None
     filename: str | None = None
     title: str | None = None
@@ -88,7 +92,7 @@ class Tickets:
             owner=owner,
             filename=request.filename,
             content_type=request.content_type,
-            declared_type=request.content_type,
+            declared_type=request.declared_type or request.content_type,
             bytes=request.bytes,
             sha256=request.sha256,
             title=request.title,

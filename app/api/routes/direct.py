@@ -1,28 +1,27 @@
 """Pictures in by ticket: the ticket, and the object store's part where this server plays it."""
 
-import json
 from typing import Any
 
 from fastapi import APIRouter, Request
 from fastapi.concurrency import run_in_threadpool
-from fastapi.exceptions import RequestValidationError
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.responses import Response
 
 from app.api.access import KeyedRoute, link, needs, open_to_all
 from app.api.answers import etag, json_answer, record
 from app.api.arriving import arriving
 from app.api.documented import problems, shaped
-from app.api.fields import ALT_CHARACTERS, TAGS, TITLE_CHARACTERS, Words, media_type_word
-from app.api.json_body import unique
+from app.api.field_schemas import DESCRIPTION_FIELDS, FILENAME
+from app.api.fields import NAMES, media_type_word
+from app.api.json_object import JsonObject
 from app.api.notes import note
 from app.api.parts import Base, Handed, Owner, SpoolsDep
 from app.api.public_address import absolute
 from app.api.views import ImageView, view
 from app.domain.access import Scope
-from app.domain.errors import Malformed, NotFound, TooLarge, UnsupportedType
+from app.domain.errors import Invalid, Malformed, NotFound, TooLarge, UnsupportedType
 from app.domain.filenames import display_name
 from app.domain.keys import original_id
+from app.domain.media import registered_type
 from app.domain.tickets import Ticket, TicketRequest
 from app.domain.uploads import Accepted
 
@@ -32,26 +31,33 @@ store_router = APIRouter(include_in_schema=False, route_class=KeyedRoute)
 _BODY_BYTES = 64 * 1024
 
 
-class TicketBody(BaseModel):
-    """What will be sent."""
+_KNOWN = ("bytes", "content_type", "sha256", "filename", *NAMES)
 
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-    bytes: int = Field(ge=1, description="How many bytes the picture has, exactly.")
-    content_type: str = Field(
-        max_length=128, description="Its media type, as it will be sent.", examples=["image/jpeg"]
-    )
-    sha256: str | None = Field(
-        default=None,
-        pattern="^[0-9a-f]{64}$",
-        description="Of its bytes, in hex: finds what is here already, and holds the store to it.",
-    )
-    filename: str | None = Field(default=None, max_length=5000, description="Shown, never used as a path.")
-    title: str | None = Field(default=None, max_length=10 * TITLE_CHARACTERS)
-    alt: str | None = Field(default=None, max_length=10 * ALT_CHARACTERS)
-    tags: list[str] = Field(default_factory=list, max_length=10 * TAGS)
-
-
+#: The body of a request for a ticket. Its rules are those of an upload's JSON.
+TICKET_BODY: dict[str, Any] = {
+    "type": "object",
+    "title": "TicketBody",
+    "description": "The image that will be sent.",
+    "required": ["bytes", "content_type"],
+    "additionalProperties": False,
+    "properties": {
+        "bytes": {"type": "integer", "minimum": 1, "description": "The exact size of the image in bytes."},
+        "content_type": {
+            "type": "string",
+            "description": "The media type of the image. Without one, or with `application/octet-stream`, that of the "
+            "file name's extension counts.",
+            "examples": ["image/jpeg"],
+        },
+        "sha256": {
+            "type": "string",
+            "pattern": "^[0-9A-Fa-f]{64}$",
+            "description": "Of its bytes, in hexadecimal digits: finds an image that is stored already, and the store "
+            "then accepts these bytes only.",
+        },
+        "filename": FILENAME,
+        **DESCRIPTION_FIELDS,
+    },
+}
 _REQUEST = {
     "requestBody": {
         "required": True,
@@ -76,9 +82,10 @@ _REQUEST = {
         201: shaped(Ticket),
         200: shaped(ImageView, "These bytes are here already: their record, with `duplicate: true`"),
         **problems(
-            "foreign_origin", "incomplete_body", "bad_json", "duplicate_field", "request_timeout", "body_too_large",
-            "too_large", "unsupported_type", "unsupported_body", "invalid_request", "too_long", "too_many_tickets",
-            "storage_full",
+            "foreign_origin", "incomplete_body", "empty_body", "bad_json", "too_deep", "duplicate_field", "request_timeout",
+            "body_too_large", "too_large", "unsupported_type", "unsupported_body", "unknown_field", "missing_field",
+            "wrong_type", "out_of_range", "bad_sha256", "control_character", "too_long", "invalid_request",
+            "too_many_tickets", "storage_full",
         ),
     },
 )  # fmt: skip
@@ -90,17 +97,7 @@ async def ask_for_ticket(request: Request, parts: Handed, owner: Owner, base: Ba
     type, other bytes than `sha256` says, and a second time. Then `GET /images/{id}?wait=20`. Until the bytes have come
     the record is in no list.
     """
-    body = await _ticket_body(request)
-    words = Words.of(body.title, body.alt, body.tags)
-    wanted = TicketRequest(
-        bytes=body.bytes,
-        content_type=media_type_word(body.content_type) or body.content_type[:80],
-        sha256=body.sha256,
-        filename=display_name(body.filename),
-        title=words.title,
-        alt=words.alt,
-        tags=words.tags,
-    )
+    wanted = await _ticket_request(request)
     assert parts.tickets is not None  # noqa: S101 - without them there is no such route
     issued = await run_in_threadpool(parts.tickets.issue, owner, wanted)
     note(request.scope, image_id=issued.image.id if isinstance(issued, Accepted) else issued.id)
@@ -113,7 +110,7 @@ async def ask_for_ticket(request: Request, parts: Handed, owner: Owner, base: Ba
     return json_answer(issued.model_copy(update={"url": url}), 201, headers)
 
 
-async def _ticket_body(request: Request) -> TicketBody:
+async def _ticket_request(request: Request) -> TicketRequest:
     form = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if form != "application/json":
         accepted = ["application/json"]
@@ -124,15 +121,25 @@ async def _ticket_body(request: Request) -> TicketBody:
         if len(body) > _BODY_BYTES:
             detail = f"The body is larger than {_BODY_BYTES:,} bytes."
             raise TooLarge("body_too_large", detail, limit_bytes=_BODY_BYTES, received_bytes=len(body))
-    try:
-        wanted = TicketBody.model_validate_json(body)
-    except ValidationError as error:
-        complaints: list[Any] = error.errors(include_url=False)
-        if complaints[0]["type"] == "json_invalid":
-            raise Malformed("bad_json", "The body is not JSON.") from None
-        raise RequestValidationError(complaints) from None
-    json.loads(body, object_pairs_hook=unique)  # of a field that is there twice the model has seen the last
-    return wanted
+    members = JsonObject.parse(body, _KNOWN)
+    words = members.words()
+    filename = display_name(members.text("filename"))
+    declared = members.text("content_type")
+    word = media_type_word(declared) or (declared or "").strip()[:80]
+    content_type = registered_type(word, filename)
+    if declared is None and not content_type:
+        detail = "`content_type` is required: the media type of the image, such as image/jpeg."
+        raise Invalid("missing_field", detail, field="content_type")
+    return TicketRequest(
+        bytes=members.whole_number("bytes", "the size of the image in bytes"),
+        content_type=content_type,
+        declared_type=media_type_word(declared),
+        sha256=members.sha256("sha256"),
+        filename=filename,
+        title=words.title,
+        alt=words.alt,
+        tags=words.tags,
+    )
 
 
 @store_router.put("/files/{key:path}")

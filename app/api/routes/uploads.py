@@ -1,7 +1,7 @@
 """Pictures in."""
 
 from contextlib import AsyncExitStack
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Request
 from fastapi.concurrency import run_in_threadpool
@@ -12,7 +12,7 @@ from app.api.access import KeyedRoute, needs
 from app.api.answers import etag, record
 from app.api.bodies import upload_in
 from app.api.documented import problems, shaped
-from app.api.fields import ALT_CHARACTERS, TAG_CHARACTERS, TAGS, TITLE_CHARACTERS
+from app.api.field_schemas import DESCRIPTION_FIELDS, FILENAME
 from app.api.notes import clock_of, note
 from app.api.parts import Base, Handed, Owner, SpoolsDep
 from app.api.views import ImageView, view
@@ -21,34 +21,12 @@ from app.domain.access import Scope
 
 router = APIRouter(tags=["uploads"], route_class=KeyedRoute)
 
-# The examples are empty so that "Try it out" does not send the word "string" for what nobody typed.
-_WORDS: dict[str, Any] = {
-    "title": {
-        "type": "string",
-        "maxLength": TITLE_CHARACTERS,
-        "description": "A name for people.",
-        "examples": [""],
-    },
-    "alt": {
-        "type": "string",
-        "examples": [""],
-        "maxLength": ALT_CHARACTERS,
-        "description": "What the picture shows, for whoever cannot see it.",
-    },
-    "tags": {
-        "type": "array",
-        "examples": [[]],
-        "maxItems": TAGS,
-        "items": {"type": "string", "maxLength": TAG_CHARACTERS},
-        "description": "Repeated, or separated by commas.",
-    },
-}
 _MULTIPART = {
     "type": "object",
     "required": ["file"],
     "properties": {
         "file": {"type": "string", "format": "binary", "description": "The picture."},
-        **_WORDS,
+        **DESCRIPTION_FIELDS,
     },
 }
 _JSON = {
@@ -56,7 +34,7 @@ _JSON = {
     "required": ["image_base64"],
     "additionalProperties": False,
     "properties": {
-        "filename": {"type": "string", "description": "Shown, never used as a path."},
+        "filename": FILENAME,
         "content_type": {"type": "string", "description": "Recorded as the client's word; the bytes decide."},
         "image_base64": {
             "type": "string",
@@ -64,7 +42,7 @@ _JSON = {
             "description": "The picture in base64: standard or URL-safe alphabet, with or without line breaks and a "
             "`data:…;base64,` prefix.",
         },
-        **_WORDS,
+        **DESCRIPTION_FIELDS,
     },
 }
 _RAW = {
