@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from app.domain.errors import Invalid
+from app.domain.texts import normal_text
 
 TITLE_CHARACTERS = 200
 ALT_CHARACTERS = 1000
@@ -17,7 +18,6 @@ AS_WRITTEN = 4
 #: The names that both forms of an upload know, beside the picture's own.
 NAMES = ("title", "alt", "tags")
 
-_BLANKS = re.compile(r"[\t\r\n\v\f\x1c-\x1f\x85\u2028\u2029]+")
 _MEDIA_TYPE = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]{0,62}/[a-z0-9][a-z0-9!#$&^_.+-]{0,62}")
 
 
@@ -31,7 +31,7 @@ class Words:
 
     @classmethod
     def of(cls, title: str | None, alt: str | None, tags: Iterable[str]) -> "Words":
-        """Normalised: NFC, trimmed, line breaks to blanks; tags split at commas, each once, in their order.
+        """Normalize: see `normal_text`. Tags are split at commas; each is kept once, in their order.
 
         Raises `Invalid` with the measured value beside the limit it broke.
         """
@@ -72,7 +72,7 @@ def _kept(field: str, text: str, limit: int) -> str:
 
 
 def _normal(field: str, text: str) -> str:
-    text = _BLANKS.sub(" ", unicodedata.normalize("NFC", text)).strip()
+    text = normal_text(text)
     if any(unicodedata.category(character) in {"Cc", "Cs"} for character in text):
         raise Invalid(
             "control_character", f"`{field}` holds a control character or half a surrogate pair.", field=field

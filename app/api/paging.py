@@ -1,7 +1,6 @@
 """Lists by pages: what may be asked, and the cursor that goes on."""
 
 import re
-import unicodedata
 from datetime import datetime
 from typing import Annotated, Literal
 
@@ -15,6 +14,7 @@ from app.domain.media import MEDIA_TYPES
 from app.domain.models import Status
 from app.domain.ports import ListQuery
 from app.domain.signing import Cursors
+from app.domain.texts import normal_text
 
 MOST = 200
 USUAL = 50
@@ -35,7 +35,7 @@ def _moment(text: object) -> object:
 def _tag(text: object) -> object:
     """As tags are kept; what is too long for one however it is written is left to the bound."""
     if isinstance(text, str) and len(text) <= AS_WRITTEN * TAG_CHARACTERS:
-        return unicodedata.normalize("NFC", text)
+        return normal_text(text)
     return text
 
 

@@ -4,17 +4,18 @@ import re
 import unicodedata
 from urllib.parse import quote
 
+from app.domain.texts import without_format_characters
+
 MAX_BYTES = 255
 # Normalising takes time by the square of the marks on a letter: what is sure to be cut goes before.
 _HEAD, _TAIL = 1024, 64
 
-# Cc, Cf (bidirectional controls, zero-width characters, BOM), Cs (lone surrogates), Co, Cn, Zl, Zp.
-_UNSAFE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
-_JOINERS = frozenset("\u200c\u200d")  # inside emoji sequences, Persian and Indic scripts
+# Control characters, lone surrogates, private use, unassigned, and separators of lines and paragraphs.
+_UNSAFE = frozenset({"Cc", "Cs", "Co", "Cn", "Zl", "Zp"})
 
 
 def display_name(name: str | None) -> str | None:
-    """The base name in NFC without control, direction or surrogate characters, at most 255 bytes of UTF-8.
+    """Return the base name in NFC without control, format or surrogate characters, at most 255 bytes of UTF-8.
 
     None when nothing is left of it. An ending of up to 15 characters survives a cut.
     """
@@ -23,9 +24,8 @@ def display_name(name: str | None) -> str | None:
     base = re.split(r"[/\\]", name.replace("\0", "").rstrip("/\\"))[-1]
     if len(base) > _HEAD + _TAIL:
         base = base[:_HEAD] + base[-_TAIL:]
-    base = unicodedata.normalize("NFC", base)
-    kept = (c for c in base if c in _JOINERS or unicodedata.category(c) not in _UNSAFE)
-    base = "".join(kept).strip().strip("\u200c\u200d")
+    base = "".join(c for c in base if unicodedata.category(c) not in _UNSAFE)
+    base = unicodedata.normalize("NFC", without_format_characters(base)).strip()
     if not base.strip(". "):
         return None
     return _cut(base)

@@ -8,6 +8,7 @@ import unicodedata
 _JOINERS = "\u200c\u200d"  # inside emoji, Persian and Indic words
 _MARKS = frozenset("\u0600\u0601\u0602\u0603\u0604\u0605\u06dd\u070f\u0890\u0891\u08e2\U000110bd\U000110cd")  # visible
 _SUBDIVISION_FLAG = re.compile("\U0001f3f4[\U000e0030-\U000e0039\U000e0061-\U000e007a]{2,6}\U000e007f")
+_LINE_BREAKS = re.compile(r"[\t\r\n\v\f\x1c-\x1f\x85\u2028\u2029]+")
 # Letters of ASCII need no joiner between them.
 _STRAY_JOINERS = re.compile(f"(?:(?<=[\\x00-\\x7f])|^)[{_JOINERS}]+|[{_JOINERS}]+(?=[\\x00-\\x7f]|$)")
 _RUN_OF_JOINERS = re.compile(f"[{_JOINERS}]+(?=[{_JOINERS}])")
@@ -33,6 +34,15 @@ def _kept(text: str) -> list[str]:
         for at, character in enumerate(text)
         if character in _JOINERS or character in _MARKS or at in in_flags or unicodedata.category(character) != "Cf"
     ]
+
+
+def normal_text(text: str) -> str:
+    """Text as it is stored and looked up: one line in NFC, trimmed, without format characters.
+
+    Bound its length first: normalizing takes time by the square of the marks on a letter.
+    """
+    text = _LINE_BREAKS.sub(" ", without_format_characters(text)).strip()
+    return unicodedata.normalize("NFC", text)
 
 
 def shown(text: str) -> str:

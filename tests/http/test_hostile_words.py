@@ -70,3 +70,41 @@ def test_a_name_that_is_there_twice_is_found_at_once(service: Service) -> None:
     problem = assert_problem(service.client.post("/upload", **body), 400, "duplicate_field")
     assert time.process_time() - started < 0.3
     assert ascii(names[-1]) in problem["detail"]
+
+
+HIDDEN = "\u202eto\u200bp\u2066 \u00adse\u200dcret\ufeff\U000e0041"
+
+
+@pytest.mark.parametrize("way", ["form", "JSON", "raw", "ticket"])
+def test_invisible_characters_are_stored_nowhere(service: Service, way: str) -> None:
+    words = {"title": HIDDEN, "alt": HIDDEN, "tags": f"{HIDDEN},top secret,👩\u200d👧"}
+    if way == "form":
+        parts = b"".join(part(name, text.encode()) for name, text in words.items())
+        answer = service.client.post("/upload", **form(part("file", JPEG, f"{HIDDEN}.jpg") + parts + END))
+    elif way == "JSON":
+        answer = service.client.post("/upload", json={"image_base64": B64, "filename": f"{HIDDEN}.jpg", **words})
+    elif way == "raw":
+        query = {"filename": f"{HIDDEN}.jpg", **words}
+        answer = service.client.post("/upload", params=query, content=JPEG, headers={"content-type": "image/jpeg"})
+    else:
+        wanted = {"bytes": 5, "content_type": "image/jpeg", "filename": f"{HIDDEN}.jpg", **words}
+        answer = service.client.post("/upload/direct", json=wanted)
+    assert answer.status_code == 201, answer.text
+    record = service.client.get(f"/images/{answer.json()['id']}").json()
+    assert (record["title"], record["alt"], record["filename"]) == ("top secret", "top secret", "top secret.jpg")
+    assert record["tags"] == ["top secret", "👩\u200d👧"]
+    if way != "ticket":  # whose image is in no list before its bytes have come
+        found = service.client.get("/images", params={"tag": HIDDEN}).json()["items"]
+        assert [image["id"] for image in found] == [record["id"]]
+
+
+@pytest.mark.parametrize("text", ["a\ud800b", "a\0b", "\x1b[31mred", "a\x7fb"])
+def test_control_characters_and_lone_surrogates_are_refused(service: Service, text: str) -> None:
+    for field in ("title", "alt", "tags"):
+        body = json.dumps({"image_base64": B64, field: text})
+        assert_problem(
+            service.client.post("/upload", content=body, headers={"content-type": "application/json"}),
+            422,
+            "control_character",
+        )
+    assert service.left_behind() == []
