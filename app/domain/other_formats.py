@@ -40,8 +40,6 @@ _SIGNATURES: Final = (
     (b"\x00\x00\x00\x0cjP  \r\n\x87\n", OtherFormat("image/jp2", "JPEG 2000")),
     (b"\xff\x4f\xff\x51", OtherFormat("image/j2c", "JPEG 2000 codestream")),
     (b"II\xbc", OtherFormat("image/vnd.ms-photo", "JPEG XR")),
-    (b"II+\x00", OtherFormat("image/tiff", "BigTIFF")),
-    (b"MM\x00+", OtherFormat("image/tiff", "BigTIFF")),
     (b"FUJIFILMCCD-RAW", OtherFormat("image/x-fuji-raf", "camera RAW (Fujifilm RAF)")),
     (b"IIRO", OtherFormat("image/x-olympus-orf", "camera RAW (Olympus ORF)")),
     (b"IIRS", OtherFormat("image/x-olympus-orf", "camera RAW (Olympus ORF)")),
