@@ -197,6 +197,22 @@ def test_a_body_damaged_by_the_gateway_is_answered_with_the_setting(api: Api, ki
     assert problem["request_id"] == "7c9b2f0e-6a64-4d2c-9a53-0f6c2f9d8b31"
 
 
+@pytest.mark.parametrize("content_type", ["image/jpeg", "application/octet-stream"])
+def test_a_raw_body_damaged_by_the_gateway_is_answered_with_the_setting(api: Api, content_type: str) -> None:
+    event = payload("rest_multipart", content_type=content_type, body=encoded().decode(errors="replace"))
+    assert api(event).problem(415, "damaged_by_gateway")["setting"] == "BinaryMediaTypes"
+
+
+def test_a_raw_body_arrives_byte_for_byte(api: Api, aws_place: Place) -> None:
+    content = padded(4 * MEBIBYTE)
+    event = payload("http_multipart", content_type="image/jpeg", content_length=str(len(content)),
+                    body=base64.b64encode(content).decode())  # fmt: skip
+    event["rawQueryString"] = "filename=n%C3%A4ive.jpg&tags[]=sea&tags[]=sky"
+    record = api(event).json()
+    assert (record["filename"], record["tags"]) == ("näive.jpg", ["sea", "sky"]), record
+    assert stored(aws_place, record["id"]) == content
+
+
 def test_a_replacement_character_that_was_meant_is_no_damage(api: Api, aws_place: Place) -> None:
     text_only = b"II*\0" + bytes(range(1, 100))
     answer = api(damaged(text_only, title="what \ufffd is"))

@@ -76,6 +76,17 @@ def test_the_commands_of_the_readme_work_in_their_order(address: str, tmp_path: 
     assert httpx.get(f"{address}/images/{first['id']}").status_code == 404
 
 
+def test_the_commands_of_the_page_on_uploading_work(address: str, tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "uploading.md").read_text()
+    blocks = re.findall(r"^```shell\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)
+    assert len(blocks) == 2
+    for number, block in enumerate(blocks):
+        (tmp_path / "photo.jpg").write_bytes(encoded("JPEG", 640, 480, seed=os.getpid() + number))
+        record = json.loads(run_in_shell(block, tmp_path, address))
+        assert (record["status"], record["filename"]) == ("ready", "photo.jpg")
+        assert (record["title"], record["tags"]) == ("Lighthouse", ["sea", "evening"])
+
+
 def test_a_backup_made_as_the_page_says_while_it_runs_is_all_there_is(tmp_path: Path) -> None:
     """The page's commands, on the folder of a server that runs, and another server on what they copied."""
     page = (ROOT / "docs" / "server.md").read_text()
