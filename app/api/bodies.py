@@ -1,4 +1,4 @@
-"""The body of an upload, in either form, as an `Upload` that the domain can take."""
+"""Read the body of an upload, in any of its forms, into an `Upload`."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -51,7 +51,7 @@ async def upload_in(request: Request, limits: Limits, spools: Spools) -> AsyncIt
 
 
 def _showing_the_way(refusal: TooLarge, request: Request, limits: Limits) -> TooLarge:
-    """The refusal of a picture, naming the way that takes larger ones where there is one."""
+    """Name the direct upload in a refusal for size, where that accepts larger images."""
     if refusal.code not in {"too_large", "body_too_large"} or limits.max_direct_bytes <= limits.max_upload_bytes:
         return refusal
     way: dict[str, Any] = {
@@ -63,7 +63,7 @@ def _showing_the_way(refusal: TooLarge, request: Request, limits: Limits) -> Too
 
 
 def _reader(request: Request, spool: Spool, limit: int) -> BodyReader:
-    """The reader for the form of the body."""
+    """Choose the reader by the content type. Raises `UnsupportedType`."""
     encoding = request.headers.get("content-encoding", "identity").strip().lower()
     if encoding not in {"", "identity"}:
         detail = "The body is compressed. Send the image as it is, without a Content-Encoding."

@@ -1,4 +1,4 @@
-"""The words that come with a picture, bounded and normalised."""
+"""Title, alternative text and tags of an image, bounded and normalized."""
 
 import re
 import unicodedata
@@ -23,7 +23,7 @@ _MEDIA_TYPE = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]{0,62}/[a-z0-9][a-z0-9!#$&^_
 
 @dataclass(frozen=True)
 class Words:
-    """What people wrote about a picture."""
+    """The texts that describe an image."""
 
     title: str | None = None
     alt: str | None = None

@@ -1,4 +1,4 @@
-"""The JSON form of an upload, read as it streams: only `image_base64` may be long, and it is never held whole."""
+"""Read an upload as JSON while it streams: only `image_base64` may be long, and it is never held whole."""
 
 import json
 
@@ -9,7 +9,7 @@ from app.api.received import Received
 from app.api.spool import Spool
 from app.domain.errors import Invalid, TooLarge
 
-#: Bytes of the body that are not the picture.
+#: Bytes of the body that are not the image.
 REST_BYTES = 64 * 1024
 KNOWN = ("filename", "content_type", "image_base64", *NAMES)
 
