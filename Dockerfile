@@ -1,10 +1,11 @@
-# The functions' images: `docker build --target api .` and `docker build --target worker .`, on x86_64 or arm64.
-# Everything here works with the old builder too, which `sam build` uses: no mounts, no here-documents.
+# Three images, for x86_64 and arm64: `server` for a machine of your own, `api` and `worker` for AWS Lambda.
+# `docker build --target server .` builds one. The old builder works too, which `sam build` uses: no mounts, no
+# here-documents.
 #
-# No USER and no HEALTHCHECK: Lambda runs an image as a user of its own with the least rights, whatever it says, and
-# watches over it by itself. Nothing is written but below /tmp.
-# checkov:skip=CKV_DOCKER_2: see above
-# checkov:skip=CKV_DOCKER_3: see above
+# `api` and `worker` have no USER and no HEALTHCHECK: Lambda runs an image as a user of its own with the least rights,
+# and watches it by itself. They write below /tmp only.
+# checkov:skip=CKV_DOCKER_2: the server has a HEALTHCHECK, the functions need none
+# checkov:skip=CKV_DOCKER_3: the server has a USER, the functions need none
 
 # The packages of one function, as its lock has them. Wheels alone: nothing is compiled but bytecode, whose validity no
 # start has to check, for nothing here changes afterwards.
@@ -24,12 +25,14 @@ RUN python -m pip install --require-hashes --only-binary=:all: --no-deps --no-co
     && python -m compileall -q -j 0 --invalidation-mode unchecked-hash . \
     && chmod -R a+rX .
 
-# The application's own modules: each function's doors, and the rooms behind them.
+# The application's modules: the entry points of each function, and the packages that they import.
 FROM public.ecr.aws/lambda/python:3.13 AS api-code
 COPY app/__init__.py app/bootstrap.py app/lambda_api.py app/log_formats.py app/logs.py app/metrics.py app/settings.py \
     /var/task/app/
 COPY app/domain /var/task/app/domain
-COPY app/adapters /var/task/app/adapters
+COPY app/adapters/__init__.py app/adapters/sqs.py /var/task/app/adapters/
+COPY app/adapters/dynamodb /var/task/app/adapters/dynamodb
+COPY app/adapters/s3 /var/task/app/adapters/s3
 COPY app/api /var/task/app/api
 RUN python -m compileall -q --invalidation-mode unchecked-hash . && chmod -R a+rX .
 
@@ -37,7 +40,9 @@ FROM public.ecr.aws/lambda/python:3.13 AS worker-code
 COPY app/__init__.py app/bootstrap.py app/lambda_reconcile.py app/lambda_worker.py app/log_formats.py app/logs.py app/metrics.py \
     app/settings.py /var/task/app/
 COPY app/domain /var/task/app/domain
-COPY app/adapters /var/task/app/adapters
+COPY app/adapters/__init__.py app/adapters/sqs.py /var/task/app/adapters/
+COPY app/adapters/dynamodb /var/task/app/adapters/dynamodb
+COPY app/adapters/s3 /var/task/app/adapters/s3
 COPY app/worker /var/task/app/worker
 RUN python -m compileall -q --invalidation-mode unchecked-hash . && chmod -R a+rX .
 
@@ -67,3 +72,42 @@ RUN AWS_DEFAULT_REGION=us-east-1 AWS_ACCESS_KEY_ID=none AWS_SECRET_ACCESS_KEY=no
     DARKROOM_STORAGE_URL=s3://none DARKROOM_METADATA_URL=dynamodb://none DARKROOM_QUEUE_URL=https://none.invalid/0/none \
     DARKROOM_SECRET=none-of-the-real-ones DARKROOM_ALLOW_ANONYMOUS=true \
     python -c "from app.lambda_worker import handler; from app.lambda_reconcile import handler"
+
+# The server. Packages and code belong to root and are read-only; everything it writes is below /data and /tmp.
+FROM docker.io/library/python:3.13-slim-trixie AS server-packages
+COPY requirements/server.txt /build/
+RUN python -m pip install --require-hashes --only-binary=:all: --no-deps --no-compile --no-cache-dir \
+        --disable-pip-version-check --root-user-action=ignore --target /opt/darkroom/packages -r /build/server.txt \
+    && python -m compileall -q -j 0 --invalidation-mode unchecked-hash /opt/darkroom/packages \
+    && chmod -R a+rX /opt/darkroom
+
+FROM docker.io/library/python:3.13-slim-trixie AS server-code
+COPY app /opt/darkroom/app
+RUN rm -f /opt/darkroom/app/lambda_*.py /opt/darkroom/app/metrics.py \
+    && rm -rf /opt/darkroom/app/adapters/s3 /opt/darkroom/app/adapters/dynamodb /opt/darkroom/app/adapters/sqs.py \
+    && python -m compileall -q --invalidation-mode unchecked-hash /opt/darkroom/app \
+    && printf '#!/bin/sh\nexec python -m app.cli.command "$@"\n' >/opt/darkroom/darkroom \
+    && chmod -R a+rX /opt/darkroom && chmod a+x /opt/darkroom/darkroom \
+    && mkdir -m 0700 /data && chown 10001:10001 /data
+
+FROM docker.io/library/python:3.13-slim-trixie AS server
+LABEL org.opencontainers.image.title="darkroom" \
+      org.opencontainers.image.description="Image upload and processing service on one machine" \
+      org.opencontainers.image.version="0.1.0" \
+      org.opencontainers.image.licenses="MIT"
+COPY --from=server-packages /opt/darkroom /opt/darkroom
+COPY --from=server-code /opt/darkroom /opt/darkroom
+COPY --from=server-code --chown=10001:10001 /data /data
+ENV PYTHONPATH=/opt/darkroom:/opt/darkroom/packages \
+    PATH=/opt/darkroom:/usr/local/bin:/usr/bin:/bin \
+    PYTHONDONTWRITEBYTECODE=1 \
+    DARKROOM_HOST=0.0.0.0 \
+    DARKROOM_STORAGE_URL=file:/data \
+    DARKROOM_METADATA_URL=sqlite:/data/darkroom.db
+WORKDIR /opt/darkroom
+USER 10001:10001
+VOLUME /data
+EXPOSE 8000
+STOPSIGNAL SIGTERM
+HEALTHCHECK --interval=10s --timeout=5s --start-period=30s CMD ["python", "-m", "app.healthcheck"]
+ENTRYPOINT ["python", "-m", "app.init"]

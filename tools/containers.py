@@ -1,8 +1,8 @@
-"""Builds both functions' images with what Debian packages: `python tools/containers.py`. For tests alone; needs root.
+"""Build the three images with Debian's tools: `python tools/containers.py`. For tests only; needs root.
 
-AWS's base image comes from a registry, which tests do without. A small Debian with the same Python, entry point, paths
-and environment takes its place, under its name, in a storage of our own: so the Dockerfile is used as it stands. What
-is there is not built again; nothing of this machine's own container settings is used or changed.
+Base images come from registries, which tests do without. A small Debian with the same Python, entry point, paths and
+environment takes the place of each, under its name, in a storage of our own: so the Dockerfile is used unchanged. An
+image is built again only when its inputs have changed. Container settings of this machine are neither used nor changed.
 """
 
 import hashlib
@@ -27,8 +27,13 @@ STAND_IN = ROOT / "tools" / "stand_in"
 SUITE = "trixie"  # the Debian that has the base's Python
 DEBIAN = f"localhost/{SUITE}-python:3.13"
 BASE = "public.ecr.aws/lambda/python:3.13"
-#: What is built: the Dockerfile's targets, and their names.
-IMAGES = {"api": "localhost/darkroom-api:test", "worker": "localhost/darkroom-worker:test"}
+SERVER_BASE = "docker.io/library/python:3.13-slim-trixie"
+#: Name and base of the image of each target of the Dockerfile.
+IMAGES = {
+    "api": ("localhost/darkroom-api:test", BASE),
+    "worker": ("localhost/darkroom-worker:test", BASE),
+    "server": ("localhost/darkroom-server:test", SERVER_BASE),
+}
 LABEL = "made-from"
 
 #: Programs, and the packages that have them.
@@ -79,20 +84,23 @@ def main() -> int:
     files = (STAND_IN / "Dockerfile", STAND_IN / "lambda-entrypoint.sh", ENGINES / ".emulator")
     parts = (made_from(DEBIAN), runtime, certificates, *(file.read_text() for file in files))
     unless_current(BASE, digest(*parts), lambda label: base(label, runtime, certificates))
-    for target, name in IMAGES.items():
-        image(target, name)
-        print(f"{name}: {size(name) / 1e6:.1f} MB on top of the base")
+    recipe = (STAND_IN / "server.Dockerfile").read_text()
+    wanted = digest(made_from(DEBIAN), recipe, certificates)
+    unless_current(SERVER_BASE, wanted, lambda label: server_base(label, certificates))
+    for target, (name, under) in IMAGES.items():
+        image(target, name, under)
+        print(f"{name}: {size(name, under) / 1e6:.1f} MB on top of the base")
     return 0
 
 
-def image(target: str, name: str) -> None:
-    """One function's image, unless it was built from the same. It gets no label here: it is what would be deployed."""
+def image(target: str, name: str, under: str) -> None:
+    """Build an image on the base `under`, unless its inputs are those of the last build. No label is added."""
     context = [ROOT / "Dockerfile", ROOT / ".dockerignore", ROOT / "tools" / "slim.py"]
     context += [ROOT / "requirements" / f"{target}.txt", *sorted((ROOT / "app").rglob("*"))]
     parts = (
         f"{file} {file.read_bytes().hex()}" for file in context if file.is_file() and "__pycache__" not in file.parts
     )
-    wanted, stamp = digest(made_from(BASE), *parts), TARGET / f"{target}.built"
+    wanted, stamp = digest(made_from(under), *parts), TARGET / f"{target}.built"
     built = inspect(name)
     if not (built and stamp.exists() and stamp.read_text() == f"{wanted} {built['Id']}"):
         print(f"Building {name}", flush=True)
@@ -197,9 +205,18 @@ def base(label: str, runtime: str, certificates: str) -> None:
         run("buildah", "bud", "--pull=never", "--label", label, "-t", BASE, "-f", str(STAND_IN / "Dockerfile"), folder)
 
 
+def server_base(label: str, certificates: str) -> None:
+    """Build the stand-in for the base of the server's image. Its pip trusts what this machine's pip trusts."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder, "trusted-by-pip.crt").write_text(certificates)
+        Path(folder, "pip.conf").write_text("[global]\ncert = /etc/trusted-by-pip.crt\n")
+        recipe = str(STAND_IN / "server.Dockerfile")
+        run("buildah", "bud", "--pull=never", "--label", label, "-t", SERVER_BASE, "-f", recipe, folder)
+
+
 def runtime_lock() -> str:
     """The lock of Lambda's runtime client without what the functions bring themselves: AWS's base has none of it."""
-    ours = {entry.split("==")[0] for name in IMAGES for entry in entries(name)}
+    ours = {entry.split("==")[0] for name in ("api", "worker") for entry in entries(name)}
     return "\n".join(entry for entry in entries("runtime") if entry.split("==")[0] not in ours) + "\n"
 
 
@@ -214,9 +231,9 @@ def trusted() -> Path:
     return Path(next(filter(None, named), "/etc/ssl/certs/ca-certificates.crt"))
 
 
-def size(name: str) -> int:
-    """Bytes that an image's layers add to its base, not compressed."""
-    return int(inspect(name)["Size"]) - int(inspect(BASE)["Size"])
+def size(name: str, under: str) -> int:
+    """Compute the bytes, not compressed, that an image adds to its base."""
+    return int(inspect(name)["Size"]) - int(inspect(under)["Size"])
 
 
 def digest(*parts: str) -> str:
