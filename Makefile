@@ -17,12 +17,12 @@ PYTEST := $(PY) -m pytest
 # One more than there are cores, for much of what is tested is waiting.
 AT_ONCE = $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 # What has a target of its own, for what it needs.
-NOTHING_ELSE := not browser and not engines and not template and not containers and not system
+NOTHING_ELSE := not browser and not proxies and not engines and not template and not containers and not system
 COMPILE := .venv/bin/uv pip compile --quiet --generate-hashes --no-header --no-annotate --no-emit-package darkroom
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-slow test-engines engines test-template images test-images test-system test-browser fuzz kill-storm \
-	lint types check format lock bench bench-list clean .venv server-environment
+.PHONY: help run test test-slow test-engines engines test-template images test-images test-system test-browser test-proxies fuzz kill-storm \
+	lint types check format lock bench bench-list release clean .venv server-environment
 
 help: ## What there is to make
 	@grep -E '^[a-z.-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | while IFS='	' read -r name what; do \
@@ -61,6 +61,9 @@ test-browser: .venv ## Swagger UI and ReDoc in a real Chromium (needs one instal
 	@sh tools/python.sh tools/environment.py dev browser
 	$(PYTEST) -m browser $(ARGS)
 
+test-proxies: .venv ## nginx, Caddy and the systemd unit of docs/server.md (needs them and openssl installed)
+	$(PYTEST) -m proxies $(ARGS)
+
 fuzz: .venv ## Mutate pictures and look for one that does worse than fail (SECONDS=600 SEED=1)
 	$(PY) -m tests.fuzz.hunt --seconds $(or $(SECONDS),600) --seed $(or $(SEED),1)
 
@@ -75,7 +78,7 @@ lint: .venv ## ruff, its formatter, and who may import whom
 types: .venv ## mypy, strict
 	$(PY) -m mypy
 
-check: lint types test test-slow test-engines test-template test-images test-system test-browser ## All that CI runs, but the clone
+check: lint types test test-slow test-engines test-template test-images test-system test-browser test-proxies ## All that CI runs, but the clone
 
 format: .venv ## Let ruff put the code in shape
 	$(PY) -m ruff check --fix .
@@ -95,6 +98,7 @@ lock: .venv ## Write requirements/*.txt anew from pyproject.toml (ARGS=--upgrade
 	$(COMPILE) $(ARGS) --universal --python-version 3.11 --extra worker --extra aws -c requirements/dev.txt pyproject.toml -o requirements/worker.txt
 	$(COMPILE) $(ARGS) --universal --python-version 3.11 --extra runtime -c requirements/dev.txt pyproject.toml -o requirements/runtime.txt
 	$(COMPILE) $(ARGS) --universal --python-version 3.11 --extra seaweedfs -c requirements/dev.txt pyproject.toml -o requirements/seaweedfs.txt
+	$(COMPILE) $(ARGS) --universal --python-version 3.11 --extra release pyproject.toml -o requirements/release.txt
 	$(COMPILE) $(ARGS) --universal --python-version 3.11 --extra template pyproject.toml -o requirements/template.txt
 	$(COMPILE) $(ARGS) --universal --python-version 3.11 --extra checkov pyproject.toml -o requirements/checkov.txt
 	$(COMPILE) $(ARGS) --universal --python-version 3.11 --extra ministack pyproject.toml -o requirements/ministack.txt
@@ -106,6 +110,9 @@ bench: .venv ## Developing pictures beside sharp and libvips (installs both into
 
 bench-list: ## The benchmarks there are
 	@grep -sH -m1 '"""' benchmarks/*.py benchmarks/*/__init__.py | sed -E 's/:"""/\t/' || echo "No benchmarks yet."
+
+release: .venv ## Build the images and their bills of materials from this commit into dist/ (needs Docker or buildah)
+	@$(PY) tools/release.py
 
 clean: ## Remove the environment and caches; ./data stays
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .cache dist

@@ -18,6 +18,7 @@ EXTRAS = {
     "dev": {"dev"},
     "server": {"api", "worker", "server", "cli", "build"},
     "browser": {"browser"},
+    "release": {"release"},
     "api": {"api", "aws", "gateway"},
     "worker": {"worker", "aws"},
     "runtime": {"runtime"},
@@ -29,7 +30,7 @@ EXTRAS = {
     "ministack": {"ministack"},
 }
 #: Tools in environments of their own, which pin what they use themselves.
-TOOLS = {"template", "checkov", "ministack"}
+TOOLS = {"release", "template", "checkov", "ministack"}
 #: What uv says when it is the network.
 OFFLINE = ("error sending request", "dns error", "Failed to fetch", "Connect", "timed out", "offline")
 
