@@ -9,16 +9,13 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal
+from typing import Any, Literal, NoReturn
 
 from app.log_formats import JsonFormatter, Redactor, TextFormatter, without_file_names
 
 log = logging.getLogger(__name__)
 
 Format = Literal["auto", "text", "json"]
-
-#: Loggers of the application and of its server. Other loggers write warnings and errors only.
-_LOGGERS = ("app", "uvicorn")
 
 _constant: dict[str, Any] = {}
 
@@ -28,8 +25,8 @@ def configure(level: str, service: str, private: Iterable[Path] = (), form: Form
 
     `form` is JSON, text, or `auto`: text if standard error is a terminal. The one handler is on the root logger, so
     libraries and warnings use the same format. The paths in `private` are replaced in every line, and so are the file
-    names in the errors of a traceback. uvicorn's access log is off: it would name callers and signed urls, and each
-    request has a line of its own.
+    names in the errors of a traceback. uvicorn writes warnings and errors only: its access log would name callers and
+    signed urls, each request has a line of its own, and so have the start and the end.
     """
     terminal = sys.stderr.isatty()
     redact = Redactor(private)
@@ -44,10 +41,7 @@ def configure(level: str, service: str, private: Iterable[Path] = (), form: Form
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(max(logging.WARNING, logging.getLevelNamesMapping()[level]))
-    for name in _LOGGERS:
-        logger = logging.getLogger(name)
-        logger.handlers, logger.propagate = [], True
-        logger.setLevel(level)
+    logging.getLogger("app").setLevel(level)
     access = logging.getLogger("uvicorn.access")
     access.handlers, access.propagate = [], False
     logging.captureWarnings(capture=True)
@@ -61,6 +55,12 @@ def catch_uncaught() -> None:
         threading.excepthook = lambda args: _log_error("a thread ended by an exception", args.exc_value)
     if sys.unraisablehook is sys.__unraisablehook__:
         sys.unraisablehook = lambda args: _log_error("an exception was ignored", args.exc_value)
+
+
+def end_before_start(reason: Exception) -> NoReturn:
+    """Write why the process cannot start to standard error, as text, and end it with exit code 2."""
+    sys.stderr.write(f"{reason}\n")
+    raise SystemExit(2)
 
 
 class Invocations:

@@ -72,7 +72,7 @@ def main() -> None:
         with _listener(settings.host, settings.port) as listener:
             serve(build(settings), listener)
     except (ConfigurationError, PortError) as error:
-        raise SystemExit(str(error)) from None
+        logs.end_before_start(error)
 
 
 def _listener(host: str, port: int) -> socket.socket:

@@ -7,7 +7,6 @@ commit and its date as labels. There is no wheel: the server is a checkout or an
 Uses Docker if its engine answers, else buildah. Only committed files are built, so the tree has to be clean.
 """
 
-import datetime
 import hashlib
 import json
 import platform
@@ -16,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import tomllib
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
@@ -32,7 +32,7 @@ def main() -> int:
         return 1
     version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
     commit, date = output("git", "log", "-1", "--format=%H %cI").split()
-    date = datetime.datetime.fromisoformat(date).astimezone(datetime.UTC).isoformat().replace("+00:00", "Z")
+    date = datetime.fromisoformat(date).astimezone(UTC).isoformat().replace("+00:00", "Z")
     folder = ROOT / "dist" / version
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -76,9 +76,8 @@ def image(target: str, version: str, labels: dict[str, str], source: Path, folde
 
 def has_docker() -> bool:
     """Return True if Docker is installed and its engine answers."""
-    if shutil.which("docker") is None:
-        return False
-    return subprocess.run(["docker", "info"], capture_output=True, check=False).returncode == 0
+    program = shutil.which("docker")
+    return program is not None and subprocess.run([program, "info"], capture_output=True, check=False).returncode == 0
 
 
 def bill_of_materials(target: str, version: str, date: str, folder: Path) -> None:

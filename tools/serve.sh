@@ -3,7 +3,7 @@
 set -eu
 
 case ${PORT:-} in
-    *[!0-9]* | ??????*) echo "PORT=$PORT is not a port number." >&2; exit 1 ;;
+    *[!0-9]* | ??????*) echo "PORT=$PORT is not a port number." >&2; exit 2 ;;
 esac
 
 # Without them the settings decide: 127.0.0.1, 8000 and ./data by default.

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from app import __version__
+from app import __version__, logs
 from app.cli.keys import keys
 from app.cli.reconcile import reconcile
 from app.cli.upload import upload
@@ -66,6 +66,6 @@ def main() -> None:
     try:
         cli()
     except ConfigurationError as error:
-        raise SystemExit(str(error)) from None
+        logs.end_before_start(error)
     except PortError as error:
         raise SystemExit(f"A store refused: {error}") from None

@@ -52,7 +52,8 @@ def main(*, end_with_input: bool = False) -> None:
     except ConfigurationError as error:
         if end_with_input:  # the server's log is read by programs, a terminal by people
             log.critical("the worker cannot start: %s", error)
-        raise SystemExit(1 if end_with_input else str(error)) from None
+            raise SystemExit(2) from None
+        logs.end_before_start(error)
 
 
 def _work(settings: Settings, backends: Backends, stop: threading.Event) -> None:

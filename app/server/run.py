@@ -8,6 +8,7 @@ from typing import Any, cast
 
 import uvicorn
 
+from app import __version__
 from app.server.capacity import Bounds, State, bounds_for, raise_descriptor_limit
 from app.server.protocol import Protocol
 from app.server.reader import Reader
@@ -32,7 +33,8 @@ class Server(uvicorn.Server):
         await super().startup(sockets)
         for listener in sockets or ():
             host, port = listener.getsockname()[:2]
-            log.info("listening on http://%s:%d", f"[{host}]" if ":" in host else host, port)
+            address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+            log.info("Darkroom %s serves %s (documentation of the API: %s/docs)", __version__, address, address)
 
     async def on_tick(self, counter: int) -> bool:
         """Check each connection every second. uvicorn calls this ten times a second."""
@@ -93,3 +95,4 @@ def serve(app: Any, listener: socket.socket, bounds: Bounds | None = None) -> No
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, server.stop)
     server.run(sockets=[listener])
+    log.info("stopped")

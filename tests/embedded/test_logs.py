@@ -64,7 +64,8 @@ PROGRAMS = {
         """,
         ["an exception was ignored"],
     ),
-    "uvicorn": ("logging.getLogger('uvicorn.error').info('up', extra={'color_message': 'x'})", ["up"]),
+    "uvicorn": ("logging.getLogger('uvicorn.error').error('bad', extra={'color_message': 'x'})", ["bad"]),
+    "uvicorn's small talk": ("logging.getLogger('uvicorn.error').info('up')", []),
     "uvicorn's access log": ("logging.getLogger('uvicorn.access').info('GET /?secret')", []),
 }
 

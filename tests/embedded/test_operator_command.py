@@ -33,9 +33,10 @@ def ended(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> object:
 
 @pytest.mark.parametrize("command", ["reconcile", "redrive"])
 def test_a_folder_that_is_not_there_is_named_and_not_made(
-    nowhere: Path, monkeypatch: pytest.MonkeyPatch, command: str
+    nowhere: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: str
 ) -> None:
-    assert ended(monkeypatch, command) == f"DARKROOM_STORAGE_URL: there is no folder {nowhere}"
+    assert ended(monkeypatch, command) == 2
+    assert capsys.readouterr().err == f"DARKROOM_STORAGE_URL: there is no folder {nowhere}\n"
     assert not nowhere.exists()
 
 
@@ -61,7 +62,7 @@ def test_a_worker_whose_folder_cannot_be_made_says_so(tmp_path: Path, monkeypatc
     monkeypatch.setenv("DARKROOM_METADATA_URL", f"sqlite:{tmp_path}/file/darkroom.db")
     command = [*COMMAND, "worker"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert f"DARKROOM_STORAGE_URL: cannot use {tmp_path}/file: " in done.stderr
     assert "Traceback" not in done.stderr
 

@@ -8,6 +8,7 @@ import httpx
 import pytest
 from PIL import Image
 
+from app import __version__
 from app.domain.access import Scope, new_key
 from tests.lines import lines_of, of_metrics, of_pictures, of_requests
 from tests.samples import encoded, image_file
@@ -94,6 +95,6 @@ def test_a_line_for_each_request_and_each_picture_and_nothing_personal(server: S
 def test_its_last_words_are_lines_too(server: Server) -> None:
     assert server.stop() == 0
     lines = lines_of(server.log.read_text())
-    assert {line["name"] for line in lines} >= {"uvicorn.error", "app.request"}
-    assert lines[-1]["message"].startswith("Finished server process")
-    assert not any("color_message" in line for line in lines)
+    assert lines[0]["message"].startswith(f"Darkroom {__version__} serves {server.url} ")
+    assert lines[-1]["message"] == "stopped"
+    assert {line["name"].partition(".")[0] for line in lines} == {"app"}

@@ -94,7 +94,7 @@ def test_a_server_that_asks_for_keys_and_has_none_does_not_start_and_leaves_noth
         [sys.executable, "-m", "app.main"], env={**os.environ, **urls, "DARKROOM_AUTH": "required"},
         cwd=Path(__file__).parents[2], capture_output=True, text=True, timeout=30, check=False,
     )  # fmt: skip
-    assert (ended.returncode, "Traceback" in ended.stderr) == (1, False)
+    assert (ended.returncode, "Traceback" in ended.stderr) == (2, False)
     assert "DARKROOM_API_KEYS: authentication is required, and there is no key" in ended.stderr
     assert not folder.exists()
 
@@ -106,7 +106,7 @@ def test_nonsense_stops_the_process_with_a_sentence(tmp_path: Path, module: str)
         [sys.executable, "-m", module],
         env=environment, cwd=Path(__file__).parents[2], capture_output=True, text=True, timeout=30, check=False,
     )  # fmt: skip
-    assert ended.returncode == 1
+    assert ended.returncode == 2
     assert "Traceback" not in ended.stderr
     assert "DARKROOM_MAX_PIXELS" in ended.stderr
     assert "DARKROOM_TYPO: there is no such setting" in ended.stderr

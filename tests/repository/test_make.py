@@ -68,7 +68,7 @@ def test_a_good_python_is_found_behind_bad_ones(tmp_path: Path) -> None:
 def test_what_is_no_port_is_refused_without_a_traceback(tmp_path: Path, port: str) -> None:
     (tmp_path / ".venv").symlink_to(sys.prefix)
     run = in_shell("serve.sh", tmp_path, PORT=port)
-    assert run.returncode == 1
+    assert run.returncode == 2
     assert re.fullmatch(
         f"PORT={port} is not a port number.\n|Darkroom cannot start:\n  DARKROOM_PORT: .+\n", run.stderr
     )
@@ -80,7 +80,7 @@ def test_one_sentence_for_a_busy_port(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         run = in_shell("serve.sh", tmp_path, PORT=port)
-    assert run.returncode == 1
+    assert run.returncode == 2
     assert re.fullmatch(f"Port {port} of 127.0.0.1 cannot be used \\(.+\\): choose another, .+\n", run.stderr)
 
 
