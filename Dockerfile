@@ -86,7 +86,7 @@ COPY app /opt/darkroom/app
 RUN rm -f /opt/darkroom/app/lambda_*.py /opt/darkroom/app/metrics.py \
     && rm -rf /opt/darkroom/app/adapters/s3 /opt/darkroom/app/adapters/dynamodb /opt/darkroom/app/adapters/sqs.py \
     && python -m compileall -q --invalidation-mode unchecked-hash /opt/darkroom/app \
-    && printf '#!/bin/sh\nexec python -m app.cli.command "$@"\n' >/opt/darkroom/darkroom \
+    && printf '#!/usr/bin/env python\nfrom app.cli.command import main\n\nmain()\n' >/opt/darkroom/darkroom \
     && chmod -R a+rX /opt/darkroom && chmod a+x /opt/darkroom/darkroom \
     && mkdir -m 0700 /data && chown 10001:10001 /data
 

@@ -45,7 +45,7 @@ def missing() -> str | None:
     """Why there are no images to test, or None when there are."""
     if os.geteuid() != 0 or not (SETTINGS / "containers.conf").exists():
         return "the images are not built: see `make images`"
-    for name in (BASE, *IMAGES.values()):
+    for name in (BASE, *IMAGES.values(), "localhost/darkroom-server:test"):
         try:
             known = podman("image", "exists", name, check=False).returncode == 0
         except FileNotFoundError:

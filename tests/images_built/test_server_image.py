@@ -13,6 +13,7 @@ import yaml
 
 from tests.images_built.podman import inspect, mounted, podman
 from tests.images_built.server_image import CONFINED, IMAGE, ServerContainer, refused, server_container, volume
+from tests.repository.test_served import run_in_shell, shell_blocks
 from tests.repository.tree import ROOT
 from tests.samples import encoded
 
@@ -47,6 +48,13 @@ def test_an_upload_becomes_variants_as_an_unprivileged_user_on_a_read_only_root(
         assert container.run("darkroom", "--version").stdout.split()[0] == "darkroom"
         assert container.run("python", "-m", "app.healthcheck").returncode == 0
         assert container.run("darkroom", "reconcile").returncode == 0
+
+
+def test_the_commands_of_the_readme_work_with_it(data: str, tmp_path: Path) -> None:
+    (tmp_path / "photo.jpg").write_bytes(encoded("JPEG", 1600, 1200, seed=77))
+    with server_container(data=data, **KEYLESS) as container:
+        for block in shell_blocks():
+            run_in_shell(block, tmp_path, f"http://127.0.0.1:{container.port}")
 
 
 def test_stop_ends_in_order_and_a_restart_has_everything(data: str, capsys: pytest.CaptureFixture[str]) -> None:
