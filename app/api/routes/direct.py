@@ -76,7 +76,7 @@ _REQUEST = {
     operation_id="ask_for_ticket",
     summary="Ask for a ticket to upload straight to the store",
     status_code=201,
-    response_description="Send the bytes as the ticket says; the picture is then developed by itself",
+    response_description="Send the bytes as the ticket says; the image is then processed without another call",
     openapi_extra=_REQUEST,
     responses={
         201: shaped(Ticket),
@@ -91,7 +91,7 @@ _REQUEST = {
 )  # fmt: skip
 @needs(Scope.UPLOAD)
 async def ask_for_ticket(request: Request, parts: Handed, owner: Owner, base: Base) -> Response:
-    """For pictures larger than `max_upload_bytes`, or to spare this service their bytes.
+    """Ask for a ticket for an image larger than `max_upload_bytes`, or to keep its bytes away from this service.
 
     Send them with the ticket's method to its url, with exactly its headers; the store refuses another length, another
     type, other bytes than `sha256` says, and a second time. Then `GET /images/{id}?wait=20`. Until the bytes have come
