@@ -77,17 +77,17 @@ RUN AWS_DEFAULT_REGION=us-east-1 AWS_ACCESS_KEY_ID=none AWS_SECRET_ACCESS_KEY=no
 FROM docker.io/library/python:3.13-slim-trixie AS server-packages
 COPY requirements/server.txt /build/
 RUN python -m pip install --require-hashes --only-binary=:all: --no-deps --no-compile --no-cache-dir \
-        --disable-pip-version-check --root-user-action=ignore --target /opt/darkroom/packages -r /build/server.txt \
-    && python -m compileall -q -j 0 --invalidation-mode unchecked-hash /opt/darkroom/packages \
-    && chmod -R a+rX /opt/darkroom
+        --disable-pip-version-check --root-user-action=ignore --target /srv/darkroom/packages -r /build/server.txt \
+    && python -m compileall -q -j 0 --invalidation-mode unchecked-hash /srv/darkroom/packages \
+    && chmod -R a+rX /srv/darkroom
 
 FROM docker.io/library/python:3.13-slim-trixie AS server-code
-COPY app /opt/darkroom/app
-RUN rm -f /opt/darkroom/app/lambda_*.py /opt/darkroom/app/metrics.py \
-    && rm -rf /opt/darkroom/app/adapters/s3 /opt/darkroom/app/adapters/dynamodb /opt/darkroom/app/adapters/sqs.py \
-    && python -m compileall -q --invalidation-mode unchecked-hash /opt/darkroom/app \
-    && printf '#!/usr/bin/env python\nfrom app.cli.command import main\n\nmain()\n' >/opt/darkroom/darkroom \
-    && chmod -R a+rX /opt/darkroom && chmod a+x /opt/darkroom/darkroom \
+COPY app /srv/darkroom/app
+RUN rm -f /srv/darkroom/app/lambda_*.py /srv/darkroom/app/metrics.py \
+    && rm -rf /srv/darkroom/app/adapters/s3 /srv/darkroom/app/adapters/dynamodb /srv/darkroom/app/adapters/sqs.py \
+    && python -m compileall -q --invalidation-mode unchecked-hash /srv/darkroom/app \
+    && printf '#!/usr/bin/env python\nfrom app.cli.command import main\n\nmain()\n' >/srv/darkroom/darkroom \
+    && chmod -R a+rX /srv/darkroom && chmod a+x /srv/darkroom/darkroom \
     && mkdir -m 0700 /data && chown 10001:10001 /data
 
 FROM docker.io/library/python:3.13-slim-trixie AS server
@@ -95,16 +95,16 @@ LABEL org.opencontainers.image.title="darkroom" \
       org.opencontainers.image.description="Image upload and processing service on one machine" \
       org.opencontainers.image.version="0.1.0" \
       org.opencontainers.image.licenses="MIT"
-COPY --from=server-packages /opt/darkroom /opt/darkroom
-COPY --from=server-code /opt/darkroom /opt/darkroom
+COPY --from=server-packages /srv/darkroom /srv/darkroom
+COPY --from=server-code /srv/darkroom /srv/darkroom
 COPY --from=server-code --chown=10001:10001 /data /data
-ENV PYTHONPATH=/opt/darkroom:/opt/darkroom/packages \
-    PATH=/opt/darkroom:/usr/local/bin:/usr/bin:/bin \
+ENV PYTHONPATH=/srv/darkroom:/srv/darkroom/packages \
+    PATH=/srv/darkroom:/usr/local/bin:/usr/bin:/bin \
     PYTHONDONTWRITEBYTECODE=1 \
     DARKROOM_HOST=0.0.0.0 \
     DARKROOM_STORAGE_URL=file:/data \
     DARKROOM_METADATA_URL=sqlite:/data/darkroom.db
-WORKDIR /opt/darkroom
+WORKDIR /srv/darkroom
 USER 10001:10001
 VOLUME /data
 EXPOSE 8000

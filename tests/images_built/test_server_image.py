@@ -44,7 +44,7 @@ def test_an_upload_becomes_variants_as_an_unprivileged_user_on_a_read_only_root(
         assert container.client.get("/readyz").status_code == 200
         assert container.client.get("/docs").status_code == 200
         assert container.run("id", "-u").stdout.strip() == "10001"
-        assert container.run("touch", "/opt/darkroom/app/new").returncode != 0
+        assert container.run("touch", "/srv/darkroom/app/new").returncode != 0
         assert container.run("darkroom", "--version").stdout.split()[0] == "darkroom"
         assert container.run("python", "-m", "app.healthcheck").returncode == 0
         assert container.run("darkroom", "reconcile").returncode == 0
@@ -165,14 +165,14 @@ def test_its_configuration() -> None:
 
 def test_it_has_no_module_of_the_functions_and_nothing_is_writable(built: None) -> None:
     with mounted(IMAGE) as root:
-        app = root / "opt" / "darkroom" / "app"
+        app = root / "srv" / "darkroom" / "app"
         names = {path.name for path in app.rglob("*.py")}
         assert {"main.py", "init.py", "healthcheck.py"} <= names
         assert not any(name.startswith("lambda_") for name in names)
-        packages = {path.name for path in (root / "opt" / "darkroom" / "packages").iterdir()}
+        packages = {path.name for path in (root / "srv" / "darkroom" / "packages").iterdir()}
         assert packages >= {"fastapi", "uvicorn", "PIL", "pillow_heif"}
         assert packages & {"boto3", "botocore", "aws_lambda_powertools", "pytest", "mangum"} == set()
-        writable = [path for path in (root / "opt").rglob("*") if not path.is_symlink() and path.stat().st_mode & 0o022]
+        writable = [path for path in (root / "srv").rglob("*") if not path.is_symlink() and path.stat().st_mode & 0o022]
         assert writable == []
 
 
