@@ -27,6 +27,7 @@ READY: dict[str, Any] = {
     "height": 3024,
     "frames": 1,
     "has_alpha": False,
+    "hdr": "gain_map",
     "uploaded_at": "2026-11-25T09:37:49.211729Z",
     "processed_at": "2026-11-25T09:37:50.321448Z",
     "updated_at": "2026-11-25T09:37:50.321605Z",

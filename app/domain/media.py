@@ -95,6 +95,9 @@ _AVIF: Final = frozenset({b"avif", b"avis"})
 _HEIC: Final = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs"})
 _HEIF: Final = frozenset({b"mif1", b"mif2", b"msf1"})
 
+# The low-overhead form of both, whose minor version names the codec.
+_MINI: Final = b"mif3"
+
 # Sizes of the header that follows a BMP's 14 file bytes: BITMAPCOREHEADER to BITMAPV5HEADER.
 _BMP_HEADERS: Final = frozenset({12, 16, 40, 52, 56, 64, 108, 124})
 
@@ -116,6 +119,8 @@ def media_type_of(head: bytes) -> str | None:
 def _brand(head: bytes) -> str | None:
     end = min(int.from_bytes(head[:4]), len(head), SNIFF_BYTES)
     major = head[8:12]
+    if major == _MINI:
+        return {b"avif": "image/avif", b"heic": "image/heic"}.get(head[12:16], "image/heif")
     brands = {head[at : at + 4] for at in range(16, end - 3, 4)} | {major}
     if major in _AVIF or (major in _HEIF and brands & _AVIF):
         return "image/avif"

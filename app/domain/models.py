@@ -53,6 +53,14 @@ class Format(StrEnum):
         return f"image/{self.value}"
 
 
+class Hdr(StrEnum):
+    """How an image tells more light than a screen without HDR shows: by PQ, by HLG, or by a gain map beside it."""
+
+    PQ = "pq"
+    HLG = "hlg"
+    GAIN_MAP = "gain_map"
+
+
 class FailureCode(StrEnum):
     """Why an image ended `failed`."""
 
@@ -129,6 +137,7 @@ class Image(Model):
     height: int | None = None
     frames: int | None = None
     has_alpha: bool | None = None
+    hdr: Hdr | None = Field(default=None, description="How the original tells HDR; variants are tone mapped to SDR.")
     uploaded_at: AwareDatetime
     processed_at: AwareDatetime | None = None
     updated_at: AwareDatetime

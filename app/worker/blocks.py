@@ -2,12 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
 from PIL import ImageFile
 
 from app.worker import gif, iptc, xmp
+from app.worker.exif_block import tiff_block
+from app.worker.heif_items import Container
+from app.worker.isobmff import read_container
 
 _MOST_BYTES: Final = 1 << 20
 #: Photoshop's resources.
@@ -16,6 +20,10 @@ _THUMBNAILS: Final = (0x0409, 0x040C)
 _EXIF: Final = b"Exif\0\0"
 _XMP: Final = b"http://ns.adobe.com/xap/1.0/\0"
 _RAW: Final = "Raw profile type "
+_XMP_TYPE: Final = b"application/rdf+xml"
+#: Bytes of an Exif item, and items of one kind that are looked at.
+_MOST_EXIF: Final = 1 << 22
+_MOST_NOTES: Final = 8
 
 
 @dataclass(frozen=True)
@@ -39,9 +47,23 @@ def info_of(image: ImageFile.ImageFile, path: Path) -> dict[Any, Any]:
         raw = unfolded(texts, "APP1") or unfolded(texts, "exif")
         if raw.startswith(_EXIF) and "exif" not in info:
             image.info["exif"] = raw
+            info["exif"] = raw
         elif raw.startswith(_XMP):
             info.setdefault("xmp", raw.removeprefix(_XMP))
+    elif image.format in {"AVIF", "HEIF"}:
+        info.update(_of_items(read_container(path)))
     return info
+
+
+def _of_items(container: Container) -> dict[str, bytes]:
+    """EXIF and XMP of a HEIC or AVIF, wherever in their items they begin (ISO/IEC 23008-12, annex A)."""
+    found = {}
+    exifs = (tiff_block(container.read(item, _MOST_EXIF)) for item in container.notes(b"Exif"))
+    notes = (item for item in container.notes(b"mime") if item.content_type == _XMP_TYPE)
+    for name, blocks in (("exif", exifs), ("xmp", (container.read(item, _MOST_BYTES) for item in notes))):
+        if block := next((block for block in islice(blocks, _MOST_NOTES) if block), b""):
+            found[name] = block
+    return found
 
 
 def blocks_of(info: Mapping[Any, Any]) -> Blocks:

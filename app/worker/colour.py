@@ -11,6 +11,7 @@ from PIL import Image, ImageChops, ImageCms
 
 from app.worker.bands import bands_for, each_band, stacked
 from app.worker.even_colour import Conversion, converted_evenly
+from app.worker.icc import has_table
 
 _MODES_OF_SPACE: Final = {"RGB ": "RGB", "GRAY": "L", "CMYK": "CMYK"}
 _SRGB_NAMES: Final = frozenset({"sRGB IEC61966-2.1", "sRGB built-in", "sRGB", "c2", "sRGB2014"})
@@ -54,8 +55,9 @@ def to_srgb(image: Image.Image, profile: bytes | None, *, photograph: bool = Fal
         image = image.convert("RGB") if image.mode == "RGBA" else image.getchannel("L")
     exact = conversion_to_srgb(profile, image.mode) if profile else None
     converted = None
-    if exact:
-        converted = (converted_evenly(image, exact) if photograph else None) or _in_bands(image, exact, threads)
+    if exact and profile:
+        even = photograph and not has_table(profile)  # a table bends colors too much for that
+        converted = (converted_evenly(image, exact) if even else None) or _in_bands(image, exact, threads)
     image = converted or image.convert("RGB")
     if alpha is not None and alpha.getextrema() != (255, 255):
         image.putalpha(alpha)

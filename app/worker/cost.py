@@ -4,7 +4,6 @@ Either reading it is what takes most, or writing its variants: by then its pixel
 measured by `python -m benchmarks.render.memory`; a test has a picture of each kind developed in just what is said here.
 """
 
-import re
 from pathlib import Path
 from typing import Final
 
@@ -12,9 +11,12 @@ from PIL import ExifTags, ImageFile
 
 from app.domain.errors import PictureError
 from app.domain.models import FailureCode, Format
-from app.worker.exif import orientation_of
 from app.worker.geometry import shape_of
+from app.worker.heif import shown_size
+from app.worker.heif_coding import GREY, HALVED, coding_of, largest
+from app.worker.isobmff import read_container
 from app.worker.jobs import THREAD_STACK, Job
+from app.worker.orientation import orientation_of
 from app.worker.render import resizer_for, top_size, turned
 from app.worker.resize import NEAR
 
@@ -57,10 +59,6 @@ _ENCODED_MOVING: Final = 50
 #: For everything else.
 _REST: Final = 16 * 1_048_576
 
-#: Bytes at an AVIF's beginning in which its depth is looked for.
-_HEAD: Final = 64 * 1024
-_DEEP, _MONOCHROME, _HALVED = 0x40, 0x10, 0x0C
-
 
 class Cost:
     """Reckons for one picture whose header has been read."""
@@ -68,7 +66,7 @@ class Cost:
     def __init__(self, image: ImageFile.ImageFile, path: Path, job: Job) -> None:
         self._image = image
         self._job = job
-        stored, orientation = image.size, 8 if _lies_on_its_side(image) else 1
+        stored, orientation = shown_size(image), 8 if _lies_on_its_side(image) else 1
         width, height = turned(stored, orientation)
         self._shapes = [shape_of(spec, width, height, job.focal_point) for spec in job.recipe.variants]
         top = top_size(self._shapes, width, height)
@@ -142,7 +140,7 @@ def _reading(image: ImageFile.ImageFile, path: Path, top: tuple[int, int], job: 
         case "WEBP":
             return pixels * _WEBP
         case "AVIF" | "HEIF":
-            return pixels * _WITH_DECODER[image.format][_richness(image, path)][image.mode == "RGBA"]
+            return _heif(image, path)
         case "TIFF":
             return pixels * max(held, _tiff(image))
         case _:
@@ -176,17 +174,19 @@ def _tiff(image: ImageFile.ImageFile) -> float:
     return decoded + max(samples, decoded)
 
 
-def _richness(image: ImageFile.ImageFile, path: Path) -> int:
-    """0 for halved chroma, 1 for more of it, 2 for more than 8 bits. An AVIF says it in `av1C` (AV1 in ISOBMFF, 2.3.3),
-    one for its colours and one for its alpha, which is monochrome."""
-    if image.format == "HEIF":
-        deep, halved = image.info.get("bit_depth", 8) > 8, image.info.get("chroma") == 420
-    else:
-        with path.open("rb") as file:
-            flags = [found[1][0] for found in re.finditer(rb"av1C..(.)", file.read(_HEAD), re.DOTALL)]
-        deep = any(flag & _DEEP for flag in flags)
-        halved = all(flag & _MONOCHROME or flag & _HALVED == _HALVED for flag in flags) if flags else False
-    return 2 if deep else 0 if halved else 1
+def _heif(image: ImageFile.ImageFile, path: Path) -> float:
+    """The largest of all that is decoded, which may be more than is shown, by how rich its channels are."""
+    container = read_container(path)
+    colors = container.parts(container.image) if container.image else []
+    parts = [*colors, *(alpha for part in colors for alpha in container.alphas(part))]
+    codings = [found for part in parts if (found := coding_of(container, part))]
+    pixels = max(image.width * image.height, largest(container, parts))
+    richness = 1
+    if any(coding.depth > 8 for coding in codings):
+        richness = 2
+    elif codings and all(coding.chroma in {GREY, HALVED} for coding in codings):
+        richness = 0
+    return pixels * _WITH_DECODER[image.format or "AVIF"][richness][image.mode == "RGBA"]
 
 
 def _lies_on_its_side(image: ImageFile.ImageFile) -> bool:

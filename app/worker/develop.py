@@ -6,14 +6,16 @@ from pathlib import Path
 from PIL import Image, ImageFile
 
 from app.domain.clock import Clock
+from app.domain.models import Hdr
 from app.worker.animation import may_animate, read_animation
 from app.worker.attention import attention_of
-from app.worker.boxes import told_from_large_units
 from app.worker.cost import may_move
 from app.worker.exif import Facts, read_facts
 from app.worker.formats import let_go, load_pixels
 from app.worker.frames import surrounded
 from app.worker.geometry import shape_of
+from app.worker.heic_units import told_from_large_units
+from app.worker.heif import APERTURE, shown_size
 from app.worker.jobs import Developed, Job, Rendered
 from app.worker.jpeg import refuse_if_cut
 from app.worker.memory import told_from_faults
@@ -21,7 +23,7 @@ from app.worker.placeholder import looks_of, nearer
 from app.worker.planes import Picture, Planes, suits
 from app.worker.probe import faults_of_the_picture, frames_of, open_checked
 from app.worker.render import Source, render, resizer_for, scaled_by_decoder, shrink, shrink_planes, top_size, turned
-from app.worker.signalled import profile_of
+from app.worker.signalled import colors_of
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,7 @@ class Made:
     height: int
     frames: int
     facts: Facts
+    hdr: Hdr | None
     top: Image.Image
     made: list[Rendered]
 
@@ -54,6 +57,7 @@ def develop(source: Path, out: Path, job: Job) -> Developed:
         height=made.height,
         frames=made.frames,
         has_alpha=made.top.mode == "RGBA",
+        hdr=made.hdr,
         taken_at=facts.taken_at,
         camera=facts.camera,
         exif=facts.exif,
@@ -70,14 +74,13 @@ def develop(source: Path, out: Path, job: Job) -> Developed:
 def variants_of(image: ImageFile.ImageFile, source: Path, out: Path, job: Job, clock: Clock) -> Made:
     """Write the variants of an opened picture into `out`, and close it as soon as its pixels are not needed."""
     is_jpeg = image.format == "JPEG"
-    stored = image.size
     with faults_of_the_picture(job.max_pixels, image.width * image.height):
         with clock.phase("open"):
             frames = frames_of(image)
         if not is_jpeg:  # the metadata of the others may follow the pixels, or is the decoder's to apply
             with clock.phase("decode"), told_from_large_units(image, source):
                 image = load_pixels(image, source)
-            stored = image.size
+        stored = shown_size(image)
         with clock.phase("metadata"):
             facts = read_facts(image, source)
         width, height = turned(stored, facts.orientation)
@@ -91,7 +94,8 @@ def variants_of(image: ImageFile.ImageFile, source: Path, out: Path, job: Job, c
         scaled = is_jpeg and scaled_by_decoder(image, top, facts.orientation, crisp=resizer.crisp, mode=mode)
         with clock.phase("decode"):
             image.load()
-        profile = profile_of(image, source)
+        colors = colors_of(image, source)
+        profile = colors.profile
 
         def small(frame: Image.Image) -> Image.Image:
             return shrink(frame, top, facts.orientation, profile, resizer, clock, last=not moves)
@@ -102,6 +106,10 @@ def variants_of(image: ImageFile.ImageFile, source: Path, out: Path, job: Job, c
             whole = surrounded(image, image.info["frame_box"])
             image.close()
             first = small(whole)
+        elif APERTURE in image.info:
+            part = image.crop(image.info[APERTURE])
+            let_go(image)
+            first = small(part)
         elif image.mode == "YCbCr" and mode:
             first = shrink_planes(image, top, facts.orientation, profile, resizer, clock)
         else:
@@ -117,4 +125,4 @@ def variants_of(image: ImageFile.ImageFile, source: Path, out: Path, job: Job, c
         specs = [(spec, shape_of(spec, width, height, seen.focus(shape, width, height))) for spec, shape in specs]
     with told_from_faults(first.width * first.height):
         made = render(Source(width, height, first, moving, scaled, facts.rights), specs, out, job, resizer, clock)
-    return Made(width, height, frames, facts, looked_at, made)
+    return Made(width, height, frames, facts, colors.hdr, looked_at, made)

@@ -1,18 +1,20 @@
 """What a picture tells about itself, made safe to store and to show. Nothing in here ever raises on a bad file."""
 
 import math
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta, timezone
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
-from PIL import ExifTags, Image, ImageFile
+from PIL import ExifTags, ImageFile
 
 from app.domain.models import ExifValue, Privacy
 from app.worker.blocks import Blocks, blocks_of, info_of
+from app.worker.dates import taken_at
+from app.worker.exif_block import ExifBlock, read_block, tiff_block
 from app.worker.jobs import MAX_TEXT
+from app.worker.orientation import orientation_of
 from app.worker.privacy import privacy_of
 from app.worker.rights import Rights, rights_of
 from app.worker.texts import line, plain
@@ -44,10 +46,6 @@ _INTEGERS: Final = {
     "flash": (_Base.Flash, 0, 127),  # seven bits
     "white_balance": (_Base.WhiteBalance, 0, 1),
 }
-_WHEN: Final = (
-    (_Base.DateTimeOriginal, _Base.OffsetTimeOriginal, _Base.SubsecTimeOriginal),
-    (_Base.DateTimeDigitized, _Base.OffsetTimeDigitized, _Base.SubsecTimeDigitized),
-)
 
 
 @dataclass(frozen=True)
@@ -65,14 +63,8 @@ class Facts:
 def read_facts(image: ImageFile.ImageFile, path: Path) -> Facts:
     """Read what the file says. For PNG the picture must have been loaded: its metadata may follow the pixels."""
     info = _try(lambda: info_of(image, path)) or image.info
-    exif = Image.Exif()
-    if image.format == "TIFF":
-        _try(lambda: exif.load(info.get("exif", b"")))
-    else:
-        exif = _try(image.getexif) or exif
-    main: _Tags = _try(lambda: dict(exif)) or {}
-    photo = _ifd(exif, ExifTags.IFD.Exif)
-    tags = {**main, **photo}
+    block = _try(lambda: read_block(tiff_block(info.get("exif")))) or ExifBlock()
+    tags = {**block.main, **block.photo}
     fields: dict[str, ExifValue] = {}
     for name, tag in _TEXTS.items():
         if text := plain(tags.get(tag)):
@@ -87,29 +79,14 @@ def read_facts(image: ImageFile.ImageFile, path: Path) -> Facts:
     for name, notice in (("artist", rights.artist), ("copyright", rights.copyright)):
         if short := line(notice or ""):
             fields[name] = short
-    place, first = _ifd(exif, ExifTags.IFD.GPSInfo), _ifd(exif, ExifTags.IFD.IFD1)
     return Facts(
         orientation=orientation_of(image),
         exif=fields,
         camera=_camera(plain(tags.get(_Base.Make)), plain(tags.get(_Base.Model))),
-        taken_at=_taken_at(tags),
-        privacy=_try(lambda: privacy_of(info, tags, place, first, blocks)) or Privacy(),
+        taken_at=_try(lambda: taken_at(tags, block.gps, blocks)),
+        privacy=_try(lambda: privacy_of(info, tags, block.gps, block.thumbnail, blocks)) or Privacy(),
         rights=rights.block(),
     )
-
-
-def orientation_of(image: ImageFile.ImageFile) -> int:
-    """How what the decoder answers with lies, 1-8. HEIC and TIFF come out upright. Of an AVIF only its boxes count,
-    which Pillow tells as EXIF; where they are silent it would go by XMP."""
-    if image.format in {"HEIF", "TIFF"}:
-        return 1
-    exif = Image.Exif()
-    if image.format == "AVIF":
-        _try(lambda: exif.load(image.info.get("exif", b"")))
-    else:
-        exif = _try(image.getexif) or exif
-    value = _try(lambda: exif.get(_Base.Orientation))
-    return value if isinstance(value, int) and 1 <= value <= 8 else 1
 
 
 def _try(read: Callable[[], Any]) -> Any:
@@ -119,11 +96,6 @@ def _try(read: Callable[[], Any]) -> Any:
         raise
     except Exception:  # noqa: BLE001 - metadata is never worth a picture, and Pillow raises what it likes on junk
         return None
-
-
-def _ifd(exif: Image.Exif, which: int) -> _Tags:
-    found = _try(lambda: exif.get_ifd(which))
-    return found if isinstance(found, dict) else {}
 
 
 def _number(value: object) -> float | None:
@@ -151,28 +123,3 @@ def _camera(make: str | None, model: str | None) -> str | None:
         return model or make
     first = make.split()[0].casefold()
     return model if model.casefold().startswith(first) else f"{make} {model}"[:MAX_TEXT]
-
-
-def _taken_at(tags: _Tags) -> datetime | None:
-    for when, offset, fraction in _WHEN:
-        text = plain(tags.get(when))
-        if not text:
-            continue
-        try:
-            moment = datetime.strptime(text, "%Y:%m:%d %H:%M:%S")  # noqa: DTZ007 - a camera's clock has no zone
-        except ValueError:
-            continue
-        if moment.year < 1826:  # the year of the first photograph
-            continue
-        if re.fullmatch(r"\d{1,6}", part := plain(tags.get(fraction)) or ""):
-            moment = moment.replace(microsecond=int(part.ljust(6, "0")))
-        return moment.replace(tzinfo=_zone(plain(tags.get(offset))))
-    return None
-
-
-def _zone(offset: str | None) -> timezone | None:
-    found = re.fullmatch(r"([+-])(\d\d):(\d\d)", offset or "")
-    if not found or int(found[2]) > 14 or int(found[3]) > 59:
-        return None
-    ahead = timedelta(hours=int(found[2]), minutes=int(found[3]))
-    return timezone(-ahead if found[1] == "-" else ahead)

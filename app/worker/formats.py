@@ -23,6 +23,7 @@ from PIL import (  # noqa: F401 - importing a plugin registers it, and these are
 )
 
 from app.worker import bmp, gif, jpeg, png, tiff, webp
+from app.worker.heif import open_heif
 
 # One thread: the child's CPU is bounded by wall time × threads, and HEIC's own threads would not count in that.
 pillow_heif.register_heif_opener(thumbnails=True, decode_threads=1)
@@ -67,8 +68,10 @@ def open_picture(path: Path, media_type: str, *, threads: int = 1) -> ImageFile.
     """Open the file as that type, header only. Raises `PictureError`, or whatever Pillow does, when it is none."""
     if media_type == "image/png":
         return png.open_png(path, threads=threads)
-    opener = _OPENERS.get(media_type)
-    return opener(path) if opener else Image.open(path, formats=[PLUGINS[media_type]])
+    plugin = PLUGINS[media_type]
+    if plugin in {"AVIF", "HEIF"}:
+        return open_heif(path, plugin, Image.MAX_IMAGE_PIXELS or 0)
+    return _OPENERS[media_type](path)
 
 
 def load_pixels(image: ImageFile.ImageFile, path: Path) -> ImageFile.ImageFile:

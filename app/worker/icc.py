@@ -1,13 +1,13 @@
 """ICC profiles made from numbers: primaries, a white point and a curve, as little as lcms needs."""
 
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 #: How a device's tone from 0 to 1 becomes light from 0 to 1.
 Curve = Callable[[float], float]
-_Matrix = Sequence[Sequence[float]]
+Matrix = Sequence[Sequence[float]]
 
 _D65: Final = (0.3127, 0.3290)
 _D50: Final = (0.9642, 1.0, 0.8249)
@@ -26,18 +26,49 @@ class Primaries:
     white: tuple[float, float] = _D65
 
 
+BT2020: Final = Primaries((0.708, 0.292), (0.170, 0.797), (0.131, 0.046))
+
+
 def rgb_profile(primaries: Primaries, curve: Curve) -> bytes:
     """A profile of three primaries. Raises `ArithmeticError` for primaries that span no colours."""
-    colorants = _adapted(primaries)
+    colorants = matrix_to_xyz(primaries)
     tags = {
         f"{name}XYZ".encode(): _xyz(column) for name, column in zip("rgb", zip(*colorants, strict=True), strict=True)
     }
     return _profile(b"RGB ", tags | dict.fromkeys((b"rTRC", b"gTRC", b"bTRC"), _table(curve)))
 
 
+def table_profile(nodes: int, colors: Iterable[Sequence[float]]) -> bytes:
+    """A profile of RGB by a table of XYZ under D50, `nodes` on each axis, red the slowest (ICC.1, `lut16Type`)."""
+    line = struct.pack(">2H", 0, 65535) * 3
+    identity = struct.pack(">9i", *(65536 if at % 4 == 0 else 0 for at in range(9)))
+    values = [min(65535, max(0, round(value * 32768))) for color in colors for value in color]
+    head = struct.pack(">4s4x4B", b"mft2", 3, 3, nodes, 0) + identity + struct.pack(">2H", 2, 2)
+    return _profile(b"RGB ", {b"A2B0": head + line + struct.pack(f">{len(values)}H", *values) + line})
+
+
 def grey_profile(curve: Curve) -> bytes:
     """A profile of one channel."""
     return _profile(b"GRAY", {b"kTRC": _table(curve)})
+
+
+def cicp_of(profile: bytes) -> tuple[int, int] | None:
+    """Primaries and transfer by their numbers in ITU-T H.273, if the profile says them (ICC.1:2022, section 9.2.17)."""
+    for name, at, size in _tags(profile):
+        if name == b"cicp" and size >= 12 and at + 12 <= len(profile):
+            return profile[at + 8], profile[at + 9]
+    return None
+
+
+def has_table(profile: bytes) -> bool:
+    """Return True if a table says what its colors are, and not primaries and curves alone."""
+    return any(name == b"A2B0" for name, _, _ in _tags(profile))
+
+
+def _tags(profile: bytes) -> Iterator[tuple[bytes, int, int]]:
+    """Name, place and length of each tag."""
+    for start in range(132, min(len(profile) - 11, 132 + 12 * min(int.from_bytes(profile[128:132]), 100)), 12):
+        yield struct.unpack_from(">4sII", profile, start)
 
 
 def _profile(space: bytes, tags: dict[bytes, bytes]) -> bytes:
@@ -68,16 +99,28 @@ def _table(curve: Curve) -> bytes:
     return struct.pack(f">4sxxxxI{_NODES}H", b"curv", _NODES, *nodes)
 
 
-def _adapted(primaries: Primaries) -> _Matrix:
+def to_primaries(source: Primaries, target: Primaries) -> Matrix:
+    """Linear RGB of one set of primaries to that of another."""
+    to_xyz, from_xyz = matrix_to_xyz(source), matrix_to_xyz(target)
+    columns = [_solve(from_xyz, column) for column in zip(*to_xyz, strict=True)]
+    return list(zip(*columns, strict=True))
+
+
+def times(matrix: Matrix, vector: Sequence[float]) -> list[float]:
+    """The product of both."""
+    return [sum(a * b for a, b in zip(row, vector, strict=True)) for row in matrix]
+
+
+def matrix_to_xyz(primaries: Primaries) -> Matrix:
     """RGB to XYZ under D50 (columns red, green, blue), by Bradford's adaptation."""
     corners = [_to_xyz(xy) for xy in (primaries.red, primaries.green, primaries.blue)]
     columns = [list(row) for row in zip(*corners, strict=True)]
     white = _to_xyz(primaries.white)
     amounts = _solve(columns, white)
     to_xyz = [[value * amount for value, amount in zip(row, amounts, strict=True)] for row in columns]
-    ours, theirs = _times(_BRADFORD, white), _times(_BRADFORD, _D50)
+    ours, theirs = times(_BRADFORD, white), times(_BRADFORD, _D50)
     scaled = [[value * b / a for value in row] for row, a, b in zip(_BRADFORD, ours, theirs, strict=True)]
-    by_column = [_solve(_BRADFORD, _times(scaled, column)) for column in zip(*to_xyz, strict=True)]
+    by_column = [_solve(_BRADFORD, times(scaled, column)) for column in zip(*to_xyz, strict=True)]
     return list(zip(*by_column, strict=True))
 
 
@@ -86,11 +129,7 @@ def _to_xyz(xy: tuple[float, float]) -> tuple[float, float, float]:
     return x / y, 1.0, (1 - x - y) / y
 
 
-def _times(matrix: _Matrix, vector: Sequence[float]) -> list[float]:
-    return [sum(a * b for a, b in zip(row, vector, strict=True)) for row in matrix]
-
-
-def _solve(matrix: _Matrix, vector: Sequence[float]) -> list[float]:
+def _solve(matrix: Matrix, vector: Sequence[float]) -> list[float]:
     """Cramer's rule for three unknowns."""
     whole = _determinant(matrix)
     if abs(whole) < 1e-6:
@@ -101,6 +140,6 @@ def _solve(matrix: _Matrix, vector: Sequence[float]) -> list[float]:
     ]
 
 
-def _determinant(rows: _Matrix) -> float:
+def _determinant(rows: Matrix) -> float:
     (a, b, c), (d, e, f), (g, h, i) = rows
     return a * (e * i - f * h) - b * (d * i - f * g) + c * (d * h - e * g)

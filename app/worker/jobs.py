@@ -8,7 +8,7 @@ from typing import Annotated
 
 from pydantic import ConfigDict, Field
 
-from app.domain.models import FailureCode, FocalPoint, Format, Model, Privacy, Variant
+from app.domain.models import FailureCode, FocalPoint, Format, Hdr, Model, Privacy, Variant
 from app.domain.recipe import Recipe, VariantSpec
 
 #: Longest text taken from a picture's metadata, in characters.
@@ -60,6 +60,7 @@ class Developed(Model):
     height: Annotated[int, Field(ge=1)]
     frames: Annotated[int, Field(ge=1)] = 1
     has_alpha: bool
+    hdr: Hdr | None = None
     taken_at: datetime | None = None
     camera: _Text | None = None
     exif: Annotated[dict[_Text, _Text | int | _Number], Field(max_length=40)] = Field(default_factory=dict)

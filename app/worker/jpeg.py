@@ -19,7 +19,9 @@ from app.worker.iptc import resources_of
 from app.worker.jpeg_segments import APP0, COM, SOF, SOS, Frame, Segment, segments_of
 from app.worker.piecewise import open_pieces, stretch
 
-_EXIF: Final = b"Exif\0\0"
+_EXIF: Final = b"Exif\0"  # and one more byte, which browsers do not look at
+_EXIF_PREFIX: Final = 6
+_SEVERAL_IMAGES: Final = b"MPF\0"  # CIPA DC-007
 _XMP: Final = b"http://ns.adobe.com/xap/1.0/\0"
 _ICC: Final = b"ICC_PROFILE\0"
 _PHOTOSHOP: Final = b"Photoshop 3.0\0"
@@ -52,15 +54,18 @@ class _Told:
     profile: dict[int, bytes] = field(default_factory=dict)
     pieces: int = 0
     thumbnail: bool = False
+    several_images: bool = False
 
     def add(self, segment: Segment) -> None:
         marker, body = segment.marker, segment.body
         if marker == COM:
             self.comment = self.comment or body
         elif marker == 0xE1 and body.startswith(_EXIF) and len(self.exif) < _MOST_BYTES:
-            self.exif += body[len(_EXIF) :] if self.exif else body
+            self.exif += body[_EXIF_PREFIX:] if self.exif else body
         elif marker == 0xE1 and body.startswith(_XMP):
             self.xmp = self.xmp or body[len(_XMP) :]
+        elif marker == 0xE2 and body.startswith(_SEVERAL_IMAGES):
+            self.several_images = True
         elif marker == 0xE2 and body.startswith(_ICC) and len(body) > 14:
             self.profile.setdefault(body[12], body[14:])
             self.pieces = self.pieces or body[13]
@@ -81,6 +86,7 @@ class _Told:
             "comment": self.comment,
             "icc_profile": profile if whole else b"",
             "thumbnails": self.thumbnail,
+            "several_images": self.several_images,
         }
         return {name: value for name, value in told.items() if value}
 

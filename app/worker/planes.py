@@ -15,6 +15,7 @@ from app.domain.models import Format
 from app.domain.recipe import Recipe
 from app.worker.colour import conversion_to_srgb
 from app.worker.even_colour import SHARED, Conversion, added, change_of, first_of_blocks, spread
+from app.worker.icc import has_table
 from app.worker.resize import Box, Resizer
 
 #: JFIF 1.02, section "Color Space": to luma and both differences, and back. Pillow's own conversion cuts off fractions.
@@ -141,8 +142,10 @@ def planes_of(image: Image.Image) -> Planes:
 def planes_to_srgb(planes: Planes, profile: bytes | None) -> Planes:
     """In sRGB, by what conversion changes in a quarter-size picture where that is right, exactly elsewhere."""
     exact = conversion_to_srgb(profile, "RGB") if profile else None
-    if exact is None:
+    if exact is None or profile is None:
         return planes
+    if has_table(profile):  # which bends colors too much for what follows
+        return _converted(planes, exact) or planes
     half = SHARED // 2
     small = _rgb(planes.luma.reduce(SHARED), planes.blue.reduce(half), planes.red.reduce(half))
     picked = _rgb(

@@ -11,7 +11,7 @@ _MOST_CHUNKS: Final = 100_000
 #: Bytes after a broken chunk in which the next is looked for, and how many candidates are checked.
 _SEARCHED: Final = 1 << 20
 _MOST_CANDIDATES: Final = 50
-_NEXT: Final = re.compile(rb"IDAT|PLTE|tRNS|fcTL|acTL|iCCP|cICP|sRGB|gAMA|cHRM|eXIf|tEXt|zTXt|iTXt")
+_NEXT: Final = re.compile(rb"IDAT|PLTE|tRNS|fcTL|acTL|iCCP|cICP|cLLI|mDCV|sRGB|gAMA|cHRM|eXIf|tEXt|zTXt|iTXt")
 _NAME: Final = re.compile(rb"[A-Za-z]{4}")
 _READ: Final = 64 * 1024
 

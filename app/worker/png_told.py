@@ -11,7 +11,7 @@ _MOST_HELD: Final = 4 << 20
 _MOST_TEXTS: Final = 1_000
 _XMP: Final = "XML:com.adobe.xmp"
 #: Chunks that count only before the pixels, with their lengths (section 11.3).
-_COLORS: Final = {b"cICP": 4, b"sRGB": 1, b"gAMA": 4, b"cHRM": 32}
+_COLORS: Final = {b"cICP": 4, b"sRGB": 1, b"gAMA": 4, b"cHRM": 32, b"cLLI": 8, b"mDCV": 24}
 
 
 class Told:
@@ -47,6 +47,10 @@ class Told:
             info.setdefault("srgb", body[0])
         elif kind == b"gAMA" and any(body):
             info.setdefault("gamma", int.from_bytes(body) / 100_000)
+        elif kind == b"cLLI":
+            info.setdefault("content_light", int.from_bytes(body[:4]) / 10_000)
+        elif kind == b"mDCV":
+            info.setdefault("display_light", int.from_bytes(body[16:20]) / 10_000)
         elif kind == b"cHRM":
             info.setdefault("chromaticity", tuple(value / 100_000 for value in struct.unpack(">8I", body)))
 

@@ -1,80 +1,144 @@
-"""The colours of a picture that has no profile: many say in numbers what theirs are.
+"""Colors of an image: its ICC profile, or one made from what it says in numbers, and whether it is HDR.
 
-HEIC and AVIF in `nclx`, PNG in `cICP` or in `gAMA` and `cHRM`, cameras by an EXIF tag that stands for Adobe RGB. The
-numbers become a profile, and all that follows is as with any other.
+HEIC and AVIF have numbers in `nclx`, PNG in `cICP` or in `gAMA` and `cHRM`, ICC profiles in a `cicp` tag, and cameras
+have an EXIF tag that stands for Adobe RGB. The numbers become a profile, and all that follows is as with any other. PQ
+and HLG are tone mapped: see `tone_map`.
 """
 
+import math
+import struct
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from PIL import ExifTags, ImageFile
 
-from app.worker.boxes import HEAD, boxes
-from app.worker.icc import Curve, Primaries, grey_profile, rgb_profile
+from app.domain.models import Hdr
+from app.worker import gain_map
+from app.worker.exif_block import read_block, tiff_block
+from app.worker.heif_coding import first_coding
+from app.worker.heif_items import Container
+from app.worker.icc import BT2020, Curve, Primaries, cicp_of, grey_profile, rgb_profile
+from app.worker.isobmff import read_container
+from app.worker.nclx import nclx_of
+from app.worker.texts import plain
+from app.worker.tone_map import HLG, PQ, tone_mapped_profile
 
+_C: Final = (0.310, 0.316)
 # ITU-T H.273, table 2. What is not here is rare, or means that nothing is known.
 _PRIMARIES: Final = {
     1: Primaries((0.640, 0.330), (0.300, 0.600), (0.150, 0.060)),
+    4: Primaries((0.670, 0.330), (0.210, 0.710), (0.140, 0.080), _C),
     5: Primaries((0.640, 0.330), (0.290, 0.600), (0.150, 0.060)),
     6: Primaries((0.630, 0.340), (0.310, 0.595), (0.155, 0.070)),
     7: Primaries((0.630, 0.340), (0.310, 0.595), (0.155, 0.070)),
-    9: Primaries((0.708, 0.292), (0.170, 0.797), (0.131, 0.046)),
+    8: Primaries((0.681, 0.319), (0.243, 0.692), (0.145, 0.049), _C),
+    9: BT2020,
     11: Primaries((0.680, 0.320), (0.265, 0.690), (0.150, 0.060), (0.314, 0.351)),
     12: Primaries((0.680, 0.320), (0.265, 0.690), (0.150, 0.060)),
+    22: Primaries((0.630, 0.340), (0.295, 0.605), (0.155, 0.077)),
 }
 _SRGB: Final = _PRIMARIES[1]
 _ADOBE_RGB: Final = Primaries((0.640, 0.330), (0.210, 0.710), (0.150, 0.060))
-#: Light that is shown as white: 203 of PQ's 10,000 cd/m² (ITU-R BT.2408). What is brighter is cut off.
-_WHITE: Final = 203 / 10_000
+_HDR: Final = {PQ: Hdr.PQ, HLG: Hdr.HLG}
+_SRGB_CODE: Final = 13
+#: Bytes of a profile's header: less is none.
+_LEAST_PROFILE: Final = 132
 _GREYS: Final = ("1", "L", "I", "F")
 
 
-def profile_of(image: ImageFile.ImageFile, path: Path) -> bytes | None:
-    """The ICC profile of an opened picture, its own or made from what it says; None for sRGB and for who knows what.
+@dataclass(frozen=True)
+class Colors:
+    """`profile` is None for sRGB and for images that say nothing."""
 
-    Never raises on a bad file: colours are not worth a picture.
-    """
-    own = image.info.get("icc_profile")
-    own = own if isinstance(own, bytes) and own else None
+    profile: bytes | None = None
+    hdr: Hdr | None = None
+
+
+def colors_of(image: ImageFile.ImageFile, path: Path) -> Colors:
+    """The colors of an opened image. Broken color information counts as none."""
     try:
-        if image.format == "PNG":
-            return _of_png(image.info, image.mode)
-        if own:
-            return own
-        if image.format == "HEIF":
-            nclx = image.info.get("nclx_profile") or {}
-            return _of_code((nclx.get("color_primaries", 2), nclx.get("transfer_characteristics", 2)), image.mode)
-        if image.format == "AVIF":
-            return _of_code(_nclx(path), image.mode)
-        return _of_camera(image)
-    except (OSError, ValueError, TypeError, ArithmeticError, AttributeError, LookupError, SyntaxError):
-        return own
+        colors = _said(image, path)
+    except (OSError, ValueError, TypeError, ArithmeticError, AttributeError, LookupError, SyntaxError, struct.error):
+        own = image.info.get("icc_profile")
+        colors = Colors(own if isinstance(own, bytes) else None)
+    if colors.hdr is None and gain_map.is_there(image, path):
+        return Colors(colors.profile, Hdr.GAIN_MAP)
+    return colors
 
 
-def _of_code(code: tuple[int, int] | None, mode: str) -> bytes | None:
-    if code is None:
-        return None
-    primaries, curve = _PRIMARIES.get(code[0], _SRGB), _CURVES.get(code[1], _srgb)
-    return _made(primaries, curve, mode)
+def _said(image: ImageFile.ImageFile, path: Path) -> Colors:
+    if image.format == "PNG":
+        return _of_png(image.info, image.mode)
+    if image.format in {"HEIF", "AVIF"}:
+        return _of_heif(read_container(path), image.mode)
+    own = image.info.get("icc_profile")
+    if isinstance(own, bytes) and own:
+        return _of_profile(own, image.mode)
+    return Colors(_of_camera(image))
 
 
-def _made(primaries: Primaries, curve: Curve, mode: str) -> bytes | None:
+def _of_profile(profile: bytes, mode: str, peak: float | None = None) -> Colors:
+    """A profile's `cicp` tag counts before its curves if it says PQ or HLG, which curves cannot."""
+    primaries, transfer = cicp_of(profile) or (0, 0)
+    if transfer in _HDR and primaries in _PRIMARIES and not mode.startswith(_GREYS):
+        return _made(_PRIMARIES[primaries], transfer, mode, peak)
+    return Colors(profile)
+
+
+def _of_heif(container: Container, mode: str) -> Colors:
+    """The profile, else the numbers, else those of an AV1 bitstream (MIAF, section 7.3.6.4)."""
+    shown = container.shown()
+    is_av1 = any(one.kind == b"av1C" for one in shown)
+    peak = _peak(
+        next((int.from_bytes(one.body[:2]) for one in shown if one.kind == b"clli"), 0),
+        # Chromium does not read it of an AVIF.
+        next((int.from_bytes(one.body[16:20]) / 10_000 for one in shown if one.kind == b"mdcv" and not is_av1), 0),
+    )
+    for one in shown:
+        if one.kind == b"colr" and one.body[:4] in {b"prof", b"rICC"} and len(one.body) > _LEAST_PROFILE:
+            return _of_profile(one.body[4:], mode, peak)
+    coding = first_coding(container, container.image) if container.image else None
+    code: tuple[int, ...] = coding.colors if coding and coding.colors else (0, 0)
+    for numbers in [found for one in shown if (found := nclx_of(one))][:1]:
+        code = (numbers.primaries, numbers.transfer)
+    transfer = code[1] if code[1] in _CURVES.keys() | _HDR.keys() else _SRGB_CODE
+    return _made(_PRIMARIES.get(code[0], _SRGB), transfer, mode, peak)
+
+
+def _peak(content: float, display: float) -> float | None:
+    """The light of the brightest pixel by what the content says, else by what it was made on; in cd/m²."""
+    return content or display or None
+
+
+def _made(primaries: Primaries, transfer: int, mode: str, peak: float | None = None) -> Colors:
+    grey = mode.startswith(_GREYS)
+    if transfer in _HDR:
+        return Colors(tone_mapped_profile(primaries, transfer, peak, grey=grey), _HDR[transfer])
+    return Colors(_plain(primaries, _CURVES[transfer], mode))
+
+
+def _plain(primaries: Primaries, curve: Curve, mode: str) -> bytes | None:
     if mode.startswith(_GREYS):
         return None if curve is _srgb else grey_profile(curve)
     return None if (primaries, curve) == (_SRGB, _srgb) else rgb_profile(primaries, curve)
 
 
-def _of_png(info: dict[Any, Any], mode: str) -> bytes | None:
+def _of_png(info: dict[Any, Any], mode: str) -> Colors:
     """PNG (third edition), section 4.3: cICP counts before iCCP, that before sRGB, and that before gAMA and cHRM.
 
     A cICP that leaves something open is none (H.273 calls the code 2 unspecified), and so are codes unknown here.
     """
-    if (code := info.get("cicp")) and code[0] in _PRIMARIES and code[1] in _CURVES_OF_PNG:
-        return _made(_PRIMARIES[code[0]], _CURVES_OF_PNG[code[1]], mode)
+    peak = _peak(info.get("content_light", 0), info.get("display_light", 0))
+    code = info.get("cicp") or (0, 0)
+    if code[0] in _PRIMARIES and code[1] in _HDR:
+        return _made(_PRIMARIES[code[0]], code[1], mode, peak)
+    if code[0] in _PRIMARIES and code[1] in _CURVES_OF_PNG:
+        return Colors(_plain(_PRIMARIES[code[0]], _CURVES_OF_PNG[code[1]], mode))
     own = info.get("icc_profile") or b""
     if own[36:40] == b"acsp" and own[16:20] == (b"GRAY" if mode.startswith(_GREYS) else b"RGB "):
-        return bytes(own)
-    return None if "srgb" in info else _of_gamma(info, mode)
+        return _of_profile(bytes(own), mode, peak)
+    return Colors(None if "srgb" in info else _of_gamma(info, mode))
 
 
 def _of_gamma(info: dict[Any, Any], mode: str) -> bytes | None:
@@ -90,7 +154,7 @@ def _of_gamma(info: dict[Any, Any], mode: str) -> bytes | None:
         white, red, green, blue = zip(corners[::2], corners[1::2], strict=True)
         given = Primaries(red, green, blue, white)
         primaries = _SRGB if _near(given, _SRGB) else given
-    return _made(primaries, curve, mode)
+    return _plain(primaries, curve, mode)
 
 
 def _near(one: Primaries, other: Primaries) -> bool:
@@ -102,18 +166,8 @@ def _of_camera(image: ImageFile.ImageFile) -> bytes | None:
     """Adobe RGB as cameras say it (DCF 2.0, the interoperability index R03)."""
     if image.mode != "RGB" or "exif" not in image.info:
         return None
-    index = image.getexif().get_ifd(ExifTags.IFD.Interop).get(ExifTags.Interop.InteropIndex)
-    return rgb_profile(_ADOBE_RGB, _power(563 / 256)) if str(index).strip("\0 ") == "R03" else None
-
-
-def _nclx(path: Path) -> tuple[int, int] | None:
-    """Primaries and transfer of an AVIF's `colr` property (ISO/IEC 14496-12, section 12.1.5)."""
-    with path.open("rb") as file:
-        head = file.read(HEAD)
-    for body in boxes(head, (b"meta", b"iprp", b"ipco", b"colr")):
-        if body[:4] == b"nclx" and len(body) >= 8:
-            return int.from_bytes(body[4:6]), int.from_bytes(body[6:8])
-    return None
+    index = read_block(tiff_block(image.info["exif"])).interoperability.get(ExifTags.Interop.InteropIndex)
+    return rgb_profile(_ADOBE_RGB, _power(563 / 256)) if plain(index) == "R03" else None
 
 
 def _srgb(tone: float) -> float:
@@ -128,24 +182,17 @@ def _power(exponent: float) -> Curve:
     return lambda tone: tone**exponent
 
 
-def _pq(tone: float) -> float:
-    """SMPTE ST 2084."""
-    root = tone ** (1 / 78.84375)
-    light = max(root - 0.8359375, 0) / (18.8515625 - 18.6875 * root)
-    return min(1.0, light ** (1 / 0.1593017578125) / _WHITE)  # type: ignore[no-any-return]
+def _smpte_240m(tone: float) -> float:
+    return tone / 4 if tone < 0.0912 else math.pow((tone + 0.1115) / 1.1115, 1 / 0.45)
 
 
-def _hlg(tone: float) -> float:
-    """ITU-R BT.2100, where 75 % is the white of 203 cd/m²."""
-    a, b, c = 0.17883277, 0.28466892, 0.55991073
-
-    def light(value: float) -> float:
-        return value * value / 3 if value <= 0.5 else (2.718281828459045 ** ((value - c) / a) + b) / 12
-
-    return min(1.0, light(tone) / light(0.75))
+def _st_428(tone: float) -> float:
+    return min(1.0, math.pow(tone, 2.6) * 52.37 / 48)
 
 
 # ITU-T H.273, table 3. BT.709's (1, 6, 14, 15) is what stills say that mean sRGB.
-_CURVES: Final[dict[int, Curve]] = {4: _power(2.2), 5: _power(2.8), 8: _linear, 16: _pq, 18: _hlg}
+_CURVES: Final[dict[int, Curve]] = {
+    4: _power(2.2), 5: _power(2.8), 7: _smpte_240m, 8: _linear, _SRGB_CODE: _srgb, 17: _st_428,
+}  # fmt: skip
 #: A PNG that says BT.709 is shown as on a reference display (ITU-R BT.1886), which is what browsers do.
-_CURVES_OF_PNG: Final[dict[int, Curve]] = _CURVES | {13: _srgb} | dict.fromkeys((1, 6, 14, 15), _power(2.4))
+_CURVES_OF_PNG: Final[dict[int, Curve]] = _CURVES | dict.fromkeys((1, 6, 14, 15), _power(2.4))

@@ -34,6 +34,7 @@ FULL: dict[str, Any] = {
     "height": 4000,
     "frames": 3,
     "has_alpha": True,
+    "hdr": "hlg",
     "processed_at": utcnow(),
     "taken_at": utcnow().replace(tzinfo=None),
     "camera": "Kamera, Modell «7»",

@@ -171,18 +171,9 @@ def test_adobe_rgb_becomes_srgb_whether_a_profile_or_a_camera_says_so(develop: D
             assert off(pixel(out), expected("adobe", colour, adobe_light)) <= 4, colour
 
 
-@pytest.mark.parametrize(("transfer", "white"), [(16, 0.58), (18, 0.75)])
-def test_hdr_is_shown_up_to_its_white(develop: Develop, transfer: int, white: float) -> None:
-    """203 cd/m² is 58 % of PQ and 75 % of HLG (BT.2408): that, and whatever is brighter, is white."""
-    for share, least, most in ((0.0, 0, 2), (0.7, 90, 200), (1.0, 250, 255), (1.2, 255, 255)):
-        tone = round(255 * white * share)
-        _, out = develop(nclx((tone, tone, tone), "AVIF", 9, transfer), LOSSLESS)
-        assert least <= min(pixel(out)) <= max(pixel(out)) <= most, share
-
-
 @pytest.mark.parametrize(("primaries", "transfer"), [(1, 13), (1, 1), (2, 2), (0, 0), (99, 99), (1, 6)])
 def test_colours_that_are_srgb_or_unknown_are_left_alone(develop: Develop, primaries: int, transfer: int) -> None:
-    for file_format in ("AVIF",) if primaries in {0, 99} else ("HEIF", "AVIF"):  # libheif refuses what is no code
+    for file_format in ("HEIF", "AVIF"):
         _, out = develop(nclx((200, 90, 60), file_format, primaries, transfer), LOSSLESS)
         assert off(pixel(out), (200, 90, 60)) <= 4
 
