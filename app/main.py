@@ -1,6 +1,7 @@
 """Entry point `python -m app.main`: the API, with the worker in a process of its own."""
 
 import contextlib
+import gc
 import signal
 import socket
 import sys
@@ -70,7 +71,9 @@ def main() -> None:
         logs.configure(settings.log_level, settings.service, private, settings.log_format)
         logs.catch_uncaught()
         with _listener(settings.host, settings.port) as listener:
-            serve(build(settings), listener)
+            app = build(settings)
+            gc.freeze()  # what exists now stays until the end: neither collections nor the exit need to look at it
+            serve(app, listener)
     except (ConfigurationError, PortError) as error:
         logs.end_before_start(error)
 

@@ -58,3 +58,24 @@ def test_one_that_waits_to_try_again_is_stopped_at_once(supervisor: Supervisor, 
     supervisor.start()
     wait_for(lambda: len(refusals) < 102, 10)
     assert not runs(supervisor)
+
+
+def test_a_worker_that_ended_in_order_is_not_started_again_while_the_server_stops(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A signal to the whole process group ends the worker first."""
+    real = subprocess.Popen
+    started: list[subprocess.Popen[bytes]] = []
+
+    def popen(_: Any, **options: Any) -> subprocess.Popen[bytes]:
+        started.append(real([sys.executable, "-c", ""], **options))
+        return started[-1]
+
+    monkeypatch.setattr(subprocess, "Popen", popen)
+    monkeypatch.setattr("app.supervisor._ORDERLY_PAUSE", 60)
+    supervisor = Supervisor()
+    supervisor.start()
+    wait_for(lambda: started and started[0].poll() is not None, 30)
+    supervisor.stop()
+    assert len(started) == 1
+    assert "ended" not in caplog.text
