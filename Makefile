@@ -17,11 +17,12 @@ PYTEST := $(PY) -m pytest
 # One more than there are cores, for much of what is tested is waiting.
 AT_ONCE = $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 # What has a target of its own, for what it needs.
-NOTHING_ELSE := not browser and not proxies and not engines and not template and not containers and not system
+NOTHING_ELSE := not browser and not clients and not proxies and not engines and not template and not containers and not system
 COMPILE := .venv/bin/uv pip compile --quiet --generate-hashes --no-header --no-annotate --no-emit-package darkroom
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-slow test-engines engines test-template images test-images test-system test-browser test-proxies fuzz kill-storm \
+.PHONY: help run test test-slow test-engines engines test-template images test-images test-system test-browser \
+	test-proxies test-clients fuzz kill-storm \
 	lint types check format lock bench bench-list release clean .venv server-environment
 
 help: ## What there is to make
@@ -64,6 +65,11 @@ test-browser: .venv ## Swagger UI and ReDoc in a real Chromium (needs one instal
 test-proxies: .venv ## nginx, Caddy and the systemd unit of docs/server.md (needs them and openssl installed)
 	$(PYTEST) -m proxies $(ARGS)
 
+test-clients: .venv ## curl, Node, Python libraries and upload widgets in Chromium (needs npm, curl, Chromium)
+	@sh tools/python.sh tools/environment.py dev browser clients
+	@sh tools/python.sh tools/clients.py
+	$(PYTEST) -m clients $(ARGS)
+
 fuzz: .venv ## Mutate pictures and look for one that does worse than fail (SECONDS=600 SEED=1)
 	$(PY) -m tests.fuzz.hunt --seconds $(or $(SECONDS),600) --seed $(or $(SEED),1)
 
@@ -78,7 +84,7 @@ lint: .venv ## ruff, its formatter, and who may import whom
 types: .venv ## mypy, strict
 	$(PY) -m mypy
 
-check: lint types test test-slow test-engines test-template test-images test-system test-browser test-proxies ## All that CI runs, but the clone
+check: lint types test test-slow test-engines test-template test-images test-system test-browser test-proxies test-clients ## All that CI runs, but the clone
 
 format: .venv ## Let ruff put the code in shape
 	$(PY) -m ruff check --fix .
@@ -94,6 +100,7 @@ lock: .venv ## Write requirements/*.txt anew from pyproject.toml (ARGS=--upgrade
 	$(COMPILE) $(ARGS) --universal --python-version 3.11 --extra dev pyproject.toml -o requirements/dev.txt
 	$(COMPILE) $(ARGS) --universal --python-version 3.11 --extra api --extra worker --extra server --extra cli --extra build -c requirements/dev.txt pyproject.toml -o requirements/server.txt
 	$(COMPILE) $(ARGS) --universal --python-version 3.11 --extra browser -c requirements/dev.txt pyproject.toml -o requirements/browser.txt
+	$(COMPILE) $(ARGS) --universal --python-version 3.11 --extra clients -c requirements/dev.txt pyproject.toml -o requirements/clients.txt
 	$(COMPILE) $(ARGS) --universal --python-version 3.11 --extra api --extra aws --extra gateway -c requirements/dev.txt pyproject.toml -o requirements/api.txt
 	$(COMPILE) $(ARGS) --universal --python-version 3.11 --extra worker --extra aws -c requirements/dev.txt pyproject.toml -o requirements/worker.txt
 	$(COMPILE) $(ARGS) --universal --python-version 3.11 --extra runtime -c requirements/dev.txt pyproject.toml -o requirements/runtime.txt

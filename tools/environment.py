@@ -1,7 +1,7 @@
 """Build `.venv` from hashed locks with the Python that runs this: `python tools/environment.py LOCK...`.
 
 Each LOCK is a file of `requirements/`: `server` has the packages that serving needs, `dev` adds those of the tests and
-tools, `browser` those of the browser tests. `server` is always installed. With `--current` first, nothing is built: the
+tools, `browser` and `clients` those of the tests of these names. `server` is always installed. With `--current` first, nothing is built: the
 exit status is 0 if these locks are installed.
 
 A stamp in `.venv` for each lock says what was installed and is written last, so that an interrupted build is never
@@ -31,6 +31,7 @@ PURPOSES = {
     "server": "the packages that serving needs",
     "dev": "the packages that tests and tools need",
     "browser": "the packages of the browser tests",
+    "clients": "the packages of the clients' tests",
 }
 
 #: What pip prints when it fails, and what that means, the first match first.

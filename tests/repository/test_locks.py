@@ -19,6 +19,7 @@ EXTRAS = {
     "server": {"api", "worker", "server", "cli", "build"},
     "browser": {"browser"},
     "release": {"release"},
+    "clients": {"clients"},
     "api": {"api", "aws", "gateway"},
     "worker": {"worker", "aws"},
     "runtime": {"runtime"},

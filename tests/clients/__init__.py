@@ -1,0 +1,1 @@
+"""Uploads by the HTTP clients that people use, real ones and recorded ones."""
