@@ -19,9 +19,17 @@ NAME = "Fête – 日本.png"
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     with serving(tmp_path_factory.mktemp("clients") / "data") as running:
         yield running
+
+
+@pytest.fixture
+def server(started: Server) -> Iterator[Server]:
+    """A server without images, and without those that a failed test has left."""
+    yield started
+    for image in started.client.get("/images").json()["items"]:
+        started.client.delete(f"/images/{image['id']}")
 
 
 @pytest.fixture(scope="module")

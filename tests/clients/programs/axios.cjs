@@ -1,12 +1,11 @@
 // axios: an object that it turns into a form, with lists as `tags[]`; then the list and the delete.
 const axios = require("axios")
-const {openAsBlob} = require("node:fs")
-const {basename} = require("node:path")
+const {createReadStream} = require("node:fs")
 
 async function main() {
   const [service, path] = process.argv.slice(2)
-  const file = new File([await openAsBlob(path)], basename(path), {type: "image/png"})
-  const sent = await axios.postForm(`${service}/upload`, {title: "Crème", tags: ["sea", "evening"], file})
+  const form = {title: "Crème", tags: ["sea", "evening"], file: createReadStream(path)}
+  const sent = await axios.postForm(`${service}/upload`, form)
   const listed = await axios.get(`${service}/images`)
   const deleted = []
   for (const image of listed.data.items) {
