@@ -2,11 +2,13 @@
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from email.errors import HeaderParseError
 from email.header import decode_header
 from email.message import Message
 from typing import Any
+from urllib.parse import unquote
 
 from python_multipart.multipart import parse_options_header
 
@@ -21,6 +23,8 @@ _ENCODED_WORDS = re.compile(r"\s*(?:=\?[\w-]{1,40}\?[BbQq]\?[^?]*\?=\s*)+")
 _SEMICOLONS = 300
 # What browsers escape in names (WHATWG HTML, multipart/form-data), and octets of UTF-8 as in RFC 7578 section 2.
 _ESCAPED = re.compile(r"%(?:22|0D|0A)|(?:%[89A-Fa-f][0-9A-Fa-f])+")
+# A name that is percent-encoded as a whole, as aiohttp sends it: nothing is left that would have been encoded.
+_QUOTED = re.compile(r"(?=.*%)(?:[A-Za-z0-9_.~-]|%[0-9A-F]{2})+")
 
 
 @dataclass(frozen=True)
@@ -81,6 +85,9 @@ def name_text(name: bytes | str, codec: str = "utf-8") -> str:
             continue
     else:
         text = decode(name, "cp1252")
+    if _QUOTED.fullmatch(text):
+        with suppress(UnicodeDecodeError):
+            return unquote(text, errors="strict")
     return _decoded_words(text) or _ESCAPED.sub(_unescape, text)
 
 

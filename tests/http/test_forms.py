@@ -180,6 +180,8 @@ DISPOSITIONS: dict[str, tuple[str | bytes, str | None]] = {
     "a browser's quotes": ('name="file"; filename="a%22b%22.jpg"', 'a"b".jpg'),
     "a browser's line break": ('name="file"; filename="a%0D%0Ab.jpg"', "ab.jpg"),
     "RFC 7578": ('name="file"; filename="h%C3%A9llo.jpg"', "héllo.jpg"),
+    "encoded as a whole": ('name="file"; filename="F%C3%AAte%20%E2%80%93%2050%25.jpg"', "Fête – 50%.jpg"),
+    "encoded as a whole, in ASCII": ('name="file"; filename="my%20photo.jpg"', "my photo.jpg"),
     "a percent sign": ('name="file"; filename="100%25 %2e%41.jpg"', "100%25 %2e%41.jpg"),
     "escapes that are no text": ('name="file"; filename="%E9%22.jpg"', '%E9".jpg'),
     "backslashes": ('name="file"; filename="\\"q\\" x.jpg"', '"q" x.jpg'),
