@@ -48,7 +48,8 @@ def curl(service: str, path: Path) -> Any:
         body, _, status = done.stdout.rpartition(b"\n")
         return int(status), json.loads(body) if body else None
 
-    keep = f"{service}/upload?on_duplicate=keep&filename=F%C3%AAte%20%E2%80%93%20%E6%97%A5%E6%9C%AC.png"
+    keep = f"{service}/upload?on_duplicate=keep"
+    named = f"{keep}&filename=F%C3%AAte%20%E2%80%93%20%E6%97%A5%E6%9C%AC.png"
     form = ("-F", "title=Crème", "-F", "tags=sea", "-F", "tags=evening", "-F", f"file=@{path};type=image/png")
     raw = ("--data-binary", f"@{path}", "-H", "Content-Type: image/png")
     ways = {
@@ -56,8 +57,8 @@ def curl(service: str, path: Path) -> Any:
         "form, h2c offered": ("--http2", *form, keep),
         "form, HTTP/1.0": ("--http1.0", *form, keep),
         "form, asking to continue": ("-H", "Expect: 100-continue", *form, keep),
-        "raw": (*raw, keep),
-        "raw, chunked": (*raw, "-H", "Transfer-Encoding: chunked", keep),
+        "raw": (*raw, named),
+        "raw, chunked": (*raw, "-H", "Transfer-Encoding: chunked", named),
     }
     uploads = []
     for way, arguments in ways.items():
