@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -14,11 +15,12 @@ from dataclasses import asdict
 from datetime import timedelta
 from pathlib import Path
 
-from app import logs
+from app import logs, prctl
 from app.bootstrap import Backends, limits_of, open_backends
 from app.domain.errors import ConfigurationError, PortError
 from app.domain.reconcile import Reconciler
 from app.settings import Settings, load
+from app.worker import confine, seccomp
 from app.worker.loop import run
 from app.worker.process import Worker
 from app.worker.sandbox import Sandbox
@@ -37,6 +39,7 @@ def main(*, end_with_input: bool = False) -> None:
     With `end_with_input` the end of standard input tells so too: it is the server's pipe, gone when the server is.
     """
     try:
+        prctl.hide()
         settings = load()
         logs.configure(
             settings.log_level, settings.service, (settings.data_folder, settings.database_file), settings.log_format
@@ -57,9 +60,7 @@ def main(*, end_with_input: bool = False) -> None:
 
 
 def _work(settings: Settings, backends: Backends, stop: threading.Event) -> None:
-    scratch = settings.data_folder / "scratch"
-    shutil.rmtree(scratch, ignore_errors=True)  # a killed worker left it: we hold its lock now
-    scratch.mkdir()
+    scratch = make_scratch(settings.data_folder / "scratch")
     limits = limits_of(settings)
     sandbox = Sandbox(settings.develop_seconds, settings.develop_memory_mb)
     sandbox.start()
@@ -74,7 +75,10 @@ def _work(settings: Settings, backends: Backends, stop: threading.Event) -> None
         max_receives=settings.max_receives,
     )
     maintenance = threading.Thread(target=_reconcile_hourly, args=(backends, stop), name="reconcile", daemon=True)
-    log.info("worker ready", extra={"pid": os.getpid()})
+    protections = {"landlock": max(confine.version(), 0), "seccomp": seccomp.available()}
+    if not all(protections.values()):
+        log.warning("this system confines decoders only in part; see SECURITY.md", extra=protections)
+    log.info("worker ready", extra={"pid": os.getpid(), **protections})
     try:
         # Before the first message is received: recovery takes every message that has a receiver for abandoned.
         while not stop.is_set() and not _recovered(backends):
@@ -85,6 +89,19 @@ def _work(settings: Settings, backends: Backends, stop: threading.Event) -> None
     finally:
         sandbox.close()
         shutil.rmtree(scratch, ignore_errors=True)
+
+
+def make_scratch(folder: Path) -> Path:
+    """Make a scratch folder for this process in `folder`, and remove what workers left that were killed.
+
+    The folder is new: a process of a killed worker may live for a moment and still write into the old one.
+    """
+    folder.mkdir(mode=0o700, exist_ok=True)
+    made = Path(tempfile.mkdtemp(dir=folder, prefix=f"worker-{os.getpid()}-"))
+    for left in folder.iterdir():
+        if left != made:
+            shutil.rmtree(left, ignore_errors=True)
+    return made
 
 
 def _run_for(seconds: float, backends: Backends, worker: Worker, stop: threading.Event) -> None:

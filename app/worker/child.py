@@ -1,6 +1,7 @@
-"""The life of a picture's child process: bounded, answers in one line of JSON, ends."""
+"""Child process of one image: bounded, confined, answers in one line of JSON, ends."""
 
 import contextlib
+import multiprocessing
 import os
 import resource
 import signal
@@ -9,8 +10,10 @@ import threading
 import traceback
 from collections.abc import Callable
 from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
+from app import prctl
 from app.domain.errors import PictureError
 from app.domain.models import FailureCode
 from app.worker.jobs import THREAD_STACK, Answer, Developed, Fault, Job, Refusal
@@ -19,7 +22,11 @@ Work = Callable[[Path, Path, Job], Developed]
 
 #: The largest file that a child may write, in bytes.
 MAX_FILE = 512 * 1024 * 1024
-#: Seconds after the parent's deadline at which a child ends itself: there is no parent any more by then.
+#: The most open files of a child.
+MAX_OPEN = 256
+#: Threads of this user that may start on this machine while an image is processed. Encoders start about ten an image.
+SPARE_THREADS = 1024
+#: Seconds after the parent's deadline at which a child ends itself, should nothing else have ended it.
 ORPHANED = 1
 
 
@@ -33,20 +40,70 @@ def develop_picture(source: Path, out: Path, job: Job) -> Developed:
 
 
 def live(work: Work, pipe: Connection, source: str, out: str, job_json: str) -> None:
-    """What the process runs. Its answer goes into the pipe, raw; how it ends, into the exit status."""
+    """Run the process: the answer goes into the pipe as raw JSON, the way it ended into the exit status."""
     job = Job.model_validate_json(job_json)
-    os.setsid()  # Ctrl-C in a terminal is the parent's to handle
+    os.setsid()  # Ctrl-C in a terminal is for the parent; descendants, if any, are killed as one group
+    prctl.hide()
+    _end_with_parent(pipe)
     _silence()
     _bound(job)
-    from app.worker.confine import confine  # noqa: PLC0415 - the processes that start children stay without it
-
-    confine(Path(source), Path(out))
-    answer = _answer(work, Path(source), Path(out), job)
+    answer = _confine(Path(source), Path(out)) or _answer(work, Path(source), Path(out), job)
     data = answer.model_dump_json().encode()
     with contextlib.suppress(BrokenPipeError):
         while data:
             data = data[os.write(pipe.fileno(), data) :]
-    os._exit(0)  # nothing to tidy up that the end of the process does not
+    os._exit(0)  # nothing to clean up that the end of the process does not
+
+
+def _end_with_parent(pipe: Connection) -> None:
+    """End when the worker does. Close all descriptors but the pipe: one of them keeps the fork server alive.
+
+    Linux kills this process when the fork server ends, which ends when the worker does. Elsewhere a thread watches
+    the worker; a decoder that runs without a break delays that, until the alarm at most.
+    """
+    from app.worker.preload import SERVER  # noqa: PLC0415 - executed once, in the fork server
+
+    kept = {0, 1, 2, pipe.fileno()}
+    parent = None
+    if not prctl.end_with_parent():
+        parent = multiprocessing.parent_process()
+        kept |= {parent.sentinel} if parent else set()
+    elif os.getppid() != SERVER != os.getpid():  # it ended before the kernel was asked
+        os._exit(1)
+    for descriptor in _open_descriptors() - kept:
+        with contextlib.suppress(OSError):
+            os.close(descriptor)
+    if parent:
+        threading.Thread(target=_kill_self_after, args=(parent,), daemon=True).start()
+
+
+def _kill_self_after(parent: BaseProcess) -> None:
+    parent.join()
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _open_descriptors() -> set[int]:
+    for folder in ("/proc/self/fd", "/dev/fd"):
+        with contextlib.suppress(OSError):
+            return {int(name) for name in os.listdir(folder)}  # noqa: PTH208 - numbers, not paths
+    return set(range(MAX_OPEN))
+
+
+def _confine(source: Path, out: Path) -> Answer | None:
+    """Restrict this process to its work, as far as the system can; an answer if that failed.
+
+    The modules are imported here because the processes that start children do without them.
+    """
+    from app.worker import confine, seccomp  # noqa: PLC0415
+
+    try:
+        prctl.drop_capabilities()
+        prctl.forbid_new_privileges()
+        confine.confine(source, out)
+        seccomp.install()
+    except OSError as error:
+        return Answer(fault=f"cannot be confined: {error}")
+    return None
 
 
 def _answer(work: Work, source: Path, out: Path, job: Job) -> Answer:
@@ -102,7 +159,9 @@ def _bound(job: Job) -> None:
     _limit(resource.RLIMIT_CPU, cpu, cpu + 1)
     _limit(resource.RLIMIT_CORE, 0)
     _limit(resource.RLIMIT_FSIZE, MAX_FILE)
+    _limit(resource.RLIMIT_NOFILE, MAX_OPEN)
     threading.stack_size(THREAD_STACK)
+    _limit_processes()
     base = _address_space()
     if base is not None:
         _limit(resource.RLIMIT_AS, base + job.memory_mb * 1_048_576)
@@ -116,6 +175,28 @@ def _limit(which: int, soft: int, hard: int | None = None) -> None:
         soft, hard = min(soft, most), min(hard, most)
     with contextlib.suppress(ValueError, OSError):
         resource.setrlimit(which, (soft, hard))
+
+
+def _limit_processes() -> None:
+    """Allow no new process on macOS, where threads do not count; on Linux bound the threads of this user.
+
+    Linux counts all threads of the user on the machine, so the bound is above what the whole machine runs now. It does
+    not hold for root. Where the count is not the machine's, as in some containers, no thread can start: then there is
+    no bound.
+    """
+    if sys.platform == "darwin":
+        _limit(resource.RLIMIT_NPROC, 0)
+        return
+    before = resource.getrlimit(resource.RLIMIT_NPROC)
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        running = int(Path("/proc/loadavg").read_text().split()[3].partition("/")[2])
+        _limit(resource.RLIMIT_NPROC, running + SPARE_THREADS, before[1])
+        try:
+            probe = threading.Thread()
+            probe.start()
+            probe.join()
+        except RuntimeError:
+            resource.setrlimit(resource.RLIMIT_NPROC, before)
 
 
 def _address_space() -> int | None:

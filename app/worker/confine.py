@@ -1,7 +1,7 @@
-"""What a picture's process may still do: read the interpreter and the picture, write into its folder, and no more.
+"""Landlock: an image's process reads the interpreter and its image, creates files in its folder, and nothing else.
 
-Linux's Landlock does it without privileges (https://docs.kernel.org/userspace-api/landlock.html, kernel 5.13). Where a
-kernel has none, as AWS Lambda's or macOS's, the bounds on time, memory and file size are all there is.
+It needs no privileges (https://docs.kernel.org/userspace-api/landlock.html, kernel 5.13). It does not restrict modes,
+owners, times and links of files; `app.worker.seccomp` does. SECURITY.md tells what holds where either is missing.
 """
 
 import ctypes
@@ -13,17 +13,18 @@ from pathlib import Path
 from typing import Final
 
 import app
+from app import prctl
 
 _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446  # the same on every architecture
-_SET_NO_NEW_PRIVS: Final = 38
 _O_PATH: Final = getattr(os, "O_PATH", 0)
 
 _WRITE_FILE, _READ_FILE, _READ_DIR = 1 << 1, 1 << 2, 1 << 3
-_REMOVE_DIR, _REMOVE_FILE, _MAKE_DIR, _MAKE_REG = 1 << 4, 1 << 5, 1 << 7, 1 << 8
+_MAKE_REG: Final = 1 << 8
 _TRUNCATE: Final = 1 << 14
 _READ: Final = _READ_FILE | _READ_DIR
-_OWN: Final = _READ | _WRITE_FILE | _REMOVE_DIR | _REMOVE_FILE | _MAKE_DIR | _MAKE_REG | _TRUNCATE
-#: How many rights over files each version of the interface knows, from the first on.
+#: Nothing is removed or renamed: what fills the disk stays in sight of the parent.
+_OWN: Final = _READ | _WRITE_FILE | _MAKE_REG | _TRUNCATE
+#: Number of rights over files that each version of the interface knows, from the first on.
 _RIGHTS: Final = (13, 14, 15, 15, 16)
 #: TCP (version 4); signals and abstract sockets of processes outside (version 6).
 _TCP: Final = 0b11
@@ -31,37 +32,44 @@ _SCOPES: Final = 0b11
 
 
 def confine(source: Path, out: Path) -> bool:
-    """Bind this process, for good, to reading `source` and writing beneath `out`; False if this system cannot."""
-    version = _version()
-    if version < 1:
+    """Restrict this process, for good, to reading `source` and creating files in `out`; False if this system cannot.
+
+    Raises `OSError` when it should be able to.
+    """
+    abi = version()
+    if abi < 1:
         return False
-    known = (1 << _RIGHTS[min(version, len(_RIGHTS)) - 1]) - 1
-    rules = struct.pack("=QQQ", known, _TCP, _SCOPES)[: 8 if version < 4 else 16 if version < 6 else 24]
+    known = (1 << _RIGHTS[min(abi, len(_RIGHTS)) - 1]) - 1
+    rules = struct.pack("=QQQ", known, _TCP, _SCOPES)[: 8 if abi < 4 else 16 if abi < 6 else 24]
     ruleset = _call(_CREATE_RULESET, rules, len(rules), 0)
     if ruleset < 0:
-        return False
+        raise OSError(ctypes.get_errno(), "landlock_create_ruleset failed")
     for path, rights in ((source, _READ), (out, _OWN), *((path, _READ) for path in _libraries())):
         _allow(ruleset, path, rights & known)
-    ctypes.CDLL(None).prctl(_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+    prctl.forbid_new_privileges()
     done = _call(_RESTRICT_SELF, ruleset, 0) == 0
+    code = ctypes.get_errno()
     os.close(ruleset)
-    return done
+    if not done:
+        raise OSError(code, "landlock_restrict_self failed")
+    return True
 
 
 def available() -> bool:
-    """Whether this system can confine a process."""
-    return _version() >= 1
+    """Return True if this system has Landlock."""
+    return version() >= 1
 
 
-def _version() -> int:
+def version() -> int:
+    """Return the version of Landlock's interface, less than 1 if there is none."""
     return _call(_CREATE_RULESET, None, 0, 1) if sys.platform == "linux" else 0
 
 
 def _libraries() -> Iterator[Path]:
-    """Where modules may still be loaded from, the first time that something needs them, and what is ours in /proc."""
+    """Folders of modules that may be loaded late, and this process's own entries in /proc."""
     yield Path(os.__file__).parent
     yield Path(str(app.__file__)).parent
-    for name in ("PIL", "pydantic"):  # beside which all other packages are
+    for name in ("PIL", "pydantic"):  # all other packages are beside them
         if file := getattr(sys.modules.get(name), "__file__", None):
             yield Path(file).parents[1]
     yield from (Path("/usr"), Path("/lib"), Path("/lib64"), Path("/proc/self"))

@@ -1,51 +1,39 @@
-"""Each picture in a process of its own, so that none can hang, crash or fill this one.
+"""One child process per image, so that no image can hang, crash or fill this process.
 
-A fork server holds the loaded codecs; a child is forked from it per picture. Pipes and files only: AWS Lambda has no
+A fork server holds the loaded codecs; a child is forked from it per image. Pipes and files only: AWS Lambda has no
 `/dev/shm`, so no semaphores, and nothing is unpickled that a child has sent.
 """
 
 import logging
 import multiprocessing
 import os
-import re
 import select
 import shutil
 import signal
 import stat
-import sys
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from multiprocessing import forkserver
+from contextlib import suppress
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
-from types import ModuleType
 
 from pydantic import ValidationError
 
 from app.domain.errors import PictureError, Unavailable
 from app.domain.models import FailureCode
-from app.worker import child
+from app.worker import child, fork_server
 from app.worker.jobs import Answer, Developed, Job, answers
 
 log = logging.getLogger(__name__)
 
-#: The most that a child may say, in bytes.
+#: The longest answer of a child, in bytes.
 _MAX_ANSWER = 256 * 1024
+#: The most bytes and files that a child may leave in its folder, and the seconds between two looks at it.
+MAX_OUTPUT = 1024 * 1024 * 1024
+MAX_FILES = 1024
+_LOOK_SECONDS = 0.25
 #: What multiprocessing reports when the fork server was gone before its child.
 _NO_SERVER = 255
-#: Variables that children may see: where programs and libraries are, language, zone, and the interpreter's own.
-_NEEDED = re.compile(r"(PATH|HOME|LANG|LC_\w+|LD_\w+|TZ|TMPDIR|MALLOC_\w+|PYTHON\w+)$")
-#: For glibc. Threads share one heap: it would reserve up to 128 MB of address space for each, out of what the picture
-#: may have. And what is freed stays for what comes next (32 MiB is the most that the first of these takes): returned
-#: to the system and asked for again, the pictures in between cost 8,000 page faults, a tenth of a 12 MP job's CPU.
-ALLOCATOR = {
-    "MALLOC_ARENA_MAX": "1",
-    "MALLOC_MMAP_THRESHOLD_": str(32 * 1024 * 1024),
-    "MALLOC_TRIM_THRESHOLD_": str(256 * 1024 * 1024),
-}
 _OUT_OF_TIME = frozenset({signal.SIGALRM, signal.SIGXCPU})
 
 #: How long a child may take to end that has said all it had to say, and the fork server to tell us of it: on a machine
@@ -53,8 +41,6 @@ _OUT_OF_TIME = frozenset({signal.SIGALRM, signal.SIGXCPU})
 _EXIT_SECONDS = 5
 #: How long the kernel may take to end what was killed: a process may sit in a disk's driver.
 _KILL_SECONDS = 5
-
-_main_lock = threading.Lock()
 
 
 class Sandbox:
@@ -72,17 +58,13 @@ class Sandbox:
 
     def start(self) -> None:
         """Start the fork server, so that the first picture need not wait for it. It ends with this process."""
-        self._context.set_forkserver_preload(["app.worker.develop", "app.worker.confine", "app.worker.child"])
-        with _no_main_module():
-            if not _server_runs():
-                with _environment_of_children():
-                    forkserver.ensure_running()
+        fork_server.start()
 
     def close(self) -> None:
         """End the child that is running, if any."""
         process = self._running
         if process is not None and process.is_alive():
-            process.kill()
+            _kill(process, ended=False)
 
     def develop(self, source: Path, out: Path, job: Job) -> Developed:
         """Develop the picture in `source` into files in the empty folder `out`.
@@ -109,7 +91,7 @@ class Sandbox:
                 process = self._launch(theirs, source, out, job)
             said = None
             try:
-                said = _read(ours, time.monotonic() + self._seconds)
+                said = _read(ours, time.monotonic() + self._seconds, out)
             finally:
                 ended = _end(process, patience=_EXIT_SECONDS if said is not None else 0)
                 self._running = None
@@ -120,7 +102,7 @@ class Sandbox:
         arguments = (self._work, theirs, str(source), str(out), job.model_dump_json())
         process = self._context.Process(target=child.live, args=arguments, daemon=True)
         try:
-            with _no_main_module():
+            with fork_server.no_main_module():
                 process.start()
         except (OSError, EOFError) as error:
             raise Unavailable(f"No process for a picture: {error}") from error
@@ -132,60 +114,22 @@ class _Killed(Exception):
     """The child was ended by a SIGKILL that was not ours: the system was short of memory, or an operator acted."""
 
 
-@contextmanager
-def _no_main_module() -> Iterator[None]:
-    """Hide `__main__` while a process is started.
-
-    multiprocessing would have each child import the program that runs us: hundreds of milliseconds a picture, and
-    whatever it does when imported. Children need none of it, for their work is imported by its own name.
-    """
-    with _main_lock:
-        actual = sys.modules["__main__"]
-        sys.modules["__main__"] = ModuleType("__main__")
-        try:
-            yield
-        finally:
-            sys.modules["__main__"] = actual
-
-
-def _server_runs() -> bool:
-    pid = forkserver._forkserver._forkserver_pid  # type: ignore[attr-defined]  # noqa: SLF001 - no public way to ask
-    try:
-        return pid is not None and os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None
-    except ChildProcessError:
-        return False
-
-
-@contextmanager
-def _environment_of_children() -> Iterator[None]:
-    """Only what a process needs to run, so that no picture can read a key or a secret out of its environment.
-
-    And where modules are: Python 3.11's fork server would look in the current folder alone.
-    """
-    before = dict(os.environ)
-    kept = ALLOCATOR | {name: value for name, value in before.items() if _NEEDED.match(name)}
-    paths = dict.fromkeys(os.path.abspath(part) for part in sys.path)  # noqa: PTH100 - '' is a path here
-    kept["PYTHONPATH"] = os.pathsep.join(paths)
-    try:
-        for name in before.keys() - kept.keys():
-            del os.environ[name]
-        os.environ.update(kept)
-        yield
-    finally:
-        for name in kept.keys() - before.keys():
-            os.environ.pop(name, None)
-        os.environ.update(before)
-
-
-def _read(pipe: Connection, deadline: float) -> bytes | None:
-    """All that the child says until it closes its end; None if it has not by the deadline or will not stop."""
+def _read(pipe: Connection, deadline: float, out: Path) -> bytes | None:
+    """Return all that the child writes until it closes its end; None if it does not stop or writes too many files."""
     said = bytearray()
     poller = select.poll()
     poller.register(pipe.fileno(), select.POLLIN)
+    look = time.monotonic() + _LOOK_SECONDS
     while len(said) <= _MAX_ANSWER:
-        left = deadline - time.monotonic()
-        if left <= 0 or not poller.poll(left * 1000):
+        now = time.monotonic()
+        if now >= deadline:
             return None
+        if now >= look:
+            look = now + _LOOK_SECONDS
+            if _is_too_much(out):
+                raise PictureError(FailureCode.CRASHED, child.CRASHED)
+        if not poller.poll(max(min(deadline, look) - now, 0) * 1000):
+            continue
         data = os.read(pipe.fileno(), 65536)
         if not data:
             return bytes(said)
@@ -193,16 +137,40 @@ def _read(pipe: Connection, deadline: float) -> bytes | None:
     return None
 
 
+def _is_too_much(out: Path) -> bool:
+    """Return True if a child has written more into its folder than any recipe asks for."""
+    written = files = 0
+    for folder, _, names in os.walk(out):
+        for name in names:
+            files += 1
+            with suppress(OSError):
+                written += os.lstat(os.path.join(folder, name)).st_blocks * 512  # noqa: PTH118 - many names, quickly
+            if files > MAX_FILES or written > MAX_OUTPUT:
+                log.warning("an image's process wrote too much", extra={"files": files, "bytes": written})
+                return True
+    return False
+
+
 def _end(process: ForkServerProcess, *, patience: float) -> int | None:
-    """The child's exit code if it ends by itself within so many seconds, None if we had to kill it."""
+    """Return the child's exit code if it ends by itself within so many seconds, None if it had to be killed.
+
+    Its process group is killed in any case: where system calls are not filtered, it may have descendants.
+    """
     process.join(patience)
     code = process.exitcode
-    if code is None:
-        process.kill()
-        process.join(_KILL_SECONDS)
+    _kill(process, ended=code is not None)
+    process.join(_KILL_SECONDS)
     if process.exitcode is not None:
         process.close()
     return code
+
+
+def _kill(process: ForkServerProcess, *, ended: bool) -> None:
+    if process.pid is not None:
+        with suppress(OSError):  # no such group: it ended without descendants, or was not yet a leader
+            os.killpg(process.pid, signal.SIGKILL)
+    if not ended:
+        process.kill()
 
 
 def _judge(said: bytes | None, ended: int | None, out: Path, job: Job) -> Developed:

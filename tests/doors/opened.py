@@ -121,12 +121,15 @@ def opened(door: str, environment: Mapping[str, str], scratch: Path) -> Iterator
         mock.patch.dict(os.environ, {**others, **environment}, clear=True),
         mock.patch.object(tempfile, "tempdir", str(scratch)),
         logging_restored(),
+        mock.patch("app.prctl.hide") as hide,  # of this process, for good
     ):
         sys.modules.pop(door, None)
         if door == API:
             asyncio.set_event_loop(None)
         try:
-            yield importlib.import_module(door)
+            module = importlib.import_module(door)
+            assert hide.called == (door == "app.lambda_worker")
+            yield module
         finally:
             gc.enable()
             gc.unfreeze()

@@ -279,7 +279,7 @@ def _settled(server: Server, side: Side, ledger: Ledger) -> Outcome:
             outcome.lost.append(f"{image_id}: {why}")
     # A delete is finished by the worker or by reconcile, and an image is ready a moment before its folder is gone.
     Reconciler(side.store, side.images, side.queue).run()
-    wait_for(lambda: not any(server.data.joinpath("scratch").iterdir()), 60)
+    wait_for(lambda: not any(server.data.joinpath("scratch").glob("*/*")), 60)
     keys = side.objects()
     outcome.undead = [
         image_id

@@ -1,8 +1,12 @@
 """`kill -9` at any point loses nothing that was acknowledged."""
 
+import contextlib
 import io
 import os
 import signal
+import subprocess
+import sys
+import threading
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -10,11 +14,12 @@ from typing import Any
 
 import pytest
 
+from app.cli.worker import make_scratch
 from app.domain.ids import new_id
 from app.domain.keys import original_key
 from app.domain.models import ANONYMOUS, Image, utcnow
 from tests.samples import encoded, shared_file
-from tests.server import Server, serving, wait_for
+from tests.server import START_SECONDS, Server, serving, wait_for
 from tests.sides import embedded
 
 
@@ -122,13 +127,75 @@ def test_what_waited_through_a_long_standstill_is_developed_and_not_given_up(tmp
 @pytest.mark.slow
 def test_killing_the_worker_process_delays_a_picture_and_no_more(server: Server) -> None:
     image_id = upload(server, big_picture())
-    wait_for_child(server)
+    child = wait_for_child(server)
     worker = worker_of(server)
     os.kill(worker, signal.SIGKILL)
+    wait_for(lambda: not Path(f"/proc/{child}").exists(), 20)
     record = status(server, image_id)
     assert record["status"] == "ready"
     assert worker_of(server) != worker
-    assert not any((server.data / "scratch").iterdir())
+    (scratch,) = (server.data / "scratch").iterdir()
+    assert not any(scratch.iterdir())
+
+
+def test_a_worker_starts_while_a_process_still_writes_into_the_old_scratch_folder(tmp_path: Path) -> None:
+    """The process of a killed worker ends a moment after it."""
+    folder, stop = tmp_path / "scratch", threading.Event()
+
+    def write() -> None:
+        while not stop.is_set():
+            with contextlib.suppress(OSError):
+                (folder / "old" / "picture").mkdir(parents=True, exist_ok=True)
+                (folder / "old" / "picture" / "w320.webp").write_bytes(b"late")
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        made = {make_scratch(folder) for _ in range(100)}
+        assert len(made) == 100
+    finally:
+        stop.set()
+        writer.join()
+    assert list(make_scratch(folder).iterdir()) == []
+    assert len(list(folder.iterdir())) == 1
+
+
+AS_A_USER = """
+from app import prctl
+
+assert prctl.forbid_new_privileges() and prctl.drop_capabilities()
+"""
+GO_ON = """
+import os, sys
+
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+READ_ENVIRONMENTS = """
+import sys
+from pathlib import Path
+
+for pid in sys.argv[1:]:
+    try:
+        print(b"HOME" in Path(f"/proc/{pid}/environ").read_bytes())
+    except PermissionError:
+        print("refused")
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc is Linux's")
+def test_no_other_process_of_its_user_reads_the_environment_of_server_or_worker(tmp_path: Path) -> None:
+    """It holds secrets. All run without root's capabilities, which would read everything."""
+    usual = [sys.executable, "-c", f"{AS_A_USER}\ninput()"]
+    server = Server(tmp_path / "data")
+    server.prefix = [sys.executable, "-c", AS_A_USER + GO_ON]
+    with server, subprocess.Popen(usual, stdin=subprocess.PIPE) as other:
+        assert server.process is not None
+        wait_for(lambda: "worker ready" in server.log.read_text(), START_SECONDS, server.log.read_text)
+        pids = [server.process.pid, worker_of(server), other.pid]
+        command = [sys.executable, "-c", AS_A_USER + READ_ENVIRONMENTS, *map(str, pids)]
+        found = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+        other.communicate(b"\n")
+    assert found == ["refused", "refused", "True"]
 
 
 def test_killing_the_process_of_a_picture_delays_it_and_no_more(server: Server) -> None:

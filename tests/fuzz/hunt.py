@@ -80,6 +80,7 @@ def hunt(seconds: float, seed: int, findings: Path, *, start: int = 0) -> Hunt:
                 body = mutate(seed, index, bodies[index % len(bodies)], bodies)
                 if media_type_of(body[:SNIFF_BYTES]):
                     (source / str(index)).write_bytes(body)
+                    (out / str(index)).mkdir()  # a sandboxed process makes no folders
             number += BATCH
             for name, outcome, detail in _judged(sandbox, alone, source, out, done):
                 done.outcomes[outcome] += 1

@@ -2,15 +2,11 @@
 
 import contextlib
 import ctypes
-import errno
 import os
 import signal
-import socket
-import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 from app.domain.errors import PictureError
@@ -26,7 +22,8 @@ def sleep(source: Path, out: Path, job: Job) -> Developed:
 
 
 def spin_without_python(source: Path, out: Path, job: Job) -> Developed:
-    ctypes.PyDLL(None).pause()  # holds the GIL, as a decoder stuck in a loop does
+    """Hold the interpreter's lock, as a decoder stuck in a loop does."""
+    ctypes.PyDLL(None).sleep(600)
     raise AssertionError
 
 
@@ -54,26 +51,26 @@ def kill_self(source: Path, out: Path, job: Job) -> Developed:
     raise AssertionError
 
 
-def kill_self_once(source: Path, out: Path, job: Job) -> Developed:
-    if source.stat().st_mode & 0o777 != 0o600:  # a mode is all that a child can leave outside its folder
-        source.chmod(0o600)
+def wait_for_the_kill(source: Path, out: Path, job: Job) -> Developed:
+    """Wait to be killed in the first attempt, develop in the second: `original` is then read-only."""
+    if source.stat().st_mode & 0o777 != 0o400:
         (out / "w32.webp").write_bytes(b"half a file")
-        os.kill(os.getpid(), signal.SIGKILL)
+        return sleep_and_tell(source, out, job)
     return develop(source, out, job)
 
 
 def talk_for_ever(source: Path, out: Path, job: Job) -> Developed:
-    _say(b"x" * 65536, times=1_000_000)
+    say(b"x" * 65536, times=1_000_000)
     raise AssertionError
 
 
 def say_half(source: Path, out: Path, job: Job) -> Developed:
-    _say(b'{"developed": {"width"')
+    say(b'{"developed": {"width"')
     return sleep(source, out, job)
 
 
 def lie_in_pickle(source: Path, out: Path, job: Job) -> Developed:
-    _say(b"cos\nsystem\n(S'touch pwned'\ntR.")
+    say(b"cos\nsystem\n(S'touch pwned'\ntR.")
     os._exit(0)
 
 
@@ -112,36 +109,6 @@ def tell_environment(source: Path, out: Path, job: Job) -> Developed:
     raise PictureError(FailureCode.NOT_AN_IMAGE, " ".join(sorted(found))[:500])
 
 
-def break_out(source: Path, out: Path, job: Job) -> Developed:
-    """What succeeds of what no picture needs. `secret` lies beside the original."""
-    secret = source.with_name("secret")
-    attempts: dict[str, Callable[[], object]] = {
-        "write": lambda: source.with_name("written").touch(),
-        "overwrite": lambda: source.write_bytes(b""),
-        "append": lambda: source.open("ab").close(),
-        "remove": source.unlink,
-        "move": lambda: source.rename(out / "moved"),
-        "make": source.with_name("folder").mkdir,
-        "read": secret.read_bytes,
-        "list": lambda: list(source.parent.iterdir()),
-        "link": lambda: os.link(secret, out / "secret"),
-        "run": lambda: subprocess.run([sys.executable, "-c", ""], check=True),
-        "signal": lambda: os.kill(os.getppid(), 0),
-        "connect": lambda: socket.create_connection(("127.0.0.1", 9), timeout=1),
-    }
-    done = []
-    for name, attempt in attempts.items():
-        try:
-            attempt()
-        except OSError as error:
-            if error.errno not in {errno.EACCES, errno.EPERM, errno.EXDEV}:  # the last for links and moves out of reach
-                done.append(f"{name}: {error}")
-        else:
-            done.append(name)
-    (out / "inside").write_bytes(source.read_bytes())
-    raise PictureError(FailureCode.NOT_AN_IMAGE, ", ".join(done)[:500])
-
-
 def chatter(source: Path, out: Path, job: Job) -> Developed:
     for standard in (1, 2):
         os.write(standard, b"what a decoder has to say\n")
@@ -168,13 +135,11 @@ def fill_the_disk(source: Path, out: Path, job: Job) -> Developed:
 
 
 def sleep_and_tell(source: Path, out: Path, job: Job) -> Developed:
-    fresh = out / "pid.new"
-    fresh.write_text(str(os.getpid()))
-    fresh.rename(out / "pid")
+    (out / "pid").write_text(f"{os.getpid()}\n")
     return sleep(source, out, job)
 
 
-def _say(text: bytes, times: int = 1) -> None:
+def say(text: bytes, times: int = 1) -> None:
     """Into the answer's pipe, found as anything would find it that has got hold of the process."""
     frame = sys._getframe()
     while "pipe" not in frame.f_locals:

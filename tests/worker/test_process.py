@@ -4,7 +4,8 @@ import hashlib
 import io
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Any
+from pathlib import Path
+from typing import Any, BinaryIO, ClassVar
 
 import pytest
 from PIL import Image as Pillow
@@ -17,6 +18,7 @@ from app.domain.limits import Limits
 from app.domain.models import Failure, FailureCode, FocalPoint, Format, Status, Tombstone, utcnow
 from app.domain.recipe import DEFAULT_RECIPE, VariantSpec, rendering_of
 from app.domain.reconcile import Reconciler
+from app.worker.jobs import Developed, Job
 from app.worker.process import Outcome
 from app.worker.sandbox import Sandbox
 from tests.contract.records import an_image
@@ -61,6 +63,26 @@ def test_a_picture_becomes_ready(bench: Bench) -> None:
     assert image.rendering == rendering_of(DEFAULT_RECIPE, None)
     assert [variant.name for variant in image.variants] == ["thumb", "w320", "w640", "w1280", "w1280", "w1920"]
     assert not list(bench.scratch.iterdir())
+
+
+def test_a_descriptor_that_outlives_processing_cannot_change_what_is_stored(bench: Bench) -> None:
+    """Files of the child are copied into the store. A link would leave them open to a hijacked decoder."""
+
+    class Keeping(Sandbox):
+        kept: ClassVar[list[BinaryIO]] = []
+
+        def develop(self, source: Path, out: Path, job: Job) -> Developed:
+            made = super().develop(source, out, job)
+            self.kept += [path.open("r+b") for path in out.iterdir()]
+            return made
+
+    image_id = bench.upload(encoded("JPEG", 600, 400))
+    assert bench.worker(sandbox=Keeping(60, 1024)).handle(image_id) is Outcome.READY
+    assert len(Keeping.kept) == len(bench.variants(image_id)) > 0
+    for file in Keeping.kept:
+        with file:
+            file.write(b"overwritten")
+    check_ready(bench, image_id)
 
 
 def test_metadata_goes_into_the_record(bench: Bench) -> None:

@@ -1,0 +1,56 @@
+"""Linux process attributes that the standard library does not expose: prctl(2) and capset(2).
+
+Each function does nothing and returns False on other systems.
+"""
+
+import ctypes
+import signal
+import struct
+import sys
+from typing import Final
+
+_SET_PDEATHSIG: Final = 1
+_SET_DUMPABLE: Final = 4
+_SET_NO_NEW_PRIVS: Final = 38
+_CAPABILITY_VERSION_3: Final = 0x20080522
+#: CAP_DAC_OVERRIDE: root may run the service from folders that belong to other users.
+_KEPT_CAPABILITIES: Final = 1 << 1
+
+
+def hide() -> bool:
+    """Keep other processes of this user out of this process's memory, environment and open files (`/proc/<pid>`).
+
+    The kernel then refuses core dumps and debuggers too. The attribute is inherited by forks and lost at an exec.
+    """
+    return _prctl(_SET_DUMPABLE, 0)
+
+
+def end_with_parent() -> bool:
+    """Have the kernel kill this process when its parent ends."""
+    return _prctl(_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def forbid_new_privileges() -> bool:
+    """Let no exec grant privileges; Landlock and seccomp require it."""
+    return _prctl(_SET_NO_NEW_PRIVS, 1)
+
+
+def drop_capabilities() -> bool:
+    """Give up root's capabilities, except the one that ignores file permissions; Landlock restricts that one."""
+    if sys.platform != "linux":
+        return False
+    library = ctypes.CDLL(None, use_errno=True)
+    header = ctypes.create_string_buffer(struct.pack("=Ii", _CAPABILITY_VERSION_3, 0))
+    held = ctypes.create_string_buffer(24)
+    if library.capget(header, held) != 0:
+        return False
+    effective, permitted, *_ = struct.unpack("=6I", held.raw[:24])
+    kept = struct.pack("=6I", effective & _KEPT_CAPABILITIES, permitted & _KEPT_CAPABILITIES, 0, 0, 0, 0)
+    return bool(library.capset(header, ctypes.create_string_buffer(kept)) == 0)
+
+
+def _prctl(option: int, value: int) -> bool:
+    if sys.platform != "linux":
+        return False
+    zero = ctypes.c_ulong(0)
+    return bool(ctypes.CDLL(None, use_errno=True).prctl(option, ctypes.c_ulong(value), zero, zero, zero) == 0)
