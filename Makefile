@@ -81,8 +81,9 @@ lint: .venv ## ruff, its formatter, and who may import whom
 	$(PY) -m ruff format --check .
 	.venv/bin/lint-imports
 
-types: .venv ## mypy, strict
+types: .venv ## mypy, strict, and whether macOS has what is called
 	$(PY) -m mypy
+	$(PY) -m mypy --platform darwin --no-warn-unreachable --cache-dir .mypy_cache/darwin
 
 check: lint types test test-slow test-engines test-template test-images test-system test-browser test-proxies test-clients ## All that CI runs, but the clone
 
