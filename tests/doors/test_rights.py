@@ -116,6 +116,8 @@ class Functions:
     def json(self, path: str, **body: Any) -> Answer:
         text = json.dumps(body)
         event = payload("http_json", body=text, content_length=str(len(text)))
+        if path != "/upload":  # whose event asks to keep a duplicate
+            event |= {"rawQueryString": "", "queryStringParameters": {}}
         event["rawPath"] = event["requestContext"]["http"]["path"] = f"/prod{path}"
         return self.api(event)
 

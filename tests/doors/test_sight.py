@@ -151,6 +151,7 @@ def test_what_comes_by_ticket_is_counted_when_it_has_come(doors: Doors) -> None:
     body = json.dumps({"filename": "Jane Doe's passport.jpg", "content_type": "image/jpeg", "bytes": len(content)})
     event = payload("http_json", body=body, content_length=str(len(body)))
     event["rawPath"] = event["requestContext"]["http"]["path"] = "/prod/upload/direct"
+    event |= {"rawQueryString": "", "queryStringParameters": {}}
     ticket = doors.api(event).json()
     assert "X-Amz-Signature" in ticket["url"]
     doors.place.made.s3.put_object(Bucket=doors.place.bucket, Key=f"originals/{ticket['id']}", Body=content)

@@ -91,7 +91,9 @@ def test_what_the_sdk_lacks_is_one_sentence(change: dict[str, str | None], said:
     sentence = f"DARKROOM_STORAGE_URL: s3://pictures needs AWS credentials and a region, and the SDK says: {said}"
     ends = {door: tuple(end) for door, end in json.loads(run.stdout).items()}
     functions = dict.fromkeys(("app.lambda_api", "app.lambda_worker", "app.lambda_reconcile"), "ConfigurationError")
-    assert ends == {door: (kind, sentence) for door, kind in {**functions, "app.main": "SystemExit"}.items()}
+    assert ends.pop("app.main") == ("SystemExit", "2")
+    assert run.stderr.splitlines()[-1] == sentence
+    assert ends == {door: (kind, sentence) for door, kind in functions.items()}
 
 
 ASKS_FOR_KEYS = {"DARKROOM_AUTH": "required", "DARKROOM_ALLOW_ANONYMOUS": "false"}
