@@ -17,12 +17,12 @@ PYTEST := $(PY) -m pytest
 # One more than there are cores, for much of what is tested is waiting.
 AT_ONCE = $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 # What has a target of its own, for what it needs.
-NOTHING_ELSE := not browser and not clients and not proxies and not engines and not template and not containers and not system
+NOTHING_ELSE := not browser and not clients and not proxies and not openapi and not engines and not template and not containers and not system
 COMPILE := .venv/bin/uv pip compile --quiet --generate-hashes --no-header --no-annotate --no-emit-package darkroom
 
 .DEFAULT_GOAL := help
 .PHONY: help run test test-slow test-engines engines test-template images test-images test-system test-browser \
-	test-proxies test-clients fuzz kill-storm \
+	test-openapi test-proxies test-clients fuzz kill-storm \
 	lint types check format lock bench bench-list release clean .venv server-environment
 
 help: ## What there is to make
@@ -62,12 +62,16 @@ test-browser: .venv ## Swagger UI and ReDoc in a real Chromium (needs one instal
 	@sh tools/python.sh tools/environment.py dev browser
 	$(PYTEST) -m browser $(ARGS)
 
+test-openapi: .venv ## The API's description under linters, and a client generated from it (needs npm)
+	@sh tools/python.sh tools/npm.py openapi
+	$(PYTEST) -m openapi $(ARGS)
+
 test-proxies: .venv ## nginx, Caddy and the systemd unit of docs/server.md (needs them and openssl installed)
 	$(PYTEST) -m proxies $(ARGS)
 
 test-clients: .venv ## curl, Node, Python libraries and upload widgets in Chromium (needs npm, curl, Chromium)
 	@sh tools/python.sh tools/environment.py dev browser clients
-	@sh tools/python.sh tools/clients.py
+	@sh tools/python.sh tools/npm.py clients
 	$(PYTEST) -m clients $(ARGS)
 
 fuzz: .venv ## Mutate pictures and look for one that does worse than fail (SECONDS=600 SEED=1)
@@ -85,7 +89,7 @@ types: .venv ## mypy, strict, and whether macOS has what is called
 	$(PY) -m mypy
 	$(PY) -m mypy --platform darwin --no-warn-unreachable --cache-dir .mypy_cache/darwin
 
-check: lint types test test-slow test-engines test-template test-images test-system test-browser test-proxies test-clients ## All that CI runs, but the clone
+check: lint types test test-slow test-engines test-template test-images test-system test-browser test-openapi test-proxies test-clients ## All that CI runs, but the clone
 
 format: .venv ## Let ruff put the code in shape
 	$(PY) -m ruff check --fix .

@@ -12,7 +12,7 @@ from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from app.domain.access import ApiKey, parse_keys
-from app.domain.addresses import address_of, origin_of
+from app.domain.addresses import address_of, listed_origin
 from app.domain.errors import ConfigurationError
 from app.domain.hosts import host_name, host_pattern, is_loopback, network
 from app.domain.limits import MEBIBYTE
@@ -148,7 +148,7 @@ class Settings(BaseSettings):
     @field_validator("cors_origins")
     @classmethod
     def _origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(map(_origin, value)))
+        return tuple(dict.fromkeys(map(listed_origin, value)))
 
     @field_validator("allowed_hosts")
     @classmethod
@@ -251,14 +251,6 @@ class Settings(BaseSettings):
     def table(self) -> str:
         """The table of `dynamodb://`."""
         return self.metadata_url.removeprefix("dynamodb://").strip("/")
-
-
-def _origin(given: str) -> str:
-    try:
-        return origin_of(given)
-    except ValueError as error:
-        shown = given.rpartition("@")[2][:80]  # what is before it may be a password
-        raise ValueError(f"{shown!r} {error}: an origin is a scheme, a host and maybe a port") from None
 
 
 def _first_causes(error: ValidationError) -> list[ErrorDetails]:

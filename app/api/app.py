@@ -47,12 +47,14 @@ def create_app(parts: Parts) -> FastAPI:
         app.include_router(router)
     app.mount("/static", docs.OwnFiles(), name="static")
     problems.install(app)
-    openapi.describe(app, routers)
+    checks_hosts = parts.own_page_only or bool(parts.allowed_hosts)
+    keys = parts.keyring is not None
+    openapi.describe(app, routers, keys=keys, hosts=checks_hosts, same_site=parts.own_page_only)
     # The last one added is the outermost.
     app.add_middleware(problems.Unexpected)
     if parts.own_page_only:
         app.add_middleware(SameSiteOnly, public_url=parts.public_url, origins=parts.cors_origins)
-    if parts.own_page_only or parts.allowed_hosts:
+    if checks_hosts:
         app.add_middleware(AllowedHostsOnly)
     app.add_middleware(HeadAsGet)
     app.add_middleware(Refused)

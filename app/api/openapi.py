@@ -10,18 +10,24 @@ from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
 from app.api.access import KeyedRoute
 from app.api.documented import problems
+from app.api.own_page import HEALTH, SAFE
 from app.api.problems import MEDIA_TYPE, Problem
 from app.api.routes.direct import TICKET_BODY
 from app.api.routes.service import Health
+from app.api.routes.uploads import ONE_BODY
 from app.api.views import ImageList, ImageView
 from app.domain.access import Scope
 from app.domain.limits import Limits
 from app.domain.tickets import Ticket
 
 TAGS = [
-    {"name": "uploads", "description": "Pictures in."},
-    {"name": "images", "description": "Records and bytes out."},
-    {"name": "service", "description": "What is taken, and how the service is."},
+    {"name": "uploads", "description": "Upload images."},
+    {"name": "images", "description": "Records, variants and originals."},
+    {"name": "service", "description": "Limits and health."},
+    {
+        "name": ONE_BODY,
+        "description": "`POST /upload` again, for generators of clients that know one body type for each operation.",
+    },
 ]
 
 DESCRIPTION = """
@@ -41,24 +47,18 @@ MODELS: list[tuple[type[BaseModel], JsonSchemaMode]] = [
     (Problem, "validation"),
 ]
 
-#: Either does. Without authentication nobody is asked, and a key that is sent is not looked at.
+#: Either does.
 _SCHEMES = {
     "bearer": {"type": "http", "scheme": "bearer", "description": "An API key."},
     "header": {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "An API key."},
 }
 
 
-def _secure(operation: dict[str, Any], scope: Scope) -> None:
-    operation["security"] = [{"bearer": []}, {"header": []}]
-    operation["description"] = f"{operation.get('description', '')}\n\nWith authentication: scope `{scope}`.".strip()
-    responses = problems("key_missing", "key_unknown", "scope_missing", "foreign_host")
-    for status in (401, 403):
-        own = operation["responses"].setdefault(str(status), responses[status])
-        own["content"][MEDIA_TYPE]["examples"] |= responses[status]["content"][MEDIA_TYPE]["examples"]
+def describe(app: FastAPI, routers: Iterable[APIRouter], *, keys: bool, hosts: bool, same_site: bool) -> None:
+    """Give the application a description that fits this installation and knows the problem document.
 
-
-def describe(app: FastAPI, routers: Iterable[APIRouter]) -> None:
-    """Give the application a description that knows the problem document."""
+    `keys` are asked for, foreign `hosts` are refused, writes have to be `same_site`.
+    """
 
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:
@@ -68,18 +68,43 @@ def describe(app: FastAPI, routers: Iterable[APIRouter]) -> None:
                 description=app.description,
                 routes=app.routes,
                 tags=app.openapi_tags,
-                servers=app.servers,
+                servers=[{"url": "/"}],
+                contact={"name": "The operator of this service"},
+                license_info={"name": "MIT", "identifier": "MIT"},
             )
             components = schema.setdefault("components", {})
             _, described = models_json_schema(MODELS, ref_template="#/components/schemas/{model}")
             components.setdefault("schemas", {}).update(described["$defs"])
             components["schemas"]["TicketBody"] = TICKET_BODY
-            components["securitySchemes"] = _SCHEMES
+            if keys:
+                components["securitySchemes"] = _SCHEMES
             for route in (route for router in routers for route in router.routes):
-                if isinstance(route, KeyedRoute) and route.include_in_schema and route.scope_needed is not None:
+                if isinstance(route, KeyedRoute) and route.include_in_schema:
                     for method in route.methods or ():
-                        _secure(schema["paths"][route.path_format][method.lower()], route.scope_needed)
+                        operation = schema["paths"][route.path_format][method.lower()]
+                        _secure(operation, route.scope_needed if keys else None)
+                        given = {
+                            "invalid_request": not route.is_link,
+                            "foreign_host": hosts and route.path_format not in HEALTH,
+                            "foreign_origin": same_site and method not in SAFE,
+                        }
+                        _refuse(operation, *(code for code, is_given in given.items() if is_given))
             app.openapi_schema = schema
         return app.openapi_schema
 
     app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's documented way to extend the description
+
+
+def _secure(operation: dict[str, Any], scope: Scope | None) -> None:
+    """Say which key the operation needs: none, or one with the scope."""
+    operation["security"] = [] if scope is None else [{"bearer": []}, {"header": []}]
+    if scope is not None:
+        operation["description"] = f"{operation.get('description', '')}\n\nNeeds the scope `{scope}`.".strip()
+        _refuse(operation, "key_missing", "key_unknown", "scope_missing")
+
+
+def _refuse(operation: dict[str, Any], *codes: str) -> None:
+    """Add problems to the answers of the operation."""
+    for status, response in problems(*codes).items() if codes else ():
+        own = operation["responses"].setdefault(str(status), response)
+        own["content"][MEDIA_TYPE]["examples"] |= response["content"][MEDIA_TYPE]["examples"]

@@ -10,9 +10,9 @@ from app.api.forwarded import is_forwarded
 from app.api.problems import problem
 from app.api.public_address import public_address
 
-_SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 #: Probes ask these under any name. The answers tell nothing about the images.
-_HEALTH = frozenset({"/healthz", "/readyz"})
+HEALTH = frozenset({"/healthz", "/readyz"})
 _PORTS = {"http": 80, "https": 443}
 _SHOWN = 100
 
@@ -30,7 +30,7 @@ class AllowedHostsOnly:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pure ASGI."""
         foreign = public_address(scope).foreign if scope["type"] == "http" else None
-        if foreign is None or (scope["method"] in _SAFE and _route(scope) in _HEALTH):
+        if foreign is None or (scope["method"] in SAFE and _route(scope) in HEALTH):
             await self._app(scope, receive, send)
             return
         header, host = foreign[0], foreign[1][:_SHOWN]
@@ -55,7 +55,7 @@ class SameSiteOnly:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pure ASGI."""
         origin = Headers(scope=scope).get("origin", "").lower() if scope["type"] == "http" else ""
-        if not origin or scope["method"] in _SAFE or origin in self._origins or _is_own(scope, origin):
+        if not origin or scope["method"] in SAFE or origin in self._origins or _is_own(scope, origin):
             await self._app(scope, receive, send)
             return
         shown = origin[:_SHOWN]

@@ -24,6 +24,15 @@ def origin_of(text: str) -> str:
     return origin
 
 
+def listed_origin(text: str) -> str:
+    """Return an entry of a list of origins as `origin_of` does. The ValueError names the entry, without a password."""
+    try:
+        return origin_of(text)
+    except ValueError as error:
+        shown = text.rpartition("@")[2][:80]
+        raise ValueError(f"{shown!r} {error}: an origin is a scheme, a host and maybe a port") from None
+
+
 def address_of(text: str) -> str:
     """Return the address, its origin as in `origin_of`, so that a path can be appended. Raise ValueError likewise."""
     origin, path = _origin_and_path(text)

@@ -56,7 +56,7 @@ def walk(service: Service) -> list[tuple[str, str, str | None]]:
     found = []
     for path, operations in service.client.get("/openapi.json").json()["paths"].items():
         for method, operation in operations.items():
-            says = operation["description"].rpartition("scope `")[2].rstrip("`.") if "security" in operation else None
+            says = operation["description"].rpartition("scope `")[2].rstrip("`.") if operation["security"] else None
             found.append((method.upper(), path, says))
     return found
 

@@ -1,22 +1,27 @@
 """The description is complete, and the service keeps to it."""
 
+import base64
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+from app.api.app import create_app
 from app.api.documented import EXAMPLES
 from app.api.views import view
+from app.domain.access import Keyring
 from app.domain.models import Image
 from app.domain.recipe import DEFAULT_RECIPE
 from app.domain.urls import ServedFiles
-from tests.http.service import Service
+from tests.http.service import Service, parts_of
 from tests.http.test_bad_input import REFUSED
+from tests.samples import encoded
 
 OPERATIONS = {
     ("post", "/upload"), ("get", "/images"), ("get", "/images/{image_id}"), ("delete", "/images/{image_id}"),
     ("get", "/images/{image_id}/original"), ("get", "/images/{image_id}/variants/{name}"), ("get", "/limits"),
-    ("get", "/healthz"), ("get", "/readyz"), ("post", "/upload/direct"),
+    ("get", "/healthz"), ("get", "/readyz"), ("post", "/upload/direct"), ("post", "/upload/form"),
+    ("post", "/upload/json"), ("post", "/upload/raw"),
 }  # fmt: skip
 
 
@@ -24,6 +29,18 @@ OPERATIONS = {
 def description(service: Service) -> dict[str, Any]:
     described: dict[str, Any] = service.client.get("/openapi.json").json()
     return described
+
+
+@pytest.fixture
+def with_keys(service: Service) -> dict[str, Any]:
+    """The description of an installation that asks for keys."""
+    return create_app(parts_of(service.side, keyring=Keyring([]))).openapi()
+
+
+@pytest.fixture
+def keyless(service: Service) -> dict[str, Any]:
+    """The description of an installation without keys, as its entry point makes it."""
+    return create_app(parts_of(service.side, own_page_only=True)).openapi()
 
 
 def operations(description: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
@@ -43,10 +60,12 @@ def test_every_operation_is_there_and_has_a_name(description: dict[str, Any]) ->
         assert operation["description"], path
 
 
-def test_every_error_has_an_example_in_the_form_of_a_problem(description: dict[str, Any]) -> None:
+def test_every_error_has_an_example_in_the_form_of_a_problem(
+    description: dict[str, Any], with_keys: dict[str, Any], keyless: dict[str, Any]
+) -> None:
     required = set(description["components"]["schemas"]["Problem"]["required"])
     seen = set()
-    for _, path, operation in operations(description):
+    for _, path, operation in (*operations(description), *operations(with_keys), *operations(keyless)):
         errors = {status: r for status, r in operation["responses"].items() if status == "default" or status >= "400"}
         assert {"503", "default"} <= set(errors), path
         for status, response in errors.items():
@@ -61,6 +80,55 @@ def test_every_error_has_an_example_in_the_form_of_a_problem(description: dict[s
                 assert required <= set(value)
     assert seen == set(EXAMPLES)
     assert "HTTPValidationError" not in description["components"]["schemas"]
+
+
+def codes(operation: dict[str, Any], status: str) -> set[str]:
+    """The codes of the problems that an operation answers with a status."""
+    response = operation["responses"].get(status)
+    return set(response["content"]["application/problem+json"]["examples"]) if response else set()
+
+
+def test_keys_are_asked_for_where_they_are_and_nowhere_else(with_keys: dict[str, Any], keyless: dict[str, Any]) -> None:
+    assert set(with_keys["components"]["securitySchemes"]) == {"bearer", "header"}
+    for _, path, operation in operations(with_keys):
+        opened = path in {"/limits", "/healthz", "/readyz"}
+        assert operation["security"] == ([] if opened else [{"bearer": []}, {"header": []}]), path
+        assert ("Needs the scope" in operation["description"]) != opened
+        assert codes(operation, "401") == (set() if opened else {"key_missing", "key_unknown"})
+        assert codes(operation, "403") == (set() if opened else {"scope_missing"})
+    assert "securitySchemes" not in keyless["components"]
+    for method, path, operation in operations(keyless):
+        assert operation["security"] == [], path
+        assert "Needs the scope" not in operation["description"]
+        assert codes(operation, "401") == set()
+        foreign = set() if path in {"/healthz", "/readyz"} else {"foreign_host"}
+        assert codes(operation, "403") == foreign | (set() if method == "get" else {"foreign_origin"}), path
+
+
+def test_a_body_type_each_for_generated_clients(service: Service, description: dict[str, Any]) -> None:
+    bodies = {
+        path: description["paths"][path]["post"]["requestBody"]["content"]
+        for path in ("/upload/form", "/upload/json", "/upload/raw")
+    }
+    assert {path: [*content] for path, content in bodies.items()} == {
+        "/upload/form": ["multipart/form-data"],
+        "/upload/json": ["application/json"],
+        "/upload/raw": ["application/octet-stream"],
+    }
+    everything = description["paths"]["/upload"]["post"]["requestBody"]["content"]
+    assert all(everything[name] == body for content in bodies.values() for name, body in content.items())
+    picture = encoded()
+    text = {"image_base64": base64.b64encode(picture).decode(), "filename": "a.jpg", "title": "Ä"}
+    query = {"filename": "a.jpg", "title": "Ä"}
+    first = service.client.post("/upload/form", files={"file": ("a.jpg", picture)}, data={"title": "Ä"})
+    assert first.status_code == 201, first.text
+    assert first.json()["title"] == "Ä"
+    again = (
+        service.client.post("/upload/json", json=text),
+        service.client.post("/upload/raw", content=picture, params=query),
+    )
+    for answer in again:
+        assert (answer.status_code, answer.json()["id"]) == (200, first.json()["id"]), answer.text
 
 
 def test_every_reference_leads_somewhere(description: dict[str, Any]) -> None:
@@ -88,7 +156,7 @@ def test_each_form_of_an_upload_is_offered(description: dict[str, Any]) -> None:
     for raw in ("image/*", "application/octet-stream"):
         assert (content[raw]["schema"]["type"], content[raw]["schema"]["format"]) == ("string", "binary")
     form = content["multipart/form-data"]["schema"]["properties"]
-    assert form["file"] == {"type": "string", "format": "binary", "description": "The picture."}
+    assert (form["file"]["type"], form["file"]["format"]) == ("string", "binary")
     assert set(form) == {"file", "title", "alt", "tags"}
     assert set(content["application/json"]["schema"]["properties"]) == {
         "filename", "content_type", "image_base64", "title", "alt", "tags",

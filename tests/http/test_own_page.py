@@ -16,6 +16,9 @@ PUBLIC = "https://img.example.org"
 HERE = "localhost:8000"
 WRITES = {
     ("POST", "/upload"),
+    ("POST", "/upload/form"),
+    ("POST", "/upload/json"),
+    ("POST", "/upload/raw"),
     ("POST", "/upload/direct"),
     ("DELETE", "/images/{image_id}"),
     ("PUT", "/files/originals/{image_id}"),

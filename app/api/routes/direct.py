@@ -82,7 +82,7 @@ _REQUEST = {
         201: shaped(Ticket),
         200: shaped(ImageView, "These bytes are here already: their record, with `duplicate: true`"),
         **problems(
-            "foreign_origin", "incomplete_body", "empty_body", "bad_json", "too_deep", "duplicate_field",
+            "incomplete_body", "empty_body", "bad_json", "too_deep", "duplicate_field",
             "request_timeout", "body_too_large", "too_large", "unsupported_type", "unsupported_body", "unknown_field",
             "missing_field", "wrong_type", "out_of_range", "bad_sha256", "control_character", "too_long",
             "invalid_request", "too_many_tickets", "storage_full",

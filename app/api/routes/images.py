@@ -105,7 +105,7 @@ async def get_image(
     summary="Delete an image",
     status_code=204,
     response_description="The image is gone, or never was",
-    responses=problems("busy", "foreign_origin"),
+    responses=problems("busy"),
 )
 @needs(Scope.DELETE)
 def delete_image(image_id: ImageId, parts: Handed, owner: Sees) -> Response:

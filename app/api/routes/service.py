@@ -27,7 +27,7 @@ class Health(BaseModel):
     "/limits",
     operation_id="get_limits",
     summary="What is taken",
-    responses={200: shaped(Limits), **problems("foreign_host")},
+    responses={200: shaped(Limits), **problems()},
 )
 @open_to_all
 async def get_limits(parts: Handed) -> Response:
@@ -35,7 +35,12 @@ async def get_limits(parts: Handed) -> Response:
     return json_answer(parts.limits, headers={"Cache-Control": "no-cache"})
 
 
-@router.get("/healthz", operation_id="is_alive", summary="Liveness", responses={200: shaped(Health), **problems()})
+@router.get(
+    "/healthz",
+    operation_id="is_alive",
+    summary="Liveness",
+    responses={200: shaped(Health), **problems("bad_request_head")},
+)
 @open_to_all
 @link
 async def healthz() -> Response:
@@ -47,7 +52,7 @@ async def healthz() -> Response:
     "/readyz",
     operation_id="is_ready",
     summary="Readiness",
-    responses={200: shaped(Health), **problems("not_reachable", "disk_full")},
+    responses={200: shaped(Health), **problems("bad_request_head", "not_reachable", "disk_full")},
 )
 @open_to_all
 @link

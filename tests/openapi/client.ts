@@ -1,0 +1,31 @@
+// What a generated client does with the service: `node client.js <url> <file> [<key>]` prints what came of it as JSON.
+import { readFileSync } from "node:fs";
+import { File } from "node:buffer";
+
+import { deleteImage, getImage, getLimits, listImages, upload, uploadForm, uploadJson, uploadRaw } from "./generated";
+import { client } from "./generated/client.gen";
+
+async function main(url: string, path: string, key?: string) {
+  client.setConfig({ baseUrl: url, auth: key, throwOnError: true });
+  const bytes = readFileSync(path);
+  const file = new File([bytes], "é.png", { type: "image/png" }) as unknown as Blob;
+  const words = { title: "Ä title", tags: ["a", "b,c"] };
+  const image_base64 = bytes.toString("base64");
+  const query = { on_duplicate: "keep" } as const;
+
+  const records = {
+    form: (await uploadForm({ body: { file, ...words }, query: { ...query, wait: 20 } })).data,
+    json: (await uploadJson({ body: { image_base64, filename: "é.png", ...words }, query })).data,
+    raw: (await uploadRaw({ body: file, query: { ...query, ...words, filename: "é.png" } })).data,
+    any: (await upload({ body: { image_base64, filename: "é.png", ...words }, query })).data,
+  };
+  const limits = (await getLimits()).data;
+  const listed = (await listImages({ query: { limit: 2 } })).data?.items.length;
+  const again = (await getImage({ path: { image_id: records.form!.id } })).data?.variants.map((variant) => variant.url);
+  const deleted = (await deleteImage({ path: { image_id: records.form!.id } })).response.status;
+  const gone = await getImage({ path: { image_id: records.form!.id }, throwOnError: false });
+  const code = gone.error && "code" in gone.error ? gone.error.code : undefined;
+  console.log(JSON.stringify({ records, limits, listed, again, deleted, code }));
+}
+
+main(process.argv[2]!, process.argv[3]!, process.argv[4]);
