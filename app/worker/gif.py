@@ -5,6 +5,7 @@ extension can then not make an image fail. Frames are painted by `frames.Canvas`
 """
 
 import mmap
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -17,7 +18,7 @@ from PIL import ImageFile
 from app.domain.errors import PictureError
 from app.domain.models import FailureCode
 from app.worker.frames import Box, Disposal, Frame
-from app.worker.piecewise import open_pieces, stretch
+from app.worker.piecewise import MOST_SEARCHES, open_pieces, stretch
 
 _IMAGE: Final = 0x2C
 _EXTENSION: Final = 0x21
@@ -29,6 +30,11 @@ _LOOPS: Final = (b"NETSCAPE2.0", b"ANIMEXTS1.0")
 #: An application's block of eleven letters, after which the packet comes as it is (XMP part 3, section 1.1.2).
 _XMP: Final = b"\xff\x0bXMP DataXMP"
 _MOST_BLOCKS: Final = 100_000
+_BLOCKS: Final = b",!;"
+#: A frame with what controls it, or without; how far and how often it is looked for.
+_FRAME: Final = re.compile(rb"(?:!\xf9\x04.{4}\0)?,.{9}", re.DOTALL)
+_SEARCHED: Final = 1 << 16
+_MOST_CANDIDATES: Final = 200
 _MOST_BYTES: Final = 1 << 20
 _MOST_REMARKS: Final = 1 << 16
 #: Browsers take the reserved value 4 for 3, and the others for none.
@@ -86,7 +92,7 @@ def open_gif(path: Path) -> ImageFile.ImageFile:
         if first is None:
             raise PictureError(FailureCode.CORRUPT_IMAGE, "The GIF has no frame.")
         size = _canvas(data, first)
-        told: dict[str, Any] = {"frames": count_frames(path), "loop": _loop(data)}
+        told: dict[str, Any] = {"frames": _count(data), "loop": _loop(data)}
     image = first.open(*first.box[:2], size)
     image.info.update(told)
     if first.box != (0, 0, *size):
@@ -112,7 +118,7 @@ def frames_of(path: Path, most: int) -> list[Frame]:
 def count_frames(path: Path) -> int:
     """How many frames the file holds, at least 1. What is cut off or broken ends the count (GIF89a, section 17-27)."""
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        return max(1, sum(1 for _ in _images(path, data)))
+        return max(1, _count(data))
 
 
 def notes_of(path: Path) -> dict[str, bytes]:
@@ -146,6 +152,14 @@ def _images(path: Path, data: mmap.mmap) -> Iterator[_Image]:
         control = b""
 
 
+def _count(data: mmap.mmap) -> int:
+    """How many image blocks there are that have a size."""
+    none = b"\0\0"
+    return sum(
+        data[at] == _IMAGE and none not in (data[at + 5 : at + 7], data[at + 7 : at + 9]) for at, _ in _walk(data)
+    )
+
+
 def _canvas(data: mmap.mmap, first: _Image) -> tuple[int, int]:
     width, height = (int.from_bytes(data[at : at + 2], "little") for at in (6, 8))
     return max(width, first.box[2]), max(height, first.box[3])
@@ -162,8 +176,9 @@ def _loop(data: mmap.mmap) -> int | None:
 
 
 def _walk(data: mmap.mmap) -> Iterator[tuple[int, int]]:
-    """Where each frame and each extension begins and ends. Whatever is cut off or broken ends it."""
-    size = len(data)
+    """Where each frame and each extension begins and ends. After an extension of a wrong length it goes on at the next
+    frame; whatever else is cut off or broken ends it."""
+    size, searches = len(data), MOST_SEARCHES
     at = 13 + _table(data[10]) if size > 10 else size
     while at < size:
         start, block = at, data[at]
@@ -171,9 +186,30 @@ def _walk(data: mmap.mmap) -> Iterator[tuple[int, int]]:
             at = _skip(data, at + 11 + _table(data[at + 9]))
         elif block == _EXTENSION and at + 1 < size:
             at = _skip(data, at + 2)
+            if searches and (at > size or (at < size and data[at] not in _BLOCKS)):
+                searches -= 1
+                resumed = _resumed(data, start + 2)
+                if resumed is not None:
+                    at = resumed
+                    continue
         else:
             break
         yield start, at
+
+
+def _resumed(data: mmap.mmap, first: int) -> int | None:
+    """Where the next frame begins, or what controls it, after an extension of a wrong length."""
+    canvas = tuple(int.from_bytes(data[at : at + 2], "little") for at in (6, 8))
+    for tried, found in enumerate(_FRAME.finditer(data, first, first + _SEARCHED)):
+        at = found.end() - 10
+        left, top, width, height = (int.from_bytes(data[at + n : at + n + 2], "little") for n in (1, 3, 5, 7))
+        start = at + 10 + _table(data[at + 9])
+        inside = width and height and left + width <= canvas[0] and top + height <= canvas[1]
+        if inside and 2 <= int.from_bytes(data[start : start + 1]) <= 8 and _skip(data, start + 1) <= len(data):
+            return found.start()
+        if tried >= _MOST_CANDIDATES:
+            break
+    return None
 
 
 def _joined(data: mmap.mmap, at: int) -> bytes:

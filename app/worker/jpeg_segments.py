@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from app.worker.piecewise import MOST_SEARCHES
+
 APP0: Final = 0xE0
 APP14: Final = 0xEE
 COM: Final = 0xFE
@@ -71,7 +73,7 @@ class Frame:
 
 def segments_of(data: mmap.mmap) -> Iterator[Segment]:
     """Each segment up to the first scan, that one included. Junk between them is skipped, as libjpeg does."""
-    at = 2
+    at, searches = 2, MOST_SEARCHES
     for _ in range(_MOST_SEGMENTS):
         at = data.find(b"\xff", at)
         while 0 <= at < len(data) - 1 and data[at + 1] == 0xFF:
@@ -85,7 +87,8 @@ def segments_of(data: mmap.mmap) -> Iterator[Segment]:
         if marker == _EOI:
             return
         end = at + 2 + max(2, int.from_bytes(data[at + 2 : at + 4]))
-        if (marker == COM or marker in _APPLICATIONS) and not _begins(data, end):
+        if (marker == COM or marker in _APPLICATIONS) and searches and not _begins(data, end):
+            searches -= 1
             resumed = _resumed(data, at + 4)
             if resumed is not None:
                 at = resumed

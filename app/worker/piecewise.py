@@ -3,10 +3,12 @@
 import io
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO, cast
+from typing import IO, Final, cast
 
 from PIL import Image, ImageFile
 
+#: How often in a file the next sound piece is looked for after a broken one, which takes milliseconds.
+MOST_SEARCHES: Final = 10
 #: Bytes that are copied from a file at a time.
 _READ = 64 * 1024
 

@@ -155,18 +155,11 @@ class _Reading:
             elif kind == b"PLTE":
                 self._palette(at, size)
             elif kind[0] & 0x20 == 0:
-                self._unknown(kind, at, size)
+                if not self._png.at:
+                    raise _unsupported(f"It has a chunk {kind.decode()} without which it cannot be shown")
             elif is_whole(self._data, at, size):
                 self._ancillary(kind, self._data[at + 8 : at + 8 + min(size, png_told.MOST_BYTES)], size, told)
         return self._finished(told)
-
-    def _unknown(self, kind: bytes, at: int, size: int) -> None:
-        """A critical chunk that nobody here knows."""
-        if self._png.at:
-            return
-        if not is_whole(self._data, at, size):
-            raise PictureError(FailureCode.CORRUPT_IMAGE, "A chunk of the PNG before its pixels is damaged.")
-        raise _unsupported(f"It has a chunk {kind.decode()} without which it cannot be shown")
 
     def _palette(self, at: int, size: int) -> None:
         if self._png.header[9] != 3 or self._png.palette or self._png.at:  # elsewhere it is a suggestion

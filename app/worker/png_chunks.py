@@ -7,26 +7,34 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+from app.worker.piecewise import MOST_SEARCHES
+
 _MOST_CHUNKS: Final = 100_000
-#: Bytes after a broken chunk in which the next is looked for, and how many candidates are checked.
+#: Bytes after a broken chunk in which the next is looked for, and bytes of candidates that are checked.
 _SEARCHED: Final = 1 << 20
-_MOST_CANDIDATES: Final = 50
+_MOST_CHECKED: Final = 64 << 20
 _NEXT: Final = re.compile(rb"IDAT|PLTE|tRNS|fcTL|acTL|iCCP|cICP|cLLI|mDCV|sRGB|gAMA|cHRM|eXIf|tEXt|zTXt|iTXt")
+#: Chunks whose damage is no matter of leaving them out.
+_CHECKED_ELSEWHERE: Final = frozenset({b"IHDR", b"PLTE"})
 _NAME: Final = re.compile(rb"[A-Za-z]{4}")
 _READ: Final = 64 * 1024
 
 
 def chunks_of(data: mmap.mmap) -> Iterator[tuple[bytes, int, int]]:
     """Name, place and length of each chunk. What is broken is left out, and what is cut off ends the walk."""
-    at, pixels = 8, False
+    at, pixels, searches = 8, False, MOST_SEARCHES
     for _ in range(_MOST_CHUNKS):
         size, kind = int.from_bytes(data[at : at + 4]), data[at + 4 : at + 8]
         end = at + 12 + size
         if kind in {b"IDAT", b"fdAT"} and at + 8 < len(data):
             pixels = True  # what there is of them counts
-        elif not pixels and (not _NAME.fullmatch(kind) or (kind[0] & 0x20 and not is_whole(data, at, size))):
+        elif not pixels and (
+            not _NAME.fullmatch(kind) or (kind not in _CHECKED_ELSEWHERE and not is_whole(data, at, size))
+        ):
             follows = _NAME.fullmatch(kind) and _follows(data, end)  # then it may be its CRC alone that is wrong
-            found = _resumed(data, at + 8, min(end, at + _SEARCHED) if follows else at + _SEARCHED)
+            last = min(end, at + _SEARCHED) if follows else at + _SEARCHED
+            found = _resumed(data, at + 8, last) if searches else None
+            searches = max(0, searches - 1)
             if found is None and not follows:
                 return
             at = found or end
@@ -47,12 +55,17 @@ def _follows(data: mmap.mmap, at: int) -> bool:
 
 def _resumed(data: mmap.mmap, first: int, last: int) -> int | None:
     """Where the next sound chunk begins after a broken one."""
-    for tried, found in enumerate(_NEXT.finditer(data, first, min(len(data), last))):
+    checked = 0
+    for found in _NEXT.finditer(data, first, min(len(data), last)):
         start = found.start() - 4
-        if start >= first and is_whole(data, start, int.from_bytes(data[start : start + 4])):
-            return start
-        if tried >= _MOST_CANDIDATES:
+        size = int.from_bytes(data[start : start + 4])
+        if start < first or start + size > len(data):
+            continue
+        checked += size + 4096
+        if checked > _MOST_CHECKED:
             break
+        if is_whole(data, start, size):
+            return start
     return None
 
 

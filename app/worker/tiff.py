@@ -34,7 +34,8 @@ _STRIPS, _TILES = 273, 324
 _EXIF, _GPS, _INTEROP = 34665, 34853, 40965
 _POINTERS: Final = frozenset({_EXIF, _GPS, _INTEROP, 330, _XMP, _IPTC, _RESOURCES, _PROFILE})
 #: Bytes of a tag that describes; more is a maker's note or junk.
-_LONGEST_TAG: Final = 1 << 16
+_LONGEST_TAG: Final = 1 << 14
+_MOST_TAGS: Final = 200
 #: What pixels need: tags of integers, and of other types with how many bytes they have.
 _NEEDED: Final = frozenset({
     _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC, 266, _STRIPS, _SAMPLES, 278, 279, _PLANES, 292, 293, 317, 320,
@@ -47,7 +48,6 @@ _NATIVE: Final = {
 }  # fmt: skip
 _REDUCED, _MASK = 1, 4
 _THUMBNAIL: Final = 2
-_LARGEST: Final = 4 << 20
 #: Tags that say where something is in the file.
 _PLACES: Final = frozenset({_STRIPS, _TILES, 513, 519, 520, 521})
 _HIGHEST: Final = 2**32 - 1
@@ -76,11 +76,12 @@ def open_tiff(path: Path) -> ImageFile.ImageFile:
         }
         order = "<" if max(numbers.get(_BITS, (1,))) <= 12 else shown.order  # packed bits have none
         copy = _copied(data, order, numbers, blocks)
+        refusal = kinds.unsupported(shown) if kinds.is_sensible(shown) else None
     try:
         image = Image.open(copy, formats=["TIFF"])
     except (OSError, SyntaxError, ValueError):
-        if kinds.is_sensible(shown):
-            raise kinds.unsupported(shown) from None
+        if refusal:
+            raise refusal from None
         raise
     image.tile = [tile._replace(args=_native(tile.args)) for tile in image.tile]
     image.info.update(told)
@@ -93,7 +94,7 @@ def tell(image: ImageFile.ImageFile, path: Path) -> None:
         first, shown = _choose(data)
         for name, tag in (("xmp", _XMP), ("icc_profile", _PROFILE), ("iptc", _IPTC)):
             block = shown.block(tag) or first.block(tag)
-            if block and len(block) <= _LARGEST:
+            if block:
                 image.info[name] = block
         image.info["photoshop"] = resources_of(shown.block(_RESOURCES) or first.block(_RESOURCES))
         image.info["exif"] = _exif_block(data, first)
@@ -108,9 +109,9 @@ def _exif_block(data: mmap.mmap, first: Directory) -> bytes:
     def add(directory: Directory, pointers: dict[int, int]) -> int:
         nonlocal block
         blocks = {
-            tag: (kind, body)
-            for tag, (kind, body) in directory.entries.items()
-            if kind <= 12 and len(body) <= _LONGEST_TAG and tag not in _NEEDED | _POINTERS
+            tag: (kind, directory.block(tag))
+            for tag, (kind, _, size) in list(directory.entries.items())[:_MOST_TAGS]
+            if kind <= 12 and size <= _LONGEST_TAG and tag not in _NEEDED | _POINTERS
         }
         at = len(block) + len(block) % 2
         block = block.ljust(at, b"\0") + written(order, at, {tag: (place,) for tag, place in pointers.items()}, blocks)

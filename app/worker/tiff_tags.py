@@ -17,25 +17,28 @@ SUB_DIRECTORIES: Final = 330
 
 @dataclass(frozen=True)
 class Directory:
-    """The entries of one directory: tag → type and the bytes of its values. An entry that lies is not there."""
+    """The entries of one directory: tag → type, place and bytes of its values. An entry that lies is not there."""
 
+    data: mmap.mmap
     order: str
-    entries: Mapping[int, tuple[int, bytes]] = field(default_factory=dict)
+    entries: Mapping[int, tuple[int, int, int]] = field(default_factory=dict)
 
-    def numbers(self, tag: int) -> tuple[int, ...]:
-        """The integers of a tag; none if it has none or is of another type."""
-        kind, body = self.entries.get(tag, (0, b""))
+    def numbers(self, tag: int, most: int = _MOST_VALUES) -> tuple[int, ...]:
+        """The first integers of a tag; none if it has none or is of another type."""
+        kind, at, size = self.entries.get(tag, (0, 0, 0))
         if kind not in _NUMBERS:
             return ()
-        return struct.unpack(f"{self.order}{len(body) // _SIZES[kind]}{_NUMBERS[kind]}", body)
+        count = min(size // _SIZES[kind], most)
+        return struct.unpack(f"{self.order}{count}{_NUMBERS[kind]}", self.data[at : at + count * _SIZES[kind]])
 
     def number(self, tag: int, default: int = 0) -> int:
         """The first integer of a tag."""
-        return next(iter(self.numbers(tag)), default)
+        return next(iter(self.numbers(tag, 1)), default)
 
-    def block(self, tag: int) -> bytes:
-        """The bytes of a tag of any type."""
-        return self.entries.get(tag, (0, b""))[1]
+    def block(self, tag: int, most: int = 4 << 20) -> bytes:
+        """The bytes of a tag of any type; none if there are more."""
+        _, at, size = self.entries.get(tag, (0, 0, 0))
+        return self.data[at : at + size] if size <= most else b""
 
 
 class Reader:
@@ -57,7 +60,7 @@ class Reader:
 
     def subs(self, directory: Directory) -> Iterator[Directory]:
         """The directories that one names as its own."""
-        for at in directory.numbers(SUB_DIRECTORIES)[:_MOST_DIRECTORIES]:
+        for at in directory.numbers(SUB_DIRECTORIES, _MOST_DIRECTORIES):
             if at and at not in self._seen and len(self._seen) < _MOST_DIRECTORIES:
                 yield self.directory(at)[0]
 
@@ -67,7 +70,7 @@ class Reader:
         wide, entry = ("Q", 20) if self._is_big else ("I", 12)
         count = self._unpack("Q" if self._is_big else "H", at)
         start = at + (8 if self._is_big else 2)
-        entries: dict[int, tuple[int, bytes]] = {}
+        entries: dict[int, tuple[int, int, int]] = {}
         for place in range(start, start + entry * min(count, _MOST_ENTRIES), entry):
             if place + entry > len(self._data):
                 break
@@ -80,8 +83,8 @@ class Reader:
             if size > struct.calcsize(wide):
                 body = self._unpack(wide, body)
             if body + size <= len(self._data):
-                entries.setdefault(tag, (kind, self._data[body : body + size]))
-        return Directory(self.order, entries), self._unpack(wide, start + entry * count)
+                entries.setdefault(tag, (kind, body, size))
+        return Directory(self._data, self.order, entries), self._unpack(wide, start + entry * count)
 
     def _unpack(self, kind: str, at: int) -> int:
         size = struct.calcsize(kind)

@@ -16,7 +16,7 @@ from PIL import ImageFile
 
 from app.domain.errors import PictureError
 from app.domain.models import FailureCode
-from app.worker.piecewise import open_pieces, stretch
+from app.worker.piecewise import MOST_SEARCHES, open_pieces, stretch
 
 _ANIMATED, _ALPHA = 0x02, 0x10
 _MOST_CHUNKS: Final = 100_000
@@ -123,14 +123,15 @@ def size_of_bitstream(chunk: bytes) -> tuple[int, int] | None:
 
 def _chunks(data: mmap.mmap) -> Iterator[tuple[bytes, int, int]]:
     """Name, place and length of each chunk that is whole. One with a wrong length is left out."""
-    at = 12
+    at, searches = 12, MOST_SEARCHES
     for _ in range(_MOST_CHUNKS):
         kind, size = data[at : at + 4], int.from_bytes(data[at + 4 : at + 8], "little")
         end = at + 8 + size
         if len(data) < at + 8 or not _NAME.fullmatch(kind):
             return
         pixels = _NEXT.fullmatch(kind)
-        if not pixels and not _follows(data, end + size % 2):
+        if not pixels and searches and not _follows(data, end + size % 2):
+            searches -= 1
             found = _resumed(data, at + 8)
             if found is None and end > len(data):
                 return

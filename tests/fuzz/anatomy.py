@@ -32,8 +32,10 @@ def parts_of(data: bytes) -> list[Part]:
         parts = _riff(data)
     elif data[4:8] == b"ftyp":
         parts = (*_boxes(data, 0, len(data)), *_entries(data, exif))
-    elif data[:4] in {b"II*\0", b"MM\0*"}:
+    elif data[:4] in {b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"}:
         parts = _entries(data, 0)
+    elif data[:2] == b"BM":
+        parts = _fields(data)
     elif data[:3] == b"GIF":
         parts = _blocks(data)
     return list(parts)
@@ -86,20 +88,28 @@ def _entries(data: bytes, base: int) -> Iterator[Part]:
     """The entries of a TIFF's or an EXIF block's directories; the count of an entry is its length."""
     if base < 6 and data[:2] not in {b"II", b"MM"}:
         return
-    little = data[base : base + 2] == b"II"
+    little, big = data[base : base + 2] == b"II", b"+" in data[base + 2 : base + 4]
     sign, order = ("<", "little") if little else (">", "big")
+    wide, count, width = ("Q", "Q", 20) if big else ("I", "H", 12)
     try:
-        (at,) = struct.unpack_from(f"{sign}I", data, base + 4)
+        (at,) = struct.unpack_from(sign + wide, data, base + (8 if big else 4))
         for _ in range(4):
-            (entries,) = struct.unpack_from(f"{sign}H", data, base + at)
+            (entries,) = struct.unpack_from(sign + count, data, base + at)
+            first = base + at + struct.calcsize(count)
             for entry in range(min(entries, 64)):
-                start = base + at + 2 + 12 * entry
-                yield Part(start, start + 12, start + 4, 4, start, order)  # type: ignore[arg-type]
-            (at,) = struct.unpack_from(f"{sign}I", data, base + at + 2 + 12 * entries)
+                start = first + width * entry
+                yield Part(start, start + width, start + 4, 4, start, order)  # type: ignore[arg-type]
+            (at,) = struct.unpack_from(sign + wide, data, first + width * entries)
             if not at:
                 return
-    except struct.error:
+    except (struct.error, OverflowError):
         return
+
+
+def _fields(data: bytes) -> Iterator[Part]:
+    """The numbers of a BMP's headers, each a part of four bytes."""
+    for at in range(2, min(len(data) - 4, 14 + 124), 4):
+        yield Part(at, at + 4, at, 4, at, "little")
 
 
 def _blocks(data: bytes) -> Iterator[Part]:

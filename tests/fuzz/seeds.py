@@ -1,6 +1,7 @@
 """Pictures to mutate: the small files of `tests/images`, and one made of each kind that those lack."""
 
 import io
+import zlib
 from typing import Any
 
 import pillow_heif
@@ -8,6 +9,8 @@ from PIL import Image, ImageCms
 
 from app.domain.media import SNIFF_BYTES, media_type_of
 from tests.samples import IMAGES, photo
+from tests.worker.files import apng, bmp, png_with, with_segment
+from tests.worker.tiffs import Page, tiff_of
 
 pillow_heif.register_heif_opener()
 
@@ -69,8 +72,57 @@ def _made() -> dict[str, bytes]:
     }
     for compression in ("tiff_lzw", "packbits", "jpeg", "tiff_deflate"):
         made[f"{compression}.tif"] = _saved(picture, "TIFF", compression=compression)
+    made |= _told(picture)
     made["group4.tif"] = _saved(grey.convert("1"), "TIFF", compression="group4")
     return made
+
+
+def _told(picture: Image.Image) -> dict[str, bytes]:
+    """Pictures with much beside their pixels, in every place that is read or dropped."""
+    exif, plain = _exif(), {"EXIF": b"MM\0*\0\0\0\x08\0\0\0\0\0\0", "ICCP": bytes(200), "XMP ": b"<x:xmpmeta/>"}
+    thumbnail = _saved(picture.resize((16, 12)), "JPEG")
+    jpeg = _saved(picture, "JPEG", quality=80, restart_marker_rows=1)
+    for marker, body in ((0xFE, b"hello"), (0xED, b"Photoshop 3.0\08BIM\4\4\0\0\0\0\0\3abc"), (0xE1, exif + thumbnail)):
+        jpeg = with_segment(jpeg, marker, body)
+    png = _saved(picture, "PNG")
+    for kind, body in (
+        (b"cICP", bytes((12, 13, 0, 1))), (b"gAMA", bytes((0, 0, 0xB1, 0x8F))), (b"sRGB", b"\0"), (b"tRNS", bytes(6)),
+        (b"zTXt", b"Comment\0\0" + zlib.compress(b"hello" * 50)), (b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0<x/>"),
+        (b"eXIf", exif[6:]),
+    ):  # fmt: skip
+        png = png_with(png, kind, body)
+    frames = [(Image.new("RGB", (size, size), "red"), 16 - size, size % 3, size % 2) for size in (16, 9, 4)]
+    still = _saved(picture, "WEBP", quality=80)
+    chunks = b"".join(
+        name.encode() + len(body).to_bytes(4, "little") + body + bytes(len(body) % 2) for name, body in plain.items()
+    )
+    body = b"WEBPVP8X\x0a\0\0\0\x2c\0\0\0\x2f\0\0\x23\0\0" + chunks + still[12:] + chunks
+    pixels = {256: 48, 257: 36, 258: [16] * 3, 259: 1, 262: 2, 277: 3, 278: 36, 284: 2}
+    planes = [bytes(2 * 48 * 36)] * 3
+    small = Page({254: 1, 256: 8, 257: 6, 258: 8, 259: 1, 262: 1, 277: 1, 278: 6, 271: "Acme", 34665: 16}, [bytes(48)])
+    return {
+        "told.jpg": jpeg,
+        "no-end.jpg": jpeg[:-2],
+        "told.png": png,
+        "hidden.png": apng(frames, Image.new("RGB", (16, 16), "blue")),
+        "told.webp": b"RIFF" + len(body).to_bytes(4, "little") + body,
+        "planes.tif": tiff_of(Page(pixels, planes), order=">"),
+        "thumbnail.tif": tiff_of(Page(small.tags, small.strips, [Page(pixels, planes)]), small),
+        "big.tif": tiff_of(small, Page(pixels, planes), big=True),
+        "fields.bmp": bmp(0x80C85A3C, (0xFF0000, 0xFF00, 0xFF, 0xFF000000)),
+        "over.gif": _over_the_edge(),
+    }
+
+
+def _over_the_edge() -> bytes:
+    """A GIF whose second frame reaches over the canvas, with a loop, a comment and both controls."""
+    frame = _saved(Image.new("P", (24, 20), 1), "GIF")
+    at = frame.index(b",")
+    picture = frame[at:-1]
+    control = b"!\xf9\4\x09\5\0\2\0"
+    moved = picture[:1] + b"\x0a\0\x0a\0" + picture[5:]
+    loop = b"!\xff\x0bNETSCAPE2.0\3\1\0\0\0!\xfe\5hello\0"
+    return frame[:at] + loop + control + picture + control + moved + b";"
 
 
 def _exif() -> bytes:

@@ -168,6 +168,33 @@ def test_a_tiff_of_directories_that_never_end(bench: Bench, production: Sandbox)
         assert code(ending_again(bench, production, bytes(bad))) in {"ready", "corrupt_image", "too_many_pixels"}
 
 
+def test_a_tiff_whose_tags_all_name_the_same_bytes(bench: Bench, production: Sandbox) -> None:
+    """Read each for itself they would be gigabytes."""
+    body = struct.pack("<2sHI", b"II", 42, 8)
+    for more in (True,) * 20 + (False,):
+        entries = b"".join(struct.pack("<HHII", 1000 + tag, 7, 900_000, 100) for tag in range(4000))
+        behind = len(body) + 2 + len(entries) + 4
+        body += struct.pack("<H", 4000) + entries + struct.pack("<I", behind if more else 0)
+    assert code(ending(bench, production, body)) == "corrupt_image"
+
+
+def test_pieces_that_are_all_broken_are_not_searched_for_long(bench: Bench, production: Sandbox) -> None:
+    """After a broken piece the next sound one is looked for, ten times in a file."""
+    png, jpeg, gif, webp = (encoded(kind) for kind in ("PNG", "JPEG", "GIF", "WEBP"))
+    candidates = (struct.pack(">I", 400_000) + b"IDAT" + bytes(20)) * 3000
+    segments = b"\xff\xe1\0\x09ab" + (b"\xff\xdb\0\x02" * 90 + b"\xff\xc0\0\x02") * 100
+    for body in (
+        png[:33] + (struct.pack(">I", 2**31 - 1) + b"tEXt" + candidates) * 10 + bytes(500_000),
+        png[:33] + (struct.pack(">I", 4) + b"tEXtabcd" + bytes(4)) * 100_000 + png[33:],
+        jpeg[:2] + segments * 100 + jpeg[2:],
+        gif[:13] + b"!\xfe\x05hello" * 100_000 + gif[13:],
+        webp[:12] + (b"EXIF\xff\xff\xff\x7f" + b"VP8 \0\0\0\0" * 30) * 1000 + webp[12:],
+    ):
+        started = time.process_time()
+        assert code(ending_again(bench, production, body)) in {"corrupt_image", "unsupported_image", "ready"}
+        assert time.process_time() - started < 5
+
+
 def ending_again(bench: Bench, production: Sandbox, body: bytes, limits: Limits | None = None) -> Record:
     for key in bench.side.objects():
         bench.side.store.delete(key)

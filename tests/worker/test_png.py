@@ -2,7 +2,7 @@
 
 The expected colors are those of Chromium 156 for the same bytes. Decided here: an ancillary chunk whose CRC is wrong,
 whose length is impossible, or that makes no sense, is dropped, as libpng does by default. A palette or header with a
-wrong CRC, and an unknown critical chunk, make the image fail.
+wrong CRC, and an unknown critical chunk with a right one, make the image fail.
 """
 
 import os
@@ -59,7 +59,7 @@ ANCILLARY = {
     b"sRGB": b"\0", b"cICP": bytes((12, 13, 0, 1)), b"bKGD": bytes(6), b"pHYs": struct.pack(">IIB", 9, 9, 1),
     b"sBIT": b"\x08\x08\x08", b"sPLT": b"x\0\x08", b"hIST": bytes(2), b"tIME": bytes(7),
     b"eXIf": b"MM\0*\0\0\0\x08\0\0", b"tRNS": struct.pack(">HHH", *PLAIN[:3]), b"acTL": struct.pack(">II", 2, 0),
-    b"fcTL": bytes(26), b"fdAT": bytes(9), b"caBX": b"junk", b"prVt": b"",
+    b"fcTL": bytes(26), b"ABCD": b"critical, if its CRC were right", b"fdAT": bytes(9), b"caBX": b"junk", b"prVt": b"",
 }  # fmt: skip
 
 
@@ -69,7 +69,7 @@ def test_an_ancillary_chunk_with_a_wrong_crc_is_dropped(shown: Shown, kind: byte
 
 
 @pytest.mark.parametrize("length", [0, 1, 3, 300])
-@pytest.mark.parametrize("kind", ANCILLARY, ids=bytes.decode)
+@pytest.mark.parametrize("kind", [kind for kind in ANCILLARY if kind != b"ABCD"], ids=bytes.decode)
 def test_an_ancillary_chunk_of_another_length_makes_no_image_fail(shown: Shown, kind: bytes, length: int) -> None:
     assert shown(with_chunks(chunk(kind, b"\xff" * length)))[3] == 255
 
@@ -81,7 +81,7 @@ def test_an_ancillary_chunk_that_lies_about_its_length_is_dropped(shown: Shown, 
     assert shown(with_chunks(lying)) == PLAIN
 
 
-@pytest.mark.parametrize("kind", ANCILLARY, ids=bytes.decode)
+@pytest.mark.parametrize("kind", [kind for kind in ANCILLARY if kind != b"ABCD"], ids=bytes.decode)
 def test_an_ancillary_chunk_may_be_there_twice_and_after_the_pixels(shown: Shown, kind: bytes) -> None:
     once = shown(with_chunks(chunk(kind, ANCILLARY[kind])))
     assert shown(with_chunks(chunk(kind, ANCILLARY[kind]), chunk(kind, b"\xff" * 26))) == once
@@ -219,7 +219,6 @@ HEAD = PNG[16:29]
         (PNG[:8] + chunk(b"IHDR", HEAD[:10] + b"\0\0\2") + PNG[33:], "unsupported_image", "interlace method is 2"),
         (PNG[:8] + chunk(b"CgBI", bytes(4)) + PNG[8:], "unsupported_image", "iOS"),
         (with_chunks(chunk(b"ABCD", b"x")), "unsupported_image", "ABCD"),
-        (with_chunks(chunk(b"ABCD", b"x", wrong=True)), "corrupt_image", "damaged"),
         (indexed(palette=b""), "corrupt_image", "no palette"),
         (indexed().replace(b"PLTE", b"PLTF"), "unsupported_image", "PLTF"),
         (PNG[:33] + PNG[-12:], "corrupt_image", "no pixels"),
