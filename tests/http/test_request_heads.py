@@ -11,6 +11,7 @@ import pytest
 from tests.http.live import Live, live_on
 from tests.http.raw import answers_in, exchange, read_all
 from tests.samples import encoded
+from tests.server import wait_for
 
 HEAD_BYTES = 32 * 1024
 HEALTH = b"GET /healthz HTTP/1.1\r\nHost: x\r\n"
@@ -153,7 +154,9 @@ def test_what_cannot_be_read_is_refused_with_a_problem_document(
     assert word in answer.problem["detail"]
     assert answer.headers["connection"] == "close"
     assert answer.headers["x-content-type-options"] == "nosniff"
-    (line,) = live.requests(request_id=answer.problem["request_id"])
+    request_id = answer.problem["request_id"]
+    wait_for(lambda: live.requests(request_id=request_id), 10)  # the line follows the answer
+    (line,) = live.requests(request_id=request_id)
     assert (line["status"], line["code"]) == (status, code)
 
 
