@@ -7,6 +7,7 @@ import socket
 import ssl
 import subprocess
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -86,6 +87,11 @@ def nginx(folder: Path, port: int, upstream: str, pair: tuple[Path, Path]) -> li
         assert old in text
         text = text.replace(old, new)
     text = text.replace("    listen [::]:443 ssl http2;\n", "")
+    return nginx_with(folder, text)
+
+
+def nginx_with(folder: Path, text: str) -> list[str]:
+    """Write a configuration of nginx around the blocks of `http`; return nginx's command."""
     user = "user root;" if os.geteuid() == 0 else ""
     temporary = "\n".join(
         f"{kind}_temp_path {folder}/{kind};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
@@ -103,6 +109,11 @@ def caddy(folder: Path, port: int, upstream: str, pair: tuple[Path, Path]) -> li
     assert UPSTREAM in text
     site = f"{NAME}:{port}, 127.0.0.1:{port} {{\n    bind 127.0.0.1\n    tls {pair[0]} {pair[1]}"
     text = text.replace(UPSTREAM, upstream).replace(f"{NAME} {{", site)
+    return caddy_with(folder, text)
+
+
+def caddy_with(folder: Path, text: str) -> list[str]:
+    """Write a configuration of Caddy with these sites; return Caddy's command."""
     (folder / "Caddyfile").write_text("{\n    admin off\n    auto_https off\n}\n" + text)
     return ["caddy", "run", "--config", f"{folder}/Caddyfile", "--adapter", "caddyfile"]
 
@@ -120,28 +131,36 @@ def proxy(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     settings = {"DARKROOM_PUBLIC_URL": f"https://{NAME}", "DARKROOM_TRUSTED_PROXIES": "127.0.0.1"}
     with serving(folder / "data", **settings) as server:
         command = PROXIES[name](folder, port, f"127.0.0.1:{server.port}", pair)
-        log = folder / "proxy.log"
-        with log.open("wb") as out:
-            environment = {
-                **os.environ,
-                "HOME": str(folder),
-                "XDG_DATA_HOME": str(folder),
-                "XDG_CONFIG_HOME": str(folder),
-            }
-            process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, env=environment)
-        running = Proxy(name, port, pair[0], server, folder / "cache")
+        proxy = Proxy(name, port, pair[0], server, folder / "cache")
+
+        def answers() -> bool:
+            with proxy.client() as client:
+                return client.get("/healthz").status_code == 200
+
+        with running(command, folder, answers):
+            yield proxy
+
+
+@contextmanager
+def running(command: list[str], folder: Path, answers: Callable[[], bool]) -> Iterator[None]:
+    """Run a proxy for the length of a block, which begins when it answers."""
+    log = folder / "proxy.log"
+    home = {name: str(folder) for name in ("HOME", "XDG_DATA_HOME", "XDG_CONFIG_HOME")}
+    with log.open("wb") as out:
+        process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, env={**os.environ, **home}
+        )
+
+    def is_up() -> bool:
+        assert process.poll() is None, log.read_text()
         try:
+            return answers()
+        except httpx.TransportError:
+            return False
 
-            def answers() -> bool:
-                assert process.poll() is None, log.read_text()
-                try:
-                    with running.client() as client:
-                        return client.get("/healthz").status_code == 200
-                except httpx.TransportError:
-                    return False
-
-            wait_for(answers, 30, log.read_text)
-            yield running
-        finally:
-            process.terminate()
-            process.wait(20)
+    try:
+        wait_for(is_up, 30, log.read_text)
+        yield
+    finally:
+        process.terminate()
+        process.wait(20)
