@@ -204,7 +204,7 @@ def test_a_raw_body_damaged_by_the_gateway_is_answered_with_the_setting(api: Api
 
 
 def test_a_raw_body_arrives_byte_for_byte(api: Api, aws_place: Place) -> None:
-    content = padded(4 * MEBIBYTE)
+    content = padded(4 * MEBIBYTE - 7)  # no other test's bytes
     event = payload("http_multipart", content_type="image/jpeg", content_length=str(len(content)),
                     body=base64.b64encode(content).decode())  # fmt: skip
     event["rawQueryString"] = "filename=n%C3%A4ive.jpg&tags[]=sea&tags[]=sky"

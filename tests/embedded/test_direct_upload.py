@@ -110,7 +110,7 @@ def test_the_command_sends_files_and_says_what_became_of_them(server: Server, tm
 def test_the_command_tells_what_it_could_not_send(server: Server, tmp_path: Path) -> None:
     page = tmp_path / "page.jpg"
     page.write_text("<html>")
-    broken = image_file("pillow-tests__truncated_jpeg.jpg")
+    broken = image_file("pillow-tests__truncated_image.png")
     done = darkroom(server, "upload", str(page), str(broken), str(tmp_path / "nowhere.png"))
     assert done.returncode == 1
     assert "page.jpg  Unsupported image format (found: HTML)." in done.stderr

@@ -77,7 +77,7 @@ def test_a_rotated_photograph_comes_out_upright_by_base64(server: Server) -> Non
 @pytest.mark.parametrize(
     ("name", "code"),
     [
-        ("pillow-tests__truncated_jpeg.jpg", "corrupt_image"),
+        ("pillow-tests__truncated_image.png", "corrupt_image"),
         ("fuzzdb__lottapixel.jpg", "too_many_pixels"),
         ("thumbor__16384x16384.png", "too_many_pixels"),
     ],
