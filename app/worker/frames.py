@@ -56,7 +56,7 @@ class Canvas:
         with frame.open() as image:
             image.load()
             if left >= seen[2] or top >= seen[3]:
-                return canvas
+                return self._seen()
             if frame.disposal is Disposal.UNDO:
                 self._undone = (canvas.crop(seen), seen)
             elif frame.disposal is Disposal.CLEAR:
@@ -68,6 +68,13 @@ class Canvas:
                     canvas.alpha_composite(part, (left, top + row))
                 else:
                     canvas.paste(part, (left, top + row))
+        return self._seen()
+
+    def _seen(self) -> Image.Image:
+        """The canvas; a copy without alpha where it is opaque, which is resized in less time."""
+        canvas = self._canvas
+        if canvas.mode == "RGBA" and canvas.getchannel("A").getextrema() == (255, 255):
+            return canvas.convert("RGB")
         return canvas
 
 

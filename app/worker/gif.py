@@ -110,6 +110,7 @@ def frames_of(path: Path, most: int) -> list[Frame]:
             partial(image.open, 0, 0, (image.box[2] - image.box[0], image.box[3] - image.box[1])),
             image.duration,
             image.disposal,
+            over=image.transparent is not None,
         )
         for image in found
     ]
