@@ -29,7 +29,7 @@ class Animation:
 
 
 def may_animate(image: ImageFile.ImageFile, frames: int, top: tuple[int, int], job: Job) -> bool:
-    """Whether all frames may be developed: within the frame limit, the pixel limit over all, and the memory.
+    """Return True if all frames may be processed: within the frame limit, the pixel limit over all, and the memory.
 
     Those of an AVIF never are: it is a film, and its first frame stands for it.
     """
@@ -67,7 +67,7 @@ def read_animation(
 
 
 def _composed(image: ImageFile.ImageFile, path: Path, job: Job) -> Iterator[tuple[Image.Image, Any]]:
-    """What is seen with each frame, until the next is asked for, and its duration in milliseconds."""
+    """The canvas with each frame, valid until the next is asked for, and its duration in milliseconds."""
     if image.format == "WEBP":
         for index in range(int(getattr(image, "n_frames", 1))):
             image.seek(index)
@@ -89,7 +89,7 @@ def _duration(value: Any) -> float:
 
 
 def _loop(image: ImageFile.ImageFile) -> int:
-    """How often all frames are shown, 0 for ever. A GIF counts repetitions, and without a count is shown once."""
+    """Number of times all frames are shown, 0 for ever. A GIF counts repetitions, and without a count is shown once."""
     loop = image.info.get("loop")
     if not isinstance(loop, int) or loop < 0:
         return 1 if image.format == "GIF" else 0

@@ -133,12 +133,12 @@ def _ink(image: Image.Image) -> Image.Image:
 
 
 def _lacks_alpha(image: Image.Image) -> bool:
-    """Whether a BMP has a place for alpha but none was put there, as when screenshots are written."""
+    """Return True if a BMP has an alpha channel that is 0 everywhere, as screenshots have."""
     return image.format == "BMP" and image.mode == "RGBA" and image.getchannel("A").getextrema() == (0, 0)
 
 
 def _most(image: Image.Image) -> int:
-    """What white is in a picture of at most 16 bits: a TIFF's tones may have 12, which Pillow does not spread."""
+    """The value of white in an image of at most 16 bits: tones of a TIFF may have 12, which Pillow does not spread."""
     bits = getattr(image, "tag_v2", {}).get(258, (16,))[0] if image.format == "TIFF" else 16
     return (1 << int(bits)) - 1
 

@@ -47,7 +47,7 @@ PLUGINS: Final = {
     "image/bmp": "BMP",
 }
 
-#: What shows Pillow the pixels of a format and nothing else; HEIF's and AVIF's decoders read their files themselves.
+#: Functions that give Pillow the pixels of a file and nothing else. AVIF and HEIF have their own, see `heif`.
 _OPENERS: Final[dict[str, Callable[[Path], ImageFile.ImageFile]]] = {
     "image/jpeg": jpeg.open_jpeg,
     "image/webp": webp.open_webp,

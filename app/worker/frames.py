@@ -16,7 +16,7 @@ _ROWS: Final = 64
 
 
 class Disposal(Enum):
-    """How a frame goes away before the next is painted."""
+    """Disposal of a frame before the next is painted."""
 
     KEEP = 0
     CLEAR = 1

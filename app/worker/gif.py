@@ -117,7 +117,7 @@ def frames_of(path: Path, most: int) -> list[Frame]:
 
 
 def count_frames(path: Path) -> int:
-    """How many frames the file holds, at least 1. What is cut off or broken ends the count (GIF89a, section 17-27)."""
+    """Count the frames of the file, at least 1. A broken block ends the count (GIF89a, sections 17 to 27)."""
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
         return max(1, _count(data))
 
@@ -154,7 +154,7 @@ def _images(path: Path, data: mmap.mmap) -> Iterator[_Image]:
 
 
 def _count(data: mmap.mmap) -> int:
-    """How many image blocks there are that have a size."""
+    """Count the image blocks that have a size."""
     none = b"\0\0"
     return sum(
         data[at] == _IMAGE and none not in (data[at + 5 : at + 7], data[at + 7 : at + 9]) for at, _ in _walk(data)
@@ -167,7 +167,7 @@ def _canvas(data: mmap.mmap, first: _Image) -> tuple[int, int]:
 
 
 def _loop(data: mmap.mmap) -> int | None:
-    """How often an animation repeats, 0 for ever; None if nothing is said."""
+    """Number of repetitions of an animation, 0 for ever; None if the file has no such number."""
     for at, _ in islice(_walk(data), _MOST_BLOCKS):
         if data[at] == _EXTENSION and data[at + 1 : at + 3] == b"\xff\x0b" and data[at + 3 : at + 14] in _LOOPS:
             body = data[at + 14 : at + 18]
@@ -177,8 +177,8 @@ def _loop(data: mmap.mmap) -> int | None:
 
 
 def _walk(data: mmap.mmap) -> Iterator[tuple[int, int]]:
-    """Where each frame and each extension begins and ends. After an extension of a wrong length it goes on at the next
-    frame; whatever else is cut off or broken ends it."""
+    """Start and end of each frame and extension. After an extension of a wrong length the walk goes on at the next
+    frame; any other broken block ends it."""
     size, searches = len(data), MOST_SEARCHES
     at = 13 + _table(data[10]) if size > 10 else size
     while at < size:
@@ -199,7 +199,7 @@ def _walk(data: mmap.mmap) -> Iterator[tuple[int, int]]:
 
 
 def _resumed(data: mmap.mmap, first: int) -> int | None:
-    """Where the next frame begins, or what controls it, after an extension of a wrong length."""
+    """Find the next frame, or its control extension, after an extension of a wrong length."""
     canvas = tuple(int.from_bytes(data[at : at + 2], "little") for at in (6, 8))
     for tried, found in enumerate(_FRAME.finditer(data, first, first + _SEARCHED)):
         at = found.end() - 10
@@ -214,7 +214,7 @@ def _resumed(data: mmap.mmap, first: int) -> int | None:
 
 
 def _joined(data: mmap.mmap, at: int) -> bytes:
-    """What is in the blocks of a comment, the first 64 of them."""
+    """Contents of a comment: its first 64 blocks."""
     parts: list[bytes] = []
     while len(parts) < 64 and at < len(data) and (length := data[at]):
         parts.append(data[at + 1 : at + 1 + length])

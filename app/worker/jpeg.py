@@ -45,7 +45,7 @@ _LOSSLESS: Final = 0xC3
 
 @dataclass
 class _Told:
-    """What applications' segments say."""
+    """Metadata of the application segments."""
 
     exif: bytes = b""
     xmp: bytes = b""

@@ -50,7 +50,7 @@ class Segment:
 
 @dataclass(frozen=True)
 class Frame:
-    """What a start of frame says (T.81, B.2.2)."""
+    """Header of a frame (T.81, B.2.2)."""
 
     segment: Segment
 
@@ -105,7 +105,7 @@ def _begins(data: mmap.mmap, at: int) -> bool:
 
 
 def _resumed(data: mmap.mmap, first: int) -> int | None:
-    """Where the segments go on after one whose length is wrong.
+    """Find the next segment after one whose length is wrong.
 
     An image's segments follow one another up to a scan, with a frame among them. That is so too of a thumbnail inside
     the broken segment, which is smaller.

@@ -32,7 +32,7 @@ _LARGE: Final = 1_000_000
 
 @dataclass(frozen=True)
 class Control:
-    """A frame's `fcTL`, and where its first chunk of pixels begins."""
+    """A frame's `fcTL`, and the offset of its first chunk of pixels."""
 
     box: Box
     duration: float
@@ -43,7 +43,7 @@ class Control:
 
 @dataclass
 class Png:
-    """What a file says. `at` is where the first chunk of the image begins that is shown as a still."""
+    """Contents of a file. `at` is the offset of the first pixel chunk of the image that is shown as a still."""
 
     path: Path
     header: bytes
@@ -61,7 +61,7 @@ class Png:
 
     @property
     def box(self) -> Box:
-        """Where on the canvas the still is."""
+        """Place of the still on the canvas."""
         return self.controls[0].box if self.controls else (0, 0, *self.size)
 
     def frames(self) -> list[Frame]:

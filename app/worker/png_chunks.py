@@ -54,7 +54,7 @@ def _follows(data: mmap.mmap, at: int) -> bool:
 
 
 def _resumed(data: mmap.mmap, first: int, last: int) -> int | None:
-    """Where the next sound chunk begins after a broken one."""
+    """Find the next sound chunk after a broken one."""
     checked = 0
     for found in _NEXT.finditer(data, first, min(len(data), last)):
         start = found.start() - 4
@@ -84,7 +84,7 @@ def _after_pixels(data: mmap.mmap, at: int) -> int:
 
 
 def compressed_pixels(path: Path, at: int) -> Iterator[bytes]:
-    """What an image's chunks hold, beginning with the one at that place; less where the file is cut off.
+    """Compressed pixels of an image, from its first chunk at that offset; fewer where the file is cut off.
 
     Gathered, since a chunk may hold a byte, and handing that over takes longer than to inflate it.
     """

@@ -1,4 +1,4 @@
-"""What a picture's header says, and whether it may be decoded at all."""
+"""Check of an image's header: its size, and the memory that decoding it takes."""
 
 import re
 import struct

@@ -34,7 +34,7 @@ _ANIM: Final = b"\xff\xff\xff\xff\0\0"
 
 @dataclass
 class Webp:
-    """What a file says: its canvas, and where its image chunks begin and end."""
+    """Contents of a file: its canvas, metadata, and the start and end of its image chunks."""
 
     path: Path
     size: tuple[int, int] = (0, 0)
@@ -149,7 +149,7 @@ def _follows(data: mmap.mmap, at: int) -> bool:
 
 
 def _resumed(data: mmap.mmap, first: int) -> int | None:
-    """Where the next chunk of pixels begins after one whose length is wrong."""
+    """Find the next chunk of pixels after one whose length is wrong."""
     for tried, found in enumerate(_NEXT.finditer(data, first, first + _SEARCHED)):
         at = found.start()
         size = int.from_bytes(data[at + 4 : at + 8], "little")
@@ -162,7 +162,7 @@ def _resumed(data: mmap.mmap, first: int) -> int | None:
 
 
 def _box(data: mmap.mmap, at: int) -> tuple[int, int]:
-    """Where a frame ends, to the right and below."""
+    """Right and bottom edge of a frame."""
     left, top = 2 * _three(data, at), 2 * _three(data, at + 3)
     return left + _three(data, at + 6) + 1, top + _three(data, at + 9) + 1
 

@@ -1,4 +1,4 @@
-"""Where the parts of a picture file begin and end, read as loosely as a mutated file needs it."""
+"""Start and end of the parts of an image file, read as loosely as a mutated file needs it."""
 
 import struct
 from collections.abc import Iterable, Iterator
@@ -42,7 +42,7 @@ def parts_of(data: bytes) -> list[Part]:
 
 
 def chunks_of_png(data: bytes) -> list[tuple[int, int]]:
-    """Where each chunk starts, and how long its body is."""
+    """Offset of each chunk, and length of its body."""
     found = []
     at = 8
     while data.startswith(b"\x89PNG") and at + 12 <= len(data):

@@ -1,4 +1,4 @@
-"""What is beside the pixels may say anything: images of each format stay `ready` however it is damaged."""
+"""Images of each format stay `ready` however the data beside their pixels is damaged."""
 
 import random
 from collections.abc import Callable
