@@ -101,7 +101,8 @@ def test_poison_ends_in_its_record_and_the_function_goes_on_within_its_memory(
 ) -> None:
     for name, codes in {
         "thumbor__16384x16384.png": {"too_many_pixels"},
-        "pillow-tests__decompression_bomb.gif": {"too_many_pixels"},
+        # A frame of 65,535 x 65,535 on a canvas of 32 x 32 is cut to the canvas, and has no data.
+        "pillow-tests__decompression_bomb.gif": {"corrupt_image"},
         "pillow-tests__truncated_image.png": {"corrupt_image"},
     }.items():
         image_id = upload(api, samples.image_file(name).read_bytes())
