@@ -11,7 +11,7 @@ from app.worker.animation import may_animate, read_animation
 from app.worker.attention import attention_of
 from app.worker.cost import may_move
 from app.worker.exif import Facts, read_facts
-from app.worker.formats import let_go, load_pixels
+from app.worker.formats import free_decoder, let_go, load_pixels
 from app.worker.frames import surrounded
 from app.worker.geometry import shape_of
 from app.worker.heic_units import told_from_large_units
@@ -102,18 +102,11 @@ def variants_of(image: ImageFile.ImageFile, source: Path, out: Path, job: Job, c
 
         moves = may_animate(image, frames, top, job) and may_move(image, source, frames, job)
         first: Picture
-        if "frame_box" in image.info:
-            whole = surrounded(image, image.info["frame_box"])
-            image.close()
-            first = small(whole)
-        elif APERTURE in image.info:
-            part = image.crop(image.info[APERTURE])
-            let_go(image)
-            first = small(part)
-        elif image.mode == "YCbCr" and mode:
-            first = shrink_planes(image, top, facts.orientation, profile, resizer, clock)
+        shown = _shown(image)
+        if shown.mode == "YCbCr" and mode:
+            first = shrink_planes(shown, top, facts.orientation, profile, resizer, clock)
         else:
-            first = small(image)
+            first = small(shown)
         moving = read_animation(image, source, job, small) if moves else None
     let_go(image)
     if moving:
@@ -126,3 +119,17 @@ def variants_of(image: ImageFile.ImageFile, source: Path, out: Path, job: Job, c
     with told_from_faults(first.width * first.height):
         made = render(Source(width, height, first, moving, scaled, facts.rights), specs, out, job, resizer, clock)
     return Made(width, height, frames, facts, colors.hdr, looked_at, made)
+
+
+def _shown(image: ImageFile.ImageFile) -> Image.Image:
+    """What is shown of a decoded image: all of it, a part, or more than its first frame covers. It may be closed."""
+    if "frame_box" in image.info:
+        whole = surrounded(image, image.info["frame_box"])
+        image.close()
+        return whole
+    if APERTURE in image.info:
+        free_decoder(image)
+        part = image.crop(image.info[APERTURE])
+        image.close()
+        return part
+    return image

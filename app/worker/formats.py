@@ -93,4 +93,9 @@ def let_go(image: ImageFile.ImageFile) -> None:
     """Close a picture whose pixels are no longer needed, and free what its decoder holds, which `close` does not: half
     of what a WebP takes."""
     image.close()
+    free_decoder(image)
+
+
+def free_decoder(image: ImageFile.ImageFile) -> None:
+    """Free what the decoder of a decoded image holds."""
     vars(image).pop("_decoder", None)

@@ -9,7 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from app.domain.ids import id_time
-from app.domain.models import Failure, FailureCode, Status
+from app.domain.models import Failure, FailureCode, Hdr, Status
 from tests.http.service import Service
 from tests.http.test_bad_input import assert_problem
 
@@ -37,6 +37,14 @@ def test_a_record_says_everything_and_nothing_of_the_inside(service: Service) ->
         f'sizes="(max-width: 64px) 100vw, 64px"><img src="{urls["w1280", "jpeg"]}" width="64" height="48" '
         'alt="&lt;Hills&gt; &amp; &quot;sea&quot;" loading="lazy"></picture>'
     )
+
+
+@pytest.mark.parametrize("hdr", [None, *Hdr])
+def test_a_record_says_whether_the_original_is_hdr(service: Service, hdr: Hdr | None) -> None:
+    image = service.place(hdr=hdr)
+    assert service.client.get(f"/images/{image.id}").json()["hdr"] == hdr
+    described = service.client.get("/openapi.json").json()["components"]["schemas"]
+    assert described["Hdr"]["enum"] == ["pq", "hlg", "gain_map"]
 
 
 def test_what_is_cropped_is_not_in_the_html_whatever_the_recipe_was(service: Service) -> None:

@@ -9,6 +9,8 @@ from typing import Any, Final
 import pillow_heif
 from PIL import Image
 
+from tests.worker.heif_files import AVIF_BRANDS, HEIC_BRANDS, Item, clap, coded, grid, heif, nclx
+
 Writer = Callable[[Image.Image, Path], None]
 
 
@@ -144,6 +146,41 @@ def _heic(mode: str = "RGB", **options: Any) -> Writer:
     return write
 
 
+def _boxed(kind: str, *properties: Callable[[tuple[int, int]], bytes], broken: bool = False) -> Writer:
+    """One item with more properties, and metadata that makes its decoder refuse the file as it is."""
+
+    def write(picture: Image.Image, path: Path) -> None:
+        item = coded(picture, kind, quality=40, speed=10)
+        item.properties = [*item.properties, *(one(picture.size) for one in properties)]
+        items = {1: item}
+        if broken:
+            items[2] = Item(b"Exif", b"", refs={b"cdsc": [1]}, extents=[(2**31, 100)])
+        path.write_bytes(heif(items, brands=AVIF_BRANDS if kind == "AVIF" else HEIC_BRANDS))
+
+    return write
+
+
+def _tiles(kind: str, side: int) -> Writer:
+    """A grid, as phones write it; the last row and column reach over the edge."""
+
+    def write(picture: Image.Image, path: Path) -> None:
+        rows, columns = -(-picture.height // side), -(-picture.width // side)
+        items: dict[int, Item] = {}
+        for row in range(rows):
+            for column in range(columns):
+                left, top = column * side, row * side
+                tile = coded(picture.crop((left, top, left + side, top + side)), kind, quality=40, speed=10)
+                items[len(items) + 2] = Item(tile.kind, tile.data, [*tile.properties, nclx(1, 13)], hidden=True)
+        items[1] = grid(rows, columns, *picture.size, sorted(items), nclx(1, 13))
+        path.write_bytes(heif(items, brands=AVIF_BRANDS if kind == "AVIF" else HEIC_BRANDS))
+
+    return write
+
+
+def _without_edge(size: tuple[int, int]) -> bytes:
+    return clap(size[0] - 2, size[1] - 2, 1, 1, size)
+
+
 #: By name: the media type, and what writes a picture as that.
 KINDS: Final[dict[str, tuple[str, Writer]]] = {
     "JPEG": ("image/jpeg", _by_pillow("JPEG", quality=90)),
@@ -176,6 +213,12 @@ KINDS: Final[dict[str, tuple[str, Writer]]] = {
     "HEIC alpha": ("image/heic", _heic("RGBA")),
     "HEIC 10-bit": ("image/heic", _deep_heic("RGB", 444)),
     "HEIC 10-bit alpha": ("image/heic", _deep_heic("RGBA", 444)),
+    "HEIC in tiles": ("image/heic", _tiles("HEIF", 512)),
+    "HEIC refused by its decoder": ("image/heic", _boxed("HEIF", broken=True)),
+    "AVIF in tiles": ("image/avif", _tiles("AVIF", 512)),
+    "AVIF cropped": ("image/avif", _boxed("AVIF", _without_edge)),
+    "AVIF PQ": ("image/avif", _boxed("AVIF", lambda _: nclx(9, 16))),
+    "AVIF refused by its decoder": ("image/avif", _boxed("AVIF", broken=True)),
     "TIFF": ("image/tiff", _tiff("RGB", one_strip=False)),
     "TIFF in one strip": ("image/tiff", _tiff("RGB")),
     "TIFF alpha": ("image/tiff", _tiff("RGBA")),

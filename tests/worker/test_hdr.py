@@ -14,7 +14,7 @@ from PIL import Image
 from app.domain.models import Format
 from app.domain.recipe import VariantSpec
 from app.worker.icc import Primaries, grey_profile, rgb_profile
-from tests.worker.conftest import Develop, recipe_of
+from tests.worker.conftest import Bench, Develop, recipe_of
 from tests.worker.files import png_with, saved, with_segment
 from tests.worker.heif_files import AVIF_BRANDS, HEIC_BRANDS, Item, auxc, box, coded, heif, nclx
 
@@ -301,3 +301,19 @@ def test_what_is_no_hdr_has_none(develop: Develop, kind: str) -> None:
 def test_a_grey_profile_with_the_tag_is_ignored(develop: Develop) -> None:
     body = saved(steps([(128,) * 3]).convert("L"), "PNG", icc_profile=grey_profile(lambda tone: tone))
     assert develop(body, LOSSLESS)[0].hdr is None
+
+
+@pytest.mark.parametrize("kind", ["pq", "hlg", "gain_map", None])
+def test_the_record_keeps_it(bench: Bench, kind: str | None) -> None:
+    gains = with_segment(saved(Image.new("L", (16, 16), 90), "JPEG"), 0xE1, MARKS["Apple"] or b"")
+    bodies = {
+        "pq": lambda: png(PQ_TONES, BT2020, PQ),
+        "hlg": lambda: png(HLG_TONES, BT2020, HLG),
+        "gain_map": lambda: two_images(saved(Image.new("RGB", (64, 64), "orange"), "JPEG"), gains),
+        None: lambda: saved(steps([(90, 90, 90)]), "PNG"),
+    }
+    image_id = bench.upload(bodies[kind]())
+    bench.worker().handle(image_id)
+    found = bench.image(image_id)
+    assert found.hdr == kind
+    assert found.model_dump(mode="json")["hdr"] == kind
