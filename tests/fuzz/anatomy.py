@@ -5,7 +5,17 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-_CONTAINERS = frozenset({b"meta", b"iprp", b"ipco", b"moov", b"trak", b"mdia", b"minf", b"stbl", b"dinf", b"iinf"})
+#: Boxes that hold others, and bytes before those.
+_CONTAINERS = {
+    b"meta": 4, b"iprp": 0, b"ipco": 0, b"moov": 0, b"trak": 0, b"mdia": 0, b"minf": 0, b"stbl": 0, b"dinf": 0,
+    b"iinf": 6, b"iref": 4, b"stsd": 8, b"grpl": 0,
+}  # fmt: skip
+#: Types of boxes and items that may stand in each other's place.
+BOX_TYPES = (
+    b"ispe", b"pixi", b"colr", b"clap", b"irot", b"imir", b"av1C", b"hvcC", b"auxC", b"clli", b"mdcv", b"lsel", b"a1op",
+    b"dimg", b"auxl", b"thmb", b"cdsc", b"prem", b"av01", b"hvc1", b"grid", b"iden", b"iovl", b"tmap", b"Exif", b"mime",
+    b"free", b"meta", b"idat", b"iref", b"iloc", b"ipma", b"mini", b"stsd", b"stsz", b"stco", b"nclx", b"prof",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -79,7 +89,7 @@ def _boxes(data: bytes, at: int, end: int) -> Iterator[Part]:
         yield Part(at, at + size, at, 4, at + 8)
         kind = data[at + 4 : at + 8]
         if kind in _CONTAINERS:
-            inner = at + 8 + {b"meta": 4, b"iinf": 6}.get(kind, 0)
+            inner = at + 8 + _CONTAINERS[kind]
             yield from _boxes(data, inner, at + size)
         at += size
 

@@ -8,7 +8,7 @@ import struct
 import zlib
 from collections.abc import Callable, Sequence
 
-from tests.fuzz.anatomy import chunks_of_png, parts_of
+from tests.fuzz.anatomy import BOX_TYPES, chunks_of_png, parts_of
 
 _ODD = (0, 1, 2, 3, 4, 7, 8, 9, 15, 16, 127, 128, 254, 255)
 _ODD_16 = (0, 1, 2, 255, 256, 32767, 32768, 65534, 65535)
@@ -107,6 +107,31 @@ def _damage_part(dice: random.Random, data: bytearray, others: Sequence[bytes]) 
     return data
 
 
+def _relink(dice: random.Random, data: bytearray, others: Sequence[bytes]) -> bytearray:
+    """In a HEIC or AVIF: another type for a box or an item, or another small number in a table, all at their places."""
+    if data[4:8] != b"ftyp":
+        return _set_number(dice, data, others)
+    places = [at for kind in BOX_TYPES for at in _places(data, kind)]
+    if not places:
+        return _set_number(dice, data, others)
+    at = dice.choice(places)
+    if dice.random() < 0.3:
+        data[at : at + 4] = dice.choice(BOX_TYPES)
+    else:
+        start = at + 4 + dice.randrange(48)
+        value = struct.pack(">H", dice.choice((*range(8), *_ODD_16)))
+        data[start : start + 2] = value[: max(0, len(data) - start)]
+    return data
+
+
+def _places(data: bytearray, kind: bytes) -> list[int]:
+    found, at = [], data.find(kind)
+    while at >= 0 and len(found) < 20:
+        found.append(at)
+        at = data.find(kind, at + 1)
+    return found
+
+
 def _with_good_sums(damage: Callable[..., bytearray]) -> Callable[..., bytearray]:
     """The damage, and in a PNG the checksums made right after it: or nothing would get past them."""
 
@@ -137,4 +162,6 @@ _DAMAGES: Sequence[Callable[..., bytearray]] = (
     *(_with_good_sums(damage) for damage in (_flip_bits, _set_bytes, _set_number, _damage_part, _damage_part)),
     _damage_part,
     _damage_part,
+    _relink,
+    _relink,
 )

@@ -1,6 +1,7 @@
 """Pictures to mutate: the small files of `tests/images`, and one made of each kind that those lack."""
 
 import io
+import struct
 import zlib
 from typing import Any
 
@@ -8,14 +9,21 @@ import pillow_heif
 from PIL import Image, ImageCms
 
 from app.domain.media import SNIFF_BYTES, media_type_of
+from tests.fuzz.heif_seeds import heif_seeds
 from tests.samples import IMAGES, photo
 from tests.worker.files import apng, bmp, png_with, with_segment
+from tests.worker.test_rights import datasets, resource
 from tests.worker.tiffs import Page, tiff_of
 
 pillow_heif.register_heif_opener()
 
 #: Larger files would be decoded for a long time, and mutated where it does not matter.
 _LARGEST = 40_000
+_XMP = (
+    b'http://ns.adobe.com/xap/1.0/\0<x:xmpmeta><rdf:Description exif:DateTimeOriginal="2020-06-01T12:00:00Z" '
+    b'photoshop:DateCreated="2020-06-01" tiff:Orientation="6"/></x:xmpmeta>'
+)
+_IPTC = b"Photoshop 3.0\0" + resource(0x0404, datasets((55, b"20200601"), (60, b"120000+0200"), (120, b"hello")))
 
 
 def seeds() -> list[tuple[str, bytes]]:
@@ -74,7 +82,14 @@ def _made() -> dict[str, bytes]:
         made[f"{compression}.tif"] = _saved(picture, "TIFF", compression=compression)
     made |= _told(picture)
     made["group4.tif"] = _saved(grey.convert("1"), "TIFF", compression="group4")
-    return made
+    made["bright.png"] = png_with(
+        png_with(_saved(picture, "PNG"), b"cICP", bytes((9, 16, 0, 1))), b"cLLI", struct.pack(">II", 10_000_000, 0)
+    )
+    made["dated.jpg"] = with_segment(
+        with_segment(_saved(picture, "JPEG", exif=_exif("2023-05-06T07:08:09.5+02:00")), 0xE1, _XMP), 0xED, _IPTC
+    )
+    made["dated.png"] = png_with(_saved(picture, "PNG"), b"tEXt", b"Creation Time\0Mon, 01 Jun 2020 12:00:00 +0200")
+    return made | heif_seeds(exif)
 
 
 def _told(picture: Image.Image) -> dict[str, bytes]:
@@ -125,9 +140,10 @@ def _over_the_edge() -> bytes:
     return frame[:at] + loop + control + picture + control + moved + b";"
 
 
-def _exif() -> bytes:
+def _exif(taken: str = "2023:05:06 07:08:09") -> bytes:
     exif = Image.Exif()
     exif.update({0x0112: 6, 0x010F: "Maker", 0x0110: "Model", 0x8298: "me", 0x013B: "Ann"})
-    exif.get_ifd(0x8769).update({0x829A: (1, 250), 0x9003: "2023:05:06 07:08:09", 0x8827: 400, 0xA431: "SN"})
-    exif.get_ifd(0x8825).update({1: "N", 2: (1.0, 2.0, 3.0)})
+    exif.get_ifd(0x8769).update({0x829A: (1, 250), 0x9003: taken, 0x8827: 400, 0xA431: "SN"})
+    exif.get_ifd(0x8769).update({0x9004: taken, 0x9011: "+02:00", 0x9291: "25", 0xA005: {1: "R03"}})
+    exif.get_ifd(0x8825).update({1: "N", 2: (1.0, 2.0, 3.0), 7: (5.0, 8.0, 9.0), 29: "2023:05:06"})
     return exif.tobytes()
