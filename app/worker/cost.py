@@ -54,7 +54,7 @@ _HALF_WAY: Final = 5
 #: For a pixel of each size, as long as variants are written.
 _WRITTEN: Final = 4
 #: For a pixel in an encoder, opaque and with alpha.
-_ENCODED: Final = {Format.WEBP: (24, 42), Format.AVIF: (37, 40), Format.JPEG: (4, 4), Format.PNG: (4, 4)}
+_ENCODED: Final = {Format.WEBP: (24, 42), Format.AVIF: (37, 40), Format.JPEG: (10, 4), Format.PNG: (4, 4)}
 _ENCODED_MOVING: Final = 50
 #: For everything else.
 _REST: Final = 16 * 1_048_576

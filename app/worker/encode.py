@@ -65,7 +65,7 @@ def write_still(image: Picture, path: Path, written: Format, quality: int, right
         case Format.WEBP:
             options |= {"quality": quality, "method": 4}
         case Format.JPEG:
-            options |= {"quality": quality}
+            options |= {"quality": quality, "progressive": True}  # with Huffman tables made for the image
         case Format.AVIF:
             speed = _AVIF_SPEEDS[image.width * image.height >= _AVIF_LARGE]
             options |= {"quality": quality, "speed": speed, **_AVIF_OPTIONS}

@@ -331,3 +331,21 @@ def test_adobe_cmyk_is_not_inverted(develop: Develop) -> None:
     _, out = develop(image_file("pillow-tests__pil_sample_cmyk.jpg").read_bytes(), recipe_of(
         VariantSpec(name="v", width=100, formats=(Format.PNG,))))  # fmt: skip
     assert difference(opened(out, "v.png"), expected) < 40
+
+
+@pytest.mark.parametrize("formats", [(Format.JPEG,), (Format.WEBP, Format.JPEG)], ids=["in planes", "in RGB"])
+@pytest.mark.parametrize("mode", ["RGB", "L"])
+def test_a_jpeg_is_progressive_and_weighs_a_tenth_less_for_it(
+    develop: Develop, formats: tuple[Format, ...], mode: str
+) -> None:
+    """The same coefficients in other scans and with Huffman tables made for them: no pixel changes."""
+    body = saved(photo(1000, 700).convert(mode), "JPEG", quality=95)
+    _, out = develop(body, recipe_of(VariantSpec(name="v", width=800, formats=formats, quality={Format.JPEG: 80})))
+    with Image.open(out / "v.jpg") as variant:
+        assert variant.info["progressive"]
+        plain = io.BytesIO()
+        variant.save(plain, "JPEG", qtables=variant.quantization, subsampling="4:2:0")  # its own pixels, in one scan
+        plain.seek(0)
+        with Image.open(plain) as again:
+            assert difference(variant, again) < 1
+    assert (out / "v.jpg").stat().st_size < 0.92 * plain.getbuffer().nbytes
