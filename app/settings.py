@@ -1,52 +1,67 @@
 """All settings, and the only reader of the environment."""
 
-import json
 import os
+import re
 from collections.abc import Mapping
-from ipaddress import IPv4Network, IPv6Network
+from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Literal
 
-from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from app.domain.access import ApiKey, parse_keys
-from app.domain.addresses import address_of, listed_origin
 from app.domain.errors import ConfigurationError
-from app.domain.hosts import host_name, host_pattern, is_loopback, network
+from app.domain.hosts import is_loopback
 from app.domain.limits import MEBIBYTE
 from app.domain.media import MEDIA_TYPES
-from app.domain.recipe import DEFAULT_RECIPE, Recipe
+from app.domain.recipe import DEFAULT_RECIPE
+from app.domain.setting_values import (
+    Address,
+    ApiKeys,
+    Hosts,
+    ListenAddress,
+    MediaTypes,
+    MetadataUrl,
+    Networks,
+    Origins,
+    QueueUrl,
+    RecipeJson,
+    Secret,
+    StorageUrl,
+)
 
 PREFIX = "DARKROOM_"
 #: Variables of the command-line client, which the service leaves alone.
 CLIENT_NAMES = frozenset({"DARKROOM_URL", "DARKROOM_API_KEY"})
+#: Fields whose values are never repeated.
+_PRIVATE = frozenset({"secret", "api_keys"})
 
 
-class Settings(BaseSettings):
-    """Each field is set by the environment variable of its name in capitals after `DARKROOM_`."""
+class Settings(BaseModel):
+    """Each field is set by the environment variable of its name in capitals after `DARKROOM_`. Empty means unset."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
-    storage_url: str = Field(default="file:./data", description="Where bytes live: `file:<folder>` or `s3://<bucket>`.")
-    metadata_url: str = Field(
+    storage_url: StorageUrl = Field(
+        default="file:./data", description="Where bytes live: `file:<folder>` or `s3://<bucket>`."
+    )
+    metadata_url: MetadataUrl = Field(
         default="sqlite:./data/darkroom.db",
         description="Where records live: `sqlite:<file>` or `dynamodb://<table>`. `file` goes with `sqlite`, "
         "`s3` with `dynamodb`.",
     )
-    queue_url: str | None = Field(
+    queue_url: QueueUrl | None = Field(
         default=None, description="The SQS queue that the bucket's events go to. Needed with `s3://`, and only then."
     )
     auth: Literal["none", "required"] = Field(
         default="none", description="`required` asks every caller for an API key; `none` lets in whoever can connect."
     )
-    api_keys: Annotated[tuple[ApiKey, ...], NoDecode] = Field(
+    api_keys: ApiKeys = Field(
         default=(),
         description="Comma-separated `<owner>:<scope>+<scope>:<sha256 hex of the key>`; `darkroom key new` makes one.",
         repr=False,
     )
-    cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
+    cors_origins: Origins = Field(
         default=(), description="Comma-separated origins whose pages may call, such as `https://www.example.org`."
     )
     allow_anonymous: bool = Field(
@@ -54,35 +69,35 @@ class Settings(BaseSettings):
         description="Consent to a service without API keys that others can reach: needed on AWS, and where "
         "`DARKROOM_HOST` is not this machine alone.",
     )
-    host: str = Field(
+    host: ListenAddress = Field(
         default="127.0.0.1",
         description="The address that the server listens on. `0.0.0.0` is every IPv4 address of the machine, `::` "
         "every IPv6 address.",
     )
     port: int = Field(default=8000, ge=0, le=65535, description="The port that the server listens on; 0 is a free one.")
-    public_url: str | None = Field(
+    public_url: Address | None = Field(
         default=None,
         description="The address under which clients see the service, such as `https://img.example.org` or "
         "`https://www.example.org/pictures`: all urls begin with it. Its host is an allowed one.",
     )
-    allowed_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
+    allowed_hosts: Hosts = Field(
         default=(),
         description="Comma-separated further hosts that the service answers under: `nas.local`, `.example.org` (and "
         "every name below it), `*.example.org` (only names below it), `*` (every host). `localhost`, IP addresses and "
         "the host of `DARKROOM_PUBLIC_URL` are always allowed. Other hosts are refused without keys, and with keys if "
         "this is set.",
     )
-    trusted_proxies: Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode] = Field(
+    trusted_proxies: Networks = Field(
         default=(),
         description="Comma-separated addresses and networks of proxies, such as `127.0.0.1, 172.16.0.0/12`, whose "
         "`X-Forwarded-For`, `-Host`, `-Proto`, `-Prefix` and `Forwarded` headers count.",
     )
-    cdn_url: str | None = Field(
+    cdn_url: Address | None = Field(
         default=None,
         description="Where a CDN in front of the bucket answers, such as `https://d1.cloudfront.net`: variants' urls "
         "lead there, unsigned. Only with `s3://`.",
     )
-    secret: SecretStr | None = Field(
+    secret: Secret | None = Field(
         default=None,
         description="Signs cursors and urls; at least 16 characters. Embedded: made once in the data folder.",
     )
@@ -101,14 +116,18 @@ class Settings(BaseSettings):
         le=10_000,
         description="The most unused upload tickets of one owner; they end after 24 hours.",
     )
-    accepted_types: Annotated[tuple[str, ...], NoDecode] = Field(
+    accepted_types: MediaTypes = Field(
         default=MEDIA_TYPES, description="Comma-separated media types that uploads may have."
     )
-    recipe: Annotated[Recipe, NoDecode] = Field(
+    recipe: RecipeJson = Field(
         default=DEFAULT_RECIPE, description='The variants to make, as JSON: `{"variants": [{"name": …}, …]}`.'
     )
     develop_seconds: float = Field(
-        default=30, gt=0, le=600, description="How long one picture may take before it ends `failed: timeout`."
+        default=30,
+        gt=0,
+        le=600,
+        allow_inf_nan=False,
+        description="How long one picture may take before it ends `failed: timeout`.",
     )
     develop_memory_mb: int = Field(
         default=1024, ge=128, le=8192, description="How much memory one picture may take before `failed: memory`."
@@ -140,96 +159,9 @@ class Settings(BaseSettings):
         description="Which installation it is, in log lines and, on AWS, in metrics.",
     )
 
-    @field_validator("api_keys", mode="before")
-    @classmethod
-    def _keys(cls, value: object) -> object:
-        return tuple(parse_keys(value)) if isinstance(value, str) else value
-
-    @field_validator("cors_origins")
-    @classmethod
-    def _origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(map(listed_origin, value)))
-
-    @field_validator("allowed_hosts")
-    @classmethod
-    def _hosts(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(map(host_pattern, value)))
-
-    @field_validator("trusted_proxies", mode="before")
-    @classmethod
-    def _networks(cls, value: object) -> object:
-        given = cls._split(value)
-        return tuple(map(network, given)) if isinstance(given, tuple) else given
-
-    @field_validator("host")
-    @classmethod
-    def _listens(cls, value: str) -> str:
-        if host_name(f"[{value}]" if ":" in value else value) is None:
-            raise ValueError("must be an IP address or a name of this machine")
-        return value
-
-    @field_validator("accepted_types", "cors_origins", "allowed_hosts", mode="before")
-    @classmethod
-    def _split(cls, value: object) -> object:
-        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
-
-    @field_validator("accepted_types")
-    @classmethod
-    def _known_types(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        unknown = set(value) - set(MEDIA_TYPES)
-        if unknown or not value:
-            raise ValueError(f"{', '.join(sorted(unknown)) or 'nothing'} cannot be accepted; there is {MEDIA_TYPES}")
-        return value
-
-    @field_validator("recipe", mode="before")
-    @classmethod
-    def _parse(cls, value: object) -> object:
-        if not isinstance(value, str):
-            return value
-        try:
-            return json.loads(value)
-        except ValueError as error:
-            raise ValueError(f"is not JSON: {error}") from None
-
-    @field_validator("public_url", "cdn_url")
-    @classmethod
-    def _absolute(cls, value: str | None) -> str | None:
-        return None if value is None else address_of(value)
-
-    @field_validator("secret")
-    @classmethod
-    def _long_enough(cls, value: SecretStr | None) -> SecretStr | None:
-        if value is not None and len(value.get_secret_value().encode()) < 16:
-            raise ValueError("must be at least 16 bytes long")
-        return value
-
-    @model_validator(mode="after")
-    def _one_side(self) -> Self:
-        schemes = (self.storage_url.partition(":")[0], self.metadata_url.partition(":")[0])
-        if schemes not in {("file", "sqlite"), ("s3", "dynamodb")}:
-            raise ValueError(
-                f"DARKROOM_STORAGE_URL ({schemes[0]}:) and DARKROOM_METADATA_URL ({schemes[1]}:) do not go together: "
-                "use file: with sqlite:, or s3:// with dynamodb://"
-            )
-        if schemes[0] == "s3" and not self.queue_url:
-            raise ValueError("DARKROOM_QUEUE_URL: must name the queue of the bucket's events")
-        if schemes[0] == "file" and self.cdn_url:
-            raise ValueError("DARKROOM_CDN_URL: files are served by this server, not by a CDN")
-        if self.max_spool_mb * MEBIBYTE < self.max_upload_bytes:
-            raise ValueError("DARKROOM_MAX_SPOOL_MB: must be no less than DARKROOM_MAX_UPLOAD_BYTES")
-        if self.auth == "none" and self.api_keys:
-            raise ValueError("DARKROOM_AUTH: keys are set, so it must be `required`")
-        if self.auth == "none" and not self.allow_anonymous and not is_loopback(self.host):
-            raise ValueError(
-                f"DARKROOM_HOST: {self.host} can be reached from other machines, and no API key is asked for. Set "
-                "DARKROOM_AUTH=required and DARKROOM_API_KEYS, or DARKROOM_ALLOW_ANONYMOUS=true if everybody who can "
-                "connect may do everything"
-            )
-        return self
-
     @property
     def embedded(self) -> bool:
-        """Whether everything lives in a data folder of this machine."""
+        """Return True if everything lives in a data folder of this machine."""
         return self.storage_url.startswith("file:")
 
     @property
@@ -245,17 +177,43 @@ class Settings(BaseSettings):
     @property
     def bucket(self) -> str:
         """The bucket of `s3://`."""
-        return self.storage_url.removeprefix("s3://").strip("/")
+        return self.storage_url.removeprefix("s3://")
 
     @property
     def table(self) -> str:
         """The table of `dynamodb://`."""
-        return self.metadata_url.removeprefix("dynamodb://").strip("/")
+        return self.metadata_url.removeprefix("dynamodb://")
+
+
+def load(environment: Mapping[str, str] | None = None) -> Settings:
+    """Read the environment. Raises `ConfigurationError` naming every variable that is wrong, all at once."""
+    environment = os.environ if environment is None else environment
+    fields = {PREFIX + field.upper(): field for field in Settings.model_fields}
+    given = {name: value for name, value in environment.items() if name.upper().startswith(PREFIX) and value.strip()}
+    complaints = [_unknown(name, fields) for name in sorted(given) if name not in fields and name not in CLIENT_NAMES]
+    values = {fields[name]: value for name, value in given.items() if name in fields}
+    wrong: set[str] = set()
+    try:
+        settings = Settings.model_validate(values)
+    except ValidationError as error:
+        problems = _first_causes(error)
+        complaints += map(_complaint, problems)
+        wrong = {str(problem["loc"][0]) for problem in problems}
+        settings = Settings.model_validate({name: value for name, value in values.items() if name not in wrong})
+    complaints += [sentence for involved, sentence in _conflicts(settings) if not wrong & involved]
+    if complaints:
+        raise ConfigurationError("Darkroom cannot start:\n  " + "\n  ".join(complaints))
+    return settings
+
+
+def _unknown(name: str, known: Mapping[str, str]) -> str:
+    near = get_close_matches(name.upper(), known, n=1)
+    return f"{name}: there is no such setting" + (f"; did you mean {near[0]}?" if near else "")
 
 
 def _first_causes(error: ValidationError) -> list[ErrorDetails]:
-    """What is wrong, without what is only wrong around it: a recipe's one variant that is none leaves no variant."""
-    problems = error.errors(include_url=False, include_input=False, include_context=False)
+    """Return the errors without those that only follow from others: a recipe whose one variant is wrong has none."""
+    problems = error.errors(include_url=False, include_context=False)
     places = [problem["loc"] for problem in problems]
     return [
         problem
@@ -264,22 +222,47 @@ def _first_causes(error: ValidationError) -> list[ErrorDetails]:
     ]
 
 
-def load(environment: Mapping[str, str] | None = None) -> Settings:
-    """Read the environment. Raises `ConfigurationError` naming every variable that is wrong, all at once."""
-    environment = os.environ if environment is None else environment
-    given = {name: value for name, value in environment.items() if name.upper().startswith(PREFIX)}
-    known = {PREFIX + field.upper(): field for field in Settings.model_fields}
-    complaints = [
-        f"{name}: there is no such setting" for name in sorted(given) if name not in known and name not in CLIENT_NAMES
-    ]
-    try:
-        settings = Settings()
-    except ValidationError as error:
-        for problem in _first_causes(error):
-            where = ".".join(str(part) for part in problem["loc"])
-            head, _, rest = where.partition(".")
-            name = f"{PREFIX}{head.upper()}{'.' + rest if rest else ''}: " if head else ""
-            complaints.append(name + str(problem["msg"]).removeprefix("Value error, "))
-    if complaints:
-        raise ConfigurationError("Darkroom cannot start:\n  " + "\n  ".join(complaints))
-    return settings
+def _complaint(problem: ErrorDetails) -> str:
+    field, *inside = map(str, problem["loc"])
+    sentence = problem["msg"].removeprefix("Value error, ")
+    if problem["type"] != "value_error":  # ours say what they found, as far as it may be repeated
+        sentence = re.sub("^(Input|String|Value|Tuple) should ", "must ", sentence).partition(" after validation")[0]
+        found = problem["input"]
+        if field not in _PRIVATE and isinstance(found, str | int | float):
+            sentence += f" (found: {str(found)[:80]!r})"
+    return f"{'.'.join([PREFIX + field.upper(), *inside])}: {sentence}"
+
+
+def _conflicts(settings: Settings) -> list[tuple[set[str], str]]:
+    """Return what does not go together: the fields, and a sentence."""
+    found: list[tuple[set[str], str]] = []
+    schemes = (settings.storage_url.partition(":")[0], settings.metadata_url.partition(":")[0])
+    if schemes not in {("file", "sqlite"), ("s3", "dynamodb")}:
+        sentence = (
+            f"DARKROOM_STORAGE_URL ({schemes[0]}:) and DARKROOM_METADATA_URL ({schemes[1]}:) do not go together: "
+            "use file: with sqlite:, or s3:// with dynamodb://"
+        )
+        found.append(({"storage_url", "metadata_url"}, sentence))
+    if schemes[0] == "s3" and not settings.queue_url:
+        found.append(({"storage_url", "queue_url"}, "DARKROOM_QUEUE_URL: must name the queue of the bucket's events"))
+    if schemes[0] == "file" and settings.queue_url:
+        sentence = (
+            f"DARKROOM_STORAGE_URL ({schemes[0]}:) and DARKROOM_QUEUE_URL do not go together: the queue is for s3://"
+        )
+        found.append(({"storage_url", "queue_url"}, sentence))
+    if schemes[0] == "file" and settings.cdn_url:
+        sentence = "DARKROOM_CDN_URL: only with s3://; this server serves its files, not a CDN"
+        found.append(({"storage_url", "cdn_url"}, sentence))
+    if settings.max_spool_mb * MEBIBYTE < settings.max_upload_bytes:
+        sentence = "DARKROOM_MAX_SPOOL_MB: must be no less than DARKROOM_MAX_UPLOAD_BYTES"
+        found.append(({"max_spool_mb", "max_upload_bytes"}, sentence))
+    if settings.auth == "none" and settings.api_keys:
+        found.append(({"auth", "api_keys"}, "DARKROOM_AUTH: keys are set, so it must be `required`"))
+    if settings.auth == "none" and not settings.allow_anonymous and not is_loopback(settings.host):
+        sentence = (
+            f"DARKROOM_HOST: {settings.host} can be reached from other machines, and no API key is asked for. Set "
+            "DARKROOM_AUTH=required and DARKROOM_API_KEYS, or DARKROOM_ALLOW_ANONYMOUS=true if everybody who can "
+            "connect may do everything"
+        )
+        found.append(({"auth", "allow_anonymous", "host"}, sentence))
+    return found

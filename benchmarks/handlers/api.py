@@ -6,7 +6,6 @@ import anyio  # noqa: F401
 import boto3
 import fastapi  # noqa: F401
 import mangum  # noqa: F401
-import pydantic_settings  # noqa: F401
 import python_multipart.multipart  # noqa: F401
 from aws_lambda_powertools.logging import formatter  # noqa: F401
 from aws_lambda_powertools.metrics import EphemeralMetrics  # noqa: F401

@@ -4,7 +4,6 @@ import multiprocessing.forkserver  # noqa: F401
 from typing import Any
 
 import boto3
-import pydantic_settings  # noqa: F401
 from aws_lambda_powertools.logging import formatter  # noqa: F401
 from aws_lambda_powertools.metrics import EphemeralMetrics  # noqa: F401
 from boto3.dynamodb import types  # noqa: F401

@@ -1,5 +1,7 @@
 """Settings that make no sense stop the start, all of them named at once."""
 
+from pathlib import Path
+
 import pytest
 
 from app.domain.errors import ConfigurationError
@@ -35,24 +37,38 @@ def test_the_aws_side_needs_its_queue(monkeypatch: pytest.MonkeyPatch) -> None:
         ("DARKROOM_MAX_PIXELS", "0"),
         ("DARKROOM_MAX_PIXELS", "many"),
         ("DARKROOM_ACCEPTED_TYPES", "image/svg+xml"),
-        ("DARKROOM_ACCEPTED_TYPES", ""),
+        ("DARKROOM_ACCEPTED_TYPES", ","),
+        ("DARKROOM_MAX_PIXELS", "1e6"),
+        ("DARKROOM_DEVELOP_SECONDS", "nan"),
+        ("DARKROOM_DEVELOP_SECONDS", "inf"),
+        ("DARKROOM_ALLOW_ANONYMOUS", "perhaps"),
+        ("DARKROOM_SERVICE", "my service"),
         ("DARKROOM_PUBLIC_URL", "img.example.org"),
         ("DARKROOM_PUBLIC_URL", "https://"),
         ("DARKROOM_PUBLIC_URL", "https://img.example.org/?a=b"),
-        ("DARKROOM_PUBLIC_URL", ""),
         ("DARKROOM_CDN_URL", "d1.cloudfront.net"),
         ("DARKROOM_CDN_URL", "https://d1.cloudfront.net"),
         ("DARKROOM_SECRET", "short"),
         ("DARKROOM_RECIPE", "{"),
         ("DARKROOM_RECIPE", '{"variants": []}'),
+        ("DARKROOM_RECIPE", "[]"),
+        ("DARKROOM_RECIPE", "[" * 100_000),
         ("DARKROOM_STORAGE_URL", "s3://bucket"),
         ("DARKROOM_METADATA_URL", "dynamodb://ImageMetadata"),
         ("DARKROOM_STORAGE_URL", "ftp://somewhere"),
+        ("DARKROOM_STORAGE_URL", "file:"),
+        ("DARKROOM_STORAGE_URL", "file://data"),
+        ("DARKROOM_STORAGE_URL", "file:~/data"),
+        ("DARKROOM_METADATA_URL", "sqlite:"),
+        ("DARKROOM_METADATA_URL", "sqlite::memory:"),
+        ("DARKROOM_METADATA_URL", "sqlite://host/darkroom.db"),
+        ("DARKROOM_METADATA_URL", "sqlite:./data/"),
+        ("DARKROOM_METADATA_URL", "postgres://db/images"),
+        ("DARKROOM_QUEUE_URL", "https://sqs.example.org/1/q"),
         ("DARKROOM_DEVELOP_SECONDS", "-1"),
         ("DARKROOM_MAX_UPLOADBYTES", "7"),
         ("DARKROOM_LOG_LEVEL", "LOUD"),
         ("DARKROOM_AUTH", "optional"),
-        ("DARKROOM_AUTH", ""),
         ("DARKROOM_API_KEYS", "ann"),
         ("DARKROOM_API_KEYS", "ann:read:beef"),
         ("DARKROOM_API_KEYS", f"ann:write:{HASH}"),
@@ -81,6 +97,111 @@ def test_nonsense_is_refused_by_name(monkeypatch: pytest.MonkeyPatch, name: str,
         read(monkeypatch, **{name: value})
 
 
+ON_AWS = {
+    "DARKROOM_STORAGE_URL": "s3://pictures",
+    "DARKROOM_METADATA_URL": "dynamodb://Records",
+    "DARKROOM_QUEUE_URL": "https://sqs.eu-west-1.amazonaws.com/123456789012/pictures",
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("DARKROOM_STORAGE_URL", "s3:pictures"),
+        ("DARKROOM_STORAGE_URL", "s3:/pictures"),
+        ("DARKROOM_STORAGE_URL", "s3://"),
+        ("DARKROOM_STORAGE_URL", "s3:///pictures"),
+        ("DARKROOM_STORAGE_URL", "s3://pictures/prefix"),
+        ("DARKROOM_STORAGE_URL", "s3://pictures?region=eu-west-1"),
+        ("DARKROOM_STORAGE_URL", "s3://My_Pictures"),
+        ("DARKROOM_STORAGE_URL", "s3://ab"),
+        ("DARKROOM_STORAGE_URL", "s3://arn:aws:s3:::pictures"),
+        ("DARKROOM_STORAGE_URL", "https://pictures.s3.amazonaws.com"),
+        ("DARKROOM_METADATA_URL", "dynamodb:Records"),
+        ("DARKROOM_METADATA_URL", "dynamodb://Re"),
+        ("DARKROOM_METADATA_URL", "dynamodb://Records/index"),
+        ("DARKROOM_METADATA_URL", "dynamodb://eu-west-1:Records"),
+        ("DARKROOM_QUEUE_URL", "pictures"),
+        ("DARKROOM_QUEUE_URL", "arn:aws:sqs:eu-west-1:123456789012:pictures"),
+        ("DARKROOM_QUEUE_URL", "https://sqs.eu-west-1.amazonaws.com/"),
+        ("DARKROOM_QUEUE_URL", "https://sqs.eu-west-1.amazonaws.com/123456789012/pictures.fifo"),
+        ("DARKROOM_CDN_URL", "d1.cloudfront.net"),
+    ],
+)
+def test_what_aws_would_refuse_at_the_first_call_is_refused_at_the_start(name: str, value: str) -> None:
+    load(ON_AWS)
+    with pytest.raises(ConfigurationError) as refusal:
+        load(ON_AWS | {name: value})
+    (line,) = str(refusal.value).splitlines()[1:]
+    assert line.strip().startswith(f"{name}: must ")
+
+
+@pytest.mark.parametrize(
+    ("url", "folder"),
+    [("file:./images", "images"), ("file:images", "images"), ("file:/srv/x", "/srv/x"), ("file:///srv/x", "/srv/x")],
+)
+def test_a_folder_is_a_path_after_the_scheme(url: str, folder: str) -> None:
+    assert load({"DARKROOM_STORAGE_URL": url}).data_folder == Path(folder).absolute()
+    assert load({"DARKROOM_METADATA_URL": f"sqlite{url[4:]}/x.db"}).database_file == Path(folder, "x.db").absolute()
+
+
+def test_a_slash_after_the_bucket_is_dropped() -> None:
+    assert load(ON_AWS | {"DARKROOM_STORAGE_URL": "s3://pictures/"}).bucket == "pictures"
+
+
+def test_the_mapping_decides_and_not_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DARKROOM_MAX_FRAMES", "7")
+    monkeypatch.setenv("DARKROOM_TYPO", "7")
+    settings = load({"DARKROOM_MAX_PIXELS": "1000", "DARKROOM_RECIPE": '{"variants": [{"name": "a", "width": 9}]}'})
+    assert (settings.max_pixels, settings.max_frames) == (1000, 60)
+    assert settings.recipe.variants[0].width == 9
+    with pytest.raises(ConfigurationError, match="DARKROOM_MAX_PIXELS"):
+        load({"DARKROOM_MAX_PIXELS": "0"})
+
+
+@pytest.mark.parametrize("blank", ["", " ", "\t\n"])
+def test_an_empty_variable_is_an_unset_one(blank: str) -> None:
+    """Compose and `.env` files have empty variables for what is left at its default."""
+    everything = {f"DARKROOM_{name.upper()}": blank for name in Settings.model_fields}
+    assert load(everything | {"DARKROOM_TYPO": blank, "DARKROOM_API_KEY": blank}) == load({})
+
+
+def test_complaints_about_fields_and_about_what_does_not_go_together_come_at_once() -> None:
+    with pytest.raises(ConfigurationError) as refusal:
+        load(
+            {
+                "DARKROOM_METADATA_URL": "dynamodb://Records",
+                "DARKROOM_CDN_URL": "https://d1.example.org",
+                "DARKROOM_API_KEYS": f"ann:read:{HASH}",
+                "DARKROOM_HOST": "0.0.0.0",
+                "DARKROOM_PORT": "x",
+                "DARKROOM_MAX_SPOOL_MB": "1",
+                "DARKROOM_MAX_UPLOAD_BYTE": "1",
+            }
+        )
+    lines = [line.strip() for line in str(refusal.value).splitlines()[1:]]
+    assert [line.partition(":")[0].partition(" ")[0] for line in lines] == [
+        "DARKROOM_MAX_UPLOAD_BYTE", "DARKROOM_PORT", "DARKROOM_STORAGE_URL", "DARKROOM_CDN_URL",
+        "DARKROOM_MAX_SPOOL_MB", "DARKROOM_AUTH", "DARKROOM_HOST",
+    ]  # fmt: skip
+    assert "did you mean DARKROOM_MAX_UPLOAD_BYTES?" in lines[0]
+    assert "(found: 'x')" in lines[1]
+
+
+def test_nothing_follows_from_a_field_that_is_wrong() -> None:
+    """A host that is none cannot be reached from elsewhere either, and a store that is none goes with nothing."""
+    with pytest.raises(ConfigurationError) as refusal:
+        load(
+            {
+                "DARKROOM_HOST": "http://nas.local",
+                "DARKROOM_STORAGE_URL": "s3:x",
+                "DARKROOM_CDN_URL": "https://a.example",
+            }
+        )
+    lines = [line.strip().partition(":")[0] for line in str(refusal.value).splitlines()[1:]]
+    assert lines == ["DARKROOM_STORAGE_URL", "DARKROOM_HOST"]
+
+
 def test_keys_ask_for_authentication(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ConfigurationError, match="DARKROOM_AUTH: keys are set"):
         read(monkeypatch, DARKROOM_AUTH="none", DARKROOM_API_KEYS=f"ann:read:{HASH}")
@@ -106,6 +227,10 @@ def test_a_variant_that_is_none_is_complained_of_once(monkeypatch: pytest.Monkey
     ("name", "value"),
     [
         ("DARKROOM_SECRET", "hunter2"),
+        ("DARKROOM_API_KEYS", "hunter2"),
+        ("DARKROOM_STORAGE_URL", "ftp://ann:hunter2@b.example"),
+        ("DARKROOM_METADATA_URL", "postgres://ann:hunter2@b.example/db"),
+        ("DARKROOM_QUEUE_URL", "https://ann:hunter2@b.example/1/q"),
         ("DARKROOM_PUBLIC_URL", "https://ann:hunter2@img.example.org"),
         ("DARKROOM_CORS_ORIGINS", "https://a.example,https://ann:hunter2@b.example"),
         ("DARKROOM_ALLOWED_HOSTS", "a.example,https://ann:hunter2@b.example"),
