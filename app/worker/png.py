@@ -187,7 +187,8 @@ class _Reading:
             self._control(body)
         elif kind == b"acTL":
             if early and size == 8 and not self._promised:
-                self._promised = int.from_bytes(body[:4])
+                promised = int.from_bytes(body[:4])
+                self._promised = promised if promised < 1 << 31 else 0
                 png.plays = int.from_bytes(body[4:])
         elif kind == b"tRNS":
             if early and kind not in self._seen:
@@ -207,7 +208,6 @@ class _Reading:
         sound = (
             len(body) == 26
             and number == self._sequence
-            and self._open is None
             and width
             and height
             and box[2] <= across

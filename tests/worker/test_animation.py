@@ -383,6 +383,8 @@ def changed(chunk: tuple[bytes, bytes], at: int, value: bytes) -> tuple[bytes, b
         ([HEAD, changed(COUNT, 0, struct.pack(">I", 9)), *THREE[2:]], None, 3),
         ([HEAD, changed(COUNT, 0, struct.pack(">I", 2)), *THREE[2:]], None, 2),
         ([HEAD, changed(COUNT, 0, bytes(4)), *THREE[2:]], None, 1),
+        ([HEAD, changed(COUNT, 0, b"\x80\0\0\1"), *THREE[2:]], None, 1),
+        ([*THREE[:5], changed(THIRD, 0, b"\0\0\0\2"), changed(LAST, 0, b"\0\0\0\3"), END], None, 2),
         ([HEAD, *THREE[2:]], None, 1),
         ([HEAD, FIRST, PIXELS, COUNT, *THREE[4:]], None, 1),
         ([HEAD, COUNT, changed(COUNT, 0, b"\0\0\0\1"), *THREE[2:]], None, 3),
