@@ -29,7 +29,7 @@ EXAMPLES: Mapping[str, Example] = {
     "unterminated": Example(400, "The body ends before its closing boundary."),
     "two_files": Example(400, "The form has two files. Send one image at a time.", {"field": "file"}),
     "duplicate_field": Example(400, "The field 'title' is there twice."),
-    "bad_json": Example(400, "The body is not JSON at character 17."),
+    "bad_json": Example(400, "The body is not JSON: expected value at line 1 column 17."),
     "too_deep": Example(400, "The JSON is nested more than 32 deep.", {"limit": 32, "measured": 33}),
     "not_utf8": Example(400, "The field `title` is not UTF-8.", {"field": "title"}),
     "bad_charset": Example(

@@ -194,7 +194,7 @@ async def _invalid(request: Request, error: Exception) -> Response:
 
 
 def _reason(complaint: Mapping[str, Any]) -> str:
-    found = f" (found: {complaint['found']!r})" if "found" in complaint else ""
+    found = f" (found: {complaint['found']!a})" if "found" in complaint else ""
     return f"`{complaint['field']}`: {complaint['message'].rstrip('.')}{found}"
 
 

@@ -10,8 +10,9 @@ MAX_BYTES = 255
 # Normalising takes time by the square of the marks on a letter: what is sure to be cut goes before.
 _HEAD, _TAIL = 1024, 64
 
-# Control characters, lone surrogates, private use, unassigned, and separators of lines and paragraphs.
-_UNSAFE = frozenset({"Cc", "Cs", "Co", "Cn", "Zl", "Zp"})
+# Control characters, lone surrogates, private use, and separators of lines and paragraphs. What this interpreter's
+# version of Unicode does not know yet stays: it may be an emoji of next year.
+_UNSAFE = frozenset({"Cc", "Cs", "Co", "Zl", "Zp"})
 
 
 def display_name(name: str | None) -> str | None:
@@ -24,11 +25,16 @@ def display_name(name: str | None) -> str | None:
     base = re.split(r"[/\\]", name.replace("\0", "").rstrip("/\\"))[-1]
     if len(base) > _HEAD + _TAIL:
         base = base[:_HEAD] + base[-_TAIL:]
-    base = "".join(c for c in base if unicodedata.category(c) not in _UNSAFE)
+    base = "".join(c for c in base if unicodedata.category(c) not in _UNSAFE and not _is_noncharacter(c))
     base = unicodedata.normalize("NFC", without_format_characters(base)).strip()
     if not base.strip(". "):
         return None
     return _cut(base)
+
+
+def _is_noncharacter(character: str) -> bool:
+    point = ord(character)
+    return point & 0xFFFE == 0xFFFE or 0xFDD0 <= point <= 0xFDEF
 
 
 def _cut(name: str) -> str:

@@ -62,7 +62,7 @@ class Images:
         named = [variant for variant in image.variants if variant.name == name]
         if not named:
             names = sorted({variant.name for variant in image.variants})
-            raise NotFound("variant_not_found", f"The image has no variant {name[:40]!r}.", variants=names)
+            raise NotFound("variant_not_found", f"The image has no variant {name[:40]!a}.", variants=names)
         return image, named
 
     def delete(self, owner: str | None, image_id: str) -> None:

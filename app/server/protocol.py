@@ -12,12 +12,16 @@ from typing import Any
 import h11
 import uvicorn
 from starlette.types import Message, Receive, Scope, Send
-from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
+from uvicorn.protocols.http.h11_impl import STATUS_PHRASES, H11Protocol, RequestResponseCycle
 
+from app.api.problems import PHRASES
 from app.api.refused import REFUSAL, Refusal
 from app.server.capacity import State
 from app.server.framing import Connection
 from app.server.refusals import INCOMPLETE_HEAD, OVERLOADED, late_head
+
+# uvicorn has the phrases of the interpreter, which changed in Python 3.13.
+STATUS_PHRASES.update({status: phrase.encode() for status, phrase in PHRASES.items()})
 
 #: What the application may write before it has to wait. The system's buffer comes on top.
 _UNSENT_BYTES = 16 * 1024

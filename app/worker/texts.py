@@ -7,6 +7,8 @@ from app.worker.jobs import MAX_TEXT
 
 #: What a variant keeps of one notice: whole, unless it is a book.
 MAX_NOTICE: Final = 2_000
+# Control and format characters, surrogates and private use. What this interpreter's Unicode does not know stays.
+_UNSAFE: Final = frozenset({"Cc", "Cf", "Cs", "Co"})
 
 
 def plain(value: object, limit: int = MAX_TEXT) -> str | None:
@@ -17,7 +19,7 @@ def plain(value: object, limit: int = MAX_TEXT) -> str | None:
 def line(text: str, limit: int = MAX_TEXT) -> str | None:
     """At most `limit` characters up to the first NUL, without control characters; None for blanks."""
     text = unicodedata.normalize("NFC", text.split("\0", 1)[0][: 4 * limit])
-    text = "".join(" " if c.isspace() else c for c in text if c.isspace() or unicodedata.category(c)[0] != "C")
+    text = "".join(" " if c.isspace() else c for c in text if c.isspace() or unicodedata.category(c) not in _UNSAFE)
     return " ".join(text.split())[:limit].strip() or None
 
 

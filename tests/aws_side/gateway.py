@@ -6,6 +6,7 @@ and its result an answer. What the payload may weigh is as AWS says in "Lambda q
 
 import asyncio
 import base64
+import gc
 import json
 import threading
 import time
@@ -107,8 +108,14 @@ class _Environment:
         return answer
 
     def end(self) -> None:
-        self._thread.submit(self._loop.close).result()
+        self._thread.submit(self._stop).result()
         self._thread.shutdown()
+
+    def _stop(self) -> None:
+        # A refused body is not read to its end: what closes its generator still waits for a turn of the loop.
+        gc.collect()
+        self._loop.run_until_complete(self._loop.shutdown_asyncgens())
+        self._loop.close()
 
     def _start(self, make: Callable[[], Handler]) -> Handler:
         asyncio.set_event_loop(self._loop)

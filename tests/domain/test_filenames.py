@@ -24,6 +24,8 @@ from app.domain.filenames import MAX_BYTES, attachment, display_name
         ("АгатавЗоопарке.jpg", "АгатавЗоопарке.jpg"),
         ("👩\u200d👩\u200d👧.heic", "👩\u200d👩\u200d👧.heic"),
         ("lone\ud800.jpg", "lone.jpg"),
+        ("new \U0001fae8 and unknown \u0378.jpg", "new \U0001fae8 and unknown \u0378.jpg"),  # whatever Unicode we have
+        ("private \ue000 and none \ufffe\ufdd0\U0010ffff.jpg", "private  and none .jpg"),
         ("%2e%2e%2fx.jpg", "%2e%2e%2fx.jpg"),
         ("  spaced .jpg ", "spaced .jpg"),
         (".htaccess", ".htaccess"),

@@ -452,3 +452,31 @@ def test_what_nobody_foresaw_is_a_500_that_tells_nothing(
     logged = [entry for entry in caplog.records if entry.levelname == "ERROR"]
     assert [entry.__dict__["request_id"] for entry in logged] == [problem["request_id"]]
     assert service.left_behind() == []
+
+
+@pytest.mark.parametrize(
+    ("body", "fault"),
+    [
+        ('{"a": 1,}', "trailing comma at line 1 column 9"),
+        ('{"a": nul}', "expected ident at line 1 column 10"),
+        ('{\n"a" 1}', "expected `:` at line 2 column 5"),
+        ('\ufeff{"a": 1,}', "trailing comma at line 1 column 9"),
+        ('{"a": NaN}', "NaN and Infinity are not JSON"),
+        (f'{{"a": {"9" * 5000}}}', "number out of range at line 1 column 4308"),
+    ],
+)
+def test_a_fault_in_json_has_the_same_words_under_every_python(embedded: Service, body: str, fault: str) -> None:
+    for path in ("/upload", "/upload/direct"):
+        answer = embedded.client.post(path, content=body.encode(), headers={"Content-Type": "application/json"})
+        assert assert_problem(answer, 400, "bad_json")["detail"] == f"The body is not JSON: {fault}."
+
+
+def test_what_was_found_is_written_the_same_under_every_python(service: Service) -> None:
+    image = service.place()
+    new = "\U0001fae8"  # of Unicode 15, which Python 3.11 does not know
+    problems = [
+        assert_problem(service.client.get(f"/images?status={new}"), 422, "invalid_request"),
+        assert_problem(service.client.get(f"/images/{image.id}/variants/{new}"), 404, "variant_not_found"),
+    ]
+    for problem in problems:
+        assert r"'\U0001fae8'" in problem["detail"]

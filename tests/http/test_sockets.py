@@ -274,3 +274,13 @@ def test_no_request_here_was_an_error_of_the_server(live: Live) -> None:
     log = live.log()
     assert "ERROR" not in log
     assert "Traceback" not in log
+
+
+def test_the_status_line_has_the_phrases_of_the_standard(live: Live) -> None:
+    for head, line in (
+        (b"GET /images?limit=0 HTTP/1.1\r\n", b"HTTP/1.1 422 Unprocessable Content"),
+        (b"POST /upload HTTP/1.1\r\nContent-Length: 999999999999\r\n", b"HTTP/1.1 413 Content Too Large"),
+    ):
+        with live.connect() as connection:
+            connection.sendall(head + b"Host: localhost\r\nContent-Type: image/jpeg\r\n\r\n")
+            assert connection.recv(65536).partition(b"\r\n")[0] == line

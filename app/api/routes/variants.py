@@ -70,7 +70,7 @@ def get_variant(
     formats = [variant.format for variant in variants]
     chosen = _BY_EXTENSION.get(ending) if dot else best(accept, formats)
     if dot and chosen not in formats:
-        raise NotFound("format_not_found", f"The variant {stem!r} has no such format.", formats=formats)
+        raise NotFound("format_not_found", f"The variant {stem!a} has no such format.", formats=formats)
     if chosen is None:
         raise NotAcceptable("not_acceptable", "None of the formats is acceptable.", formats=formats)
     url = parts.urls.variant(image, _of(variants, chosen))
