@@ -5,6 +5,8 @@ from collections.abc import Generator
 
 import pytest
 
+from app.worker import confine, seccomp
+
 IN_CI = os.environ.get("CI") == "true"
 
 
@@ -14,6 +16,11 @@ def _not_in_ci(report: pytest.TestReport | pytest.CollectReport) -> None:
         reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
         report.outcome = "failed"
         report.longrepr = f"{report.nodeid} may not be skipped where CI=true: {reason}"
+
+
+def pytest_report_header() -> str:
+    """Name the kernel's features that tests of the sandbox depend on."""
+    return f"kernel: Landlock {max(confine.version(), 0)}, seccomp {'yes' if seccomp.available() else 'no'}"
 
 
 @pytest.hookimpl(wrapper=True)
