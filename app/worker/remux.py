@@ -19,7 +19,8 @@ from app.worker.nclx import nclx_of
 _MOST_PARTS: Final = 1_000
 _DEEPEST: Final = 16
 _CONFIGURATIONS: Final = frozenset({b"av1C", b"hvcC", b"avcC", b"jpgC", b"j2kH", b"vvcC", b"evcC"})
-_LAYERS: Final = frozenset({b"lsel", b"a1op", b"a1lx"})
+#: Layers that are chosen. Their sizes (a1lx) only help to fetch parts of a file; without them every layer is decoded.
+_LAYERS: Final = frozenset({b"lsel", b"a1op"})
 _DERIVED: Final = frozenset({b"grid", b"iden", b"iovl"})
 #: Item types of HEVC.
 HEVC: Final = frozenset({b"hvc1", b"hev1"})

@@ -15,6 +15,7 @@ from app.domain.media import media_type_of
 from app.domain.models import Format
 from app.domain.recipe import VariantSpec
 from app.worker.jobs import Developed
+from tests.samples import IMAGES
 from tests.worker.conftest import Develop, recipe_of
 from tests.worker.files import saved, srgb_profile
 from tests.worker.heif_files import (
@@ -25,6 +26,7 @@ from tests.worker.heif_files import (
     box,
     clap,
     coded,
+    find,
     full,
     grid,
     heif,
@@ -35,6 +37,7 @@ from tests.worker.heif_files import (
     nclx,
     prof,
     sequence,
+    walk,
 )
 
 LOSSLESS = recipe_of(VariantSpec(name="v", width=1000, formats=(Format.PNG,)))
@@ -507,6 +510,39 @@ def test_a_sequence_without_a_still_is_its_first_frame(shows: Shown, kind: str) 
     brands = (b"avis",) if kind == "AVIF" else (b"hevc", b"msf1", b"heic")
     for brand in brands:
         shows(kind, sequence(plain(kind), SIZE, brand))
+
+
+def layered(*more: bytes) -> bytes:
+    """The color of a picture of two layers, without the property that tells their sizes."""
+    body = (IMAGES / "libavif-tests__draw_points_idat_progressive.avif").read_bytes()
+    stored = find(body, b"meta", b"idat")
+    ((_, item), *_) = walk(find(body, b"meta", b"iprp"))
+    kept = [box(kind, inner) for kind, inner in walk(item) if kind != b"a1lx"][:4]
+    return heif({1: Item(b"av01", stored[0x1D:0x54] + stored[0x65:0x76], [*kept, *more])})
+
+
+#: As libavif and Chromium show it.
+LAYERED = ((255, 0, 0), (0, 0, 253), (255, 0, 0), (0, 0, 253))
+
+
+def test_of_a_picture_in_layers_the_last_is_shown(shows: Shown) -> None:
+    body = (IMAGES / "libavif-tests__draw_points_idat_progressive.avif").read_bytes()
+    shows("AVIF", body, (33, 11), ((*LAYERED[0], 255), (*LAYERED[1], 136), (*LAYERED[2], 255), (*LAYERED[3], 136)))
+
+
+@pytest.mark.parametrize("sizes", [b"", b"\0\xff\0\0\0\0\0", b"\0\0\x37\0\0\0\0", b"\1\xff"])
+def test_sizes_of_layers_do_not_count(shows: Shown, sizes: bytes) -> None:
+    shows("AVIF", layered(box(b"a1lx", sizes)), (33, 11), LAYERED)
+
+
+@pytest.mark.parametrize("layer", [0, 1, 0xFFFF])
+def test_a_layer_may_be_chosen(shows: Shown, layer: int) -> None:
+    shows("AVIF", layered(box(b"lsel", struct.pack(">H", layer))), (33, 11), LAYERED)
+
+
+@pytest.mark.parametrize("chosen", [box(b"lsel", b"\0\2"), box(b"lsel", b"\0"), box(b"a1op", b"\x40")])
+def test_a_layer_that_is_not_there_is_damage(develop: Develop, chosen: bytes) -> None:
+    assert refused(develop, "AVIF", layered(chosen))[0] == "corrupt_image"
 
 
 def test_an_avif_sequence_with_broken_metadata_is_its_still(shows: Shown) -> None:
