@@ -174,6 +174,21 @@ def test_a_custom_domain_with_a_mapping(api: Api) -> None:
     assert mapped.json()["items"][0]["links"]["self"].startswith("/pictures/images/")
     bare = api(rest_event("images", "/images", "img.example.org"))
     assert bare.json()["items"][0]["links"]["self"].startswith("/images/")
+    described = api(rest_event("openapi.json", "/pictures/openapi.json", "img.example.org"))
+    assert described.json()["servers"] == [{"url": "https://img.example.org/pictures"}]
+
+
+def test_what_a_client_says_of_its_way_changes_no_url(api: Api) -> None:
+    spoofed = {
+        "host": "evil.example", "x-forwarded-host": "evil.example", "x-forwarded-prefix": "/evil",
+        "forwarded": "host=evil.example", "x-forwarded-proto": "gopher",
+    }  # fmt: skip
+    for path in ("/openapi.json", "/images", "/"):
+        event = get_event(path)
+        event["headers"] |= spoofed
+        answer = api(event)
+        assert answer.status < 400
+        assert "evil" not in answer.content.decode() + str(answer.headers)
 
 
 def test_a_load_balancer_and_a_functions_url(api: Api) -> None:

@@ -146,3 +146,17 @@ def test_the_worker_empties_the_write_ahead_log_in_which_deleted_words_stay(tmp_
         assert log.stat().st_size > 0
         with serving(tmp_path / "data"):
             wait_for(lambda: log.stat().st_size == 0, 10)
+
+
+def test_a_server_answers_under_the_hosts_that_it_is_told(tmp_path: Path) -> None:
+    wanted = {"content_type": "image/jpeg", "bytes": 3}
+    with serving(tmp_path / "data", DARKROOM_ALLOWED_HOSTS="nas.local, .example.org") as server:
+        for host in ("nas.local:8000", "img.example.org", f"127.0.0.1:{server.port}", "localhost"):
+            ticket = server.client.post("/upload/direct", json=wanted, headers={"Host": host})
+            assert ticket.json()["url"].startswith(f"http://{host}/files/originals/"), ticket.text
+        for host in ("darkroom", "nas.local.evil.example"):
+            refused = server.client.post("/upload/direct", json=wanted, headers={"Host": host})
+            assert (refused.status_code, refused.json()["code"]) == (403, "foreign_host")
+        sent = server.client.put(ticket.json()["url"].replace("http://localhost", server.url), content=b"\xff\xd8\xff",
+                                 headers=ticket.json()["headers"])  # fmt: skip
+        assert sent.status_code == 200, sent.text

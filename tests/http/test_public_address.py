@@ -290,6 +290,17 @@ def test_the_public_url_begins_every_url(tmp_path: Path, public_url: str, passed
             assert seen.origin + seen.prefix == public_url
 
 
+def test_a_public_url_hides_the_stage_of_a_gateway(tmp_path: Path) -> None:
+    with service_on("moto", tmp_path, public_url="https://img.example.org/pics") as service:
+        image = service.place()
+        with service.below("/prod") as client:
+            record = client.get(f"/prod/images/{image.id}").json()
+            assert record["links"]["self"] == f"/pics/images/{image.id}"
+            assert client.get("/prod/openapi.json").json()["servers"] == [{"url": "https://img.example.org/pics"}]
+            assert client.get("/prod/").headers["location"] == "/pics/docs"
+            assert client.get(f"/prod/pics/images/{image.id}").status_code == 200  # a CDN that passes the prefix on
+
+
 def test_the_servers_own_prefix_comes_after_the_proxys(tmp_path: Path) -> None:
     headers = {"Host": "localhost", **BEHIND, "X-Forwarded-Prefix": "/outer"}
     with served(tmp_path, trusted_proxies=TRUSTED, allowed_hosts=("img.example.org",)) as service:

@@ -15,6 +15,7 @@ from app.domain.models import Image, Status
 from tests.http.exchange import Exchange
 from tests.http.service import Service, service_on
 from tests.samples import encoded
+from tests.server import wait_for
 
 WAIT = {"wait": "20"}
 
@@ -118,8 +119,15 @@ def test_nobody_looks_when_nobody_waits(embedded: Service, looks: Looks) -> None
 def test_records_that_cannot_be_read_for_a_moment_end_no_wait(embedded: Service, looks: Looks) -> None:
     (image,) = pending(embedded, 1)
     looks.failing = 3
-    threading.Timer(0.1, finish, (embedded, image)).start()
+
+    def finish_after_the_failures() -> None:
+        wait_for(lambda: looks.failing == 0, 20)
+        finish(embedded, image)
+
+    finishing = threading.Thread(target=finish_after_the_failures)
+    finishing.start()
     answer = embedded.client.get(f"/images/{image.id}", params=WAIT)
+    finishing.join()
     assert (answer.status_code, answer.json()["status"]) == (200, "ready")
     assert looks.failing == 0
 
