@@ -1,6 +1,7 @@
 """Rules for every test."""
 
 import os
+import signal
 from collections.abc import Generator
 
 import pytest
@@ -8,6 +9,11 @@ import pytest
 from app.worker import confine, seccomp
 
 IN_CI = os.environ.get("CI") == "true"
+
+# A shell starts its background jobs with this signal ignored, and programs that tests start would inherit that: a test
+# that presses Ctrl-C would wait for ever.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _not_in_ci(report: pytest.TestReport | pytest.CollectReport) -> None:
