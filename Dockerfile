@@ -56,7 +56,7 @@ COPY --from=api-code /var/task /var/task
 CMD ["app.lambda_api.handler"]
 # An image whose function cannot start is none. The settings are of this step alone.
 RUN AWS_DEFAULT_REGION=us-east-1 AWS_ACCESS_KEY_ID=none AWS_SECRET_ACCESS_KEY=none PYTHONDONTWRITEBYTECODE=1 \
-    DARKROOM_STORAGE_URL=s3://none DARKROOM_METADATA_URL=dynamodb://none DARKROOM_QUEUE_URL=https://none.invalid/0/none \
+    DARKROOM_STORAGE_URL=s3://none DARKROOM_DATABASE_URL=dynamodb://none DARKROOM_QUEUE_URL=https://none.invalid/0/none \
     DARKROOM_SECRET=none-of-the-real-ones DARKROOM_ALLOW_ANONYMOUS=true \
     python -c "from app.lambda_api import handler"
 
@@ -69,7 +69,7 @@ COPY --from=worker-packages /var/task /var/task
 COPY --from=worker-code /var/task /var/task
 CMD ["app.lambda_worker.handler"]
 RUN AWS_DEFAULT_REGION=us-east-1 AWS_ACCESS_KEY_ID=none AWS_SECRET_ACCESS_KEY=none PYTHONDONTWRITEBYTECODE=1 \
-    DARKROOM_STORAGE_URL=s3://none DARKROOM_METADATA_URL=dynamodb://none DARKROOM_QUEUE_URL=https://none.invalid/0/none \
+    DARKROOM_STORAGE_URL=s3://none DARKROOM_DATABASE_URL=dynamodb://none DARKROOM_QUEUE_URL=https://none.invalid/0/none \
     DARKROOM_SECRET=none-of-the-real-ones DARKROOM_ALLOW_ANONYMOUS=true \
     python -c "from app.lambda_worker import handler; from app.lambda_reconcile import handler"
 
@@ -103,11 +103,11 @@ ENV PYTHONPATH=/srv/darkroom:/srv/darkroom/packages \
     PYTHONDONTWRITEBYTECODE=1 \
     DARKROOM_HOST=0.0.0.0 \
     DARKROOM_STORAGE_URL=file:/data \
-    DARKROOM_METADATA_URL=sqlite:/data/darkroom.db
+    DARKROOM_DATABASE_URL=sqlite:/data/darkroom.db
 WORKDIR /srv/darkroom
 USER 10001:10001
 VOLUME /data
 EXPOSE 8000
 STOPSIGNAL SIGTERM
-HEALTHCHECK --interval=10s --timeout=5s --start-period=30s CMD ["python", "-m", "app.healthcheck"]
-ENTRYPOINT ["python", "-m", "app.init"]
+HEALTHCHECK --interval=10s --timeout=5s --start-period=30s CMD ["python", "-m", "app.container.healthcheck"]
+ENTRYPOINT ["python", "-m", "app.container.init"]

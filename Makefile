@@ -78,7 +78,7 @@ fuzz: .venv ## Mutate pictures and look for one that does worse than fail (SECON
 	$(PY) -m tests.fuzz.hunt --seconds $(or $(SECONDS),600) --seed $(or $(SEED),1)
 
 kill-storm: .venv ## Kill a loaded server at random and look for a lost upload (SECONDS=60 SEED=)
-	$(PY) -m tests.embedded.kill_storm --seconds $(or $(SECONDS),60) $(if $(SEED),--seed $(SEED))
+	$(PY) -m tests.self_hosted.kill_storm --seconds $(or $(SECONDS),60) $(if $(SEED),--seed $(SEED))
 
 lint: .venv ## ruff, its formatter, and who may import whom
 	$(PY) -m ruff check .

@@ -7,16 +7,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from app.domain.access import Keyring
+from app.domain.access.api_keys import Keyring
+from app.domain.access.signing import Signer
 from app.domain.disk import check_free, port_errors
 from app.domain.errors import ConfigurationError
-from app.domain.grants import LocalStore, ServedGrants
+from app.domain.images.notifications import object_created
+from app.domain.images.urls import FileSeal, ServedFiles, UrlSource
 from app.domain.limits import MEBIBYTE, Limits
-from app.domain.notifications import object_created
 from app.domain.ports import EventQueue, ImageRepository, ObjectStore
-from app.domain.signing import Signer
-from app.domain.tickets import GrantSource
-from app.domain.urls import FileSeal, ServedFiles, UrlSource
+from app.domain.uploads.grants import LocalStore, ServedGrants
+from app.domain.uploads.tickets import GrantSource
 from app.settings import Settings
 
 #: An invocation carries at most 6 MB, in base64 and with its envelope: this much picture is sure to fit.
@@ -91,7 +91,7 @@ def signer_of(settings: Settings) -> Signer:
 
 def visibility_of(settings: Settings) -> float:
     """Seconds that a received event stays with its worker: two tries of one picture, and a minute to move bytes."""
-    return 2 * settings.develop_seconds + 60
+    return 2 * settings.processing_timeout_seconds + 60
 
 
 def _embedded(settings: Settings) -> Backends:
@@ -103,7 +103,7 @@ def _embedded(settings: Settings) -> Backends:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not settings.database_file.exists() and any((folder / "originals").glob("*/*")):
             raise ConfigurationError(
-                f"DARKROOM_METADATA_URL: {settings.database_file} is missing, and {folder} holds pictures: "
+                f"DARKROOM_DATABASE_URL: {settings.database_file} is missing, and {folder} holds pictures: "
                 "bring the file back, or move the folder away to begin anew"
             )
         signer = signer_of(settings)
@@ -111,7 +111,7 @@ def _embedded(settings: Settings) -> Backends:
         raise ConfigurationError(f"DARKROOM_STORAGE_URL: cannot use {folder}: {error.strerror}") from error
     min_free_bytes = settings.min_free_mb * MEBIBYTE
     database = Database(settings.database_file, min_free_bytes=min_free_bytes, reserve_bytes=_RESERVE_BYTES)
-    queue = SqliteQueue(database, visibility=visibility_of(settings), max_receives=settings.max_receives)
+    queue = SqliteQueue(database, visibility=visibility_of(settings), max_attempts=settings.max_attempts)
 
     def notify(key: str, size: int) -> None:
         queue.send(object_created(key, size))

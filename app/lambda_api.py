@@ -14,8 +14,8 @@ from mangum import Mangum
 
 from app import __version__, logs
 from app.api.app import Parts, create_app
-from app.api.gateway import TEXT_TYPES, Gateway
-from app.api.problems import MEDIA_TYPE, document
+from app.api.http.problems import MEDIA_TYPE, document
+from app.api.middleware.gateway import TEXT_TYPES, Gateway
 from app.bootstrap import keyring_of, limits_of, open_backends, signer_of
 from app.domain.errors import ConfigurationError
 from app.domain.limits import MEBIBYTE

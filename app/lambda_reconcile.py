@@ -8,8 +8,8 @@ from typing import Any
 from app import logs
 from app.bootstrap import Backends, open_backends
 from app.domain.errors import ConfigurationError
-from app.domain.orphans import GRACE, Orphans
-from app.domain.reconcile import Reconciler
+from app.domain.maintenance.orphans import GRACE, Orphans
+from app.domain.maintenance.reconcile import Reconciler
 from app.settings import load
 
 log = logging.getLogger(__name__)

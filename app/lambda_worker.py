@@ -18,7 +18,7 @@ from app.metrics import Metrics
 from app.settings import Settings, load
 from app.worker.events import delay_after, handle_event, receives_of
 from app.worker.process import Worker
-from app.worker.sandbox import Sandbox
+from app.worker.sandbox.parent import Sandbox
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +45,7 @@ def _empty_scratch() -> None:
 
 
 def _build(settings: Settings, backends: Backends) -> Worker:
-    sandbox = Sandbox(settings.develop_seconds, settings.develop_memory_mb)
+    sandbox = Sandbox(settings.processing_timeout_seconds, settings.processing_memory_mb)
     sandbox.start()
     metrics = Metrics(settings.service)
     return Worker(
@@ -56,7 +56,7 @@ def _build(settings: Settings, backends: Backends) -> Worker:
         limits=limits_of(settings),
         adopt=settings.auth == "none",
         scratch=_scratch,
-        max_receives=settings.max_receives,
+        max_attempts=settings.max_attempts,
         tell=metrics.picture,
         tell_ignored=metrics.ignored,
     )
@@ -90,8 +90,8 @@ def handler(event: Any, context: Any) -> Any:
             if not handle_event({"Records": [record]}, _worker)["batchItemFailures"]:
                 continue
             receives = receives_of(record)
-            if receives <= SOON_AGAIN or receives >= _worker.max_receives:
-                _release(record, delay_after(receives, _worker.max_receives))
+            if receives <= SOON_AGAIN or receives >= _worker.max_attempts:
+                _release(record, delay_after(receives, _worker.max_attempts))
         else:
             log.warning("no time is left for a message; it goes back", extra={"message_id": record["messageId"]})
             _release(record, 0)  # in its last delivery to the dead letters, untried: reconcile sends it again
@@ -118,4 +118,4 @@ def _is_message(record: Any) -> bool:
 
 def _is_time_left(context: Any) -> bool:
     remaining = getattr(context, "get_remaining_time_in_millis", None)
-    return remaining is None or remaining() >= (_settings.develop_seconds + MOVING_SECONDS) * 1000
+    return remaining is None or remaining() >= (_settings.processing_timeout_seconds + MOVING_SECONDS) * 1000

@@ -10,18 +10,14 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
-from app.domain.errors import ConfigurationError
-from app.domain.hosts import is_loopback
-from app.domain.limits import MEBIBYTE
-from app.domain.media import MEDIA_TYPES
-from app.domain.recipe import DEFAULT_RECIPE
-from app.domain.setting_values import (
+from app.domain.configuration.hosts import is_loopback
+from app.domain.configuration.values import (
     Address,
     ApiKeys,
+    DatabaseUrl,
     Hosts,
     ListenAddress,
     MediaTypes,
-    MetadataUrl,
     Networks,
     Origins,
     QueueUrl,
@@ -29,10 +25,21 @@ from app.domain.setting_values import (
     Secret,
     StorageUrl,
 )
+from app.domain.errors import ConfigurationError
+from app.domain.limits import MEBIBYTE
+from app.domain.media import MEDIA_TYPES
+from app.domain.recipe import DEFAULT_RECIPE
 
 PREFIX = "DARKROOM_"
 #: Variables of the command-line client, which the service leaves alone.
 CLIENT_NAMES = frozenset({"DARKROOM_URL", "DARKROOM_API_KEY"})
+#: Settings that have another name now.
+RENAMED = {
+    "DARKROOM_METADATA_URL": "DARKROOM_DATABASE_URL",
+    "DARKROOM_DEVELOP_SECONDS": "DARKROOM_PROCESSING_TIMEOUT_SECONDS",
+    "DARKROOM_DEVELOP_MEMORY_MB": "DARKROOM_PROCESSING_MEMORY_MB",
+    "DARKROOM_MAX_RECEIVES": "DARKROOM_MAX_ATTEMPTS",
+}
 #: Fields whose values are never repeated.
 _PRIVATE = frozenset({"secret", "api_keys"})
 
@@ -45,7 +52,7 @@ class Settings(BaseModel):
     storage_url: StorageUrl = Field(
         default="file:./data", description="Where bytes live: `file:<folder>` or `s3://<bucket>`."
     )
-    metadata_url: MetadataUrl = Field(
+    database_url: DatabaseUrl = Field(
         default="sqlite:./data/darkroom.db",
         description="Where records live: `sqlite:<file>` or `dynamodb://<table>`. `file` goes with `sqlite`, "
         "`s3` with `dynamodb`.",
@@ -122,17 +129,17 @@ class Settings(BaseModel):
     recipe: RecipeJson = Field(
         default=DEFAULT_RECIPE, description='The variants to make, as JSON: `{"variants": [{"name": …}, …]}`.'
     )
-    develop_seconds: float = Field(
+    processing_timeout_seconds: float = Field(
         default=30,
         gt=0,
         le=600,
         allow_inf_nan=False,
         description="How long one picture may take before it ends `failed: timeout`.",
     )
-    develop_memory_mb: int = Field(
+    processing_memory_mb: int = Field(
         default=1024, ge=128, le=8192, description="How much memory one picture may take before `failed: memory`."
     )
-    max_receives: int = Field(
+    max_attempts: int = Field(
         default=5, ge=1, le=100, description="How often an event is tried before it goes to the dead letters."
     )
     min_free_mb: int = Field(
@@ -172,7 +179,7 @@ class Settings(BaseModel):
     @property
     def database_file(self) -> Path:
         """The file of `sqlite:`, absolute."""
-        return Path(self.metadata_url.removeprefix("sqlite:")).absolute()
+        return Path(self.database_url.removeprefix("sqlite:")).absolute()
 
     @property
     def bucket(self) -> str:
@@ -182,7 +189,7 @@ class Settings(BaseModel):
     @property
     def table(self) -> str:
         """The table of `dynamodb://`."""
-        return self.metadata_url.removeprefix("dynamodb://")
+        return self.database_url.removeprefix("dynamodb://")
 
 
 def load(environment: Mapping[str, str] | None = None) -> Settings:
@@ -207,6 +214,8 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
 
 
 def _unknown(name: str, known: Mapping[str, str]) -> str:
+    if current := RENAMED.get(name.upper()):
+        return f"{name}: renamed to {current}"
     near = get_close_matches(name.upper(), known, n=1)
     return f"{name}: there is no such setting" + (f"; did you mean {near[0]}?" if near else "")
 
@@ -236,13 +245,13 @@ def _complaint(problem: ErrorDetails) -> str:
 def _conflicts(settings: Settings) -> list[tuple[set[str], str]]:
     """Return what does not go together: the fields, and a sentence."""
     found: list[tuple[set[str], str]] = []
-    schemes = (settings.storage_url.partition(":")[0], settings.metadata_url.partition(":")[0])
+    schemes = (settings.storage_url.partition(":")[0], settings.database_url.partition(":")[0])
     if schemes not in {("file", "sqlite"), ("s3", "dynamodb")}:
         sentence = (
-            f"DARKROOM_STORAGE_URL ({schemes[0]}:) and DARKROOM_METADATA_URL ({schemes[1]}:) do not go together: "
+            f"DARKROOM_STORAGE_URL ({schemes[0]}:) and DARKROOM_DATABASE_URL ({schemes[1]}:) do not go together: "
             "use file: with sqlite:, or s3:// with dynamodb://"
         )
-        found.append(({"storage_url", "metadata_url"}, sentence))
+        found.append(({"storage_url", "database_url"}, sentence))
     if schemes[0] == "s3" and not settings.queue_url:
         found.append(({"storage_url", "queue_url"}, "DARKROOM_QUEUE_URL: must name the queue of the bucket's events"))
     if schemes[0] == "file" and settings.queue_url:

@@ -17,7 +17,7 @@ _ORDERLY_PAUSE = 1.0
 
 
 class Supervisor:
-    """Runs `app.cli.worker` in a process of its own and starts it again whenever it ends by itself.
+    """Runs `app.embedded_worker` in a process of its own and starts it again whenever it ends by itself.
 
     The worker's standard input is a pipe that nobody writes to: when this process is gone, however it went, the pipe
     ends and so does the worker.
@@ -78,6 +78,6 @@ class Supervisor:
             if self._stopping.is_set():
                 return None
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "app.cli.worker", "--end-with-input"], stdin=subprocess.PIPE
+                [sys.executable, "-m", "app.embedded_worker", "--end-with-input"], stdin=subprocess.PIPE
             )
             return self._process

@@ -1,6 +1,6 @@
 """Crops without a focal point beside those of libvips: `python -m benchmarks.attention --vips <python with pyvips>`.
 
-Ten pictures, made and real, each cropped to a square and to a portrait by us (`app.worker.attention`) and by libvips's
+Ten pictures, made and real, each cropped to a square and to a portrait by us (`attention.py`) and by libvips's
 `smartcrop(interesting="attention")`. Writes a contact sheet, a row per picture: the whole of it with both squares drawn
 in (ours red, theirs blue), our square, theirs, our portrait, theirs; and prints how much of the thing that matters each
 crop shows. pyvips is no dependency of ours: give the interpreter of an environment that has `pyvips[binary]`.
@@ -20,9 +20,9 @@ from pathlib import Path
 from PIL import Image, ImageDraw, ImageFilter, ImageOps
 
 from app.domain.recipe import Fit, VariantSpec
-from app.worker.attention import attention_of
-from app.worker.geometry import shape_of
-from app.worker.placeholder import nearer
+from app.worker.analysis.attention import attention_of
+from app.worker.analysis.placeholder import nearer
+from app.worker.render.geometry import shape_of
 
 Box = tuple[int, int, int, int]
 Scene = tuple[Image.Image, Box | None]

@@ -25,19 +25,19 @@ from app.adapters.sqs import SqsQueue
 from app.api.app import create_app
 from app.domain.keys import original_key
 from app.domain.limits import Limits
+from app.domain.maintenance.reconcile import Reconciler
 from app.domain.recipe import DEFAULT_RECIPE
-from app.domain.reconcile import Reconciler
 from app.worker.events import handle_event
 from app.worker.process import Outcome, Worker
-from app.worker.sandbox import Sandbox
+from app.worker.sandbox.parent import Sandbox
 from benchmarks.bill import S3_READS, S3_WRITES, dollars_of
 from benchmarks.meter import Meter, Use
 from benchmarks.results_file import save
 from tests import aws
+from tests.api.client import embedded_client
+from tests.api.service import parts_of
 from tests.engines import dynamodb_local, missing
 from tests.faults.scene import queue_event
-from tests.http.client import embedded_client
-from tests.http.service import parts_of
 from tests.samples import encoded
 from tests.sides import Side
 
@@ -196,7 +196,7 @@ def bench_on(endpoint: str, folder: Path) -> Iterator[tuple[Bench, Meter]]:
     with (
         aws.table(dynamodb) as table,
         aws.bucket(made.s3) as bucket,
-        aws.queue(made.sqs, visibility=30, max_receives=3) as url,
+        aws.queue(made.sqs, visibility=30, max_attempts=3) as url,
     ):
         aws.notify(made, bucket, url)
         queue = SqsQueue(made.sqs, url)
@@ -209,7 +209,7 @@ def bench_on(endpoint: str, folder: Path) -> Iterator[tuple[Bench, Meter]]:
         app = create_app(parts_of(side, limits=Limits(), checks=checks, files=None))
         worker = Worker(
             side.store, side.images, sandbox, recipe=DEFAULT_RECIPE, limits=Limits(), adopt=False, scratch=folder,
-            max_receives=3,
+            max_attempts=3,
         )  # fmt: skip
         routes = [
             f"{method} {route.path}"

@@ -31,12 +31,12 @@ from app.domain.ids import new_id
 from app.domain.models import ANONYMOUS, Format, Image, Status, Variant, utcnow
 from benchmarks.results_file import save
 from tests import aws
-from tests.doors.opened import get_event
 from tests.engines import ACCESS_KEY, REGION, SECRET_KEY, dynamodb_local, free_port
+from tests.entry_points.opened import get_event
 from tests.images_built.podman import IMAGES, MEMORY, USER, environment, missing, podman
 from tests.lambda_runtime.function import Function, wait_until_it_listens
 from tests.repository.tree import ROOT
-from tests.server import wait_for
+from tests.running_server import wait_for
 
 HANDLERS = Path(__file__).parent / "handlers"
 #: What the API's function may take at most over its libraries, and what is aimed at, in milliseconds.
@@ -49,7 +49,7 @@ _NOWHERE = "http://127.0.0.1:9"  # what nothing listens on: a start asks nobody
 _SETTINGS = {
     "AWS_ENDPOINT_URL_DYNAMODB": _NOWHERE,
     "DARKROOM_STORAGE_URL": "s3://pictures",
-    "DARKROOM_METADATA_URL": "dynamodb://ImageMetadata",
+    "DARKROOM_DATABASE_URL": "dynamodb://ImageMetadata",
     "DARKROOM_QUEUE_URL": "https://sqs.eu-west-1.amazonaws.com/123456789012/pictures",
     "DARKROOM_SECRET": "a secret of the benchmark",
     "DARKROOM_ALLOW_ANONYMOUS": "true",
@@ -232,7 +232,7 @@ def warm(core: int) -> dict[str, Any]:
         client = aws.clients(stack.enter_context(dynamodb_local())).dynamodb
         table = stack.enter_context(aws.table(client))
         image_id = _developed(DynamoImages(client, table))
-        settings = {**_SETTINGS, "DARKROOM_METADATA_URL": f"dynamodb://{table}",
+        settings = {**_SETTINGS, "DARKROOM_DATABASE_URL": f"dynamodb://{table}",
                     "AWS_ENDPOINT_URL_DYNAMODB": client.meta.endpoint_url}  # fmt: skip
         api = stack.enter_context(running("api", core, settings))
         for _ in range(WARM_CALLS + 10):

@@ -21,16 +21,16 @@ import httpx
 from app.adapters.dynamodb import DynamoImages, items
 from app.adapters.filesystem import FilesystemStore
 from app.api.app import create_app
+from app.domain.access.signing import Cursors
 from app.domain.models import ANONYMOUS, Image, Status
 from app.domain.ports import ListQuery
-from app.domain.signing import Cursors
 from benchmarks.list_sqlite import a_record
 from benchmarks.meter import Meter
 from benchmarks.results_file import save
 from tests import aws
+from tests.api.client import embedded_client
+from tests.api.service import parts_of
 from tests.engines import dynamodb_local, missing
-from tests.http.client import embedded_client
-from tests.http.service import parts_of
 from tests.sides import SIGNER, Side
 
 LIMIT = 50

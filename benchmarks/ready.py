@@ -20,8 +20,8 @@ from app.cli.client import DarkroomClient
 from app.cli.picture import Picture
 from benchmarks.render import pictures
 from benchmarks.results_file import save
+from tests.running_server import Server, serving
 from tests.samples import encoded
-from tests.server import Server, serving
 
 ROUNDS = 9
 STATISTICS = (("median", median), ("fastest", min), ("slowest", max))

@@ -102,12 +102,12 @@ def bucket(client: Any) -> Iterator[str]:
 
 
 @contextmanager
-def queue(client: Any, visibility: int, max_receives: int) -> Iterator[str]:
+def queue(client: Any, visibility: int, max_attempts: int) -> Iterator[str]:
     """A queue with dead letters; its url."""
     name = uuid4().hex
     dead = client.create_queue(QueueName=f"{name}-dead")["QueueUrl"]
     arn = client.get_queue_attributes(QueueUrl=dead, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
-    policy = {"deadLetterTargetArn": arn, "maxReceiveCount": max_receives}
+    policy = {"deadLetterTargetArn": arn, "maxReceiveCount": max_attempts}
     attributes = {"VisibilityTimeout": str(visibility), "RedrivePolicy": json.dumps(policy)}
     url = client.create_queue(QueueName=name, Attributes=attributes)["QueueUrl"]
     yield url

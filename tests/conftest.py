@@ -6,7 +6,7 @@ from collections.abc import Generator
 
 import pytest
 
-from app.worker import confine, seccomp
+from app.worker.sandbox import landlock, seccomp
 
 IN_CI = os.environ.get("CI") == "true"
 
@@ -26,7 +26,7 @@ def _not_in_ci(report: pytest.TestReport | pytest.CollectReport) -> None:
 
 def pytest_report_header() -> str:
     """Name the kernel's features that tests of the sandbox depend on."""
-    return f"kernel: Landlock {max(confine.version(), 0)}, seccomp {'yes' if seccomp.available() else 'no'}"
+    return f"kernel: Landlock {max(landlock.version(), 0)}, seccomp {'yes' if seccomp.available() else 'no'}"
 
 
 @pytest.hookimpl(wrapper=True)

@@ -15,15 +15,15 @@ from app.adapters.filesystem import FilesystemStore
 from app.adapters.s3 import PresignedGrants, PresignedUrls, Presigner, S3Store
 from app.adapters.sqlite import Database, SqliteImages, SqliteQueue
 from app.adapters.sqs import SqsQueue
-from app.domain.grants import ServedGrants
+from app.domain.access.signing import Signer
+from app.domain.images.notifications import object_created
+from app.domain.images.urls import ServedFiles, UrlSource
 from app.domain.keys import ORIGINALS, PROCESSED
-from app.domain.notifications import object_created
 from app.domain.ports import EventQueue, ImageRepository, ObjectStore
-from app.domain.signing import Signer
-from app.domain.tickets import GrantSource
-from app.domain.urls import ServedFiles, UrlSource
+from app.domain.uploads.grants import ServedGrants
+from app.domain.uploads.tickets import GrantSource
 from tests import aws
-from tests.aws_side.presigned import by_moto, by_network, reader
+from tests.on_aws.presigned import by_moto, by_network, reader
 
 #: Signs what the tests' services sign.
 SIGNER = Signer(b"a secret of the tests")
@@ -50,7 +50,7 @@ class Side:
 def embedded(folder: Path) -> Iterator[Side]:
     """Files and SQLite in a folder."""
     database = Database(folder / "darkroom.db")
-    queue = SqliteQueue(database, visibility=30, max_receives=3)
+    queue = SqliteQueue(database, visibility=30, max_attempts=3)
     store = FilesystemStore(folder, on_created=lambda key, size: queue.send(object_created(key, size)))
     try:
         yield Side(store, SqliteImages(database), queue)
@@ -65,7 +65,7 @@ def on_moto(folder: Path) -> Iterator[Side]:
     with (
         aws.bucket(made.s3) as bucket,
         aws.table(made.dynamodb) as table,
-        aws.queue(made.sqs, visibility=30, max_receives=3) as url,
+        aws.queue(made.sqs, visibility=30, max_attempts=3) as url,
     ):
         aws.notify(made, bucket, url)
         store, queue = S3Store(made.s3, bucket), SqsQueue(made.sqs, url)
@@ -83,7 +83,7 @@ def on_engines(folder: Path) -> Iterator[Side]:
     with (
         aws.bucket(made.s3) as bucket,
         aws.table(made.dynamodb) as table,
-        aws.queue(made.sqs, visibility=30, max_receives=3) as url,
+        aws.queue(made.sqs, visibility=30, max_attempts=3) as url,
     ):
         queue = SqsQueue(made.sqs, url)
 

@@ -11,7 +11,7 @@ esac
 [ -z "${PORT:-}" ] || export DARKROOM_PORT="$PORT"
 if [ -n "${DATA:-}" ]; then
     case $DATA in "~/"*) DATA=$HOME/${DATA#"~/"} ;; esac
-    export DARKROOM_STORAGE_URL="file:$DATA" DARKROOM_METADATA_URL="sqlite:$DATA/darkroom.db"
+    export DARKROOM_STORAGE_URL="file:$DATA" DARKROOM_DATABASE_URL="sqlite:$DATA/darkroom.db"
 fi
 
 exec .venv/bin/python -m app.main

@@ -4,21 +4,22 @@ from collections.abc import Sequence
 
 from fastapi import APIRouter, FastAPI
 
-from app.api import docs, openapi, problems
-from app.api.access import KeyedRoute
-from app.api.cors import Cors
-from app.api.draining import Draining
-from app.api.headers import HeadAsGet, SafeHeaders
-from app.api.own_page import AllowedHostsOnly, SameSiteOnly
-from app.api.parts import Parts
-from app.api.public_address import ResolveAddress
+from app.api import openapi
+from app.api.bodies.spool import Spools
+from app.api.dependencies import Parts
+from app.api.http import problems
+from app.api.http.access import KeyedRoute
+from app.api.http.public_address import ResolveAddress
+from app.api.http.server_refusals import Refused
+from app.api.middleware.cors import Cors
+from app.api.middleware.headers import HeadAsGet, SafeHeaders
+from app.api.middleware.lingering_close import Draining
+from app.api.middleware.request_log import RequestIds
+from app.api.middleware.same_site import AllowedHostsOnly, SameSiteOnly
 from app.api.readiness import Probe
-from app.api.refused import Refused
-from app.api.request_ids import RequestIds
-from app.api.routes import direct, files, images, service, uploads, variants
-from app.api.spool import Spools
+from app.api.routes import docs, files, images, service, tickets, uploads, variants
 from app.api.waiters import Waiters
-from app.domain.hosts import AllowedHosts
+from app.domain.configuration.hosts import AllowedHosts
 
 __all__ = ["Parts", "create_app"]
 
@@ -41,8 +42,8 @@ def create_app(parts: Parts) -> FastAPI:
     app.state.spools = Spools(parts.store, parts.max_spool_bytes)
     routers = [uploads.router, images.router, variants.router, service.router, docs.router]
     routers += [files.router] if parts.files is not None else []
-    routers += [direct.router] if parts.tickets is not None else []
-    routers += [direct.store_router] if parts.local is not None else []
+    routers += [tickets.router] if parts.tickets is not None else []
+    routers += [tickets.store_router] if parts.local is not None else []
     for router in routers:
         app.include_router(router)
     app.mount("/static", docs.OwnFiles(), name="static")

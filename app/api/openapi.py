@@ -8,17 +8,17 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
-from app.api.access import KeyedRoute
-from app.api.documented import problems
-from app.api.own_page import HEALTH, SAFE
-from app.api.problems import MEDIA_TYPE, Problem
-from app.api.routes.direct import TICKET_BODY
+from app.api.http.access import KeyedRoute
+from app.api.http.problem_examples import problems
+from app.api.http.problems import MEDIA_TYPE, Problem
+from app.api.middleware.same_site import HEALTH, SAFE
 from app.api.routes.service import Health
+from app.api.routes.tickets import TICKET_BODY
 from app.api.routes.uploads import ONE_BODY
-from app.api.views import ImageList, ImageView
-from app.domain.access import Scope
+from app.api.views.image import ImageList, ImageView
+from app.domain.access.api_keys import Scope
 from app.domain.limits import Limits
-from app.domain.tickets import Ticket
+from app.domain.uploads.tickets import Ticket
 
 TAGS = [
     {"name": "uploads", "description": "Upload images."},

@@ -40,7 +40,7 @@ def _darkroom(
 @cli.command()
 def worker() -> None:
     """Run the embedded worker alone, for a server that was started without one."""
-    from app.cli.worker import main as run_worker
+    from app.embedded_worker import main as run_worker
 
     run_worker()
 
@@ -52,7 +52,7 @@ def redrive() -> None:
     One event is sent for each image, however many of its events failed.
     """
     from app.cli.backends import open_existing
-    from app.domain.notifications import images_named
+    from app.domain.images.notifications import images_named
 
     _, backends = open_existing()
     typer.echo(f"images sent again: {backends.queue.redrive(images_named)}")

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from app.domain.access import Scope, new_key
+from app.domain.access.api_keys import Scope, new_key
 
 keys = typer.Typer(no_args_is_help=True, help="API keys.")
 

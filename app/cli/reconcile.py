@@ -8,11 +8,11 @@ from typing import Annotated
 
 import typer
 
-from app.domain.access import OWNER_PATTERN
+from app.domain.access.api_keys import OWNER_PATTERN
+from app.domain.maintenance.orphans import GRACE, Orphan, Orphans
+from app.domain.maintenance.reconcile import Reconciler, Report
 from app.domain.models import ANONYMOUS, Image
-from app.domain.orphans import GRACE, Orphan, Orphans
 from app.domain.ports import ImageRepository
-from app.domain.reconcile import Reconciler, Report
 
 _YEAR_MINUTES = 366 * 24 * 60
 _GRACE_MINUTES = GRACE // timedelta(minutes=1)
@@ -104,7 +104,7 @@ def _agreed(found: list[Orphan], *, known: int) -> bool:
     """Ask whether to delete the orphans. Return False where nobody can answer."""
     if not known:
         _say(
-            "None of the objects has a record in this database. Is DARKROOM_METADATA_URL the database of this "
+            "None of the objects has a record in this database. Is DARKROOM_DATABASE_URL the database of this "
             "DARKROOM_STORAGE_URL?"
         )
     size = sum(orphan.object.size for orphan in found)

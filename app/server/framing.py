@@ -8,7 +8,7 @@ from typing import Any
 
 import h11
 
-from app.api.refused import Refusal
+from app.api.http.server_refusals import Refusal
 from app.server import refusals
 from app.server.refusals import HEAD_BYTES, HEAD_FIELDS
 

@@ -14,8 +14,8 @@ import uvicorn
 from starlette.types import Message, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import STATUS_PHRASES, H11Protocol, RequestResponseCycle
 
-from app.api.problems import PHRASES
-from app.api.refused import REFUSAL, Refusal
+from app.api.http.problems import PHRASES
+from app.api.http.server_refusals import REFUSAL, Refusal
 from app.server.capacity import State
 from app.server.framing import Connection
 from app.server.refusals import INCOMPLETE_HEAD, OVERLOADED, late_head

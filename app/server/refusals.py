@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import h11
 
-from app.api.refused import Refusal
+from app.api.http.server_refusals import Refusal
 
 #: The largest request head (request line and header fields), in bytes, and the most header fields in it.
 HEAD_BYTES = 32 * 1024

@@ -36,10 +36,10 @@ def handle_event(event: Any, worker: Worker) -> dict[str, list[dict[str, str]]]:
     return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in failed]}
 
 
-def delay_after(receives: int, max_receives: int) -> int:
+def delay_after(receives: int, max_attempts: int) -> int:
     """Seconds until a message whose attempt failed is due again: soon at first, for most faults pass at once, and later
     each time, so that five attempts outlast minutes."""
-    if receives >= max_receives:
+    if receives >= max_attempts:
         return 0  # on to the dead letters
     return _DELAYS[min(max(receives, 1), len(_DELAYS)) - 1]
 

@@ -9,9 +9,8 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
-from app.domain.clock import Clock
 from app.domain.errors import Missing, PictureError, Stale, Unavailable
-from app.domain.images import finish_delete
+from app.domain.images.service import finish_delete
 from app.domain.keys import original_key, processed_prefix, variant_key
 from app.domain.limits import Limits
 from app.domain.media import UNKNOWN_TYPE
@@ -27,12 +26,13 @@ from app.domain.models import (
     failed,
     utcnow,
 )
+from app.domain.phase_timer import Clock
 from app.domain.ports import ImageRepository, ObjectStore
 from app.domain.recipe import Recipe, rendering_of
 from app.domain.reports import Outcome, PictureReport, TellPicture, say
 from app.worker.jobs import Developed, Job
 from app.worker.originals import Original, adopt, fetch
-from app.worker.sandbox import Sandbox
+from app.worker.sandbox.parent import Sandbox
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +44,7 @@ class Worker:
     """Develops originals. `counts` is how often each outcome came.
 
     With `adopt`, objects without a record get one for `anonymous`; `scratch` is an existing folder that no other
-    worker uses; `max_receives` is after how many deliveries an event goes to the dead letters. `tell` takes a report of
+    worker uses; `max_attempts` is after how many deliveries an event goes to the dead letters. `tell` takes a report of
     each delivery, `tell_ignored` is called for each event that is of no concern.
     """
 
@@ -58,11 +58,11 @@ class Worker:
         limits: Limits,
         adopt: bool,
         scratch: Path,
-        max_receives: int,
+        max_attempts: int,
         tell: TellPicture = say,
         tell_ignored: Callable[[], None] = lambda: None,
     ) -> None:
-        self.max_receives = max_receives
+        self.max_attempts = max_attempts
         self.tell_ignored = tell_ignored
         self.counts: Counter[Outcome] = Counter()
         self._store = store
@@ -87,7 +87,7 @@ class Worker:
         try:
             report.outcome = self._handle(image_id, report)
         except Exception:
-            if (receives or 0) >= self.max_receives and self._close(image_id):
+            if (receives or 0) >= self.max_attempts and self._close(image_id):
                 report.outcome, report.code = Outcome.FAILED, FailureCode.ATTEMPTS_EXHAUSTED
             raise
         finally:
@@ -175,7 +175,7 @@ class Worker:
     def _marked(self, image: Image, report: PictureReport) -> Image:
         """The record, in which the last delivery leaves a mark before it begins: it may be the end of us, and who
         finds the record later must know it from one that nobody has tried. Raises `Stale`."""
-        if image.status is not Status.PENDING or (report.receive_count or 0) < self.max_receives:
+        if image.status is not Status.PENDING or (report.receive_count or 0) < self.max_attempts:
             return image
         return self._images.update(image.id, image.version, {"last_tried_at": utcnow()})
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from app.worker.fork_server import ALLOCATOR
+from app.worker.sandbox.fork_server import ALLOCATOR
 from benchmarks.render.peers import NODE, PYTHON, ROOT
 
 HERE = Path(__file__).parent

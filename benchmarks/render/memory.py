@@ -20,10 +20,10 @@ from typing import Any
 from PIL import Image
 
 from app.domain.recipe import DEFAULT_RECIPE
-from app.worker.cost import Cost
-from app.worker.formats import open_picture
+from app.worker.decode.formats import open_picture
 from app.worker.jobs import Job
-from app.worker.sandbox import Sandbox
+from app.worker.pipeline.memory_estimate import Cost
+from app.worker.sandbox.parent import Sandbox
 from benchmarks.render.peers import ROOT
 from benchmarks.render.weighed import STATUS, weighed
 from benchmarks.results_file import save
@@ -67,7 +67,7 @@ def main() -> None:
 def measured(sizes: Sequence[int] = tuple(SIZES), kinds: Sequence[str] = USUAL) -> list[dict[str, Any]]:
     """For each kind and size: `mb`, the child's peak of resident memory, codecs included; and what the job added to
     that (`added_mb`) and to address space (`added_space_mb`), which is what the child's bound counts, beside what
-    `app.worker.cost` says that it takes (`reckoned_mb`)."""
+    `app.worker.pipeline.memory_estimate` says that it takes (`reckoned_mb`)."""
     Image.MAX_IMAGE_PIXELS = None
     sandbox = Sandbox(600, _UNBOUND, work=weighed)
     rows = []
@@ -102,7 +102,7 @@ def table(document: dict[str, Any]) -> str:
 def beside() -> dict[str, int]:
     """Resident memory of the worker's function and of its fork server, when no picture has come yet."""
     settings = {
-        "DARKROOM_STORAGE_URL": "s3://pictures", "DARKROOM_METADATA_URL": "dynamodb://ImageMetadata",
+        "DARKROOM_STORAGE_URL": "s3://pictures", "DARKROOM_DATABASE_URL": "dynamodb://ImageMetadata",
         "DARKROOM_QUEUE_URL": "https://sqs.eu-west-1.amazonaws.com/123456789012/pictures",
         "DARKROOM_SECRET": "a secret of the benchmark", "AWS_DEFAULT_REGION": "eu-west-1",
         "AWS_ACCESS_KEY_ID": "AKIDLOCAL1", "AWS_SECRET_ACCESS_KEY": "secretsecret",

@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 from typing import Final
 
-from app.worker.develop import develop
 from app.worker.jobs import Developed, Job
+from app.worker.pipeline.picture import develop
 
 #: The file in the child's folder that says what it took.
 STATUS: Final = "status.json"

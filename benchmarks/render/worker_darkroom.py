@@ -13,14 +13,14 @@ import time
 from pathlib import Path
 from typing import Any
 
-from app.domain.clock import Clock
 from app.domain.media import SNIFF_BYTES, media_type_of
 from app.domain.models import Format
+from app.domain.phase_timer import Clock
 from app.domain.recipe import DEFAULT_RECIPE, Recipe, VariantSpec
-from app.worker.develop import develop, variants_of
 from app.worker.jobs import Job, Rendered
-from app.worker.probe import open_checked
-from app.worker.sandbox import Sandbox
+from app.worker.pipeline.header import open_checked
+from app.worker.pipeline.picture import develop, variants_of
+from app.worker.sandbox.parent import Sandbox
 
 
 def job_of(asked: dict[str, Any], threads: int) -> Job:

@@ -19,7 +19,7 @@ def database(tmp_path: Path) -> Iterator[Database]:
 
 @pytest.fixture
 def queue(database: Database) -> SqliteQueue:
-    return SqliteQueue(database, visibility=900, max_receives=2)
+    return SqliteQueue(database, visibility=900, max_attempts=2)
 
 
 @pytest.mark.parametrize(
@@ -113,7 +113,7 @@ def test_messages_come_in_the_order_they_became_due(queue: SqliteQueue) -> None:
 def test_messages_outlive_the_database(tmp_path: Path) -> None:
     for number in range(3):
         database = Database(tmp_path / "other.db")
-        queue = SqliteQueue(database, visibility=900, max_receives=2)
+        queue = SqliteQueue(database, visibility=900, max_attempts=2)
         queue.send(str(number))
         database.close()
     database = Database(tmp_path / "other.db")

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.usefixtures("hurried")
 
 @pytest.fixture
 def url() -> Iterator[str]:
-    with aws.queue(aws.moto().sqs, visibility=30, max_receives=1) as made:
+    with aws.queue(aws.moto().sqs, visibility=30, max_attempts=1) as made:
         yield made
 
 

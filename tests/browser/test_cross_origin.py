@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from tests.browser.test_pages import browser, pytestmark  # noqa: F401 - the fixture, and when these tests can run
-from tests.embedded.test_direct_upload import noise
-from tests.server import serving
+from tests.running_server import serving
+from tests.self_hosted.test_direct_upload import noise
 
 PAGE = b"""<!doctype html><meta charset="utf-8"><link rel="icon" href="data:,"><input type="file"><script>
 async function upload(service, file) {

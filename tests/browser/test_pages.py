@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from tests.running_server import Server, serving
 from tests.samples import encoded
-from tests.server import Server, serving
 
 CHROMIUM = next((path for path in ("/usr/bin/chromium", "/usr/bin/chromium-browser") if Path(path).exists()), None)
 

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from tests.clients.programs import PROGRAMS, run
+from tests.running_server import Server, serving
 from tests.samples import encoded
-from tests.server import Server, serving
 
 pytestmark = pytest.mark.clients
 

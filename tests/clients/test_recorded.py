@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from tests.server import Server, serving
+from tests.running_server import Server, serving
 
 RECORDED = Path(__file__).parent / "recorded"
 NAME = "Fête – 日本.png"

@@ -11,8 +11,8 @@ import pytest
 
 from tests.browser.test_pages import browser  # noqa: F401 - a fixture
 from tests.clients.programs import NODE_MODULES
+from tests.running_server import Server, serving
 from tests.samples import encoded
-from tests.server import Server, serving
 
 pytestmark = pytest.mark.clients
 

@@ -21,9 +21,9 @@ from tests import aws
 
 
 class OpenQueue(Protocol):
-    """Opens an empty queue: `visibility` in whole seconds, `max_receives` deliveries before the dead letters."""
+    """Opens an empty queue: `visibility` in whole seconds, `max_attempts` deliveries before the dead letters."""
 
-    def __call__(self, *, visibility: int = 30, max_receives: int = 5) -> EventQueue: ...
+    def __call__(self, *, visibility: int = 30, max_attempts: int = 5) -> EventQueue: ...
 
 
 class Many(Protocol):
@@ -45,9 +45,9 @@ def sqlite_images(folder: Path) -> Iterator[ImageRepository]:
 
 
 @contextmanager
-def sqlite_queue(folder: Path, visibility: int, max_receives: int) -> Iterator[EventQueue]:
+def sqlite_queue(folder: Path, visibility: int, max_attempts: int) -> Iterator[EventQueue]:
     database = Database(folder / "darkroom.db")
-    yield SqliteQueue(database, visibility, max_receives)
+    yield SqliteQueue(database, visibility, max_attempts)
     database.close()
 
 
@@ -66,9 +66,9 @@ def dynamodb_on_moto(_: Path) -> Iterator[ImageRepository]:
 
 
 @contextmanager
-def sqs_on_moto(_: Path, visibility: int, max_receives: int) -> Iterator[EventQueue]:
+def sqs_on_moto(_: Path, visibility: int, max_attempts: int) -> Iterator[EventQueue]:
     client = aws.moto().sqs
-    with aws.queue(client, visibility, max_receives) as url:
+    with aws.queue(client, visibility, max_attempts) as url:
         yield SqsQueue(client, url)
 
 
@@ -133,8 +133,8 @@ def many(request: pytest.FixtureRequest) -> Many:
 def open_queue(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[OpenQueue]:
     with ExitStack() as stack:
 
-        def open_one(*, visibility: int = 30, max_receives: int = 5) -> EventQueue:
-            return stack.enter_context(QUEUES[request.param](tmp_path, visibility, max_receives))
+        def open_one(*, visibility: int = 30, max_attempts: int = 5) -> EventQueue:
+            return stack.enter_context(QUEUES[request.param](tmp_path, visibility, max_attempts))
 
         yield open_one
 

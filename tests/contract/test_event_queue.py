@@ -5,7 +5,7 @@ import time
 from collections.abc import Sequence
 
 from app.domain.errors import PortError
-from app.domain.notifications import object_created
+from app.domain.images.notifications import object_created
 from app.domain.ports import EventQueue, Message
 from tests.contract.conftest import OpenQueue
 from tests.contract.races import eventually, race
@@ -139,7 +139,7 @@ def test_a_delivery_that_is_over_has_no_say(open_queue: OpenQueue) -> None:
 
 
 def test_after_its_last_receive_a_message_goes_to_the_dead_letters(open_queue: OpenQueue) -> None:
-    queue = open_queue(max_receives=3)
+    queue = open_queue(max_attempts=3)
     queue.send("poison")
     assert queue.dead_letters() == 0
     for count in (1, 2, 3):
@@ -154,7 +154,7 @@ def test_after_its_last_receive_a_message_goes_to_the_dead_letters(open_queue: O
 
 
 def test_what_waits_is_counted_and_what_is_with_a_receiver_or_due_later_is_not(open_queue: OpenQueue) -> None:
-    queue = open_queue(max_receives=2)
+    queue = open_queue(max_attempts=2)
     assert queue.waiting() == 0
     for _ in range(3):
         queue.send("x")
@@ -176,7 +176,7 @@ def test_what_waits_is_counted_and_what_is_with_a_receiver_or_due_later_is_not(o
 
 
 def test_a_message_that_is_done_on_its_last_receive_is_no_dead_letter(open_queue: OpenQueue) -> None:
-    queue = open_queue(visibility=1, max_receives=1)
+    queue = open_queue(visibility=1, max_attempts=1)
     queue.send("just in time")
     queue.delete(one(queue.receive(wait=5)).receipt)
     assert list(queue.receive(wait=2)) == []
@@ -184,7 +184,7 @@ def test_a_message_that_is_done_on_its_last_receive_is_no_dead_letter(open_queue
 
 
 def test_a_message_whose_last_receiver_vanished_is_a_dead_letter(open_queue: OpenQueue) -> None:
-    queue = open_queue(visibility=1, max_receives=1)
+    queue = open_queue(visibility=1, max_attempts=1)
     queue.send("poison")
     assert one(queue.receive(wait=5)).receive_count == 1
     assert list(queue.receive(wait=2)) == []
@@ -192,7 +192,7 @@ def test_a_message_whose_last_receiver_vanished_is_a_dead_letter(open_queue: Ope
 
 
 def test_redriven_messages_come_again_with_a_fresh_count(open_queue: OpenQueue) -> None:
-    queue = open_queue(max_receives=1)
+    queue = open_queue(max_attempts=1)
     assert queue.redrive() == 0
     for number in range(12):
         queue.send(str(number))
@@ -212,7 +212,7 @@ def test_redriven_messages_come_again_with_a_fresh_count(open_queue: OpenQueue) 
 
 
 def test_of_dead_letters_about_one_subject_one_is_redriven_and_counted(open_queue: OpenQueue) -> None:
-    queue = open_queue(max_receives=1)
+    queue = open_queue(max_attempts=1)
     for body in ("a 1", "b 1", "a 2", "a 3"):
         queue.send(body)
     for message in receive_all(queue, 4):

@@ -13,17 +13,17 @@ import pytest
 
 from app.adapters.dynamodb import DynamoImages
 from app.domain.errors import Missing, Stale
-from app.domain.images import Images
+from app.domain.images.service import Images
 from app.domain.limits import Limits
+from app.domain.maintenance.orphans import Orphans
+from app.domain.maintenance.reconcile import Reconciler, Report
 from app.domain.models import Image, utcnow
-from app.domain.orphans import Orphans
 from app.domain.ports import ImageRepository, ListQuery, Message
 from app.domain.recipe import Recipe, VariantSpec
-from app.domain.reconcile import Reconciler, Report
-from app.domain.uploads import Accepted, Upload, Uploads
+from app.domain.uploads.service import Accepted, Upload, Uploads
 from app.worker.events import handle_event
 from app.worker.process import Worker
-from app.worker.sandbox import Sandbox
+from app.worker.sandbox.parent import Sandbox
 from tests.faults.oracle import unrest
 from tests.faults.wire import Wire
 from tests.samples import encoded
@@ -72,7 +72,7 @@ class Scene:
             limits=Limits(),
             adopt=False,
             scratch=self.scratch,
-            max_receives=3,
+            max_attempts=3,
         )
 
     def upload(self, seed: int = 0, *, images: ImageRepository | None = None, keep: bool = False) -> Accepted:

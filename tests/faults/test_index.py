@@ -9,7 +9,7 @@ from app.adapters.dynamodb.table import INDEX_KEY, INDEX_SORT, KEY
 from app.domain.errors import Unavailable
 from app.domain.models import Status
 from app.domain.ports import ListQuery
-from app.domain.uploads import Accepted
+from app.domain.uploads.service import Accepted
 from tests.contract.records import OWNER, a_query, an_image, ids, stored, tombstone_of, walk
 from tests.faults.oracle import unrest
 from tests.faults.scene import Scene, tiered

@@ -6,8 +6,8 @@ from datetime import timedelta
 import pytest
 
 from app.domain.errors import Unavailable
+from app.domain.images.notifications import object_created
 from app.domain.models import FailureCode, Image, Status, Tombstone, utcnow
-from app.domain.notifications import object_created
 from app.domain.ports import Message
 from app.worker.events import handle_event
 from app.worker.process import Outcome

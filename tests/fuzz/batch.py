@@ -9,8 +9,8 @@ from pathlib import Path
 from app.domain.errors import PictureError
 from app.domain.media import SNIFF_BYTES, media_type_of
 from app.domain.models import FailureCode
-from app.worker.develop import develop
 from app.worker.jobs import Answer, Developed, Job, answers
+from app.worker.pipeline.picture import develop
 from tests.worker.leaks import told_by
 
 

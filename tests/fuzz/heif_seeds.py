@@ -6,8 +6,7 @@ from collections.abc import Callable
 from PIL import Image
 
 from tests.samples import photo
-from tests.worker.files import srgb_profile
-from tests.worker.heif_files import (
+from tests.worker.decode.heif_files import (
     AVIF_BRANDS,
     HEIC_BRANDS,
     Item,
@@ -26,6 +25,7 @@ from tests.worker.heif_files import (
     prof,
     sequence,
 )
+from tests.worker.files import srgb_profile
 
 _SIZE = (64, 64)
 _SRGB = nclx(1, 13)

@@ -23,7 +23,7 @@ from app.domain.media import SNIFF_BYTES, media_type_of
 from app.domain.recipe import DEFAULT_RECIPE
 from app.settings import Settings
 from app.worker.jobs import Job
-from app.worker.sandbox import Sandbox
+from app.worker.sandbox.parent import Sandbox
 from tests.fuzz.batch import batch
 from tests.fuzz.mutate import mutate
 from tests.fuzz.seeds import seeds
@@ -63,8 +63,8 @@ def job_for(media_type: str) -> Job:
 def hunt(seconds: float, seed: int, findings: Path, *, start: int = 0) -> Hunt:
     """Mutate for that long. The mutation of a number is the same whenever it is made."""
     settings = Settings()
-    sandbox = Sandbox(settings.develop_seconds, settings.develop_memory_mb, work=batch)
-    alone = Sandbox(settings.develop_seconds, settings.develop_memory_mb)
+    sandbox = Sandbox(settings.processing_timeout_seconds, settings.processing_memory_mb, work=batch)
+    alone = Sandbox(settings.processing_timeout_seconds, settings.processing_memory_mb)
     named = seeds()
     bodies = [body for _, body in named]
     done = Hunt()

@@ -11,9 +11,9 @@ from PIL import Image, ImageCms
 from app.domain.media import SNIFF_BYTES, media_type_of
 from tests.fuzz.heif_seeds import heif_seeds
 from tests.samples import IMAGES, photo
+from tests.worker.decode.tiffs import Page, tiff_of
 from tests.worker.files import apng, bmp, png_with, with_segment
-from tests.worker.test_rights import datasets, resource
-from tests.worker.tiffs import Page, tiff_of
+from tests.worker.metadata.test_rights import datasets, resource
 
 pillow_heif.register_heif_opener()
 

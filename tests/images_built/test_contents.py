@@ -41,7 +41,7 @@ SETTINGS = {
     "AWS_ACCESS_KEY_ID": "none",
     "AWS_SECRET_ACCESS_KEY": "none",
     "DARKROOM_STORAGE_URL": "s3://none",
-    "DARKROOM_METADATA_URL": "dynamodb://none",
+    "DARKROOM_DATABASE_URL": "dynamodb://none",
     "DARKROOM_QUEUE_URL": "https://none.invalid/0/none",
     "DARKROOM_SECRET": "a secret of the tests",
     "DARKROOM_ALLOW_ANONYMOUS": "true",

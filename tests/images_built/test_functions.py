@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests import samples
-from tests.doors.opened import Answer, get_event, upload_event
+from tests.entry_points.opened import Answer, get_event, upload_event
 from tests.events import payload
 from tests.images_built.podman import IMAGES, USER, Container, as_it_is, container
 from tests.images_built.test_contents import SETTINGS

@@ -46,7 +46,7 @@ def test_an_upload_becomes_variants_as_an_unprivileged_user_on_a_read_only_root(
         assert container.run("id", "-u").stdout.strip() == "10001"
         assert container.run("touch", "/srv/darkroom/app/new").returncode != 0
         assert container.run("darkroom", "--version").stdout.split()[0] == "darkroom"
-        assert container.run("python", "-m", "app.healthcheck").returncode == 0
+        assert container.run("python", "-m", "app.container.healthcheck").returncode == 0
         assert container.run("darkroom", "reconcile").returncode == 0
 
 
@@ -156,7 +156,7 @@ def test_a_port_in_use_is_refused_with_a_sentence(data: str) -> None:
 def test_its_configuration() -> None:
     config = inspect(IMAGE)["Config"]
     assert config["User"] == "10001:10001"
-    assert config["Entrypoint"] == ["python", "-m", "app.init"]
+    assert config["Entrypoint"] == ["python", "-m", "app.container.init"]
     assert list(config["Volumes"]) == ["/data"]
     assert not any("SECRET" in each or "KEY" in each for each in config["Env"])
     version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
@@ -195,13 +195,13 @@ def test_its_health_check_is_known_to_docker() -> None:
     """The image format of podman has no place for it, so the Dockerfile is asked."""
     text = (ROOT / "Dockerfile").read_text()
     (line,) = [line for line in text.splitlines() if line.startswith("HEALTHCHECK")]
-    assert json.loads(line.partition(" CMD ")[2]) == ["python", "-m", "app.healthcheck"]
+    assert json.loads(line.partition(" CMD ")[2]) == ["python", "-m", "app.container.healthcheck"]
 
 
 def test_it_starts_under_another_init(data: str) -> None:
     """With `--init` this program is not process 1, and becomes the server itself."""
     container = ServerContainer(data=data, **KEYLESS)
-    script = "import os, sys; os.execvp('python', ['python', '-m', 'app.init'])"
+    script = "import os, sys; os.execvp('python', ['python', '-m', 'app.container.init'])"
     command = [each for each in container.command if each != "--detach"]
     parent = f"import subprocess, sys; sys.exit(subprocess.run([sys.executable, '-c', {script!r}]).returncode)"
     try:

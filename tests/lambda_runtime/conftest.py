@@ -28,7 +28,7 @@ class Place:
             "AWS_ENDPOINT_URL_S3": self.objects.url,
             "AWS_ENDPOINT_URL_DYNAMODB": self.made.dynamodb.meta.endpoint_url,
             "DARKROOM_STORAGE_URL": f"s3://{self.bucket}",
-            "DARKROOM_METADATA_URL": f"dynamodb://{self.table}",
+            "DARKROOM_DATABASE_URL": f"dynamodb://{self.table}",
             # Only asked whether it is there: the events come from the test.
             "DARKROOM_QUEUE_URL": f"http://127.0.0.1:{free_port()}/123456789012/pictures",
             "DARKROOM_SECRET": "a secret of the tests",

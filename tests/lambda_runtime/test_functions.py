@@ -17,11 +17,11 @@ from app.domain.ids import new_id
 from app.domain.models import ANONYMOUS, Image, Status, Variant, utcnow
 from app.domain.recipe import DEFAULT_RECIPE
 from tests import samples
-from tests.doors.opened import Answer, form, get_event, upload_event
+from tests.entry_points.opened import Answer, form, get_event, upload_event
 from tests.events import payload
 from tests.lambda_runtime.conftest import Place
 from tests.lambda_runtime.function import Function, can_hide_shm, function
-from tests.lines import counted, lines_of, of_pictures, of_requests
+from tests.log_lines import counted, lines_of, of_pictures, of_requests
 
 pytestmark = pytest.mark.engines
 

@@ -11,9 +11,9 @@ from typing import Any
 import httpx
 import pytest
 
-from app.domain.access import Scope, new_key
+from app.domain.access.api_keys import Scope, new_key
+from tests.running_server import Server, serving
 from tests.samples import encoded
-from tests.server import Server, serving
 
 HERE = Path(__file__).parent
 #: Installed by `make test-openapi` from `package-lock.json`.

@@ -16,7 +16,7 @@ import pytest
 
 from tests.engines import free_port
 from tests.repository.tree import ROOT
-from tests.server import Server, serving, wait_for
+from tests.running_server import Server, serving, wait_for
 
 PAGE = (ROOT / "docs" / "server.md").read_text()
 NAME = "img.example.org"

@@ -11,8 +11,8 @@ import pytest
 
 from tests.engines import free_port
 from tests.proxies.conftest import UPSTREAM, block, caddy_with, nginx_with, running
+from tests.running_server import serving
 from tests.samples import encoded
-from tests.server import serving
 
 pytestmark = pytest.mark.proxies
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from tests.repository.tree import ROOT
-from tests.server import wait_for
+from tests.running_server import wait_for
 
 TOOLS = ROOT / "tools"
 

@@ -26,7 +26,7 @@ def openapi(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """The document that the real door would serve."""
     data = tmp_path_factory.mktemp("door")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
-    urls = {"DARKROOM_STORAGE_URL": f"file:{data}", "DARKROOM_METADATA_URL": f"sqlite:{data}/darkroom.db"}
+    urls = {"DARKROOM_STORAGE_URL": f"file:{data}", "DARKROOM_DATABASE_URL": f"sqlite:{data}/darkroom.db"}
     run = subprocess.run(
         [sys.executable, "-c", _OPENAPI],
         env=kept | urls, cwd=ROOT, capture_output=True, text=True, check=True,

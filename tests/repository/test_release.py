@@ -66,7 +66,7 @@ def test_a_release_has_images_bills_of_materials_and_sums(tmp_path: Path) -> Non
         lock = (ROOT / "requirements" / f"{'server' if name == 'darkroom' else name[9:]}.txt").read_text()
         assert packages == dict(re.findall(r"^([a-z0-9._-]+)==([^ ;\\]+)", lock, re.MULTILINE | re.IGNORECASE))
         if name == "darkroom":  # the image format of Docker keeps it
-            assert config["Healthcheck"]["Test"] == ["CMD", "python", "-m", "app.healthcheck"]
+            assert config["Healthcheck"]["Test"] == ["CMD", "python", "-m", "app.container.healthcheck"]
 
     (clone / "README.md").write_text("changed")
     done = subprocess.run(command, cwd=clone, env=os.environ, capture_output=True, text=True, check=False)

@@ -19,8 +19,8 @@ import httpx
 import pytest
 
 from tests.repository.tree import README, ROOT
+from tests.running_server import serving
 from tests.samples import encoded, image_file
-from tests.server import serving
 
 pytestmark = pytest.mark.slow
 

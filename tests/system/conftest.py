@@ -5,7 +5,7 @@ from collections.abc import Generator, Iterator
 import httpx
 import pytest
 
-from app.domain.access import Scope, new_key
+from app.domain.access.api_keys import Scope, new_key
 from tests.system.emulator import Emulator, emulator, why_not
 from tests.system.stack import Stack, stack
 

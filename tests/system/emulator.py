@@ -21,7 +21,7 @@ from botocore.config import Config
 
 from tests.engines import INSTALLED, REGION, free_port
 from tests.images_built.podman import IMAGES, environment, missing, podman
-from tests.server import wait_for
+from tests.running_server import wait_for
 
 PYTHON = INSTALLED / "ministack" / "bin" / "python"
 ACCOUNT = "123456789012"

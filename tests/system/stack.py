@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 
-from tests.server import wait_for
+from tests.running_server import wait_for
 from tests.system.emulator import PYTHON, Emulator
 from tests.template.transform import transform
 

@@ -14,7 +14,7 @@ import pytest
 
 from app.domain.models import utcnow
 from tests import samples
-from tests.server import wait_for
+from tests.running_server import wait_for
 from tests.system.emulator import Emulator
 from tests.system.stack import Stack
 

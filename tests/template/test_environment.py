@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from app.settings import PREFIX, Settings, load
-from tests.doors.opened import opened
+from tests.entry_points.opened import opened
 from tests.template.conftest import ALL, KEYS
 from tests.template.reading import SECRET, Stack
 from tests.template.rights import statements
@@ -16,13 +16,15 @@ from tests.template.rights import statements
 API, WORKER, RECONCILE = "ImageApiFunction", "ImageProcessingFunction", "ReconcileFunction"
 DOORS = {API: "app.lambda_api", WORKER: "app.lambda_worker", RECONCILE: "app.lambda_reconcile"}
 #: What every function is told, and what each is told beside it: no more than its door makes use of.
-EVERYBODYS = {"storage_url", "metadata_url", "queue_url", "log_level", "service"}
+EVERYBODYS = {"storage_url", "database_url", "queue_url", "log_level", "service"}
 TOLD = {
     API: EVERYBODYS | {
         "auth", "allow_anonymous", "api_keys", "cors_origins", "cdn_url", "secret", "max_upload_bytes",
         "max_open_tickets",
     },
-    WORKER: EVERYBODYS | {"auth", "max_upload_bytes", "develop_seconds", "develop_memory_mb", "max_receives"},
+    WORKER: EVERYBODYS | {
+        "auth", "max_upload_bytes", "processing_timeout_seconds", "processing_memory_mb", "max_attempts",
+    },
     RECONCILE: EVERYBODYS,
 }  # fmt: skip
 #: Settings that a stack leaves at their defaults. The addresses in its records are the bucket's or the CDN's.

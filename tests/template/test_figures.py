@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from app.api.gateway import MARGIN_MS, MOST_SECONDS
+from app.api.middleware.gateway import MARGIN_MS, MOST_SECONDS
 from app.bootstrap import visibility_of
 from app.domain.keys import ORIGINALS, PROCESSED, original_key, variant_key
 from app.domain.limits import MEBIBYTE
-from app.domain.reconcile import CUT_OFF
+from app.domain.maintenance.reconcile import CUT_OFF
 from app.settings import Settings, load
 from tests.repository.tree import ROOT
 from tests.template.reading import Stack
@@ -36,7 +36,9 @@ def moving_seconds() -> int:
 def test_the_workers_time_is_two_tries_and_the_way_in_and_out(stack: Stack, settings: Settings) -> None:
     timeout = stack["ImageProcessingFunction"]["Timeout"]
     assert timeout == visibility_of(settings)
-    assert timeout >= settings.develop_seconds + moving_seconds()  # else a batch's second message is never begun
+    assert (
+        timeout >= settings.processing_timeout_seconds + moving_seconds()
+    )  # else a batch's second message is never begun
 
 
 def test_an_event_is_invisible_for_six_time_outs(stack: Stack) -> None:
@@ -45,7 +47,7 @@ def test_an_event_is_invisible_for_six_time_outs(stack: Stack) -> None:
 
 def test_the_last_delivery_is_the_same_for_the_queue_and_the_worker(stack: Stack, settings: Settings) -> None:
     redrive = stack["EventQueue"]["RedrivePolicy"]
-    assert redrive["maxReceiveCount"] == settings.max_receives
+    assert redrive["maxReceiveCount"] == settings.max_attempts
     assert redrive["deadLetterTargetArn"] == stack.arn("DeadLetterQueue")
     allow = stack["DeadLetterQueue"]["RedriveAllowPolicy"]
     assert allow == {"redrivePermission": "byQueue", "sourceQueueArns": [stack.arn("EventQueue")]}
@@ -72,7 +74,7 @@ def test_the_workers_memory_is_the_sum_that_is_said_of_it(stack: Stack, settings
     picture, codecs, server, worker, total, size = map(int, said.groups())
     assert picture + codecs + server + worker == total <= size == stack["ImageProcessingFunction"]["MemorySize"]
     assert size == 1769  # one vCPU, says AWS
-    assert picture == settings.develop_memory_mb
+    assert picture == settings.processing_memory_mb
     measured = json.loads((ROOT / "benchmarks" / "results" / "memory.json").read_text())
     assert worker >= measured["beside"]["worker_mb"]
     assert min(codecs, server) >= measured["beside"]["server_mb"]

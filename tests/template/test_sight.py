@@ -9,7 +9,7 @@ import pytest
 
 from app.domain.models import FailureCode
 from app.metrics import NAMESPACE
-from tests.lines import METRICS
+from tests.log_lines import METRICS
 from tests.template.conftest import ALL
 from tests.template.reading import Stack
 

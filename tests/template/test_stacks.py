@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from app.domain.access import Scope, new_key, parse_keys
-from app.domain.addresses import origin_of
-from tests.domain.test_addresses import ORIGINS
+from app.domain.access.api_keys import Scope, new_key, parse_keys
+from app.domain.configuration.addresses import origin_of
+from tests.domain.configuration.test_addresses import ORIGINS
 from tests.repository.tree import AWS
 from tests.template.conftest import ALL, KEYS
 from tests.template.reading import Stack

@@ -15,10 +15,10 @@ from app.domain.media import media_type_of
 from app.domain.models import Image
 from app.domain.ports import ImageRepository, ObjectStore
 from app.domain.recipe import DEFAULT_RECIPE, Recipe, VariantSpec
-from app.domain.uploads import Upload, Uploads
+from app.domain.uploads.service import Upload, Uploads
 from app.worker.jobs import Developed, Job
 from app.worker.process import Worker
-from app.worker.sandbox import Sandbox
+from app.worker.sandbox.parent import Sandbox
 from tests.sides import SIDES, Side, side_parameters
 
 #: Two small variants: enough for the rules, quick to make.
@@ -67,7 +67,7 @@ class Bench:
             limits=limits or Limits(),
             adopt=adopt,
             scratch=self.scratch,
-            max_receives=3,
+            max_attempts=3,
         )
 
     def upload(self, body: bytes, owner: str = "ann") -> str:
@@ -106,7 +106,7 @@ Develop = Callable[..., tuple[Developed, Path]]
 @pytest.fixture
 def develop(tmp_path: Path) -> Develop:
     """Develop bytes in this process; what was made, and the folder of its files."""
-    from app.worker.develop import develop as work
+    from app.worker.pipeline.picture import develop as work
 
     def run(body: bytes, recipe: Recipe = DEFAULT_RECIPE, **options: Any) -> tuple[Developed, Path]:
         out = tmp_path / f"out-{new_id()}"

@@ -9,7 +9,7 @@ from typing import Any, Final
 import pillow_heif
 from PIL import Image
 
-from tests.worker.heif_files import AVIF_BRANDS, HEIC_BRANDS, Item, clap, coded, grid, heif, nclx
+from tests.worker.decode.heif_files import AVIF_BRANDS, HEIC_BRANDS, Item, clap, coded, grid, heif, nclx
 
 Writer = Callable[[Image.Image, Path], None]
 

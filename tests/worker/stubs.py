@@ -11,9 +11,9 @@ from pathlib import Path
 
 from app.domain.errors import PictureError
 from app.domain.models import FailureCode
-from app.worker import cost
-from app.worker.develop import develop
 from app.worker.jobs import Developed, Job
+from app.worker.pipeline import memory_estimate
+from app.worker.pipeline.picture import develop
 
 
 def sleep(source: Path, out: Path, job: Job) -> Developed:
@@ -90,7 +90,7 @@ def link_twice(source: Path, out: Path, job: Job) -> Developed:
 
 def guess_no_memory(source: Path, out: Path, job: Job) -> Developed:
     """Develop what would have been refused by its header, to see how its decoder fails."""
-    cost.refuse_if_costly = lambda *_: None
+    memory_estimate.refuse_if_costly = lambda *_: None
     return develop(source, out, job)
 
 

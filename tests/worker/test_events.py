@@ -9,9 +9,9 @@ import pytest
 
 from app.domain.errors import Unavailable
 from app.domain.ids import new_id
+from app.domain.images.notifications import object_created
 from app.domain.keys import original_key
 from app.domain.models import Status
-from app.domain.notifications import object_created
 from app.worker.events import delay_after, handle_event
 from app.worker.process import Outcome
 from tests.samples import encoded

@@ -12,15 +12,15 @@ from PIL import Image as Pillow
 
 from app.domain.errors import Conflict, HashTaken, Missing, Unavailable
 from app.domain.ids import new_id
-from app.domain.images import Images
+from app.domain.images.service import Images
 from app.domain.keys import original_key, variant_key
 from app.domain.limits import Limits
+from app.domain.maintenance.reconcile import Reconciler
 from app.domain.models import Failure, FailureCode, FocalPoint, Format, Status, Tombstone, utcnow
 from app.domain.recipe import DEFAULT_RECIPE, VariantSpec, rendering_of
-from app.domain.reconcile import Reconciler
 from app.worker.jobs import Developed, Job
 from app.worker.process import Outcome
-from app.worker.sandbox import Sandbox
+from app.worker.sandbox.parent import Sandbox
 from tests.contract.records import an_image
 from tests.samples import encoded, image_file, photograph
 from tests.sides import Interposed, once

@@ -3,9 +3,9 @@
 from datetime import timedelta
 from typing import Any
 
-from app.domain.grants import CHECKSUM, CONTENT_TYPE, WRITE_ONCE, grant_headers
 from app.domain.keys import original_key
 from app.domain.models import Image
+from app.domain.uploads.grants import CHECKSUM, CONTENT_TYPE, WRITE_ONCE, grant_headers
 
 
 class PresignedGrants:

@@ -3,9 +3,9 @@
 from urllib.parse import quote
 
 from app.adapters.s3.presign import LIFE, Presigner
-from app.domain.filenames import attachment
 from app.domain.keys import original_key, variant_key
 from app.domain.models import Image, Variant
+from app.domain.uploads.filenames import attachment
 
 
 class PresignedUrls:

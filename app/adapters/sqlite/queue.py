@@ -17,15 +17,15 @@ _POLL_SECONDS = 0.05
 class SqliteQueue:
     """An `EventQueue` in a `Database`.
 
-    `visibility` is in seconds; after `max_receives` deliveries a message goes to the dead letters. Due times are wall
+    `visibility` is in seconds; after `max_attempts` deliveries a message goes to the dead letters. Due times are wall
     clock times because they outlive the process. One that is further ahead than any delay or visibility time-out was
     written before the clock was set back, and counts as due.
     """
 
-    def __init__(self, database: Database, visibility: float, max_receives: int) -> None:
+    def __init__(self, database: Database, visibility: float, max_attempts: int) -> None:
         self._database = database
         self._visibility = visibility
-        self._max_receives = max_receives
+        self._max_attempts = max_attempts
         self._longest = max(MAX_DELAY, visibility) + CLOCK_SLACK.total_seconds()
 
     def send(self, body: str, *, delay: int = 0) -> None:
@@ -70,7 +70,7 @@ class SqliteQueue:
         with self._database.reading() as connection:
             (count,) = connection.execute(
                 "SELECT count(*) FROM messages WHERE dead = 0 AND (due <= ? OR due > ?) AND receives < ?",
-                (now, now + self._longest, self._max_receives),
+                (now, now + self._longest, self._max_attempts),
             ).fetchone()
         return int(count)
 
@@ -102,7 +102,7 @@ class SqliteQueue:
             connection.execute(
                 "DELETE FROM messages WHERE dead = 0 AND receives < :most AND id NOT IN (SELECT id FROM"
                 " (SELECT id, max(receives) FROM messages WHERE dead = 0 AND receives < :most GROUP BY body))",
-                {"most": self._max_receives},
+                {"most": self._max_attempts},
             )
             return connection.execute(
                 "UPDATE messages SET receipt = NULL, due = min(due, ?) WHERE dead = 0 AND receives >= 1"
@@ -148,7 +148,7 @@ class SqliteQueue:
         connection.execute("UPDATE messages SET due = ? WHERE dead = 0 AND due > ?", (now, now + self._longest))
         connection.execute(
             "UPDATE messages SET dead = 1, receipt = NULL WHERE dead = 0 AND receives >= ? AND due <= ?",
-            (self._max_receives, now),
+            (self._max_attempts, now),
         )
 
 

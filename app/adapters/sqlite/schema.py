@@ -91,5 +91,5 @@ def refused(name: str, why: str) -> ConfigurationError:
     """The error for a database that must not be touched."""
     return ConfigurationError(
         f"The database {name} cannot be used: {why}. It has been left as it is; restore a copy, or set "
-        "DARKROOM_METADATA_URL to another file."
+        "DARKROOM_DATABASE_URL to another file."
     )

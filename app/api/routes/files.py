@@ -10,15 +10,15 @@ from starlette.datastructures import Headers
 from starlette.responses import FileResponse, Response
 from starlette.types import Message, Receive, Scope, Send
 
-from app.api.access import KeyedRoute, link, open_to_all
-from app.api.answers import not_modified
-from app.api.notes import note
-from app.api.parts import Handed, Parts
-from app.api.problems import problem
+from app.api.dependencies import Handed, Parts
+from app.api.http.access import KeyedRoute, link, open_to_all
+from app.api.http.log_fields import note
+from app.api.http.problems import problem
+from app.api.views.responses import not_modified
 from app.domain.errors import NotFound
-from app.domain.filenames import attachment
 from app.domain.keys import original_id, processed_id
 from app.domain.models import ANONYMOUS, Format
+from app.domain.uploads.filenames import attachment
 
 router = APIRouter(include_in_schema=False, route_class=KeyedRoute)
 

@@ -8,15 +8,15 @@ from fastapi import APIRouter, Header, Path, Query, Request
 from fastapi.concurrency import run_in_threadpool
 from starlette.responses import Response
 
-from app.api.access import KeyedRoute, needs
-from app.api.answers import etag, not_modified, record
-from app.api.documented import problems, shaped
-from app.api.page_body import records
-from app.api.paging import Listing, ListParameters
-from app.api.parts import Base, Calling, Handed, Sees
-from app.api.views import ImageList, ImageView, view
-from app.api.waiting import MOST_SECONDS, may_wait, preferred_wait, settled
-from app.domain.access import Scope
+from app.api.dependencies import Base, Calling, Handed, Sees
+from app.api.http.access import KeyedRoute, needs
+from app.api.http.problem_examples import problems, shaped
+from app.api.routes.wait import MOST_SECONDS, may_wait, preferred_wait, settled
+from app.api.views.image import ImageList, ImageView, view
+from app.api.views.list_page import records
+from app.api.views.list_query import Listing, ListParameters
+from app.api.views.responses import etag, not_modified, record
+from app.domain.access.api_keys import Scope
 
 router = APIRouter(tags=["images"], route_class=KeyedRoute)
 

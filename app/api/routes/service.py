@@ -6,12 +6,12 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel
 from starlette.responses import Response
 
-from app.api.access import KeyedRoute, link, open_to_all
-from app.api.answers import json_answer
-from app.api.documented import problems, shaped
-from app.api.parts import Handed, ProbeDep
-from app.api.problems import problem
+from app.api.dependencies import Handed, ProbeDep
+from app.api.http.access import KeyedRoute, link, open_to_all
+from app.api.http.problem_examples import problems, shaped
+from app.api.http.problems import problem
 from app.api.readiness import Readiness
+from app.api.views.responses import json_answer
 from app.domain.limits import Limits
 
 router = APIRouter(tags=["service"], route_class=KeyedRoute)

@@ -10,16 +10,16 @@ from fastapi.concurrency import run_in_threadpool
 from pydantic import BaseModel, Field
 from starlette.responses import Response
 
-from app.api.access import KeyedRoute, needs
-from app.api.answers import etag, record
-from app.api.bodies import upload_in
-from app.api.documented import problems, shaped
-from app.api.notes import clock_of, note
-from app.api.parts import Base, Handed, Owner, SpoolsDep
-from app.api.routes.upload_bodies import FORM, IMAGE, JSON, RAW, request_body
-from app.api.views import ImageView, view
-from app.api.waiting import MOST_SECONDS, settled
-from app.domain.access import Scope
+from app.api.bodies.request_schemas import FORM, IMAGE, JSON, RAW, request_body
+from app.api.bodies.upload import upload_in
+from app.api.dependencies import Base, Handed, Owner, SpoolsDep
+from app.api.http.access import KeyedRoute, needs
+from app.api.http.log_fields import clock_of, note
+from app.api.http.problem_examples import problems, shaped
+from app.api.routes.wait import MOST_SECONDS, settled
+from app.api.views.image import ImageView, view
+from app.api.views.responses import etag, record
+from app.domain.access.api_keys import Scope
 
 router = APIRouter(route_class=KeyedRoute)
 F = TypeVar("F", bound=Callable[..., Any])

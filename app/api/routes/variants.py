@@ -6,12 +6,12 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Header, Path
 from starlette.responses import RedirectResponse, Response
 
-from app.api.accept import best
-from app.api.access import KeyedRoute, link, needs
-from app.api.documented import problems
-from app.api.parts import Base, Handed, Sees
+from app.api.dependencies import Base, Handed, Sees
+from app.api.http.accept import best
+from app.api.http.access import KeyedRoute, link, needs
+from app.api.http.problem_examples import problems
 from app.api.routes.images import ImageId
-from app.domain.access import Scope
+from app.domain.access.api_keys import Scope
 from app.domain.errors import NotAcceptable, NotFound
 from app.domain.models import Format, Variant
 

@@ -1,0 +1,198 @@
+"""The multipart form of an upload, read as it streams."""
+
+import re
+
+from python_multipart.exceptions import FormParserError
+from python_multipart.multipart import MultipartParser, parse_options_header
+
+from app.api.bodies.form_parts import PLAIN, Decoder, FilePart, Part, SkippedPart, TextPart
+from app.api.bodies.part_headers import PartHeaders, name_text
+from app.api.bodies.reader import Received
+from app.api.bodies.spool import Spool
+from app.api.http.form_fields import TextFields, is_file_field, text_field
+from app.domain.errors import Invalid, Malformed, TooLarge
+from app.domain.limits import MEBIBYTE
+from app.domain.text import shown
+from app.domain.uploads.descriptions import media_type_word
+
+PARTS = 100
+#: Bytes of a form that are not the file: headers, text fields, skipped parts, and text around the parts.
+OTHER_BYTES = 2 * MEBIBYTE
+HEADER_BYTES = 8 * 1024
+HEADER_LINES = 16
+#: A `Content-Type` line longer than this is not parsed.
+CONTENT_TYPE_BYTES = 1024
+#: Bytes of quoted-printable for one byte of a file, which is more than base64 needs.
+ENCODED_BYTES = 3
+
+_IGNORED_CHARACTERS = 100
+# RFC 2046 section 5.1.1: at most 70 characters, the last one no blank. Printable ASCII is accepted beside its `bchars`.
+_BOUNDARY = re.compile(rb"[ -~]{0,69}[!-~]")
+
+
+class MultipartBody:
+    """Reads one file, and text fields.
+
+    Parts that are not known are skipped and named in the result. A file part without bytes is no file, and a text part
+    under a file's name is skipped when there is a file too: form libraries send both.
+    """
+
+    def __init__(self, content_type: str, spool: Spool, limit: int) -> None:
+        """Read into a spool that takes `limit` bytes."""
+        self._spool = spool
+        self._limit = limit
+        boundary = _boundary(content_type)
+        self._parser = MultipartParser(
+            boundary,
+            {
+                "on_part_begin": self._part_begin,
+                "on_header_field": self._header_field,
+                "on_header_value": self._header_value,
+                "on_header_end": self._header_end,
+                "on_headers_finished": self._headers_finished,
+                "on_part_data": self._part_data,
+                "on_part_end": self._part_end,
+                "on_end": self._end,
+            },
+            max_header_count=HEADER_LINES,
+            max_header_size=HEADER_BYTES,
+        )
+        self._ended = False
+        self._received = 0
+        self._file_bytes = 0  # as they are sent
+        self._header_bytes = 0
+        self._header = (bytearray(), bytearray())
+        self._headers: dict[bytes, bytes] = {}
+        self._parts = -1  # the preamble is none
+        self._current: Decoder | None = None  # none in the preamble
+        self._in_file = False
+        self._texts = TextFields()
+        self._files: list[FilePart] = []
+        self._ignored: dict[str, None] = {}
+        self.max_bytes = ENCODED_BYTES * limit + OTHER_BYTES
+        # The parser accepts neither text nor blanks around the first boundary, but does between parts. So the preamble
+        # (RFC 2046 section 5.1.1) is read as a part of its own.
+        self._parser.write(b"--" + boundary + b"\r\n\r\n\r\n")
+
+    @property
+    def kept_bytes(self) -> int:
+        """See `BodyReader`."""
+        return self._texts.kept_bytes
+
+    def feed(self, chunk: bytes) -> None:
+        """See `BodyReader`."""
+        self._received += len(chunk)
+        try:
+            self._parser.write(chunk)
+        except FormParserError:
+            raise Malformed("bad_multipart", "Malformed multipart body.") from None
+        other = self._received - self._file_bytes
+        if other > OTHER_BYTES:
+            detail = f"The form has more than {OTHER_BYTES:,} bytes beside the file."
+            raise TooLarge("fields_too_large", detail, limit_bytes=OTHER_BYTES, received_bytes=other)
+
+    def finish(self) -> Received:
+        """See `BodyReader`."""
+        if not self._received:
+            raise Malformed("empty_body", "The body is empty.")
+        if not self._ended:
+            raise self._unterminated()
+        codec = self._texts.codec
+        words = self._texts.words()
+        file = next((file for file in self._files if not file.is_empty), None)
+        if file is None:
+            raise self._no_file(codec)
+        return Received(
+            filename=name_text(file.headers.filename or "", codec),
+            declared_type=media_type_word(file.headers.content_type),
+            words=words,
+            ignored=tuple(self._ignored),
+        )
+
+    def _unterminated(self) -> Malformed:
+        if not self._parts:
+            detail = "The boundary named in the Content-Type is not in the body. Lines must end in CRLF."
+            return Malformed("bad_multipart", detail)
+        return Malformed("unterminated", "The body ends before its closing boundary.")
+
+    def _no_file(self, codec: str) -> Invalid | Malformed:
+        if any(name_text(file.headers.filename or "", codec) for file in self._files):
+            return Malformed("empty_file", "The file is empty.", field="file")
+        ignored = list(self._ignored)
+        detail = "There is no file. Send the image as a file in the field `file`."
+        if as_text := next((name for name in ignored if is_file_field(name)), None):
+            detail = f"The part `{as_text}` has no file name. Send the image as a file."
+        elif ignored:
+            names = ", ".join(f"`{name[:40]}`" for name in ignored[:5])
+            detail += f" Fields that are not known: {names}."
+        return Invalid("missing_file", detail, field="file", ignored_fields=ignored)
+
+    def _part_begin(self) -> None:
+        self._parts += 1
+        if self._parts > PARTS:
+            detail = f"The form has more than {PARTS} parts."
+            raise Malformed("too_many_fields", detail, limit=PARTS, measured=self._parts)
+        self._headers = {}
+        self._header_bytes = 0
+
+    def _header_field(self, data: bytes, start: int, end: int) -> None:
+        self._header[0].extend(self._counted(data[start:end]))
+
+    def _header_value(self, data: bytes, start: int, end: int) -> None:
+        self._header[1].extend(self._counted(data[start:end]))
+
+    def _counted(self, piece: bytes) -> bytes:
+        self._header_bytes += len(piece)
+        if self._header_bytes > HEADER_BYTES:
+            detail = f"The headers of a part are larger than {HEADER_BYTES:,} bytes."
+            raise Malformed("bad_multipart", detail, limit_bytes=HEADER_BYTES)
+        return piece
+
+    def _header_end(self) -> None:
+        name, value = self._header
+        self._headers.setdefault(bytes(name).lower(), bytes(value))
+        self._header = (bytearray(), bytearray())
+
+    def _headers_finished(self) -> None:
+        if not self._parts:
+            return
+        headers = PartHeaders.read(self._headers)
+        part = self._open(headers)
+        self._in_file = isinstance(part, FilePart)
+        self._current = Decoder(part, headers)
+
+    def _open(self, headers: PartHeaders) -> Part:
+        if is_file_field(headers.name) and headers.is_file:
+            file = FilePart(headers, self._spool)
+            self._files.append(file)
+            if headers.transfer_encoding in PLAIN:
+                self.max_bytes = self._limit + OTHER_BYTES
+            return file
+        field = headers.name if headers.name == TextFields.CHARSET else text_field(headers.name)
+        if field is None or (headers.is_file and not headers.is_text):
+            self._ignored[shown(headers.name)[:_IGNORED_CHARACTERS]] = None
+            return SkippedPart()
+        return TextPart(field, headers, self._texts)
+
+    def _part_data(self, data: bytes, start: int, end: int) -> None:
+        if self._current is None:
+            return
+        if self._in_file:
+            self._file_bytes += end - start
+        self._current.feed(data[start:end])
+
+    def _part_end(self) -> None:
+        if self._current is not None:
+            self._current.end()
+        self._current = None
+
+    def _end(self) -> None:
+        self._ended = True
+
+
+def _boundary(content_type: str) -> bytes:
+    options = parse_options_header(content_type)[1] if len(content_type) <= CONTENT_TYPE_BYTES else {}
+    boundary = options.get(b"boundary", b"")
+    if not _BOUNDARY.fullmatch(boundary):
+        raise Malformed("bad_boundary", "The Content-Type names no boundary of 1 to 70 characters.")
+    return boundary

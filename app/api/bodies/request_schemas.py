@@ -1,0 +1,66 @@
+"""Request bodies of uploads, as the API's description shows them."""
+
+from typing import Any
+
+from app.api.bodies.field_schemas import DESCRIPTION_FIELDS, FILENAME
+
+_PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+_RAW = {
+    "schema": {
+        "type": "string",
+        "format": "binary",
+        "description": "The image itself. `filename`, `title`, `alt` and `tags` go in the query.",
+    }
+}
+
+FORM: dict[str, Any] = {
+    "multipart/form-data": {
+        "schema": {
+            "type": "object",
+            "required": ["file"],
+            "properties": {
+                "file": {"type": "string", "format": "binary", "description": "The image."},
+                **DESCRIPTION_FIELDS,
+            },
+        },
+        "encoding": {"tags": {"style": "form", "explode": True}},
+    }
+}
+JSON: dict[str, Any] = {
+    "application/json": {
+        "schema": {
+            "type": "object",
+            "required": ["image_base64"],
+            "additionalProperties": False,
+            "properties": {
+                "filename": FILENAME,
+                "content_type": {
+                    "type": "string",
+                    "description": "Stored for display only. The format is detected from the bytes.",
+                },
+                "image_base64": {
+                    "type": "string",
+                    "contentEncoding": "base64",
+                    "description": "The image in base64: standard or URL-safe alphabet, with or without line breaks "
+                    "and a `data:…;base64,` prefix.",
+                },
+                **DESCRIPTION_FIELDS,
+            },
+        },
+        "example": {
+            "filename": "pixel.png",
+            "content_type": "image/png",
+            "image_base64": _PIXEL,
+            "title": "A pixel",
+            "tags": ["small"],
+        },
+    }
+}
+RAW: dict[str, Any] = {"application/octet-stream": _RAW}
+IMAGE: dict[str, Any] = {"image/*": _RAW}
+
+
+def request_body(*bodies: dict[str, Any]) -> dict[str, Any]:
+    """Build the part of an operation that says which bodies it accepts."""
+    content = {name: form for body in bodies for name, form in body.items()}
+    return {"requestBody": {"required": True, "content": content}}

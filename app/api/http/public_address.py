@@ -1,0 +1,143 @@
+"""The address under which the client of a request sees the service."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from urllib.parse import unquote, urlsplit
+
+from starlette.datastructures import Headers
+from starlette.responses import RedirectResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from app.api.http.forwarded import Network, forwarding, is_forwarded, is_trusted
+from app.domain.configuration.addresses import origin_of
+from app.domain.configuration.hosts import AllowedHosts
+
+_ADDRESS = "public_address"
+_GATEWAY = "gateway_host"
+
+
+@dataclass(frozen=True)
+class PublicAddress:
+    """How the client sees the service. `host` is the host that it asked, as far as the request tells.
+
+    `origin` is the scheme and host that absolute urls begin with; None where they are not known for sure. `foreign` is
+    the name and value of the first header that names a host which is not allowed.
+    """
+
+    host: str | None
+    origin: str | None
+    foreign: tuple[str, str] | None
+
+
+def public_address(scope: Scope) -> PublicAddress:
+    """Return the address that `ResolveAddress` has found for the request."""
+    address: PublicAddress = scope["state"][_ADDRESS]
+    return address
+
+
+def absolute(scope: Scope, path: str) -> str:
+    """Return the url of a path of this service: absolute where the public address is known, else from the root."""
+    return f"{public_address(scope).origin or ''}{scope.get('root_path', '')}{path}"
+
+
+def set_gateway_host(scope: Scope, host: str) -> None:
+    """Note the host that a gateway answers under. The gateway tells it, not the client."""
+    scope["state"][_GATEWAY] = host
+
+
+class ResolveAddress:
+    """Find the public address of each request, and put its path prefix into `root_path`.
+
+    `public_url` decides where it is set. Otherwise count, in this order: the headers of a trusted proxy, the host and
+    prefix of a gateway, and the `Host` header if it names an allowed host and no unknown proxy was in between.
+
+    A proxy may take the prefix away or pass it on. Both paths are understood, unless the prefix begins like one of our
+    own paths (`own`, their first segments): then it has been taken away.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        public_url: str | None,
+        allowed: AllowedHosts,
+        trusted: Sequence[Network],
+        own: frozenset[str],
+    ) -> None:
+        self._app = app
+        self._allowed = allowed
+        self._trusted = trusted
+        self._own = own
+        public = urlsplit(public_url or "")
+        self._public_url = public_url
+        self._origin = f"{public.scheme}://{public.netloc}"
+        self._prefix = public.path
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pure ASGI."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        scope = dict(scope)
+        prefix = self._resolve(scope)
+        route = self._route(scope, prefix)
+        scope |= {"root_path": prefix, "path": prefix + route}
+        if not route:  # relative urls would lead out of the prefix
+            await RedirectResponse(f"{prefix}/", 308)(scope, receive, send)
+            return
+        await self._app(scope, receive, send)
+
+    def _resolve(self, scope: Scope) -> str:
+        """Note the public address, and return its path prefix."""
+        headers = Headers(scope=scope)
+        state = scope.setdefault("state", {})
+        hosts = [("Host", host.strip()) for host in headers.getlist("host")]
+        host = hosts[0][1] if len(hosts) == 1 else None
+        prefix: str = scope.get("root_path", "").rstrip("/")
+        scheme: str | None = None
+        peer = scope["client"][0] if scope.get("client") else None
+        forwarded = is_forwarded(headers)
+        if forwarded and is_trusted(peer, self._trusted):
+            told = forwarding(headers, self._trusted)
+            hosts += [(told.header, name) for name in told.hosts]
+            host, scheme, prefix = told.host or host, told.scheme, told.prefix + prefix
+            scope["scheme"] = scheme or scope["scheme"]
+            scope["client"] = (told.client, 0) if told.client else scope["client"]
+        elif _GATEWAY in state:
+            host, scheme = state[_GATEWAY], "https"
+        elif not forwarded:
+            scheme = scope["scheme"]
+        foreign = self._foreign(hosts)
+        is_known = host is not None and (foreign is None or host == state.get(_GATEWAY))
+        origin = _origin(scheme, host) if is_known else None
+        if self._public_url is not None:
+            prefix, origin = self._prefix, self._origin
+        state[_ADDRESS] = PublicAddress(host, origin, foreign)
+        return prefix
+
+    def _foreign(self, hosts: Sequence[tuple[str, str]]) -> tuple[str, str] | None:
+        named = [host for header, host in hosts if header == "Host"]
+        if len(named) != 1:
+            return "Host", ", ".join(named)
+        return next(((header, host) for header, host in hosts if host not in self._allowed), None)
+
+    def _route(self, scope: Scope, prefix: str) -> str:
+        """Return the path below the prefix, as routes know it."""
+        path: str = scope["path"]
+        root = scope.get("root_path", "").rstrip("/")
+        path = _below(path, root)
+        public = unquote(prefix)
+        if public == root or public.partition("/")[2].partition("/")[0] in self._own:
+            return path
+        return _below(path, public)
+
+
+def _below(path: str, prefix: str) -> str:
+    return path.removeprefix(prefix) if f"{path}/".startswith(f"{prefix}/") else path
+
+
+def _origin(scheme: str | None, host: str | None) -> str | None:
+    try:
+        return origin_of(f"{scheme}://{host}") if scheme and host else None
+    except ValueError:  # such as a trailing dot or a zone, which urls do not have
+        return None

@@ -1,0 +1,77 @@
+"""An id for every request, and a report of what became of it."""
+
+import re
+import time
+from uuid import uuid4
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.api.http.log_fields import clock_of, notes_of
+from app.api.http.server_refusals import REFUSAL
+from app.domain.reports import RequestReport, Tell
+
+_GOOD = re.compile(r"[A-Za-z0-9._:=-]{1,128}")  # an HTTP API's ids end in "="
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+_CLIENT_GONE = 499  # nginx's status for it; only in the log
+
+
+def is_request_id(text: str) -> bool:
+    """Whether the text is taken as the id of a request."""
+    return _GOOD.fullmatch(text) is not None
+
+
+class RequestIds:
+    """Takes a well-formed `X-Request-Id` or makes one, answers with it, and tells what became of the request."""
+
+    def __init__(self, app: ASGIApp, tell: Tell) -> None:
+        self._app = app
+        self._tell = tell
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pure ASGI."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        given = Headers(scope=scope).get("x-request-id", "")
+        request_id = given if is_request_id(given) else uuid4().hex
+        state = scope.setdefault("state", {})
+        state["request_id"] = request_id
+        status, received, sent = _CLIENT_GONE, 0, 0
+        whole, cut_off = False, False
+        started = time.monotonic()
+
+        async def receiving() -> Message:
+            nonlocal received, whole, cut_off
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                cut_off = not whole and REFUSAL not in state
+            else:
+                received += len(message.get("body", b""))
+                whole = not message.get("more_body", False)
+            return message
+
+        async def sending(message: Message) -> None:
+            nonlocal status, sent
+            if message["type"] == "http.response.start":
+                status = _CLIENT_GONE if cut_off else message["status"]
+                MutableHeaders(scope=message)["X-Request-Id"] = request_id
+            else:
+                sent += len(message.get("body", b""))
+            await send(message)
+
+        try:
+            await self._app(scope, receiving, sending)
+        finally:
+            self._tell(
+                RequestReport(
+                    request_id=request_id,
+                    method=scope["method"] if scope["method"] in _METHODS else "other",
+                    status=status,
+                    ms=round((time.monotonic() - started) * 1000, 1),
+                    bytes_in=received,
+                    bytes_out=sent,
+                    phases=clock_of(scope).timings,
+                    **notes_of(scope),
+                )
+            )

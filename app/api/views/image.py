@@ -1,0 +1,87 @@
+"""Records as they are answered: with what must not be stored."""
+
+from collections.abc import Sequence
+from typing import Annotated
+
+from pydantic import AwareDatetime, ConfigDict, Field
+from pydantic.json_schema import SkipJsonSchema
+
+from app.api.views.example import READY
+from app.api.views.picture_html import picture
+from app.domain.images.urls import UrlSource
+from app.domain.models import Image, Model, Variant
+
+#: Built when the first one is made: a function's start has no record to show.
+LATER = ConfigDict(defer_build=True)
+
+
+class VariantView(Variant):
+    """A variant and where its bytes are."""
+
+    model_config = LATER
+
+    file: Annotated[str, SkipJsonSchema(), Field(exclude=True)]
+    url: str = Field(description="Holds the bytes; usable as it stands. It may expire: ask again rather than keep it.")
+
+
+class Links(Model):
+    """Ways on from an image."""
+
+    model_config = LATER
+
+    self: str
+    original: str = Field(description="Redirects to the original, which is saved rather than shown.")
+    html: str | None = Field(description="A ready `<picture>`, escaped; null until the image is ready.")
+
+
+class ImageView(Image):
+    """The record of an image, with urls."""
+
+    model_config = LATER | ConfigDict(json_schema_extra={"examples": [READY]})
+
+    variants: list[VariantView] = Field(  # type: ignore[assignment]  # narrower, and models are immutable
+        description="One for each name and format of the recipe; empty until the image is ready."
+    )
+    links: Links
+    duplicate: bool = Field(default=False, description="True when an upload found the same bytes here already.")
+    ignored_fields: Sequence[str] = Field(
+        default=(), description="In the answer to an upload: form fields that are not known. They were not stored."
+    )
+    stale_renderings: Annotated[list[str], SkipJsonSchema(), Field(exclude=True)] = Field(default_factory=list)
+    last_tried_at: Annotated[AwareDatetime | None, SkipJsonSchema(), Field(exclude=True)] = None
+    arrived_at: Annotated[AwareDatetime | None, SkipJsonSchema(), Field(exclude=True)] = None
+
+
+class ImageList(Model):
+    """One page of a list."""
+
+    model_config = LATER
+
+    items: Sequence[ImageView]
+    next_cursor: str | None = Field(description="Send it back as `cursor` for the next page; null at the end.")
+
+
+def view(
+    image: Image, urls: UrlSource, base: str, *, duplicate: bool = False, ignored_fields: Sequence[str] = ()
+) -> ImageView:
+    """The image as it is answered below the path prefix `base`."""
+    placed = [(variant, _under(base, urls.variant(image, variant))) for variant in image.variants]
+    here = f"{base}/images/{image.id}"
+    html = picture(image, [(variant, url) for variant, url in placed if _shows_all(variant, image)])
+    return ImageView(
+        **{name: getattr(image, name) for name in type(image).model_fields if name != "variants"},
+        variants=[VariantView(**variant.model_dump(), url=url) for variant, url in placed],
+        links=Links(self=here, original=f"{here}/original", html=html),
+        duplicate=duplicate,
+        ignored_fields=ignored_fields,
+    )
+
+
+def _shows_all(variant: Variant, image: Image) -> bool:
+    """Whether nothing is cropped away: it has the image's shape, but for the rounding of its sides to pixels."""
+    across, down = image.width or 0, image.height or 0
+    return abs(variant.width * down - variant.height * across) <= max(across, down)
+
+
+def _under(base: str, url: str) -> str:
+    return base + url if url.startswith("/") else url

@@ -1,0 +1,121 @@
+"""Objects without a record: found, adopted or removed."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from app.domain.errors import AlreadyExists
+from app.domain.ids import id_time
+from app.domain.images.notifications import object_created
+from app.domain.keys import ORIGINALS, PROCESSED, original_id, processed_id, processed_prefix
+from app.domain.maintenance.reconcile import Report
+from app.domain.media import UNKNOWN_TYPE
+from app.domain.models import Image, Tombstone, utcnow
+from app.domain.ports import EventQueue, ImageRepository, ObjectInfo, ObjectStore
+
+#: How old an object without a record must be to count as an orphan. A younger one may belong to a request that runs, or
+#: to an event that is not handled yet.
+GRACE = timedelta(hours=1)
+
+
+@dataclass(frozen=True)
+class Orphan:
+    """An object that belongs to no image. `image_id` is None if its key names none; `deleted` says that the image was
+    deleted, so that nobody may bring it back."""
+
+    object: ObjectInfo
+    image_id: str | None
+    deleted: bool = False
+
+    @property
+    def can_be_adopted(self) -> bool:
+        """Return True if the object is an original whose image was not deleted."""
+        return original_id(self.object.key) is not None and not self.deleted
+
+
+class Orphans:
+    """Finds objects that belong to no image.
+
+    The record decides: an object whose image is there is never an orphan, whatever times its id, its file or the clock
+    say. Time only decides about objects without a record.
+    """
+
+    def __init__(self, store: ObjectStore, images: ImageRepository, queue: EventQueue) -> None:
+        self._store = store
+        self._images = images
+        self._queue = queue
+        #: Objects whose image has a record, counted by `find`.
+        self.known = 0
+
+    def find(
+        self,
+        report: Report,
+        *,
+        grace: timedelta = GRACE,
+        now: datetime | None = None,
+        is_time_left: Callable[[], bool] = lambda: True,
+    ) -> Iterator[Orphan]:
+        """Walk all objects and yield the orphans that are at least `grace` old. One whose time is as far in the future
+        was stored before the clock was set back, and counts as old."""
+        now = now or utcnow()
+        self.known = 0
+        last: tuple[str | None, Image | Tombstone | None] = (None, None)
+        for prefix, id_of in ((ORIGINALS, original_id), (PROCESSED, processed_id)):
+            for info in self._store.list(prefix):
+                if not is_time_left():
+                    report.search_left = 1
+                    return
+                image_id = id_of(info.key)
+                if image_id is not None and last[0] != image_id:
+                    last = (image_id, self._images.get(image_id))
+                found = last[1] if image_id is not None else None
+                if isinstance(found, Image) or (isinstance(found, Tombstone) and not found.settled):
+                    self.known += 1  # `reconcile` removes what a delete that is not finished has left
+                    continue
+                if abs(now - info.modified_at) < grace:
+                    report.orphans_young += 1
+                    continue
+                report.orphans += 1
+                yield Orphan(info, image_id, deleted=found is not None)
+
+    def remove(self, orphan: Orphan, report: Report) -> bool:
+        """Remove the object, unless its image has a record by now. Return True if it was removed."""
+        if orphan.image_id is not None and isinstance(self._images.get(orphan.image_id), Image):
+            return False
+        self._store.delete(orphan.object.key)
+        report.orphans_removed += 1
+        return True
+
+    def adopt(self, orphan: Orphan, owner: str, report: Report) -> bool:
+        """Write a record for an orphaned original, and send its event so that the worker processes it. Variants that
+        are there are used again or swept. Return True if there is a record now that was not there before."""
+        if not orphan.can_be_adopted or orphan.image_id is None:
+            return False
+        image = adopted_record(orphan.image_id, owner, orphan.object.size, stale=self._renderings(orphan.image_id))
+        try:
+            self._images.create(image, claim=False)
+        except AlreadyExists:
+            return False
+        self._queue.send(object_created(orphan.object.key, orphan.object.size, made=orphan.object.modified_at))
+        report.orphans_adopted += 1
+        return True
+
+    def _renderings(self, image_id: str) -> list[str]:
+        prefix = processed_prefix(image_id)
+        names = (info.key.removeprefix(prefix).partition("/") for info in self._store.list(prefix))
+        return list(dict.fromkeys(name for name, slash, _ in names if slash))
+
+
+def adopted_record(image_id: str, owner: str, size: int, *, stale: list[str]) -> Image:
+    """Return the record of an original that has none. The worker finds out its type and hash; `stale` are renderings
+    that are there already."""
+    now = utcnow()
+    return Image(
+        id=image_id,
+        owner=owner,
+        content_type=UNKNOWN_TYPE,
+        bytes=size,
+        uploaded_at=min(id_time(image_id), now),
+        updated_at=now,
+        stale_renderings=stale,
+    )

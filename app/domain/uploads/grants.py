@@ -1,0 +1,103 @@
+"""What a ticket grants, and how the embedded server writes it into a url of its own."""
+
+import base64
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from urllib.parse import quote, urlencode
+
+from app.domain.access.signing import Signer
+from app.domain.errors import Forbidden, Malformed
+from app.domain.images.urls import FileSeal
+from app.domain.keys import original_key
+from app.domain.models import Image, utcnow
+from app.domain.ports import ObjectStore
+from app.domain.times import is_implausible
+from app.domain.uploads.tickets import TICKET_LIFE
+
+#: Headers of a ticket's request, beside its length: they are signed, so none may be left out or changed.
+CONTENT_TYPE = "Content-Type"
+WRITE_ONCE = "If-None-Match"
+CHECKSUM = "x-amz-checksum-sha256"
+
+
+def grant_headers(image: Image) -> dict[str, str]:
+    """The headers that a ticket asks for: the type, write-once, and the checksum when the client has given one."""
+    headers = {CONTENT_TYPE: image.content_type, WRITE_ONCE: "*"}
+    if image.sha256:
+        headers[CHECKSUM] = base64.b64encode(bytes.fromhex(image.sha256)).decode()
+    return headers
+
+
+@dataclass(frozen=True)
+class Granted:
+    """What may be written: so many bytes of this type, with this checksum if there is one."""
+
+    bytes: int
+    headers: Mapping[str, str]
+
+    def check(self, length: str | None, headers: Mapping[str, str]) -> None:
+        """Raise `Forbidden` unless the request is the one that was signed, as S3 does. `headers` are the request's."""
+        if length is None or not (length.isascii() and length.isdigit()) or int(length) != self.bytes:
+            raise Forbidden(
+                "grant_mismatch", f"The ticket is for {self.bytes:,} bytes.", expected_bytes=self.bytes, declared=length
+            )
+        for name, value in self.headers.items():
+            if headers.get(name) != value:
+                raise Forbidden("grant_mismatch", f"The ticket asks for the header `{name}: {value}`.", header=name)
+
+    def check_content(self, sha256: str) -> None:
+        """Raise `Malformed` unless these are the bytes whose checksum was signed."""
+        expected = self.headers.get(CHECKSUM)
+        if expected is not None and base64.b64encode(bytes.fromhex(sha256)).decode() != expected:
+            raise Malformed("bad_digest", "The bytes are not those that the ticket was asked for.", sha256=sha256)
+
+
+class ServedGrants:
+    """`GrantSource` of the embedded server: it plays the object store's part at `/files/originals/<id>`."""
+
+    def __init__(self, signer: Signer, public_url: str | None = None) -> None:
+        self._signer = signer
+        self._base = f"{(public_url or '').rstrip('/')}/files/"
+
+    def grant(self, image: Image, life: timedelta) -> tuple[str, dict[str, str]]:
+        """See `GrantSource.grant`."""
+        key = original_key(image.id)
+        headers = grant_headers(image)
+        parameters = {
+            "bytes": str(image.bytes),
+            "type": headers[CONTENT_TYPE],
+            "checksum": headers.get(CHECKSUM, ""),
+            "expires": str(int((utcnow() + life).timestamp())),
+        }
+        parameters["signature"] = self._signer.sign("grant", _signed(key, parameters))
+        return f"{self._base}{quote(key)}?{urlencode(parameters)}", headers
+
+    def granted(self, key: str, parameters: Mapping[str, str]) -> Granted:
+        """Return what the url grants for this key. Raises `Forbidden` for a url that was altered or has expired, and
+        for one that expires later than any ticket can: it was signed before the clock was set back."""
+        names = {"bytes", "type", "checksum", "expires", "signature"}
+        complete = parameters.keys() == names
+        if not complete or not self._signer.is_good("grant", _signed(key, parameters), parameters["signature"]):
+            raise Forbidden("bad_signature", "The url is not as the ticket gave it: ask for another.")
+        expires, now = datetime.fromtimestamp(int(parameters["expires"]), UTC), utcnow()
+        if expires <= now or is_implausible(expires, now, TICKET_LIFE):
+            raise Forbidden("url_expired", "The upload ticket has expired. Request a new one: POST /upload/direct.")
+        headers = {CONTENT_TYPE: parameters["type"], WRITE_ONCE: "*"}
+        if parameters["checksum"]:
+            headers[CHECKSUM] = parameters["checksum"]
+        return Granted(int(parameters["bytes"]), headers)
+
+
+@dataclass(frozen=True)
+class LocalStore:
+    """What a server needs to play the object store's part: where tickets' bytes go, what tickets grant, and the seal on
+    urls of files; None where no key is asked for, and so none is spared by a signature."""
+
+    store: ObjectStore
+    grants: ServedGrants
+    seal: FileSeal | None
+
+
+def _signed(key: str, parameters: Mapping[str, str]) -> str:
+    return "\n".join([key, *(parameters[name] for name in ("bytes", "type", "checksum", "expires"))])

@@ -1,0 +1,189 @@
+"""The self-hosted worker process: one per data folder, from recovery at its start to the end of its server."""
+
+import contextlib
+import fcntl
+import logging
+import os
+import shutil
+import signal
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import asdict
+from datetime import timedelta
+from pathlib import Path
+
+from app import logs, prctl
+from app.bootstrap import Backends, limits_of, open_backends
+from app.domain.errors import ConfigurationError, PortError
+from app.domain.maintenance.reconcile import Reconciler
+from app.settings import Settings, load
+from app.worker.process import Worker
+from app.worker.queue_loop import run
+from app.worker.sandbox import landlock, seccomp
+from app.worker.sandbox.parent import Sandbox
+
+log = logging.getLogger("app.embedded_worker")
+
+RECONCILE_EVERY = 3600.0
+_RECOVER_AGAIN = 5.0
+#: How long a picture may go on after the worker was asked to stop; its event is then left to the next worker.
+GRACE = 9.0
+
+
+def main(*, end_with_input: bool = False) -> None:
+    """Take the data folder's lock, recover what a crash left, then process images until told to stop.
+
+    With `end_with_input` the end of standard input tells so too: it is the server's pipe, gone when the server is.
+    """
+    try:
+        prctl.hide()
+        settings = load()
+        logs.configure(
+            settings.log_level, settings.service, (settings.data_folder, settings.database_file), settings.log_format
+        )
+        logs.catch_uncaught()
+        if not settings.embedded:
+            raise ConfigurationError("DARKROOM_STORAGE_URL: the worker process serves a data folder (`file:`)")
+        stop = threading.Event()
+        _stop_on_signals(stop, watch_input=end_with_input)
+        with _lock(settings.data_folder, stop) as held:
+            if held:
+                _work(settings, open_backends(settings), stop)
+    except ConfigurationError as error:
+        if end_with_input:  # the server's log is read by programs, a terminal by people
+            log.critical("the worker cannot start: %s", error)
+            raise SystemExit(2) from None
+        logs.end_before_start(error)
+
+
+def _work(settings: Settings, backends: Backends, stop: threading.Event) -> None:
+    scratch = make_scratch(settings.data_folder / "scratch")
+    limits = limits_of(settings)
+    sandbox = Sandbox(settings.processing_timeout_seconds, settings.processing_memory_mb)
+    sandbox.start()
+    worker = Worker(
+        backends.store,
+        backends.images,
+        sandbox,
+        recipe=settings.recipe,
+        limits=limits,
+        adopt=settings.auth == "none",
+        scratch=scratch,
+        max_attempts=settings.max_attempts,
+    )
+    maintenance = threading.Thread(target=_reconcile_hourly, args=(backends, stop), name="reconcile", daemon=True)
+    protections = {"landlock": max(landlock.version(), 0), "seccomp": seccomp.available()}
+    if not all(protections.values()):
+        log.warning("this system confines decoders only in part; see SECURITY.md", extra=protections)
+    log.info("worker ready", extra={"pid": os.getpid(), **protections})
+    try:
+        # Before the first message is received: recovery takes every message that has a receiver for abandoned.
+        while not stop.is_set() and not _recovered(backends):
+            _run_for(_RECOVER_AGAIN, backends, worker, stop)
+        maintenance.start()
+        run(backends.queue, worker, stop.is_set, check_space=backends.check_space)
+        maintenance.join()
+    finally:
+        sandbox.close()
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def make_scratch(folder: Path) -> Path:
+    """Make a scratch folder for this process in `folder`, and remove what workers left that were killed.
+
+    The folder is new: a process of a killed worker may live for a moment and still write into the old one.
+    """
+    folder.mkdir(mode=0o700, exist_ok=True)
+    made = Path(tempfile.mkdtemp(dir=folder, prefix=f"worker-{os.getpid()}-"))
+    for left in folder.iterdir():
+        if left != made:
+            shutil.rmtree(left, ignore_errors=True)
+    return made
+
+
+def _run_for(seconds: float, backends: Backends, worker: Worker, stop: threading.Event) -> None:
+    until = time.monotonic() + seconds
+    run(
+        backends.queue,
+        worker,
+        lambda: stop.is_set() or time.monotonic() > until,
+        check_space=backends.check_space,
+    )
+
+
+def _recovered(backends: Backends) -> bool:
+    """Recover what a killed worker had begun. Return False if the backends refused."""
+    try:
+        backends.recover()
+    except PortError:
+        log.exception("recovery failed; it is tried again in a few seconds")
+        return False
+    return True
+
+
+def _reconcile_hourly(backends: Backends, stop: threading.Event) -> None:
+    """Reconcile now and every hour, beside the queue: images are processed meanwhile, however much there is to do.
+
+    The first run sends the event of every pending image again, whatever waits in the queue.
+    """
+    reconciler = Reconciler(backends.store, backends.images, backends.queue)
+    requeue_after = timedelta(0)
+    while not stop.is_set():
+        try:
+            report = reconciler.run(requeue_after=requeue_after, stop=stop.is_set)
+            requeue_after = timedelta(minutes=15)
+            log.info("reconciled", extra=asdict(report))
+            backends.tidy()
+        except PortError:
+            log.exception("reconcile failed; it runs again within the hour")
+        except Exception:
+            log.exception("reconcile failed for a reason that nobody foresaw; it runs again within the hour")
+        stop.wait(RECONCILE_EVERY)
+
+
+@contextlib.contextmanager
+def _lock(folder: Path, stop: threading.Event) -> Iterator[bool]:
+    """Wait until no other worker serves the folder; False when told to stop before that."""
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        lock = (folder / "worker.lock").open("a")
+    except OSError as error:
+        raise ConfigurationError(f"DARKROOM_STORAGE_URL: cannot use {folder}: {error.strerror}") from error
+    with lock as handle:
+        while not stop.is_set():
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                stop.wait(0.5)
+            else:
+                yield True
+                return
+        yield False
+
+
+def _stop_on_signals(stop: threading.Event, *, watch_input: bool) -> None:
+    def ask() -> None:
+        if not stop.is_set():
+            stop.set()
+            timer = threading.Timer(GRACE, os._exit, (0,))
+            timer.daemon = True
+            timer.start()
+
+    def watch() -> None:
+        while os.read(sys.stdin.fileno(), 1024):
+            pass
+        ask()
+
+    signal.signal(signal.SIGTERM, lambda *_: ask())
+    if watch_input:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the server ends us in order
+        threading.Thread(target=watch, name="server-watch", daemon=True).start()
+    else:
+        signal.signal(signal.SIGINT, lambda *_: ask())
+
+
+if __name__ == "__main__":
+    main(end_with_input="--end-with-input" in sys.argv[1:])

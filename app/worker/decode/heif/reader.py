@@ -1,0 +1,143 @@
+"""Opening HEIC and AVIF files: which decoder, and what it can show.
+
+A decoder refuses a whole file for broken metadata. A file that is refused is opened once more with nothing in it but
+its pixels: see `remux`.
+"""
+
+import io
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from PIL import Image, ImageFile
+
+from app.domain.errors import PictureError
+from app.domain.models import FailureCode
+from app.worker.decode.heif.clean_aperture import aperture_of
+from app.worker.decode.heif.coding import coding_of, configuration, derived_size, first_coding
+from app.worker.decode.heif.isobmff import read_container
+from app.worker.decode.heif.items import CODED, Container, Item
+from app.worker.decode.heif.nclx import nclx_of
+from app.worker.decode.heif.remux import HEVC, remuxed
+
+#: Key of `info` under which is what part of an AVIF is shown. HEICs come out of their decoder cropped.
+APERTURE: Final = "aperture"
+_DECODERS: Final = {b"av01": "AVIF", **dict.fromkeys(HEVC, "HEIF")}
+_CODECS: Final = {
+    b"av01": "AV1", b"hvc1": "HEVC", b"hev1": "HEVC", b"lhv1": "layered HEVC", b"avc1": "H.264", b"jpeg": "JPEG",
+    b"j2k1": "JPEG 2000", b"vvc1": "VVC", b"evc1": "EVC", b"unci": "uncompressed samples",
+}  # fmt: skip
+_DERIVED: Final = {b"iovl": "an overlay", b"iden": "an identity", b"tmap": "a tone map", b"sato": "a sample transform"}
+#: Properties that are known here. The image of an unknown one that is essential must not be shown.
+_KNOWN: Final = frozenset({
+    b"ispe", b"pixi", b"colr", b"auxC", b"clap", b"irot", b"imir", b"pasp", b"rloc", b"clli", b"mdcv", b"cclv", b"amve",
+    b"ndwt", b"reve", b"av1C", b"hvcC", b"lhvC", b"lsel", b"a1op", b"a1lx", b"oinf", b"tols", b"free", b"skip",
+})  # fmt: skip
+#: libheif's limit of items.
+_MOST_TILES: Final = 1_000
+#: How much more than the limit may be coded, in pixels: tiles reach over the edges.
+_SLACK: Final = 2
+
+
+def open_heif(path: Path, plugin: str, max_pixels: int) -> ImageFile.ImageFile:
+    """Open the file with the decoder for its codec, header only. `plugin` is Pillow's name for what its brand says.
+
+    Raises `PictureError` for kinds that cannot be decoded, and whatever Pillow does for a file that is broken.
+    """
+    container = read_container(path)
+    shown = container.image
+    if shown is None:
+        return Image.open(path, formats=[plugin])
+    coded = coded_pixels(container, shown, {})
+    if coded > _SLACK * max_pixels:
+        detail = f"The image is made of {coded:,} coded pixels; at most {_SLACK * max_pixels:,} can be processed."
+        raise PictureError(FailureCode.TOO_MANY_PIXELS, detail)
+    for found in _unsupported(container, shown):
+        detail = f"This kind of HEIF cannot be processed: {found}. Accepted: HEVC (HEIC) and AV1 (AVIF)."
+        raise PictureError(FailureCode.UNSUPPORTED_IMAGE, detail)
+    plugin = next((_DECODERS[codec] for codec in _codecs(container, shown)), plugin)
+    image = _opened(container, shown, plugin)
+    aperture = aperture_of(shown.properties, image.size) if plugin == "AVIF" else None
+    if aperture:
+        image.info[APERTURE] = aperture
+    return image
+
+
+def shown_size(image: ImageFile.ImageFile) -> tuple[int, int]:
+    """Width and height of what is shown, before it is turned upright."""
+    left, top, right, bottom = image.info.get(APERTURE, (0, 0, *image.size))
+    return right - left, bottom - top
+
+
+def _opened(container: Container, shown: Item, plugin: str) -> ImageFile.ImageFile:
+    """The file as it is, or its pixels alone where its decoder refuses it."""
+    if _contradicts_itself(container, shown):
+        data = remuxed(container)
+    else:
+        try:
+            return Image.open(container.path, formats=[plugin])
+        except MemoryError:
+            raise
+        except Exception:
+            data = remuxed(container)
+            if data is None:
+                raise
+    return Image.open(io.BytesIO(data) if data else container.path, formats=[plugin])
+
+
+def coded_pixels(container: Container, item: Item, known: dict[int, int]) -> int:
+    """Pixels that are decoded to show the item: a tile counts as often as it is used. Circles end at themselves."""
+    if item.number not in known:
+        known[item.number] = 0
+        width, height = item.size() or (0, 0)
+        coding = coding_of(container, item)
+        own = max(width * height, coding.pixels if coding else 0) if item.kind in CODED else 0
+        if item.kind == b"iovl":
+            across, down = derived_size(container, item) or (0, 0)
+            own = across * down
+        sources = [container.items[to] for to in item.refs.get(b"dimg", ()) if to in container.items]
+        known[item.number] = own + sum(coded_pixels(container, source, known) for source in sources)
+    return known[item.number]
+
+
+def _codecs(container: Container, shown: Item) -> set[bytes]:
+    return {part.kind for part in container.parts(shown) if part.kind in CODED}
+
+
+def _unsupported(container: Container, shown: Item) -> Iterator[str]:
+    """What no decoder here can show of it."""
+    codecs = _codecs(container, shown)
+    parts = container.parts(shown)
+    if {_DECODERS.get(codec) for codec in codecs} not in ({"AVIF"}, {"HEIF"}, set()):
+        yield f"its pixels are coded as {', '.join(sorted({_CODECS[codec] for codec in codecs}))}"
+    for part in parts if codecs & {b"av01"} else parts[:1]:
+        if codecs and part.kind in _DERIVED and not (codecs & HEVC and part.kind in {b"iovl", b"iden"}):
+            yield f"its image is {_DERIVED[part.kind]}"
+    if codecs & {b"av01"} and any(part.kind == b"grid" for part in parts[1:]):
+        yield "its image is a grid of grids"
+    if codecs & HEVC and len(shown.refs.get(b"dimg", ())) >= _MOST_TILES:
+        yield f"its image has {len(shown.refs[b'dimg']):,} tiles, and at most {_MOST_TILES - 1:,} can be read"
+    unknown = {one.kind for one in shown.properties if one.essential and one.kind not in _KNOWN and one.kind.isalnum()}
+    if unknown:
+        yield f"it depends on an unknown property, {', '.join(sorted(kind.decode('ascii') for kind in unknown))}"
+    for colors in [found for one in shown.properties if (found := nclx_of(one))][:1]:
+        if model := colors.unreadable():
+            yield f"its color model is {model}"
+
+
+def _contradicts_itself(container: Container, shown: Item) -> bool:
+    """Return True if a decoder would open it and then fail, or show something else than its pixels."""
+    for colors in [found for one in shown.properties if (found := nclx_of(one))][:1]:
+        if colors.readable_matrix(first_coding(container, shown)) != colors.matrix:
+            return True
+    if derived_size(container, shown) not in {None, shown.size()}:
+        return True
+    for part in container.parts(shown):
+        coding = coding_of(container, part)
+        if coding and part.kind in HEVC and part.size() not in {None, (coding.width, coding.height)}:
+            return True
+        if any(configuration(one.kind, one.body, coding) != one.body for one in part.properties):
+            return True
+        if any(not one.has_bytes for one in container.auxiliaries.get(part.number, ())):
+            return True
+    return False

@@ -1,0 +1,200 @@
+"""TIFF: which image of a file is shown, and the file as Pillow is to see it.
+
+Pillow gets the original's bytes in memory behind one new directory, of nothing but what pixels need, so that nothing
+else can make an image fail. libtiff decodes all of them: Pillow alone garbles planes of more than 8 bits.
+"""
+
+import io
+import mmap
+from pathlib import Path
+from typing import Any, Final
+
+from PIL import Image, ImageFile, TiffImagePlugin
+
+from app.domain.errors import PictureError
+from app.domain.models import FailureCode
+from app.worker.decode.photoshop import resources_of
+from app.worker.decode.tiff import kinds
+from app.worker.decode.tiff.tags import Directory, Reader, written
+
+TiffImagePlugin.READ_LIBTIFF = True
+
+_TYPE, _OLD_TYPE, _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC = 254, 255, 256, 257, 258, 259, 262
+_ORIENTATION, _SAMPLES, _PLANES, _FORMATS, _XMP, _IPTC, _RESOURCES, _PROFILE = (
+    274,
+    277,
+    284,
+    339,
+    700,
+    33723,
+    34377,
+    34675,
+)
+_STRIPS, _TILES = 273, 324
+_EXIF, _GPS, _INTEROP = 34665, 34853, 40965
+_POINTERS: Final = frozenset({_EXIF, _GPS, _INTEROP, 330, _XMP, _IPTC, _RESOURCES, _PROFILE})
+#: Bytes of a tag that describes; more is a maker's note or junk.
+_LONGEST_TAG: Final = 1 << 14
+_MOST_TAGS: Final = 200
+#: What pixels need: tags of integers, and of other types with how many bytes they have.
+_NEEDED: Final = frozenset({
+    _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC, 266, _STRIPS, _SAMPLES, 278, 279, _PLANES, 292, 293, 317, 320,
+    322, 323, _TILES, 325, 332, 338, _FORMATS, 512, 513, 514, 515, 517, 518, 519, 520, 521, 530, 531,
+})  # fmt: skip
+_NEEDED_BLOCKS: Final = {347: (7, None), 529: (5, 24), 532: (5, 48)}
+#: libtiff gives numbers in the order of this machine; of these Pillow expects that of the file.
+_NATIVE: Final = {
+    "I;16BS": "I;16NS", "I;16S": "I;16NS", "I;32BS": "I;32NS", "I;32S": "I;32NS", "F;32BF": "F;32NF", "F;32F": "F;32NF",
+}  # fmt: skip
+_REDUCED, _MASK = 1, 4
+_THUMBNAIL: Final = 2
+#: Tags that say where something is in the file.
+_PLACES: Final = frozenset({_STRIPS, _TILES, 513, 519, 520, 521})
+_HIGHEST: Final = 2**32 - 1
+
+
+def open_tiff(path: Path) -> ImageFile.ImageFile:
+    """Open the image that is shown, header only. What it tells is put into `Image.info` by `tell`.
+
+    There `starts_white` says that 0 is white, where Pillow does not heed it, and `unsigned` that negative numbers are
+    large ones. Raises `PictureError` if there is no image or if it is of a kind that cannot be decoded.
+    """
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        first, shown = _choose(data)
+        kinds.refuse_unknown(shown)
+        numbers = {tag: values for tag in _NEEDED if (values := shown.numbers(tag))}
+        if not numbers.keys() >= {_WIDTH, _HEIGHT} or not numbers.keys() & {_STRIPS, _TILES, 513}:
+            raise PictureError(FailureCode.CORRUPT_IMAGE, "The TIFF does not say where its pixels are.")
+        told = _adjusted(numbers)
+        lies = shown.number(_ORIENTATION) or first.number(_ORIENTATION)
+        if 1 <= lies <= 8:
+            numbers[_ORIENTATION] = (lies,)
+        blocks = {
+            tag: (kind, shown.block(tag))
+            for tag, (kind, size) in _NEEDED_BLOCKS.items()
+            if shown.block(tag) and size in {None, len(shown.block(tag))}
+        }
+        order = "<" if max(numbers.get(_BITS, (1,))) <= 12 else shown.order  # packed bits have none
+        copy = _copied(data, order, numbers, blocks)
+        refusal = kinds.unsupported(shown) if kinds.is_sensible(shown) else None
+    try:
+        image = Image.open(copy, formats=["TIFF"])
+    except (OSError, SyntaxError, ValueError):
+        if refusal:
+            raise refusal from None
+        raise
+    image.tile = [tile._replace(args=_native(tile.args)) for tile in image.tile]
+    image.info.update(told)
+    return image
+
+
+def tell(image: ImageFile.ImageFile, path: Path) -> None:
+    """Put what the file says beside its pixels into `Image.info`, as Pillow has it. Call it once they are decoded."""
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        first, shown = _choose(data)
+        for name, tag in (("xmp", _XMP), ("icc_profile", _PROFILE), ("iptc", _IPTC)):
+            block = shown.block(tag) or first.block(tag)
+            if block:
+                image.info[name] = block
+        image.info["photoshop"] = resources_of(shown.block(_RESOURCES) or first.block(_RESOURCES))
+        image.info["exif"] = _exif_block(data, first)
+        image.info["thumbnails"] = shown is not first and not _is_whole(first)
+
+
+def _exif_block(data: mmap.mmap, first: Directory) -> bytes:
+    """The tags of the first directory and of those that it points to, as they are in other formats."""
+    reader, order = Reader(data), first.order
+    block = b"II*\0" if order == "<" else b"MM\0*"
+
+    def add(directory: Directory, pointers: dict[int, int]) -> int:
+        nonlocal block
+        blocks = {
+            tag: (kind, directory.block(tag))
+            for tag, (kind, _, size) in list(directory.entries.items())[:_MOST_TAGS]
+            if kind <= 12 and size <= _LONGEST_TAG and tag not in _NEEDED | _POINTERS
+        }
+        at = len(block) + len(block) % 2
+        block = block.ljust(at, b"\0") + written(order, at, {tag: (place,) for tag, place in pointers.items()}, blocks)
+        return at
+
+    def pointed(directory: Directory, tag: int) -> Directory | None:
+        place = directory.number(tag)
+        return reader.directory(place)[0] if place else None
+
+    block = block.ljust(8, b"\0")
+    pointers = {}
+    if exif := pointed(first, _EXIF):
+        interop = pointed(exif, _INTEROP)
+        pointers[_EXIF] = add(exif, {_INTEROP: add(interop, {})} if interop else {})
+    if place := pointed(first, _GPS):
+        pointers[_GPS] = add(place, {})
+    start = add(first, pointers)
+    return b"Exif\0\0" + block[:4] + start.to_bytes(4, "little" if order == "<" else "big") + block[8:]
+
+
+def _choose(data: mmap.mmap) -> tuple[Directory, Directory]:
+    """The first directory, and the one of the image that is shown: the first that is no reduced image and no mask.
+
+    Raises `PictureError` for a camera's raw file, whose first is mostly a thumbnail.
+    """
+    reader = Reader(data)
+    chain = list(reader.chain())
+    if not chain or not chain[0].entries:
+        raise PictureError(FailureCode.CORRUPT_IMAGE, "The TIFF has no directory that can be read.")
+    first = chain[0]
+    own = list(reader.subs(first))
+    others = [*chain[1:], *own, *(sub for directory in chain[1:] for sub in reader.subs(directory))]
+    kinds.refuse_raw(data, [first, *others])
+    if not _is_whole(first):
+        return first, next(filter(_is_whole, others), first)
+    larger = [sub for sub in own if _is_whole(sub) and _area(sub) > _area(first)]
+    return first, max(larger, key=_area, default=first)
+
+
+def _is_whole(directory: Directory) -> bool:
+    reduced = directory.number(_TYPE) & (_REDUCED | _MASK) or directory.number(_OLD_TYPE) == _THUMBNAIL
+    return not reduced and _area(directory) > 0
+
+
+def _area(directory: Directory) -> int:
+    return directory.number(_WIDTH) * directory.number(_HEIGHT)
+
+
+def _adjusted(numbers: dict[int, tuple[int, ...]]) -> dict[str, Any]:
+    """Turn what Pillow does not know into what it does; what is to be done with the pixels for that."""
+    told: dict[str, Any] = {}
+    grey = numbers.get(_PHOTOMETRIC, (0,))[0] <= 1
+    if max(numbers.get(_BITS, (1,))) > 8 and numbers.get(_PHOTOMETRIC, (0,)) == (0,):
+        numbers[_PHOTOMETRIC] = (1,)
+        told["starts_white"] = True
+    if set(numbers.get(_BITS, ())) == {32} and set(numbers.get(_FORMATS, (1,))) == {1} and grey:
+        numbers[_FORMATS] = (2,) * len(numbers[_BITS])
+        told["unsigned"] = True
+    if numbers.get(_SAMPLES, (1,)) == (1,):
+        numbers.pop(_PLANES, None)
+    return told
+
+
+def _copied(
+    data: mmap.mmap, order: str, numbers: dict[int, tuple[int, ...]], blocks: dict[int, tuple[int, bytes]]
+) -> io.BytesIO:
+    """The file in memory, behind a header and a new directory. So a file that is cut off still ends where it does."""
+    size = 8 + len(written(order, 8, _moved(numbers, _HIGHEST), blocks))
+    moved = _moved(numbers, size + size % 2)
+    copy = io.BytesIO()
+    copy.write(b"II*\0\x08\0\0\0" if order == "<" else b"MM\0*\0\0\0\x08")
+    copy.write(written(order, 8, moved, blocks).ljust(size + size % 2 - 8, b"\0"))
+    copy.write(data)
+    copy.seek(0)
+    return copy
+
+
+def _moved(numbers: dict[int, tuple[int, ...]], by: int) -> dict[int, tuple[int, ...]]:
+    places = {tag: tuple(min(at + by, _HIGHEST) for at in numbers[tag]) for tag in _PLACES & numbers.keys()}
+    return numbers | places
+
+
+def _native(args: Any) -> Any:
+    if isinstance(args, tuple) and args and args[0] in _NATIVE:
+        return (_NATIVE[args[0]], *args[1:])
+    return args

@@ -1,0 +1,96 @@
+"""The blocks that tell about a picture beside its EXIF, wherever its format has them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Any, Final
+
+from PIL import ImageFile
+
+from app.worker.decode import gif, photoshop
+from app.worker.decode.heif.isobmff import read_container
+from app.worker.decode.heif.items import Container
+from app.worker.metadata import xmp
+from app.worker.metadata.exif_block import tiff_block
+
+_MOST_BYTES: Final = 1 << 20
+#: Photoshop's resources.
+_THUMBNAILS: Final = (0x0409, 0x040C)
+#: How the segments of JPEG begin.
+_EXIF: Final = b"Exif\0\0"
+_XMP: Final = b"http://ns.adobe.com/xap/1.0/\0"
+_RAW: Final = "Raw profile type "
+_XMP_TYPE: Final = b"application/rdf+xml"
+#: Bytes of an Exif item, and items of one kind that are looked at.
+_MOST_EXIF: Final = 1 << 22
+_MOST_NOTES: Final = 8
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """`texts` are those of a PNG, by their keywords; `thumbnail` is whether the picture is there once more in small."""
+
+    xmp: str = ""
+    resources: Mapping[int, bytes] = field(default_factory=dict)
+    iptc: Mapping[int, list[bytes]] = field(default_factory=dict)
+    texts: Mapping[str, str] = field(default_factory=dict)
+    thumbnail: bool = False
+
+
+def info_of(image: ImageFile.ImageFile, path: Path) -> dict[Any, Any]:
+    """A picture's `info` with what Pillow leaves out; what tells how it lies is put into the picture's own too."""
+    info: dict[Any, Any] = dict(image.info)
+    if image.format == "GIF":
+        info.update(gif.notes_of(path))
+    elif image.format == "PNG":
+        texts = info.get("texts", {})
+        raw = unfolded(texts, "APP1") or unfolded(texts, "exif")
+        if raw.startswith(_EXIF) and "exif" not in info:
+            image.info["exif"] = raw
+            info["exif"] = raw
+        elif raw.startswith(_XMP):
+            info.setdefault("xmp", raw.removeprefix(_XMP))
+    elif image.format in {"AVIF", "HEIF"}:
+        info.update(_of_items(read_container(path)))
+    return info
+
+
+def _of_items(container: Container) -> dict[str, bytes]:
+    """EXIF and XMP of a HEIC or AVIF, wherever in their items they begin (ISO/IEC 23008-12, annex A)."""
+    found = {}
+    exifs = (tiff_block(container.read(item, _MOST_EXIF)) for item in container.notes(b"Exif"))
+    notes = (item for item in container.notes(b"mime") if item.content_type == _XMP_TYPE)
+    for name, blocks in (("exif", exifs), ("xmp", (container.read(item, _MOST_BYTES) for item in notes))):
+        if block := next((block for block in islice(blocks, _MOST_NOTES) if block), b""):
+            found[name] = block
+    return found
+
+
+def blocks_of(info: Mapping[Any, Any]) -> Blocks:
+    """From what `info_of` answers."""
+    resources = _resources(info)
+    texts = info.get("texts", {})
+    return Blocks(
+        xmp=xmp.packet(info.get("xmp") or unfolded(texts, "xmp")),
+        resources=resources,
+        iptc=photoshop.datasets_of(resources.get(photoshop.IPTC) or info.get("iptc") or unfolded(texts, "iptc")),
+        texts=texts,
+        thumbnail=bool(info.get("thumbnails")) or any(code in resources for code in _THUMBNAILS),
+    )
+
+
+def unfolded(texts: Mapping[str, str], kind: str) -> bytes:
+    """A block that ImageMagick put into a text of a PNG: a blank line, its name, its length, and hexadecimal lines."""
+    lines = texts.get(_RAW + kind, "")[: 3 * _MOST_BYTES].split("\n", 3)
+    try:
+        return bytes.fromhex(lines[3]) if len(lines) == 4 else b""
+    except ValueError:
+        return b""
+
+
+def _resources(info: Mapping[Any, Any]) -> dict[int, bytes]:
+    read = info.get("photoshop")
+    if isinstance(read, dict):
+        return {code: block for code, block in read.items() if isinstance(block, bytes)}
+    return photoshop.resources_of(unfolded(info.get("texts", {}), "iptc"))

@@ -1,0 +1,125 @@
+"""What a picture tells about itself, made safe to store and to show. Nothing in here ever raises on a bad file."""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final
+
+from PIL import ExifTags, ImageFile
+
+from app.domain.models import ExifValue, Privacy
+from app.worker.jobs import MAX_TEXT
+from app.worker.metadata.dates import taken_at
+from app.worker.metadata.embedded import Blocks, blocks_of, info_of
+from app.worker.metadata.exif_block import ExifBlock, read_block, tiff_block
+from app.worker.metadata.orientation import orientation_of
+from app.worker.metadata.privacy import privacy_of
+from app.worker.metadata.rights import Rights, rights_of
+from app.worker.metadata.text import line, plain
+
+_Tags = Mapping[int, Any]
+_Base = ExifTags.Base
+
+_TEXTS: Final = {
+    "make": _Base.Make,
+    "model": _Base.Model,
+    "software": _Base.Software,
+    "lens_make": _Base.LensMake,
+    "lens_model": _Base.LensModel,
+}
+# Each with the least and the most that a camera can mean, ends included. Zero is left out where Exif 2.32 says, or
+# adapted lenses do, that it stands for "unknown"; of digital zoom it says "not used".
+_NUMBERS: Final = {
+    "exposure_time": (_Base.ExposureTime, 1e-9, 1e6),  # from gated sensors to eleven days of stacked stars, in seconds
+    "f_number": (_Base.FNumber, 0.1, 1000),  # lenses begin at 0.7, and pinholes are some hundreds
+    "exposure_bias": (_Base.ExposureBiasValue, -99.99, 99.99),  # as Exif has it
+    "focal_length": (_Base.FocalLength, 0.1, 100_000),  # in mm: from endoscopes to telescopes
+    "digital_zoom": (_Base.DigitalZoomRatio, 0, 1000),  # phones have 100
+}
+_INTEGERS: Final = {
+    "iso": (_Base.ISOSpeedRatings, 1, 10_000_000),  # the most that was sold is some 4,500,000
+    "focal_length_35mm": (_Base.FocalLengthIn35mmFilm, 1, 65534),  # a SHORT in Exif, and one of ones only is junk
+    "exposure_program": (_Base.ExposureProgram, 0, 9),  # Exif's 0 to 8, and Canon's 9 for bulb
+    "metering_mode": (_Base.MeteringMode, 0, 255),  # 0 to 6, and 255 for others; what lies between is reserved
+    "flash": (_Base.Flash, 0, 127),  # seven bits
+    "white_balance": (_Base.WhiteBalance, 0, 1),
+}
+
+
+@dataclass(frozen=True)
+class Facts:
+    """`orientation` is 1-8, `rights` the tags that variants keep."""
+
+    orientation: int = 1
+    exif: dict[str, ExifValue] = field(default_factory=dict)
+    camera: str | None = None
+    taken_at: datetime | None = None
+    privacy: Privacy = field(default_factory=Privacy)
+    rights: bytes = b""
+
+
+def read_facts(image: ImageFile.ImageFile, path: Path) -> Facts:
+    """Read what the file says. For PNG the picture must have been loaded: its metadata may follow the pixels."""
+    info = _try(lambda: info_of(image, path)) or image.info
+    block = _try(lambda: read_block(tiff_block(info.get("exif")))) or ExifBlock()
+    tags = {**block.main, **block.photo}
+    fields: dict[str, ExifValue] = {}
+    for name, tag in _TEXTS.items():
+        if text := plain(tags.get(tag)):
+            fields[name] = text
+    for read, bounds in ((_number, _NUMBERS), (_integer, _INTEGERS)):
+        for name, (tag, least, most) in bounds.items():
+            value = read(tags.get(tag))
+            if value is not None and least <= value <= most:
+                fields[name] = value
+    blocks = _try(lambda: blocks_of(info)) or Blocks()
+    rights = _try(lambda: rights_of(tags, blocks)) or Rights()
+    for name, notice in (("artist", rights.artist), ("copyright", rights.copyright)):
+        if short := line(notice or ""):
+            fields[name] = short
+    return Facts(
+        orientation=orientation_of(image),
+        exif=fields,
+        camera=_camera(plain(tags.get(_Base.Make)), plain(tags.get(_Base.Model))),
+        taken_at=_try(lambda: taken_at(tags, block.gps, blocks)),
+        privacy=_try(lambda: privacy_of(info, tags, block.gps, block.thumbnail, blocks)) or Privacy(),
+        rights=rights.block(),
+    )
+
+
+def _try(read: Callable[[], Any]) -> Any:
+    try:
+        return read()
+    except MemoryError:
+        raise
+    except Exception:  # noqa: BLE001 - metadata is never worth a picture, and Pillow raises what it likes on junk
+        return None
+
+
+def _number(value: object) -> float | None:
+    """A finite number with ten significant digits, or None for n/0, NaN and whatever else is none."""
+    if isinstance(value, tuple) and len(value) == 1:
+        value = value[0]
+    if isinstance(value, (str, bytes, bool)) or value is None:
+        return None
+    number = _try(lambda: float(value))  # type: ignore[arg-type]  # rationals, integers, and junk that raises
+    if not isinstance(number, float) or not math.isfinite(number):
+        return None
+    return float(f"{number:.10g}")
+
+
+def _integer(value: object) -> int | None:
+    if isinstance(value, tuple) and value:  # ISO may be given as several values
+        value = value[0]
+    number = _number(value)
+    return int(number) if number is not None and number == int(number) else None
+
+
+def _camera(make: str | None, model: str | None) -> str | None:
+    """Make and model, said once: "NIKON CORPORATION" + "NIKON D70" is a "NIKON D70"."""
+    if not make or not model:
+        return model or make
+    first = make.split()[0].casefold()
+    return model if model.casefold().startswith(first) else f"{make} {model}"[:MAX_TEXT]

@@ -1,0 +1,206 @@
+"""Any mode that a decoder answers with → 8-bit sRGB, with alpha where there is any."""
+
+import hashlib
+import io
+import math
+from collections import OrderedDict
+from functools import partial
+from typing import Any, Final, cast
+
+from PIL import Image, ImageChops, ImageCms
+
+from app.worker.pixels.bands import bands_for, each_band, stacked
+from app.worker.pixels.fast_color import Conversion, converted_evenly
+from app.worker.pixels.icc import has_table
+
+_MODES_OF_SPACE: Final = {"RGB ": "RGB", "GRAY": "L", "CMYK": "CMYK"}
+_SRGB_NAMES: Final = frozenset({"sRGB IEC61966-2.1", "sRGB built-in", "sRGB", "c2", "sRGB2014"})
+_LARGEST_PROFILE: Final = 4 * 1024 * 1024
+#: Rows that are looked at a time, so that what that takes does not count.
+_ROWS: Final = 64
+
+_transforms: OrderedDict[tuple[bytes, str], ImageCms.ImageCmsTransform | None] = OrderedDict()
+
+
+def resizable(image: Image.Image) -> Image.Image:
+    """The picture in a mode that can be resized without harm: L, LA, RGB, RGBA or CMYK, 8 bits each.
+
+    Colours stay in the picture's own space. 16-bit tones are divided by 257, and 12-bit ones by 16; wider integers and
+    floats are spread over what they span, floats from 0 to 1 being taken at their word.
+    """
+    key = image.info.get("transparency")
+    mode = image.mode
+    if mode == "CMYK":
+        return _ink(image)
+    if mode in {"RGBA", "LA"} or (mode in {"RGB", "L"} and key is None):
+        return image.convert("RGB") if _lacks_alpha(image) else image
+    if mode.startswith("I") or mode == "F":
+        grey = _keyed(image.convert("I"), key, _most(image)) if mode.startswith("I;16") else _spread(image)
+        return ImageChops.invert(grey) if "starts_white" in image.info else grey
+    if mode in {"RGB", "L"}:
+        return _with_colour_key(image)
+    if mode == "LAB":
+        return ImageCms.applyTransform(image, _lab()) or image
+    return image.convert(_simpler(image, has_key=key is not None))
+
+
+def to_srgb(image: Image.Image, profile: bytes | None, *, photograph: bool = False, threads: int = 1) -> Image.Image:
+    """A resizable picture as RGB or RGBA in sRGB. A profile that is broken or of another space is ignored.
+
+    A `photograph` may be converted by way of a smaller one: see `converted_evenly`. Others are in up to `threads`.
+    """
+    alpha = None
+    if image.mode in {"RGBA", "LA"}:
+        alpha = image.getchannel("A")
+        image = image.convert("RGB") if image.mode == "RGBA" else image.getchannel("L")
+    exact = conversion_to_srgb(profile, image.mode) if profile else None
+    converted = None
+    if exact and profile:
+        even = photograph and not has_table(profile)  # a table bends colors too much for that
+        converted = (converted_evenly(image, exact) if even else None) or _in_bands(image, exact, threads)
+    image = converted or image.convert("RGB")
+    if alpha is not None and alpha.getextrema() != (255, 255):
+        image.putalpha(alpha)
+    return image
+
+
+def _in_bands(image: Image.Image, exact: Conversion, threads: int) -> Image.Image | None:
+    bands = bands_for(image.size, threads)
+    if bands == 1:
+        return exact(image)
+    made = each_band(image.height, bands, lambda upper, lower: exact(image.crop((0, upper, image.width, lower))))
+    whole = [band for band in made if band is not None]
+    return stacked(whole, image.size) if len(whole) == bands else None
+
+
+def conversion_to_srgb(profile: bytes, mode: str) -> Conversion | None:
+    """From the profile's colours in that mode to RGB in sRGB, None for what it cannot convert; None if there is nothing
+    to do."""
+    transform = _transform(profile, mode)
+    return partial(_apply, transform=transform) if transform else None
+
+
+def _apply(image: Image.Image, transform: ImageCms.ImageCmsTransform) -> Image.Image | None:
+    try:
+        converted = ImageCms.applyTransform(image, transform)
+    except (ImageCms.PyCMSError, ValueError):
+        return None
+    if converted is not None:
+        converted.info.pop("icc_profile", None)  # it says sRGB, as no profile does, and the time of day
+    return converted
+
+
+def _transform(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
+    """From the profile to sRGB for that mode, kept for the next frame or picture; None if there is nothing to do."""
+    key = (hashlib.sha256(profile).digest(), mode)
+    if key not in _transforms:
+        _transforms[key] = _build(profile, mode)
+        if len(_transforms) > 8:
+            _transforms.popitem(last=False)
+    return _transforms[key]
+
+
+def _build(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
+    if len(profile) > _LARGEST_PROFILE:
+        return None
+    try:
+        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        if _MODES_OF_SPACE.get(source.profile.xcolor_space) != mode:
+            return None
+        if mode == "RGB" and (source.profile.profile_description or "").strip("\0 ") in _SRGB_NAMES:
+            return None
+        return ImageCms.buildTransform(source, ImageCms.createProfile("sRGB"), mode, "RGB")
+    except (ImageCms.PyCMSError, OSError, ValueError, TypeError, SyntaxError, AttributeError):
+        return None
+
+
+def _lab() -> ImageCms.ImageCmsTransform:
+    return ImageCms.buildTransform(ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB"), "LAB", "RGB")
+
+
+def _simpler(image: Image.Image, *, has_key: bool) -> str:
+    if image.mode == "P" and image.palette is not None and image.palette.mode == "RGBA":
+        has_key = True
+    if image.mode in {"1", "P"} and has_key:
+        return "RGBA"
+    return {"1": "L", "PA": "RGBA", "La": "LA", "RGBa": "RGBA"}.get(image.mode, "RGB")
+
+
+def _ink(image: Image.Image) -> Image.Image:
+    """Pillow takes every CMYK JPEG for one of Adobe's, who write ink upside down; a marker says whose it is."""
+    others = image.format == "JPEG" and "adobe" not in image.info
+    return ImageChops.invert(image) if others else image
+
+
+def _lacks_alpha(image: Image.Image) -> bool:
+    """Return True if a BMP has an alpha channel that is 0 everywhere, as screenshots have."""
+    return image.format == "BMP" and image.mode == "RGBA" and image.getchannel("A").getextrema() == (0, 0)
+
+
+def _most(image: Image.Image) -> int:
+    """The value of white in an image of at most 16 bits: tones of a TIFF may have 12, which Pillow does not spread."""
+    bits = getattr(image, "tag_v2", {}).get(258, (16,))[0] if image.format == "TIFF" else 16
+    return (1 << int(bits)) - 1
+
+
+def _keyed(wide: Image.Image, key: Any, most: int) -> Image.Image:
+    """16-bit grey, whose one transparent tone must be told from its neighbours before they become 8 bits."""
+    grey = _scale(wide, 255 / most, 0.5)
+    if not isinstance(key, int):
+        return grey
+    above, below = _scale(wide, 1, -key), _scale(wide, -1, key)
+    grey.putalpha(ImageChops.lighter(above, below).point([0] + [255] * 255))
+    return grey
+
+
+def _spread(image: Image.Image) -> Image.Image:
+    low, high = _extrema(image)
+    if low < 0 and "unsigned" in image.info:
+        return _spread_unsigned(image)
+    if not (math.isfinite(low) and math.isfinite(high)) or low == high:
+        return _scale(image, 1, 0)
+    if image.mode == "F" and low >= 0 and high <= 1:
+        return _scale(image, 255, 0.5)
+    if image.mode == "I" and low >= 0 and high <= 255:
+        return _scale(image, 1, 0)
+    if image.mode == "I" and low >= 0 and high <= 65535:
+        return _scale(image, 1 / 257, 0.5)
+    factor = 255 / (high - low)
+    return _scale(image, factor, 0.5 - low * factor)
+
+
+def _spread_unsigned(image: Image.Image) -> Image.Image:
+    """The same of 32-bit numbers without a sign, of which Pillow takes large ones for negative."""
+    bands = [(0, row, image.width, min(row + _ROWS, image.height)) for row in range(0, image.height, _ROWS)]
+    extrema = [_extrema(_without_sign(image.crop(band))) for band in bands]
+    low, high = min(low for low, _ in extrema), max(high for _, high in extrema)
+    factor = 255 / max(1, high - low)
+    grey = Image.new("L", image.size)
+    for band in bands:
+        grey.paste(_scale(_without_sign(image.crop(band)), factor, 0.5 - low * factor), band)
+    return grey
+
+
+def _without_sign(part: Image.Image) -> Image.Image:
+    wide = part.convert("F")
+    negative = _scale(wide, -1, 0).point(lambda tone: 255 * (tone > 0), "1")
+    wide.paste(wide.point(lambda tone: tone * 1 + 2.0**32), (0, 0), negative)
+    return wide
+
+
+def _extrema(image: Image.Image) -> tuple[float, float]:
+    return cast("tuple[float, float]", image.getextrema())  # of one band, so one pair
+
+
+def _scale(image: Image.Image, factor: float, offset: float) -> Image.Image:
+    """`tone × factor + offset` as 8-bit grey, clipped."""
+    return image.point(lambda tone: tone * factor + offset).convert("L")
+
+
+def _with_colour_key(image: Image.Image) -> Image.Image:
+    mode = "RGBA" if image.mode == "RGB" else "LA"
+    try:
+        return image.convert(mode)
+    except (ValueError, TypeError):  # a key that makes no sense hides nothing
+        image.info.pop("transparency")
+        return image

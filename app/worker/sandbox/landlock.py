@@ -1,0 +1,93 @@
+"""Landlock: an image's process reads the interpreter and its image, creates files in its folder, and nothing else.
+
+It needs no privileges (https://docs.kernel.org/userspace-api/landlock.html, kernel 5.13). It does not restrict modes,
+owners, times and links of files; `sandbox.seccomp` does. SECURITY.md tells what holds where either is missing.
+"""
+
+import ctypes
+import os
+import struct
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import app
+from app import prctl
+
+_CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446  # the same on every architecture
+_O_PATH: Final = getattr(os, "O_PATH", 0)
+
+_WRITE_FILE, _READ_FILE, _READ_DIR = 1 << 1, 1 << 2, 1 << 3
+_MAKE_REG: Final = 1 << 8
+_TRUNCATE: Final = 1 << 14
+_READ: Final = _READ_FILE | _READ_DIR
+#: Nothing is removed or renamed: what fills the disk stays in sight of the parent.
+_OWN: Final = _READ | _WRITE_FILE | _MAKE_REG | _TRUNCATE
+#: Number of rights over files that each version of the interface knows, from the first on.
+_RIGHTS: Final = (13, 14, 15, 15, 16)
+#: TCP (version 4); signals and abstract sockets of processes outside (version 6).
+_TCP: Final = 0b11
+_SCOPES: Final = 0b11
+
+
+def confine(source: Path, out: Path) -> bool:
+    """Restrict this process, for good, to reading `source` and creating files in `out`; False if this system cannot.
+
+    Raises `OSError` when it should be able to.
+    """
+    abi = version()
+    if abi < 1:
+        return False
+    known = (1 << _RIGHTS[min(abi, len(_RIGHTS)) - 1]) - 1
+    rules = struct.pack("=QQQ", known, _TCP, _SCOPES)[: 8 if abi < 4 else 16 if abi < 6 else 24]
+    ruleset = _call(_CREATE_RULESET, rules, len(rules), 0)
+    if ruleset < 0:
+        raise OSError(ctypes.get_errno(), "landlock_create_ruleset failed")
+    for path, rights in ((source, _READ), (out, _OWN), *((path, _READ) for path in _libraries())):
+        _allow(ruleset, path, rights & known)
+    prctl.forbid_new_privileges()
+    done = _call(_RESTRICT_SELF, ruleset, 0) == 0
+    code = ctypes.get_errno()
+    os.close(ruleset)
+    if not done:
+        raise OSError(code, "landlock_restrict_self failed")
+    return True
+
+
+def available() -> bool:
+    """Return True if this system has Landlock."""
+    return version() >= 1
+
+
+def version() -> int:
+    """Return the version of Landlock's interface, less than 1 if there is none."""
+    return _call(_CREATE_RULESET, None, 0, 1) if sys.platform == "linux" else 0
+
+
+def _libraries() -> Iterator[Path]:
+    """Folders of modules that may be loaded late, and this process's own entries in /proc."""
+    yield Path(os.__file__).parent
+    yield Path(str(app.__file__)).parent
+    for name in ("PIL", "pydantic"):  # all other packages are beside them
+        if file := getattr(sys.modules.get(name), "__file__", None):
+            yield Path(file).parents[1]
+    yield from (Path("/usr"), Path("/lib"), Path("/lib64"), Path("/proc/self"))
+
+
+def _allow(ruleset: int, path: Path, rights: int) -> None:
+    try:
+        descriptor = os.open(path, _O_PATH | os.O_CLOEXEC)
+    except OSError:
+        return
+    try:
+        _call(
+            _ADD_RULE, ruleset, 1, struct.pack("=Qi", rights if path.is_dir() else rights & ~_READ_DIR, descriptor), 0
+        )
+    finally:
+        os.close(descriptor)
+
+
+def _call(number: int, *arguments: int | bytes | None) -> int:
+    library = ctypes.CDLL(None, use_errno=True)
+    return int(library.syscall(number, *(ctypes.c_long(a) if isinstance(a, int) else a for a in arguments)))

@@ -1,0 +1,122 @@
+"""The streaming reader against `json.loads` and `base64`, on every kind of text and cut."""
+
+import base64
+import itertools
+import json
+from typing import Any
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from app.api.bodies.json_form import JsonBody
+from app.api.bodies.spool import Spool, Spools
+from app.domain.errors import RequestError
+
+# A small alphabet of what matters to JSON: building all of Unicode first would take seconds.
+WORDS = st.text(alphabet='ab"\\/{}[]:,\n\0é\U0001f305', max_size=12)
+UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+OTHER_KEYS = st.sampled_from(["title", "alt", "tags", "filename", "content_type", "image_base6", "x", 'q"\\'])
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | WORDS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(WORDS, inner, max_size=3),
+    max_leaves=6,
+)
+PICTURES = st.binary(min_size=1, max_size=300)
+
+
+@st.composite
+def escaped(draw: st.DrawFn, text: str) -> str:
+    """The text as a JSON string in one of its many spellings."""
+    ways = draw(st.lists(st.integers(0, 9), min_size=1, max_size=8))
+
+    def spell(at: int, character: str) -> str:
+        way = ways[at % len(ways)]
+        if way == 0 or character in '"\\' or ord(character) < 32:
+            code = ord(character)
+            return f"\\u{code:04X}" if way % 2 else f"\\u{code:04x}"
+        return "\\/" if way == 1 and character == "/" else character
+
+    return '"' + "".join(spell(at, character) for at, character in enumerate(text)) + '"'
+
+
+@st.composite
+def bodies(draw: st.DrawFn) -> tuple[bytes, bytes]:
+    """A JSON object with a picture, and the picture."""
+    picture = draw(PICTURES)
+    text = base64.b64encode(picture).decode()
+    if draw(st.booleans()):
+        width = draw(st.integers(1, 80))
+        text = "\r\n".join(text[at : at + width] for at in range(0, len(text), width))
+    members = [(json.dumps(key), json.dumps(value)) for key, value in draw(st.dictionaries(OTHER_KEYS, VALUES)).items()]
+    at = draw(st.integers(0, len(members)))
+    members.insert(at, (draw(escaped("image_base64")), draw(escaped(text))))
+    blank = draw(st.sampled_from(["", " ", "\n\t"]))
+    inside = f",{blank}".join(f"{key}{blank}:{blank}{value}" for key, value in members)
+    return f"{blank}{{{blank}{inside}{blank}}}{blank}".encode(), picture
+
+
+def read(body: bytes, cuts: list[int]) -> tuple[Any, bytes, bytes]:
+    """What the reader makes of the body in those pieces: its result or refusal, the picture and the rest."""
+    spool = Spool(Spools(None, 10_000_000), 10_000_000)  # type: ignore[arg-type]  # no store: so little stays in memory
+    reader = JsonBody(spool, 10_000_000)
+    places = sorted({0, len(body), *(cut % (len(body) + 1) for cut in cuts)})
+    result: Any
+    try:
+        for start, end in itertools.pairwise(places):
+            reader.feed(body[start:end])
+        result = reader.finish()
+    except RequestError as error:
+        result = (type(error), error.code)
+    picture = spool.rewound().read()
+    spool.close()
+    return result, picture, bytes(reader._rest)
+
+
+CUTS = st.lists(st.integers(0, 10_000), max_size=12)
+
+
+@UNHURRIED
+@given(bodies(), CUTS)
+def test_the_picture_and_the_rest_are_what_a_whole_parser_finds(body: tuple[bytes, bytes], cuts: list[int]) -> None:
+    text, picture = body
+    _, found, rest = read(text, cuts)
+    assert found == picture
+    assert json.loads(rest) == {**json.loads(text), "image_base64": ""}
+
+
+@UNHURRIED
+@given(bodies(), CUTS, st.integers(0, 10_000), st.binary(max_size=3))
+def test_a_damaged_body_is_never_read_as_something_else(
+    body: tuple[bytes, bytes], cuts: list[int], at: int, damage: bytes
+) -> None:
+    place = at % (len(body[0]) + 1)
+    text = body[0][:place] + damage + body[0][place + 1 :]
+    result, found, _ = read(text, cuts)
+    if isinstance(result, tuple):
+        assert (result, found[:0]) == (read(text, [])[0], b"")  # however it is cut, the refusal is the same
+        return
+    document = json.loads(text.decode("utf-8-sig"), strict=False)
+    encoded = document["image_base64"]
+    encoded = encoded.lstrip().partition(",")[2] if encoded.lstrip()[:5].lower() == "data:" else encoded
+    encoded = "".join(encoded.split()).rstrip("=").translate({ord("-"): "+", ord("_"): "/"})
+    assert found == base64.b64decode(encoded + "=" * (-len(encoded) % 4), validate=True)
+
+
+@UNHURRIED
+@given(st.binary(max_size=200), CUTS)
+def test_any_bytes_are_read_or_refused(body: bytes, cuts: list[int]) -> None:
+    result, _, _ = read(body, cuts)
+    assert isinstance(result, tuple)
+
+
+@UNHURRIED
+@given(st.text(alphabet='{}[]:,"\\ \tntru0-9eimageimage_base64', max_size=120), CUTS)
+def test_any_json_like_text_is_read_or_refused(text: str, cuts: list[int]) -> None:
+    result, _, _ = read(text.encode(), cuts)
+    assert isinstance(result, tuple) or json.loads(text, strict=False)["image_base64"]
+
+
+def test_a_byte_order_mark_is_passed_over() -> None:
+    result, found, _ = read(b'\xef\xbb\xbf{"image_base64": "AAAA"}', [1, 2])
+    assert not isinstance(result, tuple)
+    assert found == b"\0\0\0"

@@ -1,0 +1,386 @@
+"""Temporary space: bounded, released however a request ends, slow clients aborted, one upload per ticket."""
+
+import asyncio
+import base64
+import os
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+
+from app.api.bodies import spool
+from app.api.http import body_stream
+from app.api.http.body_stream import Pace
+from app.api.middleware import lingering_close
+from app.domain.errors import Unavailable
+from tests.api.bodies.test_bad_input import BOUNDARY, END, part
+from tests.api.exchange import Exchange
+from tests.api.live import live_on
+from tests.api.service import LIMITS, Service, service_on
+from tests.running_server import wait_for
+from tests.samples import encoded
+
+MEBIBYTE = 1024 * 1024
+SIZE = 200_000
+JPEG = encoded()
+FORM = {"content-type": f"multipart/form-data; boundary={BOUNDARY}"}
+WAYS = ("form", "json", "raw", "ticket")
+
+
+@pytest.fixture
+def roomy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Service]:
+    """A service with temporary space for two uploads, which lets go at once of clients it has refused."""
+    monkeypatch.setattr(lingering_close, "SECONDS", 0.05)
+    with service_on("embedded", tmp_path, max_spool_bytes=2 * SIZE) as service:
+        yield service
+
+
+def image(seed: int) -> bytes:
+    """So many bytes that begin as a JPEG does."""
+    return JPEG + seed.to_bytes(4, "big") * ((SIZE - len(JPEG)) // 4)
+
+
+def begun(service: Service, way: str, seed: int, *, announced: bool = True) -> tuple[Exchange, bytes]:
+    """An upload that has not sent anything, and its body."""
+    method, url, headers = "POST", "/upload", {}
+    if way == "form":
+        headers, body = FORM, part("file", image(seed), "a.jpg") + END
+    elif way == "json":
+        headers, body = {"content-type": "application/json"}, b'{"image_base64": "%s"}' % base64.b64encode(image(seed))
+    elif way == "raw":
+        headers, body = {"content-type": "image/jpeg"}, image(seed)
+    else:
+        body = image(seed)
+        ticket = service.client.post("/upload/direct", json={"content_type": "image/jpeg", "bytes": len(body)}).json()
+        method, url, headers = ticket["method"], ticket["url"], ticket["headers"]
+    length = {"content-length": str(len(body))} if announced else {"transfer-encoding": "chunked"}
+    return Exchange(service.app, method, url, {**headers, **length}), body
+
+
+def works(service: Service, seed: int = 999) -> bool:
+    answer = service.client.post("/upload", files={"file": ("a.jpg", image(seed))})
+    return answer.status_code in {200, 201}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_an_upload_for_which_there_is_no_temporary_space_is_refused_before_it_comes(roomy: Service, way: str) -> None:
+    async def play() -> None:
+        held = []
+        for seed in range(3):
+            exchange, body = begun(roomy, way, seed)
+            await exchange.send(body[: len(body) * 3 // 5])
+            held.append((exchange, body))
+        late, _ = begun(roomy, way, 9)
+        status, problem, headers = await late.answer()  # without a byte of the body
+        assert (status, problem["code"], problem["limit_bytes"]) == (503, "too_many_uploads", 2 * SIZE)
+        assert int(headers["retry-after"]) > 0
+        (first, body), *others = held
+        for exchange, _ in others:
+            exchange.disconnect()
+            await exchange.task
+        await first.send(body[len(body) * 3 // 5 :], more=False)
+        assert (await first.answer())[0] in {200, 201} if way != "ticket" else (await _ended(first)) == 200
+
+    asyncio.run(play())
+    assert works(roomy)
+
+
+async def _ended(exchange: Exchange) -> int:
+    await exchange.task
+    return int(exchange.messages[0]["status"])
+
+
+@pytest.mark.parametrize("way", ["form", "json"])
+def test_an_upload_that_does_not_announce_its_length_is_refused_when_the_space_is_used_up(
+    roomy: Service, way: str
+) -> None:
+    async def play() -> list[int]:
+        held = []
+        for seed in range(4):
+            exchange, body = begun(roomy, way, seed, announced=False)
+            await exchange.send(body[: len(body) * 4 // 5])
+            held.append(exchange)
+        for exchange in held:
+            exchange.disconnect()
+        await asyncio.gather(*(exchange.task for exchange in held))
+        return [(await exchange.answer())[0] for exchange in held]
+
+    assert asyncio.run(play()) == [400, 400, 503, 503]
+    assert works(roomy)
+
+
+async def _complete(exchange: Exchange, body: bytes) -> None:
+    await exchange.send(body, more=False)
+
+
+async def _disconnect(exchange: Exchange, body: bytes) -> None:
+    await exchange.send(body[:150_000])
+    exchange.disconnect()
+
+
+async def _cancel(exchange: Exchange, body: bytes) -> None:
+    await exchange.send(body[:150_000])
+    exchange.task.cancel()
+
+
+async def _fall_silent(exchange: Exchange, body: bytes) -> None:
+    await exchange.send(body[:150_000])
+
+
+async def _send_more(exchange: Exchange, body: bytes) -> None:
+    await exchange.send(body[:150_000] + b"A" * 500_000)
+    exchange.disconnect()
+
+
+async def _break_off(exchange: Exchange, body: bytes) -> None:
+    await exchange.send(body[:150_000], more=False)
+
+
+ENDS: dict[str, Callable[[Exchange, bytes], Awaitable[None]]] = {
+    "complete": _complete,
+    "disconnected": _disconnect,
+    "cancelled": _cancel,
+    "silent": _fall_silent,
+    "too large": _send_more,
+    "broken off": _break_off,
+    "refused by the store": _complete,
+    "a bug": _complete,
+}
+
+
+@pytest.mark.parametrize("on_disk", [False, True], ids=["in memory", "on disk"])
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("end", ENDS)
+def test_temporary_space_is_released_however_a_request_ends(
+    roomy: Service, monkeypatch: pytest.MonkeyPatch, end: str, way: str, on_disk: bool
+) -> None:
+    async def play(seed: int) -> None:
+        exchange, body = begun(roomy, way, seed)
+        await ENDS[end](exchange, body)
+        with anyio.fail_after(30):
+            await asyncio.wait({exchange.task})
+        assert exchange.task.cancelled() == (end == "cancelled")
+        exchange.task.cancelled() or exchange.task.exception()
+
+    if on_disk:
+        monkeypatch.setattr(spool, "IN_MEMORY", 1000)
+    if end == "silent":
+        monkeypatch.setattr(body_stream, "IDLE_SECONDS", 0.02)
+    failure = {"refused by the store": Unavailable("no"), "a bug": RuntimeError("no")}.get(end)
+    for seed in range(5):  # the space is for two
+        with monkeypatch.context() as patch:
+            if failure:
+                patch.setattr(roomy.side.store, "create", _raising(failure))
+            asyncio.run(play(seed))
+    monkeypatch.undo()
+    assert works(roomy)
+    assert [name for name in roomy.left_behind() if name.startswith("temporary")] == []
+
+
+def _raising(error: Exception) -> Callable[..., None]:
+    def fail(*_: Any, **__: Any) -> None:
+        raise error
+
+    return fail
+
+
+def test_a_ticket_takes_one_upload_at_a_time(roomy: Service) -> None:
+    async def play() -> None:
+        first, body = begun(roomy, "ticket", 1)
+        await first.send(body[:1000])
+        again = [Exchange(roomy.app, first.method, first.url, first.headers) for _ in range(12)]
+        for exchange in again:
+            status, problem, headers = await exchange.answer()
+            assert (status, problem["code"]) == (409, "upload_in_progress")
+            assert int(headers["retry-after"]) > 0
+        other, other_body = begun(roomy, "ticket", 2)
+        await other.send(other_body, more=False)
+        assert await _ended(other) == 200
+        first.disconnect()
+        await first.task
+        retried = Exchange(roomy.app, first.method, first.url, first.headers)
+        await retried.send(body, more=False)
+        assert await _ended(retried) == 200
+
+    asyncio.run(play())
+
+
+def test_uploads_beyond_the_memory_for_all_go_to_the_disk(roomy: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(spool, "ALL_IN_MEMORY", 150_000)
+    opened: list[None] = []
+    real = roomy.side.store.spool
+
+    def counting() -> Any:
+        opened.append(None)
+        return real()
+
+    monkeypatch.setattr(roomy.side.store, "spool", counting)
+
+    async def play() -> None:
+        held = []
+        for seed, expected in ((1, 0), (2, 1), (3, 2)):
+            exchange, body = begun(roomy, "form", seed)
+            await exchange.send(body[:100_000])
+            assert len(opened) == expected
+            held.append((exchange, body))
+        exchange, body = held[0]
+        for other, _ in held[1:]:
+            other.disconnect()
+            await other.task
+        await exchange.send(body[100_000:], more=False)
+        assert (await exchange.answer())[0] == 201
+
+    asyncio.run(play())
+    assert len(opened) == 3  # the first one had outgrown what is left in memory
+    assert works(roomy)
+    assert len(opened) == 4
+
+
+def test_text_fields_of_all_uploads_are_bounded(roomy: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(spool, "ALL_FIELDS", 100_000)
+    title, rest = part("title", b"x" * 40_000), b'{"metadata": "' + b"x" * 40_000
+
+    async def play() -> None:
+        for body, kind in ((title, FORM["content-type"]), (rest, "application/json")):
+            held = [
+                Exchange(roomy.app, "POST", "/upload", {"content-type": kind, "content-length": "150000"})
+                for _ in range(3)
+            ]
+            for exchange in held:
+                await exchange.send(body)
+            for exchange in held:
+                exchange.disconnect()
+            await asyncio.gather(*(exchange.task for exchange in held))
+            answers = [await exchange.answer() for exchange in held if exchange.messages]
+            assert [problem["code"] for status, problem, _ in answers if status == 503] == ["too_many_uploads"]
+
+    asyncio.run(play())
+    assert works(roomy)
+
+
+@pytest.mark.parametrize("head_start", [0, 150_000])
+@pytest.mark.parametrize("way", WAYS)
+def test_a_client_that_trickles_is_aborted_however_fast_it_was_before(
+    roomy: Service, monkeypatch: pytest.MonkeyPatch, way: str, head_start: int
+) -> None:
+    """A mean since the start would let it go on for as long as the head start lasts."""
+    monkeypatch.setattr(body_stream, "IDLE_SECONDS", 0.2)
+
+    async def play() -> tuple[int, dict[str, Any], dict[str, str]]:
+        exchange, body = begun(roomy, way, 1)
+        await exchange.send(body[: head_start + 1])
+        at = head_start + 1
+        while not exchange.messages:
+            assert at < len(body), "it was never too slow"
+            await asyncio.sleep(0.01)
+            await exchange.send(body[at : at + 1])
+            at += 1
+        exchange.disconnect()
+        return await exchange.answer()
+
+    status, problem, _ = asyncio.run(play())
+    assert (status, problem["code"]) == (408, "request_timeout")
+    assert "at least 3,276 are needed" in problem["detail"] or "No data received" in problem["detail"]
+    assert works(roomy)
+
+
+def seconds_until_aborted(rate: float, size: int, *, burst: int = 0) -> float | None:
+    """For how long a client may go on that sends a burst and then at this rate; None if it gets to its end."""
+    pace, now, sent = Pace(), 0.0, burst
+    pace.add(0.0, burst)
+    step = max(1 / 16, 1 / rate)
+    while sent < size:
+        if pace.seconds_left() < step:
+            return now + pace.seconds_left()
+        pace.add(step, int(rate * step))
+        now, sent = now + step, sent + int(rate * step)
+    return None
+
+
+@pytest.mark.parametrize(
+    ("rate", "burst", "aborted"),
+    [
+        (1, 0, True),
+        (1024, 0, True),
+        (15_000, 0, True),
+        (16_000, 0, True),
+        (17_000, 0, False),
+        (100_000, 0, False),
+        (1024, 10 * MEBIBYTE, True),
+        (1024, 49 * MEBIBYTE, True),
+        (17_000, 10 * MEBIBYTE, False),
+    ],
+)
+def test_the_pace_is_that_of_the_last_thirty_seconds(rate: float, burst: int, aborted: bool) -> None:
+    seconds = seconds_until_aborted(rate, 50 * MEBIBYTE, burst=burst)
+    assert (seconds is not None) == aborted
+    if seconds is not None:
+        assert 29 < seconds < 62
+
+
+def test_no_upload_of_50_mebibytes_takes_an_hour() -> None:
+    """The slowest client that is let go on sends just enough in each window, at its very end."""
+    pace, now, sent = Pace(), 0.0, 0
+    needed = int(body_stream.IDLE_SECONDS * body_stream.LEAST_BYTES_PER_SECOND)
+    while sent < 50 * MEBIBYTE:
+        wait = pace.seconds_left()
+        assert wait > 0
+        pace.add(wait, needed)
+        now, sent = now + wait, sent + needed
+    assert now < 3600
+
+
+def test_a_stall_shorter_than_the_window_is_forgiven() -> None:
+    pace = Pace()
+    for _ in range(20):
+        pace.add(1.0, 600_000)
+        pace.add(24.0, 1)
+        assert pace.seconds_left() > 0
+
+
+def test_many_pieces_take_little_memory() -> None:
+    pace = Pace()
+    for _ in range(100_000):
+        pace.add(0.001, 65536)
+    assert len(pace._buckets) <= 31
+
+
+def test_received_bytes_lie_in_the_data_folder_without_a_name_and_vanish_with_the_process(tmp_path: Path) -> None:
+    with live_on("embedded", tmp_path, 100 * MEBIBYTE) as live:
+        sent = part("file", JPEG + bytes(5 * MEBIBYTE), "a.jpg")
+        with live.connect() as sock:
+            head = f"POST /upload HTTP/1.1\r\nHost: x\r\nContent-Type: {FORM['content-type']}\r\n"
+            sock.sendall(f"{head}Content-Length: {50 * MEBIBYTE}\r\n\r\n".encode() + sent)
+            wait_for(live.open_files, 20, live.log)
+            (file,) = live.open_files()
+            assert file.startswith(str(tmp_path / "data"))
+            assert list((tmp_path / "data" / "tmp").iterdir()) == []
+            live.kill()
+        assert list((tmp_path / "data" / "tmp").iterdir()) == []
+        assert list((tmp_path / "scratch").iterdir()) == []
+
+
+def test_an_upload_larger_than_its_share_of_memory_needs_no_system_folder(
+    embedded: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spool, "IN_MEMORY", 1000)
+    embedded.scratch.rmdir()
+    try:
+        assert works(embedded)
+    finally:
+        embedded.scratch.mkdir()
+
+
+def test_the_bound_cannot_be_less_than_one_upload() -> None:
+    from app.domain.errors import ConfigurationError
+    from app.settings import load
+
+    names = {"DARKROOM_MAX_SPOOL_MB": "10", "DARKROOM_MAX_UPLOAD_BYTES": str(50 * MEBIBYTE)}
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in names.items():
+            patch.setenv(name, value)
+        with pytest.raises(ConfigurationError, match="DARKROOM_MAX_SPOOL_MB"):
+            load(os.environ)
+    assert LIMITS.max_upload_bytes > SIZE

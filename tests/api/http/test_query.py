@@ -1,0 +1,87 @@
+"""One rule for every query: see `QueryRule`."""
+
+from typing import Any
+
+import pytest
+from starlette.routing import Mount
+
+from app.api.http.access import KeyedRoute
+from tests.api.bodies.test_bad_input import assert_problem
+from tests.api.http.test_access import every_route, walk
+from tests.api.service import Service
+
+#: Addresses that are opened as links or by probes: others add parameters to them, such as `fbclid` or `v=2`.
+LINKS = {
+    ("GET", "/images/{image_id}/original"), ("GET", "/images/{image_id}/variants/{name}"),
+    ("GET", "/healthz"), ("GET", "/readyz"),
+    ("GET", "/"), ("GET", "/docs"), ("GET", "/redoc"), ("GET", "/openapi.json"),
+    ("GET", "/files/{key:path}"), ("HEAD", "/files/{key:path}"), ("PUT", "/files/{key:path}"),
+}  # fmt: skip
+
+
+def routes(service: Service) -> set[tuple[str, str, bool]]:
+    """Method, path and whether it is a link, of every route but the mounted files."""
+    found = set()
+    for route in every_route(service.app.routes):
+        if isinstance(route, Mount):
+            continue
+        assert isinstance(route, KeyedRoute), route
+        found |= {(method, route.path, route.is_link) for method in route.methods}
+    return found
+
+
+def ask(service: Service, method: str, path: str, query: str) -> Any:
+    image = service.place(seed=8)
+    path = path.replace("{image_id}", image.id).replace("{name}", "thumb.webp")
+    return service.client.request(method, f"{path}?{query}")
+
+
+def test_every_route_is_one_or_the_other(embedded: Service) -> None:
+    found = routes(embedded)
+    assert {(method, path) for method, path, is_link in found if is_link} == LINKS
+    described = {(method, path) for method, path, _ in walk(embedded)}
+    assert described <= {(method, path) for method, path, _ in found}
+    assert {(method, path) for method, path, is_link in found if not is_link} == described - LINKS
+
+
+def test_a_parameter_that_is_not_known_is_refused_on_every_route_but_links(service: Service) -> None:
+    for method, path, _ in walk(service):
+        answer = ask(service, method, path, "zzz=1&zzz=2")
+        if (method, path) in LINKS:
+            assert answer.status_code < 400, path
+            continue
+        problem = assert_problem(answer, 422, "invalid_request")
+        assert [complaint["field"] for complaint in problem["errors"]] == ["query.zzz"], path
+        assert "Unknown" in problem["detail"]
+    assert service.client.get("/docs?utm_source=x").status_code == 200
+
+
+def test_a_parameter_that_is_given_twice_is_refused_unless_it_is_a_list(service: Service) -> None:
+    image = service.place()
+    for method, path, name in (
+        ("POST", "/upload", "wait"), ("POST", "/upload", "on_duplicate"), ("POST", "/upload", "title"),
+        ("GET", "/images", "tag"), ("GET", f"/images/{image.id}", "wait"),
+    ):  # fmt: skip
+        answer = service.client.request(method, path, params=[(name, "1"), (name, "1")])
+        (complaint,) = assert_problem(answer, 422, "invalid_request")["errors"]
+        assert (complaint["field"], complaint["message"]) == (f"query.{name}", "Given more than once")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "known"),
+    [
+        ("DELETE", "/images/{image_id}", "Unknown (there are none here)"),
+        ("GET", "/images/{image_id}", "Unknown (known are wait)"),
+        ("POST", "/upload", "Unknown (known are wait, on_duplicate, filename, title, alt, tags)"),
+    ],
+)
+def test_a_refusal_names_the_parameters_that_there_are(service: Service, method: str, path: str, known: str) -> None:
+    problem = assert_problem(ask(service, method, path, "wiat=secret"), 422, "invalid_request")
+    assert problem["detail"] == f"Not valid: `query.wiat`: {known}."
+    assert "secret" not in str(problem)
+
+
+def test_nothing_is_deleted_by_a_refused_request(service: Service) -> None:
+    image = service.place()
+    assert_problem(service.client.delete(f"/images/{image.id}?force=1"), 422, "invalid_request")
+    assert service.client.get(f"/images/{image.id}").status_code == 200

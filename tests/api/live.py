@@ -1,0 +1,103 @@
+"""The API behind the self-hosted server, without a worker: for what only sockets show."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from tests.running_server import wait_for
+from tests.sides import SIDES, Side
+
+
+class Live:
+    """A server process on one side's data, and what can be seen of it from outside."""
+
+    def __init__(
+        self, process: subprocess.Popen[bytes], port: int, log: Path, temporary: tuple[Path, ...], side: Side
+    ) -> None:
+        self.port = port
+        self.url = f"http://127.0.0.1:{port}"
+        self.side = side
+        self.temporary = temporary
+        self._process = process
+        self._log = log
+
+    def connect(self) -> socket.socket:
+        """A connection of one's own."""
+        return socket.create_connection(("127.0.0.1", self.port), timeout=15)
+
+    def log(self) -> str:
+        """Everything it has said."""
+        return self._log.read_text()
+
+    def requests(self, **known: str) -> list[dict[str, Any]]:
+        """Its lines for requests of which this is known, such as their route."""
+        lines = (json.loads(line) for line in self.log().splitlines() if line.endswith("}"))
+        return [line for line in lines if known.items() <= line.items() and line["name"] == "app.request"]
+
+    def memory(self) -> int:
+        """The most bytes of memory it has had at once."""
+        status = Path(f"/proc/{self._process.pid}/status").read_text()
+        return next(int(line.split()[1]) * 1024 for line in status.splitlines() if line.startswith("VmHWM"))
+
+    def descriptors(self) -> list[str]:
+        """What each of its descriptors leads to."""
+        targets = []
+        for entry in Path(f"/proc/{self._process.pid}/fd").iterdir():
+            try:
+                targets.append(str(entry.readlink()))
+            except OSError:  # closed while we looked
+                continue
+        return targets
+
+    def open_files(self) -> list[str]:
+        """What it holds open in its temporary folders: files there have no name."""
+        return [target for target in self.descriptors() if target.startswith(tuple(map(str, self.temporary)))]
+
+    def kill(self) -> None:
+        """End it as a power cut would."""
+        self._process.kill()
+        self._process.wait()
+
+
+@contextmanager
+def live_on(name: str, folder: Path, max_upload_bytes: int, **bounds: float) -> Iterator[Live]:
+    """A server for the length of a block, with other bounds than it has by itself if so told."""
+    scratch = folder / "scratch"
+    scratch.mkdir()
+    log = folder / "server.log"
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(512)
+        listener.set_inheritable(True)
+        port = listener.getsockname()[1]
+        setup = {"side": name, "data": str(folder / "data"), "max_upload_bytes": max_upload_bytes, "bounds": bounds}
+        command = [sys.executable, "-m", "tests.api.live_server", str(listener.fileno()), json.dumps(setup)]
+        environment = os.environ | {"TMPDIR": str(scratch)}
+        with log.open("wb") as out:
+            process = subprocess.Popen(
+                command, pass_fds=[listener.fileno()], env=environment, stdout=out, stderr=out,
+                cwd=Path(__file__).parents[2],
+            )  # fmt: skip
+    try:
+        wait_for(lambda: _answers(f"http://127.0.0.1:{port}", process), 30, log.read_text)
+        with SIDES[name](folder / "data") as side:
+            yield Live(process, port, log, (scratch, folder / "data" / "tmp"), side)
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+def _answers(url: str, process: subprocess.Popen[bytes]) -> bool:
+    assert process.poll() is None
+    try:
+        return httpx.get(f"{url}/healthz", timeout=20).status_code == 200
+    except httpx.TransportError:
+        return False

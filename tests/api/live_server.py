@@ -1,0 +1,27 @@
+"""Runs in a process of its own: the API behind the self-hosted server, on a socket that is handed in."""
+
+import json
+import socket
+import sys
+from pathlib import Path
+
+from app import logs
+from app.api.app import create_app
+from app.domain.limits import Limits
+from app.server.capacity import Bounds
+from app.server.run import serve
+from tests.api.service import parts_of
+from tests.sides import SIDES
+
+
+def main() -> None:
+    """`live_server <file descriptor> <setup as JSON>`."""
+    descriptor, setup = int(sys.argv[1]), json.loads(sys.argv[2])
+    logs.configure("INFO", "test")
+    with SIDES[setup["side"]](Path(setup["data"])) as side:
+        app = create_app(parts_of(side, Limits(max_upload_bytes=setup["max_upload_bytes"])))
+        serve(app, socket.socket(fileno=descriptor), Bounds(**setup["bounds"]))
+
+
+if __name__ == "__main__":
+    main()

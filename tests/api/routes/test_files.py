@@ -1,0 +1,245 @@
+"""Ways to the bytes: redirects, and the files of the embedded side."""
+
+from pathlib import Path
+
+import pytest
+
+from app.api.http.accept import best
+from app.api.routes import files
+from app.domain.models import Failure, FailureCode, Format, Status
+from tests.api.bodies.test_bad_input import assert_problem
+from tests.api.service import RENDERING, Service, service_on
+from tests.samples import encoded
+
+ALL = list(Format)
+FOREVER = "public, max-age=31536000, immutable"
+
+
+def test_the_original_is_redirected_to_and_saved_under_its_name(service: Service) -> None:
+    image = service.place(filename='naïve "q".jpg')
+    answer = service.client.get(f"/images/{image.id}/original")
+    assert answer.status_code == 307
+    assert answer.headers["cache-control"] == "no-cache"
+    saved = service.fetch(answer.headers["location"])
+    assert saved.content == encoded()
+    assert saved.headers["content-type"] == "image/jpeg"
+    assert saved.headers["content-disposition"] == (
+        "attachment; filename=\"na_ve _q_.jpg\"; filename*=UTF-8''na%C3%AFve%20%22q%22.jpg"
+    )
+    assert "private" in saved.headers["cache-control"]
+
+
+def test_an_original_that_is_shown_all_the_same_runs_nothing(embedded: Service) -> None:
+    saved = embedded.client.get(f"/files/originals/{embedded.place().id}")
+    assert saved.headers["content-disposition"].startswith("attachment")
+    assert saved.headers["content-security-policy"] == "default-src 'none'; sandbox"
+
+
+@pytest.mark.parametrize(
+    ("name", "accept", "content_type"),
+    [
+        ("w1280.jpg", None, "image/jpeg"),
+        ("w1280.jpeg", None, "image/jpeg"),
+        ("w1280.webp", "image/png", "image/webp"),
+        ("w1280", None, "image/jpeg"),
+        ("w1280", "*/*", "image/jpeg"),
+        ("w1280", "image/avif,image/webp,image/apng,image/*,*/*;q=0.8", "image/webp"),
+        ("w320", "*/*", "image/webp"),
+    ],
+)
+def test_a_variant_is_redirected_to(service: Service, name: str, accept: str | None, content_type: str) -> None:
+    image = service.place()
+    headers = {"accept": accept} if accept else {}
+    answer = service.client.get(f"/images/{image.id}/variants/{name}", headers=headers)
+    assert answer.status_code == 307
+    assert answer.headers["cache-control"] == "no-cache"
+    assert answer.headers.get("vary") == (None if "." in name else "Accept")
+    found = service.fetch(answer.headers["location"])
+    assert (found.status_code, found.headers["content-type"]) == (200, content_type)
+    assert "content-disposition" not in found.headers
+
+
+def test_a_variant_that_cannot_be_had_names_those_that_can(service: Service) -> None:
+    path = f"/images/{service.place().id}/variants/"
+    get = service.client.get
+    assert assert_problem(get(path + "w9"), 404, "variant_not_found")["variants"] == ["thumb", "w1280", "w320"]
+    assert assert_problem(get(path + "w99999.jpg"), 404, "variant_not_found")
+    assert assert_problem(get(path + "w320.jpg"), 404, "format_not_found")["formats"] == ["webp"]
+    assert assert_problem(get(path + "w1280.exe"), 404, "format_not_found")["formats"] == ["webp", "jpeg"]
+    assert assert_problem(get(path + "w1280."), 404, "format_not_found")
+    answer = get(path + "w1280", headers={"accept": "image/png, text/html"})
+    assert assert_problem(answer, 406, "not_acceptable")["formats"] == ["webp", "jpeg"]
+
+
+def test_a_variant_of_an_image_that_is_not_ready_is_a_conflict(service: Service) -> None:
+    pending = service.place(Status.PENDING, seed=1)
+    failure = Failure(code=FailureCode.CORRUPT_IMAGE, detail="It is cut short.")
+    failed = service.place(Status.FAILED, seed=2, error=failure)
+    problem = assert_problem(service.client.get(f"/images/{pending.id}/variants/thumb"), 409, "not_ready")
+    assert problem["status_of_image"] == "pending"
+    problem = assert_problem(service.client.get(f"/images/{failed.id}/variants/thumb.webp"), 409, "not_ready")
+    assert problem["status_of_image"] == "failed"
+    assert "cut short" in problem["detail"]
+
+
+@pytest.mark.parametrize(
+    ("accept", "chosen"),
+    [
+        (None, Format.JPEG),
+        ("", Format.JPEG),
+        ("*/*", Format.JPEG),
+        ("image/*", Format.JPEG),
+        ("image/webp", Format.WEBP),
+        ("image/webp, image/avif", Format.AVIF),
+        ("image/webp, image/avif;q=0.5", Format.WEBP),
+        ("image/webp;q=0.1, */*", Format.JPEG),
+        ("image/jpeg;q=0, */*", Format.PNG),
+        ("image/*;q=0, */*", None),
+        ("text/html", None),
+        ("image/webp;q=0", None),
+        ("image/webp;q=nan", None),
+        ("IMAGE/WebP ; Q=1", Format.WEBP),
+        (";;,,q=", None),
+    ],
+)
+def test_the_format_is_the_best_that_is_accepted(accept: str | None, chosen: Format | None) -> None:
+    assert best(accept, ALL) is chosen
+
+
+def variant(service: Service) -> tuple[str, bytes]:
+    return f"/files/processed/{service.place().id}/{RENDERING}/w320.webp", encoded("WEBP", 32, 24)
+
+
+def test_a_variant_file_is_kept_for_ever_and_runs_nothing(embedded: Service) -> None:
+    path, content = variant(embedded)
+    answer = embedded.client.get(path)
+    assert (answer.status_code, answer.content) == (200, content)
+    expected = {
+        "cache-control": FOREVER,
+        "content-type": "image/webp",
+        "content-length": str(len(content)),
+        "x-content-type-options": "nosniff",
+        "content-security-policy": "default-src 'none'; sandbox",
+        "cross-origin-resource-policy": "cross-origin",
+        "accept-ranges": "bytes",
+    }
+    assert {name: answer.headers[name] for name in expected} == expected
+    assert answer.headers["etag"].startswith('"')
+    head = embedded.client.head(path)
+    assert (head.status_code, head.content, head.headers["content-length"]) == (200, b"", str(len(content)))
+    again = embedded.client.get(path, headers={"if-none-match": answer.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
+    assert again.headers["etag"] == answer.headers["etag"]
+    assert again.headers["cache-control"] == FOREVER
+
+
+@pytest.mark.parametrize(
+    ("wanted", "status", "start", "end"),
+    [
+        ("bytes=0-", 206, 0, None),
+        ("bytes=0-9", 206, 0, 10),
+        ("bytes=10-19", 206, 10, 20),
+        ("bytes=-5", 206, -5, None),
+        ("bytes=5-999999", 206, 5, None),
+        ("bytes=-999999", 206, 0, None),
+        ("bytes=9-1", 200, 0, None),
+        ("bytes=a-b", 200, 0, None),
+        ("bytes=-", 200, 0, None),
+        ("lines=0-1", 200, 0, None),
+        ("bytes=" + ",".join("0-0" for _ in range(100)), 200, 0, None),
+        ("bytes=0-1,3-4", 200, 0, None),
+    ],
+)
+def test_one_range_is_answered_and_nonsense_is_not(
+    embedded: Service, wanted: str, status: int, start: int, end: int | None
+) -> None:
+    path, content = variant(embedded)
+    answer = embedded.client.get(path, headers={"range": wanted})
+    assert (answer.status_code, answer.content) == (status, content[start:end])
+    assert answer.headers["content-length"] == str(len(answer.content))
+    if status == 206:
+        first = start if start >= 0 else len(content) + start
+        expected = f"bytes {first}-{first + len(answer.content) - 1}/{len(content)}"
+        assert answer.headers["content-range"] == expected
+
+
+@pytest.mark.parametrize("wanted", ["bytes=999999-", "bytes=-0", "bytes=99999999999999999-"])
+def test_a_range_past_the_end_is_refused_with_the_length(embedded: Service, wanted: str) -> None:
+    path, content = variant(embedded)
+    answer = embedded.client.get(path, headers={"range": wanted})
+    assert_problem(answer, 416, "range_not_satisfiable")
+    assert answer.headers["content-range"] == f"bytes */{len(content)}"
+
+
+def test_a_range_of_something_else_is_answered_whole(embedded: Service) -> None:
+    path, content = variant(embedded)
+    tag = embedded.client.get(path).headers["etag"]
+    same = embedded.client.get(path, headers={"range": "bytes=0-3", "if-range": tag})
+    other = embedded.client.get(path, headers={"range": "bytes=0-3", "if-range": '"other"'})
+    past = embedded.client.get(path, headers={"range": "bytes=999999-", "if-range": '"other"'})
+    assert (same.status_code, other.status_code, past.status_code) == (206, 200, 200)
+    assert other.content == past.content == content
+    none = embedded.client.get(path, headers={"range": "bytes=0-3", "if-range": ""})
+    assert (none.status_code, none.content) == (200, content)
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        ("lines", "bytes=0-3"),
+        ("bytes=0-3", "lines"),
+        ("bytes=5-2", "bytes=0-3"),
+        ("bytes=999999-", "bytes=0-3"),
+        ("bytes=0-3", "bytes=999999-"),
+        ("bytes=0-1,5-6", "bytes=0-3"),
+    ],
+)
+def test_a_range_that_is_there_twice_is_answered_whole(embedded: Service, wanted: tuple[str, str]) -> None:
+    path, content = variant(embedded)
+    answer = embedded.client.get(path, headers=[("range", header) for header in wanted])
+    assert (answer.status_code, answer.content) == (200, content), answer.text
+    assert answer.headers["content-type"] == "image/webp"
+
+
+@pytest.mark.parametrize("headers", [{}, {"range": "bytes=0-3"}], ids=["whole", "a range"])
+def test_a_file_that_goes_before_it_is_opened_is_absent(
+    embedded: Service, monkeypatch: pytest.MonkeyPatch, headers: dict[str, str]
+) -> None:
+    path, content = variant(embedded)
+    looked_at = files.not_modified
+
+    def gone(if_none_match: str | None, tag: str) -> bool:
+        for file in (embedded.scratch.parent / "data" / "processed").rglob("*.webp"):
+            file.unlink()
+        return looked_at(if_none_match, tag)
+
+    assert embedded.client.get(path, headers=headers).content == content[: 4 if headers else None]
+    monkeypatch.setattr(files, "not_modified", gone)
+    assert_problem(embedded.client.get(path, headers=headers), 404, "file_not_found")
+
+
+def test_no_other_file_can_be_had(embedded: Service, tmp_path: Path) -> None:
+    image = embedded.place()
+    (embedded.scratch.parent / "data" / "processed" / "x.webp").write_bytes(b"x")
+    paths = [
+        "darkroom.db", "../darkroom.db", "%2e%2e/darkroom.db", "processed/../darkroom.db", "secret", "tmp/", "",
+        "processed/x.webp", f"processed/{image.id}", f"processed/{image.id}/{RENDERING}",
+        f"processed/{image.id}/{RENDERING}/", f"processed/{image.id}/{RENDERING}/none.webp",
+        f"processed/{image.id}/%2e%2e/{image.id}/{RENDERING}/w320.webp",
+        f"processed/{image.id}/{RENDERING}/..%2f..%2f..%2f..%2fdarkroom.db",
+        f"processed/{image.id}/{RENDERING}/w320.webp%00", f"originals/{image.id}/x", "originals/x", "/etc/passwd",
+        f"originals/{'a' * 5000}",
+    ]  # fmt: skip
+    for path in paths:
+        answer = embedded.client.get(f"/files/{path}")
+        assert answer.status_code == 404, path
+    assert embedded.client.get(f"/files/originals/{image.id}").status_code == 200
+    embedded.client.delete(f"/images/{image.id}")
+    assert embedded.client.get(f"/files/originals/{image.id}").status_code == 404
+    assert embedded.client.get(f"/files/processed/{image.id}/{RENDERING}/w320.webp").status_code == 404
+
+
+def test_there_are_no_files_where_somebody_else_serves_them(side_name: str, tmp_path: Path) -> None:
+    with service_on(side_name, tmp_path, files=None, local=None) as service:
+        path, _ = variant(service)
+        assert_problem(service.client.get(path), 404, "no_such_path")

@@ -1,0 +1,198 @@
+"""Limits, health, pages, headers and the log."""
+
+import logging
+import re
+from pathlib import Path
+
+import pytest
+
+from app.domain.errors import Unavailable
+from tests.api.bodies.test_bad_input import assert_problem
+from tests.api.service import LIMITS, Service, service_on
+from tests.samples import encoded
+
+
+def test_limits_are_told(service: Service) -> None:
+    told = service.client.get("/limits").json()
+    assert told["max_upload_bytes"] == LIMITS.max_upload_bytes
+    assert told["accepted_types"] == list(LIMITS.accepted_types)
+    assert {spec["name"] for spec in told["recipe"]["variants"]} == {"thumb", "w320", "w640", "w1280", "w1920"}
+    assert set(told) == {
+        "max_upload_bytes", "max_direct_bytes", "max_open_tickets", "max_pixels", "max_frames",
+        "accepted_types", "recipe",
+    }  # fmt: skip
+
+
+def test_alive_and_ready(service: Service) -> None:
+    assert service.client.get("/healthz").json() == {"status": "ok"}
+    assert service.client.get("/readyz").json() == {"status": "ok"}
+
+
+def test_not_ready_names_the_part_and_not_why(side_name: str, tmp_path: Path) -> None:
+    def broken() -> None:
+        raise Unavailable("secret-table is away")
+
+    def crashing() -> None:
+        raise ValueError("secret")
+
+    checks = {"storage": lambda: None, "records": broken, "worker": crashing}
+    with service_on(side_name, tmp_path, checks=checks) as service:
+        answer = service.client.get("/readyz")
+        problem = assert_problem(answer, 503, "not_reachable")
+        assert problem["failed"] == ["records", "worker"]
+        assert "secret" not in answer.text
+        assert answer.headers["retry-after"]
+        assert service.client.get("/healthz").status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/docs", "/redoc"])
+def test_pages_load_our_own_files_only_and_run_no_script_of_their_own(service: Service, path: str) -> None:
+    page = service.client.get(path)
+    assert page.status_code == 200
+    assert "script-src 'self';" in page.headers["content-security-policy"]
+    assert "frame-ancestors 'none'" in page.headers["content-security-policy"]
+    assert not re.search(r"<script(?![^>]*\bsrc=)|\son\w+=|javascript:", page.text)
+    addresses = re.findall(r'(?:src|href|spec-url)="([^"]*)"', page.text)
+    assert len(addresses) >= 4
+    for address in addresses:
+        assert not address.startswith(("/", "http")), "an address must work below any prefix"
+        found = service.client.get(f"/{address}")
+        assert (found.status_code, len(found.content) > 10) == (200, True), address
+    types = {a.rpartition(".")[2]: service.client.get(f"/{a}").headers["content-type"] for a in addresses}
+    assert types["js"].startswith("text/javascript")
+    assert types["css"].startswith("text/css")
+
+
+@pytest.mark.parametrize("wanted", ["lines", "bytes=5-2", "bytes=999999999-", "bytes=0-3", "bytes=0-1,3-4"])
+def test_our_own_files_are_answered_whole(service: Service, wanted: str) -> None:
+    whole = service.client.get("/static/docs.js")
+    answer = service.client.get("/static/docs.js", headers={"Range": wanted})
+    assert (answer.status_code, answer.content) == (200, whole.content)
+    assert (whole.headers["accept-ranges"], "content-range" in answer.headers) == ("none", False)
+
+
+def test_the_front_leads_to_the_pages(service: Service) -> None:
+    answer = service.client.get("/")
+    assert (answer.status_code, answer.headers["location"]) == (302, "docs")
+
+
+def test_links_are_below_a_path_prefix(service: Service) -> None:
+    image = service.place()
+    service.place(seed=2)
+    with service.below("/prod") as client:
+        record = client.get(f"/prod/images/{image.id}").json()
+        assert record["links"]["self"] == f"/prod/images/{image.id}"
+        located = client.get(f"/prod/images/{image.id}/variants/thumb.webp").headers["location"]
+        assert located == next(variant["url"] for variant in record["variants"] if variant["name"] == "thumb")
+        assert client.get("/prod/images?limit=1").links["next"]["url"].startswith("/prod/images?")
+        origin = "" if service.embedded else str(client.base_url).rstrip("/")  # a gateway tells its own name
+        assert client.get("/prod/openapi.json").json()["servers"] == [{"url": f"{origin}/prod"}]
+        made = client.post("/prod/upload", files={"file": ("a.jpg", encoded(seed=3))})
+        assert made.headers["location"] == f"/prod/images/{made.json()['id']}"
+
+
+def test_files_are_below_a_path_prefix(embedded: Service) -> None:
+    image = embedded.place()
+    with embedded.below("/prod") as client:
+        urls = [variant["url"] for variant in client.get(f"/images/{image.id}").json()["variants"]]
+        assert all(url.startswith("/prod/files/") for url in urls)
+        assert client.head(urls[0]).status_code == client.get(urls[0]).status_code == 200
+
+
+def test_the_host_header_changes_no_answer(service: Service) -> None:
+    image = service.place()
+    evil = {"host": "evil.example", "x-forwarded-host": "evil.example", "x-forwarded-proto": "https"}
+    for path in ("/", "/docs", "/openapi.json", "/images", f"/images/{image.id}", f"/images/{image.id}/original",
+                 f"/images/{image.id}/variants/thumb", "/images/", "/images?limit=1"):  # fmt: skip
+        answer = service.client.get(path, headers=evil)
+        assert "evil" not in answer.text + str(answer.headers), path
+
+
+def test_every_answer_has_safe_headers(service: Service) -> None:
+    for path in ("/healthz", "/images", "/docs", "/nothing", "/static/docs.js", "/openapi.json", "/images?limit=0"):
+        headers = service.client.get(path).headers
+        assert headers["x-content-type-options"] == "nosniff", path
+        assert headers["referrer-policy"] == "same-origin"
+        assert headers["x-frame-options"] == "DENY"
+        assert "default-src 'none'" in headers["content-security-policy"]
+        assert "access-control-allow-origin" not in headers
+
+
+@pytest.mark.parametrize("good", ["abc-1.2:3_4", "x" * 128])
+def test_a_request_id_is_taken_when_it_is_well_formed(service: Service, good: str) -> None:
+    assert service.client.get("/nothing", headers={"x-request-id": good}).json()["request_id"] == good
+
+
+@pytest.mark.parametrize("bad", ["x" * 129, "a b", "<script>", "", 'a"b', "é"])
+def test_a_request_id_is_made_when_it_is_not(service: Service, bad: str) -> None:
+    answer = service.client.get("/nothing", headers={"x-request-id": bad.encode()})
+    made = answer.headers["x-request-id"]
+    assert made == answer.json()["request_id"] != bad
+    assert re.fullmatch(r"[0-9a-f]{32}" if service.embedded else r"[\w-]{15}=", made)  # or the gateway's
+
+
+def test_each_request_is_one_line_in_the_log_without_secrets(
+    service: Service, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "app.request")
+    headers = {"x-request-id": "mine", "authorization": "Bearer hidden"}
+    service.client.get("/images?cursor=hidden", headers=headers)
+    service.client.get("/hidden%0d%0aERROR%20forged%20%e2%80%ae")
+    service.client.get("/images/hidden.jpg/variants/hidden.png")
+    service.client.request("HIDDEN", "/images")
+    lines = [entry.__dict__ for entry in caplog.records if entry.name == "app.request"]
+    assert [line["status"] for line in lines] == [400, 404, 404, 405]
+    assert [line["code"] for line in lines] == [
+        "bad_cursor", "no_such_path", "image_not_found", "method_not_allowed"
+    ]  # fmt: skip
+    assert [line.get("route") for line in lines[:3]] == ["/images", None, "/images/{image_id}/variants/{name}"]
+    assert lines[0]["request_id"] == "mine"
+    assert "hidden" not in str(lines).lower()
+    assert [entry.getMessage() for entry in caplog.records if entry.name == "app.request"][::3] == [
+        "GET /images 400", f"other {lines[3].get('route', '(no route)')} 405"
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "route"),
+    [
+        ("GET", "/", "/"),
+        ("GET", "/docs", "/docs"),
+        ("GET", "/openapi.json", "/openapi.json"),
+        ("GET", "/static/favicon.png", "/static"),
+        ("GET", "/static/hidden.png", "/static"),
+        ("GET", "/limits", "/limits"),
+        ("HEAD", "/images", "/images"),
+        ("DELETE", "/images/hidden", "/images/{image_id}"),
+    ],
+)
+def test_the_line_names_the_route_and_never_the_path(
+    service: Service, caplog: pytest.LogCaptureFixture, method: str, path: str, route: str
+) -> None:
+    caplog.set_level(logging.INFO, "app.request")
+    service.client.request(method, path)
+    (line,) = (entry.__dict__ for entry in caplog.records if entry.name == "app.request")
+    assert (line["method"], line["route"]) == (method, route)
+    assert "image_id" not in line
+
+
+def test_the_line_of_an_upload_says_what_came_and_where_the_time_went(
+    service: Service, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "app.request")
+    content = encoded(seed=3)
+    sent = [service.client.post("/upload?wait=1", files={"file": ("a.jpg", content)}) for _ in range(2)]
+    image_id = sent[0].json()["id"]
+    first, again = (entry.__dict__ for entry in caplog.records if entry.name == "app.request")
+    assert (first["image_id"], first["picture_bytes"], first["duplicate"]) == (image_id, len(content), False)
+    assert (again["image_id"], again["picture_bytes"], again["duplicate"]) == (image_id, len(content), True)
+    assert first["bytes_in"] > len(content)
+    assert first["bytes_out"] == len(sent[0].content)
+    assert first["phases"].keys() == {"receive", "store", "wait"}
+    assert first["phases"]["wait"] >= 900
+    assert sum(first["phases"].values()) <= first["ms"] + 1
+    ticket = {"content_type": "image/jpeg", "bytes": 70_000, "filename": "hidden.jpg"}
+    image_id = service.client.post("/upload/direct", json=ticket).json()["id"]
+    line = caplog.records[-1].__dict__
+    assert (line["route"], line["image_id"]) == ("/upload/direct", image_id)
+    assert "picture_bytes" not in line

@@ -1,0 +1,191 @@
+"""Waiting for images: one poller for all requests, and a bound on how many may wait."""
+
+import asyncio
+import threading
+import time
+from collections.abc import Collection, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from app.domain.errors import Unavailable
+from app.domain.models import Image, Status
+from tests.api.exchange import Exchange
+from tests.api.service import Service, service_on
+from tests.running_server import wait_for
+from tests.samples import encoded
+
+WAIT = {"wait": "20"}
+
+
+class Looks:
+    """What is asked of the records."""
+
+    def __init__(self, service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.at: list[list[str]] = []
+        self.gets: list[str] = []
+        self.failing = 0
+        images = service.side.images
+        versions, get = images.versions, images.get
+
+        def counted_versions(image_ids: Collection[str]) -> Mapping[str, int]:
+            self.at.append(list(image_ids))
+            if self.failing > 0:
+                self.failing -= 1
+                raise Unavailable("for a moment")
+            return versions(image_ids)
+
+        def counted_get(image_id: str) -> Any:
+            self.gets.append(image_id)
+            return get(image_id)
+
+        monkeypatch.setattr(images, "versions", counted_versions)
+        monkeypatch.setattr(images, "get", counted_get)
+
+
+@pytest.fixture
+def looks(embedded: Service, monkeypatch: pytest.MonkeyPatch) -> Looks:
+    return Looks(embedded, monkeypatch)
+
+
+@pytest.fixture
+def narrow(tmp_path: Path) -> Iterator[Service]:
+    """A service in which two requests may wait."""
+    with service_on("embedded", tmp_path, max_waiting=2) as service:
+        yield service
+
+
+def pending(service: Service, count: int) -> list[Image]:
+    return [service.place(Status.PENDING, seed=seed) for seed in range(1, count + 1)]
+
+
+def finish(service: Service, image: Image) -> None:
+    service.side.images.update(image.id, image.version, {"status": Status.READY})
+
+
+async def until(condition: Any) -> None:
+    deadline = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.01)
+
+
+def test_a_hundred_waiting_requests_share_each_look_and_are_woken_each_by_its_image(
+    embedded: Service, looks: Looks
+) -> None:
+    images = pending(embedded, 20)
+    first, *others = images
+
+    async def play() -> list[httpx.Response]:
+        transport = httpx.ASGITransport(embedded.app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://testserver", timeout=60) as client:
+            asked = [
+                (image, asyncio.create_task(client.get(f"/images/{image.id}", params=WAIT)))
+                for image in images
+                for _ in range(5)
+            ]
+            await until(lambda: {image.id for image in images} <= {image_id for look in looks.at for image_id in look})
+            await until(lambda: embedded.app.state.waiters._count == 100)
+            looks.gets.clear()
+            seen = len(looks.at)
+            await until(lambda: len(looks.at) >= seen + 3)
+            assert looks.gets == []  # however often it looks, records are not read
+            await asyncio.to_thread(finish, embedded, first)
+            answers = [await task for image, task in asked if image is first]
+            assert {answer.json()["status"] for answer in answers} == {"ready"}
+            assert set(looks.gets) == {first.id}
+            assert not any(task.done() for image, task in asked if image is not first)
+            for image in others:
+                await asyncio.to_thread(finish, embedded, image)
+            return [await task for _, task in asked]
+
+    answers = asyncio.run(play())
+    assert {answer.json()["status"] for answer in answers} == {"ready"}
+    assert all(len(look) == len(set(look)) for look in looks.at)
+
+
+def test_nobody_looks_when_nobody_waits(embedded: Service, looks: Looks) -> None:
+    (image,) = pending(embedded, 1)
+    threading.Timer(0.2, finish, (embedded, image)).start()
+    assert embedded.client.get(f"/images/{image.id}", params=WAIT).json()["status"] == "ready"
+    assert looks.at
+    seen = len(looks.at)
+    time.sleep(0.5)
+    assert len(looks.at) == seen
+
+
+def test_records_that_cannot_be_read_for_a_moment_end_no_wait(embedded: Service, looks: Looks) -> None:
+    (image,) = pending(embedded, 1)
+    looks.failing = 3
+
+    def finish_after_the_failures() -> None:
+        wait_for(lambda: looks.failing == 0, 20)
+        finish(embedded, image)
+
+    finishing = threading.Thread(target=finish_after_the_failures)
+    finishing.start()
+    answer = embedded.client.get(f"/images/{image.id}", params=WAIT)
+    finishing.join()
+    assert (answer.status_code, answer.json()["status"]) == (200, "ready")
+    assert looks.failing == 0
+
+
+def waiting(service: Service, image: Image, **headers: str) -> Exchange:
+    return Exchange(service.app, "GET", f"/images/{image.id}?wait=20", headers)
+
+
+async def held(service: Service, image: Image, count: int) -> list[Exchange]:
+    exchanges = [waiting(service, image) for _ in range(count)]
+    await until(lambda: service.app.state.waiters.full)
+    return exchanges
+
+
+def test_above_the_bound_the_answer_comes_at_once(narrow: Service) -> None:
+    (image,) = pending(narrow, 1)
+
+    async def play() -> None:
+        exchanges = await held(narrow, image, 2)
+        status, record, _ = await waiting(narrow, image).answer()
+        assert (status, record["status"]) == (200, "pending")
+        preferring = Exchange(narrow.app, "GET", f"/images/{image.id}", {"prefer": "wait=20"})
+        _, record, headers = await preferring.answer()
+        assert (record["status"], "preference-applied" in headers) == ("pending", False)
+        body = encoded(seed=77)
+        head = {"content-type": "multipart/form-data; boundary=x", "content-length": "1000000"}
+        upload = Exchange(narrow.app, "POST", "/upload?wait=20", head)
+        part = b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.jpg"\r\n\r\n'
+        await upload.send(part + body + b"\r\n--x--\r\n", more=False)
+        status, record, _ = await upload.answer()
+        assert (status, record["status"]) == (201, "pending")
+        await asyncio.to_thread(finish, narrow, image)
+        for exchange in exchanges:
+            assert (await exchange.answer())[1]["status"] == "ready"
+        assert not narrow.app.state.waiters.full
+
+    asyncio.run(play())
+
+
+@pytest.mark.parametrize("end", ["disconnect", "cancel", "delete"])
+def test_whoever_stops_waiting_makes_room(narrow: Service, end: str) -> None:
+    (image,) = pending(narrow, 1)
+
+    async def play() -> None:
+        for exchange in await held(narrow, image, 2):
+            if end == "disconnect":
+                exchange.disconnect()
+            elif end == "cancel":
+                exchange.task.cancel()
+            else:
+                await asyncio.to_thread(narrow.client.delete, f"/images/{image.id}")
+            await asyncio.wait({exchange.task})
+        await until(lambda: not narrow.app.state.waiters.full)
+
+    asyncio.run(play())
+
+
+def test_with_a_bound_of_zero_nobody_waits(tmp_path: Path) -> None:
+    with service_on("embedded", tmp_path, max_waiting=0) as service:
+        (image,) = pending(service, 1)
+        assert service.client.get(f"/images/{image.id}", params=WAIT).json()["status"] == "pending"

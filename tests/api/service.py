@@ -1,0 +1,134 @@
+"""The API over one side's adapters, and what a test wants to know about it."""
+
+import io
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import httpx
+from fastapi import FastAPI
+
+from app.api.app import Parts, create_app
+from app.api.middleware.gateway import Gateway
+from app.domain.access.signing import Cursors
+from app.domain.images.service import Images
+from app.domain.keys import original_key, variant_key
+from app.domain.limits import Limits
+from app.domain.models import ANONYMOUS, Format, Image, Status, Variant, utcnow
+from app.domain.ports import ListQuery
+from app.domain.uploads.grants import LocalStore, ServedGrants
+from app.domain.uploads.service import Upload, Uploads
+from app.domain.uploads.tickets import Tickets
+from tests.api.client import embedded_client, lambda_client
+from tests.samples import encoded
+from tests.sides import SIDES, SIGNER, Side
+
+RENDERING = "abcdef012345"
+#: What a side's files are found by, and made into urls with.
+LIMITS = Limits(max_upload_bytes=300_000)
+
+
+@dataclass
+class Service:
+    """`client` talks to the application as a browser would, and one made by `below(prefix)` when it is reached below
+    a path prefix; `side` is what lies behind it."""
+
+    side: Side
+    app: FastAPI
+    client: httpx.Client
+    scratch: Path
+    temporary: tuple[Path, ...]
+    below: Callable[[str], httpx.Client]
+    limits: Limits = field(default_factory=lambda: LIMITS)
+
+    @property
+    def embedded(self) -> bool:
+        """Whether the application answers for everything itself, `/files/` included."""
+        return self.side.fetch is None
+
+    def fetch(self, url: str) -> httpx.Response:
+        """What a url of the bytes holds."""
+        return self.client.get(url) if self.side.fetch is None else self.side.fetch(url)
+
+    def left_behind(self) -> list[str]:
+        """Everything that an upload could have left: objects, records, events and temporary files."""
+        page = self.side.images.list(ListQuery(owner=ANONYMOUS, limit=200))
+        return [
+            *sorted(self.side.objects()),
+            *(f"record {image.id}" for image in page.items),
+            *(f"unsettled {image_id}" for image_id in self.side.images.unsettled()),
+            *(f"event {message.body}" for message in self.side.queue.receive()),
+            *(f"temporary {path.name}" for folder in self.temporary for path in folder.iterdir()),
+        ]
+
+    def place(self, status: Status = Status.READY, seed: int = 0, owner: str = ANONYMOUS, **fields: Any) -> Image:
+        """An image put in through the ports, with variants when it is ready."""
+        body = encoded(seed=seed)
+        upload = Upload(io.BytesIO(body), len(body), f"{seed:064x}", "image/jpeg", filename="photo.jpg")
+        image = Uploads(self.side.store, self.side.images).accept(owner, upload).image
+        changes: dict[str, Any] = {"status": status, "processed_at": utcnow(), **fields}
+        if status is Status.READY:
+            changes |= {"width": 64, "height": 48, "rendering": RENDERING, "variants": self._variants(image.id)}
+        return self.side.images.update(image.id, image.version, changes) if changes else image
+
+    def _variants(self, image_id: str) -> list[Variant]:
+        made = []
+        shapes = {
+            "thumb": (16, 16, (Format.WEBP,)),
+            "w320": (32, 24, (Format.WEBP,)),
+            "w1280": (64, 48, (Format.WEBP, Format.JPEG)),
+        }
+        for name, (width, height, formats) in shapes.items():
+            for form in formats:
+                content = encoded(form.value.upper(), width, height)
+                file = f"{name}.{form.extension}"
+                key = variant_key(image_id, RENDERING, file)
+                self.side.store.put(key, io.BytesIO(content), size=len(content), content_type=form.media_type)
+                made.append(Variant(name=name, format=form, width=width, height=height, bytes=len(content), file=file))
+        return made
+
+    def original(self, image_id: str) -> bytes:
+        """The stored bytes."""
+        with self.side.store.open(original_key(image_id)) as stream:
+            return stream.read()
+
+
+def parts_of(
+    side: Side, limits: Limits = LIMITS, checks: Mapping[str, Callable[[], None]] | None = None, **changes: Any
+) -> Parts:
+    """What a door would hand in for that side."""
+    parts: dict[str, Any] = {
+        "store": side.store,
+        "uploads": Uploads(side.store, side.images),
+        "images": Images(side.store, side.images),
+        "limits": limits,
+        "urls": side.urls,
+        "cursors": Cursors(SIGNER),
+        "tickets": Tickets(side.images, side.grants, limits, side.store),
+        "local": LocalStore(side.store, side.grants, None) if isinstance(side.grants, ServedGrants) else None,
+        "checks": {"storage": side.store.ping, "records": side.images.ping} if checks is None else checks,
+        "files": getattr(side.store, "path", None),
+        "version": "0.0.0",
+    }
+    return Parts(**parts | changes)
+
+
+@contextmanager
+def service_on(name: str, folder: Path, **changes: Any) -> Iterator[Service]:
+    """The API on the side of that name, with its temporary files in a folder of their own."""
+    scratch = folder / "scratch"
+    scratch.mkdir()
+    with SIDES[name](folder / "data") as side:
+        before, tempfile.tempdir = tempfile.tempdir, str(scratch)  # engines, once started, keep theirs elsewhere
+        try:
+            app = create_app(parts_of(side, **changes))
+            below = partial(embedded_client, app) if side.fetch is None else partial(lambda_client, Gateway(app))
+            with below() as client:
+                own = (folder / "data" / "tmp",) if side.fetch is None else ()
+                yield Service(side, app, client, scratch, (scratch, *own), below)
+        finally:
+            tempfile.tempdir = before

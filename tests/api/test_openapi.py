@@ -1,0 +1,206 @@
+"""The description is complete, and the service keeps to it."""
+
+import base64
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from app.api.app import create_app
+from app.api.http.problem_examples import EXAMPLES
+from app.api.views.image import view
+from app.domain.access.api_keys import Keyring
+from app.domain.images.urls import ServedFiles
+from app.domain.models import Image
+from app.domain.recipe import DEFAULT_RECIPE
+from tests.api.bodies.test_bad_input import REFUSED
+from tests.api.service import Service, parts_of
+from tests.samples import encoded
+
+OPERATIONS = {
+    ("post", "/upload"), ("get", "/images"), ("get", "/images/{image_id}"), ("delete", "/images/{image_id}"),
+    ("get", "/images/{image_id}/original"), ("get", "/images/{image_id}/variants/{name}"), ("get", "/limits"),
+    ("get", "/healthz"), ("get", "/readyz"), ("post", "/upload/direct"), ("post", "/upload/form"),
+    ("post", "/upload/json"), ("post", "/upload/raw"),
+}  # fmt: skip
+
+
+@pytest.fixture
+def description(service: Service) -> dict[str, Any]:
+    described: dict[str, Any] = service.client.get("/openapi.json").json()
+    return described
+
+
+@pytest.fixture
+def with_keys(service: Service) -> dict[str, Any]:
+    """The description of an installation that asks for keys."""
+    return create_app(parts_of(service.side, keyring=Keyring([]))).openapi()
+
+
+@pytest.fixture
+def keyless(service: Service) -> dict[str, Any]:
+    """The description of an installation without keys, as its entry point makes it."""
+    return create_app(parts_of(service.side, own_page_only=True)).openapi()
+
+
+def operations(description: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    for path, methods in description["paths"].items():
+        for method, operation in methods.items():
+            yield method, path, operation
+
+
+def test_every_operation_is_there_and_has_a_name(description: dict[str, Any]) -> None:
+    found = list(operations(description))
+    assert {(method, path) for method, path, _ in found} == OPERATIONS
+    names = [operation["operationId"] for _, _, operation in found]
+    assert len(set(names)) == len(names)
+    for _, path, operation in found:
+        assert operation["summary"], path
+        assert operation["tags"], path
+        assert operation["description"], path
+
+
+def test_every_error_has_an_example_in_the_form_of_a_problem(
+    description: dict[str, Any], with_keys: dict[str, Any], keyless: dict[str, Any]
+) -> None:
+    required = set(description["components"]["schemas"]["Problem"]["required"])
+    seen = set()
+    for _, path, operation in (*operations(description), *operations(with_keys), *operations(keyless)):
+        errors = {status: r for status, r in operation["responses"].items() if status == "default" or status >= "400"}
+        assert {"503", "default"} <= set(errors), path
+        for status, response in errors.items():
+            content = response["content"]["application/problem+json"]
+            assert content["schema"] == {"$ref": "#/components/schemas/Problem"}
+            assert content["examples"], (path, status)
+            for code, example in content["examples"].items():
+                value = example["value"]
+                seen.add(code)
+                assert value["code"] == code
+                assert status in {str(value["status"]), "default"}
+                assert required <= set(value)
+    assert seen == set(EXAMPLES)
+    assert "HTTPValidationError" not in description["components"]["schemas"]
+
+
+def codes(operation: dict[str, Any], status: str) -> set[str]:
+    """The codes of the problems that an operation answers with a status."""
+    response = operation["responses"].get(status)
+    return set(response["content"]["application/problem+json"]["examples"]) if response else set()
+
+
+def test_keys_are_asked_for_where_they_are_and_nowhere_else(with_keys: dict[str, Any], keyless: dict[str, Any]) -> None:
+    assert set(with_keys["components"]["securitySchemes"]) == {"bearer", "header"}
+    for _, path, operation in operations(with_keys):
+        opened = path in {"/limits", "/healthz", "/readyz"}
+        assert operation["security"] == ([] if opened else [{"bearer": []}, {"header": []}]), path
+        assert ("Needs the scope" in operation["description"]) != opened
+        assert codes(operation, "401") == (set() if opened else {"key_missing", "key_unknown"})
+        assert codes(operation, "403") == (set() if opened else {"scope_missing"})
+    assert "securitySchemes" not in keyless["components"]
+    for method, path, operation in operations(keyless):
+        assert operation["security"] == [], path
+        assert "Needs the scope" not in operation["description"]
+        assert codes(operation, "401") == set()
+        foreign = set() if path in {"/healthz", "/readyz"} else {"foreign_host"}
+        assert codes(operation, "403") == foreign | (set() if method == "get" else {"foreign_origin"}), path
+
+
+def test_a_body_type_each_for_generated_clients(service: Service, description: dict[str, Any]) -> None:
+    bodies = {
+        path: description["paths"][path]["post"]["requestBody"]["content"]
+        for path in ("/upload/form", "/upload/json", "/upload/raw")
+    }
+    assert {path: [*content] for path, content in bodies.items()} == {
+        "/upload/form": ["multipart/form-data"],
+        "/upload/json": ["application/json"],
+        "/upload/raw": ["application/octet-stream"],
+    }
+    everything = description["paths"]["/upload"]["post"]["requestBody"]["content"]
+    assert all(everything[name] == body for content in bodies.values() for name, body in content.items())
+    picture = encoded()
+    text = {"image_base64": base64.b64encode(picture).decode(), "filename": "a.jpg", "title": "Ä"}
+    query = {"filename": "a.jpg", "title": "Ä"}
+    first = service.client.post("/upload/form", files={"file": ("a.jpg", picture)}, data={"title": "Ä"})
+    assert first.status_code == 201, first.text
+    assert first.json()["title"] == "Ä"
+    again = (
+        service.client.post("/upload/json", json=text),
+        service.client.post("/upload/raw", content=picture, params=query),
+    )
+    for answer in again:
+        assert (answer.status_code, answer.json()["id"]) == (200, first.json()["id"]), answer.text
+
+
+def test_every_reference_leads_somewhere(description: dict[str, Any]) -> None:
+    def references(node: Any) -> Iterator[str]:
+        if isinstance(node, dict):
+            if isinstance(node.get("$ref"), str):
+                yield node["$ref"]
+            for inner in node.values():
+                yield from references(inner)
+        elif isinstance(node, list):
+            for inner in node:
+                yield from references(inner)
+
+    found = set(references(description))
+    assert found
+    for reference in found:
+        node = description
+        for step in reference.removeprefix("#/").split("/"):
+            node = node[step]
+
+
+def test_each_form_of_an_upload_is_offered(description: dict[str, Any]) -> None:
+    content = description["paths"]["/upload"]["post"]["requestBody"]["content"]
+    assert list(content) == ["multipart/form-data", "application/json", "image/*", "application/octet-stream"]
+    for raw in ("image/*", "application/octet-stream"):
+        assert (content[raw]["schema"]["type"], content[raw]["schema"]["format"]) == ("string", "binary")
+    form = content["multipart/form-data"]["schema"]["properties"]
+    assert (form["file"]["type"], form["file"]["format"]) == ("string", "binary")
+    assert set(form) == {"file", "title", "alt", "tags"}
+    assert set(content["application/json"]["schema"]["properties"]) == {
+        "filename", "content_type", "image_base64", "title", "alt", "tags",
+    }  # fmt: skip
+
+
+def test_a_first_upload_from_the_page_waits_for_its_variants(description: dict[str, Any]) -> None:
+    parameters = {each["name"]: each for each in description["paths"]["/upload"]["post"]["parameters"]}
+    wait = parameters["wait"]["schema"]
+    assert (wait["default"], wait["example"], wait["examples"]) == (0, 20, [20])
+    assert {"wait", "on_duplicate", "filename", "title", "alt", "tags"} == set(parameters)
+
+
+def test_the_example_upload_works(service: Service, description: dict[str, Any]) -> None:
+    example = description["paths"]["/upload"]["post"]["requestBody"]["content"]["application/json"]["example"]
+    answer = service.client.post("/upload", json=example)
+    assert answer.status_code == 201, answer.text
+
+
+def test_records_have_just_the_described_fields(service: Service, description: dict[str, Any]) -> None:
+    schemas = description["components"]["schemas"]
+    record = service.client.get(f"/images/{service.place().id}").json()
+    assert set(record) == set(schemas["ImageView"]["properties"])
+    assert set(record["variants"][0]) == set(schemas["VariantView"]["properties"])
+    assert set(record["links"]) == set(schemas["Links"]["properties"])
+    assert set(service.client.get("/images").json()) == set(schemas["ImageList"]["properties"])
+    assert set(service.client.get("/limits").json()) == set(schemas["Limits"]["properties"])
+
+
+def test_the_example_of_a_record_is_what_a_server_answers(description: dict[str, Any]) -> None:
+    (example,) = description["components"]["schemas"]["ImageView"]["examples"]
+    variants = [variant | {"file": variant["url"].rpartition("/")[2]} for variant in example["variants"]]
+    image = Image.model_validate(example | {"variants": variants})
+    assert view(image, ServedFiles(None, None), "").model_dump(mode="json") == example
+    wanted = [(spec.name, each) for spec in DEFAULT_RECIPE.variants for each in spec.formats]
+    assert [(variant.name, variant.format) for variant in image.variants] == wanted
+
+
+def test_every_refusal_of_an_upload_is_described(description: dict[str, Any]) -> None:
+    described = {
+        (int(status), code)
+        for status, response in description["paths"]["/upload"]["post"]["responses"].items()
+        if status.isdigit() and status >= "400"
+        for code in response["content"]["application/problem+json"]["examples"]
+    }
+    missing = {(status, code) for _, status, code in REFUSED.values()} - described
+    assert missing == set()

@@ -1,0 +1,88 @@
+"""Keys are known by their hashes, belong to one owner, and are good for their scopes alone."""
+
+import re
+
+import pytest
+
+from app.domain.access.api_keys import NOBODY, ApiKey, Caller, Keyring, Scope, hash_of, new_key, parse_keys
+from app.domain.errors import Forbidden, Unauthorized
+
+HASH = "ab" * 32
+
+
+def test_a_new_key_lets_its_owner_in_and_is_not_in_its_entry() -> None:
+    key, entry = new_key("ann", [Scope.UPLOAD, Scope.READ])
+    assert re.fullmatch(r"dk_[A-Za-z0-9_-]{43}", key)
+    assert key not in str(entry)
+    assert parse_keys(str(entry)) == [entry]
+    caller = Keyring([entry]).caller(key)
+    assert caller == Caller("ann", frozenset({Scope.UPLOAD, Scope.READ}))
+    assert new_key("ann", [Scope.READ])[0] != key
+
+
+@pytest.mark.parametrize("presented", [None, "", "dk_wrong", HASH, "é", "\ud800", "x" * 100_000])
+def test_no_other_key_does(presented: str | None) -> None:
+    _, entry = new_key("ann", [Scope.READ])
+    with pytest.raises(Unauthorized):
+        Keyring([entry]).caller(presented)
+
+
+def test_the_hash_of_a_key_is_no_key() -> None:
+    key, entry = new_key("ann", [Scope.READ])
+    with pytest.raises(Unauthorized):
+        Keyring([entry]).caller(entry.sha256)
+    assert entry.sha256 == hash_of(key)
+
+
+def test_a_caller_needs_the_scope_and_admin_has_them_all() -> None:
+    reader = Caller("ann", frozenset({Scope.READ}))
+    reader.require(Scope.READ)
+    for scope in (Scope.UPLOAD, Scope.DELETE, Scope.ADMIN):
+        with pytest.raises(Forbidden, match=scope):
+            reader.require(scope)
+    admin = Caller("root", frozenset({Scope.ADMIN}))
+    for scope in Scope:
+        admin.require(scope)
+    assert (reader.sees, admin.sees, NOBODY.sees) == ("ann", None, "anonymous")
+
+
+def test_entries_are_separated_by_commas_or_lines() -> None:
+    text = f" ann:read+upload:{HASH},\n bob:admin:{'cd' * 32}\n"
+    assert parse_keys(text) == [
+        ApiKey("ann", frozenset({Scope.READ, Scope.UPLOAD}), HASH),
+        ApiKey("bob", frozenset({Scope.ADMIN}), "cd" * 32),
+    ]
+    assert parse_keys("") == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"anonymous:read:{HASH}",
+        f":read:{HASH}",
+        f"a b:read:{HASH}",
+        f"ann/x:read:{HASH}",
+        f"ann::{HASH}",
+        f"ann:write:{HASH}",
+        f"ann:read+:{HASH}",
+        "ann:read:",
+        f"ann:read:{HASH.upper()}",
+        f"ann:read:{HASH}0",
+        "ann:read:dk_the-key-itself",
+        f"ann:read:{HASH},bob:read:{HASH}",
+        HASH,
+        "dk_the-key-itself",
+        "ann:dk_the-key-itself",
+    ],
+)
+def test_an_entry_that_makes_no_sense_is_refused_without_its_hash(text: str) -> None:
+    with pytest.raises(ValueError, match="entry") as refusal:
+        parse_keys(text)
+    assert HASH not in str(refusal.value)
+    assert "the-key-itself" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("text", ["dk_something", "ann", "ann:read", f"ann:read:{HASH},bob"])
+def test_an_entry_of_another_form_is_told_the_form(text: str) -> None:
+    with pytest.raises(ValueError, match=r"entry \d is not `<owner>:<scope>\+<scope>:<sha256 hex>`"):
+        parse_keys(text)

@@ -1,0 +1,49 @@
+"""Cursors and signatures are good for what they were made for, and nothing else."""
+
+import pytest
+
+from app.domain.access.signing import Cursors, Signer
+from app.domain.errors import Malformed
+
+SIGNER = Signer(b"a secret of enough bytes")
+QUERY = {"owner": "anonymous", "status": "ready", "order": "desc"}
+
+
+def test_a_cursor_gives_its_position_back() -> None:
+    cursors = Cursors(SIGNER)
+    cursor = cursors.write("0190-some-id", QUERY)
+    assert cursors.read(cursor, dict(reversed(QUERY.items()))) == "0190-some-id"
+    assert "0190-some-id" not in cursor
+
+
+@pytest.mark.parametrize("changed", [{"owner": "other"}, {"status": "failed"}, {"order": "asc"}, {"tag": "x"}])
+def test_a_cursor_is_bound_to_its_query(changed: dict[str, str]) -> None:
+    cursors = Cursors(SIGNER)
+    with pytest.raises(Malformed) as refusal:
+        cursors.read(cursors.write("id", QUERY), QUERY | changed)
+    assert refusal.value.code == "bad_cursor"
+
+
+@pytest.mark.parametrize("forged", ["", ".", "x", "aWQ.", "aWQ.AAAA", "é.é", "a" * 100_000, "\ud800.x", "aWQ=.x"])
+def test_a_forged_cursor_is_refused(forged: str) -> None:
+    with pytest.raises(Malformed):
+        Cursors(SIGNER).read(forged, QUERY)
+
+
+def test_a_cursor_of_another_secret_is_refused() -> None:
+    foreign = Cursors(Signer(b"another secret of some bytes")).write("id", QUERY)
+    with pytest.raises(Malformed):
+        Cursors(SIGNER).read(foreign, QUERY)
+
+
+def test_a_signature_is_good_for_one_purpose_and_one_text() -> None:
+    signature = SIGNER.sign("file", "a")
+    assert SIGNER.is_good("file", "a", signature)
+    assert not SIGNER.is_good("file", "b", signature)
+    assert not SIGNER.is_good("cursor", "a", signature)
+    assert not SIGNER.is_good("file", "a", signature[:-1])
+
+
+def test_a_short_secret_is_refused() -> None:
+    with pytest.raises(ValueError, match="16 bytes"):
+        Signer(b"short")

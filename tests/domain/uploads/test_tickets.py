@@ -1,0 +1,144 @@
+"""Tickets: refused before any byte, not listed before the bytes have come, gone when they never do."""
+
+import io
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from app.domain.errors import Conflict, TooLarge, TooManyRequests, UnsupportedType
+from app.domain.ids import new_id
+from app.domain.images.service import Images
+from app.domain.keys import original_key
+from app.domain.limits import Limits
+from app.domain.maintenance.reconcile import Reconciler
+from app.domain.models import ANONYMOUS, FailureCode, Image, Status, failed, utcnow
+from app.domain.ports import ListQuery
+from app.domain.uploads.service import Accepted
+from app.domain.uploads.tickets import Ticket, TicketRequest, Tickets
+from tests.contract.races import eventually
+from tests.sides import Side
+
+SHA256 = "ab" * 32
+
+
+class Granting:
+    """A store that grants whatever it is asked."""
+
+    def grant(self, image: Image, life: timedelta) -> tuple[str, dict[str, str]]:
+        return f"https://store.example/{image.id}", {"Content-Type": image.content_type}
+
+
+def tickets(side: Side) -> Tickets:
+    limits = Limits(max_direct_bytes=1000, accepted_types=("image/jpeg", "image/png"), max_open_tickets=20)
+    return Tickets(side.images, Granting(), limits, side.store)
+
+
+def ask(side: Side, owner: str = ANONYMOUS, **fields: Any) -> Ticket:
+    request = TicketRequest(**({"bytes": 10, "content_type": "image/jpeg"} | fields))
+    issued = tickets(side).issue(owner, request)
+    assert isinstance(issued, Ticket)
+    return issued
+
+
+def listed(side: Side) -> list[Image]:
+    return list(side.images.list(ListQuery(owner=ANONYMOUS, limit=10)).items)
+
+
+def test_a_ticket_has_a_pending_record_that_is_in_no_list(side: Side) -> None:
+    ticket = ask(side, filename="a.jpg", sha256=SHA256, title="T", tags=("x",))
+    found = Images(side.store, side.images).get(ANONYMOUS, ticket.id)
+    assert (found.status, found.bytes, found.sha256, found.title) == (Status.PENDING, 10, SHA256, "T")
+    assert (found.filename, found.tags, found.declared_type) == ("a.jpg", ["x"], "image/jpeg")
+    assert listed(side) == []
+    assert ticket.url.endswith(ticket.id)
+    assert timedelta(minutes=4) < ticket.expires_at - utcnow() <= timedelta(minutes=5)
+
+
+def test_too_much_and_the_wrong_type_are_refused_before_any_byte(side: Side) -> None:
+    with pytest.raises(TooLarge) as refusal:
+        ask(side, bytes=1001)
+    assert refusal.value.extra == {"limit_bytes": 1000, "declared_bytes": 1001}
+    with pytest.raises(UnsupportedType):
+        ask(side, content_type="image/svg+xml")
+    assert list(side.images.unsettled()) == []
+
+
+@pytest.mark.parametrize("status", [Status.READY, Status.PENDING, Status.FAILED])
+def test_only_a_ready_image_makes_a_ticket_needless(side: Side, status: Status) -> None:
+    now = utcnow()
+    there = Image(
+        id=new_id(), owner=ANONYMOUS, content_type="image/jpeg", bytes=10, sha256=SHA256,
+        uploaded_at=now, updated_at=now, status=status,
+    )  # fmt: skip
+    side.images.create(there, claim=True)
+    issued = tickets(side).issue(ANONYMOUS, TicketRequest(bytes=10, content_type="image/jpeg", sha256=SHA256))
+    if status is Status.READY:
+        assert issued == Accepted(there, duplicate=True)
+        assert isinstance(tickets(side).issue("other", TicketRequest(10, "image/jpeg", SHA256)), Ticket)
+    else:
+        assert isinstance(issued, Ticket)
+
+
+def test_a_ticket_never_used_vanishes_with_its_record(side: Side) -> None:
+    ticket = ask(side)
+    reconciler = Reconciler(side.store, side.images, side.queue)
+    assert reconciler.run().never_came == 0
+    assert reconciler.run(now=utcnow() + timedelta(hours=23)).never_came == 0
+    assert reconciler.run(now=utcnow() + timedelta(hours=24, seconds=1)).never_came == 1
+    assert side.images.get(ticket.id) is None
+    assert list(side.images.unsettled()) == []
+
+
+def test_tickets_whose_bytes_have_come_are_not_open_however_long_the_queue_is(side: Side) -> None:
+    """On AWS nobody but the queue is told that bytes have come."""
+    for _ in range(20):
+        ticket = ask(side)
+        side.store.put(original_key(ticket.id), io.BytesIO(b"0123456789"), size=10, content_type="image/jpeg")
+    eventually(lambda: len(side.images.open_tickets(ANONYMOUS, 20)), 20)
+    for _ in range(10):
+        ask(side)
+
+
+def test_an_owner_whose_tickets_are_all_unused_gets_no_more(side: Side) -> None:
+    issued = [ask(side) for _ in range(20)]
+    eventually(lambda: len(side.images.open_tickets(ANONYMOUS, 20)), 20)
+    with pytest.raises(TooManyRequests) as refusal:
+        ask(side)
+    assert (refusal.value.code, refusal.value.extra) == ("too_many_tickets", {"limit": 20})
+    assert int(refusal.value.headers["Retry-After"]) > 0
+    ask(side, owner="other")
+    Images(side.store, side.images).delete(ANONYMOUS, issued[0].id)
+    eventually(lambda: len(side.images.open_tickets(ANONYMOUS, 20)), 19)
+    ask(side)
+
+
+def test_a_ticket_whose_event_was_lost_gets_another(side: Side) -> None:
+    ticket = ask(side)
+    side.store.put(original_key(ticket.id), io.BytesIO(b"0123456789"), size=10, content_type="image/jpeg")
+    report = Reconciler(side.store, side.images, side.queue).run(requeue_after=timedelta(0))
+    assert report.queued_again == 1
+
+
+@pytest.mark.parametrize("code", FailureCode)
+def test_what_was_not_checked_at_the_door_is_served_to_nobody(side: Side, code: FailureCode) -> None:
+    ticket = ask(side)
+    images = Images(side.store, side.images)
+    with pytest.raises(Conflict, match="not come yet"):
+        images.original(ANONYMOUS, ticket.id)
+    image = images.get(ANONYMOUS, ticket.id)
+    image = side.images.update(ticket.id, 1, failed(image, code, "It is a page.", utcnow()))
+    assert [image.id for image in listed(side)] == [ticket.id]
+    with pytest.raises(Conflict) as refusal:
+        images.original(ANONYMOUS, ticket.id)
+    assert refusal.value.code == "not_served"
+    found = side.images.update(ticket.id, image.version, {"content_type": "image/png"})
+    if code not in {FailureCode.NOT_AN_IMAGE, FailureCode.UNSUPPORTED_IMAGE}:  # the worker has looked
+        assert images.original(ANONYMOUS, ticket.id) == found
+
+
+@pytest.mark.parametrize("code", FailureCode)
+def test_what_was_checked_at_the_door_keeps_its_type(side: Side, code: FailureCode) -> None:
+    ticket = ask(side)
+    checked = Images(side.store, side.images).get(ANONYMOUS, ticket.id).model_copy(update={"expires_at": None})
+    assert "content_type" not in failed(checked, code, "It would not do.", utcnow())

@@ -1,0 +1,225 @@
+"""Each function with the variables and under the rights that the template gives it: they are enough, and all of use."""
+
+import base64
+import json
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from datetime import timedelta
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+from unittest import mock
+from urllib.parse import urlsplit
+
+import pytest
+from botocore.client import BaseClient
+from botocore.exceptions import ClientError
+
+from app.domain.ids import new_id
+from app.domain.keys import original_key, processed_prefix
+from app.domain.models import utcnow
+from tests.contract.records import stored, tombstone_of
+from tests.entry_points.opened import Answer, Context, Place, get_event, opened, upload_event
+from tests.events import payload
+from tests.samples import encoded
+from tests.template.reading import Stack, source
+from tests.template.rights import allows, listed, statements
+
+API, WORKER, RECONCILE = "ImageApiFunction", "ImageProcessingFunction", "ReconcileFunction"
+DOORS = {API: "app.lambda_api", WORKER: "app.lambda_worker", RECONCILE: "app.lambda_reconcile"}
+#: What is not asked for here: by Lambda in the worker's name, by who has a presigned url, by giving a record up.
+BESIDE = {
+    API: {("VariantsOut", "s3:GetObject")},
+    WORKER: {("EventsOut", f"sqs:{name}") for name in ("ReceiveMessage", "DeleteMessage", "GetQueueAttributes")},
+    RECONCILE: {("Records", "dynamodb:PutItem")},
+}
+#: Which right an operation asks for, where they do not go by the same name.
+NAMED = {"HeadObject": "GetObject", "DeleteObjects": "DeleteObject", "ListObjectsV2": "ListBucket"}
+
+Asked = tuple[str, str, Mapping[str, str]]
+
+
+class Gate:
+    """Lets through what the function that is running may do, as IAM does, and keeps what was asked of it."""
+
+    def __init__(self, stack: Stack) -> None:
+        self.running: str | None = None
+        self.asked: dict[str, list[Asked]] = {function: [] for function in DOORS}
+        self.refused: list[tuple[str, str, str]] = []
+        self._stack = stack
+        self._call = BaseClient._make_api_call
+
+    def __call__(self, client: Any, operation: str, parameters: dict[str, Any]) -> Any:
+        if self.running is not None:
+            for action, resource, context in self._asked(client.meta.service_model.service_name, operation, parameters):
+                self.asked[self.running].append((action, resource, context))
+                if not allows(statements(self._stack, self.running), action, resource, **context):
+                    self.refused.append((self.running, action, resource))
+                    raise ClientError({"Error": {"Code": "AccessDenied", "Message": action}}, operation)
+        return self._call(client, operation, parameters)
+
+    def _asked(self, service: str, operation: str, given: dict[str, Any]) -> Iterator[Asked]:
+        action = f"{service}:{NAMED.get(operation, operation)}"
+        if service == "s3":
+            bucket = self._stack.arn("ImageBucket")
+            if operation == "ListObjectsV2":
+                yield action, bucket, {"s3__prefix": given["Prefix"]}
+                return
+            keys = [item["Key"] for item in given["Delete"]["Objects"]] if "Delete" in given else [given["Key"]]
+            yield from ((action, f"{bucket}/{key}", {}) for key in keys)
+        elif service == "dynamodb":
+            place = self._stack.arn("ImageMetadata") + (f"/index/{given['IndexName']}" if "IndexName" in given else "")
+            parts = [f"{part}Item" for item in given.get("TransactItems", ()) for part in item]
+            yield from ((f"dynamodb:{part}", place, {}) for part in parts or [operation])
+        else:
+            yield action, self._stack.arn("EventQueue"), {}
+
+    def signs(self, action: str, url: str) -> bool:
+        """Whether the url, which the API has signed, is good for that: no more than its signer is."""
+        key = re.search("(originals|processed)/.+", urlsplit(url).path)
+        assert key
+        return allows(statements(self._stack, API), action, f"{self._stack.arn('ImageBucket')}/{key[0]}")
+
+    def unused(self, function: str) -> set[tuple[str, str]]:
+        """Statements, and actions of theirs, that nothing was asked of."""
+        return {
+            (statement["Sid"], action)
+            for statement in statements(self._stack, function)
+            if statement["Sid"] not in {"OwnLog", "Traces"}
+            for action in listed(statement["Action"])
+            if not any(
+                wanted == action and allows([statement], action, resource, **context)
+                for wanted, resource, context in self.asked[function]
+            )
+        }
+
+
+class Functions:
+    """The three functions over moto, each behind the gate while it runs."""
+
+    def __init__(self, place: Place, gate: Gate, doors: Mapping[str, ModuleType]) -> None:
+        self.place = place
+        self.gate = gate
+        self.doors = doors
+
+    def run(self, function: str, event: Any, seconds: float = 300) -> Any:
+        self.gate.running = function
+        try:
+            return self.doors[function].handler(event, Context(seconds))
+        finally:
+            self.gate.running = None
+
+    def api(self, event: Any) -> Answer:
+        return Answer(self.run(API, event, 30))
+
+    def json(self, path: str, **body: Any) -> Answer:
+        text = json.dumps(body)
+        event = payload("http_json", body=text, content_length=str(len(text)))
+        if path != "/upload":  # whose event asks to keep a duplicate
+            event |= {"rawQueryString": "", "queryStringParameters": {}}
+        event["rawPath"] = event["requestContext"]["http"]["path"] = f"/prod{path}"
+        return self.api(event)
+
+    def work(self) -> list[Any]:
+        return [self.run(WORKER, event) for event in self.place.events()]
+
+    def put(self, key: str, content: bytes = b"abc") -> None:
+        self.place.made.s3.put_object(Bucket=self.place.bucket, Key=key, Body=content)
+
+
+@pytest.fixture
+def functions(aws_place: Place, tmp_path: Path) -> Iterator[Functions]:
+    stack = Stack(source(), AllowAnonymous="true")
+    gate = Gate(stack)
+    there = {name: aws_place.environment[name] for name in aws_place.environment if name.startswith("AWS_")}
+    there |= {
+        f"DARKROOM_{name}_URL": aws_place.environment[f"DARKROOM_{name}_URL"]
+        for name in ("STORAGE", "METADATA", "QUEUE")
+    }
+
+    def gated(client: BaseClient, operation: str, parameters: dict[str, Any]) -> Any:
+        return gate(client, operation, parameters)
+
+    with ExitStack() as open_doors:
+        open_doors.enter_context(mock.patch.object(BaseClient, "_make_api_call", gated))
+        doors = {
+            function: open_doors.enter_context(opened(door, stack.environment(function) | there, tmp_path))
+            for function, door in DOORS.items()
+        }
+        yield Functions(aws_place, gate, doors)
+
+
+def test_the_api_and_the_worker_have_the_rights_they_need_and_no_others(functions: Functions) -> None:
+    call, gate, place = functions, functions.gate, functions.place
+    content = encoded(seed=hash(new_id()))
+    first = call.api(upload_event(content)).json()
+    assert call.api(upload_event(content)).json()["duplicate"]  # while the first one is pending
+    again = call.json("/upload", image_base64=base64.b64encode(content).decode())  # and kept
+    assert (first["id"] != again.json()["id"], again.status) == (True, 201)
+    ticket = call.json("/upload/direct", filename="a.jpg", content_type="image/jpeg", bytes=len(content)).json()
+    assert gate.signs("s3:PutObject", ticket["url"])
+    call.put(original_key(ticket["id"]), encoded(seed=hash(new_id())))
+    adopted = new_id()
+    call.put(original_key(adopted), encoded(seed=hash(new_id())))
+    assert call.work() == [{"batchItemFailures": []}] * 4
+    assert call.api(get_event("/readyz")).status == 200
+    listed_now = call.api(get_event("/images")).json()["items"]
+    assert {image["id"] for image in listed_now} >= {first["id"], again.json()["id"], ticket["id"], adopted}
+    shown = call.api(get_event(f"/images/{first['id']}")).json()
+    original = call.api(get_event(f"/images/{first['id']}/original")).headers["location"]
+    assert all(gate.signs("s3:GetObject", url) for url in (original, shown["variants"][0]["url"]))
+
+    for image_id in (again.json()["id"], first["id"]):  # of which the other one has the bytes' pointer
+        assert call.api(get_event(f"/images/{image_id}", method="DELETE")).status == 204
+        assert call.api(get_event(f"/images/{image_id}")).status == 404
+        assert keys(place, image_id) == []
+    late = call.api(upload_event(encoded(seed=hash(new_id())))).json()["id"]
+    assert call.api(get_event(f"/images/{late}", method="DELETE")).status == 204
+    call.put(f"{processed_prefix(late)}rendering/w320.webp")
+    lost = call.api(upload_event(encoded(seed=hash(new_id())))).json()["id"]
+    place.made.s3.delete_object(Bucket=place.bucket, Key=original_key(lost))
+    assert sum(len(answer["batchItemFailures"]) for answer in call.work()) == 1
+    assert keys(place, late) == []
+
+    assert gate.refused == []
+    assert {function: gate.unused(function) for function in (API, WORKER)} == {
+        function: BESIDE[function] for function in (API, WORKER)
+    }
+
+
+def test_reconcile_has_the_rights_it_needs_and_no_others(functions: Functions) -> None:
+    call, gate, place = functions, functions.gate, functions.place
+    images = call.doors[RECONCILE]._backends.images
+    old = utcnow() - timedelta(hours=2)
+    lost = stored(images, uploaded_at=old, updated_at=old)
+    call.put(original_key(lost.id))
+    bytes_of_both = stored(images).sha256
+    stored(images, claim=False, uploaded_at=old, updated_at=old, sha256=bytes_of_both)
+    buried = stored(images)
+    images.bury(buried.id, buried.version, tombstone_of(buried))
+    long_ago = utcnow() - timedelta(days=2)
+    swept = stored(images, status="ready", uploaded_at=long_ago, updated_at=long_ago, stale_renderings=["old"])
+    for key in (
+        original_key(buried.id),
+        f"{processed_prefix(buried.id)}r/a.webp",
+        f"{processed_prefix(swept.id, 'old')}a",
+    ):
+        call.put(key)
+    place.events()
+    report = call.run(RECONCILE, payload("warm_up_schedule"))
+    assert (report["never_came"], report["deletes_finished"], report["renderings_swept"]) == (1, 1, 1)
+    assert original_key(lost.id) in json.dumps(place.events())
+    assert keys(place, buried.id) == keys(place, swept.id) == []
+    orphan = original_key(new_id())
+    call.put(orphan)
+    with mock.patch("app.domain.maintenance.orphans.utcnow", return_value=utcnow() + timedelta(hours=2)):
+        assert call.run(RECONCILE, {"orphans": "remove"})["orphans_removed"] >= 1
+    assert gate.refused == []
+    assert gate.unused(RECONCILE) == BESIDE[RECONCILE]
+
+
+def keys(place: Place, image_id: str) -> list[str]:
+    """The image's objects."""
+    found = place.made.s3.list_objects_v2(Bucket=place.bucket).get("Contents", [])
+    return [item["Key"] for item in found if image_id in item["Key"]]

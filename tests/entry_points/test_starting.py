@@ -1,0 +1,132 @@
+"""What keeps a function from starting says which setting it is, at once."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from app.domain.errors import ConfigurationError
+from tests.entry_points.opened import opened
+from tests.repository.tree import ROOT
+
+GOOD = {
+    "AWS_ACCESS_KEY_ID": "AKIDLOCAL1",
+    "AWS_SECRET_ACCESS_KEY": "secretsecret",
+    "AWS_DEFAULT_REGION": "eu-west-1",
+    "DARKROOM_STORAGE_URL": "s3://pictures",
+    "DARKROOM_DATABASE_URL": "dynamodb://ImageMetadata",
+    "DARKROOM_QUEUE_URL": "https://sqs.eu-west-1.amazonaws.com/123456789012/pictures",
+    "DARKROOM_SECRET": "a secret of the tests",
+    "DARKROOM_ALLOW_ANONYMOUS": "true",
+}
+EMBEDDED = {"DARKROOM_STORAGE_URL": "file:./data", "DARKROOM_DATABASE_URL": "sqlite:./data/darkroom.db"}
+
+
+@pytest.mark.parametrize("door", ["app.lambda_api", "app.lambda_worker", "app.lambda_reconcile"])
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"DARKROOM_STORAGE_URL": None, "DARKROOM_DATABASE_URL": None}, "DARKROOM_STORAGE_URL"),
+        (EMBEDDED, "DARKROOM_STORAGE_URL"),
+        ({"DARKROOM_DATABASE_URL": "sqlite:x.db"}, "DARKROOM_DATABASE_URL"),
+        ({"DARKROOM_QUEUE_URL": None}, "DARKROOM_QUEUE_URL"),
+        ({"DARKROOM_SECRET": "short"}, "DARKROOM_SECRET"),
+        ({"DARKROOM_MAX_PIXELS": "many"}, "DARKROOM_MAX_PIXELS"),
+        ({"DARKROOM_TYPO": "1"}, "DARKROOM_TYPO"),
+    ],
+    ids=str,
+)
+def test_a_wrong_setting_is_named(door: str, change: dict[str, str | None], named: str, tmp_path: Path) -> None:
+    environment = {name: value for name, value in {**GOOD, **change}.items() if value is not None}
+    started = time.monotonic()
+    with pytest.raises(ConfigurationError, match=named), opened(door, environment, tmp_path):
+        pass
+    assert time.monotonic() - started < 5
+    assert list(tmp_path.iterdir()) == []
+
+
+#: Opens every door, and says how each ends. In a process of its own, for moto gives credentials to whoever has none.
+OPEN_ALL = """
+import importlib, json
+ends = {}
+for door in ("app.lambda_api", "app.lambda_worker", "app.lambda_reconcile", "app.main"):
+    try:
+        module = importlib.import_module(door)
+        if door == "app.main":
+            module.main()
+    except (SystemExit, Exception) as error:
+        ends[door] = (type(error).__name__, str(error))
+print(json.dumps(ends))
+"""
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"AWS_ACCESS_KEY_ID": None, "AWS_SECRET_ACCESS_KEY": None}, "Unable to locate credentials"),
+        ({"AWS_SECRET_ACCESS_KEY": None}, "Partial credentials found in env, missing: AWS_SECRET_ACCESS_KEY"),
+        ({"AWS_DEFAULT_REGION": None}, "You must specify a region."),
+        ({"AWS_ENDPOINT_URL_S3": "somewhere"}, "Invalid endpoint: somewhere"),
+    ],
+    ids=str,
+)
+def test_what_the_sdk_lacks_is_one_sentence(change: dict[str, str | None], said: str, tmp_path: Path) -> None:
+    nowhere = {name: str(tmp_path / "none") for name in ("AWS_SHARED_CREDENTIALS_FILE", "AWS_CONFIG_FILE")}
+    given = {
+        **GOOD,
+        **nowhere,
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "DARKROOM_PORT": "0",
+        "PATH": os.environ["PATH"],
+        **change,
+    }
+    environment = {name: value for name, value in given.items() if value is not None}
+    run = subprocess.run(
+        [sys.executable, "-c", OPEN_ALL], env=environment, cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    sentence = f"DARKROOM_STORAGE_URL: s3://pictures needs AWS credentials and a region, and the SDK says: {said}"
+    ends = {door: tuple(end) for door, end in json.loads(run.stdout).items()}
+    functions = dict.fromkeys(("app.lambda_api", "app.lambda_worker", "app.lambda_reconcile"), "ConfigurationError")
+    assert ends.pop("app.main") == ("SystemExit", "2")
+    assert run.stderr.splitlines()[-1] == sentence
+    assert ends == {door: (kind, sentence) for door, kind in functions.items()}
+
+
+ASKS_FOR_KEYS = {"DARKROOM_AUTH": "required", "DARKROOM_ALLOW_ANONYMOUS": "false"}
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        (ASKS_FOR_KEYS, "DARKROOM_API_KEYS: authentication is required, and there is no key"),
+        ({"DARKROOM_SECRET": None}, "DARKROOM_SECRET: must be set"),
+    ],
+    ids=str,
+)
+def test_only_who_answers_callers_needs_their_keys_and_the_secret(
+    change: dict[str, str | None], named: str, tmp_path: Path
+) -> None:
+    environment = {name: value for name, value in {**GOOD, **change}.items() if value is not None}
+    with pytest.raises(ConfigurationError, match=named), opened("app.lambda_api", environment, tmp_path):
+        pass
+    for door in ("app.lambda_worker", "app.lambda_reconcile"):
+        with opened(door, environment, tmp_path) as started:
+            assert callable(started.handler)
+
+
+@pytest.mark.parametrize("consent", [None, "false"])
+def test_an_api_that_anybody_may_use_needs_consent_and_a_worker_does_not(consent: str | None, tmp_path: Path) -> None:
+    environment = {**GOOD, "DARKROOM_ALLOW_ANONYMOUS": consent or ""}
+    if consent is None:
+        del environment["DARKROOM_ALLOW_ANONYMOUS"]
+    with (
+        pytest.raises(ConfigurationError, match="DARKROOM_ALLOW_ANONYMOUS"),
+        opened("app.lambda_api", environment, tmp_path),
+    ):
+        pass
+    with opened("app.lambda_worker", environment, tmp_path) as door:
+        assert door.handler({}, None) == {"batchItemFailures": []}

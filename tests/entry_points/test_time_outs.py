@@ -1,0 +1,58 @@
+"""A backend that accepts a connection and says nothing: every request is answered all the same, and so is the next."""
+
+import socket
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.entry_points.opened import Answer, Context, Place, get_event, opened, upload_event
+from tests.samples import encoded
+
+IMAGE = "/images/019a9d1c-7c1e-7a3b-9f60-3d2b5a1c8e47"
+Api = Callable[..., Answer]
+
+
+@pytest.fixture
+def black_hole() -> Iterator[str]:
+    """An address at which everything is taken and nothing answered."""
+    with socket.create_server(("127.0.0.1", 0), backlog=100) as hole:
+        yield f"http://127.0.0.1:{hole.getsockname()[1]}"
+
+
+@pytest.fixture(params=["S3", "DYNAMODB"])
+def api(request: pytest.FixtureRequest, aws_place: Place, black_hole: str, tmp_path: Path) -> Iterator[Api]:
+    """The API's function with one backend that hangs."""
+    environment = {**aws_place.environment, f"AWS_ENDPOINT_URL_{request.param}": black_hole}
+    with opened("app.lambda_api", environment, tmp_path) as door:
+        yield lambda event, seconds=30: Answer(door.handler(event, Context(seconds)))
+
+
+def test_a_request_is_answered_before_the_function_ends_and_the_next_one_works(api: Api, tmp_path: Path) -> None:
+    started = time.monotonic()
+    answer = api(upload_event(encoded() + bytes(2_000_000)), seconds=2.5)
+    took = time.monotonic() - started
+    problem = answer.problem(503, "out_of_time")
+    assert problem["request_id"] == "BpT3Vj2CDoEEJGw="
+    assert answer.headers["retry-after"]
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert 0.9 < took < 2.4
+    for _ in range(3):
+        assert api(get_event("/healthz"), seconds=2.5).json() == {"status": "ok"}
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_request_for_which_no_time_is_left_is_answered_too(api: Api) -> None:
+    assert api(get_event(IMAGE), seconds=1).problem(503, "out_of_time")
+    assert api(get_event("/limits"), seconds=5).status == 200
+
+
+@pytest.mark.slow
+def test_a_request_takes_less_than_25_seconds_whatever_time_the_function_has(api: Api) -> None:
+    started = time.monotonic()
+    answer = api(upload_event(encoded()), seconds=900)
+    assert answer.status == 503
+    assert answer.json()["code"] in {"unavailable", "out_of_time"}
+    assert time.monotonic() - started < 26
+    assert api(get_event("/healthz")).status == 200

@@ -1,0 +1,102 @@
+"""The real server in a process of its own, as `make run` starts it."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import httpx
+
+START_SECONDS = 90
+
+
+class Server:
+    """Darkroom on a free loopback port, on a data folder that outlives it."""
+
+    def __init__(self, data: Path, **settings: str) -> None:
+        self.data = data
+        self.port = _free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.log = data.with_name(f"{data.name}.log")
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("DARKROOM_")}
+        self.environment = kept | {
+            "DARKROOM_STORAGE_URL": f"file:{data}",
+            "DARKROOM_DATABASE_URL": f"sqlite:{data}/darkroom.db",
+            "DARKROOM_PORT": str(self.port),
+            **settings,
+        }
+        self.prefix: list[str] = []  # a command that runs the server's
+        self.process: subprocess.Popen[bytes] | None = None
+        self.client = httpx.Client(base_url=self.url, timeout=60)
+
+    def start(self) -> Self:
+        """Start it and wait until it answers."""
+        command = [*self.prefix, sys.executable, "-m", "app.main"]
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                command, env=self.environment, stdout=log, stderr=log, cwd=Path(__file__).parents[1]
+            )
+        wait_for(self._answers, START_SECONDS, self.log.read_text)
+        return self
+
+    def _answers(self) -> bool:
+        assert self.process is not None
+        assert self.process.poll() is None, self.log.read_text()
+        try:
+            return self.client.get("/healthz").status_code == 200
+        except httpx.TransportError:
+            return False
+
+    def stop(self) -> int:
+        """Ask it to end, as Ctrl-C does; its exit code. Raises TimeoutExpired when it had to be killed."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGINT)
+        try:
+            return self.process.wait(30)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise
+
+    def kill(self) -> None:
+        """End it as a power cut would."""
+        assert self.process is not None
+        self.process.kill()
+        self.process.wait()
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.client.close()
+        if self.process is not None and self.process.poll() is None:
+            self.stop()
+
+
+@contextmanager
+def serving(data: Path, **settings: str) -> Iterator[Server]:
+    """A server for the length of a block."""
+    with Server(data, **settings) as server:
+        yield server
+
+
+def wait_for(condition: Callable[[], object], seconds: float, explain: Callable[[], str] = lambda: "") -> None:
+    """Look until the condition holds. Raises `AssertionError` with the explanation after that many seconds."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, explain()
+        time.sleep(0.02)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

@@ -1,0 +1,349 @@
+"""A mixed load while server, worker and children are killed at random, and a proof that nothing acknowledged was lost.
+
+python -m tests.self_hosted.kill_storm --seconds 60 --seed 1
+"""
+
+import argparse
+import base64
+import contextlib
+import hashlib
+import io
+import os
+import random
+import signal
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+from PIL import Image as Pillow
+
+from app.domain.access.api_keys import Scope, new_key
+from app.domain.errors import PortError
+from app.domain.maintenance.orphans import Orphans
+from app.domain.maintenance.reconcile import Reconciler, Report
+from app.domain.models import RETRYABLE, Image, is_open_ticket, utcnow
+from tests.running_server import Server, wait_for
+from tests.samples import encoded
+from tests.sides import Side, embedded
+
+#: Answers after which a client tries the same again.
+_AGAIN = frozenset({408, 409, 429, 503})
+_SETTLE_SECONDS = 300
+_SECRET, _ENTRY = new_key("ann", [Scope.UPLOAD, Scope.READ, Scope.DELETE])
+_KEY = {"Authorization": f"Bearer {_SECRET}"}
+#: How images are sent, and by how many clients each.
+KINDS = {"form": 2, "base64": 1, "ticket": 5}
+
+
+@dataclass
+class Ledger:
+    """What the service has acknowledged, by image id."""
+
+    acknowledged: dict[str, bytes] = field(default_factory=dict)
+    kinds: Counter[str] = field(default_factory=Counter)
+    deleted: set[str] = field(default_factory=set)
+    #: Deletes whose answer was lost: they may or may not have happened.
+    undecided: set[str] = field(default_factory=set)
+    kills: Counter[str] = field(default_factory=Counter)
+    #: Answers that no client should get.
+    surprises: list[str] = field(default_factory=list)
+
+
+@dataclass
+class Outcome:
+    """What was found after the storm."""
+
+    ledger: Ledger
+    lost: list[str] = field(default_factory=list)
+    #: Deleted images that are still there, or some of whose files are.
+    undead: list[str] = field(default_factory=list)
+    #: Images whose process was killed in every attempt: their bytes are there.
+    given_up: list[str] = field(default_factory=list)
+    orphans: int = 0
+
+    def __str__(self) -> str:
+        kills = ", ".join(f"{name} {count}" for name, count in sorted(self.ledger.kills.items()))
+        kinds = ", ".join(f"{name} {count}" for name, count in sorted(self.ledger.kinds.items()))
+        return (
+            f"kills {self.ledger.kills.total()} ({kills}), acknowledged {len(self.ledger.acknowledged)} ({kinds}; "
+            f"{len(self.ledger.deleted)} deleted), given up {len(self.given_up)}, orphans {self.orphans}, "
+            f"lost {len(self.lost)}"
+        )
+
+
+class _Stopped(Exception):
+    """The storm is over: what was not acknowledged by now is not waited for."""
+
+
+class Client:
+    """One client that sends images, and now and then deletes one. It sends again until it has an answer."""
+
+    def __init__(self, server: Server, ledger: Ledger, stop: threading.Event, number: int, seed: int) -> None:
+        self._server = server
+        self._ledger = ledger
+        self._stop = stop
+        self._dice = random.Random(f"{seed} {number}")
+        self._serial = number * 1_000_000
+
+    def run(self, kind: str) -> None:
+        """Send images in this way until told to stop."""
+        send = {"form": self._form, "base64": self._base64, "ticket": self._ticket}[kind]
+        with (
+            httpx.Client(base_url=self._server.url, timeout=30, headers=_KEY) as http,
+            contextlib.suppress(_Stopped),
+        ):
+            while True:
+                body = self._body(large=kind == "ticket" and self._dice.random() < 0.2)
+                image_id = send(http, body)
+                self._ledger.acknowledged[image_id] = body
+                self._ledger.kinds[kind] += 1
+                if self._dice.random() < 0.25:
+                    self._delete(http, image_id)
+
+    def _form(self, http: httpx.Client, body: bytes) -> str:
+        answer = self._answer(lambda: http.post("/upload", files={"file": ("p.jpg", body)}), {200, 201})
+        return str(answer.json()["id"])
+
+    def _base64(self, http: httpx.Client, body: bytes) -> str:
+        sent = {"filename": "p.jpg", "image_base64": base64.b64encode(body).decode()}
+        answer = self._answer(lambda: http.post("/upload", json=sent), {200, 201})
+        return str(answer.json()["id"])
+
+    def _ticket(self, http: httpx.Client, body: bytes) -> str:
+        kind = "image/png" if body.startswith(b"\x89PNG") else "image/jpeg"
+        wanted = {"bytes": len(body), "content_type": kind, "sha256": hashlib.sha256(body).hexdigest()}
+        while True:
+            ticket = self._answer(lambda: http.post("/upload/direct", json=wanted), {200, 201}).json()
+            if "url" not in ticket:  # an earlier ticket's bytes are there, though its answer was lost
+                return str(ticket["id"])
+            headers = {**ticket["headers"], "Content-Length": str(len(body))}
+            url = ticket["url"]
+
+            def put(url: str = url, headers: dict[str, str] = headers) -> httpx.Response:
+                return http.put(url, headers=headers, content=self._slowly(body))
+
+            answer = self._answer(put, {200, 403, 410, 412})
+            if answer.status_code in {200, 412}:  # 412: they are there, though the answer was lost
+                return str(ticket["id"])
+
+    def _slowly(self, body: bytes) -> Iterator[bytes]:
+        pieces = self._dice.randrange(2, 10)
+        step = -(-len(body) // pieces)
+        for start in range(0, len(body), step):
+            self._stop.wait(self._dice.uniform(0, 0.8))
+            yield body[start : start + step]
+
+    def _delete(self, http: httpx.Client, image_id: str) -> None:
+        self._ledger.undecided.add(image_id)
+        self._answer(lambda: http.delete(f"/images/{image_id}"), {204})
+        self._ledger.deleted.add(image_id)
+        self._ledger.undecided.discard(image_id)
+
+    def _answer(self, call: Callable[[], httpx.Response], expected: set[int]) -> httpx.Response:
+        while not self._stop.is_set():
+            try:
+                answer = call()
+            except httpx.TransportError:
+                self._stop.wait(0.1)
+                continue
+            if answer.status_code in expected:
+                return answer
+            if answer.status_code not in _AGAIN:
+                self._ledger.surprises.append(f"{answer.request.method} {answer.status_code}: {answer.text[:300]}")
+                raise _Stopped
+            self._stop.wait(0.2)
+        raise _Stopped
+
+    def _body(self, *, large: bool) -> bytes:
+        self._serial += 1
+        if not large:
+            return encoded.__wrapped__("JPEG", 300 + self._serial % 200, 200, seed=self._serial)
+        out = io.BytesIO()  # more than is kept in memory
+        noise = random.Random(self._serial).randbytes(3 * 700 * 560)
+        Pillow.frombytes("RGB", (700, 560), noise).save(out, "PNG", compress_level=0)
+        return out.getvalue()
+
+
+def descendants(pid: int) -> dict[str, list[int]]:
+    """The worker processes of a server, and the processes below those."""
+    children: dict[int, list[int]] = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with contextlib.suppress(OSError):
+                parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+                children.setdefault(parent, []).append(int(entry.name))
+    workers = children.get(pid, [])
+    below, found = list(workers), []
+    while below:
+        below = [child for parent in below for child in children.get(parent, [])]
+        found += below
+    return {"worker": workers, "child": found}
+
+
+class Killer:
+    """Ends processes as a power cut, an operator or the kernel would."""
+
+    def __init__(self, server: Server, ledger: Ledger, seed: int) -> None:
+        self._server = server
+        self._ledger = ledger
+        self._dice = random.Random(f"{seed} killer")
+
+    def run(self, seconds: float) -> None:
+        """Kill for so many seconds, and on a busy machine until there is something to prove. A server that was killed
+        is started again."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end or (not self._is_enough() and time.monotonic() < end + _SETTLE_SECONDS):
+            time.sleep(self._dice.uniform(0.05, 1.0))
+            self._kill(self._dice.choices(["server", "everything", "worker", "child"], [1, 1, 4, 6])[0])
+
+    def _is_enough(self) -> bool:
+        return self._ledger.kills.total() >= 5 and all(self._ledger.kinds[kind] >= 3 for kind in KINDS)
+
+    def _kill(self, victim: str) -> None:
+        process = self._server.process
+        assert process is not None
+        found = descendants(process.pid)
+        if victim in {"server", "everything"}:
+            self._server.kill()
+            if victim == "everything":
+                for pid in found["worker"] + found["child"]:
+                    _end(pid)
+            self._ledger.kills[victim] += 1
+            self._server.start()
+        elif found[victim] and _end(self._dice.choice(found[victim])):
+            self._ledger.kills[victim] += 1
+
+
+def _end(pid: int) -> bool:
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def expire_tickets(side: Side, stop: threading.Event, dice: random.Random) -> None:
+    """Let the time of some open tickets pass, and reconcile beside everything else."""
+    while not stop.wait(dice.uniform(0.2, 1.0)):
+        with contextlib.suppress(PortError):
+            for image_id in side.images.unsettled():
+                image = side.images.get(image_id)
+                if isinstance(image, Image) and is_open_ticket(image) and dice.random() < 0.1:
+                    past = utcnow() - timedelta(seconds=1)
+                    side.images.update(image.id, image.version, {"expires_at": past})
+            Reconciler(side.store, side.images, side.queue).run(requeue_after=timedelta(0))
+
+
+def storm(data: Path, *, seconds: float, seed: int) -> Outcome:
+    """Load and kill a server on this folder for so many seconds, let it settle, and look at what it has kept."""
+    ledger, stop = Ledger(), threading.Event()
+    # Kills count as attempts, and a storm has more of them than an image should need. With keys an original without a
+    # record is adopted by nobody: it is lost.
+    settings = {"DARKROOM_MAX_ATTEMPTS": "100", "DARKROOM_AUTH": "required", "DARKROOM_API_KEYS": str(_ENTRY)}
+    with Server(data, **settings) as server, embedded(data) as side:
+        server.client.headers.update(_KEY)
+        kinds = [kind for kind, clients in KINDS.items() for _ in range(clients)]
+        threads = [
+            threading.Thread(target=Client(server, ledger, stop, number, seed).run, args=(kind,))
+            for number, kind in enumerate(kinds, 1)
+        ]
+        threads.append(threading.Thread(target=expire_tickets, args=(side, stop, random.Random(f"{seed} tickets"))))
+        for thread in threads:
+            thread.start()
+        try:
+            Killer(server, ledger, seed).run(seconds)
+        finally:
+            stop.set()
+            for thread in threads:
+                thread.join()
+        return _settled(server, side, ledger)
+
+
+def _settled(server: Server, side: Side, ledger: Ledger) -> Outcome:
+    outcome = Outcome(ledger)
+    wait_for(lambda: server.client.get("/readyz").status_code == 200, 60, server.log.read_text)
+    end = time.monotonic() + _SETTLE_SECONDS
+    for image_id, body in ledger.acknowledged.items():
+        if image_id in ledger.deleted:
+            continue
+        why = _fault(server, image_id, body, end, outcome)
+        if why and not (image_id in ledger.undecided and why == "no record"):
+            outcome.lost.append(f"{image_id}: {why}")
+    # A delete is finished by the worker or by reconcile, and an image is ready a moment before its folder is gone.
+    Reconciler(side.store, side.images, side.queue).run()
+    wait_for(lambda: not any(server.data.joinpath("scratch").glob("*/*")), 60)
+    keys = side.objects()
+    outcome.undead = [
+        image_id
+        for image_id in ledger.deleted
+        if server.client.get(f"/images/{image_id}").status_code != 404 or any(image_id in key for key in keys)
+    ]
+    outcome.orphans = sum(1 for _ in Orphans(side.store, side.images, side.queue).find(Report(), grace=timedelta(0)))
+    return outcome
+
+
+def _fault(server: Server, image_id: str, body: bytes, end: float, outcome: Outcome) -> str | None:
+    """Return what is wrong with an image that was acknowledged, if anything is."""
+    record = _finished(server, image_id, end)
+    if record is None:
+        return "no record"
+    if record["status"] == "pending":
+        return "still pending"
+    if record["sha256"] != hashlib.sha256(body).hexdigest():
+        return "other bytes in the record"
+    if server.client.get(record["links"]["original"], follow_redirects=True).content != body:
+        return "other bytes in the store"
+    if record["status"] == "failed" and record["error"]["code"] in RETRYABLE:
+        outcome.given_up.append(image_id)
+        return None
+    return _fault_of_variants(server, record)
+
+
+def _finished(server: Server, image_id: str, end: float) -> dict[str, Any] | None:
+    """Return the record once it is ready or failed, or as it is at the end; None if there is none."""
+    while True:
+        answer = server.client.get(f"/images/{image_id}", params={"wait": 20})
+        if answer.status_code == 404:
+            return None
+        record: dict[str, Any] = answer.json()
+        if record["status"] != "pending" or time.monotonic() > end:
+            return record
+
+
+def _fault_of_variants(server: Server, record: dict[str, Any]) -> str | None:
+    for variant in record["variants"]:
+        content = server.client.get(variant["url"]).content
+        with Pillow.open(io.BytesIO(content), formats=[variant["format"]]) as picture:
+            picture.load()
+            if (len(content), picture.size) != (variant["bytes"], (variant["width"], variant["height"])):
+                return f"variant {variant['name']} is not what the record says"
+    return None if record["variants"] else f"no variants: {record['status']} {record['error']}"
+
+
+def main() -> int:
+    """Run one storm and print its figures."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seconds", type=float, default=60)
+    parser.add_argument("--seed", type=int, default=int(time.time()))
+    given = parser.parse_args()
+    print(f"seed {given.seed}, {given.seconds:g} s")
+    with tempfile.TemporaryDirectory() as folder:
+        outcome = storm(Path(folder, "data"), seconds=given.seconds, seed=given.seed)
+    print(outcome)
+    problems = [*outcome.lost, *(f"deleted and still there: {each}" for each in outcome.undead)]
+    problems += [f"not expected: {each}" for each in outcome.ledger.surprises]
+    for problem in problems:
+        print(problem)
+    return 1 if problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

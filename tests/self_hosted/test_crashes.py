@@ -1,0 +1,222 @@
+"""`kill -9` at any point loses nothing that was acknowledged."""
+
+import contextlib
+import io
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.domain.ids import new_id
+from app.domain.keys import original_key
+from app.domain.models import ANONYMOUS, Image, utcnow
+from app.embedded_worker import make_scratch
+from tests.running_server import START_SECONDS, Server, serving, wait_for
+from tests.samples import encoded, shared_file
+from tests.sides import embedded
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Server]:
+    with serving(tmp_path / "data") as running:
+        yield running
+
+
+def big_picture(seed: int = 0) -> bytes:
+    """A picture whose development takes long enough to be interrupted."""
+    path = shared_file("photo-12mp.heic")
+    return path.read_bytes() if path and seed == 0 else encoded("PNG", 3000, 2000, seed=seed)
+
+
+def upload(server: Server, body: bytes) -> str:
+    answer = server.client.post("/upload", files={"file": ("p", body)})
+    assert answer.status_code == 201
+    return str(answer.json()["id"])
+
+
+def status(server: Server, image_id: str) -> dict[str, Any]:
+    record: dict[str, Any] = server.client.get(f"/images/{image_id}", params={"wait": 20}).json()
+    return record
+
+
+def children_of(pid: int) -> list[int]:
+    """Direct children, from /proc."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+            except (FileNotFoundError, ProcessLookupError):
+                continue
+            if parent == pid:
+                found.append(int(entry.name))
+    return found
+
+
+def worker_of(server: Server) -> int:
+    assert server.process is not None
+    for pid in children_of(server.process.pid):
+        if b"app.embedded_worker" in Path(f"/proc/{pid}/cmdline").read_bytes():
+            return pid
+    raise AssertionError("the server has no worker process")
+
+
+def picture_child_of(server: Server) -> int | None:
+    """The process that develops a picture: a child of the worker's fork server."""
+    for forkserver in children_of(worker_of(server)):
+        for child in children_of(forkserver):
+            return child
+    return None
+
+
+def wait_for_child(server: Server) -> int:
+    found: list[int] = []
+
+    def look() -> bool:
+        child = picture_child_of(server)
+        if child:
+            found.append(child)
+        return bool(found)
+
+    wait_for(look, 10, server.log.read_text)
+    return found[0]
+
+
+@pytest.mark.slow
+def test_killing_the_server_right_after_an_upload_loses_nothing(server: Server) -> None:
+    image_id = upload(server, big_picture())
+    worker = worker_of(server)
+    server.kill()
+    wait_for(lambda: not Path(f"/proc/{worker}").exists(), 15)
+    server.start()
+    assert status(server, image_id)["status"] == "ready"
+
+
+@pytest.mark.slow
+def test_killing_server_and_worker_together_loses_nothing(server: Server) -> None:
+    ids = [upload(server, big_picture(seed)) for seed in range(3)]
+    worker = worker_of(server)
+    server.kill()
+    os.kill(worker, signal.SIGKILL)
+    server.start()
+    assert [status(server, image_id)["status"] for image_id in ids] == ["ready"] * 3
+    assert len(server.client.get("/images").json()["items"]) == 3
+
+
+def test_what_waited_through_a_long_standstill_is_developed_and_not_given_up(tmp_path: Path) -> None:
+    with embedded(tmp_path / "data") as side:
+        body = encoded("JPEG", 320, 240, seed=4)
+        then = utcnow() - timedelta(hours=25)
+        image = Image(
+            id=new_id(), owner=ANONYMOUS, content_type="image/jpeg", bytes=len(body), uploaded_at=then, updated_at=then
+        )
+        side.images.create(image, claim=False)
+        # Put, which sends no event: that was lost too.
+        side.store.put(original_key(image.id), io.BytesIO(body), size=len(body), content_type="image/jpeg")
+    with serving(tmp_path / "data") as server:
+        assert status(server, image.id)["status"] == "ready"
+
+
+@pytest.mark.slow
+def test_killing_the_worker_process_delays_a_picture_and_no_more(server: Server) -> None:
+    image_id = upload(server, big_picture())
+    child = wait_for_child(server)
+    worker = worker_of(server)
+    os.kill(worker, signal.SIGKILL)
+    wait_for(lambda: not Path(f"/proc/{child}").exists(), 20)
+    record = status(server, image_id)
+    assert record["status"] == "ready"
+    assert worker_of(server) != worker
+    (scratch,) = (server.data / "scratch").iterdir()
+    assert not any(scratch.iterdir())
+
+
+def test_a_worker_starts_while_a_process_still_writes_into_the_old_scratch_folder(tmp_path: Path) -> None:
+    """The process of a killed worker ends a moment after it."""
+    folder, stop = tmp_path / "scratch", threading.Event()
+
+    def write() -> None:
+        while not stop.is_set():
+            with contextlib.suppress(OSError):
+                (folder / "old" / "picture").mkdir(parents=True, exist_ok=True)
+                (folder / "old" / "picture" / "w320.webp").write_bytes(b"late")
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        made = {make_scratch(folder) for _ in range(100)}
+        assert len(made) == 100
+    finally:
+        stop.set()
+        writer.join()
+    assert list(make_scratch(folder).iterdir()) == []
+    assert len(list(folder.iterdir())) == 1
+
+
+AS_A_USER = """
+from app import prctl
+
+assert prctl.forbid_new_privileges() and prctl.drop_capabilities()
+"""
+GO_ON = """
+import os, sys
+
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+READ_ENVIRONMENTS = """
+import sys
+from pathlib import Path
+
+for pid in sys.argv[1:]:
+    try:
+        print(b"HOME" in Path(f"/proc/{pid}/environ").read_bytes())
+    except PermissionError:
+        print("refused")
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc is Linux's")
+def test_no_other_process_of_its_user_reads_the_environment_of_server_or_worker(tmp_path: Path) -> None:
+    """It holds secrets. All run without root's capabilities, which would read everything."""
+    usual = [sys.executable, "-c", f"{AS_A_USER}\ninput()"]
+    server = Server(tmp_path / "data")
+    server.prefix = [sys.executable, "-c", AS_A_USER + GO_ON]
+    with server, subprocess.Popen(usual, stdin=subprocess.PIPE) as other:
+        assert server.process is not None
+        wait_for(lambda: "worker ready" in server.log.read_text(), START_SECONDS, server.log.read_text)
+        pids = [server.process.pid, worker_of(server), other.pid]
+        command = [sys.executable, "-c", AS_A_USER + READ_ENVIRONMENTS, *map(str, pids)]
+        found = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+        other.communicate(b"\n")
+    assert found == ["refused", "refused", "True"]
+
+
+def test_killing_the_process_of_a_picture_delays_it_and_no_more(server: Server) -> None:
+    image_id = upload(server, big_picture())
+    os.kill(wait_for_child(server), signal.SIGKILL)
+    assert status(server, image_id)["status"] == "ready"
+    other = upload(server, encoded("JPEG", 320, 240, seed=3))
+    assert status(server, other)["status"] == "ready"
+
+
+def test_the_worker_ends_with_its_server(server: Server) -> None:
+    worker = worker_of(server)
+    assert server.stop() == 0
+    wait_for(lambda: not Path(f"/proc/{worker}").exists(), 5)
+
+
+@pytest.mark.slow
+def test_a_data_folder_has_one_worker_at_work_and_a_second_takes_over(server: Server) -> None:
+    with serving(server.data) as second:
+        image_id = upload(second, encoded("JPEG", 320, 240, seed=5))
+        assert status(second, image_id)["status"] == "ready"
+        server.stop()
+        image_id = upload(second, encoded("JPEG", 320, 240, seed=6))
+        assert status(second, image_id)["status"] == "ready"

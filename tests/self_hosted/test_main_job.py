@@ -1,0 +1,114 @@
+"""The whole way on one machine: in by HTTP, developed by the worker process, listed, shown, deleted."""
+
+import base64
+import io
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from tests.running_server import Server, serving
+from tests.samples import encoded, image_file, photograph
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with serving(tmp_path_factory.mktemp("main") / "data") as running:
+        yield running
+
+
+def upload(server: Server, body: bytes, name: str = "photo.jpg", **query: str) -> dict[str, Any]:
+    answer = server.client.post("/upload", files={"file": (name, body)}, params={"wait": "20", **query})
+    assert answer.status_code == 201, answer.text
+    record: dict[str, Any] = answer.json()
+    return record
+
+
+def check_variants(server: Server, record: dict[str, Any]) -> None:
+    names = [spec["name"] for spec in server.client.get("/limits").json()["recipe"]["variants"]]
+    assert list(dict.fromkeys(variant["name"] for variant in record["variants"])) == names
+    for variant in record["variants"]:
+        answer = server.client.get(variant["url"])
+        assert answer.status_code == 200
+        assert len(answer.content) == variant["bytes"]
+        with Image.open(io.BytesIO(answer.content), formats=[variant["format"]]) as picture:
+            picture.load()
+            assert picture.size == (variant["width"], variant["height"])
+            assert picture.getexif().get(0x0112, 1) == 1
+
+
+@pytest.mark.parametrize("name", ["photo-12mp.jpg", "photo-12mp.heic"])
+def test_a_large_photograph_goes_all_the_way(server: Server, name: str) -> None:
+    photo = photograph(name)
+    record = upload(server, photo, name)
+    assert record["status"] == "ready", record
+    assert record["content_type"] == ("image/jpeg" if name.endswith("jpg") else "image/heic")
+    assert record["width"] * record["height"] > 11_000_000
+    assert record["filename"] == name
+    check_variants(server, record)
+    listed = server.client.get("/images", params={"limit": 200}).json()["items"]
+    assert record["id"] in [item["id"] for item in listed]
+    original = server.client.get(record["links"]["original"], follow_redirects=True)
+    assert original.content == photo
+    assert server.client.delete(f"/images/{record['id']}").status_code == 204
+    assert server.client.get(f"/images/{record['id']}").status_code == 404
+    assert [found for found in server.data.rglob("*") if record["id"] in str(found)] == []
+
+
+def test_a_rotated_photograph_comes_out_upright_by_base64(server: Server) -> None:
+    body = image_file("pillow-tests__hopper_orientation_6.jpg").read_bytes()
+    answer = server.client.post(
+        "/upload",
+        params={"wait": 20},
+        json={"filename": "h.jpg", "content_type": "image/png", "image_base64": base64.b64encode(body).decode()},
+    )
+    assert answer.status_code == 201
+    record = answer.json()
+    assert record["status"] == "ready"
+    assert record["declared_type"] == "image/png"
+    assert record["content_type"] == "image/jpeg"
+    with Image.open(io.BytesIO(body), formats=["JPEG"]) as original:
+        assert (record["width"], record["height"]) == original.size[::-1]
+    check_variants(server, record)
+
+
+@pytest.mark.parametrize(
+    ("name", "code"),
+    [
+        ("pillow-tests__truncated_image.png", "corrupt_image"),
+        ("fuzzdb__lottapixel.jpg", "too_many_pixels"),
+        ("thumbor__16384x16384.png", "too_many_pixels"),
+    ],
+)
+def test_a_picture_that_cannot_be_developed_is_a_failed_record(server: Server, name: str, code: str) -> None:
+    record = upload(server, image_file(name).read_bytes(), name)
+    assert record["status"] == "failed"
+    assert record["error"]["code"] == code
+    assert record["variants"] == []
+
+
+def test_sending_the_same_picture_again_answers_with_the_record_that_is_there(server: Server) -> None:
+    body = encoded("PNG", 300, 200, seed=7)
+    record = upload(server, body)
+    again = server.client.post("/upload", files={"file": ("other.png", body)})
+    assert (again.status_code, again.json()["id"], again.json()["duplicate"]) == (200, record["id"], True)
+    kept = upload(server, body, on_duplicate="keep")
+    assert kept["id"] != record["id"]
+
+
+@pytest.mark.slow
+def test_deleting_everything_leaves_no_byte(tmp_path: Path) -> None:
+    with serving(tmp_path / "data") as server:
+        first = upload(server, encoded("JPEG", 400, 300, seed=99))
+        server.client.delete(f"/images/{first['id']}")
+        before = {path for path in server.data.rglob("*") if path.is_file()}
+        ids = [upload(server, encoded("JPEG", 400, 300, seed=seed))["id"] for seed in range(3)]
+        assert {path for path in server.data.rglob("*") if path.is_file()} > before
+        for image_id in ids:
+            assert server.client.delete(f"/images/{image_id}").status_code == 204
+        assert server.client.get("/images").json()["items"] == []
+        left = {path for path in server.data.rglob("*") if path.is_file()} - before
+        assert {path.name for path in left} <= {"darkroom.db-wal", "darkroom.db-shm"}
+        assert [path for folder in ("originals", "processed") for path in (server.data / folder).rglob("*")] == []

@@ -1,0 +1,117 @@
+"""Reconcile in the worker process: beside the processing of images, and not before it."""
+
+import io
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from app.domain.ids import new_id
+from app.domain.keys import original_key
+from app.domain.models import ANONYMOUS, Image, Status, utcnow
+from tests.contract.records import an_image
+from tests.running_server import serving, wait_for
+from tests.samples import encoded
+from tests.self_hosted.kill_storm import descendants
+from tests.sides import Side, embedded
+
+ROOT = Path(__file__).parents[2]
+BODY = encoded("JPEG", 320, 240, seed=12)
+
+#: Starts a worker whose reconcile never ends, or fails for a reason that nobody foresaw.
+ENDLESS = """
+import sys, threading
+from pathlib import Path
+from app.embedded_worker import main
+from app.domain.maintenance.reconcile import Reconciler
+
+def run(self, **_):
+    Path(sys.argv[1]).touch()
+    threading.Event().wait()
+
+Reconciler.run = run
+main()
+"""
+FAILING = ENDLESS.replace("threading.Event().wait()", "raise RuntimeError('unforeseen')")
+
+
+@contextmanager
+def worker(data: Path, script: str, begun: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A worker process on a data folder."""
+    environment = {
+        **os.environ,
+        "DARKROOM_STORAGE_URL": f"file:{data}",
+        "DARKROOM_DATABASE_URL": f"sqlite:{data}/darkroom.db",
+    }
+    with subprocess.Popen([sys.executable, "-c", script, begun], env=environment, cwd=ROOT) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def upload(side: Side) -> Image:
+    """A pending image, its event in the queue."""
+    image = an_image(id=new_id(), owner=ANONYMOUS, bytes=len(BODY), sha256=None)
+    side.images.create(image, claim=False)
+    side.store.create(original_key(image.id), io.BytesIO(BODY), size=len(BODY), content_type="image/jpeg")
+    return image
+
+
+def is_ready(side: Side, image: Image) -> bool:
+    found = side.images.get(image.id)
+    return isinstance(found, Image) and found.status is Status.READY
+
+
+def test_images_are_processed_while_reconcile_runs(tmp_path: Path) -> None:
+    data, begun = tmp_path / "data", tmp_path / "begun"
+    with embedded(data) as side, worker(data, ENDLESS, begun) as process:
+        wait_for(begun.exists, 60)
+        image = upload(side)
+        wait_for(lambda: is_ready(side, image), 60)
+        process.terminate()
+        assert process.wait(30) == 0  # and a stop does not wait for the end of a run
+
+
+def test_a_reconcile_that_fails_does_not_end_the_worker(tmp_path: Path) -> None:
+    data, begun = tmp_path / "data", tmp_path / "begun"
+    with embedded(data) as side, worker(data, FAILING, begun) as process:
+        wait_for(begun.exists, 60)
+        image = upload(side)
+        wait_for(lambda: is_ready(side, image), 60)
+        assert process.poll() is None
+
+
+def test_an_image_queued_before_the_clock_was_set_back_does_not_wait(tmp_path: Path) -> None:
+    with serving(tmp_path / "data") as server:
+        assert server.process is not None
+        (worker_pid,) = descendants(server.process.pid)["worker"]
+        os.kill(worker_pid, signal.SIGSTOP)
+        try:
+            image_id = server.client.post("/upload", files={"file": ("p.jpg", BODY)}).json()["id"]
+            with sqlite3.connect(server.data / "darkroom.db") as connection:  # as if the clock had been a day ahead
+                assert connection.execute("UPDATE messages SET due = due + 86400").rowcount == 1
+            connection.close()
+        finally:
+            os.kill(worker_pid, signal.SIGCONT)
+        record = server.client.get(f"/images/{image_id}?wait=20").json()
+        assert record["status"] == "ready"
+
+
+def test_a_flood_of_unused_tickets_is_removed_while_images_are_processed(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    with embedded(data) as side:
+        long_ago = utcnow().replace(year=2020)
+        for _ in range(500):
+            ticket = an_image(owner=ANONYMOUS, sha256=None, expires_at=long_ago, uploaded_at=long_ago)
+            side.images.create(ticket, claim=False)
+        with serving(data) as server:
+            record = server.client.post("/upload?wait=20", files={"file": ("p.jpg", BODY)}).json()
+            assert record["status"] == "ready"
+            wait_for(lambda: list(side.images.unsettled()) == [], 30, server.log.read_text)
+            assert len(side.images.open_tickets(ANONYMOUS, 1000)) == 0
+            assert server.client.get("/images").json()["items"][0]["id"] == record["id"]

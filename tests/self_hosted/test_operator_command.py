@@ -1,0 +1,84 @@
+"""The command line of who runs a service, when the call or the settings are wrong."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from app import __version__
+from app.cli.command import cli, main
+
+COMMAND = [sys.executable, "-c", "from app.cli.command import main; main()"]
+
+
+@pytest.fixture
+def nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The settings name a data folder that is not there."""
+    folder = tmp_path / "nowhere"
+    monkeypatch.setenv("DARKROOM_STORAGE_URL", f"file:{folder}")
+    monkeypatch.setenv("DARKROOM_DATABASE_URL", f"sqlite:{folder}/darkroom.db")
+    return folder
+
+
+def ended(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> object:
+    """What the console script ends with."""
+    monkeypatch.setattr(sys, "argv", ["darkroom", *arguments])
+    with pytest.raises(SystemExit) as end:
+        main()
+    return end.value.code
+
+
+@pytest.mark.parametrize("command", ["reconcile", "redrive"])
+def test_a_folder_that_is_not_there_is_named_and_not_made(
+    nowhere: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    assert ended(monkeypatch, command) == 2
+    assert capsys.readouterr().err == f"DARKROOM_STORAGE_URL: there is no folder {nowhere}\n"
+    assert not nowhere.exists()
+
+
+def test_a_store_that_refuses_is_told_with_its_reason_and_without_a_traceback() -> None:
+    nobody = "http://127.0.0.1:1"
+    environment = {
+        **os.environ,
+        "AWS_ACCESS_KEY_ID": "id", "AWS_SECRET_ACCESS_KEY": "key", "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_ENDPOINT_URL": nobody, "DARKROOM_QUEUE_URL": f"{nobody}/queue", "DARKROOM_SECRET": "0123456789abcdef",
+        "DARKROOM_STORAGE_URL": "s3://bucket", "DARKROOM_DATABASE_URL": "dynamodb://table",
+    }  # fmt: skip
+    command = [*COMMAND, "redrive"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=30, check=False)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1] == "A store refused: The queue cannot be reached."
+    assert f'Could not connect to the endpoint URL: "{nobody}/' in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_worker_whose_folder_cannot_be_made_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_text("not a folder")
+    monkeypatch.setenv("DARKROOM_STORAGE_URL", f"file:{tmp_path}/file")
+    monkeypatch.setenv("DARKROOM_DATABASE_URL", f"sqlite:{tmp_path}/file/darkroom.db")
+    command = [*COMMAND, "worker"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    assert done.returncode == 2
+    assert f"DARKROOM_STORAGE_URL: cannot use {tmp_path}/file: " in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("owner", ["a:b", "a:read:0", "a,b", "", "anonymous"])
+def test_an_owner_that_cannot_be_one_is_refused_as_that(owner: str) -> None:
+    done = CliRunner().invoke(cli, ["key", "new", "--owner", owner, "--scope", "read"])
+    assert done.exit_code == 2
+    assert "cannot be an owner" in done.stderr
+
+
+def test_minutes_beyond_reason_are_a_wrong_call() -> None:
+    done = CliRunner().invoke(cli, ["reconcile", "--requeue-minutes", "99999999999999"])
+    assert done.exit_code == 2
+
+
+def test_it_tells_its_version() -> None:
+    done = CliRunner().invoke(cli, ["--version"])
+    assert (done.exit_code, done.stdout) == (0, f"darkroom {__version__}\n")

@@ -1,0 +1,20 @@
+"""`kill -9` of everything at random moments of a mixed load: a short storm. `make kill-storm` runs a long one."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.self_hosted.kill_storm import KINDS, storm
+
+SECONDS = 15
+
+
+@pytest.mark.slow
+def test_nothing_acknowledged_is_lost_and_nothing_deleted_comes_back(tmp_path: Path) -> None:
+    outcome = storm(tmp_path / "data", seconds=SECONDS, seed=20)
+    print(outcome)
+    assert outcome.ledger.surprises == []
+    assert outcome.ledger.kills.total() > 0
+    assert outcome.ledger.kinds.keys() == KINDS.keys()
+    assert outcome.lost == []
+    assert outcome.undead == []

@@ -1,0 +1,186 @@
+"""`darkroom upload` as a person uses it: folders, odd names, terminals, pipes, Ctrl-C."""
+
+import json
+import os
+import pty
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from app.cli import client as client_module
+from app.cli.client import DarkroomClient
+from app.cli.command import cli
+from tests.running_server import Server, serving
+from tests.samples import encoded, photograph
+
+COMMAND = [sys.executable, "-c", "from app.cli.command import main; main()"]
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server that asks for no keys."""
+    with serving(tmp_path_factory.mktemp("command") / "data") as running:
+        yield running
+
+
+def environment(server: Server, **more: str) -> dict[str, str]:
+    own = {"DARKROOM_URL": server.url, "XDG_CACHE_HOME": str(server.data.parent), "COLUMNS": "80"}
+    return {**os.environ, **own, **more}
+
+
+def upload(server: Server, *arguments: str | Path, **more: str) -> subprocess.CompletedProcess[str]:
+    command = [*COMMAND, "upload", *map(str, arguments)]
+    return subprocess.run(
+        command, env=environment(server, **more), capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+def folder_of(folder: Path, seed: int, *names: str) -> Path:
+    for number, name in enumerate(names):
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(encoded("JPEG", 90, 60, seed=seed + number))
+    return folder
+
+
+def test_a_folder_is_sent_and_sent_again_adds_nothing(server: Server, tmp_path: Path) -> None:
+    folder = folder_of(tmp_path / "folder", 700, "b.jpg", "a.jpg", "below/c.jpg", ".hidden/d.jpg", ".e.jpg")
+    (folder / "notes.txt").write_text("no picture")
+    (folder / "empty.jpg").touch()
+    os.mkfifo(folder / "pipe")
+    first = upload(server, folder)
+    assert first.returncode == 0, first.stderr
+    assert [line.split()[2] for line in first.stdout.splitlines()] == [
+        str(folder / name) for name in ("a.jpg", "b.jpg", "below/c.jpg")
+    ]
+    assert first.stderr == "3 ready, 3 left alone, being no pictures.\n"
+    second = upload(server, folder, folder / "notes.txt")
+    assert second.returncode == 1
+    assert second.stdout.count("already there") == 3
+    assert second.stderr.endswith("3 already there, 1 refused, 3 left alone, being no pictures.\n")
+
+
+def test_a_folder_without_pictures_is_said_to_be_one(server: Server, tmp_path: Path) -> None:
+    done = upload(server, tmp_path)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "No pictures there.\n")
+
+
+def test_without_waiting_what_has_arrived_will_do(server: Server, tmp_path: Path) -> None:
+    folder = folder_of(tmp_path, 710, "a.jpg", "b.jpg")
+    done = upload(server, folder, "--wait", "0")
+    assert done.returncode == 0, done.stderr
+    assert (len(done.stdout.splitlines()), done.stderr) == (2, "2 pending.\n")
+    again = upload(server, folder, "--wait", "inf")
+    assert (again.returncode, again.stderr) == (0, "2 already there.\n")
+    known = [line.split()[1] for line in done.stdout.splitlines()]
+    assert known == [line.split()[1] for line in again.stdout.splitlines()]
+
+
+def test_names_take_one_line_and_tell_the_terminal_nothing(server: Server, tmp_path: Path) -> None:
+    names = [
+        "new\nline.jpg",
+        "\x1b[31mred.jpg",
+        "\u202egpj.exe.jpg",
+        "a" * 251 + ".jpg",
+        "👩\u200d👧.jpg",
+        "--help.jpg",
+    ]
+    folder = folder_of(tmp_path, 720, *names)
+    done = upload(server, folder)
+    assert done.returncode == 0, done.stderr
+    assert len(done.stdout.splitlines()) == len(names)
+    for told in ("new\\nline.jpg", "\\x1b[31mred.jpg", "\\u202egpj.exe.jpg", "👩\u200d👧.jpg"):
+        assert told in done.stdout
+    items = server.client.get("/images?limit=6").json()["items"]
+    assert "👩\u200d👧.jpg" in {item["filename"] for item in items}
+
+
+def test_letters_that_the_terminal_has_not_are_no_reason_to_end(server: Server, tmp_path: Path) -> None:
+    path = folder_of(tmp_path, 730, "é👧.jpg") / "é👧.jpg"
+    done = upload(server, path, PYTHONIOENCODING="ascii")
+    assert done.returncode == 0, done.stderr
+    assert "\\xe9\\U0001f467.jpg" in done.stdout
+
+
+@pytest.mark.parametrize("more", [[], ["--json"]])
+def test_on_a_terminal_what_is_sent_to_a_file_goes_there(server: Server, tmp_path: Path, more: list[str]) -> None:
+    folder = folder_of(tmp_path, 740 + 10 * len(more), "[bold]a.jpg", "[x.jpg")
+    ours, theirs = pty.openpty()
+    command = [*COMMAND, "upload", *more, str(folder)]
+    with subprocess.Popen(
+        command, env=environment(server, TERM="xterm"), stdout=subprocess.PIPE, stderr=theirs
+    ) as running:
+        os.close(theirs)
+        assert running.stdout is not None
+        lines = running.stdout.read().decode().splitlines()
+    shown = b""
+    with os.fdopen(ours, "rb", buffering=0) as terminal:
+        try:
+            while piece := terminal.read(4096):
+                shown += piece
+        except OSError:  # the other end is closed
+            pass
+    assert running.returncode == 0, shown
+    assert len(lines) == 2, shown
+    assert "[bold]a.jpg" in lines[0]
+    assert "[x.jpg" in lines[1]
+    assert b"[bold]a.jpg" in shown
+    assert b"2 ready." in shown
+
+
+def test_a_server_that_goes_while_pictures_are_developed_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client_module, "_SILENCE_SECONDS", 0)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    folder = folder_of(tmp_path / "folder", 800, "a.jpg", "b.jpg")
+    for path in folder.iterdir():  # what takes a while to develop
+        path.write_bytes(photograph("photo-12mp.jpg") + path.name.encode())
+    with serving(tmp_path / "data") as server:
+        settled = DarkroomClient.settled
+
+        def and_then_it_goes(client: DarkroomClient, record: dict[str, Any], seconds: float) -> dict[str, Any]:
+            server.kill()
+            return settled(client, record, seconds)
+
+        monkeypatch.setattr(DarkroomClient, "settled", and_then_it_goes)
+        done = CliRunner().invoke(cli, ["upload", "--url", server.url, str(folder)])
+    assert done.exit_code == 1
+    first, second, counts = done.stderr.splitlines()
+    assert first.startswith("pending")
+    assert "Nobody answers" in first
+    assert second.startswith("pending")
+    assert counts == "2 pending."
+
+
+def test_ctrl_c_ends_it_with_what_was_done_and_the_next_run_goes_on(server: Server, tmp_path: Path) -> None:
+    names = [f"{number:02}.jpg" for number in range(30)]
+    folder = folder_of(tmp_path, 760, *names)
+    command = [*COMMAND, "upload", "--json", str(folder)]
+    with subprocess.Popen(
+        command, env=environment(server), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as running:
+        assert running.stdout is not None
+        assert running.stderr is not None
+        first = json.loads(running.stdout.readline())
+        running.send_signal(signal.SIGINT)
+        said = running.stderr.read()
+        assert running.wait(20) == 130, said
+    assert "Interrupted: " in said
+    assert said.endswith("not sent. Run it again to go on.\n")
+    again = upload(server, folder, "--json")
+    assert again.returncode == 0, again.stderr
+    records = [json.loads(line) for line in again.stdout.splitlines()]
+    assert records[0]["id"] == first["id"]
+    stored = [
+        item["id"]
+        for item in server.client.get("/images?limit=100").json()["items"]
+        if item["filename"] in names and item["uploaded_at"] >= first["uploaded_at"]
+    ]
+    assert sorted(stored) == sorted(record["id"] for record in records)

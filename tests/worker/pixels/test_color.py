@@ -1,0 +1,354 @@
+"""The colours of variants, against the published matrices of each space."""
+
+import io
+import struct
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from PIL import Image, ImageChops, ImageCms, ImageDraw
+
+from app.domain.models import Format
+from app.domain.recipe import VariantSpec
+from app.worker.pixels.icc import Primaries, grey_profile, rgb_profile
+from tests.worker.conftest import Develop, recipe_of
+from tests.worker.files import (
+    cmyk_profile,
+    deep_png,
+    png_with,
+    saved,
+    srgb_profile,
+    tiff,
+    with_segment,
+    without_segment,
+)
+from tests.worker.leaks import told_by
+
+LOSSLESS = recipe_of(VariantSpec(name="v", width=64, formats=(Format.PNG,)))
+P3 = Primaries((0.680, 0.320), (0.265, 0.690), (0.150, 0.060))
+ADOBE = Primaries((0.640, 0.330), (0.210, 0.710), (0.150, 0.060))
+COLOURS = [(200, 90, 60), (60, 140, 90), (90, 110, 170), (128, 128, 128), (255, 255, 255), (0, 0, 0), (40, 20, 10)]
+
+# Linear light to that of sRGB (CSS Color 4, sample code; BT.2087).
+TO_SRGB = {
+    "p3": ((1.2249402, -0.2249402, 0.0), (-0.0420570, 1.0420570, 0.0), (-0.0196376, -0.0786360, 1.0982736)),
+    "adobe": ((1.3983557, -0.3983557, 0.0), (0.0, 1.0, 0.0), (0.0, -0.0429290, 1.0429290)),
+    "2020": ((1.6604910, -0.5876411, -0.0728499), (-0.1245505, 1.1328999, -0.0083494),
+             (-0.0181508, -0.1005789, 1.1187297)),
+}  # fmt: skip
+
+
+def srgb_light(tone: float) -> float:
+    return tone / 12.92 if tone <= 0.04045 else ((tone + 0.055) / 1.055) ** 2.4
+
+
+def srgb_tone(light: float) -> float:
+    light = min(1.0, max(0.0, light))
+    return 12.92 * light if light <= 0.0031308 else 1.055 * light ** (1 / 2.4) - 0.055
+
+
+def adobe_light(tone: float) -> float:
+    return tone ** (563 / 256)
+
+
+def expected(space: str, colour: tuple[int, ...], light: Callable[[float], float] = srgb_light) -> tuple[int, ...]:
+    linear = [light(tone / 255) for tone in colour]
+    return tuple(round(255 * srgb_tone(sum(a * b for a, b in zip(row, linear, strict=True)))) for row in TO_SRGB[space])
+
+
+def pixel(folder: Path, at: tuple[int, int] = (5, 5)) -> tuple[int, ...]:
+    with Image.open(folder / "v.png") as image:
+        return tuple(image.getpixel(at))
+
+
+def off(one: tuple[int, ...], other: tuple[int, ...]) -> int:
+    assert len(one) == len(other)
+    return max(abs(a - b) for a, b in zip(one, other, strict=True))
+
+
+def plain(colour: tuple[int, ...], mode: str = "RGB") -> Image.Image:
+    return Image.new(mode, (40, 30), colour)
+
+
+def nclx(colour: tuple[int, ...], file_format: str, primaries: int, transfer: int) -> bytes:
+    options = {"speed": 10} if file_format == "AVIF" else {"color_primaries": 1, "transfer_characteristics": 13}
+    body = saved(plain(colour), file_format, quality=100, **options)
+    at = body.index(b"colrnclx") + 8
+    return body[:at] + struct.pack(">HH", primaries, transfer) + body[at + 4 :]
+
+
+CHRM = struct.pack(">8I", 31270, 32900, 68000, 32000, 26500, 69000, 15000, 6000)
+P3_FILES: dict[str, Callable[[tuple[int, ...]], bytes]] = {
+    "JPEG": lambda c: saved(plain(c), "JPEG", quality=100, icc_profile=rgb_profile(P3, srgb_light)),
+    "PNG": lambda c: saved(plain(c), "PNG", icc_profile=rgb_profile(P3, srgb_light)),
+    "WebP": lambda c: saved(plain(c), "WEBP", lossless=True, icc_profile=rgb_profile(P3, srgb_light)),
+    "TIFF": lambda c: saved(plain(c), "TIFF", icc_profile=rgb_profile(P3, srgb_light)),
+    "HEIC": lambda c: saved(plain(c), "HEIF", quality=100, icc_profile=rgb_profile(P3, srgb_light)),
+    "AVIF": lambda c: saved(plain(c), "AVIF", quality=100, speed=10, icc_profile=rgb_profile(P3, srgb_light)),
+    "HEIC, no profile": lambda c: nclx(c, "HEIF", 12, 13),
+    "AVIF, no profile": lambda c: nclx(c, "AVIF", 12, 13),
+    "AVIF, BT.709's curve": lambda c: nclx(c, "AVIF", 12, 1),
+    "PNG, cICP": lambda c: png_with(saved(plain(c), "PNG"), b"cICP", bytes((12, 13, 0, 1))),
+    "PNG, cICP before its profile": lambda c: png_with(
+        saved(plain(c), "PNG", icc_profile=srgb_profile()), b"cICP", bytes((12, 13, 0, 1))
+    ),
+    "PNG, cHRM": lambda c: png_with(
+        png_with(saved(plain(c), "PNG"), b"cHRM", CHRM), b"gAMA", struct.pack(">I", 45455)
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", P3_FILES)
+def test_display_p3_becomes_srgb(develop: Develop, kind: str) -> None:
+    for colour in COLOURS:
+        developed, out = develop(P3_FILES[kind](colour), LOSSLESS)
+        assert off(pixel(out), expected("p3", colour)) <= 4, colour
+        assert told_by(out / developed.variants[0].file) == []  # no profile stays behind
+
+
+def _scene(pattern: str) -> Image.Image:
+    """Neutral tones beside strong ones, 700 by 601: what Display P3's conversion changes least and most."""
+    grey, red = (128, 128, 128), (200, 40, 40)
+    scene = Image.linear_gradient("L").resize((700, 601)).convert("RGB")
+    draw = ImageDraw.Draw(scene)
+    match pattern:
+        case "an edge":
+            draw.rectangle((0, 0, 700, 601), grey)
+            draw.rectangle((301, 0, 700, 601), red)
+        case "a thin frame":
+            draw.rectangle((90, 90, 609, 509), outline=red)
+        case "the last column":
+            draw.rectangle((697, 0, 700, 601), red)
+        case "stripes":
+            draw.rectangle((0, 0, 700, 601), grey)
+            for at in range(0, 700, 4):
+                draw.rectangle((at, 0, at + 1, 601), red)
+    return scene
+
+
+@pytest.mark.parametrize("pattern", ["nothing", "an edge", "a thin frame", "the last column", "stripes"])
+def test_colours_of_a_large_photograph_keep_to_their_places(develop: Develop, pattern: str) -> None:
+    body = saved(_scene(pattern), "JPEG", quality=98, subsampling=0, icc_profile=rgb_profile(P3, srgb_light))
+    _, out = develop(body, recipe_of(VariantSpec(name="v", width=700, formats=(Format.PNG,))))
+    with Image.open(io.BytesIO(body)) as sent, Image.open(out / "v.png") as image:
+        exact = ImageCms.profileToProfile(sent, io.BytesIO(sent.info["icc_profile"]), ImageCms.createProfile("sRGB"))
+        assert exact is not None
+        differences = ImageChops.difference(image, exact).getextrema()
+    assert max(high for _, high in differences) <= 4
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA"])
+def test_colours_of_a_large_drawing_are_exact(develop: Develop, mode: str) -> None:
+    scene = _scene("stripes").resize((1400, 1202), Image.Resampling.NEAREST)
+    if mode == "RGBA":
+        scene.putalpha(Image.linear_gradient("L").resize(scene.size))
+    body = saved(scene, "PNG", icc_profile=rgb_profile(P3, srgb_light))
+    _, out = develop(body, recipe_of(VariantSpec(name="v", width=1400, formats=(Format.PNG,))), threads=2)
+    with Image.open(io.BytesIO(body)) as sent, Image.open(out / "v.png") as image:
+        profile = io.BytesIO(sent.info["icc_profile"])
+        exact = ImageCms.profileToProfile(sent.convert("RGB"), profile, ImageCms.createProfile("sRGB"))
+        assert exact is not None
+        assert image.convert("RGB").tobytes() == exact.tobytes()
+        assert mode == "RGB" or image.getchannel("A").tobytes() == sent.getchannel("A").tobytes()
+
+
+@pytest.mark.parametrize("file_format", ["HEIF", "AVIF"])
+def test_bt2020_becomes_srgb(develop: Develop, file_format: str) -> None:
+    for colour in COLOURS:
+        _, out = develop(nclx(colour, file_format, 9, 13), LOSSLESS)
+        assert off(pixel(out), expected("2020", colour)) <= 4, colour
+
+
+def test_adobe_rgb_becomes_srgb_whether_a_profile_or_a_camera_says_so(develop: Develop) -> None:
+    exif = Image.Exif()
+    exif.get_ifd(0x8769)[0xA005] = {1: "R03"}
+    for colour in COLOURS:
+        for body in (
+            saved(plain(colour), "JPEG", quality=100, icc_profile=rgb_profile(ADOBE, adobe_light)),
+            saved(plain(colour), "JPEG", quality=100, exif=exif),
+        ):
+            _, out = develop(body, LOSSLESS)
+            assert off(pixel(out), expected("adobe", colour, adobe_light)) <= 4, colour
+
+
+@pytest.mark.parametrize(("primaries", "transfer"), [(1, 13), (1, 1), (2, 2), (0, 0), (99, 99), (1, 6)])
+def test_colours_that_are_srgb_or_unknown_are_left_alone(develop: Develop, primaries: int, transfer: int) -> None:
+    for file_format in ("HEIF", "AVIF"):
+        _, out = develop(nclx((200, 90, 60), file_format, primaries, transfer), LOSSLESS)
+        assert off(pixel(out), (200, 90, 60)) <= 4
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "P", "RGBA"])
+def test_gamma_of_a_png(develop: Develop, mode: str) -> None:
+    linear = png_with(saved(plain((100, 100, 100)).convert(mode), "PNG"), b"gAMA", struct.pack(">I", 100_000))
+    _, out = develop(linear, LOSSLESS)
+    assert off(pixel(out), (168, 168, 168)) <= 2  # 100/255 of the light
+
+
+@pytest.mark.parametrize(
+    ("chunks"),
+    [
+        [(b"gAMA", struct.pack(">I", 45455))],
+        [(b"gAMA", struct.pack(">I", 0))],
+        [(b"gAMA", struct.pack(">I", 2**32 - 1))],
+        [(b"cHRM", bytes(32))],
+        [(b"cHRM", struct.pack(">8I", *[31270, 32900] * 4))],
+        [(b"gAMA", struct.pack(">I", 100_000)), (b"sRGB", b"\0")],
+        [(b"cICP", b"\x0c")],
+        [(b"cICP", bytes((1, 13, 0, 1)))],
+    ],
+)
+def test_numbers_that_say_srgb_or_nothing_at_all(develop: Develop, chunks: list[tuple[bytes, bytes]]) -> None:
+    body = saved(plain((200, 90, 60)), "PNG")
+    for kind, given in chunks:
+        body = png_with(body, kind, given)
+    _, out = develop(body, LOSSLESS)
+    assert pixel(out) == (200, 90, 60)
+
+
+def test_a_grey_profile(develop: Develop) -> None:
+    for file_format in ("JPEG", "PNG", "TIFF"):
+        _, out = develop(saved(plain((128,), "L"), file_format, icc_profile=grey_profile(lambda tone: tone)), LOSSLESS)
+        assert off(pixel(out), (188, 188, 188)) <= 2
+    wide = plain((128 * 257,), "I").convert("I;16")
+    _, out = develop(saved(wide, "PNG", icc_profile=grey_profile(lambda tone: tone)), LOSSLESS)
+    assert off(pixel(out), (188, 188, 188)) <= 2
+
+
+@pytest.mark.parametrize("file_format", ["JPEG", "PNG", "WEBP"])
+@pytest.mark.parametrize(
+    "profile", [cmyk_profile(), grey_profile(lambda tone: tone), rgb_profile(P3, srgb_light)[:-100], b"\xff" * 4000]
+)
+def test_a_profile_of_another_kind_or_a_broken_one_is_ignored(
+    develop: Develop, file_format: str, profile: bytes
+) -> None:
+    _, out = develop(saved(plain((200, 90, 60)), file_format, quality=100, icc_profile=profile), LOSSLESS)
+    assert off(pixel(out), (200, 90, 60)) <= 3
+
+
+INK = {"cyan": (255, 0, 0, 0), "yellow": (0, 0, 255, 0), "paper": (0, 0, 0, 0), "black": (0, 0, 0, 255)}
+
+
+def cmyk(colour: tuple[int, ...], kind: str, profile: bytes | None) -> bytes:
+    options = {"icc_profile": profile} if profile else {}
+    if kind == "TIFF":
+        return saved(plain(colour, "CMYK"), "TIFF", **options)
+    if kind == "Adobe":
+        body = saved(plain(colour, "CMYK"), "JPEG", quality=100, **options)
+        return body if b"Adobe" in body else with_segment(body, 0xEE, b"Adobe\0\x64\0\0\0\0\0")
+    upright = saved(plain(tuple(255 - ink for ink in colour), "CMYK"), "JPEG", quality=100, **options)
+    return without_segment(upright, 0xEE) if b"Adobe" in upright else upright
+
+
+@pytest.mark.parametrize("kind", ["TIFF", "Adobe", "plain"])
+def test_cmyk(develop: Develop, kind: str) -> None:
+    shown = {"cyan": (0, 255, 255), "yellow": (255, 255, 0), "paper": (255, 255, 255), "black": (0, 0, 0)}
+    for ink, colour in INK.items():
+        _, out = develop(cmyk(colour, kind, None), LOSSLESS)
+        assert off(pixel(out), shown[ink]) <= 4, ink
+
+
+@pytest.mark.parametrize("kind", ["TIFF", "Adobe", "plain"])
+def test_cmyk_with_a_profile(develop: Develop, kind: str) -> None:
+    """Of a press whose cyan is green and whose yellow is none: nothing but the profile can have said so."""
+    shown = {"cyan": (0, 255, 0), "yellow": (255, 255, 255), "paper": (255, 255, 255), "black": (0, 0, 0)}
+    for ink, colour in INK.items():
+        _, out = develop(cmyk(colour, kind, cmyk_profile()), LOSSLESS)
+        assert off(pixel(out), shown[ink]) <= 30, ink
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize(
+    ("tones", "options", "colour"),
+    [
+        ((0.8, 0.4, 0.2), {"bits": 16}, (204, 102, 51)),
+        ((0.8, 0.4, 0.2, 0.5), {"bits": 16, "extra": 2}, (204, 102, 51, 127)),
+        ((0.4, 0.2, 0.1, 0.5), {"bits": 16, "extra": 1}, (204, 102, 51, 127)),
+        ((0.4, 0.2, 0.1, 0.5), {"extra": 1}, (204, 102, 51, 127)),
+        ((0.8, 0.4, 0.2, 0.5), {"extra": 2}, (204, 102, 51, 127)),
+        ((0.8, 0.4, 0.2, 0.5), {"extra": 0}, (204, 102, 51)),
+        ((0.8,), {"bits": 16, "photometric": 1}, (204, 204, 204)),
+        ((0.8,), {"photometric": 0}, (51, 51, 51)),
+        ((0.8, 0.5), {"photometric": 1, "extra": 2}, (204, 204, 204, 127)),
+        ((0.0, 1.0, 1.0, 0.0), {"bits": 16, "photometric": 5}, (255, 0, 0)),
+    ],
+)
+def test_tiffs_of_every_depth(
+    develop: Develop, order: str, tones: tuple[float, ...], options: dict[str, int], colour: tuple[int, ...]
+) -> None:
+    _, out = develop(tiff(tones, order=order, **options), LOSSLESS)
+    assert off(pixel(out), colour) <= 2
+
+
+def test_a_16_bit_tiff_whose_zero_is_white(develop: Develop) -> None:
+    _, out = develop(tiff((0.8,), bits=16, photometric=0), LOSSLESS)
+    assert pixel(out) == (51, 51, 51)
+
+
+@pytest.mark.parametrize("tone", [0, 0.2, 0.8, 1])
+def test_a_12_bit_tiff(develop: Develop, tone: float) -> None:
+    _, out = develop(tiff((tone,), bits=12, photometric=1), LOSSLESS)
+    assert off(pixel(out), (round(tone * 255),) * 3) <= 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "tones", "colour"),
+    [
+        (2, (0.8, 0.4, 0.2), (204, 102, 51)),
+        (6, (0.8, 0.4, 0.2, 0.6), (204, 102, 51, 153)),
+        (0, (0.8,), (204, 204, 204)),
+        (4, (0.8, 0.6), (204, 204, 204, 153)),
+    ],
+    ids=["colour", "colour and alpha", "grey", "grey and alpha"],
+)
+def test_a_16_bit_png(develop: Develop, kind: int, tones: tuple[float, ...], colour: tuple[int, ...]) -> None:
+    _, out = develop(deep_png([[round(tone * 65535) for tone in tones]] * 16, 16, kind), LOSSLESS)
+    assert off(pixel(out), colour) <= 1
+
+
+@pytest.mark.parametrize("depth", [1, 2, 4, 8, 16])
+def test_the_transparent_tone_of_a_grey_png(develop: Develop, depth: int) -> None:
+    """Two tones next to each other, whatever the bits; the lower is the one that nobody sees."""
+    most = 2**depth - 1
+    key = most // 2
+    body = deep_png([(key,)] * 16 + [(key + 1,)] * 16, depth, 0, tRNS=key.to_bytes(2))
+    developed, out = develop(body, LOSSLESS)
+    assert developed.has_alpha
+    assert pixel(out, (4, 4))[3] == 0
+    assert pixel(out, (28, 4)) == (*[round((key + 1) * 255 / most)] * 3, 255)
+
+
+@pytest.mark.parametrize(
+    ("depth", "key", "stored"),
+    [
+        (8, (3, 60, 200), (3, 60, 200)),
+        (8, (3, 60, 200), (0xFF03, 60, 0x01C8)),
+        (16, (0, 0, 0), (0, 0, 0)),
+        (16, (0, 0, 0), (7, 90, 255)),
+        (16, (0x0305, 0x3CAA, 0xC801), (0x0305, 0x3CAA, 0xC801)),
+    ],
+    ids=["8 bits", "more than 8 bits for 8", "black", "nearly black", "16 bits"],
+)
+def test_the_transparent_colour_of_a_png(
+    develop: Develop, depth: int, key: tuple[int, ...], stored: tuple[int, ...]
+) -> None:
+    """One colour beside another, of which the first is the one that nobody sees."""
+    shown = tuple(part + (16 << depth - 8) for part in key)
+    hidden = stored if depth == 16 else key
+    tRNS = struct.pack(">3H", *stored)  # noqa: N806 - the chunk's name
+    developed, out = develop(deep_png([hidden] * 16 + [shown] * 16, depth, 2, tRNS=tRNS), LOSSLESS)
+    assert developed.has_alpha
+    assert pixel(out, (4, 4))[3] == 0
+    assert off(pixel(out, (28, 4)), (*(part >> depth - 8 for part in shown), 255)) <= 1
+
+
+def test_profiles_made_from_numbers_are_those_of_lcms() -> None:
+    """Our sRGB, read by lcms, is its own: the picture stays as it was."""
+    ours = ImageCms.ImageCmsProfile(
+        io.BytesIO(rgb_profile(Primaries((0.64, 0.33), (0.3, 0.6), (0.15, 0.06)), srgb_light))
+    )
+    transform = ImageCms.buildTransform(ours, ImageCms.createProfile("sRGB"), "RGB", "RGB")
+    for colour in COLOURS:
+        converted = ImageCms.applyTransform(plain(colour), transform)
+        assert converted is not None
+        assert off(tuple(converted.getpixel((0, 0))), colour) <= 1

@@ -1,0 +1,64 @@
+"""A picture that ends the whole worker, not just its own process: by the memory that a container has, say."""
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from app.adapters.sqlite import SqliteQueue
+from app.domain.maintenance.reconcile import Reconciler
+from app.domain.models import Status, utcnow
+from app.worker.process import Worker
+from app.worker.queue_loop import run
+from app.worker.sandbox.parent import Sandbox
+from tests.samples import encoded
+from tests.sides import Side, embedded
+from tests.worker.conftest import Bench
+
+
+class Killed(BaseException):
+    """The worker is gone."""
+
+
+class Deadly(Sandbox):
+    """Some pictures are the end of who develops them."""
+
+    def __init__(self, inner: Sandbox, deadly: int) -> None:
+        self._inner = inner
+        self._deadly = deadly
+
+    def develop(self, source: Path, *more: Any) -> Any:
+        if source.stat().st_size == self._deadly:
+            raise Killed
+        return self._inner.develop(source, *more)
+
+
+def live(side: Side, worker: Worker) -> bool:
+    """One life of an embedded worker, from its start to the end of its work; False if it was killed before."""
+    assert isinstance(side.queue, SqliteQueue)
+    side.queue.recover()
+    Reconciler(side.store, side.images, side.queue).run(requeue_after=timedelta(0))
+    try:
+        run(side.queue, worker, lambda: not side.queue.waiting())
+    except Killed:
+        return False
+    return True
+
+
+def test_a_picture_that_kills_every_worker_comes_to_its_end(tmp_path: Path, sandbox: Sandbox) -> None:
+    (tmp_path / "scratch").mkdir()
+    with embedded(tmp_path / "data") as side:
+        bench = Bench(side, tmp_path / "scratch", sandbox)
+        deadly, good = encoded(width=40), encoded(width=50)
+        ids = [bench.upload(good), bench.upload(deadly)]
+        worker = bench.worker(sandbox=Deadly(sandbox, len(deadly)))
+        lives = 1
+        while not live(side, worker):
+            lives += 1
+            assert lives <= 7, "it is developed for ever"
+            assert side.queue.waiting() <= 3, "the queue grows with every start"
+        assert bench.image(ids[0]).status is Status.READY
+        assert bench.image(ids[1]).status is Status.PENDING
+        assert side.queue.waiting() == 0
+        report = Reconciler(side.store, side.images, side.queue).run(now=utcnow() + timedelta(hours=2))
+        assert (report.given_up, report.queued_again) == (1, 0)
+        assert bench.image(ids[1]).status is Status.FAILED
