@@ -1,10 +1,6 @@
 """What README.md says is so."""
 
-import json
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -17,21 +13,7 @@ from app.settings import PREFIX, Settings
 from tests.repository.tree import README, ROOT, table, texts
 
 OPERATIONS = {"get", "put", "post", "delete", "patch", "head", "options"}
-_OPENAPI = "import json; from app import main, settings; print(json.dumps(main.build(settings.load()).openapi()))"
 PAGES = [f"docs/{path.name}" for path in sorted((ROOT / "docs").glob("*.md"))]
-
-
-@pytest.fixture(scope="module")
-def openapi(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """The document that the real door would serve."""
-    data = tmp_path_factory.mktemp("door")
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
-    urls = {"DARKROOM_STORAGE_URL": f"file:{data}", "DARKROOM_DATABASE_URL": f"sqlite:{data}/darkroom.db"}
-    run = subprocess.run(
-        [sys.executable, "-c", _OPENAPI],
-        env=kept | urls, cwd=ROOT, capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    return json.loads(run.stdout)
 
 
 def setting_row(name: str) -> list[str]:

@@ -1,0 +1,160 @@
+"""Rules of style: docstrings open with a verb or a noun, user-facing text uses the standard terms of the field."""
+
+import ast
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from tests.repository.tree import ROOT, texts
+
+OPENERS = re.compile(r"(What|Whether|Where|Who|Whose|Which|How)\b")
+
+#: A phrase (a regular expression, words are bounded) and the term to use instead.
+PHRASES = {
+    # Vocabulary
+    r"pictures?": "image",
+    r"develop(s|ed|ing|ment)?": "process",
+    r"embedded": "self-hosted",
+    r"doors?": "entry point",
+    r"rooms?|houses?": "package, space",
+    r"taken": "accepted, used, held",
+    r"(un)?settled|comes? to rest": "pending, finished",
+    r"words": "description, text",
+    r"(is|are) there twice": "duplicate",
+    r"thousand million": "billion",
+    r"who may": "access, API keys",
+    r"time is over": "expired",
+    r"no picture|what is taken|pictures in": "unsupported image format, limits, upload images",
+    r"does not keep to": "malformed",
+    r"nothing has come": "no data received",
+    # Riddles
+    r"whoever|whatever": "anyone who, any",
+    r"be it|therein|thereof|so many": "(rewrite)",
+    r"besides?": "next to, in addition to",
+    r"told": "given, passed, reported",
+    r"reckon(s|ed|ing)?": "estimate, calculate",
+    r"(does|do|done|did) away with": "delete",
+    r"believed in nothing|tells (all|nothing)|in whose midst|deaf to|nobody (foresaw|has looked|here)": "(rewrite)",
+    r"(Taken|Accepted|Valid|Refused|Stored|Allowed|Told) (is|are)(?= [^a])": "(subject first)",
+    # American spelling
+    r"colours?|coloured": "color",
+    r"gre(?:y|ys)|greyscale": "gray",
+    r"licen(?:ce|ces)": "license",
+    r"cent(?:re|red|res)|behaviours?|favours?|neighbours?|(un)?recogni(?:se|sed|ses)": "American spelling",
+    r"labelled|cancelled|catalogues?|analys(?:e|ed|es)|normalis\w+|optimis\w+|serialis\w+": "American spelling",
+}
+_PHRASES = re.compile(rf"\b(?:{'|'.join(PHRASES)})\b", re.IGNORECASE)
+
+#: Uses of these phrases that are right, each for a reason.
+ALLOWED = {
+    r"multi-picture (format|object)": "the name of the standard that MPO stands for",
+    r"embedded (metric format|(color )?profiles?|metadata|images?)": "contained in a file or a line of a log",
+    r"(was|were) taken|taken with": "a photograph is taken",
+    r"encoded words?": "the term of RFC 2047",
+    r"licence\.\w+": "a file's name",
+}
+_ALLOWED = re.compile("|".join(ALLOWED), re.IGNORECASE)
+
+#: Files that are not rewritten yet. The list only ever gets shorter.
+NOT_YET = frozenset((ROOT / "tests" / "repository" / "style_exceptions.txt").read_text().split())
+
+SQL = re.compile(r"\s*(SELECT|INSERT|UPDATE|CREATE|DELETE|ALTER|SET|REMOVE|attribute_)\b")
+
+PYTHON = {name: text for name, text in texts().items() if name.endswith(".py")}
+DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+
+
+def docstrings(text: str) -> Iterator[tuple[int, str]]:
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, DOCUMENTED) and (found := ast.get_docstring(node)):
+            yield getattr(node, "lineno", 1), found
+
+
+def sentences(text: str) -> Iterator[str]:
+    """Yield the string constants of a module that hold a sentence: details, help, log messages, descriptions."""
+    tree = ast.parse(text)
+    described = {
+        id(node.body[0].value)
+        for node in ast.walk(tree)
+        if isinstance(node, DOCUMENTED) and node.body and isinstance(node.body[0], ast.Expr)
+    }
+    constants = [node for node in ast.walk(tree) if isinstance(node, ast.Constant) and id(node) not in described]
+    for value in (node.value for node in constants):
+        if isinstance(value, str) and " " in value and not SQL.match(value):
+            yield value
+
+
+def prose(markdown: str) -> str:
+    """Return a page without its fenced code, code spans, addresses and HTML tags."""
+    without_code = re.sub(r"^```.*?^```$", "", markdown, flags=re.MULTILINE | re.DOTALL)
+    return re.sub(r"`[^`\n]*`|\]\([^)]*\)|https?://\S+|<[^>\n]+>", " ` ", without_code)
+
+
+def user_facing() -> dict[str, str]:
+    found = {}
+    for name, text in texts().items():
+        if name.endswith(".md") and not name.startswith("tests/"):
+            found[name] = prose(text)
+        elif name.endswith(".py") and name.startswith(("app/", "tools/", "benchmarks/")):
+            parts = list(sentences(text))
+            if name.startswith(("app/cli/", "app/api/routes/")):  # commands and routes show theirs to users
+                parts += [found for _, found in docstrings(text)]
+            found[name] = prose("\n\n".join(parts))
+        elif name in {"template.yaml", "compose.yaml", "Dockerfile", "examples/requests.http"}:
+            found[name] = prose(text)
+        elif name == "Makefile":
+            found[name] = prose("\n".join(re.findall(r"## (.*)", text)))
+    return found
+
+
+USER_FACING = user_facing()
+
+
+def misused(text: str) -> list[str]:
+    allowed = [match.span() for match in _ALLOWED.finditer(text)]
+    return [
+        text[max(0, match.start() - 30) : match.end() + 30].replace("\n", " ")
+        for match in _PHRASES.finditer(text)
+        if not any(start <= match.start() and match.end() <= end for start, end in allowed)
+    ]
+
+
+def test_docstrings_open_with_a_verb_or_a_noun() -> None:
+    riddles = [
+        f"{name}:{line}: {found[:60]}"
+        for name in sorted(PYTHON.keys() - NOT_YET)
+        for line, found in docstrings(PYTHON[name])
+        if OPENERS.match(found)
+    ]
+    assert riddles == []
+
+
+def test_user_facing_text_uses_standard_terms() -> None:
+    found = {name: misused(text) for name, text in USER_FACING.items() if name not in NOT_YET}
+    assert {name: uses for name, uses in found.items() if uses} == {}, "see PHRASES above for the terms to use"
+
+
+def strings(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict | list):
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from strings(item)
+
+
+def test_the_openapi_document_uses_standard_terms(openapi: Any) -> None:
+    if "openapi.json" not in NOT_YET:
+        assert misused(prose("\n\n".join(strings(openapi)))) == [], "see PHRASES above for the terms to use"
+
+
+def test_the_rules_see_what_they_forbid() -> None:
+    assert OPENERS.match("What is stored.")
+    assert not OPENERS.match("Whatever is stored.")
+    assert misused("Any picture that is sent") == ["Any picture that is sent"]
+    assert misused("MPO (Multi-Picture Format), taken_at, the photo was taken") == []
+    assert list(sentences('"""Doc string."""\nx = f"a {y} picture of it"')) == ["a ", " picture of it"]
+    assert prose("a `picture` and\n```\npicture\n```\n<picture> [b](picture.md)").count("picture") == 0
+
+
+def test_every_exception_exists() -> None:
+    assert NOT_YET - texts().keys() <= {"openapi.json"}
