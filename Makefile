@@ -23,7 +23,7 @@ COMPILE := .venv/bin/uv pip compile --quiet --generate-hashes --no-header --no-a
 .DEFAULT_GOAL := help
 .PHONY: help run test test-slow test-engines engines test-template images test-images test-system test-browser \
 	test-openapi test-proxies test-clients fuzz kill-storm \
-	lint types check format lock bench bench-list release clean .venv server-environment
+	lint types check format screenshot lock bench bench-list release clean .venv server-environment
 
 help: ## What there is to make
 	@grep -E '^[a-z.-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | while IFS='	' read -r name what; do \
@@ -61,6 +61,10 @@ test-system: .venv images ## The whole stack on an emulator of AWS, those images
 test-browser: .venv ## Swagger UI and ReDoc in a real Chromium (needs one installed)
 	@sh tools/python.sh tools/environment.py dev browser
 	$(PYTEST) -m browser $(ARGS)
+
+screenshot: .venv ## Take the README's screenshot again (needs Chromium)
+	@sh tools/python.sh tools/environment.py dev browser
+	$(PY) -m tests.browser.screenshot
 
 test-openapi: .venv ## The API's description under linters, and a client generated from it (needs npm)
 	@sh tools/python.sh tools/npm.py openapi

@@ -14,6 +14,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -74,6 +75,26 @@ def test_the_commands_of_the_readme_work_in_their_order(address: str, tmp_path: 
     assert (tmp_path / "original.jpg").read_bytes() == (tmp_path / "photo.jpg").read_bytes()
     assert (tmp_path / "w640.webp").read_bytes()[8:12] == b"WEBP"
     assert httpx.get(f"{address}/images/{first['id']}").status_code == 404
+
+
+def test_the_back_end_of_the_readme_gets_an_image_into_the_store(
+    address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (block,) = re.findall(r"^```python\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
+    monkeypatch.setenv("DARKROOM_URL", address)
+    monkeypatch.setenv("DARKROOM_API_KEY", "none")
+    names: dict[str, Any] = {}
+    exec(block, names)
+    photo = encoded("JPEG", 320, 240, seed=os.getpid() + 7)
+    ticket = names["request_ticket"]("photo.jpg", "image/jpeg", len(photo))
+    sent = httpx.request(
+        ticket["method"], httpx.URL(address).join(ticket["url"]), headers=ticket["headers"], content=photo
+    )
+    assert sent.is_success, sent.text
+    record = names["wait_for_image"](ticket["id"])
+    assert (record["status"], record["width"]) == ("ready", 320)
+    names["darkroom"].delete(f"/images/{ticket['id']}")
+    names["darkroom"].close()
 
 
 def test_the_commands_of_the_page_on_uploading_work(address: str, tmp_path: Path) -> None:

@@ -6,7 +6,10 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text()
+API = (ROOT / "docs" / "api.md").read_text()
+ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text()
 AWS = (ROOT / "docs" / "aws.md").read_text()
+SETTINGS = (ROOT / "docs" / "settings.md").read_text()
 
 
 @cache

@@ -152,7 +152,7 @@ def test_there_is_one_way_to_start_it() -> None:
 
 def test_the_documentation_names_the_bounds() -> None:
     bounds, text = Bounds(), texts()["docs/server.md"]
-    section = text[text.index("## What one client can hold") :].split("\n## ")[0]
+    section = text[text.index("## Limits on clients") :].split("\n## ")[0]
     for found in (
         f"{bounds.head_seconds} seconds", f"{bounds.keep_alive_seconds} seconds", f"{bounds.most_requests:,} requests",
         f"{2 * bounds.most_requests:,} connections", f"{bounds.stall_bytes // 1024} KiB", "32 KiB", "100 header fields",
