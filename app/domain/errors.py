@@ -16,7 +16,7 @@ DarkroomError
 │   ├── Overloaded               the service is at a limit of its own; `Retry-After` says how long
 │   ├── TooManyRequests          the caller is over a limit; `Retry-After` says how long
 │   └── StorageFull              no room for more bytes until some are deleted
-├── PictureError                 the picture's own fault: its record ends `failed` with this code
+├── ImageError                 the picture's own fault: its record ends `failed` with this code
 ├── PortError                    what an adapter may raise, and nothing else
 │   ├── AlreadyExists            a key that is written once is already there
 │   ├── Missing                  no object under the key, no record under the id
@@ -112,7 +112,7 @@ class StorageFull(RequestError):
     """No room for more bytes until some are deleted."""
 
 
-class PictureError(DarkroomError):
+class ImageError(DarkroomError):
     """The picture cannot be developed, and trying again would end the same.
 
     `code` is one of `domain.models.FailureCode`'s values; `detail` is one sentence for the picture's owner.

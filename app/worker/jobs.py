@@ -75,7 +75,7 @@ class Developed(Model):
 
 
 class Refusal(Model):
-    """The child's word that the picture is at fault: see `PictureError`. Of a crash, `where` is its way there."""
+    """The child's word that the picture is at fault: see `ImageError`. Of a crash, `where` is its way there."""
 
     code: FailureCode
     detail: Annotated[str, Field(max_length=500)]

@@ -5,7 +5,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from app.domain.errors import AlreadyExists, HashTaken, Missing, PictureError, Stale, Unavailable
+from app.domain.errors import AlreadyExists, HashTaken, ImageError, Missing, Stale, Unavailable
 from app.domain.ids import id_time
 from app.domain.keys import original_key
 from app.domain.media import UNKNOWN_TYPE, media_type_of
@@ -29,7 +29,7 @@ class Original:
 def fetch(store: ObjectStore, image_id: str, max_bytes: int, to: Path | None = None) -> Original:
     """Read an original once, into the file `to` if given.
 
-    Raises `Missing` if there is none, and `PictureError` when there are more than `max_bytes`.
+    Raises `Missing` if there is none, and `ImageError` when there are more than `max_bytes`.
     """
     digest = hashlib.sha256()
     head = b""
@@ -39,7 +39,7 @@ def fetch(store: ObjectStore, image_id: str, max_bytes: int, to: Path | None = N
             size += len(piece)
             if size > max_bytes:
                 detail = f"The file is larger than {max_bytes:,} bytes."
-                raise PictureError(FailureCode.TOO_LARGE, detail)
+                raise ImageError(FailureCode.TOO_LARGE, detail)
             if len(head) < NAMING_BYTES:
                 head += piece[: NAMING_BYTES - len(head)]
             digest.update(piece)
@@ -65,7 +65,7 @@ def adopt(store: ObjectStore, images: ImageRepository, image_id: str, max_bytes:
         if store.stat(key) is None:
             return False
         raise Unavailable(f"The object {key} is there and may not be read.") from None
-    except PictureError:  # its development will end the same and say so in the record
+    except ImageError:  # its development will end the same and say so in the record
         original = Original(info.size, "", None)
     now = utcnow()
     image = Image(

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
-from app.domain.errors import Missing, PictureError, Stale, Unavailable
+from app.domain.errors import ImageError, Missing, Stale, Unavailable
 from app.domain.images.service import finish_delete
 from app.domain.keys import original_key, processed_prefix, variant_key
 from app.domain.limits import Limits
@@ -162,7 +162,7 @@ class Worker:
                 return self._without_original(image)
             except Stale:
                 return None
-            except PictureError as error:
+            except ImageError as error:
                 report.code = error.code
                 with clock.phase("record"):
                     return self._fail(image, error, original)
@@ -181,12 +181,12 @@ class Worker:
 
     def _job(self, image: Image, original: Original) -> Job:
         if image.sha256 is not None and original.sha256 != image.sha256:
-            raise PictureError(FailureCode.CORRUPT_IMAGE, "The stored bytes are not those that were sent.")
+            raise ImageError(FailureCode.CORRUPT_IMAGE, "The stored bytes are not those that were sent.")
         if original.media_type is None:
             found = f"found: {original.other}" if original.other else "the bytes are of no format that is known"
-            raise PictureError(FailureCode.NOT_AN_IMAGE, f"Unsupported image format ({found}).")
+            raise ImageError(FailureCode.NOT_AN_IMAGE, f"Unsupported image format ({found}).")
         if original.media_type not in self._limits.accepted_types:
-            raise PictureError(FailureCode.UNSUPPORTED_IMAGE, f"Pictures of type {original.media_type} are not taken.")
+            raise ImageError(FailureCode.UNSUPPORTED_IMAGE, f"Pictures of type {original.media_type} are not taken.")
         return Job(
             recipe=self._recipe,
             focal_point=image.focal_point,
@@ -238,7 +238,7 @@ class Worker:
             return Outcome.READY
         raise Unavailable(f"The record of {image.id} keeps changing.")
 
-    def _fail(self, image: Image, error: PictureError, original: Original | None) -> Outcome:
+    def _fail(self, image: Image, error: ImageError, original: Original | None) -> Outcome:
         """Record the picture's fault. An image that is `ready` keeps its variants and its state."""
         changes = failed(image, FailureCode(error.code), error.detail, utcnow())
         if original is not None:

@@ -6,7 +6,7 @@ import time
 import traceback
 from pathlib import Path
 
-from app.domain.errors import PictureError
+from app.domain.errors import ImageError
 from app.domain.media import SNIFF_BYTES, media_type_of
 from app.domain.models import FailureCode
 from app.worker.jobs import Answer, Developed, Job, answers
@@ -28,13 +28,13 @@ def batch(source: Path, out: Path, job: Job) -> Developed:
             spent = time.process_time() - started
             peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
             told.write(json.dumps([path.name, outcome, detail, round(spent, 3), round(peak)]) + "\n")
-    raise PictureError(FailureCode.NOT_AN_IMAGE, "the batch has been worked off")
+    raise ImageError(FailureCode.NOT_AN_IMAGE, "the batch has been worked off")
 
 
 def _outcome(path: Path, folder: Path, job: Job) -> tuple[str, str]:
     try:
         made = develop(path, folder, job)
-    except PictureError as error:
+    except ImageError as error:
         return str(error.code), error.detail
     except MemoryError:
         return "memory", ""

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from app.domain.errors import PictureError, Unavailable
+from app.domain.errors import ImageError, Unavailable
 from app.domain.limits import Limits
 from app.domain.media import SNIFF_BYTES, media_type_of
 from app.domain.recipe import DEFAULT_RECIPE
@@ -94,7 +94,7 @@ def hunt(seconds: float, seed: int, findings: Path, *, start: int = 0) -> Hunt:
 
 def _judged(sandbox: Sandbox, alone: Sandbox, source: Path, out: Path, done: Hunt) -> Iterator[tuple[str, str, str]]:
     told: set[str] = set()
-    with contextlib.suppress(PictureError):
+    with contextlib.suppress(ImageError):
         sandbox.develop(source, out, job_for("image/png"))
     for line in (out / "told").read_text().splitlines():
         with contextlib.suppress(ValueError):  # the last line of a process that was killed
@@ -111,7 +111,7 @@ def _judged(sandbox: Sandbox, alone: Sandbox, source: Path, out: Path, done: Hun
         try:
             alone.develop(path, out, job_for(str(media_type_of(path.read_bytes()[:SNIFF_BYTES]))))
             ending = ("ready", "")
-        except PictureError as error:
+        except ImageError as error:
             ending = (str(error.code), error.detail)
         except Unavailable as error:
             ending = ("unavailable", str(error))

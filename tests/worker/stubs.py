@@ -9,7 +9,7 @@ import threading
 import time
 from pathlib import Path
 
-from app.domain.errors import PictureError
+from app.domain.errors import ImageError
 from app.domain.models import FailureCode
 from app.worker.jobs import Developed, Job
 from app.worker.pipeline import memory_estimate
@@ -106,7 +106,7 @@ def tell_environment(source: Path, out: Path, job: Job) -> Developed:
         with contextlib.suppress(OSError):
             lines = Path(f"/proc/{process}/environ").read_bytes().split(b"\0")
             found |= {line.partition(b"=")[0].decode() for line in lines}
-    raise PictureError(FailureCode.NOT_AN_IMAGE, " ".join(sorted(found))[:500])
+    raise ImageError(FailureCode.NOT_AN_IMAGE, " ".join(sorted(found))[:500])
 
 
 def chatter(source: Path, out: Path, job: Job) -> Developed:

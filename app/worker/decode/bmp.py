@@ -11,7 +11,7 @@ from typing import IO, Final
 
 from PIL import ImageFile
 
-from app.domain.errors import PictureError
+from app.domain.errors import ImageError
 from app.domain.models import FailureCode
 from app.worker.decode.piecewise import open_pieces, stretch
 
@@ -40,12 +40,12 @@ _HEAD: Final = 14 + _V5 + 16
 
 
 def open_bmp(path: Path) -> ImageFile.ImageFile:
-    """Open the image, header only, with its `icc_profile`. Raises `PictureError` for a kind that cannot be decoded."""
+    """Open the image, header only, with its `icc_profile`. Raises `ImageError` for a kind that cannot be decoded."""
     with path.open("rb") as file:
         head = file.read(_HEAD)
         size = int.from_bytes(head[14:18], "little")
         if len(head) < 14 + size:
-            raise PictureError(FailureCode.CORRUPT_IMAGE, "The BMP ends within its header.")
+            raise ImageError(FailureCode.CORRUPT_IMAGE, "The BMP ends within its header.")
         width, height, bits, compression, colors = _numbers(head, size)
         behind = 14 + size
         masks: tuple[int, ...] = ()
@@ -88,7 +88,7 @@ def _numbers(head: bytes, size: int) -> tuple[int, int, int, int, int]:
         return width, height, bits, _RGB, 0
     width, height, _, bits = struct.unpack_from("<iiHH", head, 18)
     if width <= 0 or height == 0:
-        raise PictureError(FailureCode.CORRUPT_IMAGE, "The BMP has no width or no height.")
+        raise ImageError(FailureCode.CORRUPT_IMAGE, "The BMP has no width or no height.")
     if size == _OS2_SHORT:
         return width, height, bits, _RGB, 0
     (compression,) = struct.unpack_from("<I", head, 30)
@@ -105,7 +105,7 @@ def _refuse_unknown(size: int, bits: int, compression: int, masks: tuple[int, ..
         name = _NAMES.get(compression, f"compression {compression}")
     where = f" {', '.join(f'{mask:#x}' for mask in masks)}" if masks else ""
     detail = f"This kind of BMP cannot be decoded: {bits} bits a pixel, {name}{where}."
-    raise PictureError(FailureCode.UNSUPPORTED_IMAGE, detail)
+    raise ImageError(FailureCode.UNSUPPORTED_IMAGE, detail)
 
 
 def _palette(path: Path, at: int, end: int, bits: int, colors: int, size: int) -> bytes:

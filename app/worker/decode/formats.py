@@ -66,7 +66,7 @@ def limit_pixels(max_pixels: int) -> None:
 
 
 def open_picture(path: Path, media_type: str, *, threads: int = 1) -> ImageFile.ImageFile:
-    """Open the file as that type, header only. Raises `PictureError`, or whatever Pillow does, when it is none."""
+    """Open the file as that type, header only. Raises `ImageError`, or whatever Pillow does, when it is none."""
     if media_type == "image/png":
         return png.open_png(path, threads=threads)
     plugin = PLUGINS[media_type]

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from PIL import ImageFile
 
-from app.domain.errors import PictureError
+from app.domain.errors import ImageError
 from app.domain.models import FailureCode
 from app.worker.decode.frames import Box, Disposal, Frame
 from app.worker.decode.piecewise import MOST_SEARCHES, open_pieces, stretch
@@ -85,12 +85,12 @@ class _Image:
 def open_gif(path: Path) -> ImageFile.ImageFile:
     """Open the first frame, header only, with `frames`, `frame_box` and `loop` in its `info`.
 
-    The canvas is made as large as the first frame, as browsers do. Raises `PictureError` if there is none.
+    The canvas is made as large as the first frame, as browsers do. Raises `ImageError` if there is none.
     """
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
         first = next(_images(path, data), None)
         if first is None:
-            raise PictureError(FailureCode.CORRUPT_IMAGE, "The GIF has no frame.")
+            raise ImageError(FailureCode.CORRUPT_IMAGE, "The GIF has no frame.")
         size = _canvas(data, first)
         told: dict[str, Any] = {"frames": _count(data), "loop": _loop(data)}
     image = first.open(*first.box[:2], size)

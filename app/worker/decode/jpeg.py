@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from PIL import ImageFile
 
-from app.domain.errors import PictureError
+from app.domain.errors import ImageError
 from app.domain.models import FailureCode
 from app.worker.decode import jpeg_end
 from app.worker.decode.jpeg_segments import APP0, COM, SOF, SOS, Frame, Segment, segments_of
@@ -119,7 +119,7 @@ def open_jpeg(path: Path) -> ImageFile.ImageFile:
     """Open the file's first image, header only, with what applications say in `Image.info` as Pillow has it.
 
     There `is_cut` says that the file has no end of image, and `lossless` that it can only be decoded at its size.
-    Raises `PictureError` if there is no image or if it is of a kind that cannot be decoded.
+    Raises `ImageError` if there is no image or if it is of a kind that cannot be decoded.
     """
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
         jpeg = _read(path, data)
@@ -133,7 +133,7 @@ def open_jpeg(path: Path) -> ImageFile.ImageFile:
 
 
 def refuse_if_cut(image: ImageFile.ImageFile, path: Path) -> None:
-    """Raise `PictureError` if an opened image has no end and lacks pixels there. That takes two times to decode it."""
+    """Raise `ImageError` if an opened image has no end and lacks pixels there. That takes two times to decode it."""
     if not image.info.get("is_cut"):
         return
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
@@ -146,7 +146,7 @@ def _read(path: Path, data: mmap.mmap) -> _Jpeg:
     for segment in segments_of(data):
         if segment.marker == SOS:
             if frame is None:
-                raise PictureError(FailureCode.CORRUPT_IMAGE, "The JPEG has pixels, but no header that says how many.")
+                raise ImageError(FailureCode.CORRUPT_IMAGE, "The JPEG has pixels, but no header that says how many.")
             found = data.find(_END, segment.start)
             in_one_scan = frame.marker in _SEQUENTIAL and segment.body[:1] == bytes((frame.components,))
             end, tail = len(data), b""
@@ -162,7 +162,7 @@ def _read(path: Path, data: mmap.mmap) -> _Jpeg:
         if segment.is_for_decoding:
             head += segment.raw
         told.add(segment)
-    raise PictureError(FailureCode.CORRUPT_IMAGE, "The JPEG ends before its pixels.")
+    raise ImageError(FailureCode.CORRUPT_IMAGE, "The JPEG ends before its pixels.")
 
 
 def _frame(segment: Segment) -> Frame:
@@ -175,5 +175,5 @@ def _frame(segment: Segment) -> Frame:
     elif kind is None and frame.height == 0:
         kind = "JPEG whose height is told after its pixels"
     if kind:
-        raise PictureError(FailureCode.UNSUPPORTED_IMAGE, f"{kind} cannot be decoded.")
+        raise ImageError(FailureCode.UNSUPPORTED_IMAGE, f"{kind} cannot be decoded.")
     return frame

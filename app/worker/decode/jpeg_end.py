@@ -12,7 +12,7 @@ from typing import Final
 
 from PIL import Image
 
-from app.domain.errors import PictureError
+from app.domain.errors import ImageError
 from app.domain.models import FailureCode
 from app.worker.decode.jpeg_segments import Frame
 
@@ -28,13 +28,13 @@ _DCT: Final = 64
 
 
 def refuse_missing_pixels(frame: Frame, data: mmap.mmap, start: int, opened: Callable[[bytes], Image.Image]) -> None:
-    """Raise `PictureError` if pixels are missing at the end of a file that has no end of image.
+    """Raise `ImageError` if pixels are missing at the end of a file that has no end of image.
 
     `start` is the first scan's place; `opened` opens the image with bytes added to the file.
     """
     whole = frame.marker in _HUFFMAN and (frame.marker != _PROGRESSIVE or _is_refined(frame, data, start))
     if not whole or len({_digest(opened(filler)) for filler in _FILLERS}) > 1:
-        raise PictureError(FailureCode.CORRUPT_IMAGE, "The JPEG is cut off: it ends before its last pixels.")
+        raise ImageError(FailureCode.CORRUPT_IMAGE, "The JPEG is cut off: it ends before its last pixels.")
 
 
 def _is_refined(frame: Frame, data: mmap.mmap, start: int) -> bool:

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from PIL import ImageFile
 
-from app.domain.errors import PictureError
+from app.domain.errors import ImageError
 from app.domain.models import FailureCode
 from app.worker.decode import png_metadata, threaded_png
 from app.worker.decode.frames import Box, Disposal, Frame
@@ -120,7 +120,7 @@ def open_png(path: Path, *, inflated: bool = False, threads: int = 1) -> ImageFi
 
 
 def read_png(path: Path) -> Png:
-    """Read the chunks of a file. Raises `PictureError` if it has no pixels or is of a kind that cannot be decoded."""
+    """Read the chunks of a file. Raises `ImageError` if it has no pixels or is of a kind that cannot be decoded."""
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
         return _Reading(path, data).read()
 
@@ -143,7 +143,7 @@ class _Reading:
         if kind == b"CgBI":
             raise _unsupported("It is of Apple's own kind (CgBI) for iOS applications")
         if kind != b"IHDR" or size < 13 or not is_whole(self._data, at, size):
-            raise PictureError(FailureCode.CORRUPT_IMAGE, "The header of the PNG is damaged.")
+            raise ImageError(FailureCode.CORRUPT_IMAGE, "The header of the PNG is damaged.")
         self._png.header = bytes(self._data[at + 8 : at + 21])
         _check_kind(self._png.header)
         told = png_metadata.Told()
@@ -165,7 +165,7 @@ class _Reading:
         if self._png.header[9] != 3 or self._png.palette or self._png.at:  # elsewhere it is a suggestion
             return
         if not is_whole(self._data, at, size):
-            raise PictureError(FailureCode.CORRUPT_IMAGE, "The palette of the PNG is damaged.")
+            raise ImageError(FailureCode.CORRUPT_IMAGE, "The palette of the PNG is damaged.")
         self._png.palette = self._data[at + 8 : at + 8 + min(size, 768) // 3 * 3]
 
     def _pixels(self, kind: bytes, at: int, size: int) -> None:
@@ -227,7 +227,7 @@ class _Reading:
         png = self._png
         if not png.at or (png.header[9] == 3 and not png.palette):
             missing = "pixels" if not png.at else "palette"
-            raise PictureError(FailureCode.CORRUPT_IMAGE, f"The PNG has no {missing}.")
+            raise ImageError(FailureCode.CORRUPT_IMAGE, f"The PNG has no {missing}.")
         if self._promised and png.controls:
             png.controls = png.controls[: self._promised]
             png.at = png.controls[0].at  # an image before the frames is for who shows none
@@ -241,14 +241,14 @@ def _check_kind(header: bytes) -> None:
     depth, kind, compression, filters, interlace = header[8:13]
     if depth not in _DEPTHS.get(kind, ()):
         detail = f"The header of the PNG is damaged: there is no color type {kind} with {depth} bits a sample."
-        raise PictureError(FailureCode.CORRUPT_IMAGE, detail)
+        raise ImageError(FailureCode.CORRUPT_IMAGE, detail)
     for name, value, most in (("compression", compression, 0), ("filter", filters, 0), ("interlace", interlace, 1)):
         if value > most:
             raise _unsupported(f"Its {name} method is {value}, at most {most} is known")
 
 
-def _unsupported(reason: str) -> PictureError:
-    return PictureError(FailureCode.UNSUPPORTED_IMAGE, f"This kind of PNG cannot be decoded. {reason}.")
+def _unsupported(reason: str) -> ImageError:
+    return ImageError(FailureCode.UNSUPPORTED_IMAGE, f"This kind of PNG cannot be decoded. {reason}.")
 
 
 def _as_8_bits(key: Any, depth: int) -> Any:

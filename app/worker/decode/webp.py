@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from PIL import ImageFile
 
-from app.domain.errors import PictureError
+from app.domain.errors import ImageError
 from app.domain.models import FailureCode
 from app.worker.decode.piecewise import MOST_SEARCHES, open_pieces, stretch
 
@@ -73,7 +73,7 @@ def open_webp(path: Path) -> ImageFile.ImageFile:
 
 
 def read_webp(path: Path) -> Webp:
-    """Read the chunks of a file. Raises `PictureError` if no image in it is whole."""
+    """Read the chunks of a file. Raises `ImageError` if no image in it is whole."""
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
         webp = Webp(path)
         alpha: list[tuple[int, int]] = []
@@ -95,7 +95,7 @@ def read_webp(path: Path) -> Webp:
             start = webp.still[-1][0]
             webp.size = size_of_bitstream(data[start : start + 18]) or (0, 0)
     if not webp.still and not webp.frames:
-        raise PictureError(FailureCode.CORRUPT_IMAGE, "The WebP ends before its first image does.")
+        raise ImageError(FailureCode.CORRUPT_IMAGE, "The WebP ends before its first image does.")
     return webp
 
 

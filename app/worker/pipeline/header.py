@@ -9,7 +9,7 @@ from typing import Final
 
 from PIL import Image, ImageFile, UnidentifiedImageError
 
-from app.domain.errors import PictureError
+from app.domain.errors import ImageError
 from app.domain.models import FailureCode
 from app.worker.decode.formats import limit_pixels, open_picture
 from app.worker.decode.webp import read_webp
@@ -35,20 +35,20 @@ _BROKEN: Final = (
 
 @contextmanager
 def faults_of_the_picture(max_pixels: int, pixels: int = 0) -> Iterator[None]:
-    """Turn whatever a decoder raises on a picture of that many pixels into a `PictureError`; our own errors pass.
+    """Turn whatever a decoder raises on a picture of that many pixels into a `ImageError`; our own errors pass.
 
     Memory passes as `MemoryError`, whatever the decoder has made of it.
     """
     try:
         yield
-    except PictureError:
+    except ImageError:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise _bomb(str(error), max_pixels) from error
     except (*_BROKEN, MemoryError) as error:
         if ran_out(error, pixels):
             raise MemoryError from error
-        raise PictureError(FailureCode.CORRUPT_IMAGE, "The picture is damaged or incomplete.") from error
+        raise ImageError(FailureCode.CORRUPT_IMAGE, "The picture is damaged or incomplete.") from error
 
 
 def open_checked(path: Path, job: Job) -> ImageFile.ImageFile:
@@ -61,14 +61,14 @@ def open_checked(path: Path, job: Job) -> ImageFile.ImageFile:
     try:
         with faults_of_the_picture(job.max_pixels, pixels):
             image = open_picture(path, job.media_type, threads=job.threads)
-    except PictureError as error:
+    except ImageError as error:
         if isinstance(error.__cause__, UnidentifiedImageError):
             detail = f"The file starts like {job.media_type} but cannot be read as that."
-            raise PictureError(FailureCode.CORRUPT_IMAGE, detail) from error
+            raise ImageError(FailureCode.CORRUPT_IMAGE, detail) from error
         raise
     width, height = image.size
     if width < 1 or height < 1:
-        raise PictureError(FailureCode.CORRUPT_IMAGE, "The picture has no width or no height.")
+        raise ImageError(FailureCode.CORRUPT_IMAGE, "The picture has no width or no height.")
     check_size(width, height, job.max_pixels)
     with faults_of_the_picture(job.max_pixels):  # its tags may say anything
         check_cost(image, path, job)
@@ -76,12 +76,12 @@ def open_checked(path: Path, job: Job) -> ImageFile.ImageFile:
 
 
 def check_size(width: int, height: int, max_pixels: int) -> None:
-    """Raise `PictureError` if there are more pixels than may be decoded."""
+    """Raise `ImageError` if there are more pixels than may be decoded."""
     if width * height > max_pixels:
         detail = (
             f"The picture has {width} × {height} = {width * height:,} pixels; at most {max_pixels:,} can be developed."
         )
-        raise PictureError(FailureCode.TOO_MANY_PIXELS, detail)
+        raise ImageError(FailureCode.TOO_MANY_PIXELS, detail)
 
 
 def frames_of(image: ImageFile.ImageFile) -> int:
@@ -102,8 +102,8 @@ def _check_webp(path: Path, job: Job) -> int:
     return width * height
 
 
-def _bomb(message: str, max_pixels: int) -> PictureError:
+def _bomb(message: str, max_pixels: int) -> ImageError:
     measured = re.search(r"\((\d+) pixels\)", message)
     has = f"{int(measured[1]):,}" if measured else "too many"
     detail = f"The picture has {has} pixels; at most {max_pixels:,} can be developed."
-    return PictureError(FailureCode.TOO_MANY_PIXELS, detail)
+    return ImageError(FailureCode.TOO_MANY_PIXELS, detail)

@@ -9,7 +9,7 @@ from typing import Final
 
 from PIL import ExifTags, ImageFile
 
-from app.domain.errors import PictureError
+from app.domain.errors import ImageError
 from app.domain.models import FailureCode, Format
 from app.worker.decode.heif.coding import GREY, HALVED, coding_of, largest
 from app.worker.decode.heif.isobmff import read_container
@@ -104,7 +104,7 @@ class Cost:
 
 
 def check_cost(image: ImageFile.ImageFile, path: Path, job: Job) -> None:
-    """Raise `PictureError` if there is not enough memory to develop the picture."""
+    """Raise `ImageError` if there is not enough memory to develop the picture."""
     refuse_if_costly(image.width, image.height, Cost(image, path, job).still(), job)
 
 
@@ -119,13 +119,13 @@ def check_webp_canvas(width: int, height: int, job: Job) -> None:
 
 
 def refuse_if_costly(width: int, height: int, needed: float, job: Job) -> None:
-    """Raise `PictureError` if developing that size takes more bytes than there are."""
+    """Raise `ImageError` if developing that size takes more bytes than there are."""
     if needed > job.memory_mb * 1_048_576:
         detail = (
             f"The picture has {width} × {height} = {width * height:,} pixels. In its format that takes about "
             f"{-(-needed // 1_048_576):,.0f} MB of memory; there are {job.memory_mb:,} MB."
         )
-        raise PictureError(FailureCode.TOO_MANY_PIXELS, detail)
+        raise ImageError(FailureCode.TOO_MANY_PIXELS, detail)
 
 
 def _reading(image: ImageFile.ImageFile, path: Path, top: tuple[int, int], job: Job) -> float:

@@ -51,7 +51,7 @@ class Made:
 def develop(source: Path, out: Path, job: Job) -> Developed:
     """Read the picture in `source`, write its variants into the empty folder `out`.
 
-    Raises `PictureError` for what the picture is to blame for.
+    Raises `ImageError` for what the picture is to blame for.
     """
     clock = Clock()
     with clock.phase("open"):

@@ -14,7 +14,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 from app import prctl
-from app.domain.errors import PictureError
+from app.domain.errors import ImageError
 from app.domain.models import FailureCode
 from app.worker.jobs import THREAD_STACK, Answer, Developed, Fault, Job, Refusal
 
@@ -110,7 +110,7 @@ def _answer(work: Work, source: Path, out: Path, job: Job) -> Answer:
     try:
         developed = work(source, out, job)
         return Answer(developed=developed.model_copy(update={"memory_mb": _most_memory()}))
-    except PictureError as error:
+    except ImageError as error:
         return Answer(refused=Refusal(code=FailureCode(error.code), detail=error.detail[:500]))
     except MemoryError:
         return Answer(refused=Refusal(code=FailureCode.MEMORY, detail=out_of_memory(job.memory_mb)))

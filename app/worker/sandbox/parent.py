@@ -19,7 +19,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from app.domain.errors import PictureError, Unavailable
+from app.domain.errors import ImageError, Unavailable
 from app.domain.models import FailureCode
 from app.worker.jobs import Answer, Developed, Job, answers
 from app.worker.sandbox import child, fork_server
@@ -69,7 +69,7 @@ class Sandbox:
     def develop(self, source: Path, out: Path, job: Job) -> Developed:
         """Develop the picture in `source` into files in the empty folder `out`.
 
-        Raises `PictureError` for what the picture is to blame for, a crash, hang or want of memory included, and
+        Raises `ImageError` for what the picture is to blame for, a crash, hang or want of memory included, and
         `Unavailable` when no child could do its work.
         """
         job = job.model_copy(update={"seconds": self._seconds, "memory_mb": self._memory_mb})
@@ -82,7 +82,7 @@ class Sandbox:
         try:
             return self._attempt(source, out, job)
         except _Killed:
-            raise PictureError(FailureCode.CRASHED, child.CRASHED) from None
+            raise ImageError(FailureCode.CRASHED, child.CRASHED) from None
 
     def _attempt(self, source: Path, out: Path, job: Job) -> Developed:
         ours, theirs = self._context.Pipe(duplex=False)
@@ -127,7 +127,7 @@ def _read(pipe: Connection, deadline: float, out: Path) -> bytes | None:
         if now >= look:
             look = now + _LOOK_SECONDS
             if _is_too_much(out):
-                raise PictureError(FailureCode.CRASHED, child.CRASHED)
+                raise ImageError(FailureCode.CRASHED, child.CRASHED)
         if not poller.poll(max(min(deadline, look) - now, 0) * 1000):
             continue
         data = os.read(pipe.fileno(), 65536)
@@ -175,27 +175,27 @@ def _kill(process: ForkServerProcess, *, ended: bool) -> None:
 
 def _judge(said: bytes | None, ended: int | None, out: Path, job: Job) -> Developed:
     if said is None or (ended is not None and -ended in _OUT_OF_TIME):
-        raise PictureError(FailureCode.TIMEOUT, f"The picture took longer than {job.seconds:g} seconds.")
+        raise ImageError(FailureCode.TIMEOUT, f"The picture took longer than {job.seconds:g} seconds.")
     if ended in {-signal.SIGKILL, _NO_SERVER}:
         raise _Killed
     if ended != 0:
         log.warning("a picture's process crashed", extra={"exit_code": ended})
-        raise PictureError(FailureCode.CRASHED, child.CRASHED)
+        raise ImageError(FailureCode.CRASHED, child.CRASHED)
     try:
         answer = Answer.model_validate_json(said)
     except ValidationError:
         log.warning("a picture's process gave no proper answer")
-        raise PictureError(FailureCode.CRASHED, child.CRASHED) from None
+        raise ImageError(FailureCode.CRASHED, child.CRASHED) from None
     if answer.fault is not None:
         raise Unavailable(f"A picture's process could not work: {answer.fault}")
     if answer.refused is not None:
         if answer.refused.where is not None:
             log.warning("a decoder failed in a way that nobody foresaw", extra={"where": answer.refused.where})
-        raise PictureError(answer.refused.code, answer.refused.detail)
+        raise ImageError(answer.refused.code, answer.refused.detail)
     developed = answer.developed
     if developed is None or not answers(job.recipe, developed) or not _files_are_there(developed, out):
         log.warning("a picture's process answered with other files than it was asked for")
-        raise PictureError(FailureCode.CRASHED, child.CRASHED)
+        raise ImageError(FailureCode.CRASHED, child.CRASHED)
     return developed
 
 

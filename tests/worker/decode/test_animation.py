@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import pytest
 from PIL import Image, ImageChops, ImageStat
 
-from app.domain.errors import PictureError
+from app.domain.errors import ImageError
 from app.domain.models import Format
 from app.domain.recipe import Fit, VariantSpec
 from app.worker.render import encode
@@ -112,7 +112,7 @@ def test_a_webp_that_is_cut_off_moves_as_far_as_its_frames_are_whole(develop: De
     second, third, fourth = starts[1:]
     for whole, end in ((3, len(body) - 1), (3, fourth + 20), (2, third + 30), (1, second + 4), (1, second)):
         assert frames_made(develop, body[:end]) == (whole, whole)
-    with pytest.raises(PictureError) as failure:
+    with pytest.raises(ImageError) as failure:
         develop(body[: starts[1] - 3], RECIPE)
     assert failure.value.code == "corrupt_image"
 
@@ -476,7 +476,7 @@ def test_what_follows_the_blocks_of_a_gif_does_not_count(develop: Develop) -> No
 
 @pytest.mark.parametrize("missing", [12, 40, 100])
 def test_a_gif_that_lacks_rows_is_refused(develop: Develop, missing: int) -> None:
-    with pytest.raises(PictureError) as failure:
+    with pytest.raises(ImageError) as failure:
         develop(FRAME[:-missing], RECIPE)
     assert failure.value.code == "corrupt_image"
 
@@ -487,6 +487,6 @@ def test_a_gif_without_a_frame_is_refused(develop: Develop) -> None:
         FRAME[:CONTROL],
         FRAME[:CONTROL] + b"," + bytes(9) + b"\2\1\x2c\0;" + bytes(40),
     ):
-        with pytest.raises(PictureError) as failure:
+        with pytest.raises(ImageError) as failure:
             develop(body, RECIPE)
         assert failure.value.code == "corrupt_image"

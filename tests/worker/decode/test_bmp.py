@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 import pytest
 from PIL import Image
 
-from app.domain.errors import PictureError
+from app.domain.errors import ImageError
 from app.domain.models import Format
 from app.domain.recipe import VariantSpec
 from app.worker.pixels.icc import Primaries, rgb_profile
@@ -199,7 +199,7 @@ def test_a_profile_that_is_not_there_is_ignored(develop: Develop, body: bytes) -
     ],
 )
 def test_a_kind_that_is_not_decoded_is_named(develop: Develop, body: bytes, name: str) -> None:
-    with pytest.raises(PictureError) as failure:
+    with pytest.raises(ImageError) as failure:
         develop(body, LOSSLESS)
     assert failure.value.code == "unsupported_image"
     assert name in failure.value.detail
@@ -208,7 +208,7 @@ def test_a_kind_that_is_not_decoded_is_named(develop: Develop, body: bytes, name
 @pytest.mark.parametrize("missing", [1, 24, 100, 140])
 def test_a_bmp_that_lacks_pixels_is_refused(develop: Develop, missing: int) -> None:
     for body in (bmp(of_24())[:-missing], bmp(of_24())[:40], bmp(of_24())[:20]):
-        with pytest.raises(PictureError) as failure:
+        with pytest.raises(ImageError) as failure:
             develop(body, LOSSLESS)
         assert failure.value.code == "corrupt_image"
 
@@ -220,5 +220,5 @@ def test_the_last_row_needs_no_filling(develop: Develop) -> None:
     rows = b"".join(b"\x5a\x32\x28" * 7 + bytes(3) for _ in range(6))
     whole = bytes(body[:54]) + rows
     assert shown(develop, whole[:-3]) == shown(develop, whole) == [(40, 50, 90, 255)] * 2
-    with pytest.raises(PictureError):
+    with pytest.raises(ImageError):
         develop(whole[:-4], LOSSLESS)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from app.domain.errors import PictureError
+from app.domain.errors import ImageError
 from app.domain.media import media_type_of
 from app.domain.models import Format
 from app.domain.recipe import VariantSpec
@@ -112,7 +112,7 @@ def shows(develop: Develop) -> Shown:
 
 
 def refused(develop: Develop, kind: str, body: bytes) -> tuple[str, str]:
-    with pytest.raises(PictureError) as failure:
+    with pytest.raises(ImageError) as failure:
         develop(body, LOSSLESS, media_type="image/avif" if kind == "AVIF" else "image/heic")
     return str(failure.value.code), failure.value.detail
 
@@ -390,11 +390,11 @@ def test_more_pixels_than_allowed_are_refused_however_they_are_told(develop: Dev
     grids = tiles(kind, grid(256, 256, 16384, 16384, [2] * 65535, SRGB))
     assert refused(develop, kind, grids)[0] == "too_many_pixels"
     nothing = tiles(kind, grid(200, 200, 64, 64, [2] * 40_000 + [2], SRGB))
-    with pytest.raises(PictureError) as failure:
+    with pytest.raises(ImageError) as failure:
         develop(nothing, LOSSLESS, media_type="image/heic", max_pixels=10_000_000)
     assert failure.value.code == "too_many_pixels"
     large = plain(kind, image=Image.new("RGB", (1024, 1024)))
-    with pytest.raises(PictureError) as failure:
+    with pytest.raises(ImageError) as failure:
         develop(packed(kind, {1: swapped(large, ispe(64, 64))}), LOSSLESS, max_pixels=500_000)
     assert failure.value.code == "too_many_pixels"
 

@@ -9,7 +9,7 @@ from functools import cache
 import pytest
 from PIL import Image, ImageChops
 
-from app.domain.errors import PictureError
+from app.domain.errors import ImageError
 from app.domain.models import Format
 from app.domain.recipe import VariantSpec
 from app.worker.pixels.icc import Primaries, rgb_profile
@@ -134,7 +134,7 @@ def test_a_profile_in_pieces_is_put_together(develop: Develop, pieces: int) -> N
     ],
 )
 def test_a_kind_that_is_not_decoded_is_named(develop: Develop, name: str, kind: str) -> None:
-    with pytest.raises(PictureError) as failure:
+    with pytest.raises(ImageError) as failure:
         develop(image_file(name).read_bytes(), LOSSLESS)
     assert (failure.value.code, failure.value.detail) == ("unsupported_image", f"{kind} cannot be decoded.")
 
@@ -164,7 +164,7 @@ def reframed(marker: int = 0xC0, at: int = 0, value: bytes = b"") -> bytes:
     ],
 )
 def test_each_kind_of_frame_that_is_not_decoded_is_named(develop: Develop, body: bytes, kind: str) -> None:
-    with pytest.raises(PictureError) as failure:
+    with pytest.raises(ImageError) as failure:
         develop(body, LOSSLESS)
     assert (failure.value.code, failure.value.detail) == ("unsupported_image", f"{kind} cannot be decoded.")
 
@@ -190,7 +190,7 @@ def test_without_its_end_a_jpeg_is_whole_as_long_as_no_pixel_is_missing(develop:
     assert is_same(develop, body[:-2], body)
     assert is_same(develop, body[:-1], body)
     for missing in (3, 4, 12, 60, 400, len(body) // 2, len(body) - 700):
-        with pytest.raises(PictureError) as failure:
+        with pytest.raises(ImageError) as failure:
             develop(body[:-missing], LOSSLESS)
         assert failure.value.code == "corrupt_image"
 
@@ -201,7 +201,7 @@ def test_an_end_after_missing_pixels_does_not_make_a_jpeg_whole(develop: Develop
     """As some programs write it, which libjpeg fills up with grey."""
     body = jpeg(kind, mode)
     for missing in (60, 400, len(body) // 2, len(body) - 700):
-        with pytest.raises(PictureError) as failure:
+        with pytest.raises(ImageError) as failure:
             develop(body[:-missing] + b"\xff\xd9", LOSSLESS)
         assert failure.value.code == "corrupt_image"
     for rest in (b"\xff\xff\xd9", b"\xff\xd9" + bytes(50), b"\xff\xd9" + THUMBNAIL, b"\0\0\xff\xd9"):
@@ -216,7 +216,7 @@ def test_a_progressive_jpeg_needs_all_of_its_scans(develop: Develop, kind: str) 
     for scan in scans[1:]:
         tables = body.rindex(b"\xff\xc4", 0, scan)
         end = tables if tables > scans[scans.index(scan) - 1] else scan
-        with pytest.raises(PictureError) as failure:
+        with pytest.raises(ImageError) as failure:
             develop(body[:end], LOSSLESS)
         assert failure.value.code == "corrupt_image"
 
@@ -228,13 +228,13 @@ def test_the_last_block_of_any_size_is_told_from_a_missing_one(develop: Develop,
         body = saved(image, "JPEG", quality=90)
         assert is_same(develop, body[:-2], body)
         if not plain:
-            with pytest.raises(PictureError):
+            with pytest.raises(ImageError):
                 develop(body[:-6], LOSSLESS)
 
 
 def test_a_jpeg_that_ends_before_its_pixels_is_refused(develop: Develop) -> None:
     body = jpeg()
     for end in (body.index(b"\xff\xc0"), body.index(b"\xff\xda"), body.index(b"\xff\xda") + 6, 20, 4):
-        with pytest.raises(PictureError) as failure:
+        with pytest.raises(ImageError) as failure:
             develop(body[:end], LOSSLESS)
         assert failure.value.code == "corrupt_image"

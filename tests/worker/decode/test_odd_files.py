@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from PIL import Image, ImageChops, ImageStat
 
-from app.domain.errors import PictureError
+from app.domain.errors import ImageError
 from app.domain.models import Format
 from app.domain.recipe import DEFAULT_RECIPE, Fit, VariantSpec
 from tests.samples import encoded, photo
@@ -75,10 +75,10 @@ def test_a_tiff_of_channels_that_nobody_here_reads_is_not_called_broken(
     develop: Develop, tones: list[float], bits: int, photometric: int
 ) -> None:
     whole = tiff(tones, bits=bits, photometric=photometric, extra=2)
-    with pytest.raises(PictureError) as failure:
+    with pytest.raises(ImageError) as failure:
         develop(whole, LOSSLESS)
     assert failure.value.code == "unsupported_image"
-    with pytest.raises(PictureError) as failure:
+    with pytest.raises(ImageError) as failure:
         develop(whole[:60], LOSSLESS)
     assert failure.value.code == "corrupt_image"
 
@@ -108,7 +108,7 @@ def test_a_bmp_whose_alpha_was_set_keeps_it(develop: Develop, other: int | None,
 def test_a_bmp_of_bits_that_nobody_here_reads_is_not_called_broken(
     develop: Develop, masks: tuple[int, ...], bits: int, compression: int
 ) -> None:
-    with pytest.raises(PictureError) as failure:
+    with pytest.raises(ImageError) as failure:
         develop(bmp(0, masks, bits=bits, compression=compression), LOSSLESS)
     assert failure.value.code == "unsupported_image"
 
@@ -134,11 +134,11 @@ def test_a_heic_in_one_piece_that_is_too_large_is_not_called_broken(develop: Dev
     small, large = (heic_in_one_piece(photo(64, 48), mebibytes << 20) for mebibytes in (1, 16))
     _, out = develop(small, LOSSLESS)
     assert difference(shown(out), photo(64, 48)) < 12
-    with pytest.raises(PictureError) as failure:
+    with pytest.raises(ImageError) as failure:
         develop(large, LOSSLESS)
     assert failure.value.code == "unsupported_image"
     for broken in (large[:-1], small.replace(b"hvcC", b"free")):
-        with pytest.raises(PictureError) as failure:
+        with pytest.raises(ImageError) as failure:
             develop(broken, LOSSLESS)
         assert failure.value.code == "corrupt_image"
 

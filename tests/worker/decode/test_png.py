@@ -13,7 +13,7 @@ from collections.abc import Callable
 import pytest
 from PIL import Image, ImageCms
 
-from app.domain.errors import PictureError
+from app.domain.errors import ImageError
 from app.domain.models import Format
 from app.domain.recipe import VariantSpec
 from tests.worker.conftest import Develop, recipe_of
@@ -231,7 +231,7 @@ def test_what_pixels_need_must_be_sound_and_of_a_known_kind(
         at = body.index(b"PLTF")
         size = int.from_bytes(body[at - 4 : at])
         body = body[: at + 4 + size] + struct.pack(">I", zlib.crc32(body[at : at + 4 + size])) + body[at + 8 + size :]
-    with pytest.raises(PictureError) as refused:
+    with pytest.raises(ImageError) as refused:
         develop(body, LOSSLESS)
     assert refused.value.code == failure
     assert named in refused.value.detail

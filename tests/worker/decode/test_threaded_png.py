@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from PIL import Image, PngImagePlugin
 
-from app.domain.errors import PictureError
+from app.domain.errors import ImageError
 from app.worker.decode.formats import load_pixels, open_picture
 
 SIZE = (1250, 900)
@@ -90,7 +90,7 @@ def _interlaced(png: bytes) -> bytes:
 def _outcome(path: Path, threads: int) -> tuple[object, ...]:
     try:
         image = load_pixels(open_picture(path, "image/png", threads=threads), path)
-    except (OSError, SyntaxError, PictureError):
+    except (OSError, SyntaxError, ImageError):
         return ("damaged",)
     with image:
         return image.mode, image.size, dict(image.info), image.tobytes()

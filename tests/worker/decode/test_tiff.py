@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from app.domain.errors import PictureError
+from app.domain.errors import ImageError
 from app.domain.models import Format
 from app.domain.recipe import VariantSpec
 from tests.samples import photo
@@ -181,7 +181,7 @@ def test_the_whole_image_is_shown_and_not_its_thumbnail(
 
 
 def refused(develop: Develop, body: bytes) -> tuple[str, str]:
-    with pytest.raises(PictureError) as failure:
+    with pytest.raises(ImageError) as failure:
         develop(body, LOSSLESS)
     return failure.value.code, failure.value.detail
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import pytest
 from PIL import Image
 
-from app.domain.errors import PictureError
+from app.domain.errors import ImageError
 from app.domain.models import Format
 from app.domain.recipe import VariantSpec
 from tests.worker.conftest import Develop, recipe_of
@@ -158,6 +158,6 @@ def test_a_still_that_is_cut_off_is_refused(develop: Develop, image: Chunk, miss
     whole = image[0] + struct.pack("<I", len(image[1])) + image[1]
     for body in (riff(whole), riff(head(EXIF), whole)):
         assert near(shown(develop, body), PLAIN)  # without the byte that fills up to two
-        with pytest.raises(PictureError) as failure:
+        with pytest.raises(ImageError) as failure:
             develop(body[:-missing], LOSSLESS)
         assert failure.value.code == "corrupt_image"

@@ -231,8 +231,8 @@ print(sorted(Image.OPEN))
 
 def test_no_picture_is_opened_as_anything_else(develop: Develop) -> None:
     """The type found in the bytes decides, whatever else would take them."""
-    from app.domain.errors import PictureError
+    from app.domain.errors import ImageError
 
-    with pytest.raises(PictureError) as failure:
+    with pytest.raises(ImageError) as failure:
         develop(encoded("PNG"), SMALL, media_type="image/jpeg")
     assert failure.value.code == "corrupt_image"

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from app.domain.errors import PictureError
+from app.domain.errors import ImageError
 from app.domain.media import media_type_of
 from app.domain.recipe import DEFAULT_RECIPE
 from app.worker.jobs import Job
@@ -26,7 +26,7 @@ def test_outcome(row: dict[str, str], tmp_path: Path, sandbox: Sandbox) -> None:
         try:
             developed = sandbox.develop(source, tmp_path, job)
             outcome = "accept"
-        except PictureError as error:
+        except ImageError as error:
             code = str(error.code)
     if row["expected"] != "either-but-no-crash":
         assert outcome == row["expected"]

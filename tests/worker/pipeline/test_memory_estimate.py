@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from app.domain.errors import PictureError
+from app.domain.errors import ImageError
 from app.domain.models import Format
 from app.domain.recipe import DEFAULT_RECIPE, Recipe, VariantSpec
 from app.worker.decode.formats import open_picture
@@ -54,7 +54,7 @@ def fits_exactly(attempt: Attempt, source: Path, job: Job) -> Developed:
     """Develop it with what its header says it takes, and have it refused with one MB less."""
     enough = megabytes(source, job)
     developed = attempt(source, job, enough)
-    with pytest.raises(PictureError) as failure:
+    with pytest.raises(ImageError) as failure:
         attempt(source, job, enough - 1)
     assert failure.value.code == "too_many_pixels"
     assert f"about {enough} MB of memory; there are {enough - 1} MB" in failure.value.detail
@@ -181,6 +181,6 @@ def test_an_encoder_that_runs_out_of_memory_is_no_crash(tmp_path: Path, wanted: 
     (tmp_path / "out").mkdir()
     job = JOB.model_copy(update={"recipe": recipe_of(VariantSpec(name="v", width=1500, formats=(wanted,)))})
     enough_to_read = 19  # of 18 for the pixels and their copy, and 2 for the rest
-    with pytest.raises(PictureError) as failure:
+    with pytest.raises(ImageError) as failure:
         Sandbox(60, enough_to_read, work=stubs.guess_no_memory).develop(tmp_path / "original", tmp_path / "out", job)
     assert failure.value.code == "memory"

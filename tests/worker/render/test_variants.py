@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from PIL import Image, ImageChops, ImageCms, ImageStat
 
-from app.domain.errors import PictureError
+from app.domain.errors import ImageError
 from app.domain.models import FocalPoint, Format
 from app.domain.recipe import DEFAULT_RECIPE, Fit, VariantSpec
 from tests.samples import encoded, image_file, photo
@@ -196,7 +196,7 @@ def test_no_dark_fringes(develop: Develop) -> None:
 @pytest.mark.parametrize("file_format", ["JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP", "AVIF", "HEIF"])
 def test_truncated_files_fail(develop: Develop, file_format: str, cut: float) -> None:
     whole = encoded(file_format, 300, 200)
-    with pytest.raises(PictureError) as failure:
+    with pytest.raises(ImageError) as failure:
         develop(whole[: int(len(whole) * cut)], WEBP, media_type=media_type(file_format))
     assert failure.value.code == "corrupt_image"
 
@@ -229,7 +229,7 @@ def test_too_many_pixels_are_refused_by_the_header(develop: Develop) -> None:
     import zlib
 
     header[29:33] = zlib.crc32(bytes(header[12:29])).to_bytes(4, "big")
-    with pytest.raises(PictureError) as failure:
+    with pytest.raises(ImageError) as failure:
         develop(bytes(header))
     assert failure.value.code == "too_many_pixels"
     assert "3,600,000,000" in failure.value.detail
@@ -240,7 +240,7 @@ def test_the_pixel_limit_is_exact(develop: Develop) -> None:
     for file_format in ("JPEG", "PNG", "WEBP", "GIF"):
         body = encoded(file_format, 50, 40)
         assert develop(body, WEBP, max_pixels=2000)[0].width == 50
-        with pytest.raises(PictureError) as failure:
+        with pytest.raises(ImageError) as failure:
             develop(body, WEBP, max_pixels=1999)
         assert "2000" in failure.value.detail.replace(",", "")
         assert "1,999" in failure.value.detail
@@ -249,7 +249,7 @@ def test_the_pixel_limit_is_exact(develop: Develop) -> None:
 def test_a_format_that_needs_more_memory_than_there_is_is_refused(develop: Develop) -> None:
     body = encoded("WEBP", 3000, 2500)
     assert develop(body, WEBP)[0].width == 3000
-    with pytest.raises(PictureError) as failure:
+    with pytest.raises(ImageError) as failure:
         develop(body, WEBP, memory_mb=120)
     assert failure.value.code == "too_many_pixels"
     assert "there are 120 MB" in failure.value.detail

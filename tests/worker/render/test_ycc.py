@@ -166,8 +166,8 @@ def test_other_jpegs_go_on_as_they_did(develop: Develop, name: str) -> None:
 
 
 def test_a_broken_one_fails(develop: Develop) -> None:
-    from app.domain.errors import PictureError
+    from app.domain.errors import ImageError
 
     body = photograph("photo-12mp.jpg")
-    with pytest.raises(PictureError):
+    with pytest.raises(ImageError):
         develop(body[: len(body) // 2], recipe_of(VariantSpec(name="v", width=400, formats=(Format.JPEG,))))

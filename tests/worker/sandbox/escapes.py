@@ -20,7 +20,7 @@ from collections.abc import Callable
 from multiprocessing import forkserver
 from pathlib import Path
 
-from app.domain.errors import PictureError
+from app.domain.errors import ImageError
 from app.domain.models import FailureCode
 from app.worker.jobs import Developed, Job
 from tests.worker import stubs
@@ -47,7 +47,7 @@ def try_all(source: Path, out: Path, job: Job) -> Developed:
         else:
             found[name] = "possible"
     (out / REPORT).write_text(json.dumps(found))
-    raise PictureError(FailureCode.NOT_AN_IMAGE, "all escapes were tried")
+    raise ImageError(FailureCode.NOT_AN_IMAGE, "all escapes were tried")
 
 
 def attempts(source: Path, out: Path) -> dict[str, Callable[[], object]]:
@@ -138,7 +138,7 @@ def leave_descendants(source: Path, out: Path, job: Job) -> Developed:
             os._exit(0)
         while not (out / name).exists() or not (out / name).read_text().endswith("\n"):
             time.sleep(0.01)
-    raise PictureError(FailureCode.NOT_AN_IMAGE, "descendants were tried")
+    raise ImageError(FailureCode.NOT_AN_IMAGE, "descendants were tried")
 
 
 def fill_in_pieces(source: Path, out: Path, job: Job) -> Developed:
@@ -161,7 +161,7 @@ def call_as_32_bit(source: Path, out: Path, job: Job) -> Developed:
     code = mmap.mmap(-1, 4096, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC)
     code.write(b"\xb8\x14\x00\x00\x00\xcd\x80\xc3")  # mov eax, 20; int 0x80; ret
     ctypes.CFUNCTYPE(ctypes.c_int)(ctypes.addressof(ctypes.c_char.from_buffer(code)))()
-    raise PictureError(FailureCode.NOT_AN_IMAGE, "the call was answered")
+    raise ImageError(FailureCode.NOT_AN_IMAGE, "the call was answered")
 
 
 def wait_and_tell(source: Path, out: Path, job: Job) -> Developed:
@@ -179,14 +179,14 @@ def tell_state(source: Path, out: Path, job: Job) -> Developed:
     state["descriptors"] = " ".join(str(os.fstat(number).st_mode >> 12) for number in range(256) if _is_open(number))
     state["processes"] = str(resource.getrlimit(resource.RLIMIT_NPROC)[0])
     (out / REPORT).write_text(json.dumps(state))
-    raise PictureError(FailureCode.NOT_AN_IMAGE, "told")
+    raise ImageError(FailureCode.NOT_AN_IMAGE, "told")
 
 
 def _answer_slowly() -> Developed:
     for _ in range(3000):
         stubs.say(b" ")
         time.sleep(0.01)
-    raise PictureError(FailureCode.NOT_AN_IMAGE, "nobody has stopped this")
+    raise ImageError(FailureCode.NOT_AN_IMAGE, "nobody has stopped this")
 
 
 _NUMBERS = {

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from app.domain.errors import PictureError
+from app.domain.errors import ImageError
 from app.worker.jobs import Job
 from app.worker.sandbox import landlock, parent, seccomp
 from app.worker.sandbox.parent import Sandbox
@@ -85,7 +85,7 @@ take_away(sys.argv[4:])
 prctl.drop_capabilities()  # an ordinary user, also where tests run as root
 prctl.hide()  # as the entry points do
 
-from app.domain.errors import PictureError
+from app.domain.errors import ImageError
 from app.worker.sandbox import landlock, seccomp
 from app.worker.jobs import Job
 from app.worker.sandbox.parent import Sandbox
@@ -98,7 +98,7 @@ sandbox = Sandbox(float(sys.argv[3]), 1024, work=getattr(escapes, sys.argv[2]))
 folder = Path(sys.argv[1])
 try:
     sandbox.develop(folder / "original", folder / "out", job)
-except PictureError as error:
+except ImageError as error:
     print(error.code, error.detail)
 """
 
@@ -237,7 +237,7 @@ def test_a_child_ends_when_its_worker_or_fork_server_is_killed(
 @pytest.mark.parametrize("work", ["fill_in_pieces", "fill_with_names"])
 def test_a_disk_is_not_filled(folder: Path, work: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(parent, "MAX_OUTPUT", 64 * 1024 * 1024)
-    with pytest.raises(PictureError) as failure:
+    with pytest.raises(ImageError) as failure:
         Sandbox(60, 1024, work=getattr(escapes, work)).develop(folder / "original", folder / "out", JOB)
     assert failure.value.code == "crashed"
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from app.domain.errors import PictureError, Unavailable
+from app.domain.errors import ImageError, Unavailable
 from app.domain.recipe import DEFAULT_RECIPE
 from app.worker.jobs import Job
 from app.worker.sandbox.child import Work
@@ -37,7 +37,7 @@ def attempt(folder: Path, work: Work, seconds: float = 20, memory_mb: int = 1024
     sandbox = Sandbox(seconds, memory_mb, work=work)
     try:
         sandbox.develop(folder / "original", folder / "out", JOB)
-    except PictureError as error:
+    except ImageError as error:
         return str(error.code)
     return "ready"
 
@@ -126,7 +126,7 @@ ASKING = """
 import os, sys
 from pathlib import Path
 
-from app.domain.errors import PictureError
+from app.domain.errors import ImageError
 from app.worker.jobs import Job
 from app.worker.sandbox.parent import Sandbox
 from tests.worker import stubs
@@ -135,7 +135,7 @@ from tests.worker.conftest import SMALL
 job = Job(recipe=SMALL, media_type="image/jpeg", max_pixels=10**6, max_frames=1)
 try:
     Sandbox(9, 1024, work=stubs.tell_environment).develop(Path(sys.argv[1], "original"), Path(sys.argv[1], "out"), job)
-except PictureError as error:
+except ImageError as error:
     print(error.detail)
 print(os.environ["AWS_SESSION_TOKEN"], os.environ["PYTHONPATH"])
 """
@@ -161,7 +161,7 @@ from pathlib import Path
 for name in ("waitid", "sched_getaffinity", "O_PATH", "memfd_create"):
     delattr(os, name)
 
-from app.domain.errors import PictureError, Unavailable
+from app.domain.errors import ImageError, Unavailable
 from app.worker import process
 from app.worker.jobs import Job
 from app.worker.sandbox.parent import Sandbox
@@ -179,7 +179,7 @@ for number in range(3):
             sandbox.develop(folder / "original", folder / "out", job)
         except Unavailable:  # the fork server was just being killed
             continue
-        except PictureError as error:
+        except ImageError as error:
             told = True
             print("DARKROOM_SECRET" in error.detail, "PATH" in error.detail)
     if number:
@@ -225,7 +225,7 @@ def test_want_of_memory_is_told_from_a_broken_picture(folder: Path, media_type: 
     job = JOB.model_copy(update={"media_type": media_type})
 
     def ending(memory_mb: int) -> str:
-        with pytest.raises(PictureError) as failure:
+        with pytest.raises(ImageError) as failure:
             Sandbox(20, memory_mb, work=stubs.guess_no_memory).develop(folder / "original", folder / "out", job)
         return str(failure.value.code)
 
@@ -240,7 +240,7 @@ def test_want_of_memory_is_told_from_a_broken_picture(folder: Path, media_type: 
 def test_no_room_for_a_thread_is_want_of_memory(folder: Path, size: tuple[int, int]) -> None:
     Image.radial_gradient("L").resize(size).convert("RGB").save(folder / "original", "PNG")
     job = JOB.model_copy(update={"media_type": "image/png", "threads": 2, "recipe": DEFAULT_RECIPE})
-    with pytest.raises(PictureError) as failure:
+    with pytest.raises(ImageError) as failure:
         Sandbox(20, 1024, work=stubs.start_no_thread).develop(folder / "original", folder / "out", job)
     assert failure.value.code == "memory"
 
@@ -252,7 +252,7 @@ def test_a_length_that_no_file_has_is_not_want_of_memory(folder: Path) -> None:
     (folder / "original").write_bytes(body)
     assert Sandbox(20, 1024).develop(folder / "original", folder / "out", job).variants
     (folder / "original").write_bytes(body[: body.index(b"IDAT") + 8])
-    with pytest.raises(PictureError) as failure:
+    with pytest.raises(ImageError) as failure:
         Sandbox(20, 1024).develop(folder / "original", folder / "out", job)
     assert failure.value.code == "corrupt_image"
 

@@ -11,7 +11,7 @@ from typing import Final
 
 from PIL import Image, ImageFile
 
-from app.domain.errors import PictureError
+from app.domain.errors import ImageError
 from app.domain.models import FailureCode
 from app.worker.decode.heif.clean_aperture import aperture_of
 from app.worker.decode.heif.coding import coding_of, configuration, derived_size, first_coding
@@ -42,7 +42,7 @@ _SLACK: Final = 2
 def open_heif(path: Path, plugin: str, max_pixels: int) -> ImageFile.ImageFile:
     """Open the file with the decoder for its codec, header only. `plugin` is Pillow's name for what its brand says.
 
-    Raises `PictureError` for kinds that cannot be decoded, and whatever Pillow does for a file that is broken.
+    Raises `ImageError` for kinds that cannot be decoded, and whatever Pillow does for a file that is broken.
     """
     container = read_container(path)
     shown = container.image
@@ -51,10 +51,10 @@ def open_heif(path: Path, plugin: str, max_pixels: int) -> ImageFile.ImageFile:
     coded = coded_pixels(container, shown, {})
     if coded > _SLACK * max_pixels:
         detail = f"The image is made of {coded:,} coded pixels; at most {_SLACK * max_pixels:,} can be processed."
-        raise PictureError(FailureCode.TOO_MANY_PIXELS, detail)
+        raise ImageError(FailureCode.TOO_MANY_PIXELS, detail)
     for found in _unsupported(container, shown):
         detail = f"This kind of HEIF cannot be processed: {found}. Accepted: HEVC (HEIC) and AV1 (AVIF)."
-        raise PictureError(FailureCode.UNSUPPORTED_IMAGE, detail)
+        raise ImageError(FailureCode.UNSUPPORTED_IMAGE, detail)
     plugin = next((_DECODERS[codec] for codec in _codecs(container, shown)), plugin)
     image = _opened(container, shown, plugin)
     aperture = aperture_of(shown.properties, image.size) if plugin == "AVIF" else None

@@ -8,7 +8,7 @@ from typing import IO, Final
 
 from PIL import ImageFile
 
-from app.domain.errors import PictureError
+from app.domain.errors import ImageError
 from app.domain.models import FailureCode
 from app.worker.decode.heif.isobmff import read_container
 
@@ -31,7 +31,7 @@ def told_from_large_units(image: ImageFile.ImageFile, path: Path) -> Iterator[No
             f"The image is in one piece of {largest:,} bytes; at most {_LARGEST_UNIT:,} can be processed. HEICs in "
             "tiles, as phones write them, have smaller ones."
         )
-        raise PictureError(FailureCode.UNSUPPORTED_IMAGE, detail) from error
+        raise ImageError(FailureCode.UNSUPPORTED_IMAGE, detail) from error
 
 
 def _units(path: Path) -> Iterator[int]:

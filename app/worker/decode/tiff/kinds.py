@@ -4,7 +4,7 @@ import mmap
 from collections.abc import Iterable
 from typing import Final
 
-from app.domain.errors import PictureError
+from app.domain.errors import ImageError
 from app.domain.models import FailureCode
 from app.worker.decode.tiff.tags import Directory
 
@@ -34,7 +34,7 @@ _RAW_COMPRESSIONS: Final = {
 
 
 def refuse_raw(data: mmap.mmap, directories: Iterable[Directory]) -> None:
-    """Raise `PictureError` for a camera's raw file."""
+    """Raise `ImageError` for a camera's raw file."""
     name = "CR2" if data[8:10] == b"CR" else ""
     for directory in directories:
         if directory.block(_DNG):
@@ -46,11 +46,11 @@ def refuse_raw(data: mmap.mmap, directories: Iterable[Directory]) -> None:
     if name:
         kind = "raw file" if name == "raw" else f"raw file ({name})"
         detail = f"The file is a camera's {kind}, which cannot be decoded. Send a JPEG or TIFF made from it."
-        raise PictureError(FailureCode.UNSUPPORTED_IMAGE, detail)
+        raise ImageError(FailureCode.UNSUPPORTED_IMAGE, detail)
 
 
 def refuse_unknown(directory: Directory) -> None:
-    """Raise `PictureError` for a compression that is not decoded."""
+    """Raise `ImageError` for a compression that is not decoded."""
     compression = directory.number(_COMPRESSION, 1)
     grey_with_alpha = _samples(directory) == 2 and directory.number(_PHOTOMETRIC) in {0, 1, 3}
     in_planes = directory.number(_PLANES) == 2 and grey_with_alpha and directory.numbers(338) not in {(), (0,)}
@@ -63,7 +63,7 @@ def is_sensible(directory: Directory) -> bool:
     return 1 <= _samples(directory) <= _MOST_SAMPLES and set(directory.numbers(_BITS)) <= _DEPTHS
 
 
-def unsupported(directory: Directory) -> PictureError:
+def unsupported(directory: Directory) -> ImageError:
     """The refusal of an image of that kind."""
     samples, bits = _samples(directory), max(directory.numbers(_BITS), default=1)
     compression = directory.number(_COMPRESSION, 1)
@@ -77,7 +77,7 @@ def unsupported(directory: Directory) -> PictureError:
     if directory.number(_PLANES) == 2 and samples > 1:
         parts.append("in planes")
     detail = f"This kind of TIFF cannot be decoded: {', '.join(parts)}."
-    return PictureError(FailureCode.UNSUPPORTED_IMAGE, detail)
+    return ImageError(FailureCode.UNSUPPORTED_IMAGE, detail)
 
 
 def _samples(directory: Directory) -> int:

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from PIL import Image, ImageFile, TiffImagePlugin
 
-from app.domain.errors import PictureError
+from app.domain.errors import ImageError
 from app.domain.models import FailureCode
 from app.worker.decode.photoshop import resources_of
 from app.worker.decode.tiff import kinds
@@ -57,14 +57,14 @@ def open_tiff(path: Path) -> ImageFile.ImageFile:
     """Open the image that is shown, header only. What it tells is put into `Image.info` by `tell`.
 
     There `starts_white` says that 0 is white, where Pillow does not heed it, and `unsigned` that negative numbers are
-    large ones. Raises `PictureError` if there is no image or if it is of a kind that cannot be decoded.
+    large ones. Raises `ImageError` if there is no image or if it is of a kind that cannot be decoded.
     """
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
         first, shown = _choose(data)
         kinds.refuse_unknown(shown)
         numbers = {tag: values for tag in _NEEDED if (values := shown.numbers(tag))}
         if not numbers.keys() >= {_WIDTH, _HEIGHT} or not numbers.keys() & {_STRIPS, _TILES, 513}:
-            raise PictureError(FailureCode.CORRUPT_IMAGE, "The TIFF does not say where its pixels are.")
+            raise ImageError(FailureCode.CORRUPT_IMAGE, "The TIFF does not say where its pixels are.")
         told = _adjusted(numbers)
         lies = shown.number(_ORIENTATION) or first.number(_ORIENTATION)
         if 1 <= lies <= 8:
@@ -135,12 +135,12 @@ def _exif_block(data: mmap.mmap, first: Directory) -> bytes:
 def _choose(data: mmap.mmap) -> tuple[Directory, Directory]:
     """The first directory, and the one of the image that is shown: the first that is no reduced image and no mask.
 
-    Raises `PictureError` for a camera's raw file, whose first is mostly a thumbnail.
+    Raises `ImageError` for a camera's raw file, whose first is mostly a thumbnail.
     """
     reader = Reader(data)
     chain = list(reader.chain())
     if not chain or not chain[0].entries:
-        raise PictureError(FailureCode.CORRUPT_IMAGE, "The TIFF has no directory that can be read.")
+        raise ImageError(FailureCode.CORRUPT_IMAGE, "The TIFF has no directory that can be read.")
     first = chain[0]
     own = list(reader.subs(first))
     others = [*chain[1:], *own, *(sub for directory in chain[1:] for sub in reader.subs(directory))]
