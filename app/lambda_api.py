@@ -53,7 +53,7 @@ def _build() -> Gateway:
                 public_url=settings.public_url,
                 allowed_hosts=settings.allowed_hosts,
                 trusted_proxies=settings.trusted_proxies,
-                tell=Metrics(settings.service).request,
+                reporter=Metrics(settings.service).request,
                 max_spool_bytes=settings.max_spool_mb * MEBIBYTE,
                 max_waiting=settings.max_waiting,
             )

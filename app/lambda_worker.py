@@ -57,8 +57,8 @@ def _build(settings: Settings, backends: Backends) -> Worker:
         adopt=settings.auth == "none",
         scratch=_scratch,
         max_attempts=settings.max_attempts,
-        tell=metrics.picture,
-        tell_ignored=metrics.ignored,
+        reporter=metrics.picture,
+        on_ignored=metrics.ignored,
     )
 
 

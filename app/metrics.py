@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 
 from app.domain.models import RETRYABLE
-from app.domain.reports import Outcome, PictureReport, RequestReport, say
+from app.domain.reports import ImageReport, Outcome, RequestReport, log_report
 
 NAMESPACE = "Darkroom"
 #: Phases that have a metric, `FetchSeconds` and so on.
@@ -34,13 +34,13 @@ class Metrics:
 
     def request(self, report: RequestReport) -> None:
         """Counts what was taken in."""
-        say(report)
+        log_report(report)
         if report.picture_bytes is not None and not report.duplicate:
             self._emit(_arrived(report.picture_bytes))
 
-    def picture(self, report: PictureReport) -> None:
+    def picture(self, report: ImageReport) -> None:
         """Counts what became of it, and the time that it took."""
-        say(report)
+        log_report(report)
         if report.direct and report.bytes is not None and report.outcome in {Outcome.READY, Outcome.FAILED}:
             self._emit(_arrived(report.bytes))
         counted = _COUNTED.get(report.outcome)

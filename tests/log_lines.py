@@ -10,7 +10,7 @@ from dataclasses import fields
 from typing import Any
 
 from app.domain.models import FailureCode
-from app.domain.reports import Outcome, PictureReport, RequestReport
+from app.domain.reports import ImageReport, Outcome, RequestReport
 from app.metrics import NAMESPACE, PHASES
 
 Line = dict[str, Any]
@@ -101,7 +101,7 @@ def counted(lines: list[Line], metric: str) -> float:
 def _check(line: Line) -> None:
     assert line.keys() >= _EVERY, line
     assert list(line)[:4] == ["timestamp", "level", "name", "message"], line
-    report = {"app.request": RequestReport, "app.picture": PictureReport}.get(line["name"])
+    report = {"app.request": RequestReport, "app.picture": ImageReport}.get(line["name"])
     if report is None:
         return
     known = {field.name for field in fields(report)}

@@ -70,7 +70,7 @@ def create_app(parts: Parts) -> FastAPI:
         own=_first_segments(routers),
     )
     app.add_middleware(SafeHeaders)
-    app.add_middleware(RequestIds, tell=parts.tell)
+    app.add_middleware(RequestIds, reporter=parts.reporter)
     return app
 
 

@@ -16,7 +16,7 @@ from app.domain.images.service import Images
 from app.domain.images.urls import UrlSource
 from app.domain.limits import MEBIBYTE, Limits
 from app.domain.ports import ImageRepository, ObjectStore
-from app.domain.reports import Tell, say
+from app.domain.reports import RequestReporter, log_report
 from app.domain.uploads.grants import LocalStore
 from app.domain.uploads.service import Uploads
 from app.domain.uploads.tickets import GrantSource, Tickets
@@ -36,7 +36,7 @@ class Others(TypedDict):
     allowed_hosts: NotRequired[tuple[str, ...]]
     trusted_proxies: NotRequired[tuple[Network, ...]]
     own_page_only: NotRequired[bool]
-    tell: NotRequired[Tell]
+    reporter: NotRequired[RequestReporter]
     max_spool_bytes: NotRequired[int]
     max_waiting: NotRequired[int]
 
@@ -48,7 +48,7 @@ class Parts:
     direct upload, without `keyring` no caller is asked for a key. `cors_origins` are the sites whose pages may call.
     `public_url` is the service's own address, `allowed_hosts` are further names of it, and the headers of
     `trusted_proxies` say under which of them a client sees it. With `own_page_only` writes from other sites' pages and
-    requests under other names are refused. `tell` takes a report of each request.
+    requests under other names are refused. `reporter` takes a report of each request.
     `max_spool_bytes` is the temporary space of all uploads in progress, `max_waiting` how many requests may wait for
     images at once."""
 
@@ -69,7 +69,7 @@ class Parts:
     allowed_hosts: tuple[str, ...] = ()
     trusted_proxies: tuple[Network, ...] = ()
     own_page_only: bool = False
-    tell: Tell = say
+    reporter: RequestReporter = log_report
     max_spool_bytes: int = 1024 * MEBIBYTE
     max_waiting: int = 1000
 

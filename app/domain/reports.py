@@ -1,7 +1,7 @@
 """What is told of every request and every picture: ids, sizes and times.
 
 Nothing personal: no owner, no address, no name of a file, no key, no url. A door hands in what takes the reports, and
-`say`, which writes a line into the log, is the least of it.
+`log_report`, which writes a line into the log, is the least of it.
 """
 
 import logging
@@ -49,7 +49,7 @@ class RequestReport:
 
 
 @dataclass(kw_only=True)
-class PictureReport:
+class ImageReport:
     """One delivery of a picture's event, as far as it came. Sizes are in bytes and pixels, times in milliseconds.
 
     `direct` says that the original did not come through `POST /upload`. Of `phases`, `develop` is the whole life of
@@ -73,13 +73,13 @@ class PictureReport:
     phases: dict[str, float] = field(default_factory=dict)
 
 
-Tell = Callable[[RequestReport], None]
-TellPicture = Callable[[PictureReport], None]
+RequestReporter = Callable[[RequestReport], None]
+ImageReporter = Callable[[ImageReport], None]
 
 _WORTH_A_LOOK = frozenset({Outcome.FAILED, Outcome.UNKNOWN, Outcome.AGAIN})
 
 
-def say(report: RequestReport | PictureReport) -> None:
+def log_report(report: RequestReport | ImageReport) -> None:
     """Write the report's line into the log, its fields beside the sentence. What is not known is left out."""
     fields = {name: value for name, value in asdict(report).items() if value not in (None, {})}
     if isinstance(report, RequestReport):

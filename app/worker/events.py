@@ -85,7 +85,7 @@ def _work_off(event: Event, worker: Worker, receives: int | None = None) -> list
 
 def _ignore(worker: Worker, sentence: str, **fields: Any) -> None:
     log.warning(sentence, extra=fields)
-    worker.tell_ignored()
+    worker.on_ignored()
 
 
 def _originals(event: Event, worker: Worker) -> Iterator[str]:

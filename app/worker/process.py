@@ -29,7 +29,7 @@ from app.domain.models import (
 from app.domain.phase_timer import Clock
 from app.domain.ports import ImageRepository, ObjectStore
 from app.domain.recipe import Recipe, rendering_of
-from app.domain.reports import Outcome, PictureReport, TellPicture, say
+from app.domain.reports import ImageReport, ImageReporter, Outcome, log_report
 from app.worker.jobs import Developed, Job
 from app.worker.originals import Original, adopt, fetch
 from app.worker.sandbox.parent import Sandbox
@@ -44,8 +44,8 @@ class Worker:
     """Develops originals. `counts` is how often each outcome came.
 
     With `adopt`, objects without a record get one for `anonymous`; `scratch` is an existing folder that no other
-    worker uses; `max_attempts` is after how many deliveries an event goes to the dead letters. `tell` takes a report of
-    each delivery, `tell_ignored` is called for each event that is of no concern.
+    worker uses; an event goes to the dead letters after `max_attempts` deliveries. `reporter` takes a report of each
+    delivery; `on_ignored` is called for each event that is not about an original.
     """
 
     def __init__(  # noqa: PLR0913 - all that a door decides
@@ -59,11 +59,11 @@ class Worker:
         adopt: bool,
         scratch: Path,
         max_attempts: int,
-        tell: TellPicture = say,
-        tell_ignored: Callable[[], None] = lambda: None,
+        reporter: ImageReporter = log_report,
+        on_ignored: Callable[[], None] = lambda: None,
     ) -> None:
         self.max_attempts = max_attempts
-        self.tell_ignored = tell_ignored
+        self.on_ignored = on_ignored
         self.counts: Counter[Outcome] = Counter()
         self._store = store
         self._images = images
@@ -72,7 +72,7 @@ class Worker:
         self._limits = limits
         self._adopt = adopt
         self._scratch = scratch
-        self._tell = tell
+        self._reporter = reporter
         self._threads = min(_MOST_THREADS, _usable_cpus())
         self._max_bytes = max(limits.max_upload_bytes, limits.max_direct_bytes)
 
@@ -82,7 +82,7 @@ class Worker:
         The picture's own faults end in its record. What is raised is our fault, and worth another delivery. `receives`
         is which delivery of its queue this is: after the last one a record that is still `pending` is closed.
         """
-        report = PictureReport(image_id=image_id, receive_count=receives)
+        report = ImageReport(image_id=image_id, receive_count=receives)
         started = time.perf_counter()
         try:
             report.outcome = self._handle(image_id, report)
@@ -92,7 +92,7 @@ class Worker:
             raise
         finally:
             report.ms = round((time.perf_counter() - started) * 1000, 1)
-            self._tell(report)
+            self._reporter(report)
         self.counts[report.outcome] += 1
         return report.outcome
 
@@ -111,7 +111,7 @@ class Worker:
             log.exception("could not be closed after its last delivery", extra={"image_id": image_id})
         return False
 
-    def _handle(self, image_id: str, report: PictureReport) -> Outcome:
+    def _handle(self, image_id: str, report: ImageReport) -> Outcome:
         for _ in range(_ATTEMPTS):
             found = self._images.get(image_id)
             if isinstance(found, Tombstone):
@@ -144,7 +144,7 @@ class Worker:
     def _rendering(self, image: Image) -> str:
         return rendering_of(self._recipe, image.focal_point)
 
-    def _develop(self, image: Image, report: PictureReport) -> Outcome | None:
+    def _develop(self, image: Image, report: ImageReport) -> Outcome | None:
         """Develop for the record as it was read; None when it has changed so that this must begin again."""
         original: Original | None = None
         clock = Clock(report.phases)
@@ -172,7 +172,7 @@ class Worker:
         with clock.phase("record"):
             return self._finish(image, developed, original)
 
-    def _marked(self, image: Image, report: PictureReport) -> Image:
+    def _marked(self, image: Image, report: ImageReport) -> Image:
         """The record, in which the last delivery leaves a mark before it begins: it may be the end of us, and who
         finds the record later must know it from one that nobody has tried. Raises `Stale`."""
         if image.status is not Status.PENDING or (report.receive_count or 0) < self.max_attempts:
@@ -263,7 +263,7 @@ class Worker:
         raise Unavailable(f"The record of {image.id} keeps changing.")
 
 
-def _tell_made(report: PictureReport, developed: Developed) -> None:
+def _tell_made(report: ImageReport, developed: Developed) -> None:
     report.width, report.height, report.memory_mb = developed.width, developed.height, developed.memory_mb
     files = {variant.file: variant.bytes for variant in developed.variants}
     report.variants, report.variant_bytes = len(files), sum(files.values())

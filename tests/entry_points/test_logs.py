@@ -17,7 +17,7 @@ from PIL import Image
 from app.domain.access.api_keys import Scope, new_key
 from app.domain.ids import new_id
 from app.domain.models import FailureCode
-from app.domain.reports import Outcome, PictureReport
+from app.domain.reports import ImageReport, Outcome
 from app.metrics import Metrics
 from tests.entry_points.opened import Answer, Context, Place, form, get_event, opened
 from tests.events import payload
@@ -183,7 +183,7 @@ def test_an_attempt_that_failed_is_counted_as_one_to_come_again_until_the_last(d
 def test_failures_that_are_ours_are_counted_apart_from_those_of_pictures(
     code: FailureCode, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    Metrics("darkroom").picture(PictureReport(image_id=new_id(), outcome=Outcome.FAILED, code=code))
+    Metrics("darkroom").picture(ImageReport(image_id=new_id(), outcome=Outcome.FAILED, code=code))
     lines = lines_of(capsys.readouterr().out)
     ours = code in {"timeout", "crashed", "memory", "attempts_exhausted"}
     assert (counted(lines, "Failed"), counted(lines, "Faults")) == (1, ours)

@@ -9,7 +9,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api.http.log_fields import clock_of, notes_of
 from app.api.http.server_refusals import REFUSAL
-from app.domain.reports import RequestReport, Tell
+from app.domain.reports import RequestReport, RequestReporter
 
 _GOOD = re.compile(r"[A-Za-z0-9._:=-]{1,128}")  # an HTTP API's ids end in "="
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
@@ -24,9 +24,9 @@ def is_request_id(text: str) -> bool:
 class RequestIds:
     """Takes a well-formed `X-Request-Id` or makes one, answers with it, and tells what became of the request."""
 
-    def __init__(self, app: ASGIApp, tell: Tell) -> None:
+    def __init__(self, app: ASGIApp, reporter: RequestReporter) -> None:
         self._app = app
-        self._tell = tell
+        self._reporter = reporter
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pure ASGI."""
@@ -63,7 +63,7 @@ class RequestIds:
         try:
             await self._app(scope, receiving, sending)
         finally:
-            self._tell(
+            self._reporter(
                 RequestReport(
                     request_id=request_id,
                     method=scope["method"] if scope["method"] in _METHODS else "other",
