@@ -121,7 +121,7 @@ async def _owner(request: Request) -> str:
 
 
 async def _sees(request: Request) -> str | None:
-    return (await _caller(request)).sees
+    return (await _caller(request)).visible_owner
 
 
 async def _base(request: Request) -> str:

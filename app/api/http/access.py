@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from app.api.http.log_fields import note
 from app.api.http.query import QueryRule
-from app.domain.access.api_keys import NOBODY, Caller, Scope
+from app.domain.access.api_keys import ANONYMOUS_CALLER, Caller, Scope
 from app.domain.ids import is_id
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -76,10 +76,10 @@ class KeyedRoute(APIRoute):
 
 
 def caller_of(request: Request) -> Caller:
-    """Whoever the request's key belongs to. Raises `Unauthorized`; without authentication it is `NOBODY`."""
+    """Whoever the request's key belongs to. Raises `Unauthorized`; without authentication it is `ANONYMOUS_CALLER`."""
     keyring = request.app.state.parts.keyring
     if keyring is None:
-        return NOBODY
+        return ANONYMOUS_CALLER
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     bearer = token.strip() if scheme.lower() == "bearer" else ""
     caller: Caller = keyring.caller(bearer or request.headers.get("x-api-key", "").strip())

@@ -47,7 +47,7 @@ def list_images(parts: Handed, caller: Calling, base: Base, parameters: Listing)
 
     The caller's own images, also for an admin: one with that scope names another owner.
     """
-    owner = caller.lists(parameters.owner)
+    owner = caller.list_owner(parameters.owner)
     page = parts.images.list(parameters.query(owner, parts.cursors))
     items = records(view(image, parts.urls, base) for image in page.items)
     last = items.cut_after or page.next_after

@@ -38,7 +38,7 @@ class Caller:
     scopes: frozenset[Scope]
 
     @property
-    def sees(self) -> str | None:
+    def visible_owner(self) -> str | None:
         """The owner whose images there are for this caller; None for every owner's."""
         return None if Scope.ADMIN in self.scopes else self.owner
 
@@ -47,21 +47,21 @@ class Caller:
         if scope not in self.scopes and Scope.ADMIN not in self.scopes:
             raise Forbidden("scope_missing", f"The key lacks the scope `{scope}`.", scope=scope)
 
-    def lists(self, owner: str | None) -> str:
-        """Whose images are listed when this owner's are asked for; the caller's own for None.
+    def list_owner(self, requested: str | None) -> str:
+        """Return the owner whose images to list: `requested`, or the caller for None.
 
         Raises `Forbidden` for another owner unless the caller is an admin, whether or not there is such an owner.
         """
-        if owner is None or owner == self.owner:
+        if requested is None or requested == self.owner:
             return self.owner
         if Scope.ADMIN not in self.scopes:
             detail = f"Another owner's images are listed only with a key that has the scope `{Scope.ADMIN}`."
             raise Forbidden("scope_missing", detail, scope=Scope.ADMIN)
-        return owner
+        return requested
 
 
 #: The caller when nobody is asked who they are: alone on the machine, and so free to do everything as themselves.
-NOBODY = Caller(ANONYMOUS, frozenset({Scope.UPLOAD, Scope.READ, Scope.DELETE}))
+ANONYMOUS_CALLER = Caller(ANONYMOUS, frozenset({Scope.UPLOAD, Scope.READ, Scope.DELETE}))
 
 
 @dataclass(frozen=True)

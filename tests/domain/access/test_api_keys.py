@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from app.domain.access.api_keys import NOBODY, ApiKey, Caller, Keyring, Scope, hash_of, new_key, parse_keys
+from app.domain.access.api_keys import ANONYMOUS_CALLER, ApiKey, Caller, Keyring, Scope, hash_of, new_key, parse_keys
 from app.domain.errors import Forbidden, Unauthorized
 
 HASH = "ab" * 32
@@ -43,7 +43,7 @@ def test_a_caller_needs_the_scope_and_admin_has_them_all() -> None:
     admin = Caller("root", frozenset({Scope.ADMIN}))
     for scope in Scope:
         admin.require(scope)
-    assert (reader.sees, admin.sees, NOBODY.sees) == ("ann", None, "anonymous")
+    assert (reader.visible_owner, admin.visible_owner, ANONYMOUS_CALLER.visible_owner) == ("ann", None, "anonymous")
 
 
 def test_entries_are_separated_by_commas_or_lines() -> None:
