@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 
 @dataclass
-class Clock:
+class PhaseTimer:
     """Milliseconds spent by phase."""
 
     timings: dict[str, float] = field(default_factory=dict)

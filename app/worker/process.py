@@ -26,7 +26,7 @@ from app.domain.models import (
     failed,
     utcnow,
 )
-from app.domain.phase_timer import Clock
+from app.domain.phase_timer import PhaseTimer
 from app.domain.ports import ImageRepository, ObjectStore
 from app.domain.recipe import Recipe, rendering_of
 from app.domain.reports import ImageReport, ImageReporter, Outcome, log_report
@@ -147,16 +147,16 @@ class Worker:
     def _develop(self, image: Image, report: ImageReport) -> Outcome | None:
         """Develop for the record as it was read; None when it has changed so that this must begin again."""
         original: Original | None = None
-        clock = Clock(report.phases)
+        timer = PhaseTimer(report.phases)
         with tempfile.TemporaryDirectory(dir=self._scratch, prefix="picture-", ignore_cleanup_errors=True) as folder:
             source, out = Path(folder, "original"), Path(folder, "out")
             out.mkdir()
             try:
-                with clock.phase("fetch"):
+                with timer.phase("fetch"):
                     original = fetch(self._store, image.id, self._max_bytes, source)
                 report.format, report.bytes = original.media_type, original.bytes
                 image = self._marked(image, report)
-                with clock.phase("develop"):
+                with timer.phase("develop"):
                     developed = self._sandbox.develop(source, out, self._job(image, original))
             except Missing:
                 return self._without_original(image)
@@ -164,12 +164,12 @@ class Worker:
                 return None
             except ImageError as error:
                 report.code = error.code
-                with clock.phase("record"):
+                with timer.phase("record"):
                     return self._fail(image, error, original)
             _tell_made(report, developed)
-            with clock.phase("store"):
+            with timer.phase("store"):
                 self._put(image, developed, out)
-        with clock.phase("record"):
+        with timer.phase("record"):
             return self._finish(image, developed, original)
 
     def _marked(self, image: Image, report: ImageReport) -> Image:

@@ -15,7 +15,7 @@ from typing import Any
 
 from app.domain.media import SNIFF_BYTES, media_type_of
 from app.domain.models import Format
-from app.domain.phase_timer import Clock
+from app.domain.phase_timer import PhaseTimer
 from app.domain.recipe import DEFAULT_RECIPE, Recipe, VariantSpec
 from app.worker.jobs import Job, Rendered
 from app.worker.pipeline.header import open_checked
@@ -53,18 +53,18 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             out = Path(folder)
             cpu, start = _cpu(), time.monotonic()
-            clock = Clock()
+            timer = PhaseTimer()
             if mode == "pictures":
                 with open_checked(source, job) as image:
-                    made = variants_of(image, source, out, job, clock).made
+                    made = variants_of(image, source, out, job, timer).made
             else:
                 developed = sandbox.develop(source, out, job) if mode == "child" else develop(source, out, job)
-                made, clock.timings = developed.variants, developed.timings
+                made, timer.timings = developed.variants, developed.timings
             wall = (time.monotonic() - start) * 1000
             spent = 0.0 if mode == "child" else _cpu() - cpu  # the fork server's children are not ours to ask about
             _keep(made, out, asked.get("out"))
         answer = {"wall": wall, "cpu": spent, "bytes": [variant.bytes for variant in made]}
-        print(json.dumps(answer | {"rss": _high_water(), "phases": clock.timings}), flush=True)
+        print(json.dumps(answer | {"rss": _high_water(), "phases": timer.timings}), flush=True)
 
 
 def _keep(made: list[Rendered], out: Path, where: str | None) -> None:

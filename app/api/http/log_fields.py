@@ -4,7 +4,7 @@ from typing import TypedDict, Unpack
 
 from starlette.types import Scope
 
-from app.domain.phase_timer import Clock
+from app.domain.phase_timer import PhaseTimer
 
 _NOTES, _CLOCK = "notes", "clock"
 
@@ -31,7 +31,7 @@ def notes_of(scope: Scope) -> Notes:
     return found
 
 
-def clock_of(scope: Scope) -> Clock:
+def clock_of(scope: Scope) -> PhaseTimer:
     """Where the time of this request goes."""
-    found: Clock = scope.setdefault("state", {}).setdefault(_CLOCK, Clock())
+    found: PhaseTimer = scope.setdefault("state", {}).setdefault(_CLOCK, PhaseTimer())
     return found

@@ -6,7 +6,7 @@ from pathlib import Path
 from PIL import Image, ImageFile
 
 from app.domain.models import Hdr
-from app.domain.phase_timer import Clock
+from app.domain.phase_timer import PhaseTimer
 from app.worker.analysis.attention import attention_of
 from app.worker.analysis.placeholder import looks_of, nearer
 from app.worker.decode.animation import may_animate, read_animation
@@ -53,12 +53,12 @@ def develop(source: Path, out: Path, job: Job) -> Developed:
 
     Raises `ImageError` for what the picture is to blame for.
     """
-    clock = Clock()
-    with clock.phase("open"):
+    timer = PhaseTimer()
+    with timer.phase("open"):
         image = open_checked(source, job)
     with image:
-        made = variants_of(image, source, out, job, clock)
-    with clock.phase("placeholder"):
+        made = variants_of(image, source, out, job, timer)
+    with timer.phase("placeholder"):
         looks = looks_of(made.top)
     facts = made.facts
     return Developed(
@@ -76,21 +76,21 @@ def develop(source: Path, out: Path, job: Job) -> Developed:
         palette=looks.palette,
         phash=looks.phash,
         variants=made.made,
-        timings=clock.timings,
+        timings=timer.timings,
     )
 
 
-def variants_of(image: ImageFile.ImageFile, source: Path, out: Path, job: Job, clock: Clock) -> Made:
+def variants_of(image: ImageFile.ImageFile, source: Path, out: Path, job: Job, timer: PhaseTimer) -> Made:
     """Write the variants of an opened picture into `out`, and close it as soon as its pixels are not needed."""
     is_jpeg = image.format == "JPEG"
     with faults_of_the_picture(job.max_pixels, image.width * image.height):
-        with clock.phase("open"):
+        with timer.phase("open"):
             frames = frames_of(image)
         if not is_jpeg:  # the metadata of the others may follow the pixels, or is the decoder's to apply
-            with clock.phase("decode"), told_from_large_units(image, source):
+            with timer.phase("decode"), told_from_large_units(image, source):
                 image = load_pixels(image, source)
         stored = shown_size(image)
-        with clock.phase("metadata"):
+        with timer.phase("metadata"):
             facts = read_facts(image, source)
         width, height = turned(stored, facts.orientation)
         specs = [(spec, shape_of(spec, width, height, job.focal_point)) for spec in job.recipe.variants]
@@ -98,22 +98,22 @@ def variants_of(image: ImageFile.ImageFile, source: Path, out: Path, job: Job, c
         resizer = resizer_for(job)
         mode = "YCbCr" if suits(image, job.recipe, top) else None
         if is_jpeg:
-            with clock.phase("decode"):
+            with timer.phase("decode"):
                 refuse_if_cut(image, source)
         scaled = is_jpeg and scaled_by_decoder(image, top, facts.orientation, crisp=resizer.crisp, mode=mode)
-        with clock.phase("decode"):
+        with timer.phase("decode"):
             image.load()
         colors = colors_of(image, source)
         profile = colors.profile
 
         def small(frame: Image.Image) -> Image.Image:
-            return shrink(frame, top, facts.orientation, profile, resizer, clock, last=not moves)
+            return shrink(frame, top, facts.orientation, profile, resizer, timer, last=not moves)
 
         moves = may_animate(image, frames, top, job) and may_move(image, source, frames, job)
         first: Picture
         shown = _shown(image)
         if shown.mode == "YCbCr" and mode:
-            first = shrink_planes(shown, top, facts.orientation, profile, resizer, clock)
+            first = shrink_planes(shown, top, facts.orientation, profile, resizer, timer)
         else:
             first = small(shown)
         moving = read_animation(image, source, job, small) if moves else None
@@ -122,11 +122,11 @@ def variants_of(image: ImageFile.ImageFile, source: Path, out: Path, job: Job, c
         first = moving.frames[0]
     looked_at = first.preview() if isinstance(first, Planes) else first
     if job.focal_point is None and not all(shape.whole for _, shape in specs):
-        with clock.phase("placeholder"):
+        with timer.phase("placeholder"):
             seen = attention_of(nearer(looked_at))
         specs = [(spec, shape_of(spec, width, height, seen.focus(shape, width, height))) for spec, shape in specs]
     with told_from_faults(first.width * first.height):
-        made = render(Source(width, height, first, moving, scaled, facts.rights), specs, out, job, resizer, clock)
+        made = render(Source(width, height, first, moving, scaled, facts.rights), specs, out, job, resizer, timer)
     return Made(width, height, frames, facts, colors.hdr, looked_at, made)
 
 

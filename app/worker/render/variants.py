@@ -15,7 +15,7 @@ from typing import Final, cast
 from PIL import Image, ImageFile
 
 from app.domain.models import Format
-from app.domain.phase_timer import Clock
+from app.domain.phase_timer import PhaseTimer
 from app.domain.recipe import VariantSpec
 from app.worker.decode.animation import Animation
 from app.worker.jobs import Job, Rendered
@@ -61,13 +61,13 @@ def shrink(
     orientation: int,
     profile: bytes | None,
     resizer: Resizer,
-    clock: Clock,
+    timer: PhaseTimer,
     *,
     last: bool,
 ) -> Image.Image:
     """A decoded picture at the top size, upright, in sRGB, without metadata. When it is the `last` frame, it is closed
     as soon as its pixels are not needed: they are most of the memory."""
-    with clock.phase("resize"):
+    with timer.phase("resize"):
         small = resizable(image)
         stored = turned(top, orientation)
         small = small.copy() if small is image and small.size == stored else resizer.whole(small, stored)
@@ -75,24 +75,29 @@ def shrink(
     if last:
         image.close()
     if orientation in _TURNS:
-        with clock.phase("orient"):
+        with timer.phase("orient"):
             small = small.transpose(_TURNS[orientation])
-    with clock.phase("colour"):
+    with timer.phase("colour"):
         return to_srgb(small, profile, photograph=image.format in _PHOTOGRAPHS, threads=resizer.threads)
 
 
 def shrink_planes(
-    image: Image.Image, top: tuple[int, int], orientation: int, profile: bytes | None, resizer: Resizer, clock: Clock
+    image: Image.Image,
+    top: tuple[int, int],
+    orientation: int,
+    profile: bytes | None,
+    resizer: Resizer,
+    timer: PhaseTimer,
 ) -> Planes:
     """The same of a JPEG decoded to YCbCr, which is closed."""
-    with clock.phase("resize"):
+    with timer.phase("resize"):
         decoded = planes_of(image)
         image.close()
         small = decoded.whole(turned(top, orientation), resizer)
     if orientation in _TURNS:
-        with clock.phase("orient"):
+        with timer.phase("orient"):
             small = small.each(lambda plane: plane.transpose(_TURNS[orientation]))
-    with clock.phase("colour"):
+    with timer.phase("colour"):
         return planes_to_srgb(small, profile)
 
 
@@ -128,7 +133,7 @@ class Source:
 
 
 def render(
-    source: Source, specs: Sequence[tuple[VariantSpec, Shape]], out: Path, job: Job, resizer: Resizer, clock: Clock
+    source: Source, specs: Sequence[tuple[VariantSpec, Shape]], out: Path, job: Job, resizer: Resizer, timer: PhaseTimer
 ) -> list[Rendered]:
     """Write every variant of the recipe into `out`. Equal pixels in equal format and quality are written once."""
     displayed = (source.width, source.height)
@@ -140,7 +145,7 @@ def render(
     largest_first = sorted(specs, key=lambda asked: (-asked[1].scale, not asked[1].whole))
     with encode.encoders(job.threads) as encoders:
         for spec, shape in largest_first:
-            with clock.phase("resize"):
+            with timer.phase("resize"):
                 picture = sizes.make(shape)
             for wanted in spec.formats:
                 written = encode.format_for(wanted, picture)
@@ -154,7 +159,7 @@ def render(
                     picture = picture.copy()
                 encoding.add(id(picture))
                 file = f"{spec.name}.{written.extension}"
-                with clock.phase("encode"):
+                with timer.phase("encode"):
                     if source.animation and written is Format.WEBP:
                         frames = cast("list[Image.Image]", [picture, *(frame.make(shape) for frame in moving[1:])])
                         work = encoders.submit(
@@ -164,7 +169,7 @@ def render(
                     else:
                         work = encoders.submit(encode.write_still, picture, out / file, written, quality, source.rights)
                 made[key] = (file, work)
-        with clock.phase("encode"):
+        with timer.phase("encode"):
             weights = {key: work.result() for key, (_, work) in made.items()}
     return [
         Rendered(
