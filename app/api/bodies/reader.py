@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Protocol
 
-from app.domain.uploads.descriptions import Words
+from app.domain.uploads.descriptions import Description
 
 
 @dataclass(frozen=True)
@@ -15,7 +15,7 @@ class Received:
 
     filename: str | None
     declared_type: str | None
-    words: Words
+    words: Description
     ignored: tuple[str, ...] = ()
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from app.api.http.charsets import decode, text_codec
 from app.domain.errors import Invalid, Malformed
-from app.domain.uploads.descriptions import NAMES, Words
+from app.domain.uploads.descriptions import NAMES, Description
 
 #: Names of the file: ours, and the defaults of Uppy (also with `bundle`), Dropzone and FilePond.
 FILE_NAMES = ("file", "files", "filepond")
@@ -56,12 +56,12 @@ class TextFields:
         """The codec of whatever names no charset of its own. Raises `UnsupportedType`."""
         return text_codec(self._form_charset or _DEFAULT_CHARSET, self.CHARSET)
 
-    def words(self) -> Words:
+    def words(self) -> Description:
         """Decode and check every field."""
         found: dict[str, list[str]] = {name: [] for name in NAMES}
         for field, value, charset, is_json in self._values:
             found[field] += _texts(field, self._text(field, value, charset), is_json=is_json)
-        return Words.of(_single("title", found["title"]), _single("alt", found["alt"]), found["tags"])
+        return Description.parse(_single("title", found["title"]), _single("alt", found["alt"]), found["tags"])
 
     def _text(self, field: str, value: bytes, charset: str | None) -> str:
         codec = self.codec if charset is None else text_codec(charset, field)

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic_core import from_json
 
 from app.domain.errors import Invalid, Malformed
-from app.domain.uploads.descriptions import Words
+from app.domain.uploads.descriptions import Description
 
 DEPTH = 32
 
@@ -81,13 +81,13 @@ class JsonObject:
         detail = f"`{name}` must be 64 hexadecimal digits (found: {_found(value)})."
         raise Invalid("bad_sha256", detail, field=name, found=value[:_FOUND_CHARACTERS])
 
-    def words(self) -> Words:
+    def words(self) -> Description:
         """Title, alternative text and tags. Raises `Invalid`."""
         tags = self._members.get("tags")
         tags = [] if tags is None else [tags] if isinstance(tags, str) else tags
         if not isinstance(tags, list) or not all(isinstance(tag, str) for tag in tags):
             raise Invalid("wrong_type", "`tags` must be a list of strings.", field="tags")
-        return Words.of(self.text("title"), self.text("alt"), tags)
+        return Description.parse(self.text("title"), self.text("alt"), tags)
 
 
 def check_depth(body: bytes) -> None:

@@ -22,7 +22,7 @@ _MEDIA_TYPE = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]{0,62}/[a-z0-9][a-z0-9!#$&^_
 
 
 @dataclass(frozen=True)
-class Words:
+class Description:
     """The texts that describe an image."""
 
     title: str | None = None
@@ -30,7 +30,7 @@ class Words:
     tags: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, title: str | None, alt: str | None, tags: Iterable[str]) -> "Words":
+    def parse(cls, title: str | None, alt: str | None, tags: Iterable[str]) -> "Description":
         """Normalize: see `normal_text`. Tags are split at commas; each is kept once, in their order.
 
         Raises `Invalid` with the measured value beside the limit it broke.
