@@ -30,8 +30,8 @@ API, WORKER, RECONCILE = "ImageApiFunction", "ImageProcessingFunction", "Reconci
 DOORS = {API: "app.lambda_api", WORKER: "app.lambda_worker", RECONCILE: "app.lambda_reconcile"}
 #: What is not asked for here: by Lambda in the worker's name, by who has a presigned url, by giving a record up.
 BESIDE = {
-    API: {("VariantsOut", "s3:GetObject")},
-    WORKER: {("EventsOut", f"sqs:{name}") for name in ("ReceiveMessage", "DeleteMessage", "GetQueueAttributes")},
+    API: {("ReadVariants", "s3:GetObject")},
+    WORKER: {("ReceiveEvents", f"sqs:{name}") for name in ("ReceiveMessage", "DeleteMessage", "GetQueueAttributes")},
     RECONCILE: {("Records", "dynamodb:PutItem")},
 }
 #: Which right an operation asks for, where they do not go by the same name.
@@ -86,7 +86,7 @@ class Gate:
         return {
             (statement["Sid"], action)
             for statement in statements(self._stack, function)
-            if statement["Sid"] not in {"OwnLog", "Traces"}
+            if statement["Sid"] not in {"WriteLog", "Traces"}
             for action in listed(statement["Action"])
             if not any(
                 wanted == action and allows([statement], action, resource, **context)
@@ -135,7 +135,7 @@ def functions(aws_place: Place, tmp_path: Path) -> Iterator[Functions]:
     there = {name: aws_place.environment[name] for name in aws_place.environment if name.startswith("AWS_")}
     there |= {
         f"DARKROOM_{name}_URL": aws_place.environment[f"DARKROOM_{name}_URL"]
-        for name in ("STORAGE", "METADATA", "QUEUE")
+        for name in ("STORAGE", "DATABASE", "QUEUE")
     }
 
     def gated(client: BaseClient, operation: str, parameters: dict[str, Any]) -> Any:

@@ -68,7 +68,7 @@ def test_the_workers_memory_is_the_sum_that_is_said_of_it(stack: Stack, settings
     """Of what was measured: `python -m benchmarks.render.memory`."""
     head = re.sub(r"\n# *", " ", (ROOT / "template.yaml").read_text().split("\nMetadata:")[0])
     said = re.search(
-        r"worker's memory +(\d+) MB .*?\+ (\d+) MB .*?\+ (\d+) MB .*?\+ (\d+) MB .*?= (\d+) MB; (\d+) MB", head
+        r"worker memory +(\d+) MB .*?\+ (\d+) MB .*?\+ (\d+) MB .*?\+ (\d+) MB .*?= (\d+) MB; (\d+) MB", head
     )
     assert said
     picture, codecs, server, worker, total, size = map(int, said.groups())

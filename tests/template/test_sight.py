@@ -24,7 +24,7 @@ ALARMS = {
     "DeadLettersAlarm": ("AWS/SQS", "ApproximateNumberOfMessagesVisible", 1),
     "ServerErrorsAlarm": ("AWS/ApiGateway", "5xx", 5),
     "LatencyAlarm": ("AWS/ApiGateway", "Latency", 22000),
-    "DevelopmentAlarm": ("AWS/Lambda", "Duration", 60000),
+    "ProcessingTimeAlarm": ("AWS/Lambda", "Duration", 60000),
     "FaultsAlarm": (NAMESPACE, "Faults", 5),
 }
 
@@ -75,7 +75,7 @@ def test_they_look_at_what_is_there_and_stay_quiet_without_news(stack: Stack) ->
 
 def test_one_failed_try_alone_is_no_alarm(stack: Stack) -> None:
     assert stack["QueueAgeAlarm"]["Threshold"] == 2 * stack["EventQueue"]["VisibilityTimeout"]
-    assert stack["DevelopmentAlarm"]["Threshold"] == stack["ImageProcessingFunction"]["Timeout"] * 1000 / 2
+    assert stack["ProcessingTimeAlarm"]["Threshold"] == stack["ImageProcessingFunction"]["Timeout"] * 1000 / 2
 
 
 def test_one_picture_that_breaks_its_decoder_is_no_alarm_and_five_in_an_hour_are(

@@ -69,9 +69,9 @@ def rules_by_id(stack: Stack) -> dict[str, Any]:
 def test_the_bucket_cleans_up_after_itself(stack_of: Callable[..., Stack]) -> None:
     assert rules_by_id(stack_of()) == {
         "abandoned-multipart-uploads": {"AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 1}},
-        "deleted-pictures": {"NoncurrentVersionExpiration": {"NoncurrentDays": "7"}, "ExpiredObjectDeleteMarker": True},
+        "deleted-images": {"NoncurrentVersionExpiration": {"NoncurrentDays": "7"}, "ExpiredObjectDeleteMarker": True},
     }
-    deleted = rules_by_id(stack_of(NoncurrentDays="30"))["deleted-pictures"]
+    deleted = rules_by_id(stack_of(NoncurrentDays="30"))["deleted-images"]
     assert deleted["NoncurrentVersionExpiration"] == {"NoncurrentDays": "30"}
 
 
