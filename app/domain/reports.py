@@ -52,7 +52,7 @@ class RequestReport:
 class ImageReport:
     """One delivery of a picture's event, as far as it came. Sizes are in bytes and pixels, times in milliseconds.
 
-    `direct` says that the original did not come through `POST /upload`. Of `phases`, `develop` is the whole life of
+    `direct` says that the original did not come through `POST /upload`. Of `phases`, `process` is the whole life of
     the child process, and `open` to `placeholder` are its own, of which several run at once; `memory_mb` is the most
     that it had.
     """

@@ -29,7 +29,7 @@ class Fault(Exception):
 
 
 class Job(Model):
-    """How to develop one picture. `media_type` was found in its bytes; `threads` encode side by side."""
+    """How to process one picture. `media_type` was found in its bytes; `threads` encode side by side."""
 
     recipe: Recipe
     focal_point: FocalPoint | None = None
@@ -51,7 +51,7 @@ class Rendered(Variant):
     file: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}\.(jpg|webp|png|avif)$")]
 
 
-class Developed(Model):
+class Processed(Model):
     """All that was learned and made. `timings` is milliseconds by phase, `memory_mb` the most the child had."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -87,15 +87,15 @@ class Answer(Model):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    developed: Developed | None = None
+    processed: Processed | None = None
     refused: Refusal | None = None
     fault: Annotated[str, Field(max_length=2000)] | None = None
 
 
-def answers(recipe: Recipe, developed: Developed) -> bool:
+def answers(recipe: Recipe, processed: Processed) -> bool:
     """Whether the variants are exactly those the recipe asks for, in its order."""
     asked = [(spec.name, wanted) for spec in recipe.variants for wanted in spec.formats]
-    made = developed.variants
+    made = processed.variants
     return len(asked) == len(made) and all(
         variant.name == name and _fulfils(variant, wanted, spec_of(recipe, name))
         for variant, (name, wanted) in zip(made, asked, strict=True)

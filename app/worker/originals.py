@@ -65,7 +65,7 @@ def adopt(store: ObjectStore, images: ImageRepository, image_id: str, max_bytes:
         if store.stat(key) is None:
             return False
         raise Unavailable(f"The object {key} is there and may not be read.") from None
-    except ImageError:  # its development will end the same and say so in the record
+    except ImageError:  # its processing will end the same and say so in the record
         original = Original(info.size, "", None)
     now = utcnow()
     image = Image(

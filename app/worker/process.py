@@ -30,7 +30,7 @@ from app.domain.phase_timer import PhaseTimer
 from app.domain.ports import ImageRepository, ObjectStore
 from app.domain.recipe import Recipe, rendering_of
 from app.domain.reports import ImageReport, ImageReporter, Outcome, log_report
-from app.worker.jobs import Developed, Job
+from app.worker.jobs import Job, Processed
 from app.worker.originals import Original, adopt, fetch
 from app.worker.sandbox.parent import Sandbox
 
@@ -41,7 +41,7 @@ _MOST_THREADS = 4
 
 
 class Worker:
-    """Develops originals. `counts` is how often each outcome came.
+    """Processes originals. `counts` is how often each outcome came.
 
     With `adopt`, objects without a record get one for `anonymous`; `scratch` is an existing folder that no other
     worker uses; an event goes to the dead letters after `max_attempts` deliveries. `reporter` takes a report of each
@@ -126,7 +126,7 @@ class Worker:
                 self._claim_again(found)
                 return Outcome.DUPLICATE
             report.direct |= found.expires_at is not None
-            outcome = self._develop(found, report)
+            outcome = self._process(found, report)
             if outcome is not None:
                 return outcome
         raise Unavailable(f"The record of {image_id} keeps changing.")
@@ -144,8 +144,8 @@ class Worker:
     def _rendering(self, image: Image) -> str:
         return rendering_of(self._recipe, image.focal_point)
 
-    def _develop(self, image: Image, report: ImageReport) -> Outcome | None:
-        """Develop for the record as it was read; None when it has changed so that this must begin again."""
+    def _process(self, image: Image, report: ImageReport) -> Outcome | None:
+        """Process for the record as it was read; None when it has changed so that this must begin again."""
         original: Original | None = None
         timer = PhaseTimer(report.phases)
         with tempfile.TemporaryDirectory(dir=self._scratch, prefix="picture-", ignore_cleanup_errors=True) as folder:
@@ -156,8 +156,8 @@ class Worker:
                     original = fetch(self._store, image.id, self._max_bytes, source)
                 report.format, report.bytes = original.media_type, original.bytes
                 image = self._marked(image, report)
-                with timer.phase("develop"):
-                    developed = self._sandbox.develop(source, out, self._job(image, original))
+                with timer.phase("process"):
+                    processed = self._sandbox.process(source, out, self._job(image, original))
             except Missing:
                 return self._without_original(image)
             except Stale:
@@ -166,11 +166,11 @@ class Worker:
                 report.code = error.code
                 with timer.phase("record"):
                     return self._fail(image, error, original)
-            _tell_made(report, developed)
+            _tell_made(report, processed)
             with timer.phase("store"):
-                self._put(image, developed, out)
+                self._put(image, processed, out)
         with timer.phase("record"):
-            return self._finish(image, developed, original)
+            return self._finish(image, processed, original)
 
     def _marked(self, image: Image, report: ImageReport) -> Image:
         """The record, in which the last delivery leaves a mark before it begins: it may be the end of us, and who
@@ -202,22 +202,22 @@ class Worker:
             return Outcome.DELETED
         raise Unavailable(f"The original of {image.id} is not there: {original_key(image.id)}")
 
-    def _put(self, image: Image, developed: Developed, out: Path) -> None:
+    def _put(self, image: Image, processed: Processed, out: Path) -> None:
         rendering = self._rendering(image)
-        for variant in {variant.file: variant for variant in developed.variants}.values():
+        for variant in {variant.file: variant for variant in processed.variants}.values():
             key = variant_key(image.id, rendering, variant.file)
             descriptor = os.open(out / variant.file, os.O_RDONLY | os.O_NOFOLLOW)
             with os.fdopen(descriptor, "rb") as body:
                 self._store.put(key, body, size=variant.bytes, content_type=variant.format.media_type)
 
-    def _finish(self, image: Image, developed: Developed, original: Original) -> Outcome | None:
+    def _finish(self, image: Image, processed: Processed, original: Original) -> Outcome | None:
         rendering = self._rendering(image)
         claim = image.sha256 is None or image.expires_at is not None  # a ticket's upload, or one that was adopted
         current = image
         for _ in range(_ATTEMPTS):
             wanted = self._rendering(current) == rendering
             if wanted:
-                changes = _changes(current, developed, original, rendering)
+                changes = _changes(current, processed, original, rendering)
             else:  # a focal point has moved: what was made for the old one is to be swept
                 changes = {"stale_renderings": list(dict.fromkeys((*current.stale_renderings, rendering)))}
             try:
@@ -263,11 +263,11 @@ class Worker:
         raise Unavailable(f"The record of {image.id} keeps changing.")
 
 
-def _tell_made(report: ImageReport, developed: Developed) -> None:
-    report.width, report.height, report.memory_mb = developed.width, developed.height, developed.memory_mb
-    files = {variant.file: variant.bytes for variant in developed.variants}
+def _tell_made(report: ImageReport, processed: Processed) -> None:
+    report.width, report.height, report.memory_mb = processed.width, processed.height, processed.memory_mb
+    files = {variant.file: variant.bytes for variant in processed.variants}
     report.variants, report.variant_bytes = len(files), sum(files.values())
-    report.phases |= developed.timings
+    report.phases |= processed.timings
 
 
 def _found_in(original: Original) -> Changes:
@@ -275,12 +275,12 @@ def _found_in(original: Original) -> Changes:
     return {"bytes": original.bytes, "sha256": original.sha256, "content_type": kind}
 
 
-def _changes(image: Image, developed: Developed, original: Original, rendering: str) -> Changes:
+def _changes(image: Image, processed: Processed, original: Original, rendering: str) -> Changes:
     stale = [old for old in (*image.stale_renderings, image.rendering) if old and old != rendering]
-    variants = [Variant.model_validate(variant.model_dump()) for variant in developed.variants]
-    names = set(Developed.model_fields) - {"variants", "timings", "memory_mb"}
+    variants = [Variant.model_validate(variant.model_dump()) for variant in processed.variants]
+    names = set(Processed.model_fields) - {"variants", "timings", "memory_mb"}
     return {
-        **{name: getattr(developed, name) for name in names},
+        **{name: getattr(processed, name) for name in names},
         **_found_in(original),
         "status": Status.READY,
         "error": None,

@@ -1,1 +1,1 @@
-"""How fast pictures are developed, beside sharp and libvips: `make bench`."""
+"""How fast pictures are processed, beside sharp and libvips: `make bench`."""

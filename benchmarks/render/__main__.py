@@ -1,4 +1,4 @@
-"""How fast and how lean pictures are developed, beside sharp and libvips: `make bench`.
+"""How fast and how lean pictures are processed, beside sharp and libvips: `make bench`.
 
     .venv/bin/python -m benchmarks.render [rounds] [--only row,row [--keep]]
 

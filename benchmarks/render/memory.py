@@ -1,4 +1,4 @@
-"""Memory that developing takes, by kind of file and size, in the worker's own child process.
+"""Memory that processing takes, by kind of file and size, in the worker's own child process.
 
     .venv/bin/python -m benchmarks.render.memory [--kinds "PNG moving,TIFF Lab"] [megapixels ...]
 
@@ -127,7 +127,7 @@ def _row(kind: str, picture: Image.Image, folder: Path, sandbox: Sandbox) -> dic
     write(picture, source)
     out.mkdir()
     job = Job(recipe=DEFAULT_RECIPE, media_type=media_type, max_pixels=10**9, max_frames=60, threads=2)
-    sandbox.develop(source, out, job)
+    sandbox.process(source, out, job)
     status = json.loads((out / STATUS).read_text())
     with open_picture(source, media_type) as image:
         status["reckoned_mb"] = Cost(image, source, job).still() / 2**20

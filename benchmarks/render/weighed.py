@@ -4,17 +4,17 @@ import json
 from pathlib import Path
 from typing import Final
 
-from app.worker.jobs import Developed, Job
-from app.worker.pipeline.picture import develop
+from app.worker.jobs import Job, Processed
+from app.worker.pipeline.steps import process_image
 
 #: The file in the child's folder that says what it took.
 STATUS: Final = "status.json"
 
 
-def weighed(source: Path, out: Path, job: Job) -> Developed:
-    """The child's work: develop, and write down what it took."""
+def weighed(source: Path, out: Path, job: Job) -> Processed:
+    """The child's work: process, and write down what it took."""
     before = _status()
-    made = develop(source, out, job)
+    made = process_image(source, out, job)
     after = _status()
     status = {
         "mb": after["VmHWM"],

@@ -1,8 +1,8 @@
 """Jobs for Darkroom's own pipeline, one JSON line each: `worker_darkroom.py pictures|whole|child THREADS`.
 
-`pictures` is the part of `develop` that peers do too: from the file to the files of its variants. `whole` is all of
-`develop`, with what else a record says, in this process; `child` the same as the service runs it, in a process of its
-own for each picture. The format's name may be `recipe`: the default recipe.
+`pictures` is the part of `process_image` that peers do too: from the file to the files of its variants. `whole` is all
+of `process_image`, with what else a record says, in this process; `child` the same as the service runs it, in a process
+of its own for each image. The format's name may be `recipe`: the default recipe.
 """
 
 import json
@@ -19,7 +19,7 @@ from app.domain.phase_timer import PhaseTimer
 from app.domain.recipe import DEFAULT_RECIPE, Recipe, VariantSpec
 from app.worker.jobs import Job, Rendered
 from app.worker.pipeline.header import open_checked
-from app.worker.pipeline.picture import develop, variants_of
+from app.worker.pipeline.steps import process_image, variants_of
 from app.worker.sandbox.parent import Sandbox
 
 
@@ -58,8 +58,8 @@ def main() -> None:
                 with open_checked(source, job) as image:
                     made = variants_of(image, source, out, job, timer).made
             else:
-                developed = sandbox.develop(source, out, job) if mode == "child" else develop(source, out, job)
-                made, timer.timings = developed.variants, developed.timings
+                processed = sandbox.process(source, out, job) if mode == "child" else process_image(source, out, job)
+                made, timer.timings = processed.variants, processed.timings
             wall = (time.monotonic() - start) * 1000
             spent = 0.0 if mode == "child" else _cpu() - cpu  # the fork server's children are not ours to ask about
             _keep(made, out, asked.get("out"))

@@ -114,7 +114,7 @@ def test_a_line_for_each_request_and_each_picture(doors: Doors) -> None:
     assert (picture["width"], picture["height"]) == (64, 48)
     files = {variant["url"].partition("?")[0]: variant["bytes"] for variant in shown["variants"]}
     assert (picture["variants"], picture["variant_bytes"]) == (len(files), sum(files.values()))
-    assert picture["phases"].keys() >= {"fetch", "develop", "decode", "encode", "store", "record"}
+    assert picture["phases"].keys() >= {"fetch", "process", "decode", "encode", "store", "record"}
     assert 10 < picture["memory_mb"] < 1024
     assert picture["service"] == "darkroom"
 
@@ -140,10 +140,10 @@ def test_what_came_in_and_what_became_of_it_is_counted_once(doors: Doors) -> Non
     assert (failure["service"], failure["code"]) == ("darkroom", "corrupt_image")
     (failed,) = of_pictures(lines, outcome="failed")
     assert (failed["level"], failed["code"], failed["message"]) == ("WARNING", "corrupt_image", "failed: corrupt_image")
-    (developed,) = (line for line in of_metrics(lines) if "Developed" in line)
+    (processed,) = (line for line in of_metrics(lines) if "Developed" in line)
     (picture,) = of_pictures(lines, outcome="ready")
     for phase in ("fetch", "decode", "resize", "encode", "store"):
-        assert developed[f"{phase.capitalize()}Seconds"] == [pytest.approx(picture["phases"][phase] / 1000, abs=1e-4)]
+        assert processed[f"{phase.capitalize()}Seconds"] == [pytest.approx(picture["phases"][phase] / 1000, abs=1e-4)]
 
 
 def test_what_comes_by_ticket_is_counted_when_it_has_come(doors: Doors) -> None:

@@ -84,7 +84,7 @@ class Scene:
         return Uploads(self.side.store, images or self.side.images).accept(OWNER, upload, keep_duplicate=keep)
 
     def ready(self, seed: int = 0) -> Image:
-        """A picture that has been developed."""
+        """A picture that has been processed."""
         image = self.upload(seed).image
         self.deliver()
         return self.image(image.id)

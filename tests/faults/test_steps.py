@@ -78,7 +78,7 @@ def test_a_delete_that_ends_anywhere(scene: Scene, repeated: bool) -> None:
     assert not set(left) & scene.gone
 
 
-def test_a_delete_at_any_step_of_developing(scene: Scene) -> None:
+def test_a_delete_at_any_step_of_processing(scene: Scene) -> None:
     ids = []
 
     def prepare(number: int) -> Callable[[], object]:
@@ -92,7 +92,7 @@ def test_a_delete_at_any_step_of_developing(scene: Scene) -> None:
     assert scene.listed() == ids[-1:]  # the last was undisturbed
 
 
-def test_developing_at_any_step_of_a_delete(scene: Scene) -> None:
+def test_processing_at_any_step_of_a_delete(scene: Scene) -> None:
     ids = []
 
     def prepare(number: int) -> Callable[[], object]:
@@ -113,7 +113,7 @@ EDITS: list[dict[str, object]] = [
 
 
 @pytest.mark.parametrize("changes", tiered(EDITS), ids=lambda changes: next(iter(changes)))
-def test_an_edit_at_any_step_of_developing(scene: Scene, changes: dict[str, object]) -> None:
+def test_an_edit_at_any_step_of_processing(scene: Scene, changes: dict[str, object]) -> None:
     edited: list[Image] = []
 
     def prepare(number: int) -> Callable[[], object]:
@@ -121,10 +121,10 @@ def test_an_edit_at_any_step_of_developing(scene: Scene, changes: dict[str, obje
         edited.append(image)
         worker = scene.worker()
 
-        def develop() -> None:
+        def process() -> None:
             assert worker.handle(image.id) is Outcome.READY
 
-        return develop
+        return process
 
     every_step(scene, prepare, lambda: first(lambda: scene.edit(edited[-1].id, **changes)))
     scene.come_to_rest()

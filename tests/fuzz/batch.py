@@ -9,12 +9,12 @@ from pathlib import Path
 from app.domain.errors import ImageError
 from app.domain.media import SNIFF_BYTES, media_type_of
 from app.domain.models import FailureCode
-from app.worker.jobs import Answer, Developed, Job, answers
-from app.worker.pipeline.picture import develop
+from app.worker.jobs import Answer, Job, Processed, answers
+from app.worker.pipeline.steps import process_image
 from tests.worker.leaks import told_by
 
 
-def batch(source: Path, out: Path, job: Job) -> Developed:
+def batch(source: Path, out: Path, job: Job) -> Processed:
     """Process each image of the folder `source` into its own folder in `out`.
 
     `out/told` gets a line for each: name, outcome, detail, CPU seconds, peak memory in MB.
@@ -33,7 +33,7 @@ def batch(source: Path, out: Path, job: Job) -> Developed:
 
 def _outcome(path: Path, folder: Path, job: Job) -> tuple[str, str]:
     try:
-        made = develop(path, folder, job)
+        made = process_image(path, folder, job)
     except ImageError as error:
         return str(error.code), error.detail
     except MemoryError:
@@ -41,7 +41,7 @@ def _outcome(path: Path, folder: Path, job: Job) -> tuple[str, str]:
     except Exception:  # noqa: BLE001 - which is what is looked for
         return "raised", traceback.format_exc(limit=-5)
     try:
-        Answer.model_validate_json(Answer(developed=made).model_dump_json())
+        Answer.model_validate_json(Answer(processed=made).model_dump_json())
         if not answers(job.recipe, made):
             return "wrong variants", repr(made)
         leaked = {variant.file: told for variant in made.variants if (told := told_by(folder / variant.file))}

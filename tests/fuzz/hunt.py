@@ -1,7 +1,7 @@
 """Look for pictures that do worse than `failed`: `python -m tests.fuzz.hunt --seconds 600 --seed 1`.
 
-Batches of mutated pictures are developed in sandboxed processes, in the production bounds. A batch whose process does
-not come to its end is developed once more, each picture in a process of its own, to find the one to blame. What is
+Batches of mutated pictures are processed in sandboxed processes, in the production bounds. A batch whose process does
+not come to its end is processed once more, each picture in a process of its own, to find the one to blame. What is
 found is written to a folder, from which it can be moved into the tests.
 """
 
@@ -95,7 +95,7 @@ def hunt(seconds: float, seed: int, findings: Path, *, start: int = 0) -> Hunt:
 def _judged(sandbox: Sandbox, alone: Sandbox, source: Path, out: Path, done: Hunt) -> Iterator[tuple[str, str, str]]:
     told: set[str] = set()
     with contextlib.suppress(ImageError):
-        sandbox.develop(source, out, job_for("image/png"))
+        sandbox.process(source, out, job_for("image/png"))
     for line in (out / "told").read_text().splitlines():
         with contextlib.suppress(ValueError):  # the last line of a process that was killed
             name, outcome, detail, spent, peak = json.loads(line)
@@ -109,7 +109,7 @@ def _judged(sandbox: Sandbox, alone: Sandbox, source: Path, out: Path, done: Hun
         out.mkdir()
         started = time.monotonic()
         try:
-            alone.develop(path, out, job_for(str(media_type_of(path.read_bytes()[:SNIFF_BYTES]))))
+            alone.process(path, out, job_for(str(media_type_of(path.read_bytes()[:SNIFF_BYTES]))))
             ending = ("ready", "")
         except ImageError as error:
             ending = (str(error.code), error.detail)

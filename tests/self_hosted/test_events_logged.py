@@ -85,7 +85,7 @@ def test_a_line_for_each_request_and_each_picture_and_nothing_personal(server: S
     assert len(of_requests(lines, status=401)) == 1
     (ready,) = of_pictures(lines, image_id=record["id"], outcome="ready")  # the worker's start may have sent it again
     assert (ready["outcome"], ready["width"], ready["height"], ready["direct"]) == ("ready", 64, 48, False)
-    assert ready["phases"].keys() >= {"fetch", "develop", "decode", "encode", "store", "record"}
+    assert ready["phases"].keys() >= {"fetch", "process", "decode", "encode", "store", "record"}
     (corrupt,) = of_pictures(lines, image_id=failed["id"])
     assert (corrupt["outcome"], corrupt["code"], corrupt["level"]) == ("failed", "corrupt_image", "WARNING")
     (direct,) = of_pictures(lines, image_id=ticket["id"])

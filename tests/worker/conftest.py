@@ -16,7 +16,7 @@ from app.domain.models import Image
 from app.domain.ports import ImageRepository, ObjectStore
 from app.domain.recipe import DEFAULT_RECIPE, Recipe, VariantSpec
 from app.domain.uploads.service import Upload, Uploads
-from app.worker.jobs import Developed, Job
+from app.worker.jobs import Job, Processed
 from app.worker.process import Worker
 from app.worker.sandbox.parent import Sandbox
 from tests.sides import SIDES, Side, side_parameters
@@ -100,15 +100,15 @@ def bench(side: Side, sandbox: Sandbox, tmp_path: Path) -> Bench:
     return Bench(side, scratch, sandbox)
 
 
-Develop = Callable[..., tuple[Developed, Path]]
+Process = Callable[..., tuple[Processed, Path]]
 
 
 @pytest.fixture
-def develop(tmp_path: Path) -> Develop:
-    """Develop bytes in this process; what was made, and the folder of its files."""
-    from app.worker.pipeline.picture import develop as work
+def process(tmp_path: Path) -> Process:
+    """Process bytes in this process; what was made, and the folder of its files."""
+    from app.worker.pipeline.steps import process_image as work
 
-    def run(body: bytes, recipe: Recipe = DEFAULT_RECIPE, **options: Any) -> tuple[Developed, Path]:
+    def run(body: bytes, recipe: Recipe = DEFAULT_RECIPE, **options: Any) -> tuple[Processed, Path]:
         out = tmp_path / f"out-{new_id()}"
         out.mkdir()
         source = out.with_name(out.name + ".original")

@@ -16,9 +16,9 @@ from app.domain.images.service import Images
 from app.domain.keys import original_key, variant_key
 from app.domain.limits import Limits
 from app.domain.maintenance.reconcile import Reconciler
-from app.domain.models import Failure, FailureCode, FocalPoint, Format, Status, Tombstone, utcnow
+from app.domain.models import EXHAUSTED, Failure, FailureCode, FocalPoint, Format, Status, Tombstone, utcnow
 from app.domain.recipe import DEFAULT_RECIPE, VariantSpec, rendering_of
-from app.worker.jobs import Developed, Job
+from app.worker.jobs import Job, Processed
 from app.worker.process import Outcome
 from app.worker.sandbox.parent import Sandbox
 from tests.contract.records import an_image
@@ -71,8 +71,8 @@ def test_a_descriptor_that_outlives_processing_cannot_change_what_is_stored(benc
     class Keeping(Sandbox):
         kept: ClassVar[list[BinaryIO]] = []
 
-        def develop(self, source: Path, out: Path, job: Job) -> Developed:
-            made = super().develop(source, out, job)
+        def process(self, source: Path, out: Path, job: Job) -> Processed:
+            made = super().process(source, out, job)
             self.kept += [path.open("r+b") for path in out.iterdir()]
             return made
 
@@ -452,9 +452,7 @@ def test_giving_up(bench: Bench) -> None:
         with pytest.raises(Unavailable):
             broken.handle(image_id, receives=3)
     image = bench.image(pending)
-    assert image.error == Failure(
-        code=FailureCode.ATTEMPTS_EXHAUSTED, detail="The picture could not be developed in any attempt."
-    )
+    assert image.error == Failure(code=FailureCode.ATTEMPTS_EXHAUSTED, detail=EXHAUSTED)
     check_ready(bench, done)
     assert worker.handle(pending) is Outcome.READY
 
@@ -483,7 +481,7 @@ def test_only_a_last_delivery_that_was_begun_and_cut_off_ends_the_picture(bench:
         """The whole worker is gone, not just the picture's process."""
 
     class Deadly(Sandbox):
-        def develop(self, *_: Any) -> Any:
+        def process(self, *_: Any) -> Any:
             raise Killed
 
     image_id = bench.upload(encoded())

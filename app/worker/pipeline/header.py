@@ -79,7 +79,7 @@ def check_size(width: int, height: int, max_pixels: int) -> None:
     """Raise `ImageError` if there are more pixels than may be decoded."""
     if width * height > max_pixels:
         detail = (
-            f"The picture has {width} × {height} = {width * height:,} pixels; at most {max_pixels:,} can be developed."
+            f"The picture has {width} × {height} = {width * height:,} pixels; at most {max_pixels:,} can be processed."
         )
         raise ImageError(FailureCode.TOO_MANY_PIXELS, detail)
 
@@ -105,5 +105,5 @@ def _check_webp(path: Path, job: Job) -> int:
 def _bomb(message: str, max_pixels: int) -> ImageError:
     measured = re.search(r"\((\d+) pixels\)", message)
     has = f"{int(measured[1]):,}" if measured else "too many"
-    detail = f"The picture has {has} pixels; at most {max_pixels:,} can be developed."
+    detail = f"The picture has {has} pixels; at most {max_pixels:,} can be processed."
     return ImageError(FailureCode.TOO_MANY_PIXELS, detail)

@@ -1,7 +1,7 @@
-"""What developing a picture takes of its process's memory, told from its header.
+"""What processing a picture takes of its process's memory, told from its header.
 
 Either reading it is what takes most, or writing its variants: by then its pixels are gone. All figures are bytes, and
-measured by `python -m benchmarks.render.memory`; a test has a picture of each kind developed in just what is said here.
+measured by `python -m benchmarks.render.memory`; a test has a picture of each kind processed in just what is said here.
 """
 
 from pathlib import Path
@@ -76,11 +76,11 @@ class Cost:
         self._shrinking = _NEARLY * self._top + _HALF_WAY * turned(top, orientation)[0] * image.height
 
     def still(self) -> float:
-        """Bytes that are needed to develop its first frame."""
+        """Bytes that are needed to process its first frame."""
         return self._beside() + max(self._reading + self._shrinking, self._writing(1))
 
     def moving(self, frames: int) -> float:
-        """Bytes that are needed to develop so many frames."""
+        """Bytes that are needed to process so many frames."""
         pixels = self._image.width * self._image.height * _MOVING.get(self._image.format or "", 0)
         return self._beside() + max(pixels + self._shrinking + frames * _WRITTEN * self._top, self._writing(frames))
 
@@ -104,12 +104,12 @@ class Cost:
 
 
 def check_cost(image: ImageFile.ImageFile, path: Path, job: Job) -> None:
-    """Raise `ImageError` if there is not enough memory to develop the picture."""
+    """Raise `ImageError` if there is not enough memory to process the picture."""
     refuse_if_costly(image.width, image.height, Cost(image, path, job).still(), job)
 
 
 def may_move(image: ImageFile.ImageFile, path: Path, frames: int, job: Job) -> bool:
-    """Whether there is enough memory to develop so many frames."""
+    """Whether there is enough memory to process so many frames."""
     return Cost(image, path, job).moving(frames) <= job.memory_mb * 1_048_576
 
 
@@ -119,7 +119,7 @@ def check_webp_canvas(width: int, height: int, job: Job) -> None:
 
 
 def refuse_if_costly(width: int, height: int, needed: float, job: Job) -> None:
-    """Raise `ImageError` if developing that size takes more bytes than there are."""
+    """Raise `ImageError` if processing that size takes more bytes than there are."""
     if needed > job.memory_mb * 1_048_576:
         detail = (
             f"The picture has {width} × {height} = {width * height:,} pixels. In its format that takes about "

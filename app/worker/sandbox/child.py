@@ -16,9 +16,9 @@ from pathlib import Path
 from app import prctl
 from app.domain.errors import ImageError
 from app.domain.models import FailureCode
-from app.worker.jobs import THREAD_STACK, Answer, Developed, Fault, Job, Refusal
+from app.worker.jobs import THREAD_STACK, Answer, Fault, Job, Processed, Refusal
 
-Work = Callable[[Path, Path, Job], Developed]
+Work = Callable[[Path, Path, Job], Processed]
 
 #: The largest file that a child may write, in bytes.
 MAX_FILE = 512 * 1024 * 1024
@@ -30,13 +30,13 @@ SPARE_THREADS = 1024
 ORPHANED = 1
 
 
-def develop_picture(source: Path, out: Path, job: Job) -> Developed:
-    """`develop`, imported late: only the fork server and its children ever load a decoder."""
+def process_image(source: Path, out: Path, job: Job) -> Processed:
+    """Run the pipeline. It is imported here because only the fork server and its children load a decoder."""
     try:
-        from app.worker.pipeline.picture import develop  # noqa: PLC0415 - the processes that start children stay without it
+        from app.worker.pipeline.steps import process_image  # noqa: PLC0415
     except ImportError as error:
         raise Fault(f"cannot load the decoders: {error}") from error
-    return develop(source, out, job)
+    return process_image(source, out, job)
 
 
 def live(work: Work, pipe: Connection, source: str, out: str, job_json: str) -> None:
@@ -108,8 +108,8 @@ def _confine(source: Path, out: Path) -> Answer | None:
 
 def _answer(work: Work, source: Path, out: Path, job: Job) -> Answer:
     try:
-        developed = work(source, out, job)
-        return Answer(developed=developed.model_copy(update={"memory_mb": _most_memory()}))
+        processed = work(source, out, job)
+        return Answer(processed=processed.model_copy(update={"memory_mb": _most_memory()}))
     except ImageError as error:
         return Answer(refused=Refusal(code=FailureCode(error.code), detail=error.detail[:500]))
     except MemoryError:

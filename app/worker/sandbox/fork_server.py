@@ -30,7 +30,7 @@ ALLOCATOR = {
 #: Modules that the fork server loads for all its children.
 _PRELOADED: Final = (
     "app.worker.sandbox.preload",
-    "app.worker.pipeline.picture",
+    "app.worker.pipeline.steps",
     "app.worker.sandbox.landlock",
     "app.worker.sandbox.seccomp",
     "app.worker.sandbox.child",

@@ -21,7 +21,7 @@ from pydantic import ValidationError
 
 from app.domain.errors import ImageError, Unavailable
 from app.domain.models import FailureCode
-from app.worker.jobs import Answer, Developed, Job, answers
+from app.worker.jobs import Answer, Job, Processed, answers
 from app.worker.sandbox import child, fork_server
 
 log = logging.getLogger(__name__)
@@ -44,12 +44,12 @@ _KILL_SECONDS = 5
 
 
 class Sandbox:
-    """Develops pictures in child processes that get `seconds` of wall time and `memory_mb` beyond what codecs need.
+    """Processes pictures in child processes that get `seconds` of wall time and `memory_mb` beyond what codecs need.
 
     `work` is what a child runs: a function that can be imported by its name.
     """
 
-    def __init__(self, seconds: float, memory_mb: int, *, work: child.Work = child.develop_picture) -> None:
+    def __init__(self, seconds: float, memory_mb: int, *, work: child.Work = child.process_image) -> None:
         self._seconds = seconds
         self._memory_mb = memory_mb
         self._work = work
@@ -66,8 +66,8 @@ class Sandbox:
         if process is not None and process.is_alive():
             _kill(process, ended=False)
 
-    def develop(self, source: Path, out: Path, job: Job) -> Developed:
-        """Develop the picture in `source` into files in the empty folder `out`.
+    def process(self, source: Path, out: Path, job: Job) -> Processed:
+        """Process the picture in `source` into files in the empty folder `out`.
 
         Raises `ImageError` for what the picture is to blame for, a crash, hang or want of memory included, and
         `Unavailable` when no child could do its work.
@@ -84,7 +84,7 @@ class Sandbox:
         except _Killed:
             raise ImageError(FailureCode.CRASHED, child.CRASHED) from None
 
-    def _attempt(self, source: Path, out: Path, job: Job) -> Developed:
+    def _attempt(self, source: Path, out: Path, job: Job) -> Processed:
         ours, theirs = self._context.Pipe(duplex=False)
         with ours:
             with theirs:  # our copy must be closed, or the end of the child would not end the pipe
@@ -173,7 +173,7 @@ def _kill(process: ForkServerProcess, *, ended: bool) -> None:
         process.kill()
 
 
-def _judge(said: bytes | None, ended: int | None, out: Path, job: Job) -> Developed:
+def _judge(said: bytes | None, ended: int | None, out: Path, job: Job) -> Processed:
     if said is None or (ended is not None and -ended in _OUT_OF_TIME):
         raise ImageError(FailureCode.TIMEOUT, f"The picture took longer than {job.seconds:g} seconds.")
     if ended in {-signal.SIGKILL, _NO_SERVER}:
@@ -192,16 +192,16 @@ def _judge(said: bytes | None, ended: int | None, out: Path, job: Job) -> Develo
         if answer.refused.where is not None:
             log.warning("a decoder failed in a way that nobody foresaw", extra={"where": answer.refused.where})
         raise ImageError(answer.refused.code, answer.refused.detail)
-    developed = answer.developed
-    if developed is None or not answers(job.recipe, developed) or not _files_are_there(developed, out):
+    processed = answer.processed
+    if processed is None or not answers(job.recipe, processed) or not _files_are_there(processed, out):
         log.warning("a picture's process answered with other files than it was asked for")
         raise ImageError(FailureCode.CRASHED, child.CRASHED)
-    return developed
+    return processed
 
 
-def _files_are_there(developed: Developed, out: Path) -> bool:
+def _files_are_there(processed: Processed, out: Path) -> bool:
     """Whether each variant is a plain file of the stated size: a link could lead to anything this process can read."""
-    for variant in developed.variants:
+    for variant in processed.variants:
         try:
             status = (out / variant.file).lstat()
         except OSError:

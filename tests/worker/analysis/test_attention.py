@@ -12,7 +12,7 @@ from app.domain.recipe import Fit, VariantSpec
 from app.worker.analysis.attention import attention_of
 from app.worker.render.geometry import shape_of
 from tests.samples import photo
-from tests.worker.conftest import Develop, recipe_of
+from tests.worker.conftest import Process, recipe_of
 
 SQUARE = VariantSpec(name="v", width=100, height=100, fit=Fit.COVER, formats=(Format.PNG,))
 
@@ -77,12 +77,12 @@ def test_it_never_fails_and_says_the_same_twice(width: int, height: int, seed: i
     assert focus(image.copy(), spec) == (x, y)
 
 
-def test_crops_follow_it_unless_they_are_told_where_to_look(develop: Develop) -> None:
+def test_crops_follow_it_unless_they_are_told_where_to_look(process: Process) -> None:
     out = io.BytesIO()
     scene((600, 300), (460, 100, 560, 200)).save(out, "PNG")
 
     def reddest(**options: FocalPoint) -> int:
-        _, folder = develop(out.getvalue(), recipe_of(SQUARE), **options)
+        _, folder = process(out.getvalue(), recipe_of(SQUARE), **options)
         with Image.open(folder / "v.png") as image:
             return int(image.getchannel("R").getextrema()[1])
 

@@ -14,7 +14,7 @@ from app.domain.models import Format
 from app.domain.recipe import Fit, VariantSpec
 from app.worker.render import encode
 from tests.samples import photo
-from tests.worker.conftest import Develop, recipe_of
+from tests.worker.conftest import Process, recipe_of
 from tests.worker.files import apng, saved
 
 RECIPE = recipe_of(
@@ -40,9 +40,9 @@ def animation(file_format: str, frames: int = 4, loop: int | None = 0, size: tup
 
 
 @pytest.mark.parametrize("file_format", ["GIF", "WEBP", "PNG"])
-def test_an_animation_stays_one(develop: Develop, file_format: str) -> None:
-    developed, out = develop(animation(file_format), RECIPE)
-    assert developed.frames == 4
+def test_an_animation_stays_one(process: Process, file_format: str) -> None:
+    processed, out = process(animation(file_format), RECIPE)
+    assert processed.frames == 4
     for name, size in (("thumb.webp", (20, 20)), ("w40.webp", (40, 30))):
         with Image.open(out / name) as image:
             assert (image.n_frames, image.size, image.info["loop"]) == (4, size, 0)
@@ -58,46 +58,46 @@ def test_an_animation_stays_one(develop: Develop, file_format: str) -> None:
 
 
 @pytest.mark.parametrize(("loop", "shown"), [(None, 1), (0, 0), (2, 3)])
-def test_a_gif_is_shown_as_often_as_it_said(develop: Develop, loop: int | None, shown: int) -> None:
-    _, out = develop(animation("GIF", loop=loop), RECIPE)
+def test_a_gif_is_shown_as_often_as_it_said(process: Process, loop: int | None, shown: int) -> None:
+    _, out = process(animation("GIF", loop=loop), RECIPE)
     with Image.open(out / "w40.webp") as image:
         assert image.info["loop"] == shown
 
 
-def frames_made(develop: Develop, body: bytes, **options: int) -> tuple[int, int]:
+def frames_made(process: Process, body: bytes, **options: int) -> tuple[int, int]:
     """Frames in the record, and in a variant."""
-    developed, out = develop(body, RECIPE, **options)
-    file = next(variant.file for variant in developed.variants if variant.name == "w40")
+    processed, out = process(body, RECIPE, **options)
+    file = next(variant.file for variant in processed.variants if variant.name == "w40")
     with Image.open(out / file) as image:
-        return developed.frames, image.n_frames
+        return processed.frames, image.n_frames
 
 
 @pytest.mark.parametrize("file_format", ["GIF", "WEBP", "PNG"])
-def test_too_many_frames_make_a_still(develop: Develop, file_format: str) -> None:
-    assert frames_made(develop, animation(file_format, 8), max_frames=8) == (8, 8)
-    assert frames_made(develop, animation(file_format, 8), max_frames=7) == (8, 1)
+def test_too_many_frames_make_a_still(process: Process, file_format: str) -> None:
+    assert frames_made(process, animation(file_format, 8), max_frames=8) == (8, 8)
+    assert frames_made(process, animation(file_format, 8), max_frames=7) == (8, 1)
 
 
-def test_too_many_pixels_over_all_frames_make_a_still(develop: Develop) -> None:
+def test_too_many_pixels_over_all_frames_make_a_still(process: Process) -> None:
     body = animation("GIF")
-    assert frames_made(develop, body, max_pixels=4 * 80 * 60) == (4, 4)
-    assert frames_made(develop, body, max_pixels=4 * 80 * 60 - 1) == (4, 1)
+    assert frames_made(process, body, max_pixels=4 * 80 * 60) == (4, 4)
+    assert frames_made(process, body, max_pixels=4 * 80 * 60 - 1) == (4, 1)
 
 
-def test_a_broken_later_frame_makes_a_still(develop: Develop) -> None:
+def test_a_broken_later_frame_makes_a_still(process: Process) -> None:
     body = animation("PNG")
     at = body.rindex(b"fdAT")
     broken = body[: at + 8] + b"\xff" * 40 + body[at + 48 :]
-    assert frames_made(develop, broken)[1] == 1
+    assert frames_made(process, broken)[1] == 1
 
 
 @pytest.mark.parametrize("lossless", [False, True])
-def test_a_webp_with_a_broken_later_frame_is_a_still_of_its_first(develop: Develop, lossless: bool) -> None:
+def test_a_webp_with_a_broken_later_frame_is_a_still_of_its_first(process: Process, lossless: bool) -> None:
     first, *rest = (photo(80, 60, seed) for seed in range(3))
     body = saved(first, "WEBP", save_all=True, append_images=rest, duration=100, lossless=lossless, quality=90)
     at = body.rindex(b"VP8L" if lossless else b"VP8 ") + 18
-    developed, out = develop(body[:at] + b"\xff" * 50 + body[at + 50 :], RECIPE)
-    assert developed.frames == 3
+    processed, out = process(body[:at] + b"\xff" * 50 + body[at + 50 :], RECIPE)
+    assert processed.frames == 3
     with Image.open(out / "w40.webp") as still:
         assert still.n_frames == 1
         away = [ImageStat.Stat(ImageChops.difference(still, one.resize((40, 30)))).mean for one in (first, *rest)]
@@ -105,29 +105,29 @@ def test_a_webp_with_a_broken_later_frame_is_a_still_of_its_first(develop: Devel
         assert min(max(away[1]), max(away[2])) > 40
 
 
-def test_a_webp_that_is_cut_off_moves_as_far_as_its_frames_are_whole(develop: Develop) -> None:
+def test_a_webp_that_is_cut_off_moves_as_far_as_its_frames_are_whole(process: Process) -> None:
     body = animation("WEBP")
     starts = [at for at in range(len(body)) if body[at : at + 4] == b"ANMF"]
     assert len(starts) == 4
     second, third, fourth = starts[1:]
     for whole, end in ((3, len(body) - 1), (3, fourth + 20), (2, third + 30), (1, second + 4), (1, second)):
-        assert frames_made(develop, body[:end]) == (whole, whole)
+        assert frames_made(process, body[:end]) == (whole, whole)
     with pytest.raises(ImageError) as failure:
-        develop(body[: starts[1] - 3], RECIPE)
+        process(body[: starts[1] - 3], RECIPE)
     assert failure.value.code == "corrupt_image"
 
 
-def test_ten_thousand_frames_are_counted_quickly(develop: Develop) -> None:
+def test_ten_thousand_frames_are_counted_quickly(process: Process) -> None:
     whole = animation("GIF", 4, size=(8, 8))
     start = whole.index(b"\x21\xf9")
     body = whole[:start] + whole[start:-1] * 2500 + b";"
-    assert frames_made(develop, body) == (10_000, 1)
+    assert frames_made(process, body) == (10_000, 1)
 
 
-def test_a_gif_that_is_cut_off_in_a_later_frame_is_a_still_of_its_first(develop: Develop) -> None:
+def test_a_gif_that_is_cut_off_in_a_later_frame_is_a_still_of_its_first(process: Process) -> None:
     body = animation("GIF", size=(300, 200))
     cut = body[: body.rindex(b"\x21\xf9") + 40]
-    assert frames_made(develop, cut)[1] == 1
+    assert frames_made(process, cut)[1] == 1
 
 
 PALETTE = ((255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255))
@@ -164,7 +164,7 @@ def gif_of(patches: Sequence[Patch]) -> bytes:
 
 
 @pytest.fixture
-def seen(develop: Develop, monkeypatch: pytest.MonkeyPatch) -> Seen:
+def seen(process: Process, monkeypatch: pytest.MonkeyPatch) -> Seen:
     """For each frame that is to be encoded, its colours at some points of its diagonal."""
     given: list[Image.Image] = []
     write = encode.write_animation
@@ -175,7 +175,7 @@ def seen(develop: Develop, monkeypatch: pytest.MonkeyPatch) -> Seen:
 
     def run(body: bytes, *points: int) -> list[list[tuple[int, ...]]]:
         given.clear()
-        develop(body, ONE)
+        process(body, ONE)
         return [[pixel(frame, point) for point in points] for frame in given]
 
     monkeypatch.setattr(encode, "write_animation", watched)
@@ -237,12 +237,12 @@ def test_nothing_is_where_no_frame_of_a_gif_has_been(seen: Seen, disposal: int) 
 
 
 @pytest.mark.parametrize(("at", "side"), [(0, 16), (0, 12), (4, 8)])
-def test_nothing_is_around_the_only_frame_of_a_gif(develop: Develop, at: int, side: int) -> None:
+def test_nothing_is_around_the_only_frame_of_a_gif(process: Process, at: int, side: int) -> None:
     """As when a part is cut out and the canvas kept."""
-    developed, out = develop(
+    processed, out = process(
         gif_of([Patch(1, at, side)]), recipe_of(VariantSpec(name="v", formats=(Format.PNG,), width=16))
     )
-    assert developed.has_alpha == (side < 16)
+    assert processed.has_alpha == (side < 16)
     with Image.open(out / "v.png") as still:
         assert [pixel(still, point) for point in (1, 6, 14)] == [
             GREEN if at <= point < at + side else CLEAR for point in (1, 6, 14)
@@ -330,25 +330,25 @@ def test_the_transparent_colour_of_a_moving_png(seen: Seen) -> None:
     ]
 
 
-def still(develop: Develop, body: bytes, *points: int) -> tuple[int, tuple[int, int], list[tuple[int, ...]]]:
+def still(process: Process, body: bytes, *points: int) -> tuple[int, tuple[int, int], list[tuple[int, ...]]]:
     """Frames and size in the record, and colors of the lossless still."""
     spec = VariantSpec(name="v", formats=(Format.PNG,), width=64)
-    developed, out = develop(body, recipe_of(spec))
+    processed, out = process(body, recipe_of(spec))
     with Image.open(out / "v.png") as image:
-        return developed.frames, (developed.width, developed.height), [pixel(image, point) for point in points]
+        return processed.frames, (processed.width, processed.height), [pixel(image, point) for point in points]
 
 
-def test_a_hidden_image_of_a_png_is_never_shown(develop: Develop) -> None:
+def test_a_hidden_image_of_a_png_is_never_shown(process: Process) -> None:
     """As in browsers, also when there is one frame only, and when that does not cover the canvas."""
     hidden = patch(RED)
-    assert still(develop, apng([(patch(GREEN), 0, KEEP, SOURCE)], hidden), 1, 14) == (1, (16, 16), [GREEN, GREEN])
+    assert still(process, apng([(patch(GREEN), 0, KEEP, SOURCE)], hidden), 1, 14) == (1, (16, 16), [GREEN, GREEN])
     small = apng([(patch(GREEN, 8), 4, KEEP, SOURCE)], hidden)
-    assert still(develop, small, 1, 6, 14) == (1, (16, 16), [CLEAR, GREEN, CLEAR])
+    assert still(process, small, 1, 6, 14) == (1, (16, 16), [CLEAR, GREEN, CLEAR])
     grey = apng([(patch(GREEN, 8).convert("L"), 4, KEEP, SOURCE)], hidden.convert("L"))
     tone = patch(GREEN).convert("L").getpixel((0, 0))
-    assert still(develop, grey, 1, 6, 14) == (1, (16, 16), [CLEAR, (tone, tone, tone, 255), CLEAR])
+    assert still(process, grey, 1, 6, 14) == (1, (16, 16), [CLEAR, (tone, tone, tone, 255), CLEAR])
     two = apng([(patch(GREEN), 0, KEEP, SOURCE), (patch(BLUE), 0, KEEP, SOURCE)], hidden)
-    assert still(develop, two, 1) == (2, (16, 16), [GREEN])
+    assert still(process, two, 1) == (2, (16, 16), [GREEN])
 
 
 def chunks_of(png: bytes) -> list[tuple[bytes, bytes]]:
@@ -405,19 +405,19 @@ def changed(chunk: tuple[bytes, bytes], at: int, value: bytes) -> tuple[bytes, b
     ],
 )  # fmt: skip
 def test_an_animated_png_is_played_up_to_what_makes_no_sense(
-    develop: Develop, chunks: Chunks, wrong: int | None, frames: int
+    process: Process, chunks: Chunks, wrong: int | None, frames: int
 ) -> None:
     """As in Chromium; with fewer than two frames it is a still of its first."""
-    assert still(develop, joined(chunks, wrong), 1) == (frames, (16, 16), [RED])
-    assert frames_made(develop, joined(chunks, wrong)) == (frames, frames)
+    assert still(process, joined(chunks, wrong), 1) == (frames, (16, 16), [RED])
+    assert frames_made(process, joined(chunks, wrong)) == (frames, frames)
 
 
-def test_the_checksums_of_frames_do_not_count(develop: Develop) -> None:
+def test_the_checksums_of_frames_do_not_count(process: Process) -> None:
     chunks = [
         (kind, body[:-1] + bytes([body[-1] ^ 1])) if kind in {b"IDAT", b"fdAT"} else (kind, body)
         for kind, body in THREE
     ]
-    assert frames_made(develop, joined(chunks)) == (3, 3)
+    assert frames_made(process, joined(chunks)) == (3, 3)
 
 
 def test_a_later_frame_of_a_gif_is_cut_at_the_edge_of_the_canvas(seen: Seen) -> None:
@@ -433,11 +433,11 @@ def test_a_later_frame_of_a_gif_is_cut_at_the_edge_of_the_canvas(seen: Seen) -> 
     ]
 
 
-def test_the_first_frame_of_a_gif_makes_the_canvas_larger(develop: Develop) -> None:
+def test_the_first_frame_of_a_gif_makes_the_canvas_larger(process: Process) -> None:
     body = gif_of([Patch(1, 8, 20), Patch(2, 0, 12)])
-    assert still(develop, body, 1, 10, 26) == (2, (28, 28), [CLEAR, GREEN, GREEN])
-    assert frames_made(develop, body) == (2, 2)
-    assert still(develop, gif_of([Patch(1)]).replace(struct.pack("<HH", 16, 16), bytes(4), 1), 1) == (
+    assert still(process, body, 1, 10, 26) == (2, (28, 28), [CLEAR, GREEN, GREEN])
+    assert frames_made(process, body) == (2, 2)
+    assert still(process, gif_of([Patch(1)]).replace(struct.pack("<HH", 16, 16), bytes(4), 1), 1) == (
         1,
         (16, 16),
         [GREEN],
@@ -460,33 +460,33 @@ PICTURE = FRAME[CONTROL + 8 : -1]
         b"," + bytes(9) + b"\2\1\x2c\0",
     ],
 )  # fmt: skip
-def test_a_broken_extension_of_a_gif_is_dropped(develop: Develop, between: bytes) -> None:
+def test_a_broken_extension_of_a_gif_is_dropped(process: Process, between: bytes) -> None:
     for body in (FRAME[:AFTER_COLORS], FRAME[:CONTROL]):
-        assert still(develop, body + between + PICTURE + b";", 1) == (1, (16, 16), [GREEN])
+        assert still(process, body + between + PICTURE + b";", 1) == (1, (16, 16), [GREEN])
     moving = FRAME[:-1] + between + gif_of([Patch(2)])[CONTROL:-1]
-    assert frames_made(develop, moving + b";") == (2, 2)
-    assert frames_made(develop, moving) == (2, 2)
+    assert frames_made(process, moving + b";") == (2, 2)
+    assert frames_made(process, moving) == (2, 2)
 
 
-def test_what_follows_the_blocks_of_a_gif_does_not_count(develop: Develop) -> None:
+def test_what_follows_the_blocks_of_a_gif_does_not_count(process: Process) -> None:
     for rest in (b"", b"\0\0junk", b"junk", b";" + FRAME, b"!\xfe\x40cut", b"!", b",", b",\0\0\0"):
-        assert still(develop, FRAME[:-1] + rest, 1) == (1, (16, 16), [GREEN])
-    assert still(develop, FRAME[:-2], 1) == (1, (16, 16), [GREEN])
+        assert still(process, FRAME[:-1] + rest, 1) == (1, (16, 16), [GREEN])
+    assert still(process, FRAME[:-2], 1) == (1, (16, 16), [GREEN])
 
 
 @pytest.mark.parametrize("missing", [12, 40, 100])
-def test_a_gif_that_lacks_rows_is_refused(develop: Develop, missing: int) -> None:
+def test_a_gif_that_lacks_rows_is_refused(process: Process, missing: int) -> None:
     with pytest.raises(ImageError) as failure:
-        develop(FRAME[:-missing], RECIPE)
+        process(FRAME[:-missing], RECIPE)
     assert failure.value.code == "corrupt_image"
 
 
-def test_a_gif_without_a_frame_is_refused(develop: Develop) -> None:
+def test_a_gif_without_a_frame_is_refused(process: Process) -> None:
     for body in (
         FRAME[:CONTROL] + b";",
         FRAME[:CONTROL],
         FRAME[:CONTROL] + b"," + bytes(9) + b"\2\1\x2c\0;" + bytes(40),
     ):
         with pytest.raises(ImageError) as failure:
-            develop(body, RECIPE)
+            process(body, RECIPE)
         assert failure.value.code == "corrupt_image"

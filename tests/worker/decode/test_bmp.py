@@ -13,7 +13,7 @@ from app.domain.errors import ImageError
 from app.domain.models import Format
 from app.domain.recipe import VariantSpec
 from app.worker.pixels.icc import Primaries, rgb_profile
-from tests.worker.conftest import Develop, recipe_of
+from tests.worker.conftest import Process, recipe_of
 
 LOSSLESS = recipe_of(VariantSpec(name="v", width=64, formats=(Format.PNG,)))
 WIDTH, HEIGHT = 8, 6
@@ -97,8 +97,8 @@ BGR = (0xFF0000, 0xFF00, 0xFF)
 BGRA = (*BGR, 0xFF000000)
 
 
-def shown(develop: Develop, body: bytes) -> list[tuple[int, ...]]:
-    _, out = develop(body, LOSSLESS)
+def shown(process: Process, body: bytes) -> list[tuple[int, ...]]:
+    _, out = process(body, LOSSLESS)
     with Image.open(out / "v.png") as image:
         return [image.convert("RGBA").getpixel(at) for at in ((1, 1), (6, 4))]  # type: ignore[misc]
 
@@ -138,24 +138,24 @@ def near(found: list[tuple[int, ...]], expected: list[tuple[int, ...]], most: in
     ],
 )  # fmt: skip
 def test_each_usual_kind(
-    develop: Develop, body: Callable[[int], bytes], expected: list[tuple[int, ...]], wild: int
+    process: Process, body: Callable[[int], bytes], expected: list[tuple[int, ...]], wild: int
 ) -> None:
     """Whatever is said of sizes, planes, resolution and important colors."""
-    assert near(shown(develop, body(wild)), expected, 8 if len(body(0)) == 14 + 40 + 96 else 2)
+    assert near(shown(process, body(wild)), expected, 8 if len(body(0)) == 14 + 40 + 96 else 2)
 
 
 @pytest.mark.parametrize("colors", [300, 100_000, 2**31, 2**32 - 1])
-def test_more_colors_than_pixels_can_name(develop: Develop, colors: int) -> None:
-    assert near(shown(develop, bmp(indices(8), 8, table=palette(256), colors=colors)), INDEXED)
-    assert near(shown(develop, bmp(indices(4), 4, table=palette(16), colors=colors)), INDEXED)
-    assert near(shown(develop, bmp(indices(8), 8, table=palette(4), colors=4)), [(34, 223, 14, 255), (0, 0, 0, 255)])
+def test_more_colors_than_pixels_can_name(process: Process, colors: int) -> None:
+    assert near(shown(process, bmp(indices(8), 8, table=palette(256), colors=colors)), INDEXED)
+    assert near(shown(process, bmp(indices(4), 4, table=palette(16), colors=colors)), INDEXED)
+    assert near(shown(process, bmp(indices(8), 8, table=palette(4), colors=4)), [(34, 223, 14, 255), (0, 0, 0, 255)])
 
 
-def test_the_place_of_the_pixels_may_be_missing_and_a_gap_before_them(develop: Develop) -> None:
+def test_the_place_of_the_pixels_may_be_missing_and_a_gap_before_them(process: Process) -> None:
     for start in (0, 10):
-        assert near(shown(develop, bmp(of_24(), start=start)), PLAIN)
-        assert near(shown(develop, bmp(indices(4), 4, table=palette(16), start=start)), INDEXED)
-    assert near(shown(develop, bmp(bytes(7) + of_24(), start=54 + 7)), PLAIN)
+        assert near(shown(process, bmp(of_24(), start=start)), PLAIN)
+        assert near(shown(process, bmp(indices(4), 4, table=palette(16), start=start)), INDEXED)
+    assert near(shown(process, bmp(bytes(7) + of_24(), start=54 + 7)), PLAIN)
 
 
 def with_profile(profile: bytes, kind: bytes = b"DEBM", offset: int | None = None, size: int | None = None) -> bytes:
@@ -164,8 +164,8 @@ def with_profile(profile: bytes, kind: bytes = b"DEBM", offset: int | None = Non
     return bmp(of_24(), size=124, space=space, behind=profile)
 
 
-def test_an_embedded_profile_is_heeded(develop: Develop) -> None:
-    assert near(shown(develop, with_profile(P3)), [(32, 46, 93, 255), (195, 171, 75, 255)])
+def test_an_embedded_profile_is_heeded(process: Process) -> None:
+    assert near(shown(process, with_profile(P3)), [(32, 46, 93, 255), (195, 171, 75, 255)])
 
 
 @pytest.mark.parametrize(
@@ -177,8 +177,8 @@ def test_an_embedded_profile_is_heeded(develop: Develop) -> None:
         with_profile(b"c:\\profile.icc\0", kind=b"KNIL"), with_profile(P3)[:-1], with_profile(P3, offset=0),
     ],
 )  # fmt: skip
-def test_a_profile_that_is_not_there_is_ignored(develop: Develop, body: bytes) -> None:
-    assert near(shown(develop, body), PLAIN)
+def test_a_profile_that_is_not_there_is_ignored(process: Process, body: bytes) -> None:
+    assert near(shown(process, body), PLAIN)
 
 
 @pytest.mark.parametrize(
@@ -198,27 +198,27 @@ def test_a_profile_that_is_not_there_is_ignored(develop: Develop, body: bytes) -
         (bmp(bytes(48), 8, 40, 2, table=palette(16)), "8 bits a pixel, RLE4"),
     ],
 )
-def test_a_kind_that_is_not_decoded_is_named(develop: Develop, body: bytes, name: str) -> None:
+def test_a_kind_that_is_not_decoded_is_named(process: Process, body: bytes, name: str) -> None:
     with pytest.raises(ImageError) as failure:
-        develop(body, LOSSLESS)
+        process(body, LOSSLESS)
     assert failure.value.code == "unsupported_image"
     assert name in failure.value.detail
 
 
 @pytest.mark.parametrize("missing", [1, 24, 100, 140])
-def test_a_bmp_that_lacks_pixels_is_refused(develop: Develop, missing: int) -> None:
+def test_a_bmp_that_lacks_pixels_is_refused(process: Process, missing: int) -> None:
     for body in (bmp(of_24())[:-missing], bmp(of_24())[:40], bmp(of_24())[:20]):
         with pytest.raises(ImageError) as failure:
-            develop(body, LOSSLESS)
+            process(body, LOSSLESS)
         assert failure.value.code == "corrupt_image"
 
 
-def test_the_last_row_needs_no_filling(develop: Develop) -> None:
+def test_the_last_row_needs_no_filling(process: Process) -> None:
     """Rows are filled to four bytes, which no pixel needs at the end."""
     body = bytearray(bmp(b"\x5a\x32\x28" * 7 * 6))
     body[18] = 7
     rows = b"".join(b"\x5a\x32\x28" * 7 + bytes(3) for _ in range(6))
     whole = bytes(body[:54]) + rows
-    assert shown(develop, whole[:-3]) == shown(develop, whole) == [(40, 50, 90, 255)] * 2
+    assert shown(process, whole[:-3]) == shown(process, whole) == [(40, 50, 90, 255)] * 2
     with pytest.raises(ImageError):
-        develop(whole[:-4], LOSSLESS)
+        process(whole[:-4], LOSSLESS)

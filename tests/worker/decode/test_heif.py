@@ -14,9 +14,9 @@ from app.domain.errors import ImageError
 from app.domain.media import media_type_of
 from app.domain.models import Format
 from app.domain.recipe import VariantSpec
-from app.worker.jobs import Developed
+from app.worker.jobs import Processed
 from tests.samples import IMAGES
-from tests.worker.conftest import Develop, recipe_of
+from tests.worker.conftest import Process, recipe_of
 from tests.worker.decode.heif_files import (
     AVIF_BRANDS,
     HEIC_BRANDS,
@@ -92,28 +92,28 @@ def near(one: tuple[int, ...], other: tuple[int, ...], most: int = 8) -> bool:
     return len(one) == len(other) and all(abs(a - b) <= most for a, b in zip(one, other, strict=True))
 
 
-Shown = Callable[..., Developed]
+Shown = Callable[..., Processed]
 
 
 @pytest.fixture
-def shows(develop: Develop) -> Shown:
+def shows(process: Process) -> Shown:
     """Process a file, and check its size and the colors of its corners."""
 
     def check(kind: str, body: bytes, size: tuple[int, int] = SIZE, colors: tuple[tuple[int, ...], ...] = CORNERS,
-              most: int = 8) -> Developed:  # fmt: skip
+              most: int = 8) -> Processed:  # fmt: skip
         media_type = "image/avif" if kind == "AVIF" else "image/heic"
-        developed, out = develop(body, LOSSLESS, media_type=media_type)
-        assert (developed.width, developed.height) == size
+        processed, out = process(body, LOSSLESS, media_type=media_type)
+        assert (processed.width, processed.height) == size
         found = corners(out)
         assert all(near(a, b, most) for a, b in zip(found, colors, strict=True)), found
-        return developed
+        return processed
 
     return check
 
 
-def refused(develop: Develop, kind: str, body: bytes) -> tuple[str, str]:
+def refused(process: Process, kind: str, body: bytes) -> tuple[str, str]:
     with pytest.raises(ImageError) as failure:
-        develop(body, LOSSLESS, media_type="image/avif" if kind == "AVIF" else "image/heic")
+        process(body, LOSSLESS, media_type="image/avif" if kind == "AVIF" else "image/heic")
     return str(failure.value.code), failure.value.detail
 
 
@@ -149,8 +149,8 @@ EXIFS: dict[str, tuple[Callable[[], bytes], bool]] = {
 @pytest.mark.parametrize("case", EXIFS)
 def test_a_broken_exif_item_costs_no_image_and_is_read_where_it_can_be(shows: Shown, kind: str, case: str) -> None:
     data, readable = EXIFS[case]
-    developed = shows(kind, packed(kind, {1: plain(kind), 2: exif_item(data())}))
-    assert (developed.camera, developed.taken_at is not None) == (("Acme", True) if readable else (None, False))
+    processed = shows(kind, packed(kind, {1: plain(kind), 2: exif_item(data())}))
+    assert (processed.camera, processed.taken_at is not None) == (("Acme", True) if readable else (None, False))
 
 
 @FORMATS
@@ -248,23 +248,23 @@ ODD_ITEMS = [name for name, _ in odd_items("AVIF")]
 @FORMATS
 @pytest.mark.parametrize("case", ODD_ITEMS)
 def test_an_odd_item_beside_it_costs_no_image(shows: Shown, kind: str, case: str) -> None:
-    developed = shows(kind, packed(kind, dict(odd_items(kind))[case]))
-    assert not developed.has_alpha
+    processed = shows(kind, packed(kind, dict(odd_items(kind))[case]))
+    assert not processed.has_alpha
 
 
 @FORMATS
 @pytest.mark.parametrize("damage", ["cut", "beyond"])
-def test_alpha_of_which_pixels_are_missing_is_damage(develop: Develop, kind: str, damage: str) -> None:
+def test_alpha_of_which_pixels_are_missing_is_damage(process: Process, kind: str, damage: str) -> None:
     transparency = alpha(kind)
     if damage == "cut":
         transparency.data = transparency.data[:10]
     else:
         transparency.extents = [(10**7, 100)]
-    assert refused(develop, kind, packed(kind, {1: plain(kind), 2: transparency}))[0] == "corrupt_image"
+    assert refused(process, kind, packed(kind, {1: plain(kind), 2: transparency}))[0] == "corrupt_image"
 
 
 @FORMATS
-def test_pixels_that_are_missing_are_damage(develop: Develop, kind: str) -> None:
+def test_pixels_that_are_missing_are_damage(process: Process, kind: str) -> None:
     image = plain(kind)
     whole = packed(kind, {1: image})
     no_bytes = packed(kind, {1: Item(image.kind, b"", image.properties)})
@@ -272,7 +272,7 @@ def test_pixels_that_are_missing_are_damage(develop: Develop, kind: str) -> None
     metadata = packed(kind, {1: image, 2: exif_item(bytes(4) + tiff())}, primary=2)
     no_config = packed(kind, {1: without(image, b"av1C", b"hvcC")})
     for body in (whole[:-10], no_bytes, nobody, metadata, no_config):
-        assert refused(develop, kind, body)[0] == "corrupt_image"
+        assert refused(process, kind, body)[0] == "corrupt_image"
 
 
 # What is cropped, in an image of 64 × 64, and the colors of the corners of what is left.
@@ -379,42 +379,42 @@ def test_a_tile_may_be_used_again_and_again(shows: Shown, kind: str) -> None:
     ids=["a tile too few", "a tile too many", "too large", "of a tile that is not there", "of itself too", "of itself"],
 )  # fmt: skip
 def test_a_grid_without_its_tiles_is_damage(
-    develop: Develop, kind: str, rows: int, columns: int, size: tuple[int, int], refs: list[int]
+    process: Process, kind: str, rows: int, columns: int, size: tuple[int, int], refs: list[int]
 ) -> None:
-    assert refused(develop, kind, tiles(kind, grid(rows, columns, *size, refs, SRGB)))[0] == "corrupt_image"
+    assert refused(process, kind, tiles(kind, grid(rows, columns, *size, refs, SRGB)))[0] == "corrupt_image"
 
 
 @FORMATS
-def test_more_pixels_than_allowed_are_refused_however_they_are_told(develop: Develop, kind: str) -> None:
+def test_more_pixels_than_allowed_are_refused_however_they_are_told(process: Process, kind: str) -> None:
     """By the header alone: a grid of one tile used often, an image that is larger than it says, a large canvas."""
     grids = tiles(kind, grid(256, 256, 16384, 16384, [2] * 65535, SRGB))
-    assert refused(develop, kind, grids)[0] == "too_many_pixels"
+    assert refused(process, kind, grids)[0] == "too_many_pixels"
     nothing = tiles(kind, grid(200, 200, 64, 64, [2] * 40_000 + [2], SRGB))
     with pytest.raises(ImageError) as failure:
-        develop(nothing, LOSSLESS, media_type="image/heic", max_pixels=10_000_000)
+        process(nothing, LOSSLESS, media_type="image/heic", max_pixels=10_000_000)
     assert failure.value.code == "too_many_pixels"
     large = plain(kind, image=Image.new("RGB", (1024, 1024)))
     with pytest.raises(ImageError) as failure:
-        develop(packed(kind, {1: swapped(large, ispe(64, 64))}), LOSSLESS, max_pixels=500_000)
+        process(packed(kind, {1: swapped(large, ispe(64, 64))}), LOSSLESS, max_pixels=500_000)
     assert failure.value.code == "too_many_pixels"
 
 
 @pytest.mark.parametrize("kind", ["HEIF"])
-def test_an_overlay_that_doubles_again_and_again_ends_at_once(develop: Develop, kind: str) -> None:
+def test_an_overlay_that_doubles_again_and_again_ends_at_once(process: Process, kind: str) -> None:
     canvas = struct.pack(">BB4HHHhhhh", 0, 0, 0, 0, 0, 65535, 64, 64, 0, 0, 0, 0)
     items = {
         number: Item(b"iovl", canvas, [ispe(64, 64), SRGB], {b"dimg": [number + 1] * 2}, idat=True)
         for number in range(1, 40)
     }
-    assert refused(develop, kind, packed(kind, items | {40: plain(kind)}))[0] == "too_many_pixels"
+    assert refused(process, kind, packed(kind, items | {40: plain(kind)}))[0] == "too_many_pixels"
 
 
 @FORMATS
-def test_circles_of_items_end(develop: Develop, kind: str) -> None:
+def test_circles_of_items_end(process: Process, kind: str) -> None:
     round_about = {
         number: Item(b"iden", b"", [ispe(64, 64), SRGB], {b"dimg": [number % 3 + 1]}) for number in range(1, 4)
     }
-    assert refused(develop, kind, packed(kind, round_about))[0] == "corrupt_image"
+    assert refused(process, kind, packed(kind, round_about))[0] == "corrupt_image"
 
 
 @FORMATS
@@ -423,11 +423,11 @@ def test_an_identity_is_what_it_stands_for_with_its_own_transformations(shows: S
     shows(kind, packed(kind, {1: again, 2: plain(kind)}), SIZE, (GREEN, YELLOW, RED, BLUE))
 
 
-def test_an_overlay_in_a_heic_is_shown_and_in_an_avif_named(develop: Develop, shows: Shown) -> None:
+def test_an_overlay_in_a_heic_is_shown_and_in_an_avif_named(process: Process, shows: Shown) -> None:
     canvas = struct.pack(">BB4HHHhhhh", 0, 0, 65535, 0, 0, 65535, 128, 64, 0, 0, 64, 0)
     item = Item(b"iovl", canvas, [ispe(128, 64), SRGB], {b"dimg": [2, 3]}, idat=True)
     shows("HEIF", tiles("HEIF", item), (128, 64), SIDE_BY_SIDE)
-    code, detail = refused(develop, "AVIF", tiles("AVIF", item))
+    code, detail = refused(process, "AVIF", tiles("AVIF", item))
     assert (code, "overlay" in detail) == ("unsupported_image", True)
 
 
@@ -450,28 +450,28 @@ def test_of_a_gain_map_the_base_image_is_shown(shows: Shown, kind: str, primary:
     ("codec", "name"),
     [(b"jpeg", "JPEG"), (b"avc1", "H.264"), (b"j2k1", "JPEG 2000"), (b"vvc1", "VVC"), (b"unci", "uncompressed")],
 )
-def test_a_codec_that_is_not_read_is_named(develop: Develop, kind: str, codec: bytes, name: str) -> None:
+def test_a_codec_that_is_not_read_is_named(process: Process, kind: str, codec: bytes, name: str) -> None:
     data = saved(picture(), "JPEG") if codec == b"jpeg" else b"x" * 50
-    code, detail = refused(develop, kind, packed(kind, {1: Item(codec, data, [ispe(*SIZE), SRGB])}))
+    code, detail = refused(process, kind, packed(kind, {1: Item(codec, data, [ispe(*SIZE), SRGB])}))
     assert (code, name in detail) == ("unsupported_image", True)
 
 
 @FORMATS
-def test_what_depends_on_something_unknown_is_named(develop: Develop, kind: str) -> None:
+def test_what_depends_on_something_unknown_is_named(process: Process, kind: str) -> None:
     image = plain(kind, box(b"zzzz", b"a"))
     image.essential |= {b"zzzz"}
-    code, detail = refused(develop, kind, packed(kind, {1: image}))
+    code, detail = refused(process, kind, packed(kind, {1: image}))
     assert (code, "zzzz" in detail) == ("unsupported_image", True)
 
 
 @FORMATS
-def test_colors_that_are_not_converted_are_named(develop: Develop, kind: str) -> None:
-    code, detail = refused(develop, kind, packed(kind, {1: swapped(plain(kind), nclx(9, 16, 14))}))
+def test_colors_that_are_not_converted_are_named(process: Process, kind: str) -> None:
+    code, detail = refused(process, kind, packed(kind, {1: swapped(plain(kind), nclx(9, 16, 14))}))
     assert (code, "ICtCp" in detail) == ("unsupported_image", True)
 
 
-def test_more_tiles_than_its_decoder_reads_are_named(develop: Develop) -> None:
-    code, detail = refused(develop, "HEIF", tiles("HEIF", grid(32, 32, 2048, 2048, [2, 3] * 512, SRGB)))
+def test_more_tiles_than_its_decoder_reads_are_named(process: Process) -> None:
+    code, detail = refused(process, "HEIF", tiles("HEIF", grid(32, 32, 2048, 2048, [2, 3] * 512, SRGB)))
     assert (code, "1,024 tiles" in detail) == ("unsupported_image", True)
 
 
@@ -541,8 +541,8 @@ def test_a_layer_may_be_chosen(shows: Shown, layer: int) -> None:
 
 
 @pytest.mark.parametrize("chosen", [box(b"lsel", b"\0\2"), box(b"lsel", b"\0"), box(b"a1op", b"\x40")])
-def test_a_layer_that_is_not_there_is_damage(develop: Develop, chosen: bytes) -> None:
-    assert refused(develop, "AVIF", layered(chosen))[0] == "corrupt_image"
+def test_a_layer_that_is_not_there_is_damage(process: Process, chosen: bytes) -> None:
+    assert refused(process, "AVIF", layered(chosen))[0] == "corrupt_image"
 
 
 def test_an_avif_sequence_with_broken_metadata_is_its_still(shows: Shown) -> None:
@@ -578,7 +578,7 @@ def test_the_low_overhead_form_tells_hdr_and_gain_maps(shows: Shown) -> None:
     assert shows("AVIF", mini(plain("AVIF"), SIZE, gains=True)).hdr == "gain_map"
 
 
-def test_the_low_overhead_form_cut_off_is_damage(develop: Develop) -> None:
+def test_the_low_overhead_form_cut_off_is_damage(process: Process) -> None:
     whole = mini(plain("AVIF"), SIZE)
     for size in (20, 30, 40, len(whole) - 10):
-        assert refused(develop, "AVIF", whole[:size])[0] == "corrupt_image"
+        assert refused(process, "AVIF", whole[:size])[0] == "corrupt_image"

@@ -14,7 +14,7 @@ from app.domain.models import Format
 from app.domain.recipe import VariantSpec
 from app.worker.pixels.icc import Primaries, rgb_profile
 from tests.samples import image_file, photo
-from tests.worker.conftest import Develop, recipe_of
+from tests.worker.conftest import Process, recipe_of
 from tests.worker.files import saved, srgb_profile, with_segment
 
 LOSSLESS = recipe_of(VariantSpec(name="v", width=96, formats=(Format.PNG,)))
@@ -42,14 +42,14 @@ def jpeg(kind: str = "baseline", mode: str = "RGB") -> bytes:
     return saved(noise, "JPEG", quality=85, **KINDS[kind])
 
 
-def shown(develop: Develop, body: bytes) -> Image.Image:
-    _, out = develop(body, LOSSLESS)
+def shown(process: Process, body: bytes) -> Image.Image:
+    _, out = process(body, LOSSLESS)
     with Image.open(out / "v.png") as image:
         return image.convert("RGB")
 
 
-def is_same(develop: Develop, body: bytes, clean: bytes) -> bool:
-    one, other = shown(develop, body), shown(develop, clean)
+def is_same(process: Process, body: bytes, clean: bytes) -> bool:
+    one, other = shown(process, body), shown(process, clean)
     return one.size == other.size and ImageChops.difference(one, other).getbbox() is None
 
 
@@ -65,52 +65,52 @@ SEGMENTS = {
 
 @pytest.mark.parametrize("wrong", [-30_000, -200, -7, -2, -1, 1, 2, 9, 300, 2000, 60_000], ids="{:+}".format)
 @pytest.mark.parametrize("name", SEGMENTS)
-def test_a_segment_of_an_application_may_have_a_wrong_length(develop: Develop, name: str, wrong: int) -> None:
+def test_a_segment_of_an_application_may_have_a_wrong_length(process: Process, name: str, wrong: int) -> None:
     marker, body = SEGMENTS[name]
     sound = with_segment(jpeg(), marker, body)
     claimed = min(0xFFFF, max(0, len(body) + 2 + wrong))
-    assert is_same(develop, sound[:4] + claimed.to_bytes(2) + sound[6:], jpeg())
+    assert is_same(process, sound[:4] + claimed.to_bytes(2) + sound[6:], jpeg())
 
 
 @pytest.mark.parametrize("kept", [0, 1, 5, 6, 11, 13, 14, 20, 40])
 @pytest.mark.parametrize("name", SEGMENTS)
-def test_a_segment_of_an_application_may_be_cut(develop: Develop, name: str, kept: int) -> None:
+def test_a_segment_of_an_application_may_be_cut(process: Process, name: str, kept: int) -> None:
     marker, body = SEGMENTS[name]
-    assert is_same(develop, with_segment(jpeg(), marker, body[:kept]), jpeg())
-    assert is_same(develop, with_segment(with_segment(jpeg(), marker, body), marker, body[:kept]), jpeg())
+    assert is_same(process, with_segment(jpeg(), marker, body[:kept]), jpeg())
+    assert is_same(process, with_segment(with_segment(jpeg(), marker, body), marker, body[:kept]), jpeg())
 
 
 @pytest.mark.parametrize("name", SEGMENTS)
-def test_a_segment_of_an_application_may_be_there_often(develop: Develop, name: str) -> None:
+def test_a_segment_of_an_application_may_be_there_often(process: Process, name: str) -> None:
     marker, body = SEGMENTS[name]
     many = jpeg()
     for _ in range(100):
         many = with_segment(many, marker, body)
-    assert is_same(develop, many, jpeg())
+    assert is_same(process, many, jpeg())
 
 
 @pytest.mark.parametrize("offset", [b"\xff\xff\xff\xff", b"\0\0\0\0", b"\x08\0\0\0", b"\0\1\0\0"])
-def test_broken_exif_is_dropped(develop: Develop, offset: bytes) -> None:
+def test_broken_exif_is_dropped(process: Process, offset: bytes) -> None:
     body = EXIF[:10] + offset + EXIF[14:]
-    assert is_same(develop, with_segment(jpeg(), 0xE1, body), jpeg())
-    assert is_same(develop, with_segment(jpeg(), 0xE1, EXIF[:14] + b"\xff" * 3000), jpeg())
+    assert is_same(process, with_segment(jpeg(), 0xE1, body), jpeg())
+    assert is_same(process, with_segment(jpeg(), 0xE1, EXIF[:14] + b"\xff" * 3000), jpeg())
 
 
-def test_junk_between_segments_is_skipped(develop: Develop) -> None:
+def test_junk_between_segments_is_skipped(process: Process) -> None:
     for junk in (b"\xff\xff\xff", b"\xff\0", b"\0\0\0", b"abcdef", b"\xff\xd3", b"\xff\1"):
         sound = with_segment(jpeg(), 0xE1, EXIF)
         end = 2 + 2 + int.from_bytes(sound[4:6])
-        assert is_same(develop, sound[:end] + junk + sound[end:], jpeg())
+        assert is_same(process, sound[:end] + junk + sound[end:], jpeg())
 
 
-def test_a_camera_is_read_beside_a_broken_segment(develop: Develop) -> None:
+def test_a_camera_is_read_beside_a_broken_segment(process: Process) -> None:
     sound = with_segment(with_segment(jpeg(), 0xE1, EXIF), 0xED, bytes(50))
-    developed, _ = develop(sound[:4] + b"\0\x28" + sound[6:], LOSSLESS)
-    assert developed.camera == "Acme Rusty"
+    processed, _ = process(sound[:4] + b"\0\x28" + sound[6:], LOSSLESS)
+    assert processed.camera == "Acme Rusty"
 
 
 @pytest.mark.parametrize("pieces", [2, 3])
-def test_a_profile_in_pieces_is_put_together(develop: Develop, pieces: int) -> None:
+def test_a_profile_in_pieces_is_put_together(process: Process, pieces: int) -> None:
     """In their order, each once; and dropped when one is missing."""
     profile = rgb_profile(Primaries((0.68, 0.32), (0.265, 0.69), (0.15, 0.06)), lambda tone: tone**2.2)
     size = -(-len(profile) // pieces)
@@ -119,9 +119,9 @@ def test_a_profile_in_pieces_is_put_together(develop: Develop, pieces: int) -> N
     for number, part in enumerate(parts, 1):  # so that the last comes first
         body = with_segment(body, 0xE2, b"ICC_PROFILE\0" + bytes((number, len(parts))) + part)
     whole = saved(picture(), "JPEG", quality=85, icc_profile=profile)
-    assert is_same(develop, body, whole)
+    assert is_same(process, body, whole)
     assert (
-        is_same(develop, with_segment(body, 0xE2, b"ICC_PROFILE\0" + bytes((1, len(parts))) + b"junk"), whole) is False
+        is_same(process, with_segment(body, 0xE2, b"ICC_PROFILE\0" + bytes((1, len(parts))) + b"junk"), whole) is False
     )
 
 
@@ -133,9 +133,9 @@ def test_a_profile_in_pieces_is_put_together(develop: Develop, pieces: int) -> N
         ("made__jpeg-ls.jpg", "JPEG-LS"),
     ],
 )
-def test_a_kind_that_is_not_decoded_is_named(develop: Develop, name: str, kind: str) -> None:
+def test_a_kind_that_is_not_decoded_is_named(process: Process, name: str, kind: str) -> None:
     with pytest.raises(ImageError) as failure:
-        develop(image_file(name).read_bytes(), LOSSLESS)
+        process(image_file(name).read_bytes(), LOSSLESS)
     assert (failure.value.code, failure.value.detail) == ("unsupported_image", f"{kind} cannot be decoded.")
 
 
@@ -163,20 +163,20 @@ def reframed(marker: int = 0xC0, at: int = 0, value: bytes = b"") -> bytes:
         (reframed(0xC0, 5, b"\2"), "JPEG of 2 components"),
     ],
 )
-def test_each_kind_of_frame_that_is_not_decoded_is_named(develop: Develop, body: bytes, kind: str) -> None:
+def test_each_kind_of_frame_that_is_not_decoded_is_named(process: Process, body: bytes, kind: str) -> None:
     with pytest.raises(ImageError) as failure:
-        develop(body, LOSSLESS)
+        process(body, LOSSLESS)
     assert (failure.value.code, failure.value.detail) == ("unsupported_image", f"{kind} cannot be decoded.")
 
 
-def test_a_lossless_jpeg_of_8_bits_is_decoded(develop: Develop) -> None:
+def test_a_lossless_jpeg_of_8_bits_is_decoded(process: Process) -> None:
     """At its size, which is the only one that it has."""
     body = image_file("made__lossless-8-bit.jpg").read_bytes()
-    image = shown(develop, body)
+    image = shown(process, body)
     assert [image.getpixel(at) for at in ((5, 3), (15, 15))] == [(80, 48, 90), (240, 240, 90)]
     recipe = recipe_of(VariantSpec(name="v", width=4, formats=(Format.JPEG,)))
-    developed, out = develop(body, recipe)
-    assert (developed.width, developed.height) == (16, 16)
+    processed, out = process(body, recipe)
+    assert (processed.width, processed.height) == (16, 16)
     with Image.open(out / "v.jpg") as small:
         assert small.size == (4, 4)
         grey = small.convert("L")
@@ -185,31 +185,31 @@ def test_a_lossless_jpeg_of_8_bits_is_decoded(develop: Develop) -> None:
 
 @pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
 @pytest.mark.parametrize("kind", KINDS)
-def test_without_its_end_a_jpeg_is_whole_as_long_as_no_pixel_is_missing(develop: Develop, kind: str, mode: str) -> None:
+def test_without_its_end_a_jpeg_is_whole_as_long_as_no_pixel_is_missing(process: Process, kind: str, mode: str) -> None:
     body = jpeg(kind, mode)
-    assert is_same(develop, body[:-2], body)
-    assert is_same(develop, body[:-1], body)
+    assert is_same(process, body[:-2], body)
+    assert is_same(process, body[:-1], body)
     for missing in (3, 4, 12, 60, 400, len(body) // 2, len(body) - 700):
         with pytest.raises(ImageError) as failure:
-            develop(body[:-missing], LOSSLESS)
+            process(body[:-missing], LOSSLESS)
         assert failure.value.code == "corrupt_image"
 
 
 @pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if "progressive" not in kind])
-def test_an_end_after_missing_pixels_does_not_make_a_jpeg_whole(develop: Develop, kind: str, mode: str) -> None:
+def test_an_end_after_missing_pixels_does_not_make_a_jpeg_whole(process: Process, kind: str, mode: str) -> None:
     """As some programs write it, which libjpeg fills up with grey."""
     body = jpeg(kind, mode)
     for missing in (60, 400, len(body) // 2, len(body) - 700):
         with pytest.raises(ImageError) as failure:
-            develop(body[:-missing] + b"\xff\xd9", LOSSLESS)
+            process(body[:-missing] + b"\xff\xd9", LOSSLESS)
         assert failure.value.code == "corrupt_image"
     for rest in (b"\xff\xff\xd9", b"\xff\xd9" + bytes(50), b"\xff\xd9" + THUMBNAIL, b"\0\0\xff\xd9"):
-        assert is_same(develop, body[:-2] + rest, body)
+        assert is_same(process, body[:-2] + rest, body)
 
 
 @pytest.mark.parametrize("kind", ["progressive", "progressive 4:4:4"])
-def test_a_progressive_jpeg_needs_all_of_its_scans(develop: Develop, kind: str) -> None:
+def test_a_progressive_jpeg_needs_all_of_its_scans(process: Process, kind: str) -> None:
     body = jpeg(kind)
     scans = [at for at in range(len(body)) if body[at : at + 2] == b"\xff\xda"]
     assert len(scans) > 5
@@ -217,24 +217,24 @@ def test_a_progressive_jpeg_needs_all_of_its_scans(develop: Develop, kind: str) 
         tables = body.rindex(b"\xff\xc4", 0, scan)
         end = tables if tables > scans[scans.index(scan) - 1] else scan
         with pytest.raises(ImageError) as failure:
-            develop(body[:end], LOSSLESS)
+            process(body[:end], LOSSLESS)
         assert failure.value.code == "corrupt_image"
 
 
 @pytest.mark.parametrize("width", [7, 8, 9, 15, 16, 17, 64])
-def test_the_last_block_of_any_size_is_told_from_a_missing_one(develop: Develop, width: int) -> None:
+def test_the_last_block_of_any_size_is_told_from_a_missing_one(process: Process, width: int) -> None:
     for plain in (False, True):
         image = Image.new("RGB", (width, width), (200, 100, 50)) if plain else picture().crop((0, 0, width, width))
         body = saved(image, "JPEG", quality=90)
-        assert is_same(develop, body[:-2], body)
+        assert is_same(process, body[:-2], body)
         if not plain:
             with pytest.raises(ImageError):
-                develop(body[:-6], LOSSLESS)
+                process(body[:-6], LOSSLESS)
 
 
-def test_a_jpeg_that_ends_before_its_pixels_is_refused(develop: Develop) -> None:
+def test_a_jpeg_that_ends_before_its_pixels_is_refused(process: Process) -> None:
     body = jpeg()
     for end in (body.index(b"\xff\xc0"), body.index(b"\xff\xda"), body.index(b"\xff\xda") + 6, 20, 4):
         with pytest.raises(ImageError) as failure:
-            develop(body[:end], LOSSLESS)
+            process(body[:end], LOSSLESS)
         assert failure.value.code == "corrupt_image"

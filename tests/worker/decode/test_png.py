@@ -16,7 +16,7 @@ from PIL import Image, ImageCms
 from app.domain.errors import ImageError
 from app.domain.models import Format
 from app.domain.recipe import VariantSpec
-from tests.worker.conftest import Develop, recipe_of
+from tests.worker.conftest import Process, recipe_of
 from tests.worker.files import saved, srgb_profile
 
 LOSSLESS = recipe_of(VariantSpec(name="v", width=64, formats=(Format.PNG,)))
@@ -34,11 +34,11 @@ def with_chunks(*chunks: bytes, png: bytes = PNG, at: int = 33) -> bytes:
 
 
 @pytest.fixture
-def shown(develop: Develop) -> Shown:
+def shown(process: Process) -> Shown:
     """The color of the only variant's first pixel."""
 
     def run(body: bytes) -> tuple[int, ...]:
-        _, out = develop(body, LOSSLESS)
+        _, out = process(body, LOSSLESS)
         with Image.open(out / "v.png") as image:
             found = image.convert("RGBA").getpixel((0, 0))
         assert isinstance(found, tuple)
@@ -225,13 +225,13 @@ HEAD = PNG[16:29]
     ],
 )
 def test_what_pixels_need_must_be_sound_and_of_a_known_kind(
-    develop: Develop, body: bytes, failure: str, named: str
+    process: Process, body: bytes, failure: str, named: str
 ) -> None:
     if failure == "unsupported_image" and named == "PLTF":
         at = body.index(b"PLTF")
         size = int.from_bytes(body[at - 4 : at])
         body = body[: at + 4 + size] + struct.pack(">I", zlib.crc32(body[at : at + 4 + size])) + body[at + 8 + size :]
     with pytest.raises(ImageError) as refused:
-        develop(body, LOSSLESS)
+        process(body, LOSSLESS)
     assert refused.value.code == failure
     assert named in refused.value.detail

@@ -16,7 +16,7 @@ from app.domain.errors import ImageError
 from app.domain.models import Format
 from app.domain.recipe import VariantSpec
 from tests.samples import photo
-from tests.worker.conftest import Develop, recipe_of
+from tests.worker.conftest import Process, recipe_of
 from tests.worker.decode.tiffs import Page, tiff_of
 from tests.worker.files import saved
 
@@ -60,9 +60,9 @@ def layout(
 
 
 @pytest.fixture
-def shown(develop: Develop) -> Callable[..., list[tuple[int, ...]]]:
+def shown(process: Process) -> Callable[..., list[tuple[int, ...]]]:
     def run(body: bytes, points: Sequence[tuple[int, int]] = POINTS, mode: str = "RGBA") -> list[tuple[int, ...]]:
-        _, out = develop(body, LOSSLESS)
+        _, out = process(body, LOSSLESS)
         with Image.open(out / "v.png") as image:
             found = image.convert(mode)
             return [pixel if isinstance(pixel := found.getpixel(at), tuple) else (pixel,) for at in points]  # type: ignore[misc]
@@ -172,17 +172,17 @@ def under(page: Page, *subs: Page) -> Page:
     ],
 )
 def test_the_whole_image_is_shown_and_not_its_thumbnail(
-    develop: Develop, pages: list[Page], size: tuple[int, int], big: bool, order: str
+    process: Process, pages: list[Page], size: tuple[int, int], big: bool, order: str
 ) -> None:
-    developed, out = develop(tiff_of(*pages, order=order, big=big), LOSSLESS)
-    assert (developed.width, developed.height) == size
+    processed, out = process(tiff_of(*pages, order=order, big=big), LOSSLESS)
+    assert (processed.width, processed.height) == size
     with Image.open(out / "v.png") as image:
         assert image.convert("RGB").tobytes() == (PICTURE if size == (48, 36) else PICTURE.resize((16, 12))).tobytes()
 
 
-def refused(develop: Develop, body: bytes) -> tuple[str, str]:
+def refused(process: Process, body: bytes) -> tuple[str, str]:
     with pytest.raises(ImageError) as failure:
-        develop(body, LOSSLESS)
+        process(body, LOSSLESS)
     return failure.value.code, failure.value.detail
 
 
@@ -202,10 +202,10 @@ SENSOR = Page({254: 0, 256: 48, 257: 36, 258: 8, 259: 1, 262: 32803, 277: 1}, [P
         (b"II*\0\x10\0\0\0CR\2\0" + bytes(4) + tiff_of(THUMB)[16:], "raw file (CR2)"),
     ],
 )
-def test_a_raw_file_is_refused_by_name(develop: Develop, body: bytes, name: str) -> None:
+def test_a_raw_file_is_refused_by_name(process: Process, body: bytes, name: str) -> None:
     if body[8:10] == b"CR":
         body = body[:4] + tiff_of(THUMB)[4:8] + body[8:]
-    code, detail = refused(develop, body)
+    code, detail = refused(process, body)
     assert code == "unsupported_image"
     assert name in detail
 
@@ -228,8 +228,8 @@ def test_a_raw_file_is_refused_by_name(develop: Develop, body: bytes, name: str)
         ({258: [8] * 7, 277: 7}, "7 samples"),
     ],
 )
-def test_a_kind_that_is_not_decoded_is_named(develop: Develop, changes: dict[int, Any], name: str) -> None:
-    code, detail = refused(develop, tiff_of(Page({**WHOLE, **changes}, BIG.strips)))
+def test_a_kind_that_is_not_decoded_is_named(process: Process, changes: dict[int, Any], name: str) -> None:
+    code, detail = refused(process, tiff_of(Page({**WHOLE, **changes}, BIG.strips)))
     assert code == "unsupported_image"
     assert name in detail
 
@@ -274,60 +274,60 @@ METADATA = (
 )
 @pytest.mark.parametrize("tag", METADATA)
 def test_a_tag_that_pixels_do_not_need_makes_no_image_fail(
-    develop: Develop, tag: int, raw: tuple[int, int, int]
+    process: Process, tag: int, raw: tuple[int, int, int]
 ) -> None:
     """Of a wrong type, count or place."""
-    _, out = develop(tiff_of(Page(WHOLE, BIG.strips, raw={tag: raw})), LOSSLESS)
+    _, out = process(tiff_of(Page(WHOLE, BIG.strips, raw={tag: raw})), LOSSLESS)
     with Image.open(out / "v.png") as image:
         assert image.convert("RGB").tobytes() == PICTURE.tobytes()
 
 
-def test_directories_that_lead_in_a_circle_are_read_once(develop: Develop) -> None:
+def test_directories_that_lead_in_a_circle_are_read_once(process: Process) -> None:
     for follows in (2, 8, 16, 1_000_000, 2**32 - 1):
         for page in (
             Page(WHOLE, BIG.strips, next=follows),
             Page({**WHOLE, 34665: 16, 34853: 16, 330: [16, 8]}, BIG.strips),
         ):
-            developed, _ = develop(tiff_of(page), LOSSLESS)
-            assert developed.width == 48
+            processed, _ = process(tiff_of(page), LOSSLESS)
+            assert processed.width == 48
     looped = tiff_of(BIG)
     itself = int.from_bytes(looped[4:8], "little")
-    assert develop(looped[:-4] + struct.pack("<I", itself), LOSSLESS)[0].width == 48
+    assert process(looped[:-4] + struct.pack("<I", itself), LOSSLESS)[0].width == 48
 
 
 @pytest.mark.parametrize("order", ["<", ">"], ids=["II", "MM"])
 @pytest.mark.parametrize("big", [False, True], ids=["TIFF", "BigTIFF"])
-def test_what_a_tiff_tells_is_read_beside_its_pixels(develop: Develop, big: bool, order: str) -> None:
+def test_what_a_tiff_tells_is_read_beside_its_pixels(process: Process, big: bool, order: str) -> None:
     tags = {271: "Acme", 272: "Rusty", 315: "Ann", 33432: "Bo", 700: b"<x:xmpmeta/>", 274: 6}
     thumb_first = tiff_of(Page({**THUMB.tags, **tags}, THUMB.strips), BIG, order=order, big=big)
     for body in (thumb_first, tiff_of(Page({**WHOLE, **tags}, BIG.strips), order=order, big=big)):
-        developed, _ = develop(body, LOSSLESS)
-        assert developed.camera == "Acme Rusty"
-        assert (developed.exif["artist"], developed.exif["copyright"]) == ("Ann", "Bo")
-        assert (developed.width, developed.height) == (36, 48)  # turned
+        processed, _ = process(body, LOSSLESS)
+        assert processed.camera == "Acme Rusty"
+        assert (processed.exif["artist"], processed.exif["copyright"]) == ("Ann", "Bo")
+        assert (processed.width, processed.height) == (36, 48)  # turned
 
 
 @pytest.mark.parametrize("compression", ["raw", "tiff_lzw", "tiff_adobe_deflate", "packbits", "jpeg", "zstd", "lzma"])
-def test_a_tiff_that_lacks_rows_is_refused(develop: Develop, compression: str) -> None:
+def test_a_tiff_that_lacks_rows_is_refused(process: Process, compression: str) -> None:
     noise = Image.merge("RGB", [Image.effect_noise((200, 150), 90)] * 3)
     body = saved(noise, "TIFF", compression=compression)
     if int.from_bytes(body[4:8], "little") < len(body) // 2:
         for missing in (20, 3000):
-            assert refused(develop, body[:-missing])[0] == "corrupt_image"
+            assert refused(process, body[:-missing])[0] == "corrupt_image"
     else:  # the directory comes last
         page = Page({256: 200, 257: 150, 258: [8] * 3, 259: 1, 262: 2, 277: 3, 278: 150, 273: 200_000, 279: 90_000})
-        assert refused(develop, tiff_of(page).ljust(200_000 + 89_000, b"x"))[0] == "corrupt_image"
+        assert refused(process, tiff_of(page).ljust(200_000 + 89_000, b"x"))[0] == "corrupt_image"
 
 
-def test_the_decoders_copy_of_a_file_that_was_cut_off_holds_nothing_behind_it(develop: Develop) -> None:
+def test_the_decoders_copy_of_a_file_that_was_cut_off_holds_nothing_behind_it(process: Process) -> None:
     page = Page({**WHOLE, 273: 1_000, 279: 48 * 36 * 3})
-    assert develop(tiff_of(page).ljust(1_000 + 48 * 36 * 3, b"x"), LOSSLESS)[0].width == 48
-    assert refused(develop, tiff_of(page).ljust(1_000 + 48 * 36 * 3 - 1, b"x"))[0] == "corrupt_image"
+    assert process(tiff_of(page).ljust(1_000 + 48 * 36 * 3, b"x"), LOSSLESS)[0].width == 48
+    assert refused(process, tiff_of(page).ljust(1_000 + 48 * 36 * 3 - 1, b"x"))[0] == "corrupt_image"
 
 
 @pytest.mark.parametrize("lacking", [256, 257, 273])
-def test_a_tiff_that_does_not_say_where_its_pixels_are_is_refused(develop: Develop, lacking: int) -> None:
+def test_a_tiff_that_does_not_say_where_its_pixels_are_is_refused(process: Process, lacking: int) -> None:
     tags = {tag: value for tag, value in {**WHOLE, 273: 16, 279: 5184}.items() if tag != lacking}
-    assert refused(develop, tiff_of(Page(tags)))[0] == "corrupt_image"
-    assert refused(develop, b"II*\0\0\0\0\0" + bytes(80))[0] == "corrupt_image"
-    assert refused(develop, b"MM\0*\xff\xff\xff\xff" + bytes(80))[0] == "corrupt_image"
+    assert refused(process, tiff_of(Page(tags)))[0] == "corrupt_image"
+    assert refused(process, b"II*\0\0\0\0\0" + bytes(80))[0] == "corrupt_image"
+    assert refused(process, b"MM\0*\xff\xff\xff\xff" + bytes(80))[0] == "corrupt_image"

@@ -14,7 +14,7 @@ from PIL import Image
 from app.domain.errors import ImageError
 from app.domain.models import Format
 from app.domain.recipe import VariantSpec
-from tests.worker.conftest import Develop, recipe_of
+from tests.worker.conftest import Process, recipe_of
 from tests.worker.files import saved
 
 LOSSLESS = recipe_of(VariantSpec(name="v", width=64, formats=(Format.WEBP,), quality={Format.WEBP: 100}))
@@ -61,11 +61,11 @@ TOLD = [(b"EXIF", b"MM\0*\0\0\0\x08\0\0\0\0\0\0"), (b"XMP ", b"<x:xmpmeta/>"), (
 JUNK = (b"JUNK", b"abcde")
 
 
-def shown(develop: Develop, body: bytes) -> tuple[int, int, tuple[int, ...]]:
+def shown(process: Process, body: bytes) -> tuple[int, int, tuple[int, ...]]:
     """The size in the record, and the color of the variant's middle."""
-    developed, out = develop(body, LOSSLESS)
+    processed, out = process(body, LOSSLESS)
     with Image.open(out / "v.webp") as image:
-        return developed.width, developed.height, image.convert("RGBA").getpixel((8, 8))  # type: ignore[return-value]
+        return processed.width, processed.height, image.convert("RGBA").getpixel((8, 8))  # type: ignore[return-value]
 
 
 def near(found: tuple[int, int, tuple[int, ...]], color: Sequence[int]) -> bool:
@@ -74,46 +74,46 @@ def near(found: tuple[int, int, tuple[int, ...]], color: Sequence[int]) -> bool:
 
 @pytest.mark.parametrize("image", [LOSSY, EXACT], ids=["lossy", "lossless"])
 @pytest.mark.parametrize("flags", [0, ICC, ALPHA, EXIF, XMP, MOVING, ICC | EXIF | XMP, 0xFF])
-def test_flags_that_contradict_the_chunks_do_not_count(develop: Develop, image: Chunk, flags: int) -> None:
-    assert near(shown(develop, riff(head(flags), image)), PLAIN)
-    assert near(shown(develop, riff(head(flags), *TOLD, image, *TOLD)), PLAIN)
-    assert near(shown(develop, riff(head(flags), (b"ANIM", bytes(6)), image)), PLAIN)
+def test_flags_that_contradict_the_chunks_do_not_count(process: Process, image: Chunk, flags: int) -> None:
+    assert near(shown(process, riff(head(flags), image)), PLAIN)
+    assert near(shown(process, riff(head(flags), *TOLD, image, *TOLD)), PLAIN)
+    assert near(shown(process, riff(head(flags), (b"ANIM", bytes(6)), image)), PLAIN)
     for width, height in ((32, 32), (8, 8), (1, 1)):
-        assert near(shown(develop, riff(head(flags, width, height), image)), PLAIN)
+        assert near(shown(process, riff(head(flags, width, height), image)), PLAIN)
 
 
-def test_the_alpha_of_a_lossy_still_counts_where_a_flag_says_so(develop: Develop) -> None:
-    assert near(shown(develop, riff(head(ALPHA), *LOSSY_CLEAR)), HALF)
-    assert near(shown(develop, riff(head(0), *LOSSY_CLEAR)), PLAIN)
-    assert near(shown(develop, riff(*EXACT_CLEAR)), HALF)
-    assert near(shown(develop, riff(head(ALPHA), *EXACT_CLEAR)), HALF)
+def test_the_alpha_of_a_lossy_still_counts_where_a_flag_says_so(process: Process) -> None:
+    assert near(shown(process, riff(head(ALPHA), *LOSSY_CLEAR)), HALF)
+    assert near(shown(process, riff(head(0), *LOSSY_CLEAR)), PLAIN)
+    assert near(shown(process, riff(*EXACT_CLEAR)), HALF)
+    assert near(shown(process, riff(head(ALPHA), *EXACT_CLEAR)), HALF)
 
 
 @pytest.mark.parametrize("size", [0, 10, 1_000_000, 2**32 - 1, 47])
-def test_the_length_of_the_whole_does_not_count(develop: Develop, size: int) -> None:
-    assert near(shown(develop, riff(LOSSY, size=size)), PLAIN)
-    assert near(shown(develop, riff(head(EXIF), LOSSY, TOLD[0], size=size)), PLAIN)
+def test_the_length_of_the_whole_does_not_count(process: Process, size: int) -> None:
+    assert near(shown(process, riff(LOSSY, size=size)), PLAIN)
+    assert near(shown(process, riff(head(EXIF), LOSSY, TOLD[0], size=size)), PLAIN)
 
 
 @pytest.mark.parametrize("length", [0, 1, 3, 4, 5000, 2**31, 2**32 - 1])
 @pytest.mark.parametrize("name", [b"EXIF", b"XMP ", b"ICCP", b"JUNK"])
-def test_a_chunk_without_pixels_may_have_a_wrong_length(develop: Develop, name: bytes, length: int) -> None:
+def test_a_chunk_without_pixels_may_have_a_wrong_length(process: Process, name: bytes, length: int) -> None:
     broken = lying(name, length, b"abcdefgh" * 4)
-    assert near(shown(develop, riff(head(0xFF), broken, LOSSY)), PLAIN)
-    assert near(shown(develop, riff(head(0xFF), LOSSY, broken)), PLAIN)
-    assert near(shown(develop, riff(broken, LOSSY)), PLAIN)
-    assert near(shown(develop, riff(head(0xFF), LOSSY, broken)[:-20]), PLAIN)
+    assert near(shown(process, riff(head(0xFF), broken, LOSSY)), PLAIN)
+    assert near(shown(process, riff(head(0xFF), LOSSY, broken)), PLAIN)
+    assert near(shown(process, riff(broken, LOSSY)), PLAIN)
+    assert near(shown(process, riff(head(0xFF), LOSSY, broken)[:-20]), PLAIN)
 
 
-def test_chunks_in_any_order_and_number(develop: Develop) -> None:
+def test_chunks_in_any_order_and_number(process: Process) -> None:
     for chunks in (
         [JUNK, LOSSY], [LOSSY, JUNK], [head(0), head(0), LOSSY], [head(0), *TOLD, *TOLD, LOSSY, *TOLD],
         [LOSSY, EXACT_CLEAR[0]],
         [(b"VP8X", head(0)[1][:6]), LOSSY], [(b"VP8X", head(0)[1] + b"\0\0"), LOSSY], [(b"VP8X", b""), LOSSY],
     ):  # fmt: skip
-        assert near(shown(develop, riff(*chunks)), PLAIN)
+        assert near(shown(process, riff(*chunks)), PLAIN)
     for rest in (b"trailing", bytes(9), b"\xff" * 100):
-        assert near(shown(develop, riff(LOSSY) + rest), PLAIN)
+        assert near(shown(process, riff(LOSSY) + rest), PLAIN)
 
 
 FRAMES = [Image.new("RGBA", (16, 16), color) for color in ((200, 100, 50, 255), (0, 255, 0, 255), (0, 0, 255, 255))]
@@ -143,10 +143,10 @@ ANMF = [chunk for chunk in MOVES if chunk[0] == b"ANMF"]
     ],
 )
 def test_an_animation_is_played_whatever_its_container_says(
-    develop: Develop, body: bytes, frames: int, loop: int
+    process: Process, body: bytes, frames: int, loop: int
 ) -> None:
-    developed, out = develop(body, LOSSLESS)
-    assert (developed.frames, developed.width, developed.height) == (frames, 16, 16)
+    processed, out = process(body, LOSSLESS)
+    assert (processed.frames, processed.width, processed.height) == (frames, 16, 16)
     with Image.open(out / "v.webp") as variant:
         assert (variant.n_frames, variant.info["loop"]) == (frames, loop)
         assert near((16, 16, variant.convert("RGBA").getpixel((8, 8))), PLAIN)  # type: ignore[arg-type]
@@ -154,10 +154,10 @@ def test_an_animation_is_played_whatever_its_container_says(
 
 @pytest.mark.parametrize("image", [LOSSY, EXACT], ids=["lossy", "lossless"])
 @pytest.mark.parametrize("missing", [1, 2, 10, 20])
-def test_a_still_that_is_cut_off_is_refused(develop: Develop, image: Chunk, missing: int) -> None:
+def test_a_still_that_is_cut_off_is_refused(process: Process, image: Chunk, missing: int) -> None:
     whole = image[0] + struct.pack("<I", len(image[1])) + image[1]
     for body in (riff(whole), riff(head(EXIF), whole)):
-        assert near(shown(develop, body), PLAIN)  # without the byte that fills up to two
+        assert near(shown(process, body), PLAIN)  # without the byte that fills up to two
         with pytest.raises(ImageError) as failure:
-            develop(body[:-missing], LOSSLESS)
+            process(body[:-missing], LOSSLESS)
         assert failure.value.code == "corrupt_image"

@@ -9,7 +9,7 @@ from app.domain.models import Format
 from app.domain.recipe import VariantSpec
 from tests.fuzz.anatomy import Part, parts_of
 from tests.fuzz.seeds import seeds
-from tests.worker.conftest import Develop, recipe_of
+from tests.worker.conftest import Process, recipe_of
 
 TINY = recipe_of(VariantSpec(name="v", width=16, formats=(Format.PNG,)))
 SEEDS = dict(seeds())
@@ -54,19 +54,19 @@ PICTURES: list[tuple[str, Callable[[Part, bytes], Stretch | None]]] = [
 
 @pytest.mark.parametrize(("name", "place"), PICTURES, ids=[name for name, _ in PICTURES])
 def test_damage_beside_the_pixels_makes_no_image_fail(
-    develop: Develop, name: str, place: Callable[[Part, bytes], Stretch | None]
+    process: Process, name: str, place: Callable[[Part, bytes], Stretch | None]
 ) -> None:
     """Lengths, names and contents, in sixty ways each."""
     body = SEEDS[name]
     found = [stretch for part in parts_of(body) if (stretch := place(part, body[part.start : part.end]))]
     stretches = [(start, min(end, len(body))) for start, end in found if start < min(end, len(body))]
     assert stretches
-    clean, _ = develop(body, TINY)
+    clean, _ = process(body, TINY)
     for number in range(60):
         dice = random.Random(f"{name}/{number}")
         damaged = bytearray(body)
         start, end = dice.choice(stretches)
         for _ in range(dice.choice((1, 1, 2, 8))):
             damaged[dice.randrange(start, end)] = dice.choice((0, 1, 255, 128, dice.randrange(256)))
-        developed, _ = develop(bytes(damaged), TINY)
-        assert {developed.width, developed.height} == {clean.width, clean.height}, number
+        processed, _ = process(bytes(damaged), TINY)
+        assert {processed.width, processed.height} == {clean.width, clean.height}, number

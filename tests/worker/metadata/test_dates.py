@@ -9,7 +9,7 @@ from PIL import ExifTags, Image
 
 from app.worker.metadata.dates import offset, parsed
 from tests.samples import photo
-from tests.worker.conftest import SMALL, Develop
+from tests.worker.conftest import SMALL, Process
 from tests.worker.files import png_with, saved, with_segment
 from tests.worker.metadata.test_rights import datasets, resource
 
@@ -122,44 +122,44 @@ AT_NOON = datetime(2020, 6, 1, 12)  # noqa: DTZ001
 BLANKS = ["    :  :     :  :  ", "0000:00:00 00:00:00", "0000-00-00T00:00:00Z", " ", "\0", "                   "]
 
 
-def taken(develop: Develop, body: bytes) -> datetime | None:
-    return develop(body, SMALL)[0].taken_at
+def taken(process: Process, body: bytes) -> datetime | None:
+    return process(body, SMALL)[0].taken_at
 
 
 @pytest.mark.parametrize("odd", ["yesterday", "23/07/2018 18:40", "2018:13:01 00:00:00", "2018"])
-def test_an_odd_original_is_not_outdone_by_the_date_of_digitization(develop: Develop, odd: str) -> None:
-    assert taken(develop, jpeg({CHANGED: NOON}, {ORIGINAL: odd, DIGITIZED: "2002:12:08 12:00:00"})) is None
+def test_an_odd_original_is_not_outdone_by_the_date_of_digitization(process: Process, odd: str) -> None:
+    assert taken(process, jpeg({CHANGED: NOON}, {ORIGINAL: odd, DIGITIZED: "2002:12:08 12:00:00"})) is None
 
 
-def test_a_dashed_original_counts_before_the_date_of_digitization(develop: Develop) -> None:
+def test_a_dashed_original_counts_before_the_date_of_digitization(process: Process) -> None:
     body = jpeg({}, {ORIGINAL: "2018-07-23 18:40:47", DIGITIZED: "2002:12:08 12:00:00"})
-    assert taken(develop, body) == STANDARD
+    assert taken(process, body) == STANDARD
 
 
 @pytest.mark.parametrize("blank", [None, *BLANKS])
-def test_without_an_original_the_date_of_digitization_counts(develop: Develop, blank: str | None) -> None:
+def test_without_an_original_the_date_of_digitization_counts(process: Process, blank: str | None) -> None:
     tags = {DIGITIZED: NOON, SUBSECONDS_DIGITIZED: "25", OFFSET_DIGITIZED: "+0200"}
     tags |= {} if blank is None else {ORIGINAL: blank}
-    assert taken(develop, jpeg({}, tags)) == AT_NOON.replace(microsecond=250_000, tzinfo=zone(2))
+    assert taken(process, jpeg({}, tags)) == AT_NOON.replace(microsecond=250_000, tzinfo=zone(2))
 
 
-def test_the_date_of_a_change_never_counts(develop: Develop) -> None:
-    assert taken(develop, jpeg({CHANGED: NOON}, {OFFSET: "+02:00"})) is None
+def test_the_date_of_a_change_never_counts(process: Process) -> None:
+    assert taken(process, jpeg({CHANGED: NOON}, {OFFSET: "+02:00"})) is None
 
 
 @pytest.mark.parametrize("fraction", ["5", "50", "500000", "5000000", " 5", "5 ", "5\0"])
-def test_fractions_of_a_second(develop: Develop, fraction: str) -> None:
-    assert taken(develop, jpeg({}, {ORIGINAL: NOON, SUBSECONDS: fraction})) == AT_NOON.replace(microsecond=500_000)
+def test_fractions_of_a_second(process: Process, fraction: str) -> None:
+    assert taken(process, jpeg({}, {ORIGINAL: NOON, SUBSECONDS: fraction})) == AT_NOON.replace(microsecond=500_000)
 
 
-def test_a_fraction_within_the_date_counts_first(develop: Develop) -> None:
+def test_a_fraction_within_the_date_counts_first(process: Process) -> None:
     body = jpeg({}, {ORIGINAL: f"{NOON}.25", SUBSECONDS: "99"})
-    assert taken(develop, body) == AT_NOON.replace(microsecond=250_000)
+    assert taken(process, body) == AT_NOON.replace(microsecond=250_000)
 
 
-def test_a_zone_within_the_date_counts_first(develop: Develop) -> None:
+def test_a_zone_within_the_date_counts_first(process: Process) -> None:
     body = jpeg({}, {ORIGINAL: f"{NOON}+02:00", OFFSET_ORIGINAL: "-07:00"})
-    assert taken(develop, body) == AT_NOON.replace(tzinfo=zone(2))
+    assert taken(process, body) == AT_NOON.replace(tzinfo=zone(2))
 
 
 @pytest.mark.parametrize(
@@ -178,9 +178,9 @@ def test_a_zone_within_the_date_counts_first(develop: Develop) -> None:
          "of the digitization"],
 )  # fmt: skip
 def test_the_zone_of_the_original(
-    develop: Develop, main: dict[int, Any], photo_tags: dict[int, Any], hours: float | None
+    process: Process, main: dict[int, Any], photo_tags: dict[int, Any], hours: float | None
 ) -> None:
-    found = taken(develop, jpeg(main, {ORIGINAL: NOON, **photo_tags}))
+    found = taken(process, jpeg(main, {ORIGINAL: NOON, **photo_tags}))
     assert found == AT_NOON.replace(tzinfo=None if hours is None else zone(hours))
 
 
@@ -200,36 +200,36 @@ def gps(date: str, hour: float, minute: float, second: float = 0) -> dict[int, A
          "too old a position", "days old", "nonsense", "no date", "no time", "blank"],
 )  # fmt: skip
 def test_the_time_of_gps_tells_the_zone_and_nothing_else(
-    develop: Develop, position: dict[int, Any], hours: float | None
+    process: Process, position: dict[int, Any], hours: float | None
 ) -> None:
-    found = taken(develop, jpeg({}, {ORIGINAL: NOON}, position))
+    found = taken(process, jpeg({}, {ORIGINAL: NOON}, position))
     assert found == AT_NOON.replace(tzinfo=None if hours is None else zone(hours))
-    assert taken(develop, jpeg({}, {}, position)) is None
+    assert taken(process, jpeg({}, {}, position)) is None
 
 
 @pytest.mark.parametrize("name", ["exif:DateTimeOriginal", "photoshop:DateCreated"])
-def test_xmp_counts_where_exif_is_silent_or_odd(develop: Develop, name: str) -> None:
+def test_xmp_counts_where_exif_is_silent_or_odd(process: Process, name: str) -> None:
     xmp = f'{name}="2020-06-01T12:00:00.25+02:00"'
     expected = AT_NOON.replace(microsecond=250_000, tzinfo=zone(2))
-    assert taken(develop, jpeg(xmp=xmp)) == expected
-    assert taken(develop, jpeg({}, {ORIGINAL: "odd", DIGITIZED: "2002:12:08 12:00:00"}, xmp=xmp)) == expected
-    assert taken(develop, jpeg({}, {ORIGINAL: "2018:07:23 18:40:47"}, xmp=xmp)) == STANDARD
+    assert taken(process, jpeg(xmp=xmp)) == expected
+    assert taken(process, jpeg({}, {ORIGINAL: "odd", DIGITIZED: "2002:12:08 12:00:00"}, xmp=xmp)) == expected
+    assert taken(process, jpeg({}, {ORIGINAL: "2018:07:23 18:40:47"}, xmp=xmp)) == STANDARD
 
 
-def test_xmp_tells_the_zone_of_the_same_moment(develop: Develop) -> None:
+def test_xmp_tells_the_zone_of_the_same_moment(process: Process) -> None:
     body = jpeg({}, {ORIGINAL: NOON}, xmp='exif:DateTimeOriginal="2020-06-01T12:00:00+02:00"')
-    assert taken(develop, body) == AT_NOON.replace(tzinfo=zone(2))
+    assert taken(process, body) == AT_NOON.replace(tzinfo=zone(2))
 
 
-def test_an_odd_date_in_xmp_is_not_outdone_either(develop: Develop) -> None:
-    assert taken(develop, jpeg({}, {DIGITIZED: NOON}, xmp='photoshop:DateCreated="2020"')) is None
+def test_an_odd_date_in_xmp_is_not_outdone_either(process: Process) -> None:
+    assert taken(process, jpeg({}, {DIGITIZED: NOON}, xmp='photoshop:DateCreated="2020"')) is None
 
 
 @pytest.mark.parametrize("name", ["xmp:CreateDate", "xap:CreateDate", "exif:DateTimeDigitized"])
-def test_the_creation_of_the_file_counts_last(develop: Develop, name: str) -> None:
+def test_the_creation_of_the_file_counts_last(process: Process, name: str) -> None:
     xmp = f'{name}="2020-06-01T12:00:00Z"'
-    assert taken(develop, jpeg(xmp=xmp)) == AT_NOON.replace(tzinfo=UTC)
-    assert taken(develop, jpeg({}, {ORIGINAL: "odd"}, xmp=xmp)) is None
+    assert taken(process, jpeg(xmp=xmp)) == AT_NOON.replace(tzinfo=UTC)
+    assert taken(process, jpeg({}, {ORIGINAL: "odd"}, xmp=xmp)) is None
 
 
 @pytest.mark.parametrize(
@@ -244,8 +244,8 @@ def test_the_creation_of_the_file_counts_last(develop: Develop, name: str) -> No
     ],
     ids=["a date, a time and a zone", "a date and a time", "a date", "of the digitization", "odd", "junk"],
 )
-def test_iptc(develop: Develop, values: list[tuple[int, bytes]], expected: datetime | None) -> None:
-    assert taken(develop, jpeg(iptc=datasets(*values))) == expected
+def test_iptc(process: Process, values: list[tuple[int, bytes]], expected: datetime | None) -> None:
+    assert taken(process, jpeg(iptc=datasets(*values))) == expected
 
 
 @pytest.mark.parametrize(
@@ -253,12 +253,12 @@ def test_iptc(develop: Develop, values: list[tuple[int, bytes]], expected: datet
     [("Creation Time", b"Mon, 01 Jun 2020 12:00:00"), ("Creation Time", b"2020-06-01 12:00:00"),
      ("exif:DateTimeOriginal", b"2020:06:01 12:00:00")],
 )  # fmt: skip
-def test_texts_of_a_png(develop: Develop, keyword: str, text: bytes) -> None:
+def test_texts_of_a_png(process: Process, keyword: str, text: bytes) -> None:
     body = png_with(saved(photo(40, 30), "PNG"), b"tEXt", keyword.encode() + b"\0" + text)
-    assert taken(develop, body) == AT_NOON
+    assert taken(process, body) == AT_NOON
 
 
-def test_one_broken_tag_costs_no_date(develop: Develop) -> None:
+def test_one_broken_tag_costs_no_date(process: Process) -> None:
     """Of a directory with an entry of an unknown type, one beyond its end, and one with a count that no file has."""
     date = NOON.encode() + b"\0"
     entries = [
@@ -268,4 +268,4 @@ def test_one_broken_tag_costs_no_date(develop: Develop) -> None:
     block = b"II*\0" + struct.pack("<IH", 8, 4)
     block += b"".join(struct.pack("<HHI", tag, kind, count) + value for tag, kind, count, value in entries)
     body = with_segment(saved(photo(40, 30), "JPEG"), 0xE1, b"Exif\0\0" + block + bytes(4) + date)
-    assert taken(develop, body) == AT_NOON
+    assert taken(process, body) == AT_NOON

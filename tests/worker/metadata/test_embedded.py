@@ -11,7 +11,7 @@ from app.domain.models import Format
 from app.domain.recipe import VariantSpec
 from app.worker.decode import gif
 from tests.samples import encoded, photo
-from tests.worker.conftest import SMALL, Develop, recipe_of
+from tests.worker.conftest import SMALL, Process, recipe_of
 from tests.worker.files import png_with, saved, with_segment
 from tests.worker.metadata.test_rights import datasets, folded, resource, still
 
@@ -110,9 +110,9 @@ CASES: dict[str, tuple[str, Any]] = {
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_it_is_told(develop: Develop, case: str) -> None:
+def test_it_is_told(process: Process, case: str) -> None:
     kind, body = CASES[case]
-    told = develop(body(), SMALL)[0].privacy.model_dump()
+    told = process(body(), SMALL)[0].privacy.model_dump()
     assert [name for name, value in told.items() if value] == [kind]
 
 
@@ -133,16 +133,16 @@ def test_it_is_told(develop: Develop, case: str) -> None:
         lambda: gif_with(gif_xmp(b"<x:xmpmeta/>")),
     ],
 )
-def test_nothing_is_told_of_nothing(develop: Develop, body: Any) -> None:
-    assert not any(develop(body(), SMALL)[0].privacy.model_dump().values())
+def test_nothing_is_told_of_nothing(process: Process, body: Any) -> None:
+    assert not any(process(body(), SMALL)[0].privacy.model_dump().values())
 
 
-def test_a_png_lies_as_its_app1_says(develop: Develop) -> None:
+def test_a_png_lies_as_its_app1_says(process: Process) -> None:
     whole = recipe_of(VariantSpec(name="v", width=64, formats=(Format.PNG,)))
     made = {0x0112: 6, 0x8298: "me", 0x010F: "Maker"}
-    developed, _ = develop(png_with(encoded("PNG", 96, 64), b"tEXt", folded("APP1", exif_of(made))), whole)
-    assert (developed.width, developed.height) == (64, 96)
-    assert developed.exif == {"make": "Maker", "copyright": "me"}
+    processed, _ = process(png_with(encoded("PNG", 96, 64), b"tEXt", folded("APP1", exif_of(made))), whole)
+    assert (processed.width, processed.height) == (64, 96)
+    assert processed.exif == {"make": "Maker", "copyright": "me"}
 
 
 def test_a_broken_gif_has_no_notes(tmp_path: Any) -> None:
@@ -171,13 +171,13 @@ def apng_with(*chunks: tuple[bytes, bytes]) -> bytes:
 WHOLE = recipe_of(VariantSpec(name="v", width=96, formats=(Format.WEBP,)))
 
 
-def test_an_animated_png_is_read_to_its_end(develop: Develop) -> None:
+def test_an_animated_png_is_read_to_its_end(process: Process) -> None:
     exif = exif_of({0x0112: 6, 0x8298: "me", 0x010F: "Maker"}, {2: (1.0, 2.0, 3.0)}).removeprefix(b"Exif\0\0")
-    developed, out = develop(apng_with((b"eXIf", exif), (b"tEXt", b"Comment\0" + MARK)), WHOLE)
-    assert (developed.frames, developed.width, developed.height) == (2, 64, 96)
-    assert developed.exif == {"make": "Maker", "copyright": "me"}
-    assert (developed.privacy.gps, developed.privacy.comment) == (True, True)
-    with Image.open(out / developed.variants[0].file) as image:
+    processed, out = process(apng_with((b"eXIf", exif), (b"tEXt", b"Comment\0" + MARK)), WHOLE)
+    assert (processed.frames, processed.width, processed.height) == (2, 64, 96)
+    assert processed.exif == {"make": "Maker", "copyright": "me"}
+    assert (processed.privacy.gps, processed.privacy.comment) == (True, True)
+    with Image.open(out / processed.variants[0].file) as image:
         assert getattr(image, "n_frames", 1) == 2
         assert image.size == (64, 96)
         assert dict(image.getexif()) == {0x8298: "me"}
@@ -194,10 +194,10 @@ def test_an_animated_png_is_read_to_its_end(develop: Develop) -> None:
         (b"tEXt", folded("APP1", exif_of({0x8298: "me"}))),
     ],
 )
-def test_late_texts_are_read_in_each_of_their_kinds(develop: Develop, chunk: tuple[bytes, bytes]) -> None:
-    developed, _ = develop(apng_with(chunk), WHOLE)
-    assert developed.exif == {"copyright": "me"}
-    assert not any(developed.privacy.model_dump().values())
+def test_late_texts_are_read_in_each_of_their_kinds(process: Process, chunk: tuple[bytes, bytes]) -> None:
+    processed, _ = process(apng_with(chunk), WHOLE)
+    assert processed.exif == {"copyright": "me"}
+    assert not any(processed.privacy.model_dump().values())
 
 
 @pytest.mark.parametrize(
@@ -214,7 +214,7 @@ def test_late_texts_are_read_in_each_of_their_kinds(develop: Develop, chunk: tup
         [(b"tEXt", b"%d\0" % number) for number in range(5_000)],
     ],
 )
-def test_what_is_odd_at_the_end_costs_no_animation(develop: Develop, chunks: list[tuple[bytes, bytes]]) -> None:
-    developed, _ = develop(apng_with(*chunks), WHOLE)
-    assert developed.frames == 2
-    assert developed.exif == {}
+def test_what_is_odd_at_the_end_costs_no_animation(process: Process, chunks: list[tuple[bytes, bytes]]) -> None:
+    processed, _ = process(apng_with(*chunks), WHOLE)
+    assert processed.frames == 2
+    assert processed.exif == {}

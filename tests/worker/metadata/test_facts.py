@@ -17,7 +17,7 @@ from PIL import ExifTags, Image, TiffImagePlugin
 from app.worker.analysis.placeholder import looks_of
 from app.worker.analysis.thumbhash import thumbhash
 from tests.samples import encoded, image_file, photo
-from tests.worker.conftest import SMALL, Develop
+from tests.worker.conftest import SMALL, Process
 
 
 def with_exif(
@@ -32,7 +32,7 @@ def with_exif(
     return out.getvalue()
 
 
-def test_exif_of_a_camera(develop: Develop) -> None:
+def test_exif_of_a_camera(process: Process) -> None:
     body = with_exif(
         {0x010F: "NIKON CORPORATION", 0x0110: "NIKON D70", 0x8298: "me"},
         {
@@ -49,10 +49,10 @@ def test_exif_of_a_camera(develop: Develop) -> None:
         },
         {2: (1.0, 2.0, 3.0)},
     )
-    developed, _ = develop(body, SMALL)
-    assert developed.camera == "NIKON D70"
-    assert developed.taken_at == datetime(2023, 5, 6, 7, 8, 9, 500_000, timezone(timedelta(hours=2)))
-    assert developed.exif == {
+    processed, _ = process(body, SMALL)
+    assert processed.camera == "NIKON D70"
+    assert processed.taken_at == datetime(2023, 5, 6, 7, 8, 9, 500_000, timezone(timedelta(hours=2)))
+    assert processed.exif == {
         "make": "NIKON CORPORATION",
         "model": "NIKON D70",
         "copyright": "me",
@@ -62,43 +62,43 @@ def test_exif_of_a_camera(develop: Develop) -> None:
         "focal_length": 50.0,
         "lens_model": "AF-S 50mm",
     }
-    privacy = developed.privacy
+    privacy = processed.privacy
     assert (privacy.gps, privacy.serial, privacy.owner_name, privacy.thumbnail) == (True, True, True, False)
-    assert "SN123" not in developed.model_dump_json()
+    assert "SN123" not in processed.model_dump_json()
 
 
-def test_a_picture_that_tells_nothing(develop: Develop) -> None:
-    developed, _ = develop(encoded(), SMALL)
-    assert (developed.camera, developed.taken_at, developed.exif) == (None, None, {})
-    assert not any(developed.privacy.model_dump().values())
+def test_a_picture_that_tells_nothing(process: Process) -> None:
+    processed, _ = process(encoded(), SMALL)
+    assert (processed.camera, processed.taken_at, processed.exif) == (None, None, {})
+    assert not any(processed.privacy.model_dump().values())
 
 
-def test_taken_at_has_a_zone_only_if_the_camera_said_so(develop: Develop) -> None:
-    developed, _ = develop(with_exif({}, {0x9003: "2023:05:06 07:08:09"}), SMALL)
-    assert developed.taken_at == datetime(2023, 5, 6, 7, 8, 9)  # noqa: DTZ001 - a camera's clock
+def test_taken_at_has_a_zone_only_if_the_camera_said_so(process: Process) -> None:
+    processed, _ = process(with_exif({}, {0x9003: "2023:05:06 07:08:09"}), SMALL)
+    assert processed.taken_at == datetime(2023, 5, 6, 7, 8, 9)  # noqa: DTZ001 - a camera's clock
 
 
 @pytest.mark.parametrize(
     "when", ["0000:00:00 00:00:00", "2023:13:01 00:00:00", "    :  :     :  :  ", "yesterday", "\0"]
 )
-def test_a_time_that_is_none(develop: Develop, when: str) -> None:
-    assert develop(with_exif({}, {0x9003: when}), SMALL)[0].taken_at is None
+def test_a_time_that_is_none(process: Process, when: str) -> None:
+    assert process(with_exif({}, {0x9003: when}), SMALL)[0].taken_at is None
 
 
-def test_texts_are_made_safe(develop: Develop) -> None:
+def test_texts_are_made_safe(process: Process) -> None:
     hostile = {0x010F: b"A\x00B", 0x0110: "x\r\n\x1b[31m\u202ey".encode(), 0x013B: b"\xff" * 9000, 0x0131: b" \t "}
-    exif = develop(with_exif(hostile), SMALL)[0].exif
+    exif = process(with_exif(hostile), SMALL)[0].exif
     assert exif["make"] == "A"
     assert exif["model"] == "x [31my"
     assert exif["artist"] == "ÿ" * 200
     assert "software" not in exif
 
 
-def test_numbers_that_are_none_are_dropped(develop: Develop) -> None:
+def test_numbers_that_are_none_are_dropped(process: Process) -> None:
     body = with_exif(
         {}, {0x829A: TiffImagePlugin.IFDRational(1, 0), 0x829D: TiffImagePlugin.IFDRational(0, 0), 0x8827: 200}
     )
-    assert develop(body, SMALL)[0].exif == {"iso": 200}
+    assert process(body, SMALL)[0].exif == {"iso": 200}
 
 
 EXPOSURE = {0x829A: 0.01, 0x829D: 1.7, 0x9204: -0.5, 0x920A: 4.4, 0xA404: 0.0, 0x8827: 47, 0xA405: 27, 0x8822: 2,
@@ -122,16 +122,16 @@ EXPOSURE = {0x829A: 0.01, 0x829D: 1.7, 0x9204: -0.5, 0x920A: 4.4, 0xA404: 0.0, 0
     ],
 )
 def test_what_no_camera_can_mean_is_dropped_alone(
-    develop: Develop, name: str, tag: int, nonsense: tuple[object, ...]
+    process: Process, name: str, tag: int, nonsense: tuple[object, ...]
 ) -> None:
-    kept = develop(with_exif({}, EXPOSURE), SMALL)[0].exif
+    kept = process(with_exif({}, EXPOSURE), SMALL)[0].exif
     assert len(kept) == len(EXPOSURE)
     for value in nonsense:
-        found = develop(with_exif({}, EXPOSURE | {tag: value}), SMALL)[0].exif
+        found = process(with_exif({}, EXPOSURE | {tag: value}), SMALL)[0].exif
         assert found == {known: said for known, said in kept.items() if known != name}
 
 
-def test_junk_exif_costs_no_picture(develop: Develop) -> None:
+def test_junk_exif_costs_no_picture(process: Process) -> None:
     """Any byte of an EXIF block may be anything."""
     good = bytearray(image_file("pillow-tests__exif_gps.jpg").read_bytes())
     start = good.index(b"Exif\0\0") + 6
@@ -140,9 +140,9 @@ def test_junk_exif_costs_no_picture(develop: Develop) -> None:
         dice, bad = random.Random(seed), bytearray(good)
         for _ in range(12):
             bad[dice.randrange(start, end)] = dice.randrange(256)
-        developed, _ = develop(bytes(bad), SMALL)
-        assert {developed.width, developed.height} == {8}
-        developed.model_dump_json()
+        processed, _ = process(bytes(bad), SMALL)
+        assert {processed.width, processed.height} == {8}
+        processed.model_dump_json()
 
 
 @pytest.mark.parametrize("size", [(32, 24), (24, 32), (1, 1), (32, 1), (1, 32), (31, 17)])
@@ -229,10 +229,10 @@ print(sorted(Image.OPEN))
     assert out.stdout.strip() == str(["AVIF", "BMP", "DIB", "GIF", "HEIF", "JPEG", "PNG", "TIFF", "WEBP"])
 
 
-def test_no_picture_is_opened_as_anything_else(develop: Develop) -> None:
+def test_no_picture_is_opened_as_anything_else(process: Process) -> None:
     """The type found in the bytes decides, whatever else would take them."""
     from app.domain.errors import ImageError
 
     with pytest.raises(ImageError) as failure:
-        develop(encoded("PNG"), SMALL, media_type="image/jpeg")
+        process(encoded("PNG"), SMALL, media_type="image/jpeg")
     assert failure.value.code == "corrupt_image"

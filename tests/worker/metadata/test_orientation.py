@@ -13,7 +13,7 @@ from PIL import Image
 
 from app.domain.models import Format
 from app.domain.recipe import VariantSpec
-from tests.worker.conftest import Develop, recipe_of
+from tests.worker.conftest import Process, recipe_of
 from tests.worker.decode.heif_files import AVIF_BRANDS, HEIC_BRANDS, Item, coded, heif, irot, nclx
 from tests.worker.files import png_with, saved, with_segment
 from tests.worker.metadata.test_rights import folded
@@ -69,12 +69,12 @@ def webp(exif: bytes = b"", xmp: bytes = b"") -> bytes:
     return saved(upright(), "WEBP", lossless=True, exif=exif, xmp=xmp)
 
 
-def is_turned(develop: Develop, body: bytes) -> bool:
+def is_turned(process: Process, body: bytes) -> bool:
     """Return True if it stands on its side, with the red corner at the upper right, as orientation 6 has it."""
-    developed, out = develop(body, LOSSLESS)
+    processed, out = process(body, LOSSLESS)
     with Image.open(out / "v.png") as image:
         turned = image.size == (48, 64)
-        assert (developed.width, developed.height) == image.size
+        assert (processed.width, processed.height) == image.size
         corner = image.convert("RGB").getpixel((image.width - 5, 5) if turned else (5, 5))
     assert corner[0] > 200
     assert corner[1] < 60
@@ -141,30 +141,30 @@ TURNS_NOT: dict[str, Callable[[], bytes]] = {
 
 
 @pytest.mark.parametrize("case", TURNS | TURNS_ELSEWHERE)
-def test_it_is_turned(develop: Develop, case: str) -> None:
-    assert is_turned(develop, (TURNS | TURNS_ELSEWHERE)[case]())
+def test_it_is_turned(process: Process, case: str) -> None:
+    assert is_turned(process, (TURNS | TURNS_ELSEWHERE)[case]())
 
 
 @pytest.mark.parametrize("case", TURNS_NOT)
-def test_it_is_not_turned(develop: Develop, case: str) -> None:
-    assert not is_turned(develop, TURNS_NOT[case]())
+def test_it_is_not_turned(process: Process, case: str) -> None:
+    assert not is_turned(process, TURNS_NOT[case]())
 
 
 @pytest.mark.parametrize("compression", ["raw", "tiff_lzw"])
-def test_a_tiff_is_turned_by_its_tag(develop: Develop, compression: str) -> None:
+def test_a_tiff_is_turned_by_its_tag(process: Process, compression: str) -> None:
     body = saved(upright(), "TIFF", tiffinfo={0x0112: 6, 700: SIDEWAYS.replace(b"6", b"3")}, compression=compression)
-    assert is_turned(develop, body)
+    assert is_turned(process, body)
 
 
-def test_what_a_tiff_says_in_xmp_is_still_read(develop: Develop) -> None:
+def test_what_a_tiff_says_in_xmp_is_still_read(process: Process) -> None:
     xmp = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:Description dc:rights="me" tiff:Orientation="6"/></x:xmpmeta>'
-    developed, _ = develop(saved(upright(), "TIFF", tiffinfo={700: xmp}), LOSSLESS)
-    assert developed.exif == {"copyright": "me"}
+    processed, _ = process(saved(upright(), "TIFF", tiffinfo={700: xmp}), LOSSLESS)
+    assert processed.exif == {"copyright": "me"}
 
 
 @pytest.mark.parametrize(("file_format", "brands"), [("AVIF", AVIF_BRANDS), ("HEIF", HEIC_BRANDS)])
 def test_of_heic_and_avif_only_boxes_count(
-    develop: Develop, tmp_path: Path, file_format: str, brands: tuple[bytes, ...]
+    process: Process, tmp_path: Path, file_format: str, brands: tuple[bytes, ...]
 ) -> None:
     """EXIF says 6 and XMP says 6; only where a box says so too is the image turned, and once."""
     square = Image.new("RGB", (64, 64), "white")
@@ -174,7 +174,7 @@ def test_of_heic_and_avif_only_boxes_count(
     for boxes, place in (([], (5, 5)), ([irot(3)], (58, 5))):
         image = coded(square, file_format)
         image.properties = [*image.properties, nclx(1, 13), *boxes]
-        _, out = develop(heif({1: image, 2: exif, 3: xmp}, brands=brands), LOSSLESS)
+        _, out = process(heif({1: image, 2: exif, 3: xmp}, brands=brands), LOSSLESS)
         with Image.open(out / "v.png") as shown:
             assert shown.getpixel(place)[1] < 60
             assert shown.getpixel((63 - place[0], 5))[1] > 200

@@ -12,7 +12,7 @@ from app.domain.models import Format
 from app.domain.recipe import Fit, VariantSpec
 from app.worker.pixels.icc import Primaries, rgb_profile
 from tests.samples import encoded, image_file, photo
-from tests.worker.conftest import Develop, recipe_of
+from tests.worker.conftest import Process, recipe_of
 from tests.worker.files import png_with, saved, with_segment
 from tests.worker.leaks import told_by
 
@@ -70,21 +70,21 @@ def _iptc() -> bytes:
     return len(data).to_bytes(4, "big") + data
 
 
-def clean(developed: Any, out: Path) -> None:
+def clean(processed: Any, out: Path) -> None:
     """Every variant is free of the mark, and of anything that is neither pixels nor rights."""
-    for variant in developed.variants:
+    for variant in processed.variants:
         raw = (out / variant.file).read_bytes()
         assert MARK not in raw, variant.file
         assert told_by(out / variant.file) == [], variant.file
 
 
 @pytest.mark.parametrize("file_format", FORMATS)
-def test_nothing_private_is_in_any_variant_and_all_of_it_is_reported(develop: Develop, file_format: str) -> None:
+def test_nothing_private_is_in_any_variant_and_all_of_it_is_reported(process: Process, file_format: str) -> None:
     body = with_everything(file_format)
     assert MARK in body
-    developed, out = develop(body, ALL)
-    clean(developed, out)
-    told = developed.privacy
+    processed, out = process(body, ALL)
+    clean(processed, out)
+    told = processed.privacy
     assert (told.gps, told.serial, told.owner_name, told.comment) == (True, True, True, True)
 
 
@@ -98,23 +98,23 @@ def test_nothing_private_is_in_any_variant_and_all_of_it_is_reported(develop: De
         lambda: with_segment(saved(photo(40, 30), "JPEG"), 0xED, b"Photoshop 3.0\x008BIM\x04\x04\0\0" + _iptc()),
     ],
 )
-def test_a_comment_is_reported_wherever_it_is(develop: Develop, body: Any) -> None:
-    developed, out = develop(body(), ALL)
-    clean(developed, out)
-    assert developed.privacy.model_dump(exclude={"comment"}) == dict.fromkeys(
+def test_a_comment_is_reported_wherever_it_is(process: Process, body: Any) -> None:
+    processed, out = process(body(), ALL)
+    clean(processed, out)
+    assert processed.privacy.model_dump(exclude={"comment"}) == dict.fromkeys(
         ("gps", "serial", "owner_name", "thumbnail"), False
     )
-    assert developed.privacy.comment
+    assert processed.privacy.comment
 
 
 @pytest.mark.parametrize("blank", [b"ASCII\0\0\0" + b" " * 40, b"UNICODE\0\0\0\0\0", b"\0" * 8, b""])
-def test_blanks_are_no_comment(develop: Develop, blank: bytes) -> None:
+def test_blanks_are_no_comment(process: Process, blank: bytes) -> None:
     made = Image.Exif()
     made.get_ifd(ExifTags.IFD.Exif)[0x9286] = blank
-    assert not develop(saved(photo(40, 30), "JPEG", exif=made), ALL)[0].privacy.comment
+    assert not process(saved(photo(40, 30), "JPEG", exif=made), ALL)[0].privacy.comment
 
 
-def test_a_thumbnail_of_what_was_cropped_away_is_reported_and_gone(develop: Develop) -> None:
+def test_a_thumbnail_of_what_was_cropped_away_is_reported_and_gone(process: Process) -> None:
     thumbnail = saved(Image.new("RGB", (16, 12), "red"), "JPEG")
 
     def directory(*entries: tuple[int, int, int], following: int = 0) -> bytes:
@@ -124,10 +124,10 @@ def test_a_thumbnail_of_what_was_cropped_away_is_reported_and_gone(develop: Deve
 
     first = b"II*\0" + struct.pack("<I", 8) + directory((0x0112, 3, 1), following=26)
     tiff = first + directory((0x0103, 3, 6), (0x0201, 4, 68), (0x0202, 4, len(thumbnail))) + thumbnail
-    developed, out = develop(with_segment(encoded("JPEG", 96, 64), 0xE1, b"Exif\0\0" + tiff), ALL)
-    assert developed.privacy.thumbnail
-    clean(developed, out)
-    for variant in developed.variants:
+    processed, out = process(with_segment(encoded("JPEG", 96, 64), 0xE1, b"Exif\0\0" + tiff), ALL)
+    assert processed.privacy.thumbnail
+    clean(processed, out)
+    for variant in processed.variants:
         raw = (out / variant.file).read_bytes()
         assert thumbnail not in raw
         assert raw.count(b"\xff\xd8\xff") == (variant.format is Format.JPEG)
@@ -135,12 +135,12 @@ def test_a_thumbnail_of_what_was_cropped_away_is_reported_and_gone(develop: Deve
 
 @pytest.mark.parametrize("trailer", [b"PK\x03\x04" + MARK, b"<script>" + MARK, b"X5O!P%@AP" + MARK * 1000])
 @pytest.mark.parametrize("file_format", FORMATS)
-def test_whatever_follows_a_picture_is_left_behind(develop: Develop, file_format: str, trailer: bytes) -> None:
-    developed, out = develop(encoded(file_format, 96, 64) + trailer, ALL)
-    clean(developed, out)
+def test_whatever_follows_a_picture_is_left_behind(process: Process, file_format: str, trailer: bytes) -> None:
+    processed, out = process(encoded(file_format, 96, 64) + trailer, ALL)
+    clean(processed, out)
 
 
-def test_a_phones_second_picture_is_left_behind(develop: Develop) -> None:
+def test_a_phones_second_picture_is_left_behind(process: Process) -> None:
     """The multi-picture kind of JPEG; a gain map is such a second picture too, named by XMP and MPF."""
     main, gain_map = photo(96, 64), Image.effect_noise((48, 32), 90).convert("RGB")
     out = io.BytesIO()
@@ -151,21 +151,21 @@ def test_a_phones_second_picture_is_left_behind(develop: Develop) -> None:
         b"http://ns.adobe.com/xap/1.0/\0<x xmlns:hdrgm='http://ns.adobe.com/hdr-gain-map/1.0/'/>" + MARK,
     )
     for given in (body, image_file("pillow-tests__sugarshack.mpo").read_bytes()):
-        developed, folder = develop(given, ALL)
-        assert developed.frames == 1
-        clean(developed, folder)
-        for variant in developed.variants:
+        processed, folder = process(given, ALL)
+        assert processed.frames == 1
+        clean(processed, folder)
+        for variant in processed.variants:
             raw = (folder / variant.file).read_bytes()
             assert not [word for word in (b"MPF\0", b"hdrgm", b"hdr-gain-map") if word in raw]
 
 
 @pytest.mark.parametrize("file_format", FORMATS)
-def test_rights_are_kept_in_every_format(develop: Develop, file_format: str) -> None:
+def test_rights_are_kept_in_every_format(process: Process, file_format: str) -> None:
     made = Image.Exif()
     made.update({0x013B: "Ann Author", 0x8298: "(c) 2024 Ann", 0x010F: "Maker"})
-    developed, out = develop(saved(photo(96, 64), file_format, exif=made.tobytes()), ALL)
-    assert developed.exif["artist"] == "Ann Author"
-    for variant in developed.variants:
+    processed, out = process(saved(photo(96, 64), file_format, exif=made.tobytes()), ALL)
+    assert processed.exif["artist"] == "Ann Author"
+    for variant in processed.variants:
         assert told_by(out / variant.file) == []
         with Image.open(out / variant.file) as image:
             assert dict(image.getexif()) == {0x013B: "Ann Author", 0x8298: "(c) 2024 Ann"}, variant.file
@@ -182,18 +182,18 @@ def test_rights_are_kept_in_every_format(develop: Develop, file_format: str) -> 
         (b"x" * 9_000, "x" * 200, "x" * 2_000),
     ],
 )
-def test_a_copyright_is_kept_whole_and_so_is_its_editors(develop: Develop, given: bytes, told: str, kept: str) -> None:
+def test_a_copyright_is_kept_whole_and_so_is_its_editors(process: Process, given: bytes, told: str, kept: str) -> None:
     made = Image.Exif()
     made[0x8298] = given
-    developed, out = develop(saved(photo(96, 64), "JPEG", exif=made), ALL)
-    assert developed.exif == {"copyright": told}
-    for variant in developed.variants:
+    processed, out = process(saved(photo(96, 64), "JPEG", exif=made), ALL)
+    assert processed.exif == {"copyright": told}
+    for variant in processed.variants:
         with Image.open(out / variant.file) as image:
             assert dict(image.getexif()) == {0x8298: kept}, variant.file
 
 
-def test_a_converted_picture_says_nothing_about_when(develop: Develop) -> None:
+def test_a_converted_picture_says_nothing_about_when(process: Process) -> None:
     """lcms puts the time of day into the profile of what it converts."""
     p3 = rgb_profile(Primaries((0.680, 0.320), (0.265, 0.690), (0.150, 0.060)), lambda tone: tone**2.2)
-    developed, out = develop(saved(photo(96, 64), "JPEG", icc_profile=p3), ALL)
-    clean(developed, out)
+    processed, out = process(saved(photo(96, 64), "JPEG", icc_profile=p3), ALL)
+    clean(processed, out)

@@ -12,7 +12,7 @@ from app.domain.models import Format
 from app.domain.recipe import VariantSpec
 from app.worker.metadata import xmp
 from tests.samples import photo
-from tests.worker.conftest import Develop, recipe_of
+from tests.worker.conftest import Process, recipe_of
 from tests.worker.files import png_with, saved, with_segment
 from tests.worker.leaks import told_by
 
@@ -72,11 +72,11 @@ def tiff_of_numbers() -> bytes:
     ],
     ids=["iptc-jpeg", "iptc-tiff", "iptc-tiff-photoshop", "iptc-png", "xmp", "xmp-utf-16", "xmp-utf-32", "xmp-png"],
 )
-def test_rights_are_found_wherever_they_are(develop: Develop, body: Any) -> None:
-    developed, out = develop(body(), ALL)
-    assert developed.exif == {"artist": "Änn; Bob", "copyright": "© Änn & Bob"}
+def test_rights_are_found_wherever_they_are(process: Process, body: Any) -> None:
+    processed, out = process(body(), ALL)
+    assert processed.exif == {"artist": "Änn; Bob", "copyright": "© Änn & Bob"}
     kept_in_all(out, "Änn; Bob", "© Änn & Bob")
-    assert not any(developed.privacy.model_dump().values())
+    assert not any(processed.privacy.model_dump().values())
 
 
 def kept_in_all(out: Path, artist: str, copyright_: str) -> None:
@@ -89,20 +89,20 @@ def kept_in_all(out: Path, artist: str, copyright_: str) -> None:
         assert kept == {0x013B: artist, 0x8298: copyright_}, path.name
 
 
-def test_texts_of_a_png_are_rights_too(develop: Develop) -> None:
+def test_texts_of_a_png_are_rights_too(process: Process) -> None:
     body = png_with(still("PNG"), b"tEXt", "Author\0Änn\x1b".encode("latin-1"))
     body = png_with(body, b"iTXt", "Copyright\0\0\0\0\0© Änn".encode())
-    developed, out = develop(body, ALL)
-    assert developed.exif == {"artist": "Änn", "copyright": "© Änn"}
+    processed, out = process(body, ALL)
+    assert processed.exif == {"artist": "Änn", "copyright": "© Änn"}
     kept_in_all(out, "Änn", "© Änn")
 
 
-def test_exif_comes_first(develop: Develop) -> None:
+def test_exif_comes_first(process: Process) -> None:
     made = Image.Exif()
     made.update({0x013B: "Exif Author", 0x8298: "Exif rights"})
     body = with_segment(still("JPEG", exif=made, xmp=XMP.encode()), 0xED, b"Photoshop 3.0\0" + resource(0x0404, IPTC))
-    developed, out = develop(body, ALL)
-    assert developed.exif == {"artist": "Exif Author", "copyright": "Exif rights"}
+    processed, out = process(body, ALL)
+    assert processed.exif == {"artist": "Exif Author", "copyright": "Exif rights"}
     kept_in_all(out, "Exif Author", "Exif rights")
 
 
@@ -115,9 +115,9 @@ def test_exif_comes_first(develop: Develop) -> None:
         datasets(*[(80, b"many")] * 3_000),
     ],
 )
-def test_what_is_odd_in_iptc_costs_no_picture(develop: Develop, block: bytes) -> None:
-    developed, out = develop(with_segment(still("JPEG"), 0xED, b"Photoshop 3.0\0" + resource(0x0404, block)), ALL)
-    assert all(len(str(value)) <= 200 for value in developed.exif.values())
+def test_what_is_odd_in_iptc_costs_no_picture(process: Process, block: bytes) -> None:
+    processed, out = process(with_segment(still("JPEG"), 0xED, b"Photoshop 3.0\0" + resource(0x0404, block)), ALL)
+    assert all(len(str(value)) <= 200 for value in processed.exif.values())
     assert all(path.stat().st_size < 40_000 for path in out.iterdir())
 
 

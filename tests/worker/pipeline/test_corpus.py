@@ -24,7 +24,7 @@ def test_outcome(row: dict[str, str], tmp_path: Path, sandbox: Sandbox) -> None:
     if media_type is not None:
         job = Job(recipe=DEFAULT_RECIPE, media_type=media_type, max_pixels=100_000_000, max_frames=60)
         try:
-            developed = sandbox.develop(source, tmp_path, job)
+            processed = sandbox.process(source, tmp_path, job)
             outcome = "accept"
         except ImageError as error:
             code = str(error.code)
@@ -33,8 +33,8 @@ def test_outcome(row: dict[str, str], tmp_path: Path, sandbox: Sandbox) -> None:
     if outcome == "reject":
         assert media_type is None or code in {"corrupt_image", "too_many_pixels", "unsupported_image"}
         return
-    assert {variant.name for variant in developed.variants} == {"thumb", "w320", "w640", "w1280", "w1920"}
-    for variant in developed.variants:
+    assert {variant.name for variant in processed.variants} == {"thumb", "w320", "w640", "w1280", "w1920"}
+    for variant in processed.variants:
         with Image.open(tmp_path / variant.file) as image:
             image.load()
             assert (image.size, image.format.lower()) == ((variant.width, variant.height), variant.format)

@@ -1,4 +1,4 @@
-"""What fits by its header is developed in just that memory, and what does not is refused by its header."""
+"""What fits by its header is processed in just that memory, and what does not is refused by its header."""
 
 import sys
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from app.domain.errors import ImageError
 from app.domain.models import Format
 from app.domain.recipe import DEFAULT_RECIPE, Recipe, VariantSpec
 from app.worker.decode.formats import open_picture
-from app.worker.jobs import Developed, Job
+from app.worker.jobs import Job, Processed
 from app.worker.pipeline.memory_estimate import Cost
 from app.worker.sandbox.parent import Sandbox
 from tests.samples import image_file, photo
@@ -28,19 +28,19 @@ MIB = 1_048_576
 #: Quickly made, and so small that reading the original is what takes most.
 TINY = recipe_of(VariantSpec(name="v", width=200))
 JOB = Job(recipe=TINY, media_type="image/png", max_pixels=10**9, max_frames=60)
-Attempt = Callable[[Path, Job, int], Developed]
+Attempt = Callable[[Path, Job, int], Processed]
 
 
 @pytest.fixture
 def attempt(tmp_path: Path) -> Attempt:
-    """Develop a file in the real child, with so many MB."""
+    """Process a file in the real child, with so many MB."""
 
-    def run(source: Path, job: Job, memory_mb: int) -> Developed:
+    def run(source: Path, job: Job, memory_mb: int) -> Processed:
         out = tmp_path / "out"
         out.mkdir(exist_ok=True)
         for file in out.iterdir():
             file.unlink()
-        return Sandbox(60, memory_mb).develop(source, out, job)
+        return Sandbox(60, memory_mb).process(source, out, job)
 
     return run
 
@@ -50,15 +50,15 @@ def megabytes(source: Path, job: Job) -> int:
         return int(-(-Cost(image, source, job).still() // MIB))
 
 
-def fits_exactly(attempt: Attempt, source: Path, job: Job) -> Developed:
-    """Develop it with what its header says it takes, and have it refused with one MB less."""
+def fits_exactly(attempt: Attempt, source: Path, job: Job) -> Processed:
+    """Process it with what its header says it takes, and have it refused with one MB less."""
     enough = megabytes(source, job)
-    developed = attempt(source, job, enough)
+    processed = attempt(source, job, enough)
     with pytest.raises(ImageError) as failure:
         attempt(source, job, enough - 1)
     assert failure.value.code == "too_many_pixels"
     assert f"about {enough} MB of memory; there are {enough - 1} MB" in failure.value.detail
-    return developed
+    return processed
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -76,8 +76,8 @@ def test_an_avif_of_many_bits_takes_more(attempt: Attempt) -> None:
 
 def test_a_tiff_that_lies_is_held_twice_while_it_is_turned(attempt: Attempt, tmp_path: Path) -> None:
     photo(2400, 1800).save(tmp_path / "original", "TIFF", compression="tiff_lzw", exif=lying())
-    developed = fits_exactly(attempt, tmp_path / "original", JOB.model_copy(update={"media_type": "image/tiff"}))
-    assert (developed.width, developed.height) == (1800, 2400)
+    processed = fits_exactly(attempt, tmp_path / "original", JOB.model_copy(update={"media_type": "image/tiff"}))
+    assert (processed.width, processed.height) == (1800, 2400)
 
 
 def lying() -> Image.Exif:
@@ -182,5 +182,5 @@ def test_an_encoder_that_runs_out_of_memory_is_no_crash(tmp_path: Path, wanted: 
     job = JOB.model_copy(update={"recipe": recipe_of(VariantSpec(name="v", width=1500, formats=(wanted,)))})
     enough_to_read = 19  # of 18 for the pixels and their copy, and 2 for the rest
     with pytest.raises(ImageError) as failure:
-        Sandbox(60, enough_to_read, work=stubs.guess_no_memory).develop(tmp_path / "original", tmp_path / "out", job)
+        Sandbox(60, enough_to_read, work=stubs.guess_no_memory).process(tmp_path / "original", tmp_path / "out", job)
     assert failure.value.code == "memory"

@@ -11,7 +11,7 @@ from PIL import Image, ImageChops, ImageCms, ImageDraw
 from app.domain.models import Format
 from app.domain.recipe import VariantSpec
 from app.worker.pixels.icc import Primaries, grey_profile, rgb_profile
-from tests.worker.conftest import Develop, recipe_of
+from tests.worker.conftest import Process, recipe_of
 from tests.worker.files import (
     cmyk_profile,
     deep_png,
@@ -99,11 +99,11 @@ P3_FILES: dict[str, Callable[[tuple[int, ...]], bytes]] = {
 
 
 @pytest.mark.parametrize("kind", P3_FILES)
-def test_display_p3_becomes_srgb(develop: Develop, kind: str) -> None:
+def test_display_p3_becomes_srgb(process: Process, kind: str) -> None:
     for colour in COLOURS:
-        developed, out = develop(P3_FILES[kind](colour), LOSSLESS)
+        processed, out = process(P3_FILES[kind](colour), LOSSLESS)
         assert off(pixel(out), expected("p3", colour)) <= 4, colour
-        assert told_by(out / developed.variants[0].file) == []  # no profile stays behind
+        assert told_by(out / processed.variants[0].file) == []  # no profile stays behind
 
 
 def _scene(pattern: str) -> Image.Image:
@@ -127,9 +127,9 @@ def _scene(pattern: str) -> Image.Image:
 
 
 @pytest.mark.parametrize("pattern", ["nothing", "an edge", "a thin frame", "the last column", "stripes"])
-def test_colours_of_a_large_photograph_keep_to_their_places(develop: Develop, pattern: str) -> None:
+def test_colours_of_a_large_photograph_keep_to_their_places(process: Process, pattern: str) -> None:
     body = saved(_scene(pattern), "JPEG", quality=98, subsampling=0, icc_profile=rgb_profile(P3, srgb_light))
-    _, out = develop(body, recipe_of(VariantSpec(name="v", width=700, formats=(Format.PNG,))))
+    _, out = process(body, recipe_of(VariantSpec(name="v", width=700, formats=(Format.PNG,))))
     with Image.open(io.BytesIO(body)) as sent, Image.open(out / "v.png") as image:
         exact = ImageCms.profileToProfile(sent, io.BytesIO(sent.info["icc_profile"]), ImageCms.createProfile("sRGB"))
         assert exact is not None
@@ -138,12 +138,12 @@ def test_colours_of_a_large_photograph_keep_to_their_places(develop: Develop, pa
 
 
 @pytest.mark.parametrize("mode", ["RGB", "RGBA"])
-def test_colours_of_a_large_drawing_are_exact(develop: Develop, mode: str) -> None:
+def test_colours_of_a_large_drawing_are_exact(process: Process, mode: str) -> None:
     scene = _scene("stripes").resize((1400, 1202), Image.Resampling.NEAREST)
     if mode == "RGBA":
         scene.putalpha(Image.linear_gradient("L").resize(scene.size))
     body = saved(scene, "PNG", icc_profile=rgb_profile(P3, srgb_light))
-    _, out = develop(body, recipe_of(VariantSpec(name="v", width=1400, formats=(Format.PNG,))), threads=2)
+    _, out = process(body, recipe_of(VariantSpec(name="v", width=1400, formats=(Format.PNG,))), threads=2)
     with Image.open(io.BytesIO(body)) as sent, Image.open(out / "v.png") as image:
         profile = io.BytesIO(sent.info["icc_profile"])
         exact = ImageCms.profileToProfile(sent.convert("RGB"), profile, ImageCms.createProfile("sRGB"))
@@ -153,13 +153,13 @@ def test_colours_of_a_large_drawing_are_exact(develop: Develop, mode: str) -> No
 
 
 @pytest.mark.parametrize("file_format", ["HEIF", "AVIF"])
-def test_bt2020_becomes_srgb(develop: Develop, file_format: str) -> None:
+def test_bt2020_becomes_srgb(process: Process, file_format: str) -> None:
     for colour in COLOURS:
-        _, out = develop(nclx(colour, file_format, 9, 13), LOSSLESS)
+        _, out = process(nclx(colour, file_format, 9, 13), LOSSLESS)
         assert off(pixel(out), expected("2020", colour)) <= 4, colour
 
 
-def test_adobe_rgb_becomes_srgb_whether_a_profile_or_a_camera_says_so(develop: Develop) -> None:
+def test_adobe_rgb_becomes_srgb_whether_a_profile_or_a_camera_says_so(process: Process) -> None:
     exif = Image.Exif()
     exif.get_ifd(0x8769)[0xA005] = {1: "R03"}
     for colour in COLOURS:
@@ -167,21 +167,21 @@ def test_adobe_rgb_becomes_srgb_whether_a_profile_or_a_camera_says_so(develop: D
             saved(plain(colour), "JPEG", quality=100, icc_profile=rgb_profile(ADOBE, adobe_light)),
             saved(plain(colour), "JPEG", quality=100, exif=exif),
         ):
-            _, out = develop(body, LOSSLESS)
+            _, out = process(body, LOSSLESS)
             assert off(pixel(out), expected("adobe", colour, adobe_light)) <= 4, colour
 
 
 @pytest.mark.parametrize(("primaries", "transfer"), [(1, 13), (1, 1), (2, 2), (0, 0), (99, 99), (1, 6)])
-def test_colours_that_are_srgb_or_unknown_are_left_alone(develop: Develop, primaries: int, transfer: int) -> None:
+def test_colours_that_are_srgb_or_unknown_are_left_alone(process: Process, primaries: int, transfer: int) -> None:
     for file_format in ("HEIF", "AVIF"):
-        _, out = develop(nclx((200, 90, 60), file_format, primaries, transfer), LOSSLESS)
+        _, out = process(nclx((200, 90, 60), file_format, primaries, transfer), LOSSLESS)
         assert off(pixel(out), (200, 90, 60)) <= 4
 
 
 @pytest.mark.parametrize("mode", ["RGB", "L", "P", "RGBA"])
-def test_gamma_of_a_png(develop: Develop, mode: str) -> None:
+def test_gamma_of_a_png(process: Process, mode: str) -> None:
     linear = png_with(saved(plain((100, 100, 100)).convert(mode), "PNG"), b"gAMA", struct.pack(">I", 100_000))
-    _, out = develop(linear, LOSSLESS)
+    _, out = process(linear, LOSSLESS)
     assert off(pixel(out), (168, 168, 168)) <= 2  # 100/255 of the light
 
 
@@ -198,20 +198,20 @@ def test_gamma_of_a_png(develop: Develop, mode: str) -> None:
         [(b"cICP", bytes((1, 13, 0, 1)))],
     ],
 )
-def test_numbers_that_say_srgb_or_nothing_at_all(develop: Develop, chunks: list[tuple[bytes, bytes]]) -> None:
+def test_numbers_that_say_srgb_or_nothing_at_all(process: Process, chunks: list[tuple[bytes, bytes]]) -> None:
     body = saved(plain((200, 90, 60)), "PNG")
     for kind, given in chunks:
         body = png_with(body, kind, given)
-    _, out = develop(body, LOSSLESS)
+    _, out = process(body, LOSSLESS)
     assert pixel(out) == (200, 90, 60)
 
 
-def test_a_grey_profile(develop: Develop) -> None:
+def test_a_grey_profile(process: Process) -> None:
     for file_format in ("JPEG", "PNG", "TIFF"):
-        _, out = develop(saved(plain((128,), "L"), file_format, icc_profile=grey_profile(lambda tone: tone)), LOSSLESS)
+        _, out = process(saved(plain((128,), "L"), file_format, icc_profile=grey_profile(lambda tone: tone)), LOSSLESS)
         assert off(pixel(out), (188, 188, 188)) <= 2
     wide = plain((128 * 257,), "I").convert("I;16")
-    _, out = develop(saved(wide, "PNG", icc_profile=grey_profile(lambda tone: tone)), LOSSLESS)
+    _, out = process(saved(wide, "PNG", icc_profile=grey_profile(lambda tone: tone)), LOSSLESS)
     assert off(pixel(out), (188, 188, 188)) <= 2
 
 
@@ -220,9 +220,9 @@ def test_a_grey_profile(develop: Develop) -> None:
     "profile", [cmyk_profile(), grey_profile(lambda tone: tone), rgb_profile(P3, srgb_light)[:-100], b"\xff" * 4000]
 )
 def test_a_profile_of_another_kind_or_a_broken_one_is_ignored(
-    develop: Develop, file_format: str, profile: bytes
+    process: Process, file_format: str, profile: bytes
 ) -> None:
-    _, out = develop(saved(plain((200, 90, 60)), file_format, quality=100, icc_profile=profile), LOSSLESS)
+    _, out = process(saved(plain((200, 90, 60)), file_format, quality=100, icc_profile=profile), LOSSLESS)
     assert off(pixel(out), (200, 90, 60)) <= 3
 
 
@@ -241,19 +241,19 @@ def cmyk(colour: tuple[int, ...], kind: str, profile: bytes | None) -> bytes:
 
 
 @pytest.mark.parametrize("kind", ["TIFF", "Adobe", "plain"])
-def test_cmyk(develop: Develop, kind: str) -> None:
+def test_cmyk(process: Process, kind: str) -> None:
     shown = {"cyan": (0, 255, 255), "yellow": (255, 255, 0), "paper": (255, 255, 255), "black": (0, 0, 0)}
     for ink, colour in INK.items():
-        _, out = develop(cmyk(colour, kind, None), LOSSLESS)
+        _, out = process(cmyk(colour, kind, None), LOSSLESS)
         assert off(pixel(out), shown[ink]) <= 4, ink
 
 
 @pytest.mark.parametrize("kind", ["TIFF", "Adobe", "plain"])
-def test_cmyk_with_a_profile(develop: Develop, kind: str) -> None:
+def test_cmyk_with_a_profile(process: Process, kind: str) -> None:
     """Of a press whose cyan is green and whose yellow is none: nothing but the profile can have said so."""
     shown = {"cyan": (0, 255, 0), "yellow": (255, 255, 255), "paper": (255, 255, 255), "black": (0, 0, 0)}
     for ink, colour in INK.items():
-        _, out = develop(cmyk(colour, kind, cmyk_profile()), LOSSLESS)
+        _, out = process(cmyk(colour, kind, cmyk_profile()), LOSSLESS)
         assert off(pixel(out), shown[ink]) <= 30, ink
 
 
@@ -274,20 +274,20 @@ def test_cmyk_with_a_profile(develop: Develop, kind: str) -> None:
     ],
 )
 def test_tiffs_of_every_depth(
-    develop: Develop, order: str, tones: tuple[float, ...], options: dict[str, int], colour: tuple[int, ...]
+    process: Process, order: str, tones: tuple[float, ...], options: dict[str, int], colour: tuple[int, ...]
 ) -> None:
-    _, out = develop(tiff(tones, order=order, **options), LOSSLESS)
+    _, out = process(tiff(tones, order=order, **options), LOSSLESS)
     assert off(pixel(out), colour) <= 2
 
 
-def test_a_16_bit_tiff_whose_zero_is_white(develop: Develop) -> None:
-    _, out = develop(tiff((0.8,), bits=16, photometric=0), LOSSLESS)
+def test_a_16_bit_tiff_whose_zero_is_white(process: Process) -> None:
+    _, out = process(tiff((0.8,), bits=16, photometric=0), LOSSLESS)
     assert pixel(out) == (51, 51, 51)
 
 
 @pytest.mark.parametrize("tone", [0, 0.2, 0.8, 1])
-def test_a_12_bit_tiff(develop: Develop, tone: float) -> None:
-    _, out = develop(tiff((tone,), bits=12, photometric=1), LOSSLESS)
+def test_a_12_bit_tiff(process: Process, tone: float) -> None:
+    _, out = process(tiff((tone,), bits=12, photometric=1), LOSSLESS)
     assert off(pixel(out), (round(tone * 255),) * 3) <= 1
 
 
@@ -301,19 +301,19 @@ def test_a_12_bit_tiff(develop: Develop, tone: float) -> None:
     ],
     ids=["colour", "colour and alpha", "grey", "grey and alpha"],
 )
-def test_a_16_bit_png(develop: Develop, kind: int, tones: tuple[float, ...], colour: tuple[int, ...]) -> None:
-    _, out = develop(deep_png([[round(tone * 65535) for tone in tones]] * 16, 16, kind), LOSSLESS)
+def test_a_16_bit_png(process: Process, kind: int, tones: tuple[float, ...], colour: tuple[int, ...]) -> None:
+    _, out = process(deep_png([[round(tone * 65535) for tone in tones]] * 16, 16, kind), LOSSLESS)
     assert off(pixel(out), colour) <= 1
 
 
 @pytest.mark.parametrize("depth", [1, 2, 4, 8, 16])
-def test_the_transparent_tone_of_a_grey_png(develop: Develop, depth: int) -> None:
+def test_the_transparent_tone_of_a_grey_png(process: Process, depth: int) -> None:
     """Two tones next to each other, whatever the bits; the lower is the one that nobody sees."""
     most = 2**depth - 1
     key = most // 2
     body = deep_png([(key,)] * 16 + [(key + 1,)] * 16, depth, 0, tRNS=key.to_bytes(2))
-    developed, out = develop(body, LOSSLESS)
-    assert developed.has_alpha
+    processed, out = process(body, LOSSLESS)
+    assert processed.has_alpha
     assert pixel(out, (4, 4))[3] == 0
     assert pixel(out, (28, 4)) == (*[round((key + 1) * 255 / most)] * 3, 255)
 
@@ -330,14 +330,14 @@ def test_the_transparent_tone_of_a_grey_png(develop: Develop, depth: int) -> Non
     ids=["8 bits", "more than 8 bits for 8", "black", "nearly black", "16 bits"],
 )
 def test_the_transparent_colour_of_a_png(
-    develop: Develop, depth: int, key: tuple[int, ...], stored: tuple[int, ...]
+    process: Process, depth: int, key: tuple[int, ...], stored: tuple[int, ...]
 ) -> None:
     """One colour beside another, of which the first is the one that nobody sees."""
     shown = tuple(part + (16 << depth - 8) for part in key)
     hidden = stored if depth == 16 else key
     tRNS = struct.pack(">3H", *stored)  # noqa: N806 - the chunk's name
-    developed, out = develop(deep_png([hidden] * 16 + [shown] * 16, depth, 2, tRNS=tRNS), LOSSLESS)
-    assert developed.has_alpha
+    processed, out = process(deep_png([hidden] * 16 + [shown] * 16, depth, 2, tRNS=tRNS), LOSSLESS)
+    assert processed.has_alpha
     assert pixel(out, (4, 4))[3] == 0
     assert off(pixel(out, (28, 4)), (*(part >> depth - 8 for part in shown), 255)) <= 1
 

@@ -14,7 +14,7 @@ from PIL import Image
 from app.domain.models import Format
 from app.domain.recipe import VariantSpec
 from app.worker.pixels.icc import Primaries, grey_profile, rgb_profile
-from tests.worker.conftest import Bench, Develop, recipe_of
+from tests.worker.conftest import Bench, Process, recipe_of
 from tests.worker.decode.heif_files import AVIF_BRANDS, HEIC_BRANDS, Item, auxc, box, coded, heif, nclx
 from tests.worker.files import png_with, saved, with_segment
 
@@ -85,18 +85,18 @@ def greys(expected: tuple[int, ...]) -> list[tuple[int, ...]]:
 
 
 @pytest.mark.parametrize("kind", MAKERS)
-def test_pq_is_rolled_off_up_to_its_peak(develop: Develop, kind: str) -> None:
-    developed, out = develop(MAKERS[kind](PQ_TONES, BT2020, PQ), LOSSLESS)
-    assert developed.hdr == "pq"
+def test_pq_is_rolled_off_up_to_its_peak(process: Process, kind: str) -> None:
+    processed, out = process(MAKERS[kind](PQ_TONES, BT2020, PQ), LOSSLESS)
+    assert processed.hdr == "pq"
     found = levels(out, len(LIGHT))
     assert off(found, greys(SHOWN)) <= 3
     assert found[5] < found[6] < found[7] < found[8]  # white and what is brighter are not the same
 
 
 @pytest.mark.parametrize("kind", MAKERS)
-def test_hlg_is_shown_as_on_its_reference_display(develop: Develop, kind: str) -> None:
-    developed, out = develop(MAKERS[kind](HLG_TONES, BT2020, HLG), LOSSLESS)
-    assert developed.hdr == "hlg"
+def test_hlg_is_shown_as_on_its_reference_display(process: Process, kind: str) -> None:
+    processed, out = process(MAKERS[kind](HLG_TONES, BT2020, HLG), LOSSLESS)
+    assert processed.hdr == "hlg"
     assert off(levels(out, len(HLG_TONES)), greys(HLG_SHOWN)) <= 3
 
 
@@ -113,18 +113,18 @@ COLORS_SHOWN = {
 
 
 @pytest.mark.parametrize("code", COLORS_SHOWN)
-def test_colors(develop: Develop, code: tuple[int, int]) -> None:
-    _, out = develop(png(list(COLORS), *code), LOSSLESS)
+def test_colors(process: Process, code: tuple[int, int]) -> None:
+    _, out = process(png(list(COLORS), *code), LOSSLESS)
     found = levels(out, len(COLORS))
     assert off(found, list(COLORS_SHOWN[code])) <= 10  # at the edge of sRGB, where the table has a corner
     inside = [at for at, color in enumerate(COLORS_SHOWN[code]) if 0 not in color]
     assert off([found[at] for at in inside], [COLORS_SHOWN[code][at] for at in inside]) <= 3
 
 
-def test_hues_stay_while_light_is_rolled_off(develop: Develop) -> None:
+def test_hues_stay_while_light_is_rolled_off(process: Process) -> None:
     """All channels are scaled alike: cut off one by one, a bright orange would be yellow."""
     bright, dim = (pq(2000), pq(700), pq(100)), (pq(200), pq(70), pq(10))
-    _, out = develop(png([bright, dim], BT709, PQ), LOSSLESS)
+    _, out = process(png([bright, dim], BT709, PQ), LOSSLESS)
     assert off(levels(out, 2), [(255, 183, 74), (187, 116, 43)]) <= 4
 
 
@@ -146,12 +146,12 @@ DISPLAY = struct.pack(">8HII", 35400, 14600, 8500, 39850, 6550, 2300, 15635, 164
         (0, SHOWN),
     ],
 )  # fmt: skip
-def test_the_peak_is_what_the_content_says(develop: Develop, kind: str, light: int, shown: tuple[int, ...]) -> None:
-    _, out = develop(MAKERS[kind](PQ_TONES, BT2020, PQ, CONTENT[kind](light)), LOSSLESS)
+def test_the_peak_is_what_the_content_says(process: Process, kind: str, light: int, shown: tuple[int, ...]) -> None:
+    _, out = process(MAKERS[kind](PQ_TONES, BT2020, PQ, CONTENT[kind](light)), LOSSLESS)
     assert off(levels(out, len(LIGHT)), greys(shown)) <= (8 if light == 203 else 4)  # where the curve has a corner
 
 
-def test_else_the_peak_is_what_it_was_made_on(develop: Develop) -> None:
+def test_else_the_peak_is_what_it_was_made_on(process: Process) -> None:
     """600 cd/m² in a PNG and a HEIC. Chromium does not read it of an AVIF."""
     made = {
         "PNG": (b"mDCV", DISPLAY),
@@ -160,18 +160,18 @@ def test_else_the_peak_is_what_it_was_made_on(develop: Develop) -> None:
     }
     found = {}
     for kind, told in made.items():
-        _, out = develop(MAKERS[kind](PQ_TONES, BT2020, PQ, told), LOSSLESS)
+        _, out = process(MAKERS[kind](PQ_TONES, BT2020, PQ, told), LOSSLESS)
         found[kind] = levels(out, len(LIGHT))[5][0]
     assert found["AVIF"] == pytest.approx(187, abs=2)
     assert found["PNG"] == pytest.approx(212, abs=3)
     assert found["HEIC"] == pytest.approx(found["PNG"], abs=2)
 
 
-def test_grey_images(develop: Develop) -> None:
+def test_grey_images(process: Process) -> None:
     for transfer, tones, shown, name in ((PQ, PQ_TONES, SHOWN, "pq"), (HLG, HLG_TONES, HLG_SHOWN, "hlg")):
         body = png_with(saved(steps(list(tones)).convert("L"), "PNG"), b"cICP", bytes((BT2020, transfer, 0, 1)))
-        developed, out = develop(body, LOSSLESS)
-        assert developed.hdr == name
+        processed, out = process(body, LOSSLESS)
+        assert processed.hdr == name
         assert off(levels(out, len(tones)), greys(shown)) <= 2
 
 
@@ -199,61 +199,61 @@ def profile_with_cicp(primaries: int, transfer: int) -> bytes:
         ("AVIF", {"quality": 100, "speed": 9}), ("HEIF", {"quality": 100, "chroma": 444}),
     ],
 )  # fmt: skip
-def test_a_profile_may_say_it_in_any_format(develop: Develop, file_format: str, options: dict[str, Any]) -> None:
+def test_a_profile_may_say_it_in_any_format(process: Process, file_format: str, options: dict[str, Any]) -> None:
     tones = [*PQ_TONES, (0, 0, 0)] if file_format == "HEIF" else PQ_TONES
     body = saved(steps(list(tones)), file_format, icc_profile=profile_with_cicp(BT2020, PQ), **options)
-    developed, out = develop(body, LOSSLESS)
-    assert developed.hdr == "pq"
+    processed, out = process(body, LOSSLESS)
+    assert processed.hdr == "pq"
     assert off(levels(out, len(LIGHT)), greys(SHOWN)) <= 4
 
 
-def test_a_jpeg_recipe_converts_it_too(develop: Develop) -> None:
+def test_a_jpeg_recipe_converts_it_too(process: Process) -> None:
     """Which keeps photographs in luma and chroma."""
     body = saved(steps(list(PQ_TONES)), "JPEG", quality=100, icc_profile=profile_with_cicp(BT2020, PQ))
-    developed, out = develop(body, recipe_of(VariantSpec(name="v", width=2000, formats=(Format.JPEG,))))
-    assert developed.hdr == "pq"
+    processed, out = process(body, recipe_of(VariantSpec(name="v", width=2000, formats=(Format.JPEG,))))
+    assert processed.hdr == "pq"
     with Image.open(out / "v.jpg") as image:
         found = [image.getpixel((STEP * at + STEP // 2, 32))[0] for at in range(len(LIGHT))]
     assert max(abs(a - b) for a, b in zip(found, SHOWN, strict=True)) <= 6
 
 
 @pytest.mark.parametrize("transfer", [1, 13])
-def test_a_profile_that_says_no_hdr_counts_by_its_curves(develop: Develop, transfer: int) -> None:
+def test_a_profile_that_says_no_hdr_counts_by_its_curves(process: Process, transfer: int) -> None:
     body = saved(steps([(128, 128, 128)]), "PNG", icc_profile=profile_with_cicp(BT2020, transfer))
-    developed, out = develop(body, LOSSLESS)
-    assert developed.hdr is None
+    processed, out = process(body, LOSSLESS)
+    assert processed.hdr is None
     assert abs(levels(out, 1)[0][0] - 129) <= 1  # the gamma of 2.2
 
 
-def test_a_bitstream_says_it_where_the_container_is_silent(develop: Develop) -> None:
+def test_a_bitstream_says_it_where_the_container_is_silent(process: Process) -> None:
     """An AV1 image without `colr` has the colors of its sequence header, which are sRGB's here."""
     item = coded(steps(list(PQ_TONES)), "AVIF", quality=100, subsampling="4:4:4")
-    developed, out = develop(heif({1: item}), LOSSLESS)
-    assert developed.hdr is None
+    processed, out = process(heif({1: item}), LOSSLESS)
+    assert processed.hdr is None
     assert off(levels(out, len(LIGHT)), list(PQ_TONES)) <= 3
 
 
-def test_the_colors_of_another_item_do_not_count(develop: Develop) -> None:
+def test_the_colors_of_another_item_do_not_count(process: Process) -> None:
     """A gain map has colors of its own, and its box may come first."""
     image = coded(steps([(128, 128, 128)] * 4), "AVIF", quality=100, subsampling="4:4:4")
     gains = coded(steps([(90, 90, 90)] * 4).convert("L"), "AVIF")
     gains.properties = [nclx(BT2020, PQ), *gains.properties, auxc("urn:com:apple:photo:2020:aux:hdrgainmap")]
     gains.refs = {b"auxl": [1]}
     image.properties = [*image.properties, nclx(BT709, 13)]
-    developed, out = develop(heif({2: gains, 1: image}), LOSSLESS)
-    assert developed.hdr == "gain_map"
+    processed, out = process(heif({2: gains, 1: image}), LOSSLESS)
+    assert processed.hdr == "gain_map"
     assert off(levels(out, 4), [(128, 128, 128)] * 4) <= 2
 
 
-def test_a_heic_of_an_iphone_tells_its_gain_map(develop: Develop) -> None:
+def test_a_heic_of_an_iphone_tells_its_gain_map(process: Process) -> None:
     image = coded(Image.new("RGB", (64, 64), "orange"), "HEIF", chroma=444)
     image.properties = [*image.properties, nclx(BT709, 13)]
     gains = coded(Image.new("L", (64, 64), 90), "HEIF")
     gains.properties = [*gains.properties, auxc("urn:com:apple:photo:2020:aux:hdrgainmap")]
     gains.refs = {b"auxl": [1]}
-    assert develop(heif({1: image, 2: gains}, brands=HEIC_BRANDS), LOSSLESS)[0].hdr == "gain_map"
+    assert process(heif({1: image, 2: gains}, brands=HEIC_BRANDS), LOSSLESS)[0].hdr == "gain_map"
     depth = Item(gains.kind, gains.data, [*gains.properties[:-1], auxc("urn:mpeg:hevc:2015:auxid:2")], gains.refs)
-    assert develop(heif({1: image, 2: depth}, brands=HEIC_BRANDS), LOSSLESS)[0].hdr is None
+    assert process(heif({1: image, 2: depth}, brands=HEIC_BRANDS), LOSSLESS)[0].hdr is None
 
 
 MARKS = {
@@ -264,7 +264,7 @@ MARKS = {
 
 
 @pytest.mark.parametrize("maker", MARKS)
-def test_a_jpeg_of_a_phone_tells_its_gain_map(develop: Develop, maker: str) -> None:
+def test_a_jpeg_of_a_phone_tells_its_gain_map(process: Process, maker: str) -> None:
     small = saved(Image.new("L", (16, 16), 90), "JPEG")
     mark = MARKS[maker]
     gains = (
@@ -273,10 +273,10 @@ def test_a_jpeg_of_a_phone_tells_its_gain_map(develop: Develop, maker: str) -> N
         else with_segment(small, 0xE2, b"urn:iso:std:iso:ts:21496:-1\0" + bytes(4))
     )
     with_gains = two_images(saved(Image.new("RGB", (64, 64), "orange"), "JPEG"), gains)
-    assert develop(with_gains, LOSSLESS)[0].hdr == "gain_map"
-    assert develop(two_images(saved(Image.new("RGB", (64, 64), "orange"), "JPEG"), small), LOSSLESS)[0].hdr is None
+    assert process(with_gains, LOSSLESS)[0].hdr == "gain_map"
+    assert process(two_images(saved(Image.new("RGB", (64, 64), "orange"), "JPEG"), small), LOSSLESS)[0].hdr is None
     alone = with_segment(saved(Image.new("RGB", (64, 64), "orange"), "JPEG"), 0xE1, MARKS["Adobe and Google"] or b"")
-    assert develop(alone, LOSSLESS)[0].hdr is None  # as when the second image was cut off
+    assert process(alone, LOSSLESS)[0].hdr is None  # as when the second image was cut off
 
 
 def two_images(first: bytes, second: bytes) -> bytes:
@@ -294,13 +294,13 @@ def two_images(first: bytes, second: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("kind", MAKERS)
-def test_what_is_no_hdr_has_none(develop: Develop, kind: str) -> None:
-    assert develop(MAKERS[kind]([(90, 90, 90)] * 4, BT709, 13), LOSSLESS)[0].hdr is None
+def test_what_is_no_hdr_has_none(process: Process, kind: str) -> None:
+    assert process(MAKERS[kind]([(90, 90, 90)] * 4, BT709, 13), LOSSLESS)[0].hdr is None
 
 
-def test_a_grey_profile_with_the_tag_is_ignored(develop: Develop) -> None:
+def test_a_grey_profile_with_the_tag_is_ignored(process: Process) -> None:
     body = saved(steps([(128,) * 3]).convert("L"), "PNG", icc_profile=grey_profile(lambda tone: tone))
-    assert develop(body, LOSSLESS)[0].hdr is None
+    assert process(body, LOSSLESS)[0].hdr is None
 
 
 @pytest.mark.parametrize("kind", ["pq", "hlg", "gain_map", None])

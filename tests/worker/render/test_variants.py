@@ -11,7 +11,7 @@ from app.domain.errors import ImageError
 from app.domain.models import FocalPoint, Format
 from app.domain.recipe import DEFAULT_RECIPE, Fit, VariantSpec
 from tests.samples import encoded, image_file, photo
-from tests.worker.conftest import Develop, recipe_of
+from tests.worker.conftest import Process, recipe_of
 
 WEBP = recipe_of(VariantSpec(name="v", width=64))
 LOSSLESS = recipe_of(VariantSpec(name="v", width=64, formats=(Format.PNG,)))
@@ -55,14 +55,14 @@ TURNS = {
 
 @pytest.mark.parametrize("file_format", ["JPEG", "PNG", "WEBP", "TIFF", "AVIF", "HEIF"])
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_variants_are_upright(develop: Develop, file_format: str, orientation: int) -> None:
+def test_variants_are_upright(process: Process, file_format: str, orientation: int) -> None:
     upright = corners().resize((400, 200), Image.Resampling.NEAREST)
     stored = upright.transpose(TURNS[orientation]) if orientation in TURNS else upright
     exif = Image.Exif()
     exif[0x0112] = orientation
     options = {} if file_format == "TIFF" else {"quality": 95}
-    developed, out = develop(saved(stored, file_format, exif=exif.tobytes(), **options), LOSSLESS)
-    assert (developed.width, developed.height) == (400, 200)
+    processed, out = process(saved(stored, file_format, exif=exif.tobytes(), **options), LOSSLESS)
+    assert (processed.width, processed.height) == (400, 200)
     image = opened(out, "v.png")
     assert image.size == (64, 32)
     assert 0x0112 not in image.getexif()
@@ -72,7 +72,7 @@ def test_variants_are_upright(develop: Develop, file_format: str, orientation: i
 @pytest.mark.parametrize("compression", ["raw", "tiff_lzw"])
 @pytest.mark.parametrize("mode", ["1", "L", "P", "RGBA", "CMYK", "I;16"])
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_tiffs_of_every_mode_are_upright(develop: Develop, mode: str, compression: str, orientation: int) -> None:
+def test_tiffs_of_every_mode_are_upright(process: Process, mode: str, compression: str, orientation: int) -> None:
     """Those in one strip, too, which Pillow reads without any decoder."""
     upright = corners().convert("L" if mode == "I;16" else mode)
     stored = upright.transpose(TURNS[orientation]) if orientation in TURNS else upright
@@ -81,22 +81,22 @@ def test_tiffs_of_every_mode_are_upright(develop: Develop, mode: str, compressio
     exif = Image.Exif()
     exif[0x0112] = orientation
     body = saved(stored, "TIFF", exif=exif.tobytes(), compression=compression, strip_size=2**20)
-    developed, out = develop(body, LOSSLESS)
-    assert (developed.width, developed.height) == (40, 20)
+    processed, out = process(body, LOSSLESS)
+    assert (processed.width, processed.height) == (40, 20)
     assert difference(opened(out, "v.png"), upright) < 1
 
 
 @pytest.mark.parametrize("orientation", [0, 9, 65535])
-def test_an_orientation_that_is_none_counts_as_upright(develop: Develop, orientation: int) -> None:
+def test_an_orientation_that_is_none_counts_as_upright(process: Process, orientation: int) -> None:
     exif = Image.Exif()
     exif[0x0112] = orientation
-    developed, _ = develop(saved(corners(), "JPEG", exif=exif), WEBP)
-    assert (developed.width, developed.height) == (40, 20)
+    processed, _ = process(saved(corners(), "JPEG", exif=exif), WEBP)
+    assert (processed.width, processed.height) == (40, 20)
 
 
-def test_the_default_recipe_on_a_large_photo(develop: Develop) -> None:
-    developed, out = develop(encoded("JPEG", 2600, 1950), focal_point=FocalPoint(x=0.5, y=0.5))
-    assert [(v.name, v.format, v.width, v.height) for v in developed.variants] == [
+def test_the_default_recipe_on_a_large_photo(process: Process) -> None:
+    processed, out = process(encoded("JPEG", 2600, 1950), focal_point=FocalPoint(x=0.5, y=0.5))
+    assert [(v.name, v.format, v.width, v.height) for v in processed.variants] == [
         ("thumb", "webp", 256, 256),
         ("w320", "webp", 320, 240),
         ("w640", "webp", 640, 480),
@@ -105,16 +105,16 @@ def test_the_default_recipe_on_a_large_photo(develop: Develop) -> None:
         ("w1920", "webp", 1920, 1440),
     ]
     original = photo(2600, 1950)
-    for variant in developed.variants:
+    for variant in processed.variants:
         image = opened(out, variant.file)
         assert image.mode == "RGB"
         box = (325, 0, 2275, 1950) if variant.name == "thumb" else None
         assert difference(image, original.resize(image.size, Image.Resampling.LANCZOS, box=box)) < 3
 
 
-def test_names_that_come_out_alike_share_an_object(develop: Develop) -> None:
-    developed, out = develop(encoded("JPEG", 500, 400))
-    assert {(v.name, v.format.value): v.file for v in developed.variants} == {
+def test_names_that_come_out_alike_share_an_object(process: Process) -> None:
+    processed, out = process(encoded("JPEG", 500, 400))
+    assert {(v.name, v.format.value): v.file for v in processed.variants} == {
         ("thumb", "webp"): "thumb.webp",
         ("w320", "webp"): "w320.webp",
         ("w640", "webp"): "w640.webp",
@@ -122,32 +122,32 @@ def test_names_that_come_out_alike_share_an_object(develop: Develop) -> None:
         ("w1280", "jpeg"): "w1280.jpg",
         ("w1920", "webp"): "w640.webp",
     }
-    assert {path.name for path in out.iterdir()} == {variant.file for variant in developed.variants}
-    assert all((out / variant.file).stat().st_size == variant.bytes for variant in developed.variants)
+    assert {path.name for path in out.iterdir()} == {variant.file for variant in processed.variants}
+    assert all((out / variant.file).stat().st_size == variant.bytes for variant in processed.variants)
 
 
-def test_different_qualities_do_not_share(develop: Develop) -> None:
+def test_different_qualities_do_not_share(process: Process) -> None:
     specs = [VariantSpec(name=f"q{q}", width=9999, quality={Format.WEBP: q}) for q in (30, 90)]
-    developed, _ = develop(encoded("JPEG", 200, 100), recipe_of(*specs))
-    assert [variant.file for variant in developed.variants] == ["q30.webp", "q90.webp"]
+    processed, _ = process(encoded("JPEG", 200, 100), recipe_of(*specs))
+    assert [variant.file for variant in processed.variants] == ["q30.webp", "q90.webp"]
 
 
 @pytest.mark.parametrize("file_format", ["JPEG", "PNG"])
-def test_the_same_bytes_in_are_the_same_bytes_out(develop: Develop, file_format: str) -> None:
+def test_the_same_bytes_in_are_the_same_bytes_out(process: Process, file_format: str) -> None:
     def digests(threads: int) -> list[str]:
-        developed, out = develop(encoded(file_format, 900, 700), threads=threads)
-        return [hashlib.sha256((out / variant.file).read_bytes()).hexdigest() for variant in developed.variants]
+        processed, out = process(encoded(file_format, 900, 700), threads=threads)
+        return [hashlib.sha256((out / variant.file).read_bytes()).hexdigest() for variant in processed.variants]
 
     assert digests(1) == digests(4)
 
 
-def test_a_recipe_by_setting(develop: Develop) -> None:
+def test_a_recipe_by_setting(process: Process) -> None:
     recipe = recipe_of(
         VariantSpec(name="wide", width=300, height=100, fit=Fit.COVER, formats=(Format.AVIF, Format.PNG)),
         VariantSpec(name="box", width=200, height=50),
     )
-    developed, out = develop(encoded("JPEG", 800, 600), recipe)
-    assert [(v.file, v.width, v.height) for v in developed.variants] == [
+    processed, out = process(encoded("JPEG", 800, 600), recipe)
+    assert [(v.file, v.width, v.height) for v in processed.variants] == [
         ("wide.avif", 300, 100),
         ("wide.png", 300, 100),
         ("box.webp", 67, 50),
@@ -155,37 +155,37 @@ def test_a_recipe_by_setting(develop: Develop) -> None:
     assert opened(out, "wide.avif").size == (300, 100)
 
 
-def test_cover_keeps_the_focal_point(develop: Develop) -> None:
+def test_cover_keeps_the_focal_point(process: Process) -> None:
     image = Image.new("RGB", (800, 200), "black")
     image.paste("red", (600, 0, 800, 200))
     recipe = recipe_of(VariantSpec(name="v", width=100, height=100, fit=Fit.COVER, formats=(Format.PNG,)))
-    _, left = develop(saved(image, "PNG"), recipe, focal_point=FocalPoint(x=0.1, y=0.5))
-    _, right = develop(saved(image, "PNG"), recipe, focal_point=FocalPoint(x=0.95, y=0.5))
+    _, left = process(saved(image, "PNG"), recipe, focal_point=FocalPoint(x=0.1, y=0.5))
+    _, right = process(saved(image, "PNG"), recipe, focal_point=FocalPoint(x=0.95, y=0.5))
     assert opened(left, "v.png").getpixel((50, 50)) == (0, 0, 0)
     assert opened(right, "v.png").getpixel((50, 50)) == (255, 0, 0)
 
 
-def test_jpeg_becomes_png_where_there_is_alpha(develop: Develop) -> None:
+def test_jpeg_becomes_png_where_there_is_alpha(process: Process) -> None:
     image = photo(300, 200).convert("RGBA")
     image.putalpha(Image.linear_gradient("L").resize((300, 200)))
-    developed, out = develop(saved(image, "PNG"), DEFAULT_RECIPE)
-    assert developed.has_alpha
-    fallback = [v for v in developed.variants if v.name == "w1280" and v.format is not Format.WEBP]
+    processed, out = process(saved(image, "PNG"), DEFAULT_RECIPE)
+    assert processed.has_alpha
+    fallback = [v for v in processed.variants if v.name == "w1280" and v.format is not Format.WEBP]
     assert [(v.format, v.file) for v in fallback] == [(Format.PNG, "w1280.png")]
     assert difference(opened(out, "w1280.png").getchannel("A").convert("RGB"), image.getchannel("A").convert("RGB")) < 1
 
 
-def test_alpha_that_hides_nothing_is_none(develop: Develop) -> None:
-    developed, _ = develop(saved(photo(30, 20).convert("RGBA"), "PNG"), DEFAULT_RECIPE)
-    assert not developed.has_alpha
-    assert {variant.format for variant in developed.variants} == {Format.WEBP, Format.JPEG}
+def test_alpha_that_hides_nothing_is_none(process: Process) -> None:
+    processed, _ = process(saved(photo(30, 20).convert("RGBA"), "PNG"), DEFAULT_RECIPE)
+    assert not processed.has_alpha
+    assert {variant.format for variant in processed.variants} == {Format.WEBP, Format.JPEG}
 
 
-def test_no_dark_fringes(develop: Develop) -> None:
+def test_no_dark_fringes(process: Process) -> None:
     """White on transparent black: what shows after shrinking is white, only less of it."""
     image = Image.new("RGBA", (640, 640), (0, 0, 0, 0))
     image.paste((255, 255, 255, 255), (100, 100, 333, 333))
-    _, out = develop(saved(image, "PNG"), LOSSLESS)
+    _, out = process(saved(image, "PNG"), LOSSLESS)
     small = opened(out, "v.png")
     data = small.convert("RGBA").tobytes()
     shown = [data[at : at + 3] for at in range(0, len(data), 4) if data[at + 3] > 8]
@@ -194,10 +194,10 @@ def test_no_dark_fringes(develop: Develop) -> None:
 
 @pytest.mark.parametrize("cut", [0.1, 0.5, 0.9, 0.99])
 @pytest.mark.parametrize("file_format", ["JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP", "AVIF", "HEIF"])
-def test_truncated_files_fail(develop: Develop, file_format: str, cut: float) -> None:
+def test_truncated_files_fail(process: Process, file_format: str, cut: float) -> None:
     whole = encoded(file_format, 300, 200)
     with pytest.raises(ImageError) as failure:
-        develop(whole[: int(len(whole) * cut)], WEBP, media_type=media_type(file_format))
+        process(whole[: int(len(whole) * cut)], WEBP, media_type=media_type(file_format))
     assert failure.value.code == "corrupt_image"
 
 
@@ -205,15 +205,15 @@ def media_type(file_format: str) -> str:
     return {"HEIF": "image/heic"}.get(file_format, f"image/{file_format.lower()}")
 
 
-def test_only_the_rights_survive(develop: Develop) -> None:
+def test_only_the_rights_survive(process: Process) -> None:
     exif = Image.Exif()
     exif[0x013B], exif[0x8298], exif[0x010F] = "Ann Ö. Author".encode(), "© 2024 Ann".encode(), "Maker"
     exif.get_ifd(0x8825)[2] = (1.0, 2.0, 3.0)
     source = saved(photo(80, 60), "JPEG", exif=exif, comment=b"<script>", xmp=b"<x:xmpmeta>secret</x:xmpmeta>")
     formats = (Format.WEBP, Format.JPEG, Format.PNG, Format.AVIF)
-    developed, out = develop(source, recipe_of(VariantSpec(name="v", width=64, formats=formats)))
-    assert developed.privacy.gps
-    for variant in developed.variants:
+    processed, out = process(source, recipe_of(VariantSpec(name="v", width=64, formats=formats)))
+    assert processed.privacy.gps
+    for variant in processed.variants:
         raw = (out / variant.file).read_bytes()
         assert b"script" not in raw
         assert b"secret" not in raw
@@ -223,39 +223,39 @@ def test_only_the_rights_survive(develop: Develop) -> None:
         assert kept[0x8298].encode("latin-1").decode() == "© 2024 Ann"
 
 
-def test_too_many_pixels_are_refused_by_the_header(develop: Develop) -> None:
+def test_too_many_pixels_are_refused_by_the_header(process: Process) -> None:
     header = bytearray(encoded("PNG", 8, 8))
     header[16:24] = (60_000).to_bytes(4, "big") * 2
     import zlib
 
     header[29:33] = zlib.crc32(bytes(header[12:29])).to_bytes(4, "big")
     with pytest.raises(ImageError) as failure:
-        develop(bytes(header))
+        process(bytes(header))
     assert failure.value.code == "too_many_pixels"
     assert "3,600,000,000" in failure.value.detail
     assert "100,000,000" in failure.value.detail
 
 
-def test_the_pixel_limit_is_exact(develop: Develop) -> None:
+def test_the_pixel_limit_is_exact(process: Process) -> None:
     for file_format in ("JPEG", "PNG", "WEBP", "GIF"):
         body = encoded(file_format, 50, 40)
-        assert develop(body, WEBP, max_pixels=2000)[0].width == 50
+        assert process(body, WEBP, max_pixels=2000)[0].width == 50
         with pytest.raises(ImageError) as failure:
-            develop(body, WEBP, max_pixels=1999)
+            process(body, WEBP, max_pixels=1999)
         assert "2000" in failure.value.detail.replace(",", "")
         assert "1,999" in failure.value.detail
 
 
-def test_a_format_that_needs_more_memory_than_there_is_is_refused(develop: Develop) -> None:
+def test_a_format_that_needs_more_memory_than_there_is_is_refused(process: Process) -> None:
     body = encoded("WEBP", 3000, 2500)
-    assert develop(body, WEBP)[0].width == 3000
+    assert process(body, WEBP)[0].width == 3000
     with pytest.raises(ImageError) as failure:
-        develop(body, WEBP, memory_mb=120)
+        process(body, WEBP, memory_mb=120)
     assert failure.value.code == "too_many_pixels"
     assert "there are 120 MB" in failure.value.detail
 
 
-def test_profiles_are_converted_to_srgb(develop: Develop) -> None:
+def test_profiles_are_converted_to_srgb(process: Process) -> None:
     """A profile whose red and blue are exchanged shows at once whether it was applied."""
     swapped = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
     red, blue = swapped.index(b"rXYZ"), swapped.index(b"bXYZ")
@@ -263,24 +263,24 @@ def test_profiles_are_converted_to_srgb(develop: Develop) -> None:
     name = swapped.index("sRGB built".encode("utf-16-be"))
     swapped[name : name + 8] = "mine".encode("utf-16-be")
     image = Image.new("RGB", (20, 20), (220, 40, 40))
-    _, out = develop(saved(image, "PNG", icc_profile=bytes(swapped)), LOSSLESS)
+    _, out = process(saved(image, "PNG", icc_profile=bytes(swapped)), LOSSLESS)
     red_now, _, blue_now = opened(out, "v.png").getpixel((5, 5))
     assert blue_now > 200
     assert red_now < 60
 
 
 @pytest.mark.parametrize("profile", [b"junk", b"\0" * 200, "lab", "huge", "cut"])
-def test_a_profile_that_is_no_good_is_ignored(develop: Develop, profile: bytes | str) -> None:
+def test_a_profile_that_is_no_good_is_ignored(process: Process, profile: bytes | str) -> None:
     srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     lab = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")).tobytes()
     made = {"lab": lab, "huge": srgb + b"\0" * 4_200_000, "cut": srgb[:300]}
     given = profile if isinstance(profile, bytes) else made[profile]
     image = photo(50, 40)
-    _, out = develop(saved(image, "WEBP", lossless=True, icc_profile=given), LOSSLESS)
+    _, out = process(saved(image, "WEBP", lossless=True, icc_profile=given), LOSSLESS)
     assert difference(opened(out, "v.png"), image) < 1
 
 
-def test_modes(develop: Develop) -> None:
+def test_modes(process: Process) -> None:
     """Each mode that a file can hold comes out in its own tones."""
     grey = photo(60, 40).convert("L")
     wide = grey.convert("I").point(lambda tone: tone * 257).convert("I;16")
@@ -298,11 +298,11 @@ def test_modes(develop: Develop) -> None:
         (saved(photo(60, 40).convert("CMYK"), "TIFF"), photo(60, 40)),
     ]
     for index, (body, expected) in enumerate(cases):
-        _, out = develop(body, LOSSLESS)
+        _, out = process(body, LOSSLESS)
         assert difference(opened(out, "v.png"), expected) < 4, index
 
 
-def test_transparency_of_every_kind(develop: Develop) -> None:
+def test_transparency_of_every_kind(process: Process) -> None:
     stripes = Image.new("L", (40, 40), 0)
     stripes.paste(255, (0, 0, 20, 40))
     palette = Image.new("P", (40, 40), 0)
@@ -319,16 +319,16 @@ def test_transparency_of_every_kind(develop: Develop) -> None:
         saved(Image.merge("LA", (stripes, Image.eval(stripes, lambda a: 255 - a))), "PNG"),
     ]
     for index, body in enumerate(cases):
-        developed, out = develop(body, LOSSLESS)
+        processed, out = process(body, LOSSLESS)
         image = opened(out, "v.png")
-        assert developed.has_alpha, index
+        assert processed.has_alpha, index
         assert (image.getpixel((5, 20))[3], image.getpixel((35, 20))[3]) == (0, 255), index
 
 
-def test_adobe_cmyk_is_not_inverted(develop: Develop) -> None:
+def test_adobe_cmyk_is_not_inverted(process: Process) -> None:
     with Image.open(image_file("pillow-tests__pil_sample_cmyk.jpg")) as source:
         expected = source.convert("RGB")
-    _, out = develop(image_file("pillow-tests__pil_sample_cmyk.jpg").read_bytes(), recipe_of(
+    _, out = process(image_file("pillow-tests__pil_sample_cmyk.jpg").read_bytes(), recipe_of(
         VariantSpec(name="v", width=100, formats=(Format.PNG,))))  # fmt: skip
     assert difference(opened(out, "v.png"), expected) < 40
 
@@ -336,11 +336,11 @@ def test_adobe_cmyk_is_not_inverted(develop: Develop) -> None:
 @pytest.mark.parametrize("formats", [(Format.JPEG,), (Format.WEBP, Format.JPEG)], ids=["in planes", "in RGB"])
 @pytest.mark.parametrize("mode", ["RGB", "L"])
 def test_a_jpeg_is_progressive_and_weighs_a_tenth_less_for_it(
-    develop: Develop, formats: tuple[Format, ...], mode: str
+    process: Process, formats: tuple[Format, ...], mode: str
 ) -> None:
     """The same coefficients in other scans and with Huffman tables made for them: no pixel changes."""
     body = saved(photo(1000, 700).convert(mode), "JPEG", quality=95)
-    _, out = develop(body, recipe_of(VariantSpec(name="v", width=800, formats=formats, quality={Format.JPEG: 80})))
+    _, out = process(body, recipe_of(VariantSpec(name="v", width=800, formats=formats, quality={Format.JPEG: 80})))
     with Image.open(out / "v.jpg") as variant:
         assert variant.info["progressive"]
         plain = io.BytesIO()

@@ -10,7 +10,7 @@ from app.domain.recipe import Fit, VariantSpec
 from app.worker.pixels.icc import Primaries, rgb_profile
 from app.worker.render import ycc
 from tests.samples import photograph
-from tests.worker.conftest import Develop, recipe_of
+from tests.worker.conftest import Process, recipe_of
 from tests.worker.files import saved, with_segment, without_segment
 
 P3 = rgb_profile(Primaries((0.680, 0.320), (0.265, 0.690), (0.150, 0.060)), lambda tone: tone**2.2)
@@ -33,23 +33,23 @@ def exif(orientation: int) -> bytes:
     return block.tobytes()
 
 
-def both(develop: Develop, body: bytes, **spec: Any) -> tuple[Image.Image, Image.Image]:
+def both(process: Process, body: bytes, **spec: Any) -> tuple[Image.Image, Image.Image]:
     """The variant as JPEG, and without loss by way of RGB."""
     made = []
     for wanted in (Format.JPEG, Format.PNG):
         asked = VariantSpec(name="v", formats=(wanted,), quality={Format.JPEG: 95}, **spec)
-        developed, out = develop(body, recipe_of(asked))
-        with Image.open(out / developed.variants[0].file) as image:
+        processed, out = process(body, recipe_of(asked))
+        with Image.open(out / processed.variants[0].file) as image:
             made.append(image.convert("RGB"))
     return made[0], made[1]
 
 
-def no_worse(develop: Develop, body: bytes, **spec: Any) -> None:
+def no_worse(process: Process, body: bytes, **spec: Any) -> None:
     """Assert that JPEG by way of planes is about as near to the picture without loss as JPEG by way of RGB is."""
-    jpeg, exact = both(develop, body, **spec)
+    jpeg, exact = both(process, body, **spec)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("app.worker.pipeline.picture.suits", lambda *_: False)
-        by_rgb, _ = both(develop, body, **spec)
+        patch.setattr("app.worker.pipeline.steps.suits", lambda *_: False)
+        by_rgb, _ = both(process, body, **spec)
     apart, means = distance(jpeg, exact)
     usual, usual_means = distance(by_rgb, exact)
     assert apart <= usual + 0.4
@@ -83,11 +83,11 @@ def planar(monkeypatch: pytest.MonkeyPatch) -> list[ycc.Planes]:
 @pytest.mark.parametrize("profile", [None, P3], ids=["srgb", "p3"])
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_every_orientation_and_profile(
-    develop: Develop, planar: list[ycc.Planes], orientation: int, profile: bytes | None
+    process: Process, planar: list[ycc.Planes], orientation: int, profile: bytes | None
 ) -> None:
     options = {"icc_profile": profile} if profile else {}
     body = saved(scene((1400, 1040)), "JPEG", quality=95, exif=exif(orientation), **options)
-    no_worse(develop, body, width=520)
+    no_worse(process, body, width=520)
     assert planar
 
 
@@ -99,26 +99,26 @@ def test_every_orientation_and_profile(
     [{"width": 320}, {"width": 321}, {"width": 320, "height": 240, "fit": Fit.COVER}],
     ids=["even", "odd", "cover"],
 )
-def test_every_size(develop: Develop, size: tuple[int, int], subsampling: int, spec: dict[str, Any]) -> None:
+def test_every_size(process: Process, size: tuple[int, int], subsampling: int, spec: dict[str, Any]) -> None:
     body = saved(scene(size), "JPEG", quality=95, subsampling=subsampling, icc_profile=P3)
-    no_worse(develop, body, **spec)
+    no_worse(process, body, **spec)
 
 
-def test_a_ladder_and_its_looks(develop: Develop, planar: list[ycc.Planes]) -> None:
+def test_a_ladder_and_its_looks(process: Process, planar: list[ycc.Planes]) -> None:
     body = photograph("photo-12mp.jpg")
     ladder = (960, 480, 240, 120)
 
     def made(wanted: Format) -> tuple[object, list[Image.Image]]:
         specs = (VariantSpec(name=f"w{width}", width=width, formats=(wanted,)) for width in ladder)
-        developed, out = develop(body, recipe_of(*specs), threads=2)
-        return developed, [Image.open(out / variant.file).convert("RGB") for variant in developed.variants]
+        processed, out = process(body, recipe_of(*specs), threads=2)
+        return processed, [Image.open(out / variant.file).convert("RGB") for variant in processed.variants]
 
     jpeg, smaller = made(Format.JPEG)
     assert planar
     png, exact = made(Format.PNG)
     assert [image.size for image in smaller] == [image.size for image in exact]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("app.worker.pipeline.picture.suits", lambda *_: False)
+        patch.setattr("app.worker.pipeline.steps.suits", lambda *_: False)
         _, by_rgb = made(Format.JPEG)
     for one, usual, other in zip(smaller, by_rgb, exact, strict=True):
         assert distance(one, other)[0] <= distance(usual, other)[0] + 0.4
@@ -129,22 +129,22 @@ def test_a_ladder_and_its_looks(develop: Develop, planar: list[ycc.Planes]) -> N
 
 
 @pytest.mark.parametrize("kind", ["letters for components", "Adobe's marker"])
-def test_a_jpeg_of_rgb_is_not_taken_for_luma(develop: Develop, planar: list[ycc.Planes], kind: str) -> None:
+def test_a_jpeg_of_rgb_is_not_taken_for_luma(process: Process, planar: list[ycc.Planes], kind: str) -> None:
     body = saved(scene((800, 600)), "JPEG", quality=95, keep_rgb=True)
     body = without_segment(body, 0xE0) if b"JFIF" in body[:20] else body
     if kind == "letters for components":
         body = without_segment(body, 0xEE) if b"Adobe" in body[:64] else body
     elif b"Adobe" not in body[:64]:
         body = with_segment(body, 0xEE, b"Adobe" + bytes((0, 100, 0, 0, 0, 0, 0)))
-    apart, _ = distance(*both(develop, body, width=400))
+    apart, _ = distance(*both(process, body, width=400))
     assert apart < 1.5
     assert not planar
 
 
-def test_edges_of_strong_colours_keep_to_their_places(develop: Develop, planar: list[ycc.Planes]) -> None:
+def test_edges_of_strong_colours_keep_to_their_places(process: Process, planar: list[ycc.Planes]) -> None:
     picture = Image.new("RGB", (1200, 900), (128, 128, 128))
     ImageDraw.Draw(picture).rectangle((602, 0, 1200, 900), (200, 40, 40))
-    jpeg, exact = both(develop, saved(picture, "JPEG", quality=98, subsampling=0, icc_profile=P3), width=1200)
+    jpeg, exact = both(process, saved(picture, "JPEG", quality=98, subsampling=0, icc_profile=P3), width=1200)
     assert planar
     for left, right in ((0, 598), (608, 1200)):  # without the edge, where JPEG's halved colours mix
         box = (left, 0, right, 900)
@@ -153,7 +153,7 @@ def test_edges_of_strong_colours_keep_to_their_places(develop: Develop, planar: 
 
 
 @pytest.mark.parametrize("name", ["grey", "ink", "several pictures"])
-def test_other_jpegs_go_on_as_they_did(develop: Develop, name: str) -> None:
+def test_other_jpegs_go_on_as_they_did(process: Process, name: str) -> None:
     picture = scene((800, 600))
     match name:
         case "grey":
@@ -162,12 +162,12 @@ def test_other_jpegs_go_on_as_they_did(develop: Develop, name: str) -> None:
             body = saved(picture.convert("CMYK"), "JPEG")
         case _:
             body = saved(picture, "MPO", save_all=True, append_images=[Image.new("RGB", (800, 600), "red")])
-    assert distance(*both(develop, body, width=400))[0] < 2
+    assert distance(*both(process, body, width=400))[0] < 2
 
 
-def test_a_broken_one_fails(develop: Develop) -> None:
+def test_a_broken_one_fails(process: Process) -> None:
     from app.domain.errors import ImageError
 
     body = photograph("photo-12mp.jpg")
     with pytest.raises(ImageError):
-        develop(body[: len(body) // 2], recipe_of(VariantSpec(name="v", width=400, formats=(Format.JPEG,))))
+        process(body[: len(body) // 2], recipe_of(VariantSpec(name="v", width=400, formats=(Format.JPEG,))))

@@ -22,7 +22,7 @@ from pathlib import Path
 
 from app.domain.errors import ImageError
 from app.domain.models import FailureCode
-from app.worker.jobs import Developed, Job
+from app.worker.jobs import Job, Processed
 from tests.worker import stubs
 
 #: The file in the child's folder with the outcome of each attempt.
@@ -34,7 +34,7 @@ _PTRACE_SEIZE, _F_SETOWN, _CLONE_NEWUSER, _IPC_PRIVATE = 0x4206, 8, 0x10000000, 
 _SET_PDEATHSIG, _SET_DUMPABLE = 1, 4
 
 
-def try_all(source: Path, out: Path, job: Job) -> Developed:
+def try_all(source: Path, out: Path, job: Job) -> Processed:
     """Try every escape; report `refused`, `possible` or the error that the kernel gave for another reason."""
     found = {}
     for name, attempt in attempts(source, out).items():
@@ -122,7 +122,7 @@ def attempts(source: Path, out: Path) -> dict[str, Callable[[], object]]:
     }
 
 
-def leave_descendants(source: Path, out: Path, job: Job) -> Developed:
+def leave_descendants(source: Path, out: Path, job: Job) -> Processed:
     """Fork a process into this group and one into a session of its own; each writes its number into a file."""
     for name in ("group", "session"):
         try:
@@ -141,7 +141,7 @@ def leave_descendants(source: Path, out: Path, job: Job) -> Developed:
     raise ImageError(FailureCode.NOT_AN_IMAGE, "descendants were tried")
 
 
-def fill_in_pieces(source: Path, out: Path, job: Job) -> Developed:
+def fill_in_pieces(source: Path, out: Path, job: Job) -> Processed:
     """Write 96 MiB in files of 8 MiB, then keep the parent busy with an endless answer."""
     piece = bytes(8 * 1024 * 1024)
     for number in range(12):
@@ -149,14 +149,14 @@ def fill_in_pieces(source: Path, out: Path, job: Job) -> Developed:
     return _answer_slowly()
 
 
-def fill_with_names(source: Path, out: Path, job: Job) -> Developed:
+def fill_with_names(source: Path, out: Path, job: Job) -> Processed:
     """Create 2,000 empty files, then keep the parent busy with an endless answer."""
     for number in range(2000):
         (out / f"{number}").touch()
     return _answer_slowly()
 
 
-def call_as_32_bit(source: Path, out: Path, job: Job) -> Developed:
+def call_as_32_bit(source: Path, out: Path, job: Job) -> Processed:
     """Ask for the process number by the convention of 32-bit programs, whose numbers mean other calls."""
     code = mmap.mmap(-1, 4096, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC)
     code.write(b"\xb8\x14\x00\x00\x00\xcd\x80\xc3")  # mov eax, 20; int 0x80; ret
@@ -164,14 +164,14 @@ def call_as_32_bit(source: Path, out: Path, job: Job) -> Developed:
     raise ImageError(FailureCode.NOT_AN_IMAGE, "the call was answered")
 
 
-def wait_and_tell(source: Path, out: Path, job: Job) -> Developed:
+def wait_and_tell(source: Path, out: Path, job: Job) -> Processed:
     """Wait for ever; a file holds the numbers of this process and of the fork server."""
     (out / "pids").write_text(f"{os.getpid()} {os.getppid()}\n")
     while True:
         time.sleep(60)
 
 
-def tell_state(source: Path, out: Path, job: Job) -> Developed:
+def tell_state(source: Path, out: Path, job: Job) -> Processed:
     """Report open descriptors, limits and the state that the kernel shows of this process."""
     names = ("NoNewPrivs", "Seccomp", "CapEff")
     lines = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines() if ":" in line)
@@ -182,7 +182,7 @@ def tell_state(source: Path, out: Path, job: Job) -> Developed:
     raise ImageError(FailureCode.NOT_AN_IMAGE, "told")
 
 
-def _answer_slowly() -> Developed:
+def _answer_slowly() -> Processed:
     for _ in range(3000):
         stubs.say(b" ")
         time.sleep(0.01)

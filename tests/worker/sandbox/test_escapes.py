@@ -97,7 +97,7 @@ print(landlock.available(), seccomp.available(), flush=True)
 sandbox = Sandbox(float(sys.argv[3]), 1024, work=getattr(escapes, sys.argv[2]))
 folder = Path(sys.argv[1])
 try:
-    sandbox.develop(folder / "original", folder / "out", job)
+    sandbox.process(folder / "original", folder / "out", job)
 except ImageError as error:
     print(error.code, error.detail)
 """
@@ -238,7 +238,7 @@ def test_a_child_ends_when_its_worker_or_fork_server_is_killed(
 def test_a_disk_is_not_filled(folder: Path, work: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(parent, "MAX_OUTPUT", 64 * 1024 * 1024)
     with pytest.raises(ImageError) as failure:
-        Sandbox(60, 1024, work=getattr(escapes, work)).develop(folder / "original", folder / "out", JOB)
+        Sandbox(60, 1024, work=getattr(escapes, work)).process(folder / "original", folder / "out", JOB)
     assert failure.value.code == "crashed"
 
 

@@ -36,7 +36,7 @@ def attempt(folder: Path, work: Work, seconds: float = 20, memory_mb: int = 1024
     """The code a picture fails with, or `ready`."""
     sandbox = Sandbox(seconds, memory_mb, work=work)
     try:
-        sandbox.develop(folder / "original", folder / "out", JOB)
+        sandbox.process(folder / "original", folder / "out", JOB)
     except ImageError as error:
         return str(error.code)
     return "ready"
@@ -66,9 +66,9 @@ def test_a_crash_tells_where_and_quotes_nothing(folder: Path, caplog: pytest.Log
 
 
 def test_a_child_tells_how_much_memory_it_had(folder: Path) -> None:
-    developed = Sandbox(20, 1024).develop(folder / "original", folder / "out", JOB)
-    assert developed.memory_mb is not None
-    assert 10 < developed.memory_mb < 300
+    processed = Sandbox(20, 1024).process(folder / "original", folder / "out", JOB)
+    assert processed.memory_mb is not None
+    assert 10 < processed.memory_mb < 300
 
 
 def test_a_kill_from_outside_is_tried_once_more(folder: Path) -> None:
@@ -100,7 +100,7 @@ def test_an_answer_is_not_believed(folder: Path, work: Work) -> None:
 def test_a_scratch_folder_that_cannot_be_written_is_our_fault(folder: Path) -> None:
     (folder / "out" / "w32.webp").mkdir()
     with pytest.raises(Unavailable):
-        Sandbox(20, 1024).develop(folder / "original", folder / "out", JOB)
+        Sandbox(20, 1024).process(folder / "original", folder / "out", JOB)
 
 
 PROGRAM = """
@@ -117,7 +117,7 @@ if __name__ == "__main__":
 
     job = Job(recipe=SMALL, media_type="image/jpeg", max_pixels=10**6, max_frames=1)
     sandbox = Sandbox(1, 1024, work=getattr(stubs, sys.argv[1]))
-    sandbox.develop(Path(sys.argv[2], "original"), Path(sys.argv[2], "out"), job)
+    sandbox.process(Path(sys.argv[2], "original"), Path(sys.argv[2], "out"), job)
     print("done")
 """
 
@@ -134,7 +134,7 @@ from tests.worker.conftest import SMALL
 
 job = Job(recipe=SMALL, media_type="image/jpeg", max_pixels=10**6, max_frames=1)
 try:
-    Sandbox(9, 1024, work=stubs.tell_environment).develop(Path(sys.argv[1], "original"), Path(sys.argv[1], "out"), job)
+    Sandbox(9, 1024, work=stubs.tell_environment).process(Path(sys.argv[1], "original"), Path(sys.argv[1], "out"), job)
 except ImageError as error:
     print(error.detail)
 print(os.environ["AWS_SESSION_TOKEN"], os.environ["PYTHONPATH"])
@@ -176,7 +176,7 @@ for number in range(3):
     told = False
     while not told:
         try:
-            sandbox.develop(folder / "original", folder / "out", job)
+            sandbox.process(folder / "original", folder / "out", job)
         except Unavailable:  # the fork server was just being killed
             continue
         except ImageError as error:
@@ -196,7 +196,7 @@ def test_a_system_without_linuxs_functions_will_do(folder: Path) -> None:
 
 
 def test_decoders_do_not_write_into_our_log(folder: Path) -> None:
-    code = PROGRAM.replace("sandbox.develop", "sandbox.start(); sandbox.develop")
+    code = PROGRAM.replace("sandbox.process", "sandbox.start(); sandbox.process")
     (folder / "program.py").write_text(code)
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[3])}
     command = [sys.executable, str(folder / "program.py"), "chatter", str(folder)]
@@ -226,7 +226,7 @@ def test_want_of_memory_is_told_from_a_broken_picture(folder: Path, media_type: 
 
     def ending(memory_mb: int) -> str:
         with pytest.raises(ImageError) as failure:
-            Sandbox(20, memory_mb, work=stubs.guess_no_memory).develop(folder / "original", folder / "out", job)
+            Sandbox(20, memory_mb, work=stubs.guess_no_memory).process(folder / "original", folder / "out", job)
         return str(failure.value.code)
 
     assert ending(16) == "memory"
@@ -241,7 +241,7 @@ def test_no_room_for_a_thread_is_want_of_memory(folder: Path, size: tuple[int, i
     Image.radial_gradient("L").resize(size).convert("RGB").save(folder / "original", "PNG")
     job = JOB.model_copy(update={"media_type": "image/png", "threads": 2, "recipe": DEFAULT_RECIPE})
     with pytest.raises(ImageError) as failure:
-        Sandbox(20, 1024, work=stubs.start_no_thread).develop(folder / "original", folder / "out", job)
+        Sandbox(20, 1024, work=stubs.start_no_thread).process(folder / "original", folder / "out", job)
     assert failure.value.code == "memory"
 
 
@@ -250,15 +250,15 @@ def test_a_length_that_no_file_has_is_not_want_of_memory(folder: Path) -> None:
     body = image_file("libspng__huge_IDAT.png").read_bytes().replace(b"\x3f\xff\xff\xff", b"\x7f\xff\xff\xff")
     job = JOB.model_copy(update={"media_type": "image/png"})
     (folder / "original").write_bytes(body)
-    assert Sandbox(20, 1024).develop(folder / "original", folder / "out", job).variants
+    assert Sandbox(20, 1024).process(folder / "original", folder / "out", job).variants
     (folder / "original").write_bytes(body[: body.index(b"IDAT") + 8])
     with pytest.raises(ImageError) as failure:
-        Sandbox(20, 1024).develop(folder / "original", folder / "out", job)
+        Sandbox(20, 1024).process(folder / "original", folder / "out", job)
     assert failure.value.code == "corrupt_image"
 
 
 def program(folder: Path, work: str) -> subprocess.Popen[str]:
-    """A program that has one picture developed, run from a folder where nothing can be imported from."""
+    """A program that has one picture processed, run from a folder where nothing can be imported from."""
     file = folder / "program.py"
     file.write_text(PROGRAM)
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[3])}
@@ -267,7 +267,7 @@ def program(folder: Path, work: str) -> subprocess.Popen[str]:
 
 
 def test_children_do_not_run_our_program_again(folder: Path) -> None:
-    running = program(folder, "develop")
+    running = program(folder, "process")
     out, _ = running.communicate(timeout=30)
     assert out.splitlines()[0] == "runs as __main__"
     assert out.count("runs as") == 1
@@ -300,7 +300,7 @@ def test_nothing_is_left_behind(folder: Path, sandbox: Sandbox) -> None:
     def descriptors() -> int:
         return len(list(Path("/proc/self/fd").iterdir()))
 
-    sandbox.develop(folder / "original", folder / "out", JOB)
+    sandbox.process(folder / "original", folder / "out", JOB)
     before = descriptors()
     for work in (stubs.leave, stubs.kill_self, stubs.say_half, stubs.lie_in_pickle):
         attempt(folder, work, seconds=0.4)

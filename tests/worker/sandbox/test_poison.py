@@ -20,16 +20,16 @@ class Killed(BaseException):
 
 
 class Deadly(Sandbox):
-    """Some pictures are the end of who develops them."""
+    """Some pictures are the end of who processes them."""
 
     def __init__(self, inner: Sandbox, deadly: int) -> None:
         self._inner = inner
         self._deadly = deadly
 
-    def develop(self, source: Path, *more: Any) -> Any:
+    def process(self, source: Path, *more: Any) -> Any:
         if source.stat().st_size == self._deadly:
             raise Killed
-        return self._inner.develop(source, *more)
+        return self._inner.process(source, *more)
 
 
 def live(side: Side, worker: Worker) -> bool:
@@ -54,7 +54,7 @@ def test_a_picture_that_kills_every_worker_comes_to_its_end(tmp_path: Path, sand
         lives = 1
         while not live(side, worker):
             lives += 1
-            assert lives <= 7, "it is developed for ever"
+            assert lives <= 7, "it is processed for ever"
             assert side.queue.waiting() <= 3, "the queue grows with every start"
         assert bench.image(ids[0]).status is Status.READY
         assert bench.image(ids[1]).status is Status.PENDING

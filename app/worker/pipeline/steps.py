@@ -15,7 +15,7 @@ from app.worker.decode.frames import surrounded
 from app.worker.decode.heif.reader import APERTURE, shown_size
 from app.worker.decode.heif.units import told_from_large_units
 from app.worker.decode.jpeg import refuse_if_cut
-from app.worker.jobs import Developed, Job, Rendered
+from app.worker.jobs import Job, Processed, Rendered
 from app.worker.metadata.color_profile import colors_of
 from app.worker.metadata.exif import Facts, read_facts
 from app.worker.pipeline.header import faults_of_the_picture, frames_of, open_checked
@@ -48,7 +48,7 @@ class Made:
     made: list[Rendered]
 
 
-def develop(source: Path, out: Path, job: Job) -> Developed:
+def process_image(source: Path, out: Path, job: Job) -> Processed:
     """Read the picture in `source`, write its variants into the empty folder `out`.
 
     Raises `ImageError` for what the picture is to blame for.
@@ -61,7 +61,7 @@ def develop(source: Path, out: Path, job: Job) -> Developed:
     with timer.phase("placeholder"):
         looks = looks_of(made.top)
     facts = made.facts
-    return Developed(
+    return Processed(
         width=made.width,
         height=made.height,
         frames=made.frames,
