@@ -11,6 +11,8 @@ endif
 ARGS ?=
 PYTHON ?=
 export HOST PORT DATA PYTHON
+# Compiled once, not in each of the hundreds of processes that tests start.
+unexport PYTHONDONTWRITEBYTECODE
 
 PY := .venv/bin/python
 PYTEST := $(PY) -m pytest

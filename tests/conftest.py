@@ -1,5 +1,6 @@
 """Rules for every test."""
 
+import gc
 import os
 import signal
 from collections.abc import Generator
@@ -22,6 +23,26 @@ def _not_in_ci(report: pytest.TestReport | pytest.CollectReport) -> None:
         reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
         report.outcome = "failed"
         report.longrepr = f"{report.nodeid} may not be skipped where CI=true: {reason}"
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave moto to the slow tests, except where a test or its module is marked `moto`."""
+    for item in items:
+        if _runs_on_moto(item) and item.get_closest_marker("moto") is None:
+            item.add_marker(pytest.mark.slow)
+
+
+def _runs_on_moto(item: pytest.Item) -> bool:
+    callspec = getattr(item, "callspec", None)
+    backends = callspec.params.values() if callspec else ()
+    return any(isinstance(backend, str) and backend.endswith("moto") for backend in backends)
+
+
+def pytest_collection_finish() -> None:
+    """Exempt what collection made from garbage collection: each full pass over it takes 0.1 s."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_report_header() -> str:

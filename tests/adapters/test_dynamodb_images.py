@@ -17,6 +17,8 @@ from tests import aws
 from tests.contract.records import FULL, OWNER, a_query, an_image, ids, stored, tombstone_of
 from tests.faults.wire import Wire
 
+pytestmark = pytest.mark.moto
+
 
 @pytest.fixture(params=["moto", pytest.param("engines", marks=pytest.mark.engines)])
 def client(request: pytest.FixtureRequest) -> Any:

@@ -4,6 +4,8 @@ import threading
 import time
 from collections.abc import Sequence
 
+import pytest
+
 from app.domain.errors import PortError
 from app.domain.images.notifications import object_created
 from app.domain.ports import EventQueue, Message
@@ -26,6 +28,7 @@ def one(messages: Sequence[Message]) -> Message:
     return message
 
 
+@pytest.mark.moto
 def test_a_sent_message_is_received_as_it_was(queue: EventQueue) -> None:
     body = object_created("originals/é ü+%20.jpg", 5) + "\n\t\U0001f4f7"
     queue.send(body)
@@ -94,6 +97,7 @@ def test_a_received_message_is_invisible_and_comes_again_with_a_higher_count(ope
     assert second.receipt != first.receipt
 
 
+@pytest.mark.moto
 def test_a_released_message_is_due_at_once_with_a_higher_count(queue: EventQueue) -> None:
     queue.send("x")
     first = one(queue.receive(wait=5))
@@ -138,6 +142,7 @@ def test_a_delivery_that_is_over_has_no_say(open_queue: OpenQueue) -> None:
     assert list(queue.receive()) == []
 
 
+@pytest.mark.moto
 def test_after_its_last_receive_a_message_goes_to_the_dead_letters(open_queue: OpenQueue) -> None:
     queue = open_queue(max_attempts=3)
     queue.send("poison")
@@ -191,6 +196,7 @@ def test_a_message_whose_last_receiver_vanished_is_a_dead_letter(open_queue: Ope
     eventually(queue.dead_letters, 1)
 
 
+@pytest.mark.moto
 def test_redriven_messages_come_again_with_a_fresh_count(open_queue: OpenQueue) -> None:
     queue = open_queue(max_attempts=1)
     assert queue.redrive() == 0

@@ -15,6 +15,7 @@ def holder(images: ImageRepository, owner: str = OWNER) -> str | None:
     return images.find_hash(owner, SHA)
 
 
+@pytest.mark.moto
 def test_a_claim_points_the_bytes_at_the_record(images: ImageRepository) -> None:
     assert holder(images) is None
     image = stored(images, sha256=SHA)
@@ -141,6 +142,7 @@ def copies_of(images: ImageRepository, count: int) -> list[Image]:
     return made
 
 
+@pytest.mark.moto
 def test_a_pointer_passes_to_the_oldest_copy_when_its_record_goes(images: ImageRepository) -> None:
     first = stored(images, sha256=SHA)
     second, third = copies_of(images, 2)

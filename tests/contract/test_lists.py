@@ -59,6 +59,7 @@ def matches(image: Image, wanted: dict[str, Any]) -> bool:
 
 
 @ORDERS
+@pytest.mark.moto
 def test_pages_are_full_until_the_end_and_show_everything_once(
     images: ImageRepository, many: Many, descending: bool
 ) -> None:
@@ -123,6 +124,7 @@ def test_rare_matches_among_many_fill_their_pages(images: ImageRepository, many:
     eventually(lambda: ids(images, limit=3, tag="rare", status=Status.PENDING), ordered(rare, descending=True))
 
 
+@pytest.mark.moto
 def test_index_entries_follow_updates(images: ImageRepository) -> None:
     image = stored(images, tags=["a", "b"])
     images.update(image.id, 1, {"status": Status.READY, "tags": ["b", "c"], "content_type": "image/png"})

@@ -78,6 +78,7 @@ def test_keys_are_segments_of_letters_digits_dot_underscore_and_hyphen(
     assert keys(store, key.split("/", maxsplit=1)[0] + "/") == [key]
 
 
+@pytest.mark.moto
 def test_a_key_is_created_once(store: ObjectStore) -> None:
     key = original_key(new_id())
     put(store, key, b"first", by="create")
@@ -120,6 +121,7 @@ def test_a_put_of_another_length_leaves_what_was_there(store: ObjectStore) -> No
     assert read(store, "processed/a/b/c.webp") == b"old"
 
 
+@pytest.mark.moto
 def test_put_takes_the_place_of_what_is_there(store: ObjectStore) -> None:
     put(store, "processed/a/b/c.webp", b"a longer text than the new one")
     put(store, "processed/a/b/c.webp", b"new")
@@ -168,6 +170,7 @@ def test_what_is_not_there_is_missing_on_entry(store: ObjectStore, key: str) -> 
     assert store.stat(key) is None
 
 
+@pytest.mark.moto
 def test_stat_tells_key_size_and_time(store: ObjectStore) -> None:
     key = original_key(new_id())
     put(store, key, b"12345", by="create")
@@ -216,6 +219,7 @@ def test_a_deleted_key_can_be_created_again(store: ObjectStore) -> None:
     assert read(store, key) == b"second"
 
 
+@pytest.mark.moto
 def test_delete_prefix_removes_what_starts_with_it_and_nothing_else(store: ObjectStore) -> None:
     one, other = new_id(), new_id()
     of_one = [variant_key(one, rendering, file) for rendering in ("r1", "r2") for file in ("a.webp", "b.webp")]
@@ -230,6 +234,7 @@ def test_delete_prefix_removes_what_starts_with_it_and_nothing_else(store: Objec
     assert keys(store, "originals/") == [of_other[1]]
 
 
+@pytest.mark.moto
 def test_list_tells_of_every_object_under_the_prefix(store: ObjectStore) -> None:
     one = new_id()
     put(store, original_key(one), b"12")

@@ -26,6 +26,7 @@ def test_the_full_record_of_these_tests_has_every_field() -> None:
     assert [name for name, value in FULL.items() if getattr(plain, name) == value] == []
 
 
+@pytest.mark.moto
 @pytest.mark.parametrize("fields", [{}, FULL], ids=["new", "full"])
 def test_a_created_record_is_read_back_as_it_was(images: ImageRepository, fields: dict[str, Any]) -> None:
     image = stored(images, owner=STRANGE_OWNER, **fields)
@@ -38,6 +39,7 @@ def test_an_unknown_id_has_no_record(images: ImageRepository) -> None:
     assert images.get("no id") is None
 
 
+@pytest.mark.moto
 def test_an_id_is_created_once(images: ImageRepository) -> None:
     image = stored(images, title="first")
     other = an_image(id=image.id, sha256="0" * 64, title="second", tags=["new"])
@@ -67,6 +69,7 @@ def test_of_racing_creates_of_one_id_exactly_one_wins(images: ImageRepository) -
     assert [number for number, pointer in enumerate(pointers) if pointer] == [winner]
 
 
+@pytest.mark.moto
 def test_update_writes_the_fields_named_and_no_others(images: ImageRepository) -> None:
     image = stored(images, title="old", alt="kept", tags=["a"])
     before = utcnow()
@@ -106,6 +109,7 @@ def test_updates_one_after_the_other_keep_each_others_fields(images: ImageReposi
     assert (found.title, found.status, found.width, found.version) == ("by the owner", Status.READY, 10, 3)
 
 
+@pytest.mark.moto
 @pytest.mark.parametrize("version", [0, 1, 3])
 def test_an_update_from_another_version_is_stale_and_writes_nothing(images: ImageRepository, version: int) -> None:
     image = stored(images)
@@ -174,6 +178,7 @@ def test_retried_updates_of_different_fields_all_survive(images: ImageRepository
     assert found.version == 1 + len(fields)
 
 
+@pytest.mark.moto
 def test_a_buried_record_is_its_tombstone_and_in_no_list(images: ImageRepository) -> None:
     image = stored(images, status=Status.READY, tags=["a", "b"])
     other = stored(images)
@@ -252,6 +257,7 @@ def test_an_expired_tombstone_is_absent(images: ImageRepository) -> None:
     eventually(lambda: ids(images), [image.id])
 
 
+@pytest.mark.moto
 def test_a_removed_record_leaves_no_trace(images: ImageRepository) -> None:
     image = stored(images, tags=["a"])
     images.remove(image.id, 1)
@@ -294,6 +300,7 @@ def test_of_removals_at_once_each_record_is_removed_by_one(images: ImageReposito
     assert removed == sorted(ticket.id for ticket in tickets)
 
 
+@pytest.mark.moto
 def test_what_is_not_at_rest_is_unsettled(images: ImageRepository) -> None:
     pending, ready, stale, settling, settled = (stored(images) for _ in range(5))
     failed = stored(images, status=Status.FAILED, owner="bob")

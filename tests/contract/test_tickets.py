@@ -33,6 +33,7 @@ def test_a_ticket_stays_when_its_time_has_passed(images: ImageRepository) -> Non
     eventually(lambda: ids(images), [image.id])
 
 
+@pytest.mark.moto
 def test_open_tickets_are_counted_for_each_owner_and_up_to_a_limit(images: ImageRepository) -> None:
     in_a_day = utcnow() + timedelta(days=1)
     tickets = [stored(images, claim=False, expires_at=in_a_day) for _ in range(7)]

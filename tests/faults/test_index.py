@@ -14,6 +14,8 @@ from tests.contract.records import OWNER, a_query, an_image, ids, stored, tombst
 from tests.faults.oracle import unrest
 from tests.faults.scene import Scene, tiered
 
+pytestmark = pytest.mark.moto
+
 
 class Through:
     """A client of which some calls are answered otherwise."""

@@ -16,6 +16,8 @@ from tests.faults.scene import OWNER, Scene, queue_event, tiered
 from tests.faults.wire import first
 from tests.sides import Interposed
 
+pytestmark = pytest.mark.moto
+
 
 def an_event(image: Image) -> dict[str, object]:
     return queue_event(Message("1", "1", object_created(f"originals/{image.id}", image.bytes), 1))

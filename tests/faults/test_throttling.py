@@ -13,7 +13,7 @@ from tests.faults.oracle import unrest
 from tests.faults.scene import OWNER, Scene, tiered
 from tests.faults.wire import Fault, Script, answer_lost, cancelled, refused, unanswered
 
-pytestmark = pytest.mark.usefixtures("hurried")
+pytestmark = [pytest.mark.moto, pytest.mark.usefixtures("hurried")]
 
 TABLE = {
     "throttled": refused("ProvisionedThroughputExceededException"),

@@ -6,7 +6,6 @@ and its result an answer. What the payload may weigh is as AWS says in "Lambda q
 
 import asyncio
 import base64
-import gc
 import json
 import threading
 import time
@@ -112,9 +111,9 @@ class _Environment:
         self._thread.shutdown()
 
     def _stop(self) -> None:
-        # A refused body is not read to its end: what closes its generator still waits for a turn of the loop.
-        gc.collect()
+        # The generator of a refused body is closed by a task that may still wait for a turn of the loop.
         self._loop.run_until_complete(self._loop.shutdown_asyncgens())
+        self._loop.run_until_complete(asyncio.sleep(0))
         self._loop.close()
 
     def _start(self, make: Callable[[], Handler]) -> Handler:

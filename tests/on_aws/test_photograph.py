@@ -20,6 +20,8 @@ from tests.on_aws.gateway import Context, answer_of, event_of
 from tests.on_aws.presigned import Fetch, by_moto, by_network, reader
 from tests.samples import photograph
 
+pytestmark = pytest.mark.moto
+
 
 @dataclass
 class Deployed:

@@ -253,6 +253,7 @@ def json_pieces(size: int) -> Iterator[bytes]:
     yield b'"}'
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("content_type", "pieces"),
     [("multipart/form-data; boundary=b", form_pieces), ("application/json", json_pieces)],

@@ -12,6 +12,8 @@ from tests.samples import encoded
 from tests.sides import Interposed
 from tests.worker.conftest import Bench
 
+pytestmark = pytest.mark.moto
+
 
 def until(done: Callable[[], bool], looks: int = 50) -> Callable[[], bool]:
     """Stop when done, and fail rather than run for ever."""

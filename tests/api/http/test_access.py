@@ -17,6 +17,8 @@ from tests.api.service import Service, service_on
 from tests.samples import encoded
 from tests.sides import SIGNER, side_parameters
 
+pytestmark = pytest.mark.moto
+
 KEYS = {name: new_key("ann", [Scope(name)]) for name in ("upload", "read", "delete")}
 ANN = new_key("ann", [Scope.UPLOAD, Scope.READ, Scope.DELETE])
 BOB = new_key("bob", [Scope.UPLOAD, Scope.READ, Scope.DELETE])

@@ -13,6 +13,8 @@ from app.domain.models import Status
 from tests.api.service import Service
 from tests.samples import encoded, image_file
 
+pytestmark = pytest.mark.moto
+
 JPEG = encoded()
 
 

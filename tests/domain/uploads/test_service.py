@@ -19,6 +19,8 @@ from app.domain.uploads.service import Accepted, Upload, Uploads
 from tests.contract.records import an_image
 from tests.sides import Interposed, Side, once
 
+pytestmark = pytest.mark.moto
+
 BYTES = b"\xff\xd8\xff picture " * 100
 
 
