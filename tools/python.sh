@@ -1,8 +1,8 @@
 #!/bin/sh
-# Runs the first Python that Darkroom can use, with the arguments given.
+# Run the first usable Python with the given arguments.
 #
-# A name on the PATH proves nothing: version managers leave commands behind that only print an error, and Debian ships
-# a Python without `ensurepip`. So each one is asked, and what was wrong with those found is said in one sentence.
+# A command on the PATH proves nothing: version managers leave commands that only print an error, and Debian ships a
+# Python without `ensurepip`. So each candidate is started, and one sentence says why the candidates are unusable.
 set -u
 
 question='

@@ -1,4 +1,4 @@
-"""Build everything that a release consists of into `dist/<version>/`: `python tools/release.py`.
+"""Build all files of a release into `dist/<version>/`: `python tools/release.py`.
 
 That is, for this machine's architecture: the images `server`, `api` and `worker` as archives that `docker load` and
 `podman load` read, a bill of materials (SBOM, CycloneDX JSON) for each, and `SHA256SUMS`. Images carry the version, the

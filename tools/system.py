@@ -1,7 +1,7 @@
-"""Installs the emulator of AWS that the whole stack runs on into `.cache/engines`: `python tools/system.py`.
+"""Install the AWS emulator of the system tests into `.cache/engines`: `python tools/system.py`.
 
-ministack with the SAM translator, in an environment of their own, for it pins an SDK. `tools/containers.py` builds what
-it runs.
+The emulator is ministack with the SAM translator, in a separate environment because it pins an SDK.
+`tools/containers.py` builds the images that it runs.
 """
 
 import sys
@@ -11,7 +11,7 @@ from engines import ROOT, TARGET, environment, once
 
 
 def main() -> int:
-    """Install what is not there yet; the exit status."""
+    """Install everything that is missing; return the exit status."""
     TARGET.mkdir(parents=True, exist_ok=True)
     lock = (ROOT / "requirements" / "ministack.txt").read_text()
     once("ministack", f"{sys.version_info[:2]}{ROOT}{lock}", partial(environment, "ministack", ["ministack"]))

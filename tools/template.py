@@ -1,6 +1,6 @@
-"""Installs what judges `template.yaml` into `.cache/engines`: `python tools/template.py`.
+"""Install the linters of `template.yaml` into `.cache/engines`: `python tools/template.py`.
 
-AWS SAM CLI with cfn-lint and the SAM translator, and checkov, in two environments: they pin different SDKs.
+AWS SAM CLI with cfn-lint and the SAM translator go into one environment, checkov into another: they pin different SDKs.
 """
 
 import sys
@@ -8,12 +8,12 @@ from functools import partial
 
 from engines import ROOT, TARGET, environment, once
 
-#: An environment each, and its lock.
+#: Name of each environment, and its lock.
 ENVIRONMENTS = {"sam": "template", "checkov": "checkov"}
 
 
 def main() -> int:
-    """Install what is not there yet; the exit status."""
+    """Install everything that is missing; return the exit status."""
     TARGET.mkdir(parents=True, exist_ok=True)
     for name, lock in ENVIRONMENTS.items():
         text = (ROOT / "requirements" / f"{lock}.txt").read_text()

@@ -216,7 +216,7 @@ def test_a_package_that_was_exchanged_is_not_installed(checkout: Checkout) -> No
     checkout.lock.write_text(checkout.lock.read_text().replace(checkout.digest, "0" * 64))
     code, said = checkout.build()
     assert code == 1
-    assert said.splitlines()[-1].startswith("A package is not the one that was locked")
+    assert said.splitlines()[-1].startswith("A package does not have the locked hash")
     assert not checkout.current
 
 

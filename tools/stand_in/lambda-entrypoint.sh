@@ -1,5 +1,5 @@
 #!/bin/sh
-# As in AWS's base image: the handler is the one argument; outside Lambda its emulator stands in front.
+# As in AWS's base image: the only argument is the handler; outside Lambda the emulator runs it.
 if [ $# -ne 1 ]; then
     echo "entrypoint requires the handler name to be the first argument" >&2
     exit 142

@@ -1,4 +1,4 @@
-# The stand-in for docker.io/library/python:3.13-slim-trixie: the same Debian and Python, where that image has them.
+# A replacement of docker.io/library/python:3.13-slim-trixie: the same Debian and Python at the same paths.
 FROM localhost/trixie-python:3.13
 RUN ln -s /usr/bin/python3.13 /usr/local/bin/python \
     && ln -s /usr/bin/python3.13 /usr/local/bin/python3 \
