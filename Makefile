@@ -1,4 +1,4 @@
-# Needs only make and Python 3.11 or newer: `make run` installs the rest.
+# Needs only Python 3.11 or newer and make: `make run` installs the rest.
 #
 #   make run PORT=8080 DATA=~/pictures      make test ARGS="-k upload"      make run PYTHON=python3.13
 

@@ -1,9 +1,9 @@
-"""What images cost: by the thousand and by the million, beside what hosted services ask for the same job.
+"""Costs of 1,000 and 1,000,000 images on AWS, and of the same work on hosted services.
 
     .venv/bin/python -m benchmarks.bill
 
-Reckons from `results/capacity.json` (requests and units), `results/render.json` (milliseconds and bytes) and
-`prices.toml` (prices, what is supposed, and how each was checked); writes `results/bill.json` and the two tables of
+Calculates from `results/capacity.json` (requests and units), `results/render.json` (milliseconds and bytes) and
+`prices.toml` (prices, assumptions, and how each was checked); writes `results/bill.json` and the two tables of
 docs/aws.md.
 """
 
@@ -27,7 +27,7 @@ Line = dict[str, Any]
 
 
 def main() -> None:
-    """Reckon, save, and bring the page up to date."""
+    """Calculate, save, and update the page."""
     found = bill()
     (RESULTS / "bill.json").write_text(json.dumps(found, indent=1) + "\n")
     PAGE.write_text(with_tables(PAGE.read_text(), found))
@@ -35,17 +35,17 @@ def main() -> None:
 
 
 def prices() -> dict[str, Any]:
-    """`prices.toml`."""
+    """Read `prices.toml`."""
     return tomllib.loads((FOLDER / "prices.toml").read_text())
 
 
 def dollars_of(name: str) -> float:
-    """The price of one of AWS's units."""
+    """Return the price of one unit of AWS."""
     return float(prices()["aws"][name]["dollars"])
 
 
 def bill() -> dict[str, Any]:
-    """The whole of it. Dollars are for one image, those of being idle for the stack."""
+    """Calculate the bill. Dollars are per image; idle costs are per stack and month."""
     given = prices()
     suppose = given["assumptions"]
     measured = _measured()
@@ -62,7 +62,7 @@ def bill() -> dict[str, Any]:
     idle = [
         _line("alarms", [(suppose["alarms"], "alarm_month")]),
         _line("the secret", [(1, "secret_month")]),
-        _line("asking an empty queue", [(polls, "sqs_request")]),
+        _line("polling an empty queue", [(polls, "sqs_request")]),
         _line("the images", [(suppose["images"] * suppose["image_gb"], "ecr_gb_month")]),
     ]
     return {
@@ -113,11 +113,11 @@ def _lines(measured: dict[str, Any], suppose: dict[str, Any]) -> list[Line]:
     return [
         _line(f"S3: {measured['s3_writes']} writes, {measured['s3_reads']} read",
               [(measured["s3_writes"], "s3_write"), (measured["s3_reads"], "s3_read")]),
-        _line(f"worker: {seconds:.2f} s of 1769 MB, {suppose['moving_seconds']} s of it moving bytes",
+        _line(f"worker: {seconds:.2f} s of 1769 MB, {suppose['moving_seconds']} s of it transfer",
               [(seconds * suppose["worker_gb"], "lambda_gb_second"), (1, "lambda_request")]),
         _line(f"table: {measured['write_units']:.0f} write and {reads:.0f} read units, index included",
               [(measured["write_units"], "dynamodb_write_unit"), (reads, "dynamodb_read_unit")]),
-        _line(f"HTTP API: {metered} × 512 KB for the picture, {looks} for a look",
+        _line(f"HTTP API: {metered} × 512 KB for the image, {looks} for the record",
               [(metered + looks, "http_api_request")]),
         _line(f"API's function, {answering:.2f} s of 1 GB; {sqs} requests to the queue; "
               f"{suppose['log_bytes'] / 1000:.0f} KB of logs",
@@ -140,7 +140,7 @@ def _sum(lines: list[Line]) -> float:
 
 
 def _peer(peer: dict[str, Any], measured: dict[str, Any], suppose: dict[str, Any]) -> Line:
-    """A peer's own figures, and what they come to. Its sizes are as many as ours, and weigh as much."""
+    """Add the totals to a service's prices. It is assumed to make as many variants as we do, of the same weight."""
     sizes = measured["variants"] if peer.get("formats_count", True) else len(DEFAULT_RECIPE.variants)
     weights = {"original": suppose["original_bytes"], "variants": measured["variants_bytes"]}
     kept = sum(weights[part] for part in peer.get("keeps", ()))
@@ -151,14 +151,14 @@ def _peer(peer: dict[str, Any], measured: dict[str, Any], suppose: dict[str, Any
 
 
 def tables(found: dict[str, Any]) -> dict[str, str]:
-    """The page's tables by the names of their marks."""
+    """Return the page's tables by the names of their marks."""
     making = ["| for each image | dollars for 1,000 | for 1,000,000 |", "|---|---|---|"]
     making += [_row(line["what"], line["dollars"]) for line in found["making"]]
-    making.append(_row("**made**", found["dollars"]["making"]))
-    making += [_row(f"a month of keeping {line['what']}", line["dollars"]) for line in found["keeping_a_month"]]
+    making.append(_row("**total**", found["dollars"]["making"]))
+    making += [_row(f"a month of storage: {line['what']}", line["dollars"]) for line in found["keeping_a_month"]]
     dollars = found["dollars"]
     ours = [1000 * dollars["making"], 1000 * dollars["keeping_a_month"], dollars["delivering_a_gb"]]
-    peers = ["| 1,000 images, in dollars | made | kept a month | 1 GB delivered | a month at least | price |"]
+    peers = ["| 1,000 images, in dollars | processed | stored a month | 1 GB delivered | a month at least | price |"]
     peers.append("|---" * 6 + "|")
     peers.append(f"| Darkroom, on AWS | {' | '.join(map(_money, ours))} | – | `prices.toml` |")
     for peer in found["peers"]:
@@ -181,7 +181,7 @@ def _money(dollars: float) -> str:
 
 
 def with_tables(page: str, found: dict[str, Any]) -> str:
-    """The page with the tables between their marks."""
+    """Return the page with the tables between their marks."""
     for name, table in tables(found).items():
         start, end = f"<!-- {name}: ", f"\n<!-- end of {name} -->"
         at = page.index("\n", page.index(start)) + 1

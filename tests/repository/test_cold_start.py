@@ -1,4 +1,4 @@
-"""What docs/aws.md says of starts is what was measured, and within what was promised."""
+"""Compare the cold starts on docs/aws.md with the measured ones and with the promised bounds."""
 
 import json
 from typing import Any
@@ -9,11 +9,11 @@ from benchmarks.cold_start import RATIO
 from tests.repository.tree import AWS, ROOT, table
 
 RESULTS: dict[str, Any] = json.loads((ROOT / "benchmarks" / "results" / "cold_start.json").read_text())
-#: The page's rows, and what they are in the figures.
+#: Rows of the page and their names in the results.
 ROWS = {
     "Python and Lambda's client alone": "empty",
-    "the libraries and clients, nothing on them": "libraries",
-    "Darkroom before it was looked at": "as it was",
+    "the libraries and clients alone": "libraries",
+    "Darkroom before these changes": "as it was",
     "**Darkroom**": "ours",
 }
 

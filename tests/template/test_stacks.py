@@ -167,7 +167,7 @@ def test_the_page_asks_for_outputs_that_are_there_and_while_they_are(stack: Stac
     """A stack that was deleted has none, and what is kept has to be found by its name."""
     assert set(re.findall(r"\$\(output (\w+)\)", AWS)) - set(stack.outputs) == set()
     deploy = AWS[AWS.index("\noutput() {") : AWS.index("## The images")]
-    removal = deploy[deploy.index("## How to remove it") :]
+    removal = deploy[deploy.index("## Remove") :]
     deletion = removal.index("sam delete --stack-name darkroom --no-prompts")
     assert removal.index("$(output Table) bucket=$(output Bucket)") < deletion
     by_hand = deploy[deploy.index("aws lambda invoke") :].split("```")[0]
