@@ -30,5 +30,5 @@ def test_what_fails_says_all(installer: ModuleType) -> None:
 
 
 def test_what_is_not_installed_is_named(installer: ModuleType) -> None:
-    with pytest.raises(SystemExit, match="`no-such-program` is needed"):
+    with pytest.raises(SystemExit, match="`no-such-program` is required"):
         installer.run("no-such-program", "pack")
