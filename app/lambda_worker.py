@@ -57,7 +57,7 @@ def _build(settings: Settings, backends: Backends) -> Worker:
         adopt=settings.auth == "none",
         scratch=_scratch,
         max_attempts=settings.max_attempts,
-        reporter=metrics.picture,
+        reporter=metrics.image,
         on_ignored=metrics.ignored,
     )
 

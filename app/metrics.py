@@ -1,8 +1,8 @@
-"""What CloudWatch counts and draws: embedded metric format, a line for each upload and each picture.
+"""CloudWatch metrics in embedded metric format: one line for each upload and each processed image.
 
-They are lines of their own on standard output, so that no log level can silence them. What is not drawn is in the
-log's lines, which every report is written to as well. Each name is a metric, and each code a further one of `Failed`:
-CloudWatch charges for them by the hour in which they come.
+The lines go to standard output, so that no log level can silence them. Every report is also written to the log, with
+the fields that have no metric. Each name is a metric and each failure code a further one, because CloudWatch charges
+for every metric by the hour in which it has data.
 """
 
 from collections.abc import Mapping
@@ -13,65 +13,65 @@ from app.domain.models import RETRYABLE
 from app.domain.reports import ImageReport, Outcome, RequestReport, log_report
 
 NAMESPACE = "Darkroom"
-#: Phases that have a metric, `FetchSeconds` and so on.
+#: Phases with a metric of their own: `FetchSeconds` and so on.
 PHASES = ("fetch", "decode", "resize", "encode", "store")
 
-_Figures = Mapping[str, tuple[MetricUnit, float]]
+_Values = Mapping[str, tuple[MetricUnit, float]]
 
-_COUNTED = {
-    Outcome.READY: "Developed",
+_COUNTERS = {
+    Outcome.READY: "Processed",
     Outcome.FAILED: "Failed",
-    Outcome.AGAIN: "TriedAgain",
+    Outcome.RETRY: "Retried",
     Outcome.UNKNOWN: "Unknown",
 }
 
 
 class Metrics:
-    """Takes reports: says them, and hands CloudWatch their figures under the dimension `service`."""
+    """Reporter that logs each report and emits its metrics under the dimension `service`."""
 
     def __init__(self, service: str) -> None:
         self._service = service
 
     def request(self, report: RequestReport) -> None:
-        """Counts what was taken in."""
+        """Report a request; count the image that it uploaded."""
         log_report(report)
-        if report.picture_bytes is not None and not report.duplicate:
-            self._emit(_arrived(report.picture_bytes))
+        if report.image_bytes is not None and not report.duplicate:
+            self._emit(_upload_metrics(report.image_bytes))
 
-    def picture(self, report: ImageReport) -> None:
-        """Counts what became of it, and the time that it took."""
+    def image(self, report: ImageReport) -> None:
+        """Report a delivery; count its outcome and the seconds of each phase."""
         log_report(report)
         if report.direct and report.bytes is not None and report.outcome in {Outcome.READY, Outcome.FAILED}:
-            self._emit(_arrived(report.bytes))
-        counted = _COUNTED.get(report.outcome)
-        if counted is None:
+            self._emit(_upload_metrics(report.bytes))
+        counter = _COUNTERS.get(report.outcome)
+        if counter is None:
             return
-        figures: dict[str, tuple[MetricUnit, float]] = {counted: (MetricUnit.Count, 1)}
+        values: dict[str, tuple[MetricUnit, float]] = {counter: (MetricUnit.Count, 1)}
         if report.outcome is Outcome.READY:
-            figures |= _seconds(report.phases)
+            values |= _phase_metrics(report.phases)
         failed = report.outcome is Outcome.FAILED
-        self._emit(figures, code=report.code if failed else None)
+        self._emit(values, code=report.code if failed else None)
         if failed and report.code in RETRYABLE:
-            self._emit({"Faults": (MetricUnit.Count, 1)})  # ours and not the picture's: one sum, for one alarm
+            self._emit({"Faults": (MetricUnit.Count, 1)})  # caused by the service: one sum, for one alarm
 
     def ignored(self) -> None:
-        """Counts an event that was of no concern: one from time to time is none of ours, many are a wrong trigger."""
+        """Count an ignored event. A few are normal; many mean that the function has a wrong trigger."""
         self._emit({"Ignored": (MetricUnit.Count, 1)})
 
-    def _emit(self, figures: _Figures, code: str | None = None) -> None:
+    def _emit(self, values: _Values, code: str | None = None) -> None:
         metrics = EphemeralMetrics(namespace=NAMESPACE, service=self._service)
-        for name, (unit, value) in figures.items():
+        for name, (unit, value) in values.items():
             metrics.add_metric(name=name, unit=unit, value=value)
         if code is not None:
             metrics.add_dimensions(service=self._service, code=code)
         metrics.flush_metrics()
 
 
-def _arrived(size: int) -> _Figures:
+def _upload_metrics(size: int) -> _Values:
     return {"Uploads": (MetricUnit.Count, 1), "UploadBytes": (MetricUnit.Bytes, size)}
 
 
-def _seconds(phases: Mapping[str, float]) -> _Figures:
+def _phase_metrics(phases: Mapping[str, float]) -> _Values:
     return {
         f"{phase.capitalize()}Seconds": (MetricUnit.Seconds, round(phases[phase] / 1000, 4))
         for phase in PHASES

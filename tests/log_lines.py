@@ -44,7 +44,7 @@ _SHAPES: dict[str, str | type | tuple[type, ...]] = {
     "phases": dict,
 }
 METRICS = {
-    "Uploads", "UploadBytes", "Developed", "Failed", "Faults", "TriedAgain", "Unknown", "Ignored",
+    "Uploads", "UploadBytes", "Processed", "Failed", "Faults", "Retried", "Unknown", "Ignored",
     *(f"{p.capitalize()}Seconds" for p in PHASES),
 }  # fmt: skip
 
@@ -85,8 +85,8 @@ def of_requests(lines: list[Line], **known: Any) -> list[Line]:
     return [line for line in lines if line.get("name") == "app.request" and known.items() <= line.items()]
 
 
-def of_pictures(lines: list[Line], **known: Any) -> list[Line]:
-    return [line for line in lines if line.get("name") == "app.picture" and known.items() <= line.items()]
+def of_images(lines: list[Line], **known: Any) -> list[Line]:
+    return [line for line in lines if line.get("name") == "app.image" and known.items() <= line.items()]
 
 
 def of_metrics(lines: list[Line]) -> list[Line]:
@@ -101,13 +101,13 @@ def counted(lines: list[Line], metric: str) -> float:
 def _check(line: Line) -> None:
     assert line.keys() >= _EVERY, line
     assert list(line)[:4] == ["timestamp", "level", "name", "message"], line
-    report = {"app.request": RequestReport, "app.picture": ImageReport}.get(line["name"])
+    report = {"app.request": RequestReport, "app.image": ImageReport}.get(line["name"])
     if report is None:
         return
     known = {field.name for field in fields(report)}
     assert line.keys() <= known | _EVERY | _ON_LAMBDA, line
     needed = {"app.request": {"request_id", "method", "status", "ms", "bytes_in", "bytes_out"},
-              "app.picture": {"image_id", "outcome", "ms", "direct"}}  # fmt: skip
+              "app.image": {"image_id", "outcome", "ms", "direct"}}  # fmt: skip
     assert line.keys() >= needed[line["name"]], line
     for name, value in line.items():
         shape = _SHAPES.get(name, (int, float))

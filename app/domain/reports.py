@@ -1,7 +1,7 @@
-"""What is told of every request and every picture: ids, sizes and times.
+"""Reports of requests and of processed images: ids, sizes and times.
 
-Nothing personal: no owner, no address, no name of a file, no key, no url. A door hands in what takes the reports, and
-`log_report`, which writes a line into the log, is the least of it.
+Nothing personal: no owner, no address, no file name, no API key, no url. An entry point chooses the reporter;
+`log_report`, which writes one line to the log, is the default.
 """
 
 import logging
@@ -10,27 +10,27 @@ from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 
 requests = logging.getLogger("app.request")
-pictures = logging.getLogger("app.picture")
+images = logging.getLogger("app.image")
 
 
 class Outcome(StrEnum):
-    """How the delivery of a picture's event ended."""
+    """Result of one delivery of an image's event."""
 
     READY = "ready"
     FAILED = "failed"
     DUPLICATE = "duplicate"
     DELETED = "deleted"
     UNKNOWN = "unknown"
-    AGAIN = "again"
+    RETRY = "retry"
 
 
 @dataclass(kw_only=True)
 class RequestReport:
-    """One request, answered. Sizes are in bytes, times in milliseconds.
+    """One answered request. Sizes are in bytes, times in milliseconds.
 
-    `route` is the template of the path, None where nothing is; `code` is that of the problem it was answered with.
-    `picture_bytes` is the size of a picture taken in, `duplicate` whether its bytes were here before. `gateway_id` is
-    the gateway's own name for the request, if there is a gateway.
+    `route` is the template of the path, None if no route matched; `code` is that of the problem in the answer.
+    `image_bytes` is the size of an accepted image; `duplicate` is True if the owner already had its bytes.
+    `gateway_id` is the gateway's id of the request, if there is a gateway.
     """
 
     request_id: str
@@ -42,7 +42,7 @@ class RequestReport:
     route: str | None = None
     code: str | None = None
     image_id: str | None = None
-    picture_bytes: int | None = None
+    image_bytes: int | None = None
     duplicate: bool | None = None
     gateway_id: str | None = None
     phases: dict[str, float] = field(default_factory=dict)
@@ -50,16 +50,17 @@ class RequestReport:
 
 @dataclass(kw_only=True)
 class ImageReport:
-    """One delivery of a picture's event, as far as it came. Sizes are in bytes and pixels, times in milliseconds.
+    """One delivery of an image's event, with the fields known when it ended. Sizes are in bytes and pixels, times in
+    milliseconds.
 
-    `direct` says that the original did not come through `POST /upload`. Of `phases`, `process` is the whole life of
-    the child process, and `open` to `placeholder` are its own, of which several run at once; `memory_mb` is the most
-    that it had.
+    `direct` is True if the original did not arrive through `POST /upload`. In `phases`, `process` is the lifetime of
+    the child process; `open` to `placeholder` are measured inside it, and several of them overlap. `memory_mb` is the
+    child's peak memory.
     """
 
     image_id: str
     receive_count: int | None = None
-    outcome: Outcome = Outcome.AGAIN
+    outcome: Outcome = Outcome.RETRY
     code: str | None = None
     direct: bool = False
     format: str | None = None
@@ -76,15 +77,14 @@ class ImageReport:
 RequestReporter = Callable[[RequestReport], None]
 ImageReporter = Callable[[ImageReport], None]
 
-_WORTH_A_LOOK = frozenset({Outcome.FAILED, Outcome.UNKNOWN, Outcome.AGAIN})
+_LOGGED_AS_WARNING = frozenset({Outcome.FAILED, Outcome.UNKNOWN, Outcome.RETRY})
 
 
 def log_report(report: RequestReport | ImageReport) -> None:
-    """Write the report's line into the log, its fields beside the sentence. What is not known is left out."""
+    """Log one line: a message, and the report's fields as `extra`. Unknown fields are left out."""
     fields = {name: value for name, value in asdict(report).items() if value not in (None, {})}
     if isinstance(report, RequestReport):
-        what = (report.method, report.route or "(no route)", report.status)
-        requests.info("%s %s %d", *what, extra=fields)
+        requests.info("%s %s %d", report.method, report.route or "(no route)", report.status, extra=fields)
     else:
-        level = logging.WARNING if report.outcome in _WORTH_A_LOOK else logging.INFO
-        pictures.log(level, "%s", f"{report.outcome}: {report.code}" if report.code else report.outcome, extra=fields)
+        level = logging.WARNING if report.outcome in _LOGGED_AS_WARNING else logging.INFO
+        images.log(level, "%s", f"{report.outcome}: {report.code}" if report.code else report.outcome, extra=fields)

@@ -21,7 +21,7 @@ from app.domain.reports import ImageReport, Outcome
 from app.metrics import Metrics
 from tests.entry_points.opened import Answer, Context, Place, form, get_event, opened
 from tests.events import payload
-from tests.log_lines import Line, counted, lines_of, of_metrics, of_pictures, of_requests
+from tests.log_lines import Line, counted, lines_of, of_images, of_metrics, of_requests
 from tests.samples import encoded
 
 KEY, ENTRY = new_key("jane.doe@example.org", [Scope.UPLOAD, Scope.READ, Scope.DELETE])
@@ -103,12 +103,12 @@ def test_a_line_for_each_request_and_each_picture(doors: Doors) -> None:
 
     upload, look, again = of_requests(lines)
     assert (upload["method"], upload["route"], upload["status"]) == ("POST", "/upload", 201)
-    assert (upload["image_id"], upload["picture_bytes"], upload["duplicate"]) == (image_id, len(content), False)
+    assert (upload["image_id"], upload["image_bytes"], upload["duplicate"]) == (image_id, len(content), False)
     assert upload["phases"].keys() == {"receive", "store"}
     assert (look["route"], look["image_id"], again["duplicate"]) == ("/images/{image_id}", image_id, True)
     assert [line["invocation_id"] for line in (upload, look)] == [Context.aws_request_id] * 2
     assert upload["gateway_id"] == upload["request_id"] == "BpT3Vj2CDoEEJGw="
-    (picture,) = of_pictures(lines)
+    (picture,) = of_images(lines)
     assert (picture["image_id"], picture["outcome"], picture["receive_count"]) == (image_id, "ready", 1)
     assert (picture["bytes"], picture["format"], picture["direct"]) == (len(content), "image/jpeg", False)
     assert (picture["width"], picture["height"]) == (64, 48)
@@ -125,7 +125,7 @@ def test_the_first_invocation_of_each_function_is_the_cold_one(doors: Doors) -> 
         doors.work()
     lines = doors.said()
     assert [line["cold_start"] for line in of_requests(lines)] == [True, False]
-    assert [line["cold_start"] for line in of_pictures(lines)] == [True, False]
+    assert [line["cold_start"] for line in of_images(lines)] == [True, False]
 
 
 def test_what_came_in_and_what_became_of_it_is_counted_once(doors: Doors) -> None:
@@ -135,13 +135,13 @@ def test_what_came_in_and_what_became_of_it_is_counted_once(doors: Doors) -> Non
     doors.work()
     lines = doors.said()
     assert (counted(lines, "Uploads"), counted(lines, "UploadBytes")) == (2, len(good) + len(bad))
-    assert (counted(lines, "Developed"), counted(lines, "Failed"), counted(lines, "TriedAgain")) == (1, 1, 0)
+    assert (counted(lines, "Processed"), counted(lines, "Failed"), counted(lines, "Retried")) == (1, 1, 0)
     (failure,) = (line for line in of_metrics(lines) if "Failed" in line)
     assert (failure["service"], failure["code"]) == ("darkroom", "corrupt_image")
-    (failed,) = of_pictures(lines, outcome="failed")
+    (failed,) = of_images(lines, outcome="failed")
     assert (failed["level"], failed["code"], failed["message"]) == ("WARNING", "corrupt_image", "failed: corrupt_image")
-    (processed,) = (line for line in of_metrics(lines) if "Developed" in line)
-    (picture,) = of_pictures(lines, outcome="ready")
+    (processed,) = (line for line in of_metrics(lines) if "Processed" in line)
+    (picture,) = of_images(lines, outcome="ready")
     for phase in ("fetch", "decode", "resize", "encode", "store"):
         assert processed[f"{phase.capitalize()}Seconds"] == [pytest.approx(picture["phases"][phase] / 1000, abs=1e-4)]
 
@@ -160,7 +160,7 @@ def test_what_comes_by_ticket_is_counted_when_it_has_come(doors: Doors) -> None:
         doors.call_worker(arrived, Context(300))
     lines = doors.said()
     assert of_requests(lines)[0]["image_id"] == ticket["id"]
-    assert [(line["outcome"], line["direct"]) for line in of_pictures(lines)] == [("ready", True), ("duplicate", False)]
+    assert [(line["outcome"], line["direct"]) for line in of_images(lines)] == [("ready", True), ("duplicate", False)]
     assert (counted(lines, "Uploads"), counted(lines, "UploadBytes")) == (1, len(content))
 
 
@@ -172,10 +172,10 @@ def test_an_attempt_that_failed_is_counted_as_one_to_come_again_until_the_last(d
         event["Records"][0]["attributes"]["ApproximateReceiveCount"] = str(receives)
         assert doors.call_worker(event, Context(300))["batchItemFailures"]
     lines = doors.said()
-    first, last = of_pictures(lines)
-    assert (first["outcome"], first["receive_count"]) == ("again", 1)
+    first, last = of_images(lines)
+    assert (first["outcome"], first["receive_count"]) == ("retry", 1)
     assert (last["outcome"], last["code"], last["receive_count"]) == ("failed", "attempts_exhausted", 5)
-    assert (counted(lines, "TriedAgain"), counted(lines, "Failed"), counted(lines, "Faults")) == (1, 1, 1)
+    assert (counted(lines, "Retried"), counted(lines, "Failed"), counted(lines, "Faults")) == (1, 1, 1)
     assert all(line["image_id"] == image_id for line in lines if line.get("level") == "ERROR")
 
 
@@ -183,7 +183,7 @@ def test_an_attempt_that_failed_is_counted_as_one_to_come_again_until_the_last(d
 def test_failures_that_are_ours_are_counted_apart_from_those_of_pictures(
     code: FailureCode, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    Metrics("darkroom").picture(ImageReport(image_id=new_id(), outcome=Outcome.FAILED, code=code))
+    Metrics("darkroom").image(ImageReport(image_id=new_id(), outcome=Outcome.FAILED, code=code))
     lines = lines_of(capsys.readouterr().out)
     ours = code in {"timeout", "crashed", "memory", "attempts_exhausted"}
     assert (counted(lines, "Failed"), counted(lines, "Faults")) == (1, ours)
@@ -262,6 +262,6 @@ def test_no_log_level_changes_what_is_counted(
         for arrived in aws_place.events():
             worker.handler(arrived, Context(300))
     lines = lines_of("".join(capsys.readouterr()))
-    assert (counted(lines, "Uploads"), counted(lines, "Developed")) == (1, 1)
+    assert (counted(lines, "Uploads"), counted(lines, "Processed")) == (1, 1)
     assert {line["service"] for line in lines} == {"pictures-eu"}
     assert len(of_requests(lines)) == (0 if level == "ERROR" else 1)

@@ -21,7 +21,7 @@ from tests.entry_points.opened import Answer, form, get_event, upload_event
 from tests.events import payload
 from tests.lambda_runtime.conftest import Place
 from tests.lambda_runtime.function import Function, can_hide_shm, function
-from tests.log_lines import counted, lines_of, of_pictures, of_requests
+from tests.log_lines import counted, lines_of, of_images, of_requests
 
 pytestmark = pytest.mark.engines
 
@@ -219,13 +219,13 @@ def test_what_they_say_is_a_line_a_request_and_a_picture_and_metrics(
             (("api", api.log), ("worker", worker.log))}  # fmt: skip  # the emulator has lines of its own
     from_api, from_worker = (lines_of("\n".join(lines)) for lines in said.values())
     (request,) = of_requests(from_api, image_id=image_id)
-    assert (request["route"], request["picture_bytes"]) == ("/upload", len(content))
-    (picture,) = of_pictures(from_worker, image_id=image_id)
+    assert (request["route"], request["image_bytes"]) == ("/upload", len(content))
+    (picture,) = of_images(from_worker, image_id=image_id)
     assert (picture["outcome"], picture["bytes"]) == ("ready", len(content))
     assert [line["cold_start"] for line in of_requests(from_api)].count(True) <= 1
     assert counted(from_api, "Uploads") == len(of_requests(from_api, duplicate=False))
-    assert counted(from_worker, "Developed") == len(of_pictures(from_worker, outcome="ready"))
-    assert not of_pictures(from_api)
+    assert counted(from_worker, "Processed") == len(of_images(from_worker, outcome="ready"))
+    assert not of_images(from_api)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from PIL import Image
 
 from app import __version__
 from app.domain.access.api_keys import Scope, new_key
-from tests.log_lines import lines_of, of_metrics, of_pictures, of_requests
+from tests.log_lines import lines_of, of_images, of_metrics, of_requests
 from tests.running_server import Server, serving, wait_for
 from tests.samples import encoded, image_file
 
@@ -71,24 +71,24 @@ def test_a_line_for_each_request_and_each_picture_and_nothing_personal(server: S
         garbage.sendall(b"Jane's passport\r\n\r\n")
         assert b" 400 " in garbage.recv(1000)
 
-    wait_for(lambda: ticket["id"] in str(of_pictures(lines_of(server.log.read_text()))), 20, server.log.read_text)
+    wait_for(lambda: ticket["id"] in str(of_images(lines_of(server.log.read_text()))), 20, server.log.read_text)
     text = server.log.read_text()
     assert [secret for secret in SECRETS if secret in text] == [], text
     lines = lines_of(text)
     assert of_metrics(lines) == [], "nobody here reads CloudWatch's format; the figures are in the lines"
     assert not any("cold_start" in line for line in lines)
     (upload,) = of_requests(lines, image_id=record["id"], route="/upload")
-    assert (upload["status"], upload["picture_bytes"], upload["duplicate"]) == (201, len(content), False)
+    assert (upload["status"], upload["image_bytes"], upload["duplicate"]) == (201, len(content), False)
     assert upload["phases"].keys() == {"receive", "store", "wait"}
     assert len(of_requests(lines, route="/upload/direct", image_id=ticket["id"])) == 1
     assert len(of_requests(lines, method="PUT", image_id=ticket["id"])) == 1
     assert len(of_requests(lines, status=401)) == 1
-    (ready,) = of_pictures(lines, image_id=record["id"], outcome="ready")  # the worker's start may have sent it again
+    (ready,) = of_images(lines, image_id=record["id"], outcome="ready")  # the worker's start may have sent it again
     assert (ready["outcome"], ready["width"], ready["height"], ready["direct"]) == ("ready", 64, 48, False)
     assert ready["phases"].keys() >= {"fetch", "process", "decode", "encode", "store", "record"}
-    (corrupt,) = of_pictures(lines, image_id=failed["id"])
+    (corrupt,) = of_images(lines, image_id=failed["id"])
     assert (corrupt["outcome"], corrupt["code"], corrupt["level"]) == ("failed", "corrupt_image", "WARNING")
-    (direct,) = of_pictures(lines, image_id=ticket["id"])
+    (direct,) = of_images(lines, image_id=ticket["id"])
     assert (direct["direct"], direct["bytes"]) == (True, len(broken))
 
 

@@ -15,7 +15,7 @@ class Notes(TypedDict, total=False):
     route: str
     code: str
     image_id: str
-    picture_bytes: int
+    image_bytes: int
     duplicate: bool
     gateway_id: str
 

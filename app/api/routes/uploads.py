@@ -132,7 +132,7 @@ async def _accept(request: Request, service: _Service, query: UploadOptions) -> 
         keep = query.on_duplicate == "keep"
         with clock.phase("store"):
             accepted = await run_in_threadpool(parts.uploads.accept, owner, received.upload, keep_duplicate=keep)
-    note(request.scope, image_id=accepted.image.id, picture_bytes=received.upload.size, duplicate=accepted.duplicate)
+    note(request.scope, image_id=accepted.image.id, image_bytes=received.upload.size, duplicate=accepted.duplicate)
     image = await settled(request, parts.images, owner, accepted.image, query.wait)
     tag = etag(image, parts.urls)
     shown = view(image, parts.urls, service.base, duplicate=accepted.duplicate, ignored_fields=received.ignored_fields)

@@ -184,8 +184,8 @@ def test_the_line_of_an_upload_says_what_came_and_where_the_time_went(
     sent = [service.client.post("/upload?wait=1", files={"file": ("a.jpg", content)}) for _ in range(2)]
     image_id = sent[0].json()["id"]
     first, again = (entry.__dict__ for entry in caplog.records if entry.name == "app.request")
-    assert (first["image_id"], first["picture_bytes"], first["duplicate"]) == (image_id, len(content), False)
-    assert (again["image_id"], again["picture_bytes"], again["duplicate"]) == (image_id, len(content), True)
+    assert (first["image_id"], first["image_bytes"], first["duplicate"]) == (image_id, len(content), False)
+    assert (again["image_id"], again["image_bytes"], again["duplicate"]) == (image_id, len(content), True)
     assert first["bytes_in"] > len(content)
     assert first["bytes_out"] == len(sent[0].content)
     assert first["phases"].keys() == {"receive", "store", "wait"}
@@ -195,4 +195,4 @@ def test_the_line_of_an_upload_says_what_came_and_where_the_time_went(
     image_id = service.client.post("/upload/direct", json=ticket).json()["id"]
     line = caplog.records[-1].__dict__
     assert (line["route"], line["image_id"]) == ("/upload/direct", image_id)
-    assert "picture_bytes" not in line
+    assert "image_bytes" not in line
