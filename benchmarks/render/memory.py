@@ -22,7 +22,7 @@ from PIL import Image
 from app.domain.recipe import DEFAULT_RECIPE
 from app.worker.decode.formats import open_picture
 from app.worker.jobs import Job
-from app.worker.pipeline.memory_estimate import Cost
+from app.worker.pipeline.plan import make_plan
 from app.worker.sandbox.parent import Sandbox
 from benchmarks.render.peers import ROOT
 from benchmarks.render.weighed import STATUS, weighed
@@ -130,7 +130,7 @@ def _row(kind: str, picture: Image.Image, folder: Path, sandbox: Sandbox) -> dic
     sandbox.process(source, out, job)
     status = json.loads((out / STATUS).read_text())
     with open_picture(source, media_type) as image:
-        status["reckoned_mb"] = Cost(image, source, job).still() / 2**20
+        status["reckoned_mb"] = make_plan(image, source, job).memory.still / 2**20
     row = {"file_mb": round(source.stat().st_size / 2**20, 1)} | {name: round(status[name]) for name in status}
     for file in (source, *out.iterdir()):
         file.unlink()

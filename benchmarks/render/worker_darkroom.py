@@ -18,8 +18,7 @@ from app.domain.models import Format
 from app.domain.phase_timer import PhaseTimer
 from app.domain.recipe import DEFAULT_RECIPE, Recipe, VariantSpec
 from app.worker.jobs import Job, Rendered
-from app.worker.pipeline.header import open_checked
-from app.worker.pipeline.steps import process_image, variants_of
+from app.worker.pipeline.steps import STEPS, State, process_image, run
 from app.worker.sandbox.parent import Sandbox
 
 
@@ -55,8 +54,7 @@ def main() -> None:
             cpu, start = _cpu(), time.monotonic()
             timer = PhaseTimer()
             if mode == "pictures":
-                with open_checked(source, job) as image:
-                    made = variants_of(image, source, out, job, timer).made
+                made = run(STEPS[:-1], State(source, out, job, timer)).variants
             else:
                 processed = sandbox.process(source, out, job) if mode == "child" else process_image(source, out, job)
                 made, timer.timings = processed.variants, processed.timings

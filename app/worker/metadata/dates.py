@@ -12,7 +12,7 @@ from typing import Any, Final
 from PIL import ExifTags
 
 from app.worker.metadata import xmp
-from app.worker.metadata.embedded import Blocks
+from app.worker.metadata.embedded import EmbeddedMetadata
 from app.worker.metadata.text import as_text, decoded
 
 _Tags = Mapping[int, Any]
@@ -41,12 +41,12 @@ _CREATED: Final = (55, 60)
 _DIGITIZED: Final = (62, 63)
 
 
-def taken_at(tags: _Tags, gps: _Tags, blocks: Blocks) -> datetime | None:
+def taken_at(tags: _Tags, gps: _Tags, embedded: EmbeddedMetadata) -> datetime | None:
     """The moment of the first source that says when the image was taken.
 
     Dates of digitization count only if no source says anything of that: one that is odd must not be outdone by a worse.
     """
-    for moments in (_of_original(tags, gps, blocks), _of_file(tags, blocks)):
+    for moments in (_of_original(tags, gps, embedded), _of_file(tags, embedded)):
         said = False
         for moment in moments:
             said = True
@@ -89,29 +89,29 @@ def offset(value: object) -> timezone | None:
     return _zone(found) if found else None
 
 
-def _of_original(tags: _Tags, gps: _Tags, blocks: Blocks) -> Iterator[datetime | None]:
+def _of_original(tags: _Tags, gps: _Tags, embedded: EmbeddedMetadata) -> Iterator[datetime | None]:
     """What each source says of when the image was taken, None for what cannot be read."""
-    described = [*_in_xmp(blocks, "exif:DateTimeOriginal", "photoshop:DateCreated"), *_in_iptc(blocks, _CREATED)]
+    described = [*_in_xmp(embedded, "exif:DateTimeOriginal", "photoshop:DateCreated"), *_in_iptc(embedded, _CREATED)]
     if text := _said(tags.get(_Base.DateTimeOriginal)):
         moment = _with_fraction(parsed(text), tags.get(_Base.SubsecTimeOriginal))
         if moment and not moment.tzinfo:
             moment = moment.replace(tzinfo=_zone_of(moment, tags, gps, [one for one in described if one]))
         yield moment
     yield from described
-    if text := _said(blocks.texts.get("exif:DateTimeOriginal")):  # by ImageMagick, in a PNG
+    if text := _said(embedded.texts.get("exif:DateTimeOriginal")):  # by ImageMagick, in a PNG
         yield parsed(text)
 
 
-def _of_file(tags: _Tags, blocks: Blocks) -> Iterator[datetime | None]:
+def _of_file(tags: _Tags, embedded: EmbeddedMetadata) -> Iterator[datetime | None]:
     """What each source says of when the image was digitized."""
     if text := _said(tags.get(_Base.DateTimeDigitized)):
         moment = _with_fraction(parsed(text), tags.get(_Base.SubsecTimeDigitized))
         if moment and not moment.tzinfo:
             moment = moment.replace(tzinfo=offset(tags.get(_Base.OffsetTimeDigitized)))
         yield moment
-    yield from _in_xmp(blocks, "exif:DateTimeDigitized", "xmp:CreateDate", "xap:CreateDate")
-    yield from _in_iptc(blocks, _DIGITIZED)
-    if text := _said(blocks.texts.get("Creation Time")):
+    yield from _in_xmp(embedded, "exif:DateTimeDigitized", "xmp:CreateDate", "xap:CreateDate")
+    yield from _in_iptc(embedded, _DIGITIZED)
+    if text := _said(embedded.texts.get("Creation Time")):
         yield parsed(text)
 
 
@@ -121,15 +121,15 @@ def _said(value: object) -> str | None:
     return text if text.strip("0:-/. TZ") else None
 
 
-def _in_xmp(blocks: Blocks, *names: str) -> Iterator[datetime | None]:
+def _in_xmp(embedded: EmbeddedMetadata, *names: str) -> Iterator[datetime | None]:
     for name in names:
-        for item in xmp.items(blocks.xmp, name)[:1]:
+        for item in xmp.items(embedded.xmp, name)[:1]:
             if text := _said(item):
                 yield parsed(text)
 
 
-def _in_iptc(blocks: Blocks, numbers: tuple[int, int]) -> Iterator[datetime | None]:
-    date, time = (decoded(blocks.iptc.get(number, [b""])[0]) for number in numbers)
+def _in_iptc(embedded: EmbeddedMetadata, numbers: tuple[int, int]) -> Iterator[datetime | None]:
+    date, time = (decoded(embedded.iptc.get(number, [b""])[0]) for number in numbers)
     if _said(date):
         yield parsed(f"{date}T{time}" if time else date)
 

@@ -1,4 +1,4 @@
-"""The blocks that tell about a picture beside its EXIF, wherever its format has them."""
+"""Metadata blocks other than EXIF, in every place where a format has them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -28,8 +28,8 @@ _MOST_NOTES: Final = 8
 
 
 @dataclass(frozen=True)
-class Blocks:
-    """`texts` are those of a PNG, by their keywords; `thumbnail` is whether the picture is there once more in small."""
+class EmbeddedMetadata:
+    """Blocks other than EXIF. `texts` are those of a PNG by keyword; `thumbnail` is True if there is a thumbnail."""
 
     xmp: str = ""
     resources: Mapping[int, bytes] = field(default_factory=dict)
@@ -38,26 +38,37 @@ class Blocks:
     thumbnail: bool = False
 
 
-def info_of(image: ImageFile.ImageFile, path: Path) -> dict[Any, Any]:
-    """A picture's `info` with what Pillow leaves out; what tells how it lies is put into the picture's own too."""
+def read_info(image: ImageFile.ImageFile, path: Path) -> dict[Any, Any]:
+    """Return `Image.info` of an image with the blocks that Pillow leaves out."""
     info: dict[Any, Any] = dict(image.info)
     if image.format == "GIF":
         info.update(gif.notes_of(path))
     elif image.format == "PNG":
         texts = info.get("texts", {})
-        raw = unfolded(texts, "APP1") or unfolded(texts, "exif")
-        if raw.startswith(_EXIF) and "exif" not in info:
-            image.info["exif"] = raw
-            info["exif"] = raw
-        elif raw.startswith(_XMP):
-            info.setdefault("xmp", raw.removeprefix(_XMP))
+        if exif := raw_exif(texts):
+            info.setdefault("exif", exif)
+        elif (app1 := raw_profile(texts, "APP1")).startswith(_XMP):
+            info.setdefault("xmp", app1.removeprefix(_XMP))
     elif image.format in {"AVIF", "HEIF"}:
-        info.update(_of_items(read_container(path)))
+        info.update(_items(read_container(path)))
     return info
 
 
-def _of_items(container: Container) -> dict[str, bytes]:
-    """EXIF and XMP of a HEIC or AVIF, wherever in their items they begin (ISO/IEC 23008-12, annex A)."""
+def read_embedded(info: Mapping[Any, Any]) -> EmbeddedMetadata:
+    """Read the blocks in what `read_info` returns."""
+    resources = _resources(info)
+    texts = info.get("texts", {})
+    return EmbeddedMetadata(
+        xmp=xmp.packet(info.get("xmp") or raw_profile(texts, "xmp")),
+        resources=resources,
+        iptc=photoshop.datasets_of(resources.get(photoshop.IPTC) or info.get("iptc") or raw_profile(texts, "iptc")),
+        texts=texts,
+        thumbnail=bool(info.get("thumbnails")) or any(code in resources for code in _THUMBNAILS),
+    )
+
+
+def _items(container: Container) -> dict[str, bytes]:
+    """Return EXIF and XMP of a HEIC or AVIF, at any offset in their items (ISO/IEC 23008-12, annex A)."""
     found = {}
     exifs = (tiff_block(container.read(item, _MOST_EXIF)) for item in container.notes(b"Exif"))
     notes = (item for item in container.notes(b"mime") if item.content_type == _XMP_TYPE)
@@ -67,21 +78,8 @@ def _of_items(container: Container) -> dict[str, bytes]:
     return found
 
 
-def blocks_of(info: Mapping[Any, Any]) -> Blocks:
-    """From what `info_of` answers."""
-    resources = _resources(info)
-    texts = info.get("texts", {})
-    return Blocks(
-        xmp=xmp.packet(info.get("xmp") or unfolded(texts, "xmp")),
-        resources=resources,
-        iptc=photoshop.datasets_of(resources.get(photoshop.IPTC) or info.get("iptc") or unfolded(texts, "iptc")),
-        texts=texts,
-        thumbnail=bool(info.get("thumbnails")) or any(code in resources for code in _THUMBNAILS),
-    )
-
-
-def unfolded(texts: Mapping[str, str], kind: str) -> bytes:
-    """A block that ImageMagick put into a text of a PNG: a blank line, its name, its length, and hexadecimal lines."""
+def raw_profile(texts: Mapping[str, str], kind: str) -> bytes:
+    """Decode a block that ImageMagick put into a text of a PNG: a blank line, name, length, and hexadecimal lines."""
     lines = texts.get(_RAW + kind, "")[: 3 * _MOST_BYTES].split("\n", 3)
     try:
         return bytes.fromhex(lines[3]) if len(lines) == 4 else b""
@@ -89,8 +87,14 @@ def unfolded(texts: Mapping[str, str], kind: str) -> bytes:
         return b""
 
 
+def raw_exif(texts: Mapping[str, str]) -> bytes:
+    """Return the EXIF block in the texts of a PNG, or no bytes."""
+    raw = raw_profile(texts, "APP1") or raw_profile(texts, "exif")
+    return raw if raw.startswith(_EXIF) else b""
+
+
 def _resources(info: Mapping[Any, Any]) -> dict[int, bytes]:
     read = info.get("photoshop")
     if isinstance(read, dict):
         return {code: block for code, block in read.items() if isinstance(block, bytes)}
-    return photoshop.resources_of(unfolded(info.get("texts", {}), "iptc"))
+    return photoshop.resources_of(raw_profile(info.get("texts", {}), "iptc"))

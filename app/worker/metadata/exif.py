@@ -12,9 +12,8 @@ from PIL import ExifTags, ImageFile
 from app.domain.models import ExifValue, Privacy
 from app.worker.jobs import MAX_TEXT
 from app.worker.metadata.dates import taken_at
-from app.worker.metadata.embedded import Blocks, blocks_of, info_of
+from app.worker.metadata.embedded import EmbeddedMetadata, read_embedded, read_info
 from app.worker.metadata.exif_block import ExifBlock, read_block, tiff_block
-from app.worker.metadata.orientation import orientation_of
 from app.worker.metadata.privacy import privacy_of
 from app.worker.metadata.rights import Rights, rights_of
 from app.worker.metadata.text import line, plain
@@ -50,9 +49,8 @@ _INTEGERS: Final = {
 
 @dataclass(frozen=True)
 class Facts:
-    """`orientation` is 1-8, `rights` the tags that variants keep."""
+    """`rights` is the EXIF block that variants keep."""
 
-    orientation: int = 1
     exif: dict[str, ExifValue] = field(default_factory=dict)
     camera: str | None = None
     taken_at: datetime | None = None
@@ -62,7 +60,7 @@ class Facts:
 
 def read_facts(image: ImageFile.ImageFile, path: Path) -> Facts:
     """Read what the file says. For PNG the picture must have been loaded: its metadata may follow the pixels."""
-    info = _try(lambda: info_of(image, path)) or image.info
+    info = _try(lambda: read_info(image, path)) or image.info
     block = _try(lambda: read_block(tiff_block(info.get("exif")))) or ExifBlock()
     tags = {**block.main, **block.photo}
     fields: dict[str, ExifValue] = {}
@@ -74,17 +72,16 @@ def read_facts(image: ImageFile.ImageFile, path: Path) -> Facts:
             value = read(tags.get(tag))
             if value is not None and least <= value <= most:
                 fields[name] = value
-    blocks = _try(lambda: blocks_of(info)) or Blocks()
-    rights = _try(lambda: rights_of(tags, blocks)) or Rights()
+    embedded = _try(lambda: read_embedded(info)) or EmbeddedMetadata()
+    rights = _try(lambda: rights_of(tags, embedded)) or Rights()
     for name, notice in (("artist", rights.artist), ("copyright", rights.copyright)):
         if short := line(notice or ""):
             fields[name] = short
     return Facts(
-        orientation=orientation_of(image),
         exif=fields,
         camera=_camera(plain(tags.get(_Base.Make)), plain(tags.get(_Base.Model))),
-        taken_at=_try(lambda: taken_at(tags, block.gps, blocks)),
-        privacy=_try(lambda: privacy_of(info, tags, block.gps, block.thumbnail, blocks)) or Privacy(),
+        taken_at=_try(lambda: taken_at(tags, block.gps, embedded)),
+        privacy=_try(lambda: privacy_of(info, tags, block.gps, block.thumbnail, embedded)) or Privacy(),
         rights=rights.block(),
     )
 

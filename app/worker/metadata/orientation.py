@@ -1,12 +1,13 @@
-"""How the pixels of an image lie: by EXIF, and by the boxes of HEIC and AVIF. The rules are in `docs/images.md`."""
+"""Orientation of an image by its EXIF. The rules are in `docs/images.md`."""
 
 from typing import Final, Literal
 
 from PIL import ImageFile
 
+from app.worker.metadata.embedded import raw_exif
 from app.worker.metadata.exif_block import entries
 
-#: EXIF's prefix in a JPEG; some writers put it before the block in other formats too.
+#: Bytes of EXIF's prefix in a JPEG; some writers put it in front of the block in other formats too.
 _PREFIX: Final = 6
 _ORIENTATION: Final = 0x0112
 _SHORT: Final = 3
@@ -14,21 +15,22 @@ _EXIF_DIRECTORY: Final = 0x8769
 _UPRIGHT: Final = 1
 
 
-def orientation_of(image: ImageFile.ImageFile) -> int:
-    """How what the decoder answers with lies, 1 to 8.
+def read_orientation(image: ImageFile.ImageFile) -> int:
+    """Return the orientation, 1 to 8, of the pixels that the decoder of an opened image returns.
 
-    HEIC and TIFF come out upright. Of an AVIF Pillow tells the boxes as EXIF. XMP never counts: browsers ignore it.
+    HEIC and TIFF are decoded upright. For an AVIF Pillow gives the boxes `irot` and `imir` as EXIF. XMP never counts:
+    browsers ignore it.
     """
-    data = image.info.get("exif")
+    data = image.info.get("exif") or raw_exif(image.info.get("texts", {}))
     if image.format in {"HEIF", "TIFF"} or not isinstance(data, bytes):
         return _UPRIGHT
     return orientation_in(data[_PREFIX:] if data[:5] == b"Exif\0" else data)
 
 
 def orientation_in(block: bytes) -> int:
-    """The first valid orientation of the first directory, or of the EXIF directory that it leads to.
+    """Return the first valid orientation of the first directory, or of the EXIF directory that it points to.
 
-    Valid is what browsers accept: one 16-bit number from 1 to 8, in a block that begins with its TIFF header.
+    A valid one is what browsers accept: one 16-bit number from 1 to 8, in a block that begins with its TIFF header.
     """
     order: Literal["little", "big"] = "little" if block[:1] == b"I" else "big"
     first = list(entries(block))

@@ -8,7 +8,7 @@ from PIL import ExifTags
 from app.domain.models import Privacy
 from app.worker.decode import photoshop
 from app.worker.metadata import xmp
-from app.worker.metadata.embedded import Blocks
+from app.worker.metadata.embedded import EmbeddedMetadata
 
 _Tags = Mapping[int, Any]
 _Base = ExifTags.Base
@@ -36,30 +36,34 @@ _TEXT_PLACES: Final = ("exif:gpslatitude", "exif:gpslongitude", "exif:gpsaltitud
 _TEXT_COMMENTS: Final = ("exif:usercomment", "exif:imagedescription")
 
 
-def privacy_of(info: Mapping[Any, Any], tags: _Tags, place: _Tags, thumbnail: _Tags, blocks: Blocks) -> Privacy:
+def privacy_of(
+    info: Mapping[Any, Any], tags: _Tags, place: _Tags, thumbnail: _Tags, embedded: EmbeddedMetadata
+) -> Privacy:
     """What is in a picture's `info`, in its EXIF, main and photo tags together, GPS and IFD 1, and in other blocks."""
 
     def in_xmp(names: tuple[str, ...]) -> bool:
-        return any(xmp.says(blocks.xmp, name) for name in names)
+        return any(xmp.says(embedded.xmp, name) for name in names)
 
-    texts = {name.casefold(): text for name, text in blocks.texts.items()}
+    texts = {name.casefold(): text for name, text in embedded.texts.items()}
     return Privacy(
         gps=any(tag in place for tag in _PLACES) or any(map(texts.get, _TEXT_PLACES)) or in_xmp(_XMP_PLACES),
         serial=any(tags.get(tag) for tag in _SERIALS) or in_xmp(_XMP_SERIALS),
         owner_name=any(tags.get(tag) for tag in _OWNERS) or in_xmp(_XMP_OWNERS),
-        comment=any(map(_says_something, _remarks(info, tags, blocks, texts))) or in_xmp(_XMP_COMMENTS),
-        thumbnail=_THUMBNAIL in thumbnail or blocks.thumbnail or in_xmp(_XMP_THUMBNAILS),
+        comment=any(map(_says_something, _remarks(info, tags, embedded, texts))) or in_xmp(_XMP_COMMENTS),
+        thumbnail=_THUMBNAIL in thumbnail or embedded.thumbnail or in_xmp(_XMP_THUMBNAILS),
     )
 
 
-def _remarks(info: Mapping[Any, Any], tags: _Tags, blocks: Blocks, texts: Mapping[str, str]) -> Iterator[object]:
+def _remarks(
+    info: Mapping[Any, Any], tags: _Tags, embedded: EmbeddedMetadata, texts: Mapping[str, str]
+) -> Iterator[object]:
     yield from (tags.get(tag) for tag in _COMMENTS)
     yield info.get("comment")  # where Pillow puts those of JPEG and GIF
     for name, text in texts.items():
         if name in _TEXT_COMMENTS or not (name in _TECHNICAL or name.startswith(_TECHNICAL_KINDS)):
             yield text
     for dataset in photoshop.REMARKS:
-        yield from blocks.iptc.get(dataset, ())
+        yield from embedded.iptc.get(dataset, ())
 
 
 def _says_something(remark: object) -> bool:

@@ -8,7 +8,7 @@ from PIL import ExifTags, Image
 
 from app.worker.decode import photoshop
 from app.worker.metadata import xmp
-from app.worker.metadata.embedded import Blocks
+from app.worker.metadata.embedded import EmbeddedMetadata
 from app.worker.metadata.text import MAX_NOTICE, as_text, decoded, line, plain
 
 _Base = ExifTags.Base
@@ -40,7 +40,7 @@ class Rights:
         return block.tobytes() if len(block) else b""
 
 
-def rights_of(tags: Mapping[int, Any], blocks: Blocks) -> Rights:
+def rights_of(tags: Mapping[int, Any], embedded: EmbeddedMetadata) -> Rights:
     """What EXIF says, or else the other blocks.
 
     A NUL parts EXIF's two copyrights; a blank stands for no photographer (EXIF 2.3, section 4.6.4).
@@ -49,16 +49,16 @@ def rights_of(tags: Mapping[int, Any], blocks: Blocks) -> Rights:
     photographer = line(parts[0], MAX_NOTICE)
     editor = line(parts[1], MAX_NOTICE) if len(parts) > 1 else None
     if not photographer and not editor:
-        photographer = _said(blocks, photoshop.COPYRIGHT, "dc:rights", "Copyright")
+        photographer = _said(embedded, photoshop.COPYRIGHT, "dc:rights", "Copyright")
     artist = plain(tags.get(_Base.Artist), MAX_NOTICE)
-    return Rights(artist or _said(blocks, photoshop.BYLINE, "dc:creator", "Author"), photographer, editor)
+    return Rights(artist or _said(embedded, photoshop.BYLINE, "dc:creator", "Author"), photographer, editor)
 
 
-def _said(blocks: Blocks, dataset: int, name: str, keyword: str) -> str | None:
+def _said(embedded: EmbeddedMetadata, dataset: int, name: str, keyword: str) -> str | None:
     for found in (
-        [decoded(value) for value in blocks.iptc.get(dataset, ())],
-        xmp.items(blocks.xmp, name),
-        [blocks.texts.get(keyword, "")],
+        [decoded(value) for value in embedded.iptc.get(dataset, ())],
+        xmp.items(embedded.xmp, name),
+        [embedded.texts.get(keyword, "")],
     ):
         lines = [said for item in found[:_MOST_NAMES] if (said := line(item, MAX_NOTICE))]
         if lines:

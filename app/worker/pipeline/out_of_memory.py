@@ -1,13 +1,20 @@
-"""Telling a picture that is broken from one that ran into its memory bound inside a decoder."""
+"""Classification of decoder and encoder errors: a damaged image, or the memory bound of the process."""
 
+import re
 import resource
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-#: What decoders say when they were refused memory, and of broken pictures too (found by lowering the bound on each):
-#: WebP's, progressive JPEG's, HEIC's and AVIF's.
+from PIL import Image
+
+from app.domain.errors import ImageError
+from app.domain.models import FailureCode
+
+#: Messages of decoders that mean a refused allocation or a broken image (found by lowering the bound for each decoder):
+#: WebP, progressive JPEG, HEIC and AVIF.
 _AMBIGUOUS: Final = (
     "could not create decoder object",
     "failed to read next frame",
@@ -16,44 +23,78 @@ _AMBIGUOUS: Final = (
     "unexpected c++ exception",
     "failed to decode",
 )
-#: What Pillow says of libwebp's two errors of that kind, VP8_ENC_ERROR_OUT_OF_MEMORY and _BITSTREAM_OUT_OF_MEMORY, and
-#: Python when there is no room for a thread's stack.
+#: Pillow's messages for libwebp's VP8_ENC_ERROR_OUT_OF_MEMORY and VP8_ENC_ERROR_BITSTREAM_OUT_OF_MEMORY, and Python's
+#: when a thread's stack cannot be allocated.
 _PLAIN: Final = frozenset({"encoding error 1", "encoding error 2", "can't start new thread"})
-#: A decoder's largest single buffer: four channels of a picture.
+#: Bytes per pixel of a decoder's largest single buffer: four channels.
 _ONE_BUFFER: Final = 4
-#: More than any decoder takes for a pixel, and for the rest.
-_PLENTY, _PLENTY_BESIDE = 32, 64 * 1024 * 1024
+#: More bytes than any decoder needs: per pixel, and in addition.
+_PLENTY, _PLENTY_IN_ADDITION = 32, 64 * 1024 * 1024
 
-
-def ran_out(error: BaseException, pixels: int) -> bool:
-    """Whether an error on a picture of that many pixels means that it needs more memory than there is.
-
-    What was never used of the bound, at the worst moment, decides what the error leaves open. When that would not
-    have held the picture once more, memory it was. When it would have held it many times over, even a `MemoryError`
-    was none: then the file claims a length that it does not have.
-    """
-    left = _left()
-    if isinstance(error, MemoryError):
-        return left is None or left < pixels * _PLENTY + _PLENTY_BESIDE
-    text = str(error).lower()
-    if text in _PLAIN or "out of memory" in text or ("memory allocation" in text and "security limit" not in text):
-        return True
-    return left is not None and left < pixels * _ONE_BUFFER and any(words in text for words in _AMBIGUOUS)
+#: Exceptions of Pillow's plugins on broken files (measured on public corpora).
+_BROKEN: Final = (
+    OSError,
+    ValueError,
+    SyntaxError,
+    TypeError,
+    LookupError,
+    ArithmeticError,
+    AttributeError,
+    AssertionError,
+    EOFError,
+    RuntimeError,
+    struct.error,
+)
 
 
 @contextmanager
-def told_from_faults(pixels: int) -> Iterator[None]:
-    """Raise `MemoryError` for whatever an encoder of that many pixels has made of it; all else passes."""
+def decoder_errors(max_pixels: int, pixels: int = 0) -> Iterator[None]:
+    """Turn an exception of a decoder on an image of that many pixels into an `ImageError`.
+
+    An `ImageError` and exceptions of our own pass. Lack of memory is raised as `MemoryError`, in whatever form the
+    decoder reported it.
+    """
+    try:
+        yield
+    except ImageError:
+        raise
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise _too_many_pixels(str(error), max_pixels) from error
+    except (*_BROKEN, MemoryError) as error:
+        if is_out_of_memory(error, pixels):
+            raise MemoryError from error
+        raise ImageError(FailureCode.CORRUPT_IMAGE, "The image is damaged or incomplete.") from error
+
+
+@contextmanager
+def memory_errors(pixels: int) -> Iterator[None]:
+    """Raise `MemoryError` for any form in which an encoder of that many pixels reports it; other exceptions pass."""
     try:
         yield
     except Exception as error:
-        if ran_out(error, pixels):
+        if is_out_of_memory(error, pixels):
             raise MemoryError from error
         raise
 
 
-def _left() -> int | None:
-    """Bytes of the bound on address space that this process has never used; None where that cannot be known."""
+def is_out_of_memory(error: BaseException, pixels: int) -> bool:
+    """Return True if an error on an image of that many pixels means that it needs more memory than the bound allows.
+
+    An ambiguous error is decided by the part of the bound that was never used, even at the peak. It was memory if that
+    part could not hold the image once more. If it could hold the image many times, even a `MemoryError` was none: the
+    file claims a length that it does not have.
+    """
+    left = _unused_memory()
+    if isinstance(error, MemoryError):
+        return left is None or left < pixels * _PLENTY + _PLENTY_IN_ADDITION
+    text = str(error).lower()
+    if text in _PLAIN or "out of memory" in text or ("memory allocation" in text and "security limit" not in text):
+        return True
+    return left is not None and left < pixels * _ONE_BUFFER and any(part in text for part in _AMBIGUOUS)
+
+
+def _unused_memory() -> int | None:
+    """Return the bytes of the bound on address space that this process has never used; None if that is unknown."""
     bound, _ = resource.getrlimit(resource.RLIMIT_AS)
     if bound == resource.RLIM_INFINITY:
         return None
@@ -62,3 +103,11 @@ def _left() -> int | None:
         return bound - 1024 * int(status.split("VmPeak:")[1].split()[0])
     except (OSError, ValueError, IndexError):
         return None
+
+
+def _too_many_pixels(message: str, max_pixels: int) -> ImageError:
+    """Build the error for Pillow's warning about a decompression bomb, which gives the number of pixels."""
+    found = re.search(r"\((\d+) pixels\)", message)
+    pixels = f"{int(found[1]):,}" if found else "too many"
+    detail = f"The image has {pixels} pixels; at most {max_pixels:,} can be processed."
+    return ImageError(FailureCode.TOO_MANY_PIXELS, detail)

@@ -1,72 +1,79 @@
-"""One picture, from the file as sent to the files of its variants. Runs in the picture's child process."""
+"""Pipeline of one image: named steps over one state, from the file as sent to the files of its variants.
 
-from dataclasses import dataclass
+It runs in the image's child process.
+"""
+
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import wraps
 from pathlib import Path
+from typing import Final
 
 from PIL import Image, ImageFile
 
-from app.domain.models import Hdr
 from app.domain.phase_timer import PhaseTimer
 from app.worker.analysis.attention import attention_of
-from app.worker.analysis.placeholder import looks_of, nearer
-from app.worker.decode.animation import may_animate, read_animation
+from app.worker.analysis.placeholder import Looks, looks_of, nearer
+from app.worker.decode.animation import Animation, read_animation
 from app.worker.decode.formats import free_decoder, let_go, load_pixels
 from app.worker.decode.frames import surrounded
-from app.worker.decode.heif.reader import APERTURE, shown_size
+from app.worker.decode.heif.reader import APERTURE
 from app.worker.decode.heif.units import told_from_large_units
 from app.worker.decode.jpeg import refuse_if_cut
 from app.worker.jobs import Job, Processed, Rendered
-from app.worker.metadata.color_profile import colors_of
+from app.worker.metadata.color_profile import Colors, colors_of
 from app.worker.metadata.exif import Facts, read_facts
-from app.worker.pipeline.header import faults_of_the_picture, frames_of, open_checked
-from app.worker.pipeline.memory_estimate import may_move
-from app.worker.pipeline.out_of_memory import told_from_faults
-from app.worker.render.geometry import shape_of
-from app.worker.render.variants import (
-    Source,
-    render,
-    resizer_for,
-    scaled_by_decoder,
-    shrink,
-    shrink_planes,
-    top_size,
-    turned,
-)
-from app.worker.render.ycc import Picture, Planes, suits
+from app.worker.pipeline.header import open_checked
+from app.worker.pipeline.out_of_memory import decoder_errors, memory_errors
+from app.worker.pipeline.plan import Plan
+from app.worker.render.geometry import Shape, shape_of
+from app.worker.render.variants import Source, render, resizer_for, scaled_by_decoder, shrink, shrink_planes
+from app.worker.render.ycc import Picture, Planes
 
 
-@dataclass(frozen=True)
-class Made:
-    """What `variants_of` wrote and what it learned on the way. `top` is the picture to read its looks from."""
+@dataclass
+class State:
+    """One image on its way through the pipeline. A step reads what earlier steps have set.
 
-    width: int
-    height: int
-    frames: int
-    facts: Facts
-    hdr: Hdr | None
-    top: Image.Image
-    made: list[Rendered]
+    `image` is the opened file, and the decoded one after `decode`. `top` is the upright sRGB image at the size from
+    which all variants are made, `preview` the same as RGB or RGBA. With `scaled` the decoder of a JPEG has scaled it.
+    """
+
+    source: Path
+    out: Path
+    job: Job
+    timer: PhaseTimer = field(default_factory=PhaseTimer)
+    image: ImageFile.ImageFile = field(init=False)
+    plan: Plan = field(init=False)
+    scaled: bool = False
+    facts: Facts = field(init=False)
+    colors: Colors = field(init=False)
+    top: Picture = field(init=False)
+    preview: Image.Image = field(init=False)
+    animation: Animation | None = None
+    shapes: Sequence[Shape] = ()
+    variants: list[Rendered] = field(default_factory=list)
+    looks: Looks = field(init=False)
+
+
+Step = Callable[[State], None]
 
 
 def process_image(source: Path, out: Path, job: Job) -> Processed:
-    """Read the picture in `source`, write its variants into the empty folder `out`.
+    """Read the image in `source` and write its variants into the empty folder `out`.
 
-    Raises `ImageError` for what the picture is to blame for.
+    Raises `ImageError` for faults of the image.
     """
-    timer = PhaseTimer()
-    with timer.phase("open"):
-        image = open_checked(source, job)
-    with image:
-        made = variants_of(image, source, out, job, timer)
-    with timer.phase("placeholder"):
-        looks = looks_of(made.top)
-    facts = made.facts
+    state = run(STEPS, State(source, out, job))
+    facts, looks = state.facts, state.looks
+    width, height = state.plan.layout.displayed
     return Processed(
-        width=made.width,
-        height=made.height,
-        frames=made.frames,
-        has_alpha=made.top.mode == "RGBA",
-        hdr=made.hdr,
+        width=width,
+        height=height,
+        frames=state.plan.frames,
+        has_alpha=state.preview.mode == "RGBA",
+        hdr=state.colors.hdr,
         taken_at=facts.taken_at,
         camera=facts.camera,
         exif=facts.exif,
@@ -75,63 +82,120 @@ def process_image(source: Path, out: Path, job: Job) -> Processed:
         dominant_color=looks.dominant_color,
         palette=looks.palette,
         phash=looks.phash,
-        variants=made.made,
-        timings=timer.timings,
+        variants=state.variants,
+        timings=state.timer.timings,
     )
 
 
-def variants_of(image: ImageFile.ImageFile, source: Path, out: Path, job: Job, timer: PhaseTimer) -> Made:
-    """Write the variants of an opened picture into `out`, and close it as soon as its pixels are not needed."""
-    is_jpeg = image.format == "JPEG"
-    with faults_of_the_picture(job.max_pixels, image.width * image.height):
-        with timer.phase("open"):
-            frames = frames_of(image)
-        if not is_jpeg:  # the metadata of the others may follow the pixels, or is the decoder's to apply
-            with timer.phase("decode"), told_from_large_units(image, source):
-                image = load_pixels(image, source)
-        stored = shown_size(image)
-        with timer.phase("metadata"):
-            facts = read_facts(image, source)
-        width, height = turned(stored, facts.orientation)
-        specs = [(spec, shape_of(spec, width, height, job.focal_point)) for spec in job.recipe.variants]
-        top = top_size([shape for _, shape in specs], width, height)
-        resizer = resizer_for(job)
-        mode = "YCbCr" if suits(image, job.recipe, top) else None
-        if is_jpeg:
-            with timer.phase("decode"):
-                refuse_if_cut(image, source)
-        scaled = is_jpeg and scaled_by_decoder(image, top, facts.orientation, crisp=resizer.crisp, mode=mode)
-        with timer.phase("decode"):
-            image.load()
-        colors = colors_of(image, source)
-        profile = colors.profile
+def run(steps: Sequence[Step], state: State) -> State:
+    """Run the steps in order. An exception gets a note with the name of the step that failed."""
+    try:
+        for step in steps:
+            try:
+                step(state)
+            except Exception as error:
+                error.add_note(step.__name__)
+                raise
+    finally:
+        with suppress(AttributeError):  # it was never opened
+            state.image.close()
+    return state
 
-        def small(frame: Image.Image) -> Image.Image:
-            return shrink(frame, top, facts.orientation, profile, resizer, timer, last=not moves)
 
-        moves = may_animate(image, frames, top, job) and may_move(image, source, frames, job)
-        first: Picture
-        shown = _shown(image)
-        if shown.mode == "YCbCr" and mode:
-            first = shrink_planes(shown, top, facts.orientation, profile, resizer, timer)
-        else:
-            first = small(shown)
-        moving = read_animation(image, source, job, small) if moves else None
-    let_go(image)
-    if moving:
-        first = moving.frames[0]
-    looked_at = first.preview() if isinstance(first, Planes) else first
-    if job.focal_point is None and not all(shape.whole for _, shape in specs):
-        with timer.phase("placeholder"):
-            seen = attention_of(nearer(looked_at))
-        specs = [(spec, shape_of(spec, width, height, seen.focus(shape, width, height))) for spec, shape in specs]
-    with told_from_faults(first.width * first.height):
-        made = render(Source(width, height, first, moving, scaled, facts.rights), specs, out, job, resizer, timer)
-    return Made(width, height, frames, facts, colors.hdr, looked_at, made)
+def _reading(step: Step) -> Step:
+    """Blame the image for what its decoder raises in a step."""
+
+    @wraps(step)
+    def guarded(state: State) -> None:
+        with decoder_errors(state.job.max_pixels, state.plan.pixels):
+            step(state)
+
+    return guarded
+
+
+def open_image(state: State) -> None:
+    """Check the header and plan the processing."""
+    with state.timer.phase("open"):
+        state.image, state.plan = open_checked(state.source, state.job)
+
+
+@_reading
+def decode(state: State) -> None:
+    """Decode the pixels; those of a JPEG at the smallest scale that is large enough."""
+    with state.timer.phase("decode"), told_from_large_units(state.image, state.source):
+        if state.image.format == "JPEG":
+            refuse_if_cut(state.image, state.source)
+            layout, mode = state.plan.layout, "YCbCr" if state.plan.planar else None
+            crisp = resizer_for(state.job).crisp
+            state.scaled = scaled_by_decoder(state.image, layout.top, layout.orientation, crisp=crisp, mode=mode)
+        state.image = load_pixels(state.image, state.source)
+
+
+@_reading
+def read_metadata(state: State) -> None:
+    """Read the metadata, which may follow the pixels in the file."""
+    with state.timer.phase("metadata"):
+        state.facts = read_facts(state.image, state.source)
+    state.colors = colors_of(state.image, state.source)
+
+
+@_reading
+def resize(state: State) -> None:
+    """Bring the first frame, or all frames of an animation, to the size from which all variants are made."""
+    layout, profile, resizer = state.plan.layout, state.colors.profile, resizer_for(state.job)
+
+    def shrunk(frame: Image.Image) -> Image.Image:
+        last = not state.plan.animated
+        return shrink(frame, layout.top, layout.orientation, profile, resizer, state.timer, last=last)
+
+    shown = _shown(state.image)
+    if shown.mode == "YCbCr" and state.plan.planar:
+        state.top = shrink_planes(shown, layout.top, layout.orientation, profile, resizer, state.timer)
+    else:
+        state.top = shrunk(shown)
+    if state.plan.animated:
+        state.animation = read_animation(state.image, state.source, state.job, shrunk)
+    if state.animation:
+        state.top = state.animation.frames[0]
+    state.preview = state.top.preview() if isinstance(state.top, Planes) else state.top
+    let_go(state.image)
+
+
+def place_crops(state: State) -> None:
+    """Move crops to the part that attracts attention, unless the job has a focal point."""
+    state.shapes = state.plan.layout.shapes
+    if state.job.focal_point is not None or all(shape.whole for shape in state.shapes):
+        return
+    width, height = state.plan.layout.displayed
+    with state.timer.phase("placeholder"):
+        attention = attention_of(nearer(state.preview))
+    state.shapes = [
+        shape_of(spec, width, height, attention.focus(shape, width, height))
+        for spec, shape in zip(state.job.recipe.variants, state.shapes, strict=True)
+    ]
+
+
+def write_variants(state: State) -> None:
+    """Write the files of all variants."""
+    width, height = state.plan.layout.displayed
+    source = Source(width, height, state.top, state.animation, state.scaled, state.facts.rights)
+    specs = list(zip(state.job.recipe.variants, state.shapes, strict=True))
+    with memory_errors(state.top.width * state.top.height):
+        state.variants = render(source, specs, state.out, state.job, resizer_for(state.job), state.timer)
+
+
+def describe(state: State) -> None:
+    """Compute the placeholder, the colors and the perceptual hash."""
+    with state.timer.phase("placeholder"):
+        state.looks = looks_of(state.preview)
+
+
+#: All steps, in order.
+STEPS: Final[tuple[Step, ...]] = (open_image, decode, read_metadata, resize, place_crops, write_variants, describe)
 
 
 def _shown(image: ImageFile.ImageFile) -> Image.Image:
-    """What is shown of a decoded image: all of it, a part, or more than its first frame covers. It may be closed."""
+    """Return the visible area of a decoded image, which may be larger or smaller. The image may be closed."""
     if "frame_box" in image.info:
         whole = surrounded(image, image.info["frame_box"])
         image.close()

@@ -124,7 +124,8 @@ def _way_to(error: Exception) -> str:
     """The error's class and the last calls before it. Not its words: they may quote what is private in the picture."""
     calls = traceback.extract_tb(error.__traceback__)[-6:]
     way = (f"{Path(call.filename).name}:{call.lineno} {call.name}" for call in calls)
-    return f"{type(error).__name__}: {' > '.join(way)}"[:1000]
+    steps = "".join(f"{step}: " for step in getattr(error, "__notes__", ()))
+    return f"{steps}{type(error).__name__}: {' > '.join(way)}"[:1000]
 
 
 def _most_memory() -> float | None:

@@ -12,7 +12,7 @@ from app.domain.models import Format
 from app.domain.recipe import DEFAULT_RECIPE, Recipe, VariantSpec
 from app.worker.decode.formats import open_picture
 from app.worker.jobs import Job, Processed
-from app.worker.pipeline.memory_estimate import Cost
+from app.worker.pipeline.plan import make_plan
 from app.worker.sandbox.parent import Sandbox
 from tests.samples import image_file, photo
 from tests.worker import stubs
@@ -47,7 +47,7 @@ def attempt(tmp_path: Path) -> Attempt:
 
 def megabytes(source: Path, job: Job) -> int:
     with open_picture(source, job.media_type) as image:
-        return int(-(-Cost(image, source, job).still() // MIB))
+        return int(-(-make_plan(image, source, job).memory.still // MIB))
 
 
 def fits_exactly(attempt: Attempt, source: Path, job: Job) -> Processed:
@@ -162,7 +162,7 @@ def test_an_animation_moves_when_that_fits_and_is_a_still_when_it_does_not(
     write(photo(1200, 900), source)
     job = JOB.model_copy(update={"media_type": media_type, "recipe": DEFAULT_RECIPE, "threads": 2})
     with open_picture(source, media_type) as image:
-        enough = int(-(-Cost(image, source, job).moving(2) // MIB))
+        enough = int(-(-make_plan(image, source, job).memory.animation // MIB))
     assert enough > megabytes(source, job)
 
     def frames(memory_mb: int) -> int:

@@ -48,7 +48,7 @@ def no_worse(process: Process, body: bytes, **spec: Any) -> None:
     """Assert that JPEG by way of planes is about as near to the picture without loss as JPEG by way of RGB is."""
     jpeg, exact = both(process, body, **spec)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("app.worker.pipeline.steps.suits", lambda *_: False)
+        patch.setattr("app.worker.pipeline.plan.suits", lambda *_: False)
         by_rgb, _ = both(process, body, **spec)
     apart, means = distance(jpeg, exact)
     usual, usual_means = distance(by_rgb, exact)
@@ -118,7 +118,7 @@ def test_a_ladder_and_its_looks(process: Process, planar: list[ycc.Planes]) -> N
     png, exact = made(Format.PNG)
     assert [image.size for image in smaller] == [image.size for image in exact]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("app.worker.pipeline.steps.suits", lambda *_: False)
+        patch.setattr("app.worker.pipeline.plan.suits", lambda *_: False)
         _, by_rgb = made(Format.JPEG)
     for one, usual, other in zip(smaller, by_rgb, exact, strict=True):
         assert distance(one, other)[0] <= distance(usual, other)[0] + 0.4
