@@ -116,7 +116,7 @@ def cases() -> Iterator[Case]:
     yield "upload", "POST /upload", lambda bench: bench.upload
     yield "upload, three tags", "POST /upload", lambda bench: lambda: bench.upload(tags="a,b,c")
     yield "upload, a duplicate", "POST /upload", a_duplicate
-    yield "upload, keeping a duplicate", "POST /upload", lambda bench: a_duplicate(bench, "?on_duplicate=keep")
+    yield "upload, keeping a duplicate", "POST /upload", lambda bench: a_duplicate(bench, "?on_duplicate=create")
     yield "a ticket", "POST /upload/direct", lambda bench: bench.ticket
     yield "list, 50 of 60", "GET /images", lambda bench: lambda: bench.get("/images?limit=50")
     yield "list, 50 with a tag", "GET /images", lambda bench: lambda: bench.get("/images?limit=50&tag=all")

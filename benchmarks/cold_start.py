@@ -261,7 +261,13 @@ def _developed(images: DynamoImages) -> str:
         )
         for width in (256, 320, 640, 1280, 1920)
     ]
-    changes = {"status": Status.READY, "rendering": "abcdef012345", "variants": variants, "width": 4032, "height": 3024}
+    changes = {
+        "status": Status.READY,
+        "rendering_id": "abcdef012345",
+        "variants": variants,
+        "width": 4032,
+        "height": 3024,
+    }
     return images.update(image.id, image.version, changes).id
 
 

@@ -53,7 +53,7 @@ def a_record(dice: random.Random) -> Image:
         updated_at=now,
         exif={"Make": "Camera", "Model": "Model 7", "FNumber": 2.8, "ISOSpeedRatings": 100},
         tags=[f"tag{dice.randrange(10)}"],
-        rendering="ab12cd34",
+        rendering_id="ab12cd34",
         variants=[
             Variant(name=name, format=Format.WEBP, width=320, height=240, bytes=20_000, file=f"{name}.webp")
             for name in ("thumb", "w320", "w640", "w1280", "w1920")

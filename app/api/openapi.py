@@ -32,7 +32,7 @@ TAGS = [
 
 DESCRIPTION = """
 Send a picture, get back a record with web-ready variants. To try it here, open `POST /upload`, choose a file, set
-`wait` to 20 and execute: the answer's `variants` hold urls of the sizes, and `links.html` a `<picture>` for a page.
+`wait` to 20 and execute: the answer's `variants` hold urls of the sizes, and `embed.html` a `<picture>` for a page.
 Where keys are asked for, *Authorize* takes one; elsewhere leave it alone.
 
 Every error is an [RFC 9457](https://www.rfc-editor.org/rfc/rfc9457) problem document: `code` tells problems apart,

@@ -97,7 +97,7 @@ class FocalPoint(Model):
     y: float = Field(ge=0, le=1)
 
 
-class Privacy(Model):
+class PrivacyReport(Model):
     """What the original carried that no variant does."""
 
     gps: bool = False
@@ -105,6 +105,13 @@ class Privacy(Model):
     owner_name: bool = False
     comment: bool = False
     thumbnail: bool = False
+
+
+class Rights(Model):
+    """Author and copyright that the original names, 200 characters of each. Variants keep both in full."""
+
+    artist: str | None = None
+    copyright: str | None = None
 
 
 class Variant(Model):
@@ -130,7 +137,7 @@ class Image(Model):
     error: Failure | None = None
     filename: str | None = Field(default=None, description="The client's name for it, made safe for display.")
     content_type: str = Field(description="What the bytes are, found in the bytes.")
-    declared_type: str | None = Field(default=None, description="What the client said they were.")
+    declared_content_type: str | None = Field(default=None, description="What the client said they were.")
     bytes: int
     sha256: str | None = None
     width: int | None = None
@@ -145,7 +152,10 @@ class Image(Model):
     taken_at: datetime | None = Field(default=None, description="By the camera's clock; zoned only if it said so.")
     camera: str | None = None
     exif: dict[str, ExifValue] = Field(default_factory=dict)
-    privacy: Privacy | None = None
+    rights: Rights | None = Field(
+        default=None, description="Author and copyright as the original names them; null until it is processed."
+    )
+    privacy_report: PrivacyReport | None = None
     thumbhash: str | None = Field(default=None, description="Base64 placeholder of about 25 bytes.")
     dominant_color: str | None = Field(default=None, description="`#rrggbb`")
     palette: list[str] = Field(default_factory=list)
@@ -155,9 +165,15 @@ class Image(Model):
     tags: list[str] = Field(default_factory=list)
     focal_point: FocalPoint | None = None
     metadata: dict[str, str] = Field(default_factory=dict)
-    rendering: str | None = None
+    rendering_id: str | None = Field(
+        default=None,
+        description="Hash of the recipe, the focal point and the renderer's revision: changes with the bytes.",
+    )
+    recipe_id: str | None = Field(
+        default=None, description="Hash of the recipe that the variants were made with; null on records of 0.1.0."
+    )
     variants: list[Variant] = Field(default_factory=list)
-    expires_at: AwareDatetime | None = Field(
+    upload_expires_at: AwareDatetime | None = Field(
         default=None,
         description="Set on the record of an upload ticket until its image is processed: the record is in no list, and "
         "is removed after this time if no bytes have come.",
@@ -170,13 +186,13 @@ class Image(Model):
 
 
 def failed(image: Image, code: FailureCode, detail: str, now: datetime) -> "Changes":
-    """What changes in a record that ends `failed`. `expires_at` goes: its bytes have come, so it stays.
+    """What changes in a record that ends `failed`. `upload_expires_at` goes: its bytes have come, so it stays.
 
     With it goes a type that is only what a ticket was asked for: whoever has looked at the bytes puts in theirs.
     """
     error = Failure(code=code, detail=detail)
-    changes: Changes = {"status": Status.FAILED, "error": error, "processed_at": now, "expires_at": None}
-    return changes if image.expires_at is None else changes | {"content_type": UNKNOWN_TYPE}
+    changes: Changes = {"status": Status.FAILED, "error": error, "processed_at": now, "upload_expires_at": None}
+    return changes if image.upload_expires_at is None else changes | {"content_type": UNKNOWN_TYPE}
 
 
 class Tombstone(Model):
@@ -200,4 +216,4 @@ Changes = dict[str, Any]
 
 def is_open_ticket(image: Image) -> bool:
     """Return True if the record is that of an upload ticket whose bytes have not been seen yet."""
-    return image.expires_at is not None and image.arrived_at is None
+    return image.upload_expires_at is not None and image.arrived_at is None

@@ -108,8 +108,8 @@ class ImageRepository(Protocol):
     def create(self, image: Image, *, claim: bool, replaces: str | None = None) -> None:
         """Write a new record with its index entries, all or nothing. Raises `AlreadyExists` if the id is taken.
 
-        A record with `expires_at`, that of an upload ticket, is in no list; an `update` to None makes it a record like
-        any other. It stays when that time has passed: only a caller that has looked for its bytes may remove it.
+        A record with `upload_expires_at`, that of an upload ticket, is in no list; an `update` to None makes it a
+        normal one. It stays when that time has passed: only a caller that has looked for its bytes may remove it.
 
         With `claim` the owner's pointer for `image.sha256` is written with it: it must be free, or name `replaces`.
         If it names another record, `HashTaken` says which and nothing is written. Of racing claims exactly one wins.

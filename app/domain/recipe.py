@@ -75,13 +75,22 @@ DEFAULT_RECIPE = Recipe(
 )
 
 
-def rendering_of(recipe: Recipe, focal_point: FocalPoint | None) -> str:
-    """Twelve hex digits that change with whatever changes a variant's bytes."""
+def build_recipe_id(recipe: Recipe) -> str:
+    """Return 12 hex digits that identify the recipe, its default qualities included."""
+    return _short_hash({"recipe": recipe.model_dump(mode="json"), "defaults": DEFAULT_QUALITY})
+
+
+def build_rendering_id(recipe: Recipe, focal_point: FocalPoint | None) -> str:
+    """Return 12 hex digits that change with anything that changes the bytes of a variant."""
     document = {
         "revision": RENDERER_REVISION,
         "recipe": recipe.model_dump(mode="json"),
         "defaults": DEFAULT_QUALITY,
         "focal_point": focal_point and focal_point.model_dump(mode="json"),
     }
+    return _short_hash(document)
+
+
+def _short_hash(document: dict[str, object]) -> str:
     text = json.dumps(document, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:12]

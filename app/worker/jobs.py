@@ -8,7 +8,7 @@ from typing import Annotated
 
 from pydantic import ConfigDict, Field
 
-from app.domain.models import FailureCode, FocalPoint, Format, Hdr, Model, Privacy, Variant
+from app.domain.models import FailureCode, FocalPoint, Format, Hdr, Model, PrivacyReport, Rights, Variant
 from app.domain.recipe import Recipe, VariantSpec
 
 #: Longest text taken from a picture's metadata, in characters.
@@ -51,6 +51,13 @@ class Rendered(Variant):
     file: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}\.(jpg|webp|png|avif)$")]
 
 
+class FoundRights(Rights):
+    """Rights with bounded texts."""
+
+    artist: _Text | None = None
+    copyright: _Text | None = None
+
+
 class Processed(Model):
     """All that was learned and made. `timings` is milliseconds by phase, `memory_mb` the most the child had."""
 
@@ -64,7 +71,8 @@ class Processed(Model):
     taken_at: datetime | None = None
     camera: _Text | None = None
     exif: Annotated[dict[_Text, _Text | int | _Number], Field(max_length=40)] = Field(default_factory=dict)
-    privacy: Privacy = Field(default_factory=Privacy)
+    rights: FoundRights = Field(default_factory=FoundRights)
+    privacy_report: PrivacyReport = Field(default_factory=PrivacyReport)
     thumbhash: Annotated[str, Field(max_length=64)] | None = None
     dominant_color: _Colour | None = None
     palette: Annotated[list[_Colour], Field(max_length=5)] = Field(default_factory=list)

@@ -20,6 +20,7 @@ from app.domain.models import (
     Changes,
     FailureCode,
     Image,
+    Rights,
     Status,
     Tombstone,
     Variant,
@@ -28,7 +29,7 @@ from app.domain.models import (
 )
 from app.domain.phase_timer import PhaseTimer
 from app.domain.ports import ImageRepository, ObjectStore
-from app.domain.recipe import Recipe, rendering_of
+from app.domain.recipe import Recipe, build_recipe_id, build_rendering_id
 from app.domain.reports import ImageReport, ImageReporter, Outcome, log_report
 from app.worker.jobs import Job, Processed
 from app.worker.originals import Original, adopt, fetch
@@ -125,7 +126,7 @@ class Worker:
             if self._is_done(found):
                 self._claim_again(found)
                 return Outcome.DUPLICATE
-            report.direct |= found.expires_at is not None
+            report.direct |= found.upload_expires_at is not None
             outcome = self._process(found, report)
             if outcome is not None:
                 return outcome
@@ -133,7 +134,7 @@ class Worker:
 
     def _is_done(self, image: Image) -> bool:
         if image.status is Status.READY:
-            return image.rendering == self._rendering(image)
+            return image.rendering_id == self._rendering(image)
         return image.status is Status.FAILED and image.error is not None and image.error.code not in RETRYABLE
 
     def _claim_again(self, image: Image) -> None:
@@ -142,7 +143,7 @@ class Worker:
             self._images.claim(image)
 
     def _rendering(self, image: Image) -> str:
-        return rendering_of(self._recipe, image.focal_point)
+        return build_rendering_id(self._recipe, image.focal_point)
 
     def _process(self, image: Image, report: ImageReport) -> Outcome | None:
         """Process for the record as it was read; None when it has changed so that this must begin again."""
@@ -212,12 +213,13 @@ class Worker:
 
     def _finish(self, image: Image, processed: Processed, original: Original) -> Outcome | None:
         rendering = self._rendering(image)
-        claim = image.sha256 is None or image.expires_at is not None  # a ticket's upload, or one that was adopted
+        claim = image.sha256 is None or image.upload_expires_at is not None  # the upload of a ticket, or adopted
         current = image
         for _ in range(_ATTEMPTS):
             wanted = self._rendering(current) == rendering
             if wanted:
                 changes = _changes(current, processed, original, rendering)
+                changes["recipe_id"] = build_recipe_id(self._recipe)
             else:  # a focal point has moved: what was made for the old one is to be swept
                 changes = {"stale_renderings": list(dict.fromkeys((*current.stale_renderings, rendering)))}
             try:
@@ -227,7 +229,7 @@ class Worker:
                 if not isinstance(found, Image):
                     self._store.delete_prefix(processed_prefix(image.id))
                     return Outcome.DELETED
-                if found.status is Status.READY and found.rendering == rendering:
+                if found.status is Status.READY and found.rendering_id == rendering:
                     return Outcome.DUPLICATE
                 current = found
                 continue
@@ -276,17 +278,18 @@ def _found_in(original: Original) -> Changes:
 
 
 def _changes(image: Image, processed: Processed, original: Original, rendering: str) -> Changes:
-    stale = [old for old in (*image.stale_renderings, image.rendering) if old and old != rendering]
+    stale = [old for old in (*image.stale_renderings, image.rendering_id) if old and old != rendering]
     variants = [Variant.model_validate(variant.model_dump()) for variant in processed.variants]
-    names = set(Processed.model_fields) - {"variants", "timings", "memory_mb"}
+    names = set(Processed.model_fields) - {"rights", "variants", "timings", "memory_mb"}
     return {
         **{name: getattr(processed, name) for name in names},
         **_found_in(original),
         "status": Status.READY,
         "error": None,
-        "expires_at": None,
+        "upload_expires_at": None,
         "processed_at": utcnow(),
-        "rendering": rendering,
+        "rendering_id": rendering,
+        "rights": Rights.model_validate(processed.rights.model_dump()),
         "variants": variants,
         "stale_renderings": list(dict.fromkeys(stale)),
     }

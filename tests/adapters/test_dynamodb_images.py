@@ -44,7 +44,7 @@ def requests_of(client: Any, action: Callable[[], object]) -> list[str]:
 
 
 def test_an_edit_is_one_write(client: Any, images: DynamoImages) -> None:
-    image = stored(images, **FULL | {"expires_at": None})
+    image = stored(images, **FULL | {"upload_expires_at": None})
     words = {"title": "t", "alt": "a", "metadata": {"k": "v"}, "focal_point": FocalPoint(x=0.5, y=0.5)}
     assert requests_of(client, lambda: images.update(image.id, 1, words)) == ["UpdateItem"]
     assert requests_of(client, lambda: images.update(image.id, 2, {})) == ["UpdateItem"]
@@ -204,7 +204,7 @@ def test_time_to_live_is_for_finished_deletes_alone(client: Any, table: str, ima
         found: dict[str, str] | None = item.get(EXPIRES_AT)
         return found
 
-    ticket = stored(images, claim=False, expires_at=utcnow() + timedelta(days=1))
+    ticket = stored(images, claim=False, upload_expires_at=utcnow() + timedelta(days=1))
     assert expires(ticket.id) is None
     images.update(ticket.id, 1, {"arrived_at": utcnow()})
     assert expires(ticket.id) is None

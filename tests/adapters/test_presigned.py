@@ -24,7 +24,7 @@ RESPONSE = {
     "response-content-disposition": "attachment; filename=\"na_ve 'q' ~.jpg\"; filename*=UTF-8''na%C3%AFve%20%2B.jpg",
     "response-cache-control": "private, max-age=900",
 }
-IMAGE = an_image(filename="é.jpg", rendering="ab12")
+IMAGE = an_image(filename="é.jpg", rendering_id="ab12")
 THUMB = Variant(name="thumb", format=Format.WEBP, width=1, height=1, bytes=1, file="thumb.webp")
 
 

@@ -1,5 +1,6 @@
 """Databases of earlier versions, brought to the newest schema when they are opened."""
 
+import json
 import sqlite3
 from datetime import timedelta
 from pathlib import Path
@@ -31,17 +32,18 @@ def add(file: Path, record: Image | Tombstone) -> None:
     """Write a row as the first version did: tickets and tombstones expired by themselves."""
     buried = isinstance(record, Tombstone)
     unsettled = not record.settled if isinstance(record, Tombstone) else True
-    expires = record.expires_at.timestamp() if record.expires_at else None
+    expires_at = record.expires_at if isinstance(record, Tombstone) else record.upload_expires_at
+    document = {**record.model_dump(mode="json", exclude={"arrived_at"}), "expires_at": expires_at and str(expires_at)}
     with sqlite3.connect(file) as connection:
         connection.execute(
             "INSERT INTO images (id, document, buried, unsettled, expires_at) VALUES (?, ?, ?, ?, ?)",
-            (record.id, record.model_dump_json(exclude={"arrived_at"}), buried, unsettled, expires),
+            (record.id, json.dumps(document), buried, unsettled, expires_at and expires_at.timestamp()),
         )
     connection.close()
 
 
 def test_tickets_and_unfinished_deletes_of_the_first_version_expire_no_more(first_version: Path) -> None:
-    ticket, image = an_image(expires_at=LONG_AGO), an_image()
+    ticket, image = an_image(upload_expires_at=LONG_AGO), an_image()
     unfinished = tombstone_of(an_image(), seconds=-3600)
     finished = tombstone_of(an_image(), seconds=-3600).model_copy(update={"settled": True})
     for record in (ticket, image, unfinished, finished):

@@ -72,7 +72,7 @@ class Service:
         image = Uploads(self.side.store, self.side.images).accept(owner, upload).image
         changes: dict[str, Any] = {"status": status, "processed_at": utcnow(), **fields}
         if status is Status.READY:
-            changes |= {"width": 64, "height": 48, "rendering": RENDERING, "variants": self._variants(image.id)}
+            changes |= {"width": 64, "height": 48, "rendering_id": RENDERING, "variants": self._variants(image.id)}
         return self.side.images.update(image.id, image.version, changes) if changes else image
 
     def _variants(self, image_id: str) -> list[Variant]:

@@ -48,7 +48,7 @@ def curl(service: str, path: Path) -> Any:
         body, _, status = done.stdout.rpartition(b"\n")
         return int(status), json.loads(body) if body else None
 
-    keep = f"{service}/upload?on_duplicate=keep"
+    keep = f"{service}/upload?on_duplicate=create"
     named = f"{keep}&filename=F%C3%AAte%20%E2%80%93%20%E6%97%A5%E6%9C%AC.png"
     form = ("-F", "title=Crème", "-F", "tags=sea", "-F", "tags=evening", "-F", f"file=@{path};type=image/png")
     raw = ("--data-binary", f"@{path}", "-H", "Content-Type: image/png")

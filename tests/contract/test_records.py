@@ -159,7 +159,7 @@ def test_of_a_racing_update_bury_and_remove_exactly_one_wins(images: ImageReposi
 
 def test_retried_updates_of_different_fields_all_survive(images: ImageRepository) -> None:
     image = stored(images)
-    fields = ["title", "alt", "camera", "thumbhash", "dominant_color", "rendering"]
+    fields = ["title", "alt", "camera", "thumbhash", "dominant_color", "rendering_id"]
 
     def persist(number: int) -> None:
         while True:
@@ -273,7 +273,7 @@ def test_a_removed_record_leaves_no_trace(images: ImageRepository) -> None:
 
 
 def test_many_records_are_removed_without_a_trace_and_changed_ones_stay(images: ImageRepository) -> None:
-    tickets = [stored(images, claim=False, expires_at=utcnow()) for _ in range(70)]
+    tickets = [stored(images, claim=False, upload_expires_at=utcnow()) for _ in range(70)]
     listed = stored(images, tags=["a"])
     shared = stored(images, claim=False, sha256=listed.sha256)  # the pointer of these bytes names the other one
     changed, buried, kept = stored(images), stored(images), stored(images, sha256="0" * 64)
@@ -294,7 +294,7 @@ def test_many_records_are_removed_without_a_trace_and_changed_ones_stay(images: 
 
 
 def test_of_removals_at_once_each_record_is_removed_by_one(images: ImageRepository) -> None:
-    tickets = [stored(images, claim=False, expires_at=utcnow()) for _ in range(20)]
+    tickets = [stored(images, claim=False, upload_expires_at=utcnow()) for _ in range(20)]
     results = race(lambda _: images.remove_all(tickets), racers=4)
     removed = sorted(image_id for number in winners(results) for image_id in results[number])  # type: ignore[union-attr] # of winners
     assert removed == sorted(ticket.id for ticket in tickets)
@@ -346,7 +346,7 @@ def test_versions_are_those_of_the_records_that_exist(images: ImageRepository) -
     made = [stored(images) for _ in range(3)]
     images.update(made[1].id, 1, {"title": "changed"})
     images.bury(made[2].id, 1, tombstone_of(made[2]))
-    ticket = stored(images, expires_at=utcnow() + timedelta(hours=1))
+    ticket = stored(images, upload_expires_at=utcnow() + timedelta(hours=1))
     asked = [image.id for image in (*made, ticket, made[0])]
     expected = {made[0].id: 1, made[1].id: 2, ticket.id: 1}
     assert images.versions([*asked, new_id(), "", "no id"]) == expected

@@ -13,7 +13,7 @@ from tests.contract.records import OWNER, an_image, ids, stored, tombstone_of
 
 def test_a_ticket_is_read_by_id_and_in_no_list(images: ImageRepository) -> None:
     listed = stored(images, tags=["a"])
-    ticket = stored(images, claim=False, tags=["a"], expires_at=utcnow() + timedelta(days=1))
+    ticket = stored(images, claim=False, tags=["a"], upload_expires_at=utcnow() + timedelta(days=1))
     assert images.get(ticket.id) == ticket
     assert images.find_hash(OWNER, ticket.sha256 or "") is None
     for filters in ({}, {"tag": "a"}, {"status": Status.PENDING}, {"content_type": "image/jpeg"}):
@@ -23,12 +23,12 @@ def test_a_ticket_is_read_by_id_and_in_no_list(images: ImageRepository) -> None:
 
 def test_a_ticket_stays_when_its_time_has_passed(images: ImageRepository) -> None:
     """Its bytes may have come: time alone removes no record."""
-    ticket = stored(images, claim=False, expires_at=utcnow() - timedelta(days=30))
+    ticket = stored(images, claim=False, upload_expires_at=utcnow() - timedelta(days=30))
     assert images.get(ticket.id) == ticket
     with pytest.raises(AlreadyExists):
         images.create(an_image(id=ticket.id), claim=True)
     eventually(lambda: set(images.unsettled()), {ticket.id})
-    image = images.update(ticket.id, 1, {"expires_at": None})
+    image = images.update(ticket.id, 1, {"upload_expires_at": None})
     assert images.get(ticket.id) == image
     eventually(lambda: ids(images), [image.id])
 
@@ -36,16 +36,16 @@ def test_a_ticket_stays_when_its_time_has_passed(images: ImageRepository) -> Non
 @pytest.mark.moto
 def test_open_tickets_are_counted_for_each_owner_and_up_to_a_limit(images: ImageRepository) -> None:
     in_a_day = utcnow() + timedelta(days=1)
-    tickets = [stored(images, claim=False, expires_at=in_a_day) for _ in range(7)]
+    tickets = [stored(images, claim=False, upload_expires_at=in_a_day) for _ in range(7)]
     stored(images)
-    stored(images, claim=False, owner="ada#", expires_at=in_a_day)
+    stored(images, claim=False, owner="ada#", upload_expires_at=in_a_day)
     eventually(lambda: len(images.open_tickets(OWNER, 100)), 7)
     assert len(images.open_tickets(OWNER, 7)) == 7
     assert list(images.open_tickets(OWNER, 3)) == [ticket.id for ticket in tickets[:3]]
     eventually(lambda: len(images.open_tickets("ada#", 100)), 1)
     assert len(images.open_tickets("bob", 100)) == 0
     images.update(tickets[0].id, 1, {"arrived_at": utcnow()})
-    images.update(tickets[1].id, 1, {"expires_at": None, "status": Status.READY})
+    images.update(tickets[1].id, 1, {"upload_expires_at": None, "status": Status.READY})
     images.bury(tickets[2].id, 1, tombstone_of(tickets[2]))
     images.remove(tickets[3].id, 1)
     images.update(tickets[4].id, 1, {"title": "still open"})
@@ -53,12 +53,12 @@ def test_open_tickets_are_counted_for_each_owner_and_up_to_a_limit(images: Image
 
 
 def test_a_ticket_whose_bytes_have_come_is_in_no_list_and_not_open(images: ImageRepository) -> None:
-    ticket = stored(images, claim=False, tags=["a"], expires_at=utcnow() + timedelta(days=1))
+    ticket = stored(images, claim=False, tags=["a"], upload_expires_at=utcnow() + timedelta(days=1))
     arrived = images.update(ticket.id, 1, {"arrived_at": utcnow()})
     assert images.get(ticket.id) == arrived
     eventually(lambda: len(images.open_tickets(OWNER, 10)), 0)
     assert ids(images) == ids(images, tag="a") == []
-    image = images.update(ticket.id, 2, {"expires_at": None})
+    image = images.update(ticket.id, 2, {"upload_expires_at": None})
     assert images.get(ticket.id) == image
     eventually(lambda: ids(images, tag="a"), [image.id])
     images.remove(image.id, 3)
@@ -66,8 +66,8 @@ def test_a_ticket_whose_bytes_have_come_is_in_no_list_and_not_open(images: Image
 
 
 def test_a_ticket_that_was_used_is_an_image_like_any_other(images: ImageRepository) -> None:
-    ticket = stored(images, claim=False, tags=["a"], expires_at=utcnow() + timedelta(seconds=1))
-    image = images.update(ticket.id, 1, {"expires_at": None, "status": Status.READY})
+    ticket = stored(images, claim=False, tags=["a"], upload_expires_at=utcnow() + timedelta(seconds=1))
+    image = images.update(ticket.id, 1, {"upload_expires_at": None, "status": Status.READY})
     assert images.get(ticket.id) == image
     for filters in ({}, {"tag": "a"}, {"status": Status.READY}, {"content_type": "image/jpeg"}):
         eventually(lambda filters=filters: ids(images, **filters), [image.id])
@@ -77,8 +77,8 @@ def test_a_ticket_that_was_used_is_an_image_like_any_other(images: ImageReposito
 
 def test_a_ticket_can_be_changed_buried_and_removed(images: ImageRepository) -> None:
     expires_at = utcnow() + timedelta(days=1)
-    changed, buried, removed = (stored(images, claim=False, expires_at=expires_at) for _ in range(3))
-    assert images.update(changed.id, 1, {"title": "T"}).expires_at == expires_at
+    changed, buried, removed = (stored(images, claim=False, upload_expires_at=expires_at) for _ in range(3))
+    assert images.update(changed.id, 1, {"title": "T"}).upload_expires_at == expires_at
     images.bury(buried.id, 1, tombstone_of(buried))
     images.remove(removed.id, 1)
     assert images.get(removed.id) is None

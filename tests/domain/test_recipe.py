@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from app.domain.models import FocalPoint
-from app.domain.recipe import DEFAULT_RECIPE, Recipe, rendering_of
+from app.domain.recipe import DEFAULT_RECIPE, Recipe, build_rendering_id
 
 
 def test_the_default_ladder() -> None:
@@ -21,9 +21,11 @@ def test_the_default_ladder() -> None:
 
 
 def test_a_rendering_is_stable_and_changes_with_recipe_and_focal_point() -> None:
-    base = rendering_of(DEFAULT_RECIPE, None)
-    assert base == rendering_of(Recipe.model_validate(DEFAULT_RECIPE.model_dump(mode="json")), None)
-    assert len({base, rendering_of(DEFAULT_RECIPE, FocalPoint(x=0.1, y=0.2)), rendering_of(_one(), None)}) == 3
+    base = build_rendering_id(DEFAULT_RECIPE, None)
+    assert base == build_rendering_id(Recipe.model_validate(DEFAULT_RECIPE.model_dump(mode="json")), None)
+    assert (
+        len({base, build_rendering_id(DEFAULT_RECIPE, FocalPoint(x=0.1, y=0.2)), build_rendering_id(_one(), None)}) == 3
+    )
 
 
 @pytest.mark.parametrize(

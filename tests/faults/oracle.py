@@ -60,7 +60,7 @@ def _of_image(side: Side, image: Image) -> Iterator[str]:
     if image.status is Status.READY and not image.variants:
         yield f"ready without variants: {image.id}"
     for variant in image.variants:
-        raw = _bytes(side, variant_key(image.id, image.rendering or "", variant.file))
+        raw = _bytes(side, variant_key(image.id, image.rendering_id or "", variant.file))
         if raw is None or len(raw) != variant.bytes:
             yield f"a variant is not what the record says: {image.id} {variant.file}"
             continue
@@ -72,7 +72,7 @@ def _of_image(side: Side, image: Image) -> Iterator[str]:
 def _keys(images: dict[str, Image]) -> set[str]:
     originals = {original_key(image_id) for image_id in images}
     return originals | {
-        variant_key(image.id, image.rendering or "", variant.file)
+        variant_key(image.id, image.rendering_id or "", variant.file)
         for image in images.values()
         for variant in image.variants
     }

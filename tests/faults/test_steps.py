@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from app.domain.models import FocalPoint, Image, Status
-from app.domain.recipe import rendering_of
+from app.domain.recipe import build_rendering_id
 from app.worker.process import Outcome
 from tests.faults.scene import RECIPE, Scene, tiered
 from tests.faults.wire import Crash, Fault, crash, first
@@ -132,7 +132,7 @@ def test_an_edit_at_any_step_of_processing(scene: Scene, changes: dict[str, obje
     for image in edited:
         found = scene.image(image.id)
         assert {name: getattr(found, name) for name in changes} == changes
-        assert found.rendering == rendering_of(RECIPE, found.focal_point)
+        assert found.rendering_id == build_rendering_id(RECIPE, found.focal_point)
     assert scene.listed(status=Status.READY) == [image.id for image in (undisturbed, *reversed(edited))]
     if "tags" in changes:
         assert scene.listed(tag="other") == [image.id for image in reversed(edited)]

@@ -139,7 +139,7 @@ def heaviest(number: int) -> tuple[Image, dict[str, Any]]:
     """A record with as much in it as the service ever takes, and what its development adds."""
     words = "\u4e2d"
     image = Image(
-        id=new_id(), owner=ANONYMOUS, content_type="image/jpeg", declared_type="image/jpeg", bytes=4 * MEBIBYTE,
+        id=new_id(), owner=ANONYMOUS, content_type="image/jpeg", declared_content_type="image/jpeg", bytes=4 * MEBIBYTE,
         sha256=f"{number:064x}", filename=words * 85, title='"' * 200, alt=words * 1000,
         tags=[f"{words * 60}{tag}" for tag in range(20)], uploaded_at=utcnow(), updated_at=utcnow(),
     )  # fmt: skip
@@ -149,7 +149,7 @@ def heaviest(number: int) -> tuple[Image, dict[str, Any]]:
         for form in spec.formats
     ]
     developed = {
-        "status": Status.READY, "variants": variants, "rendering": "abcdef012345", "width": 1, "height": 1,
+        "status": Status.READY, "variants": variants, "rendering_id": "abcdef012345", "width": 1, "height": 1,
         "exif": {f"{words * 190}{field}": words * 200 for field in range(40)},
     }  # fmt: skip
     return image, developed

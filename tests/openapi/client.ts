@@ -11,7 +11,7 @@ async function main(url: string, path: string, key?: string) {
   const file = new File([bytes], "é.png", { type: "image/png" }) as unknown as Blob;
   const words = { title: "Ä title", tags: ["a", "b,c"] };
   const image_base64 = bytes.toString("base64");
-  const query = { on_duplicate: "keep" } as const;
+  const query = { on_duplicate: "create" } as const;
 
   const records = {
     form: (await uploadForm({ body: { file, ...words }, query: { ...query, wait: 20 } })).data,

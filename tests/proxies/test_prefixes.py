@@ -80,7 +80,7 @@ def test_every_url_leads_back(below: Below) -> None:
     assert client.get(record["links"]["self"]).json()["id"] == record["id"]
     for url in (
         *(variant["url"] for variant in record["variants"]),
-        *re.findall('src="([^"]*)"', record["links"]["html"]),
+        *re.findall('src="([^"]*)"', record["embed"]["html"]),
     ):
         assert client.get(below.here(url)).headers["content-type"].startswith("image/")
     original = client.get(record["links"]["original"])

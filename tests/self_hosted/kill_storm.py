@@ -238,7 +238,7 @@ def expire_tickets(side: Side, stop: threading.Event, dice: random.Random) -> No
                 image = side.images.get(image_id)
                 if isinstance(image, Image) and is_open_ticket(image) and dice.random() < 0.1:
                     past = utcnow() - timedelta(seconds=1)
-                    side.images.update(image.id, image.version, {"expires_at": past})
+                    side.images.update(image.id, image.version, {"upload_expires_at": past})
             Reconciler(side.store, side.images, side.queue).run(requeue_after=timedelta(0))
 
 

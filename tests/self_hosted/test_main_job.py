@@ -67,7 +67,7 @@ def test_a_rotated_photograph_comes_out_upright_by_base64(server: Server) -> Non
     assert answer.status_code == 201
     record = answer.json()
     assert record["status"] == "ready"
-    assert record["declared_type"] == "image/png"
+    assert record["declared_content_type"] == "image/png"
     assert record["content_type"] == "image/jpeg"
     with Image.open(io.BytesIO(body), formats=["JPEG"]) as original:
         assert (record["width"], record["height"]) == original.size[::-1]
@@ -94,7 +94,7 @@ def test_sending_the_same_picture_again_answers_with_the_record_that_is_there(se
     record = upload(server, body)
     again = server.client.post("/upload", files={"file": ("other.png", body)})
     assert (again.status_code, again.json()["id"], again.json()["duplicate"]) == (200, record["id"], True)
-    kept = upload(server, body, on_duplicate="keep")
+    kept = upload(server, body, on_duplicate="create")
     assert kept["id"] != record["id"]
 
 

@@ -107,7 +107,7 @@ def test_a_flood_of_unused_tickets_is_removed_while_images_are_processed(tmp_pat
     with embedded(data) as side:
         long_ago = utcnow().replace(year=2020)
         for _ in range(500):
-            ticket = an_image(owner=ANONYMOUS, sha256=None, expires_at=long_ago, uploaded_at=long_ago)
+            ticket = an_image(owner=ANONYMOUS, sha256=None, upload_expires_at=long_ago, uploaded_at=long_ago)
             side.images.create(ticket, claim=False)
         with serving(data) as server:
             record = server.client.post("/upload?wait=20", files={"file": ("p.jpg", BODY)}).json()

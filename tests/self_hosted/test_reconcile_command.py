@@ -59,7 +59,7 @@ def test_images_uploaded_while_the_clock_was_ahead_keep_their_files(data: Path) 
     with embedded(data) as side:
         then = utcnow() + timedelta(days=365)
         image = an_image(
-            id=first_id_at(then)[:24] + new_id()[24:], owner=ANONYMOUS, status=Status.READY, rendering="r",
+            id=first_id_at(then)[:24] + new_id()[24:], owner=ANONYMOUS, status=Status.READY, rendering_id="r",
             uploaded_at=then, updated_at=then,
         )  # fmt: skip
         side.images.create(image, claim=True)

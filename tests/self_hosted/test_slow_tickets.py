@@ -76,7 +76,7 @@ def expire(side: Side, image_id: str) -> None:
     """Let the ticket's time pass, and reconcile."""
     image = side.images.get(image_id)
     assert isinstance(image, Image)
-    side.images.update(image_id, image.version, {"expires_at": utcnow() - timedelta(seconds=1)})
+    side.images.update(image_id, image.version, {"upload_expires_at": utcnow() - timedelta(seconds=1)})
     assert Reconciler(side.store, side.images, side.queue).run().never_came == 1
 
 

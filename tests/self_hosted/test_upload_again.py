@@ -181,7 +181,7 @@ def test_who_asks_before_it_is_ready_and_sends_after_that_stores_nothing(
         answer = ask(request)
         if request.method == "POST":
             other.update(run(picture, Way(service), tmp_path))
-            change(service, other["id"], status=Status.READY, expires_at=None)
+            change(service, other["id"], status=Status.READY, upload_expires_at=None)
             with DarkroomClient("http://testserver", transport=Way(service), notes=tmp_path / "notes") as client:
                 assert client.settled(other, 5)["status"] == "ready"
         return answer
@@ -193,7 +193,7 @@ def test_who_asks_before_it_is_ready_and_sends_after_that_stores_nothing(
 
 def test_what_has_become_ready_is_there_already(service: Service, picture: Picture, tmp_path: Path) -> None:
     first = run(picture, Way(service), tmp_path)
-    change(service, first["id"], status=Status.READY, expires_at=None)
+    change(service, first["id"], status=Status.READY, upload_expires_at=None)
     way = Way(service)
     again = run(picture, way, tmp_path)
     assert (again["id"], again["status"], again["duplicate"]) == (first["id"], "ready", True)

@@ -17,7 +17,7 @@ from app.domain.keys import original_key, variant_key
 from app.domain.limits import Limits
 from app.domain.maintenance.reconcile import Reconciler
 from app.domain.models import EXHAUSTED, Failure, FailureCode, FocalPoint, Format, Status, Tombstone, utcnow
-from app.domain.recipe import DEFAULT_RECIPE, VariantSpec, rendering_of
+from app.domain.recipe import DEFAULT_RECIPE, VariantSpec, build_rendering_id
 from app.worker.jobs import Job, Processed
 from app.worker.process import Outcome
 from app.worker.sandbox.parent import Sandbox
@@ -34,12 +34,12 @@ def check_ready(bench: Bench, image_id: str) -> None:
     """The record is ready, and each variant is there as stated and nothing else."""
     image = bench.image(image_id)
     assert image.status is Status.READY
-    assert image.rendering
+    assert image.rendering_id
     assert image.error is None
-    keys = {variant_key(image_id, image.rendering, variant.file) for variant in image.variants}
-    assert {key for key in bench.variants(image_id) if f"/{image.rendering}/" in key} == keys
+    keys = {variant_key(image_id, image.rendering_id, variant.file) for variant in image.variants}
+    assert {key for key in bench.variants(image_id) if f"/{image.rendering_id}/" in key} == keys
     for variant in image.variants:
-        with bench.side.store.open(variant_key(image_id, image.rendering, variant.file)) as body:
+        with bench.side.store.open(variant_key(image_id, image.rendering_id, variant.file)) as body:
             raw = body.read()
         assert len(raw) == variant.bytes
         with Pillow.open(io.BytesIO(raw)) as picture:
@@ -59,8 +59,8 @@ def test_a_picture_becomes_ready(bench: Bench) -> None:
     assert image.thumbhash
     assert image.dominant_color
     assert image.phash
-    assert image.privacy
-    assert image.rendering == rendering_of(DEFAULT_RECIPE, None)
+    assert image.privacy_report
+    assert image.rendering_id == build_rendering_id(DEFAULT_RECIPE, None)
     assert [variant.name for variant in image.variants] == ["thumb", "w320", "w640", "w1280", "w1280", "w1920"]
     assert not list(bench.scratch.iterdir())
 
@@ -92,8 +92,8 @@ def test_metadata_goes_into_the_record(bench: Bench) -> None:
     assert image.camera == "Google Pixel 4a"
     assert image.taken_at
     assert image.taken_at.utcoffset() == timedelta(hours=2)
-    assert image.privacy
-    assert image.privacy.gps
+    assert image.privacy_report
+    assert image.privacy_report.gps
     assert image.exif["iso"]
 
 
@@ -219,7 +219,7 @@ def test_a_focal_point_that_moves_is(bench: Bench) -> None:
     worker = bench.worker(store=Interposed(bench.side.store, after={"put": move}))
     assert worker.handle(image_id) is Outcome.READY
     check_ready(bench, image_id)
-    assert bench.image(image_id).rendering == rendering_of(SMALL, focus)
+    assert bench.image(image_id).rendering_id == build_rendering_id(SMALL, focus)
 
 
 def test_two_workers_on_one_picture(bench: Bench) -> None:
@@ -244,10 +244,10 @@ def test_another_recipe_renders_again_beside_the_old(bench: Bench) -> None:
     image = bench.image(image_id)
     assert seen == [Status.READY]
     assert [variant.file for variant in image.variants] == ["tiny.jpg"]
-    assert image.stale_renderings == [old.rendering]
+    assert image.stale_renderings == [old.rendering_id]
     assert len(bench.variants(image_id)) == len({variant.file for variant in old.variants}) + 1
     assert bench.worker().handle(image_id) is Outcome.READY
-    assert bench.image(image_id).stale_renderings == [image.rendering]
+    assert bench.image(image_id).stale_renderings == [image.rendering_id]
 
 
 def test_a_ready_image_that_cannot_be_rendered_again_stays_ready(bench: Bench) -> None:
@@ -353,7 +353,7 @@ def test_adopted_junk_fails(bench: Bench) -> None:
 def by_ticket(bench: Bench, body: bytes, sha256: str | None = None) -> str:
     """What a ticket for a PNG has brought: nobody has looked at it."""
     image_id = bench.upload(body)
-    changes = {"content_type": "image/png", "sha256": sha256, "expires_at": utcnow() + timedelta(days=1)}
+    changes = {"content_type": "image/png", "sha256": sha256, "upload_expires_at": utcnow() + timedelta(days=1)}
     bench.side.images.update(image_id, 1, changes)
     return image_id
 
@@ -408,7 +408,9 @@ def test_a_claim_that_failed_is_made_by_the_next_delivery(bench: Bench) -> None:
     digest = hashlib.sha256(body).hexdigest()
     image_id = bench.place(body)
     now = utcnow()
-    ticket = an_image(id=image_id, owner="ann", sha256=digest, bytes=len(body), expires_at=now + timedelta(days=1))
+    ticket = an_image(
+        id=image_id, owner="ann", sha256=digest, bytes=len(body), upload_expires_at=now + timedelta(days=1)
+    )
     bench.side.images.create(ticket, claim=False)
     left = [Unavailable("no"), Unavailable("no")]
 

@@ -18,16 +18,22 @@ Item = dict[str, Any]
 #: What an item is: records and tombstones share the key space of ids.
 KIND = "kind"
 #: The fields that decide which pointers a record has, with its id and owner.
-LISTED = frozenset({"status", "content_type", "tags", "stale_renderings", "expires_at"})
+LISTED = frozenset({"status", "content_type", "tags", "stale_renderings", "upload_expires_at"})
 #: The fields that decide in which partition of the index the record itself is.
-PARTITIONED = frozenset({"expires_at", "arrived_at"})
+PARTITIONED = frozenset({"upload_expires_at", "arrived_at"})
 # Kept as text: maps with any key, and floats, of which DynamoDB's numbers cannot hold every one.
 _AS_JSON = frozenset({"exif", "metadata", "focal_point"})
-# When a record or tombstone expires, to the microsecond. `EXPIRES_AT`, in whole seconds, is DynamoDB's time to live: it
-# removes items without looking for their bytes, so only settled tombstones have it.
+# `upload_expires_at` of a record and `expires_at` of a tombstone, to the microsecond. `EXPIRES_AT`, in whole seconds,
+# is DynamoDB's time to live: it removes items without looking for their bytes, so only settled tombstones have it.
 _EXPIRES = "expires"
 #: What `EXPIRES_AT` of a tombstone becomes when its delete is finished.
 GONE_AFTER = "gone_after"
+# Attributes written by 0.1.0 and the fields they hold. Functions of 0.1.0 and of this version run together during a
+# deployment. This version removes the old attribute when it writes the field, so an old attribute that exists holds the
+# latest value.
+_RENAMED = {"declared_type": "declared_content_type", "privacy": "privacy_report", "rendering": "rendering_id"}
+_RIGHTS = frozenset({"artist", "copyright"})
+_OLD_NAMES = {new: old for old, new in _RENAMED.items()}
 # What a record cannot be without, for looking at single fields of one.
 _NOBODY = {"id": "", "owner": "", "content_type": "", "bytes": 0, "uploaded_at": 0, "updated_at": 0}
 
@@ -48,9 +54,9 @@ def read(item: Mapping[str, Any]) -> Item:
 def listing_fields(image: Image) -> Item:
     """Return the attributes that put a record into its owner's list or, while it is that of a ticket, keep it out.
     Open tickets are in a partition of their own, which is counted."""
-    if image.expires_at is None:
+    if image.upload_expires_at is None:
         return {EXPIRES_AT: None, _EXPIRES: None, INDEX_KEY: owner_key(image.owner), INDEX_SORT: image.id}
-    expires = {EXPIRES_AT: None, _EXPIRES: image.expires_at.isoformat()}
+    expires = {EXPIRES_AT: None, _EXPIRES: image.upload_expires_at.isoformat()}
     if not is_open_ticket(image):
         return {**expires, INDEX_KEY: None, INDEX_SORT: None}
     return {**expires, INDEX_KEY: ticket_key(image.owner), INDEX_SORT: image.id}
@@ -59,7 +65,8 @@ def listing_fields(image: Image) -> Item:
 def changed_fields(changes: Mapping[str, Any]) -> Item:
     """Single fields of an image as plain values, None for what is to go. Raises `ValueError` for what cannot be."""
     checked = Image.model_validate({**_NOBODY, **changes})
-    return _plain_fields(checked, set(changes))
+    old_names = {_OLD_NAMES[name]: None for name in _OLD_NAMES.keys() & changes.keys()}
+    return {**_plain_fields(checked, set(changes)), **old_names}
 
 
 def image_item(image: Image) -> Item:
@@ -82,14 +89,27 @@ def tombstone_item(tombstone: Tombstone) -> Item:
 def record_of(item: Mapping[str, Any], now: datetime) -> Image | Tombstone | None:
     """Return the record or tombstone in an item; None for anything else, and for a settled tombstone that has
     expired."""
-    known = {**item, "id": item[KEY], "expires_at": item.get(_EXPIRES)}
     if item.get(KIND) == "image":
         maps = {name: json.loads(item[name]) for name in _AS_JSON & item.keys()}
-        return Image.model_validate(known | maps)
+        known = {**item, **maps, "id": item[KEY], "upload_expires_at": item.get(_EXPIRES)}
+        return Image.model_validate(_translated(known))
     if item.get(KIND) == "tombstone":
-        tombstone = Tombstone.model_validate(known)
+        tombstone = Tombstone.model_validate({**item, "id": item[KEY], "expires_at": item[_EXPIRES]})
         return None if tombstone.settled and tombstone.expires_at <= now else tombstone
     return None
+
+
+def _translated(fields: Item) -> Item:
+    """Return the fields of a record with what 0.1.0 has written under the names of today."""
+    new = {_RENAMED[name]: fields[name] for name in _RENAMED.keys() & fields.keys()}
+    superseded = fields.get("rendering_id")
+    if superseded and new.get("rendering_id", superseded) != superseded:
+        new["stale_renderings"] = [*fields.get("stale_renderings", ()), superseded]
+    if "privacy" in fields:  # the rights were in `exif`
+        exif = fields.get("exif", {})
+        new["rights"] = {name: exif.get(name) for name in _RIGHTS}
+        new["exif"] = {name: value for name, value in exif.items() if name not in _RIGHTS}
+    return fields | new
 
 
 def owner_key(owner: str) -> str:
@@ -124,7 +144,7 @@ def pointers_of(image: Image) -> dict[str, Item]:
         pointer_key("type", image.owner, image.content_type),
         *(pointer_key("tag", image.owner, tag) for tag in image.tags),
     ]
-    if image.expires_at is not None:
+    if image.upload_expires_at is not None:
         partitions = []
     items = [{KEY: f"{partition}#{image.id}", INDEX_KEY: partition, INDEX_SORT: image.id} for partition in partitions]
     if image.status is Status.PENDING or image.stale_renderings:
@@ -142,7 +162,7 @@ def _part(text: str) -> str:
 
 
 def _plain_fields(image: Image, names: set[str] | None = None) -> Item:
-    plain = image.model_dump(mode="json", include=names, exclude={"id"})
+    plain = image.model_dump(mode="json", include=names, exclude={"id", "upload_expires_at"})
     return {
         name: json.dumps(value, ensure_ascii=False) if name in _AS_JSON and value is not None else value
         for name, value in plain.items()

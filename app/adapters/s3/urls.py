@@ -22,7 +22,7 @@ class PresignedUrls:
 
     def variant(self, image: Image, variant: Variant) -> str:
         """See `UrlSource.variant`."""
-        key = variant_key(image.id, image.rendering or "-", variant.file)
+        key = variant_key(image.id, image.rendering_id or "-", variant.file)
         if self._cdn_url:
             return f"{self._cdn_url}/{quote(key)}"
         return self._presigner.get(

@@ -17,7 +17,7 @@ _PROBE = 256
 
 def entries_of(image: Image) -> set[tuple[str, str]]:
     """Return the kinds and values under which the image is found: see `schema`. A ticket's record is in no list."""
-    if image.expires_at is not None:
+    if image.upload_expires_at is not None:
         return {OPEN_TICKET} if is_open_ticket(image) else set()
     tags = {("tag", tag) for tag in image.tags}
     return {("", ""), ("status", image.status.value), ("type", image.content_type), *tags}

@@ -56,8 +56,29 @@ INSERT OR IGNORE INTO entries (owner, kind, value, image)
     WHERE buried = 0 AND json_extract(document, '$.expires_at') IS NOT NULL
 """
 
+# Fields renamed since 0.1.0. The rights were part of `exif`; images that have never been processed have none.
+_RENAMED_FIELDS = """
+UPDATE images SET document = json_remove(
+    json_set(
+        document,
+        '$.declared_content_type', json_extract(document, '$.declared_type'),
+        '$.upload_expires_at', json_extract(document, '$.expires_at'),
+        '$.privacy_report', json_extract(document, '$.privacy'),
+        '$.rendering_id', json_extract(document, '$.rendering'),
+        '$.rights', json(
+            CASE WHEN json_extract(document, '$.privacy') IS NOT NULL THEN json_object(
+                'artist', json_extract(document, '$.exif.artist'),
+                'copyright', json_extract(document, '$.exif.copyright')
+            ) END
+        )
+    ),
+    '$.declared_type', '$.expires_at', '$.privacy', '$.rendering', '$.exif.artist', '$.exif.copyright'
+)
+WHERE buried = 0
+"""
+
 #: What brings a database from each version to the next. Grows at its end; what is released stays as it is.
-MIGRATIONS = (_FIRST, _TICKETS)
+MIGRATIONS = (_FIRST, _TICKETS, _RENAMED_FIELDS)
 
 
 def check(connection: sqlite3.Connection, name: str) -> int:

@@ -58,7 +58,7 @@ class JsonBody:
             raise Invalid("missing_field", "`image_base64` holds no bytes.", field="image_base64")
         return Received(
             filename=document.text("filename"),
-            declared_type=media_type_word(document.text("content_type")),
+            declared_content_type=media_type_word(document.text("content_type")),
             words=document.words(),
         )
 

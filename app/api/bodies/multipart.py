@@ -104,7 +104,7 @@ class MultipartBody:
             raise self._no_file(codec)
         return Received(
             filename=name_text(file.headers.filename or "", codec),
-            declared_type=media_type_word(file.headers.content_type),
+            declared_content_type=media_type_word(file.headers.content_type),
             words=words,
             ignored=tuple(self._ignored),
         )

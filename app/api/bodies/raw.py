@@ -52,4 +52,4 @@ class RawBody:
         if filename is None:  # as WordPress and others have it
             filename = name_text(disposition_filename(headers.get("content-disposition", "").encode("latin-1")))
         declared = media_type_word(headers.get("content-type"))
-        return Received(filename=filename, declared_type=declared, words=fields.words())
+        return Received(filename=filename, declared_content_type=declared, words=fields.words())

@@ -14,7 +14,7 @@ class Received:
     """
 
     filename: str | None
-    declared_type: str | None
+    declared_content_type: str | None
     words: Description
     ignored: tuple[str, ...] = ()
 

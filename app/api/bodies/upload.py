@@ -131,7 +131,7 @@ def _upload(received: Received, spool: Spool, limits: Limits) -> Upload:
         sha256=spool.sha256,
         content_type=found,
         filename=display_name(received.filename),
-        declared_type=received.declared_type,
+        declared_content_type=received.declared_content_type,
         title=received.words.title,
         alt=received.words.alt,
         tags=received.words.tags,

@@ -133,7 +133,7 @@ async def _ticket_request(request: Request) -> TicketRequest:
     return TicketRequest(
         bytes=members.whole_number("bytes", "the size of the image in bytes"),
         content_type=content_type,
-        declared_type=media_type_word(declared),
+        declared_content_type=media_type_word(declared),
         sha256=members.sha256("sha256"),
         filename=filename,
         title=words.title,

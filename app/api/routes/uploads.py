@@ -47,8 +47,9 @@ class UploadOptions(BaseModel):
         examples=[MOST_SECONDS],
         json_schema_extra={"example": MOST_SECONDS},  # Swagger UI fills in this one, and no `examples`
     )
-    on_duplicate: Literal["find", "keep"] = Field(
-        default="find", description="`find` answers with the record that these bytes have; `keep` stores them again."
+    on_duplicate: Literal["reuse", "create"] = Field(
+        default="reuse",
+        description="If these bytes have a record already: `reuse` answers with it, `create` makes a new image.",
     )
 
 
@@ -129,7 +130,7 @@ async def _accept(request: Request, service: _Service, query: UploadOptions) -> 
     async with AsyncExitStack() as stack:
         with clock.phase("receive"):
             received = await stack.enter_async_context(upload_in(request, parts.limits, service.spools))
-        keep = query.on_duplicate == "keep"
+        keep = query.on_duplicate == "create"
         with clock.phase("store"):
             accepted = await run_in_threadpool(parts.uploads.accept, owner, received.upload, keep_duplicate=keep)
     note(request.scope, image_id=accepted.image.id, image_bytes=received.upload.size, duplicate=accepted.duplicate)

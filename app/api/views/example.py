@@ -20,7 +20,7 @@ READY: dict[str, Any] = {
     "error": None,
     "filename": "lighthouse.jpg",
     "content_type": "image/jpeg",
-    "declared_type": "image/jpeg",
+    "declared_content_type": "image/jpeg",
     "bytes": 577257,
     "sha256": "4eca3eb96ee3e63d9b116ebabbe3dfdb8b77906d28a07d6fe9caaab7f2a2a510",
     "width": 4032,
@@ -49,7 +49,8 @@ READY: dict[str, Any] = {
         "flash": 16,
         "white_balance": 0,
     },
-    "privacy": {"gps": True, "serial": False, "owner_name": False, "comment": False, "thumbnail": False},
+    "rights": {"artist": None, "copyright": None},
+    "privacy_report": {"gps": True, "serial": False, "owner_name": False, "comment": False, "thumbnail": False},
     "thumbhash": "IOgFJYhIf7a4N0ZWicxY2YdPDmoo",
     "dominant_color": "#42bf8a",
     "palette": ["#42bf8a", "#7f2c78", "#89707e", "#aca283", "#a7d786"],
@@ -59,17 +60,20 @@ READY: dict[str, Any] = {
     "tags": ["sea", "evening"],
     "focal_point": None,
     "metadata": {},
-    "rendering": "e95af4b9e4ce",
+    "rendering_id": "e95af4b9e4ce",
+    "recipe_id": "9655d0279a08",
     "variants": [
         dict(zip(("name", "format", "width", "height", "bytes", "url"), variant, strict=True)) for variant in _VARIANTS
     ],
-    "expires_at": None,
-    "links": {
-        "self": f"/images/{_ID}",
-        "original": f"/images/{_ID}/original",
+    "upload_expires_at": None,
+    "links": {"self": f"/images/{_ID}", "original": f"/images/{_ID}/original"},
+    "embed": {
         "html": f'<picture><source type="image/webp" srcset="{_FOLDER}/w320.webp 320w, {_FOLDER}/w640.webp 640w, '
         f'{_FOLDER}/w1280.webp 1280w, {_FOLDER}/w1920.webp 1920w" sizes="(max-width: 1280px) 100vw, 1280px"><img '
         f'src="{_FOLDER}/w1280.jpg" width="1280" height="960" alt="A lighthouse at dusk" loading="lazy"></picture>',
+        "markdown": f"![A lighthouse at dusk]({_FOLDER}/w1280.jpg)",
+        "srcset": f"{_FOLDER}/w320.webp 320w, {_FOLDER}/w640.webp 640w, {_FOLDER}/w1280.webp 1280w, "
+        f"{_FOLDER}/w1920.webp 1920w",
     },
     "duplicate": False,
     "ignored_fields": [],

@@ -6,8 +6,8 @@ from typing import Annotated
 from pydantic import AwareDatetime, ConfigDict, Field
 from pydantic.json_schema import SkipJsonSchema
 
+from app.api.views.embed import embed_codes
 from app.api.views.example import READY
-from app.api.views.picture_html import picture
 from app.domain.images.urls import UrlSource
 from app.domain.models import Image, Model, Variant
 
@@ -31,7 +31,18 @@ class Links(Model):
 
     self: str
     original: str = Field(description="Redirects to the original, which is saved rather than shown.")
-    html: str | None = Field(description="A ready `<picture>`, escaped; null until the image is ready.")
+
+
+class Embed(Model):
+    """Markup that shows the whole image, escaped. All null until the image is ready, or if every variant is cropped."""
+
+    model_config = LATER
+
+    html: str | None = Field(default=None, description="A `<picture>` with all formats and sizes.")
+    markdown: str | None = Field(default=None, description="`![alt](url)` with the largest size in one format.")
+    srcset: str | None = Field(
+        default=None, description="Value of an `<img srcset>`: the format with the most sizes; JPEG or PNG on a tie."
+    )
 
 
 class ImageView(Image):
@@ -43,6 +54,7 @@ class ImageView(Image):
         description="One for each name and format of the recipe; empty until the image is ready."
     )
     links: Links
+    embed: Embed
     duplicate: bool = Field(default=False, description="True when an upload found the same bytes here already.")
     ignored_fields: Sequence[str] = Field(
         default=(), description="In the answer to an upload: form fields that are not known. They were not stored."
@@ -67,11 +79,12 @@ def view(
     """The image as it is answered below the path prefix `base`."""
     placed = [(variant, _under(base, urls.variant(image, variant))) for variant in image.variants]
     here = f"{base}/images/{image.id}"
-    html = picture(image, [(variant, url) for variant, url in placed if _shows_all(variant, image)])
+    uncropped = [(variant, url) for variant, url in placed if _shows_all(variant, image)]
     return ImageView(
         **{name: getattr(image, name) for name in type(image).model_fields if name != "variants"},
         variants=[VariantView(**variant.model_dump(), url=url) for variant, url in placed],
-        links=Links(self=here, original=f"{here}/original", html=html),
+        links=Links(self=here, original=f"{here}/original"),
+        embed=Embed(**embed_codes(image, uncropped)),
         duplicate=duplicate,
         ignored_fields=ignored_fields,
     )

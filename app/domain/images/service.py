@@ -44,7 +44,7 @@ class Images:
         """Return the image if its original may be fetched. Raises `Conflict` while the bytes of a ticket have not come
         or were not processed, and when they turned out to be no image: unchecked bytes are served to nobody."""
         image = self.get(owner, image_id)
-        if image.expires_at is not None:
+        if image.upload_expires_at is not None:
             why = "The bytes have not come yet." if is_open_ticket(image) else "The image is not processed yet."
             raise Conflict("not_ready", why, status_of_image=image.status)
         unknown = image.content_type == UNKNOWN_TYPE
@@ -93,7 +93,7 @@ class Images:
 
     def _remove_bytes(self, image: Image) -> None:
         for file in {variant.file for variant in image.variants}:
-            self._store.delete(variant_key(image.id, image.rendering or "", file))
+            self._store.delete(variant_key(image.id, image.rendering_id or "", file))
         self._store.delete(original_key(image.id))
         if image.status is Status.READY and not image.stale_renderings:  # an attempt that failed may have stored some
             self._images.settle(image.id)

@@ -72,7 +72,7 @@ class ServedFiles:
 
     def variant(self, image: Image, variant: Variant) -> str:
         """See `UrlSource.variant`."""
-        return self._url(variant_key(image.id, image.rendering or "-", variant.file))
+        return self._url(variant_key(image.id, image.rendering_id or "-", variant.file))
 
     def original(self, image: Image) -> str:
         """See `UrlSource.original`."""

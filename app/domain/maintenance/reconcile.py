@@ -164,11 +164,11 @@ class Reconciler:
             self._send_again(original, report)
 
     def _settle_without_bytes(self, image: Image, now: datetime) -> None:
-        ends, life = image.expires_at, RECORD_LIFE
+        ends, life = image.upload_expires_at, RECORD_LIFE
         if ends is None:
             ends, life = image.updated_at + NEVER_CAME, NEVER_CAME
         if is_implausible(ends, now, life):
-            changes: Changes = {} if image.expires_at is None else {"expires_at": now + RECORD_LIFE}
+            changes: Changes = {} if image.upload_expires_at is None else {"upload_expires_at": now + RECORD_LIFE}
             self._images.update(image.id, image.version, changes)
         elif ends < now:
             self._unused.append(image)
@@ -205,11 +205,11 @@ class Reconciler:
         """Write a removed record again if its bytes came between the look and the removal. Return True if so."""
         if self._store.find(original_key(image.id)) is None:
             return False
-        arrived: Changes = {"arrived_at": now} if image.expires_at else {}
+        arrived: Changes = {"arrived_at": now} if image.upload_expires_at else {}
         again = image.model_copy(update={"version": image.version + 1, "updated_at": now, **arrived})
         try:
             try:
-                self._images.create(again, claim=bool(image.sha256) and image.expires_at is None)
+                self._images.create(again, claim=bool(image.sha256) and image.upload_expires_at is None)
             except HashTaken:
                 self._images.create(again, claim=False)
         except AlreadyExists:

@@ -37,7 +37,7 @@ class Upload:
     sha256: str
     content_type: str
     filename: str | None = None
-    declared_type: str | None = None
+    declared_content_type: str | None = None
     title: str | None = None
     alt: str | None = None
     tags: tuple[str, ...] = ()
@@ -235,7 +235,7 @@ def _new_record(owner: str, upload: Upload) -> Image:
         status=Status.PENDING,
         filename=upload.filename,
         content_type=upload.content_type,
-        declared_type=upload.declared_type,
+        declared_content_type=upload.declared_content_type,
         bytes=upload.size,
         sha256=upload.sha256,
         title=upload.title,

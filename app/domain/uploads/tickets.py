@@ -31,12 +31,12 @@ _LOOKED_AT = 8
 class TicketRequest:
     """The upload that a client announces: the store accepts `bytes` and `content_type` only.
 
-    `declared_type` is the client's word for that type, stored for display.
+    `declared_content_type` is the client's word for that type, stored for display.
     """
 
     bytes: int
     content_type: str
-    declared_type: str | None = None
+    declared_content_type: str | None = None
     sha256: str | None = None
     filename: str | None = None
     title: str | None = None
@@ -92,7 +92,7 @@ class Tickets:
             owner=owner,
             filename=request.filename,
             content_type=request.content_type,
-            declared_type=request.declared_type or request.content_type,
+            declared_content_type=request.declared_content_type or request.content_type,
             bytes=request.bytes,
             sha256=request.sha256,
             title=request.title,
@@ -100,7 +100,7 @@ class Tickets:
             tags=list(request.tags),
             uploaded_at=now,
             updated_at=now,
-            expires_at=now + RECORD_LIFE,
+            upload_expires_at=now + RECORD_LIFE,
         )
         url, headers = self._grants.grant(image, TICKET_LIFE)
         self._images.create(image, claim=False)

@@ -9,13 +9,13 @@ from typing import Any, Final
 
 from PIL import ExifTags, ImageFile
 
-from app.domain.models import ExifValue, Privacy
-from app.worker.jobs import MAX_TEXT
+from app.domain.models import ExifValue, PrivacyReport
+from app.worker.jobs import MAX_TEXT, FoundRights
 from app.worker.metadata.dates import taken_at
 from app.worker.metadata.embedded import EmbeddedMetadata, read_embedded, read_info
 from app.worker.metadata.exif_block import ExifBlock, read_block, tiff_block
 from app.worker.metadata.privacy import privacy_of
-from app.worker.metadata.rights import Rights, rights_of
+from app.worker.metadata.rights import Notices, rights_of
 from app.worker.metadata.text import line, plain
 
 _Tags = Mapping[int, Any]
@@ -49,13 +49,14 @@ _INTEGERS: Final = {
 
 @dataclass(frozen=True)
 class Facts:
-    """`rights` is the EXIF block that variants keep."""
+    """`rights_block` is the EXIF block that variants keep."""
 
     exif: dict[str, ExifValue] = field(default_factory=dict)
     camera: str | None = None
     taken_at: datetime | None = None
-    privacy: Privacy = field(default_factory=Privacy)
-    rights: bytes = b""
+    privacy: PrivacyReport = field(default_factory=PrivacyReport)
+    rights: FoundRights = field(default_factory=FoundRights)
+    rights_block: bytes = b""
 
 
 def read_facts(image: ImageFile.ImageFile, path: Path) -> Facts:
@@ -73,16 +74,14 @@ def read_facts(image: ImageFile.ImageFile, path: Path) -> Facts:
             if value is not None and least <= value <= most:
                 fields[name] = value
     embedded = _try(lambda: read_embedded(info)) or EmbeddedMetadata()
-    rights = _try(lambda: rights_of(tags, embedded)) or Rights()
-    for name, notice in (("artist", rights.artist), ("copyright", rights.copyright)):
-        if short := line(notice or ""):
-            fields[name] = short
+    notices = _try(lambda: rights_of(tags, embedded)) or Notices()
     return Facts(
         exif=fields,
         camera=_camera(plain(tags.get(_Base.Make)), plain(tags.get(_Base.Model))),
         taken_at=_try(lambda: taken_at(tags, block.gps, embedded)),
-        privacy=_try(lambda: privacy_of(info, tags, block.gps, block.thumbnail, embedded)) or Privacy(),
-        rights=rights.block(),
+        privacy=_try(lambda: privacy_of(info, tags, block.gps, block.thumbnail, embedded)) or PrivacyReport(),
+        rights=FoundRights(artist=line(notices.artist or ""), copyright=line(notices.copyright or "")),
+        rights_block=notices.block(),
     )
 
 

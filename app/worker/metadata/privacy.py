@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from PIL import ExifTags
 
-from app.domain.models import Privacy
+from app.domain.models import PrivacyReport
 from app.worker.decode import photoshop
 from app.worker.metadata import xmp
 from app.worker.metadata.embedded import EmbeddedMetadata
@@ -38,14 +38,14 @@ _TEXT_COMMENTS: Final = ("exif:usercomment", "exif:imagedescription")
 
 def privacy_of(
     info: Mapping[Any, Any], tags: _Tags, place: _Tags, thumbnail: _Tags, embedded: EmbeddedMetadata
-) -> Privacy:
+) -> PrivacyReport:
     """What is in a picture's `info`, in its EXIF, main and photo tags together, GPS and IFD 1, and in other blocks."""
 
     def in_xmp(names: tuple[str, ...]) -> bool:
         return any(xmp.says(embedded.xmp, name) for name in names)
 
     texts = {name.casefold(): text for name, text in embedded.texts.items()}
-    return Privacy(
+    return PrivacyReport(
         gps=any(tag in place for tag in _PLACES) or any(map(texts.get, _TEXT_PLACES)) or in_xmp(_XMP_PLACES),
         serial=any(tags.get(tag) for tag in _SERIALS) or in_xmp(_XMP_SERIALS),
         owner_name=any(tags.get(tag) for tag in _OWNERS) or in_xmp(_XMP_OWNERS),

@@ -17,7 +17,7 @@ _MOST_NAMES: Final = 100
 
 
 @dataclass(frozen=True)
-class Rights:
+class Notices:
     """The notices in full. The copyrights of photographer and editor are two, and either may be missing."""
 
     artist: str | None = None
@@ -40,7 +40,7 @@ class Rights:
         return block.tobytes() if len(block) else b""
 
 
-def rights_of(tags: Mapping[int, Any], embedded: EmbeddedMetadata) -> Rights:
+def rights_of(tags: Mapping[int, Any], embedded: EmbeddedMetadata) -> Notices:
     """What EXIF says, or else the other blocks.
 
     A NUL parts EXIF's two copyrights; a blank stands for no photographer (EXIF 2.3, section 4.6.4).
@@ -51,7 +51,7 @@ def rights_of(tags: Mapping[int, Any], embedded: EmbeddedMetadata) -> Rights:
     if not photographer and not editor:
         photographer = _said(embedded, photoshop.COPYRIGHT, "dc:rights", "Copyright")
     artist = plain(tags.get(_Base.Artist), MAX_NOTICE)
-    return Rights(artist or _said(embedded, photoshop.BYLINE, "dc:creator", "Author"), photographer, editor)
+    return Notices(artist or _said(embedded, photoshop.BYLINE, "dc:creator", "Author"), photographer, editor)
 
 
 def _said(embedded: EmbeddedMetadata, dataset: int, name: str, keyword: str) -> str | None:

@@ -77,7 +77,8 @@ def process_image(source: Path, out: Path, job: Job) -> Processed:
         taken_at=facts.taken_at,
         camera=facts.camera,
         exif=facts.exif,
-        privacy=facts.privacy,
+        rights=facts.rights,
+        privacy_report=facts.privacy,
         thumbhash=looks.thumbhash,
         dominant_color=looks.dominant_color,
         palette=looks.palette,
@@ -178,7 +179,7 @@ def place_crops(state: State) -> None:
 def write_variants(state: State) -> None:
     """Write the files of all variants."""
     width, height = state.plan.layout.displayed
-    source = Source(width, height, state.top, state.animation, state.scaled, state.facts.rights)
+    source = Source(width, height, state.top, state.animation, state.scaled, state.facts.rights_block)
     specs = list(zip(state.job.recipe.variants, state.shapes, strict=True))
     with memory_errors(state.top.width * state.top.height):
         state.variants = render(source, specs, state.out, state.job, resizer_for(state.job), state.timer)

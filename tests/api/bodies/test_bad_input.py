@@ -62,8 +62,9 @@ REFUSED: dict[str, tuple[dict[str, Any], int, str]] = {
     "an unreadable type": (typed(";;;\\\\\\"), 415, "unsupported_body"),
     "gzip": ({**form(FILE + END), "headers": {**form(b"")["headers"], "content-encoding": "gzip"}}, 415,
              "unsupported_encoding"),
-    "a parameter with a slip in it": ({**form(FILE + END), "params": {"on_duplicat": "keep"}}, 422, "invalid_request"),
-    "a parameter twice": ({**form(FILE + END), "params": {"on_duplicate": ["keep", "find"]}}, 422, "invalid_request"),
+    "a misspelled parameter": ({**form(FILE + END), "params": {"on_duplicat": "create"}}, 422, "invalid_request"),
+    "a parameter twice": ({**form(FILE + END), "params": {"on_duplicate": ["create", "reuse"]}}, 422,
+                          "invalid_request"),
     "too long a wait": ({**form(FILE + END), "params": {"wait": "21"}}, 422, "invalid_request"),
     # Forms.
     "an empty form": (form(b""), 400, "empty_body"),

@@ -77,7 +77,7 @@ def test_unknown_fields_are_ignored_and_named(embedded: Service, client: str) ->
 @pytest.mark.parametrize("content_type", ["image/jpeg", "application/octet-stream"])
 def test_a_file_may_have_no_name_if_its_type_says_that_it_is_one(embedded: Service, content_type: str) -> None:
     record = accepted(embedded, part("file", JPEG, None, f"Content-Type: {content_type}") + END)
-    assert (record["filename"], record["declared_type"]) == (None, content_type)
+    assert (record["filename"], record["declared_content_type"]) == (None, content_type)
 
 
 def test_two_files_are_refused_under_whatever_names(embedded: Service) -> None:
@@ -372,7 +372,7 @@ def test_a_form_with_all_of_it_is_read_on_every_side(service: Service) -> None:
     body += part("filepond", base64.encodebytes(JPEG).replace(b"\n", b"\r\n"), "=?utf-8?B?w6kuanBn?=", *encodings)
     record = accepted(service, body.replace(b"r\r\n", b"r \r\n", 1) + END + b"Goodbye.")
     assert record["ignored_fields"] == ["name", "file"]
-    assert (record["filename"], record["declared_type"]) == ("é.jpg", "image/jpeg")
+    assert (record["filename"], record["declared_content_type"]) == ("é.jpg", "image/jpeg")
     assert (record["title"], record["tags"]) == ("Küste", ["sea", "sky"])
 
 

@@ -42,7 +42,7 @@ def test_a_body_may_be_the_image_itself(service: Service, content_type: str | No
     answer = send(service, JPEG, content_type)
     record = answer.json()
     assert answer.status_code == 201, record
-    assert (record["content_type"], record["declared_type"]) == ("image/jpeg", declared)
+    assert (record["content_type"], record["declared_content_type"]) == ("image/jpeg", declared)
     assert (record["filename"], record["title"], record["tags"], record["ignored_fields"]) == (None, None, [], [])
     assert answer.headers["location"] == f"/images/{record['id']}"
     assert service.original(record["id"]) == JPEG

@@ -68,14 +68,14 @@ def look(service: Service, peer: str, headers: Mapping[str, str], sent: str = ""
         origin, prefix = found[1] or "", found[2] or ""
         assert ticket.headers["location"] == f"{prefix}/images/{ticket.json()['id']}"
 
-        made = ask("POST", "/upload", files={"file": ("a.jpg", encoded(seed=9))}, params={"on_duplicate": "keep"})
+        made = ask("POST", "/upload", files={"file": ("a.jpg", encoded(seed=9))}, params={"on_duplicate": "create"})
         assert made.headers["location"] == made.json()["links"]["self"] == f"{prefix}/images/{made.json()['id']}"
 
         record = ask("GET", f"/images/{image.id}").json()
         assert record["links"]["original"] == f"{prefix}/images/{image.id}/original"
         files = f"{origin if public else ''}{prefix}/files/processed/{image.id}/"
         assert all(variant["url"].startswith(files) for variant in record["variants"])
-        assert f'src="{files}' in record["links"]["html"]
+        assert f'src="{files}' in record["embed"]["html"]
         variant = ask("GET", f"/images/{image.id}/variants/thumb.webp").headers["location"]
         assert variant.startswith(files)
         original = ask("GET", f"/images/{image.id}/original").headers["location"]

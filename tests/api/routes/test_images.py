@@ -32,7 +32,7 @@ def test_a_record_says_everything_and_nothing_of_the_inside(service: Service) ->
         found = service.fetch(variant["url"])
         assert (found.headers["content-type"], len(found.content)) == (f"image/{variant['format']}", variant["bytes"])
     urls = {(v["name"], v["format"]): escape(v["url"]) for v in record["variants"]}
-    assert record["links"]["html"] == (
+    assert record["embed"]["html"] == (
         f'<picture><source type="image/webp" srcset="{urls["w320", "webp"]} 32w, {urls["w1280", "webp"]} 64w" '
         f'sizes="(max-width: 64px) 100vw, 64px"><img src="{urls["w1280", "jpeg"]}" width="64" height="48" '
         'alt="&lt;Hills&gt; &amp; &quot;sea&quot;" loading="lazy"></picture>'
@@ -53,14 +53,14 @@ def test_what_is_cropped_is_not_in_the_html_whatever_the_recipe_was(service: Ser
     service.side.images.update(image.id, image.version, {"variants": renamed})
     record = service.client.get(f"/images/{image.id}").json()
     assert "square" in {v["name"] for v in record["variants"]}
-    assert "w320.webp" in record["links"]["html"]
-    assert "thumb.webp" not in record["links"]["html"]
+    assert "w320.webp" in record["embed"]["html"]
+    assert "thumb.webp" not in record["embed"]["html"]
 
 
 def test_a_record_that_is_not_ready_has_no_html(service: Service) -> None:
     image = service.place(Status.PENDING)
     record = service.client.get(f"/images/{image.id}").json()
-    assert (record["links"]["html"], record["variants"]) == (None, [])
+    assert (record["embed"]["html"], record["variants"]) == (None, [])
 
 
 @pytest.mark.parametrize("image_id", IDS)

@@ -71,7 +71,7 @@ def test_a_ticket_is_used_and_its_event_follows(service: Service, send: Send) ->
     }
     record = service.client.get(f"/images/{ticket['id']}").json()
     assert (record["status"], record["bytes"], record["filename"]) == ("pending", len(BODY), "p.jpg")
-    assert record["expires_at"] is not None
+    assert record["upload_expires_at"] is not None
     assert service.client.get("/images").json()["items"] == []
     assert_problem(service.client.get(f"/images/{ticket['id']}/original"), 409, "not_ready")
     assert send(ticket).status_code == 200
@@ -196,7 +196,7 @@ def test_a_used_ticket_is_not_open_though_its_image_waits_to_be_processed(tmp_pa
 def test_open_tickets_of_one_owner_are_no_other_owners_limit(tmp_path: Path) -> None:
     limits = LIMITS.model_copy(update={"max_open_tickets": 1})
     with service_on("embedded", tmp_path, limits=limits) as service:
-        other = an_image(owner="other", expires_at=utcnow() + grants.timedelta(days=1))
+        other = an_image(owner="other", upload_expires_at=utcnow() + grants.timedelta(days=1))
         service.side.images.create(other, claim=False)
         ticket_of(service, sha256=None)
         assert_problem(ask(service, sha256=None), 429, "too_many_tickets")
@@ -258,13 +258,16 @@ def test_bad_tickets_are_refused_before_any_byte(
 @pytest.mark.parametrize(
     ("fields", "stored"),
     [
-        ({"content_type": "image/jpg"}, {"content_type": "image/jpeg", "declared_type": "image/jpg"}),
-        ({"content_type": "IMAGE/JPEG; q=1"}, {"content_type": "image/jpeg", "declared_type": "image/jpeg"}),
+        ({"content_type": "image/jpg"}, {"content_type": "image/jpeg", "declared_content_type": "image/jpg"}),
+        ({"content_type": "IMAGE/JPEG; q=1"}, {"content_type": "image/jpeg", "declared_content_type": "image/jpeg"}),
         ({"content_type": "image/pjpeg"}, {"content_type": "image/jpeg"}),
         ({"content_type": "image/x-png"}, {"content_type": "image/png"}),
         ({"content_type": "image/x-ms-bmp"}, {"content_type": "image/bmp"}),
         ({"content_type": "", "filename": "IMG_1.HEIC"}, {"content_type": "image/heic", "filename": "IMG_1.HEIC"}),
-        ({"content_type": None, "filename": "a.tif"}, {"content_type": "image/tiff", "declared_type": "image/tiff"}),
+        (
+            {"content_type": None, "filename": "a.tif"},
+            {"content_type": "image/tiff", "declared_content_type": "image/tiff"},
+        ),
         ({"content_type": "application/octet-stream"}, {"content_type": "image/jpeg"}),
         ({"bytes": float(len(BODY))}, {"bytes": len(BODY)}),
         ({"sha256": SHA256.upper()}, {"sha256": SHA256}),

@@ -33,7 +33,7 @@ def test_a_form_stores_the_bytes_and_answers_with_the_record(service: Service) -
     assert answer.headers["location"] == f"/images/{record['id']}" == record["links"]["self"]
     assert record["status"] == "pending"
     assert record["content_type"] == "image/jpeg"
-    assert record["declared_type"] == "image/jpeg"
+    assert record["declared_content_type"] == "image/jpeg"
     assert record["filename"] == "photo.jpg"
     assert record["bytes"] == len(JPEG)
     assert record["sha256"] == hashlib.sha256(JPEG).hexdigest()
@@ -46,7 +46,11 @@ def test_json_stores_the_bytes_and_answers_with_the_record(service: Service) -> 
     answer = by_json(service, JPEG, filename="a/b.jpg", content_type="image/png", title="T", tags=["x", "y"])
     record = answer.json()
     assert answer.status_code == 201, record
-    assert (record["filename"], record["content_type"], record["declared_type"]) == ("b.jpg", "image/jpeg", "image/png")
+    assert (record["filename"], record["content_type"], record["declared_content_type"]) == (
+        "b.jpg",
+        "image/jpeg",
+        "image/png",
+    )
     assert (record["title"], record["tags"]) == ("T", ["x", "y"])
     assert service.original(record["id"]) == JPEG
 
@@ -75,7 +79,7 @@ def test_the_same_bytes_again_answer_with_the_record_that_is_there(service: Serv
     assert again.json()["id"] == first["id"]
     assert again.json()["duplicate"] is True
     assert again.headers["location"] == f"/images/{first['id']}"
-    kept = by_form(service, JPEG, params={"on_duplicate": "keep"})
+    kept = by_form(service, JPEG, params={"on_duplicate": "create"})
     assert kept.status_code == 201
     assert kept.json()["id"] != first["id"]
 
@@ -87,7 +91,7 @@ def test_a_kept_copy_counts_as_known_bytes(service: Service) -> None:
         return image_id
 
     first, second, third = (
-        ready(by_form(service, JPEG, params={"on_duplicate": "keep"}).json()["id"]) for _ in range(3)
+        ready(by_form(service, JPEG, params={"on_duplicate": "create"}).json()["id"]) for _ in range(3)
     )
     digest = hashlib.sha256(JPEG).hexdigest()
     wanted = {"content_type": "image/jpeg", "bytes": len(JPEG), "sha256": digest}
@@ -137,10 +141,10 @@ def test_what_a_picture_is_is_told_from_its_bytes(service: Service, file: str, f
 
 
 def test_a_form_and_json_make_the_same_record(service: Service) -> None:
-    one = by_form(service, JPEG, data={"title": "é", "tags": "a,b"}, params={"on_duplicate": "keep"}).json()
+    one = by_form(service, JPEG, data={"title": "é", "tags": "a,b"}, params={"on_duplicate": "create"}).json()
     text = json.dumps({"image_base64": base64.b64encode(JPEG).decode(), "filename": "photo.jpg",
                        "content_type": "image/jpeg", "title": "é", "tags": "a,b"})  # fmt: skip
     headers = {"content-type": "application/json; charset=utf-8"}
-    two = service.client.post("/upload?on_duplicate=keep", content=text.encode(), headers=headers).json()
+    two = service.client.post("/upload?on_duplicate=create", content=text.encode(), headers=headers).json()
     differ = {name for name in one if one[name] != two[name]}
     assert differ <= {"id", "uploaded_at", "updated_at", "links"}

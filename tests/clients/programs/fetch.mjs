@@ -15,7 +15,7 @@ const first = await fetch(`${service}/upload`, {method: "POST", body: form})
 uploads.push({way: "form", status: first.status, record: await first.json()})
 
 const name = encodeURIComponent(basename(path))
-const raw = await fetch(`${service}/upload?on_duplicate=keep&filename=${name}`, {method: "POST", body: file})
+const raw = await fetch(`${service}/upload?on_duplicate=create&filename=${name}`, {method: "POST", body: file})
 uploads.push({way: "raw", status: raw.status, record: await raw.json()})
 
 const wanted = {filename: basename(path), content_type: file.type, bytes: file.size}

@@ -18,7 +18,7 @@ def put_image(side: Side, owner: str = ANONYMOUS) -> Image:
     files = [Variant(name=n, format=Format.WEBP, width=1, height=1, bytes=1, file=f"{n}.webp") for n in ("a", "b")]
     image = Image(
         id=new_id(), owner=owner, status=Status.READY, content_type="image/png", bytes=3, sha256="ab" * 32,
-        uploaded_at=now, updated_at=now, rendering="r1", variants=files,
+        uploaded_at=now, updated_at=now, rendering_id="r1", variants=files,
     )  # fmt: skip
     side.images.create(image, claim=True)
     for key in (original_key(image.id), *(variant_key(image.id, "r1", v.file) for v in files)):

@@ -23,8 +23,8 @@ VARIANT = Variant(name="w320", format=Format.WEBP, width=1, height=1, bytes=1, f
 def image(**fields: object) -> Image:
     now = utcnow()
     usual = {
-        "id": new_id(), "owner": "ann", "content_type": "image/jpeg", "declared_type": "image/jpeg", "bytes": 5,
-        "uploaded_at": now, "updated_at": now, "rendering": "r1",
+        "id": new_id(), "owner": "ann", "content_type": "image/jpeg", "declared_content_type": "image/jpeg", "bytes": 5,
+        "uploaded_at": now, "updated_at": now, "rendering_id": "r1",
     }  # fmt: skip
     return Image.model_validate(usual | fields)
 

@@ -32,7 +32,7 @@ def ready(side: Side, *, ahead: timedelta = timedelta(0)) -> Image:
     then = utcnow() + ahead
     image = an_image(
         id=first_id_at(then)[:24] + new_id()[24:], owner=ANONYMOUS, uploaded_at=then, updated_at=then,
-        status=Status.READY, rendering="r",
+        status=Status.READY, rendering_id="r",
     )  # fmt: skip
     side.images.create(image, claim=False)
     put(side, original_key(image.id))

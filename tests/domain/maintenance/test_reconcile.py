@@ -128,7 +128,7 @@ def test_a_clock_set_back_keeps_no_record_without_bytes_for_ever(side: Side) -> 
     """And removes none before it has waited as long as any other: its upload may be running."""
     month = timedelta(days=-30)
     upload = put_record(side, age=month, with_bytes=False)
-    ticket = put_record(side, age=month, with_bytes=False, expires_at=NOW - month + RECORD_LIFE)
+    ticket = put_record(side, age=month, with_bytes=False, upload_expires_at=NOW - month + RECORD_LIFE)
     assert run(side) == Report()
     assert {upload.id, ticket.id} == set(side.images.unsettled())
     assert Reconciler(side.store, side.images, side.queue).run(now=utcnow() + timedelta(minutes=50)) == Report()
@@ -148,7 +148,7 @@ def test_a_clock_set_back_keeps_no_cut_off_image_pending_for_ever(side: Side) ->
 
 
 def test_a_clock_set_back_keeps_no_old_rendering_for_ever(side: Side) -> None:
-    ahead = {"status": Status.READY, "rendering": "new", "stale_renderings": ["old"]}
+    ahead = {"status": Status.READY, "rendering_id": "new", "stale_renderings": ["old"]}
     image = put_record(side, age=timedelta(days=-30), with_bytes=True, **ahead)
     key = variant_key(image.id, "old", "a.webp")
     side.store.put(key, io.BytesIO(b"abc"), size=3, content_type="image/webp")
@@ -192,7 +192,7 @@ def test_what_was_lost_does_not_wait_for_a_queue_that_is_never_empty(side: Side)
 
 def test_a_ticket_whose_bytes_have_come_never_expires(side: Side) -> None:
     """However long its event is lost, or waits in a backlog."""
-    image = put_record(side, age=timedelta(days=40), with_bytes=True, expires_at=NOW - timedelta(days=39))
+    image = put_record(side, age=timedelta(days=40), with_bytes=True, upload_expires_at=NOW - timedelta(days=39))
     drain(side)
     assert run(side) == Report(queued_again=1)
     (message,) = side.queue.receive(10)
@@ -206,7 +206,7 @@ def test_a_ticket_whose_bytes_have_come_never_expires(side: Side) -> None:
 
 def test_a_ticket_waits_for_its_bytes_far_longer_than_any_upload_takes(side: Side) -> None:
     issued = NOW - timedelta(hours=23)
-    ticket = put_record(side, age=timedelta(hours=23), with_bytes=False, expires_at=issued + RECORD_LIFE)
+    ticket = put_record(side, age=timedelta(hours=23), with_bytes=False, upload_expires_at=issued + RECORD_LIFE)
     assert run(side) == Report()
     assert side.images.get(ticket.id) == ticket
     later = Reconciler(side.store, side.images, side.queue).run(now=issued + RECORD_LIFE + timedelta(seconds=1))
@@ -216,7 +216,7 @@ def test_a_ticket_waits_for_its_bytes_far_longer_than_any_upload_takes(side: Sid
 @pytest.mark.parametrize("kind", ["ticket", "upload"])
 def test_bytes_that_come_while_their_record_is_removed_have_it_back(side: Side, kind: str) -> None:
     """Reconcile has looked for them, and found none."""
-    ended = {"expires_at": NOW - timedelta(seconds=1)} if kind == "ticket" else {}
+    ended = {"upload_expires_at": NOW - timedelta(seconds=1)} if kind == "ticket" else {}
     image = put_record(side, age=timedelta(hours=25), with_bytes=False, sha256="ab" * 32, **ended)
 
     def arrive(*_: Any) -> None:
@@ -226,7 +226,11 @@ def test_bytes_that_come_while_their_record_is_removed_have_it_back(side: Side, 
     assert Reconciler(side.store, images, side.queue).run(now=NOW) == Report()
     found = side.images.get(image.id)
     assert isinstance(found, Image)
-    assert (found.owner, found.status, found.expires_at) == (image.owner, Status.PENDING, image.expires_at)
+    assert (found.owner, found.status, found.upload_expires_at) == (
+        image.owner,
+        Status.PENDING,
+        image.upload_expires_at,
+    )
     assert found.version > image.version
     eventually(lambda: set(side.images.unsettled()), {image.id})
     drain(side)
@@ -236,7 +240,7 @@ def test_bytes_that_come_while_their_record_is_removed_have_it_back(side: Side, 
 def test_a_flood_of_unused_tickets_is_removed_in_batches(side: Side) -> None:
     tickets = 230 if isinstance(side.images, SqliteImages) else 110
     for _ in range(tickets):
-        put_record(side, age=timedelta(hours=25), with_bytes=False, expires_at=NOW - timedelta(hours=1))
+        put_record(side, age=timedelta(hours=25), with_bytes=False, upload_expires_at=NOW - timedelta(hours=1))
     batches: list[int] = []
     images = Interposed(side.images, before={"remove_all": lambda batch: batches.append(len(batch))})
     assert Reconciler(side.store, images, side.queue).run(now=NOW) == Report(never_came=tickets)
@@ -246,7 +250,7 @@ def test_a_flood_of_unused_tickets_is_removed_in_batches(side: Side) -> None:
 
 
 def test_a_batch_that_is_refused_is_removed_by_the_next_run(side: Side) -> None:
-    ticket = put_record(side, age=timedelta(hours=25), with_bytes=False, expires_at=NOW - timedelta(hours=1))
+    ticket = put_record(side, age=timedelta(hours=25), with_bytes=False, upload_expires_at=NOW - timedelta(hours=1))
 
     def refuse(_: Any) -> None:
         raise Unavailable("busy")
@@ -293,7 +297,7 @@ def test_runs_that_are_each_too_short_meet_all_in_the_end(side: Side) -> None:
 
 
 def test_old_renderings_are_swept_a_day_later(side: Side) -> None:
-    image = put_record(side, age=timedelta(hours=1), with_bytes=True, status=Status.READY, rendering="new")
+    image = put_record(side, age=timedelta(hours=1), with_bytes=True, status=Status.READY, rendering_id="new")
     image = side.images.update(image.id, image.version, {"stale_renderings": ["old"]})
     keys = {variant_key(image.id, rendering, "a.webp") for rendering in ("old", "new")}
     for key in keys:

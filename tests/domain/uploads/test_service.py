@@ -60,13 +60,13 @@ def after_first(action: Callable[..., None]) -> Callable[..., None]:
 
 def test_an_upload_has_a_pending_record_and_its_bytes(side: Side) -> None:
     accepted = Uploads(side.store, side.images).accept(
-        ANONYMOUS, upload(filename="a.jpg", declared_type="image/png", title="T", alt="A", tags=("x", "y"))
+        ANONYMOUS, upload(filename="a.jpg", declared_content_type="image/png", title="T", alt="A", tags=("x", "y"))
     )
     image = accepted.image
     assert not accepted.duplicate
     assert side.images.get(image.id) == image
     assert (image.status, image.bytes, image.content_type) == (Status.PENDING, len(BYTES), "image/jpeg")
-    assert (image.filename, image.declared_type, image.title, image.alt) == ("a.jpg", "image/png", "T", "A")
+    assert (image.filename, image.declared_content_type, image.title, image.alt) == ("a.jpg", "image/png", "T", "A")
     assert image.tags == ["x", "y"]
     assert stored(side, image) == BYTES
 

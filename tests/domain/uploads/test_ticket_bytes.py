@@ -24,7 +24,7 @@ BODY = b"0123456789"
 
 def ticket(side: Side, **fields: Any) -> Image:
     """The record of a ticket."""
-    issued = an_image(owner=ANONYMOUS, bytes=len(BODY), expires_at=utcnow() + RECORD_LIFE, **fields)
+    issued = an_image(owner=ANONYMOUS, bytes=len(BODY), upload_expires_at=utcnow() + RECORD_LIFE, **fields)
     side.images.create(issued, claim=False)
     return issued
 
@@ -135,7 +135,7 @@ def test_the_worker_may_be_quicker_than_the_upload_that_it_works_for(side: Side)
     def process() -> None:
         found = side.images.get(image.id)
         assert isinstance(found, Image)
-        side.images.update(image.id, found.version, {"status": Status.READY, "expires_at": None})
+        side.images.update(image.id, found.version, {"status": Status.READY, "upload_expires_at": None})
 
     send(side, image, store=Interposed(side.store, after={"create": once(process)}))
     found = side.images.get(image.id)
@@ -168,7 +168,7 @@ def test_a_record_that_changes_between_look_and_write_is_looked_at_again(side: S
 def test_a_used_ticket_is_refused_as_used_whatever_has_become_of_its_image(side: Side) -> None:
     image = ticket(side)
     send(side, image)
-    for changes in ({}, {"status": Status.READY, "expires_at": None}, {"status": Status.FAILED}):
+    for changes in ({}, {"status": Status.READY, "upload_expires_at": None}, {"status": Status.FAILED}):
         found = side.images.get(image.id)
         assert isinstance(found, Image)
         side.images.update(image.id, found.version, changes)

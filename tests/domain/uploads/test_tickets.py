@@ -49,7 +49,7 @@ def test_a_ticket_has_a_pending_record_that_is_in_no_list(side: Side) -> None:
     ticket = ask(side, filename="a.jpg", sha256=SHA256, title="T", tags=("x",))
     found = Images(side.store, side.images).get(ANONYMOUS, ticket.id)
     assert (found.status, found.bytes, found.sha256, found.title) == (Status.PENDING, 10, SHA256, "T")
-    assert (found.filename, found.tags, found.declared_type) == ("a.jpg", ["x"], "image/jpeg")
+    assert (found.filename, found.tags, found.declared_content_type) == ("a.jpg", ["x"], "image/jpeg")
     assert listed(side) == []
     assert ticket.url.endswith(ticket.id)
     assert timedelta(minutes=4) < ticket.expires_at - utcnow() <= timedelta(minutes=5)
@@ -140,5 +140,5 @@ def test_what_was_not_checked_at_the_door_is_served_to_nobody(side: Side, code: 
 @pytest.mark.parametrize("code", FailureCode)
 def test_what_was_checked_at_the_door_keeps_its_type(side: Side, code: FailureCode) -> None:
     ticket = ask(side)
-    checked = Images(side.store, side.images).get(ANONYMOUS, ticket.id).model_copy(update={"expires_at": None})
+    checked = Images(side.store, side.images).get(ANONYMOUS, ticket.id).model_copy(update={"upload_expires_at": None})
     assert "content_type" not in failed(checked, code, "It would not do.", utcnow())

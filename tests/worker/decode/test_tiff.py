@@ -303,7 +303,7 @@ def test_what_a_tiff_tells_is_read_beside_its_pixels(process: Process, big: bool
     for body in (thumb_first, tiff_of(Page({**WHOLE, **tags}, BIG.strips), order=order, big=big)):
         processed, _ = process(body, LOSSLESS)
         assert processed.camera == "Acme Rusty"
-        assert (processed.exif["artist"], processed.exif["copyright"]) == ("Ann", "Bo")
+        assert (processed.rights.artist, processed.rights.copyright) == ("Ann", "Bo")
         assert (processed.width, processed.height) == (36, 48)  # turned
 
 

@@ -112,7 +112,7 @@ CASES: dict[str, tuple[str, Any]] = {
 @pytest.mark.parametrize("case", CASES)
 def test_it_is_told(process: Process, case: str) -> None:
     kind, body = CASES[case]
-    told = process(body(), SMALL)[0].privacy.model_dump()
+    told = process(body(), SMALL)[0].privacy_report.model_dump()
     assert [name for name, value in told.items() if value] == [kind]
 
 
@@ -134,7 +134,7 @@ def test_it_is_told(process: Process, case: str) -> None:
     ],
 )
 def test_nothing_is_told_of_nothing(process: Process, body: Any) -> None:
-    assert not any(process(body(), SMALL)[0].privacy.model_dump().values())
+    assert not any(process(body(), SMALL)[0].privacy_report.model_dump().values())
 
 
 def test_a_png_lies_as_its_app1_says(process: Process) -> None:
@@ -142,7 +142,7 @@ def test_a_png_lies_as_its_app1_says(process: Process) -> None:
     made = {0x0112: 6, 0x8298: "me", 0x010F: "Maker"}
     processed, _ = process(png_with(encoded("PNG", 96, 64), b"tEXt", folded("APP1", exif_of(made))), whole)
     assert (processed.width, processed.height) == (64, 96)
-    assert processed.exif == {"make": "Maker", "copyright": "me"}
+    assert (processed.exif, processed.rights.copyright) == ({"make": "Maker"}, "me")
 
 
 def test_a_broken_gif_has_no_notes(tmp_path: Any) -> None:
@@ -175,8 +175,8 @@ def test_an_animated_png_is_read_to_its_end(process: Process) -> None:
     exif = exif_of({0x0112: 6, 0x8298: "me", 0x010F: "Maker"}, {2: (1.0, 2.0, 3.0)}).removeprefix(b"Exif\0\0")
     processed, out = process(apng_with((b"eXIf", exif), (b"tEXt", b"Comment\0" + MARK)), WHOLE)
     assert (processed.frames, processed.width, processed.height) == (2, 64, 96)
-    assert processed.exif == {"make": "Maker", "copyright": "me"}
-    assert (processed.privacy.gps, processed.privacy.comment) == (True, True)
+    assert (processed.exif, processed.rights.copyright) == ({"make": "Maker"}, "me")
+    assert (processed.privacy_report.gps, processed.privacy_report.comment) == (True, True)
     with Image.open(out / processed.variants[0].file) as image:
         assert getattr(image, "n_frames", 1) == 2
         assert image.size == (64, 96)
@@ -196,8 +196,8 @@ def test_an_animated_png_is_read_to_its_end(process: Process) -> None:
 )
 def test_late_texts_are_read_in_each_of_their_kinds(process: Process, chunk: tuple[bytes, bytes]) -> None:
     processed, _ = process(apng_with(chunk), WHOLE)
-    assert processed.exif == {"copyright": "me"}
-    assert not any(processed.privacy.model_dump().values())
+    assert (processed.exif, processed.rights.copyright) == ({}, "me")
+    assert not any(processed.privacy_report.model_dump().values())
 
 
 @pytest.mark.parametrize(

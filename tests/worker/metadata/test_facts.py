@@ -55,14 +55,14 @@ def test_exif_of_a_camera(process: Process) -> None:
     assert processed.exif == {
         "make": "NIKON CORPORATION",
         "model": "NIKON D70",
-        "copyright": "me",
         "exposure_time": 0.004,
         "f_number": 2.8,
         "iso": 400,
         "focal_length": 50.0,
         "lens_model": "AF-S 50mm",
     }
-    privacy = processed.privacy
+    assert processed.rights.model_dump() == {"artist": None, "copyright": "me"}
+    privacy = processed.privacy_report
     assert (privacy.gps, privacy.serial, privacy.owner_name, privacy.thumbnail) == (True, True, True, False)
     assert "SN123" not in processed.model_dump_json()
 
@@ -70,7 +70,7 @@ def test_exif_of_a_camera(process: Process) -> None:
 def test_a_picture_that_tells_nothing(process: Process) -> None:
     processed, _ = process(encoded(), SMALL)
     assert (processed.camera, processed.taken_at, processed.exif) == (None, None, {})
-    assert not any(processed.privacy.model_dump().values())
+    assert not any(processed.privacy_report.model_dump().values())
 
 
 def test_taken_at_has_a_zone_only_if_the_camera_said_so(process: Process) -> None:
@@ -87,10 +87,11 @@ def test_a_time_that_is_none(process: Process, when: str) -> None:
 
 def test_texts_are_made_safe(process: Process) -> None:
     hostile = {0x010F: b"A\x00B", 0x0110: "x\r\n\x1b[31m\u202ey".encode(), 0x013B: b"\xff" * 9000, 0x0131: b" \t "}
-    exif = process(with_exif(hostile), SMALL)[0].exif
+    processed, _ = process(with_exif(hostile), SMALL)
+    exif = processed.exif
     assert exif["make"] == "A"
     assert exif["model"] == "x [31my"
-    assert exif["artist"] == "ÿ" * 200
+    assert processed.rights.artist == "ÿ" * 200
     assert "software" not in exif
 
 

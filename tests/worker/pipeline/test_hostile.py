@@ -59,7 +59,7 @@ def ending(bench: Bench, production: Sandbox, body: bytes, limits: Limits | None
     found = bench.side.images.get(image_id)
     assert isinstance(found, Record)
     objects = {key for key in bench.side.objects() if key.startswith("processed/")}
-    expected = {f"processed/{image_id}/{found.rendering}/{variant.file}" for variant in found.variants}
+    expected = {f"processed/{image_id}/{found.rendering_id}/{variant.file}" for variant in found.variants}
     assert objects == expected
     assert bool(expected) == (found.status is Status.READY)
     assert list(bench.scratch.iterdir()) == []

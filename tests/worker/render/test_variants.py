@@ -212,7 +212,7 @@ def test_only_the_rights_survive(process: Process) -> None:
     source = saved(photo(80, 60), "JPEG", exif=exif, comment=b"<script>", xmp=b"<x:xmpmeta>secret</x:xmpmeta>")
     formats = (Format.WEBP, Format.JPEG, Format.PNG, Format.AVIF)
     processed, out = process(source, recipe_of(VariantSpec(name="v", width=64, formats=formats)))
-    assert processed.privacy.gps
+    assert processed.privacy_report.gps
     for variant in processed.variants:
         raw = (out / variant.file).read_bytes()
         assert b"script" not in raw

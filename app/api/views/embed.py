@@ -1,0 +1,69 @@
+"""Markup that shows an image: HTML, Markdown and the value of a `srcset`."""
+
+import re
+from collections.abc import Sequence
+from html import escape
+from typing import TypedDict
+
+from app.domain.models import Format, Image, Variant
+
+PlacedVariant = tuple[Variant, str]  # a variant and its url
+
+_SOURCES = (Format.AVIF, Format.WEBP)
+#: Formats from the most widely supported to the least. A variant in JPEG may be stored as PNG, for its alpha.
+_FALLBACKS = ((Format.JPEG, Format.PNG), (Format.WEBP,), (Format.AVIF,))
+# Characters with a meaning in CommonMark or GitHub's Markdown. Each may follow a backslash.
+_MARKDOWN = re.compile(r"[\\`*_\[\]<>&~|$]")
+# Characters that end a link destination or a table cell. Escaped with a percent sign they mean the same in a url.
+_DESTINATION = re.compile(r"[\s\\()<>|]")
+
+
+class EmbedCodes(TypedDict):
+    """All of them None if no variant shows the whole image."""
+
+    html: str | None
+    markdown: str | None
+    srcset: str | None
+
+
+def embed_codes(image: Image, variants: Sequence[PlacedVariant]) -> EmbedCodes:
+    """Build the markup from these variants, which show the whole image. All text is escaped."""
+    fallback = next((found for formats in _FALLBACKS if (found := _largest(variants, formats))), None)
+    if fallback is None:
+        return {"html": None, "markdown": None, "srcset": None}
+    alt = image.alt or image.title or ""
+    return {
+        "html": _picture(variants, fallback, alt),
+        "markdown": _markdown(fallback[1], alt),
+        "srcset": _srcset(max((_by_width(variants, formats) for formats in _FALLBACKS), key=len)),
+    }
+
+
+def _picture(variants: Sequence[PlacedVariant], fallback: PlacedVariant, alt: str) -> str:
+    shown, url = fallback
+    sizes = f"(max-width: {shown.width}px) 100vw, {shown.width}px"
+    sources = "".join(
+        f'<source type="{form.media_type}" srcset="{escape(_srcset(urls))}" sizes="{sizes}">'
+        for form in _SOURCES
+        if (urls := _by_width(variants, (form,)))
+    )
+    size = f'width="{shown.width}" height="{shown.height}"'
+    return f'<picture>{sources}<img src="{escape(url)}" {size} alt="{escape(alt)}" loading="lazy"></picture>'
+
+
+def _markdown(url: str, alt: str) -> str:
+    text = _MARKDOWN.sub(r"\\\g<0>", " ".join(alt.split()))
+    return f"![{text}]({_DESTINATION.sub(lambda found: f'%{ord(found[0]):02X}', url)})"
+
+
+def _largest(variants: Sequence[PlacedVariant], formats: Sequence[Format]) -> PlacedVariant | None:
+    return max((placed for placed in variants if placed[0].format in formats), key=lambda p: p[0].width, default=None)
+
+
+def _by_width(variants: Sequence[PlacedVariant], formats: Sequence[Format]) -> dict[int, str]:
+    """Return the urls by width. Variants of equal size share one object, and a `srcset` names a width once."""
+    return {variant.width: url for variant, url in variants if variant.format in formats}
+
+
+def _srcset(urls: dict[int, str]) -> str:
+    return ", ".join(f"{url} {width}w" for width, url in sorted(urls.items()))
