@@ -16,7 +16,7 @@ from app.domain.ports import Message
 
 log = logging.getLogger(__name__)
 
-# A receipt of an earlier delivery, or of a message that is gone.
+# Codes for the receipt of an earlier delivery, or of a deleted message.
 _STALE_RECEIPT = frozenset(
     {
         "ReceiptHandleIsInvalid",
@@ -27,19 +27,20 @@ _STALE_RECEIPT = frozenset(
 )
 
 
-_LONGEST_POLL = 20  # SQS's own limit
-_MARGIN = 2
+_LONGEST_POLL = 20  # seconds, the limit of SQS
+_MARGIN = 2  # seconds
 
 
 class SqsQueue:
-    """One queue with its dead letters. Visibility and receives are the queue's own settings."""
+    """A queue with its dead-letter queue. Visibility time-out and attempts are settings of the queue."""
 
     def __init__(self, client: Any, url: str) -> None:
         self._client = client
         self._url = url
-        # An answer that comes when the client has given up takes its messages with it until they are visible again.
-        patience = client.meta.config.read_timeout
-        self._poll = min(max(int(patience) - _MARGIN, 1), _LONGEST_POLL) if patience else _LONGEST_POLL
+        # A poll must end before the client's time-out: messages of a response that nobody reads stay invisible for the
+        # whole visibility time-out.
+        read_timeout = client.meta.config.read_timeout
+        self._poll = min(max(int(read_timeout) - _MARGIN, 1), _LONGEST_POLL) if read_timeout else _LONGEST_POLL
 
     def send(self, body: str, *, delay: int = 0) -> None:
         """See `EventQueue.send`."""
@@ -47,8 +48,8 @@ class SqsQueue:
             self._client.send_message(QueueUrl=self._url, MessageBody=body, DelaySeconds=delay)
 
     def receive(self, limit: int = 1, *, wait: float = 0) -> Sequence[Message]:
-        """See `EventQueue.receive`; `wait` is rounded up to whole seconds, and spent in polls that end before the
-        client's time-out does."""
+        """See `EventQueue.receive`. `wait` is rounded up to whole seconds and split into polls that end
+        before the client's time-out."""
         left = math.ceil(wait)
         while True:
             poll = min(left, self._poll)
@@ -69,7 +70,7 @@ class SqsQueue:
             self._client.change_message_visibility(QueueUrl=self._url, ReceiptHandle=receipt, VisibilityTimeout=delay)
 
     def waiting(self) -> int:
-        """See `EventQueue.waiting`. A minute old at most, says Amazon."""
+        """See `EventQueue.waiting`. At most a minute old, according to the SQS documentation."""
         return self._visible(self._url)
 
     def dead_letters(self) -> int:
@@ -77,9 +78,9 @@ class SqsQueue:
         return self._visible(self._dead_letter_url)
 
     def redrive(self, subject: Callable[[str], str] = str) -> int:
-        """See `EventQueue.redrive`. Each message is sent before it is deleted, so none is lost.
+        """See `EventQueue.redrive`. Each message is sent before it is deleted, so that none is lost.
 
-        A message that fails again meanwhile comes back under the id with which it was sent, and is left there.
+        A message that fails again meanwhile returns with the id under which it was sent, and stays a dead letter.
         """
         sent: set[str] = set()
         subjects: set[str] = set()
@@ -129,7 +130,7 @@ class SqsQueue:
             answer = self._client.get_queue_attributes(QueueUrl=self._url, AttributeNames=["RedrivePolicy"])
             policy = json.loads(answer.get("Attributes", {}).get("RedrivePolicy", "{}"))
             if "deadLetterTargetArn" not in policy:
-                raise Unavailable("The queue has no dead letters.")
+                raise Unavailable("The queue has no dead-letter queue.")
             name = policy["deadLetterTargetArn"].rpartition(":")[2]
             return str(self._client.get_queue_url(QueueName=name)["QueueUrl"])
 

@@ -401,7 +401,7 @@ def test_a_listing_warns_of_what_is_neither_file_nor_folder_alone(
     (folder / "processed" / "_").mkdir()
     (folder / "processed" / "_" / "link").symlink_to(folder / "originals")
     assert [info.key for info in store.list("processed/")] == [variant]
-    assert caplog.text.count("something else than a file") == 1
+    assert caplog.text.count("is not a regular file") == 1
 
 
 def test_processes_that_create_one_key_at_once_have_one_winner(folder: Path) -> None:

@@ -152,7 +152,7 @@ def test_a_queue_without_dead_letters_says_so(queue: SqsQueue) -> None:
     plain = client.create_queue(QueueName="plain")["QueueUrl"]
     try:
         for call in (SqsQueue(client, plain).dead_letters, SqsQueue(client, plain).redrive):
-            with pytest.raises(Unavailable, match="no dead letters"):
+            with pytest.raises(Unavailable, match="no dead-letter queue"):
                 call()
     finally:
         client.delete_queue(QueueUrl=plain)

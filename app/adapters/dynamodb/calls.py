@@ -1,4 +1,4 @@
-"""Calls to DynamoDB that end in an answer, a named failure, or `Unavailable`."""
+"""Calls to DynamoDB that return, raise `Refused`, or raise `Unavailable`."""
 
 import logging
 import random
@@ -14,7 +14,7 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-#: Beside the SDK's own retries, which know neither a conflict nor a cancelled transaction.
+#: In addition to the retries of the SDK, which covers neither conflicts nor cancelled transactions.
 _ATTEMPTS = 7
 _BASE_SECONDS = 0.03
 _CONFLICT = "TransactionConflictException"
@@ -23,16 +23,19 @@ _REFUSED = "ConditionalCheckFailed"
 
 
 class Refused(PortError):
-    """A condition did not hold. `reasons` has one entry a transaction item: the item found there, `{}` if there was
-    none or it was not asked for, or None where nothing was refused. Stays inside this folder."""
+    """A condition failed. Not raised outside this package.
+
+    `reasons` has one entry per item of the transaction: the existing item, `{}` if there is none or it was not
+    requested, or None if the condition of that item held.
+    """
 
     def __init__(self, reasons: Sequence[dict[str, Any] | None]) -> None:
-        super().__init__("a condition did not hold")
+        super().__init__("a condition failed")
         self.reasons = reasons
 
 
 def call(operation: Callable[..., T], /, **arguments: Any) -> T:
-    """One request, again after a conflict with a transaction. Raises `Refused` for a failed condition and
+    """Send a request; repeat it after a conflict with a transaction. Raises `Refused` for a failed condition and
     `Unavailable` for every other failure."""
     for attempt in range(_ATTEMPTS):
         try:
@@ -47,13 +50,13 @@ def call(operation: Callable[..., T], /, **arguments: Any) -> T:
         except BotoCoreError as error:
             raise _unavailable(operation, error) from error
         pause(attempt)
-    raise Unavailable("The records are busy.")
+    raise Unavailable("The database is busy.")
 
 
 def transact(client: Any, items: Sequence[dict[str, Any]]) -> None:
-    """All of the items or none. Waits a little, with jitter, for other transactions on the same items.
+    """Write all items or none. Waits with jitter for other transactions on the same items.
 
-    The SDK gives each call a token of its own, so its retry of a request whose answer was lost writes nothing twice.
+    The SDK gives each call its own token, so its retry after a lost response writes nothing twice.
     """
     for attempt in range(_ATTEMPTS):
         try:
@@ -72,16 +75,16 @@ def transact(client: Any, items: Sequence[dict[str, Any]]) -> None:
         else:
             return
         pause(attempt)
-    raise Unavailable("The records are busy.")
+    raise Unavailable("The database is busy.")
 
 
 def pause(attempt: int) -> None:
-    """Wait with full jitter, longer each time: 30 ms, 60 ms, ... at most."""
-    time.sleep(random.uniform(0, _BASE_SECONDS * 2**attempt))  # noqa: S311 - jitter is no secret
+    """Wait with full jitter: at most 30 ms after the first attempt, twice as long after each further one."""
+    time.sleep(random.uniform(0, _BASE_SECONDS * 2**attempt))  # noqa: S311 - jitter need not be secret
 
 
 def _unavailable(operation: Callable[..., Any], error: Exception, reasons: Sequence[str] = ()) -> Unavailable:
-    """What an operator needs to find the cause, without the SDK's message: that can quote what people wrote."""
+    """Log codes and ids of a failure. The SDK's message is left out because it can quote users' data."""
     response: Any = error.response if isinstance(error, ClientError) else {}
     log.warning(
         "DynamoDB refused or did not answer",
@@ -92,4 +95,4 @@ def _unavailable(operation: Callable[..., Any], error: Exception, reasons: Seque
             "reasons": list(reasons),
         },
     )
-    return Unavailable("The records cannot be reached.")
+    return Unavailable("The database cannot be reached.")

@@ -132,7 +132,7 @@ def _batch_get(client: Any, table: str, ids: Sequence[str], wanted: Item | None 
             return
         idle = 0 if len(left) < len(keys) else idle + 1
         if idle == _ATTEMPTS or time.monotonic() >= until:
-            raise Unavailable("The records are busy.")
+            raise Unavailable("The database is busy.")
         keys = left
         pause(idle)  # after some progress too: what was left is what was throttled
 

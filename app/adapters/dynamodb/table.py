@@ -1,19 +1,19 @@
-"""The table and its index: the one definition that tests create and the template is checked against."""
+"""Definition of the table and its index. Tests create it, and the template is checked against it."""
 
 from typing import Any
 
-#: The table's name unless a setting gives another.
+#: Default name of the table.
 TABLE = "ImageMetadata"
 INDEX = "ByIndex"
 KEY = "ImageID"
 INDEX_KEY = "index_key"
 INDEX_SORT = "index_sort"
-#: Epoch seconds after which DynamoDB may remove an item: only on settled tombstones and idempotency items.
+#: Epoch seconds after which DynamoDB may remove an item. Only settled tombstones have it.
 EXPIRES_AT = "expires_at"
 
 
 def table_definition(name: str = TABLE) -> dict[str, Any]:
-    """The arguments of `CreateTable`: on demand, one KEYS_ONLY index."""
+    """Build the arguments of `CreateTable`: on-demand capacity, one KEYS_ONLY index."""
     return {
         "TableName": name,
         "AttributeDefinitions": [

@@ -1,7 +1,7 @@
-"""Steps that give a file its name, durable when they return.
+"""Link and rename files durably.
 
-A folder's fsync can fail after the file has its name. What was readable before must then stay readable, and nobody may
-be told of a file that is taken back.
+The fsync of a folder can fail after the file has its name. Files that were readable before must then stay readable, and
+no caller may learn of a file that is removed again.
 """
 
 import fcntl
@@ -12,7 +12,7 @@ from pathlib import Path
 
 from app.domain.errors import AlreadyExists
 
-#: Gives the first file the name of the second, below these folders.
+#: Give the first file the name of the second, and make these folders durable.
 Move = Callable[[Path, Path, Sequence[Path]], None]
 
 

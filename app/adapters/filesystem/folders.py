@@ -1,4 +1,4 @@
-"""Folders of a store: walking them, and telling them from symbolic links."""
+"""Walk the folders of a store, and detect symbolic links."""
 
 import os
 from collections.abc import Iterator
@@ -27,6 +27,6 @@ def walk(folder: Path) -> Iterator[tuple[Path, bool]]:
             yield Path(entry), is_folder
 
 
-def info_of(key: str, found: os.stat_result) -> ObjectInfo:
-    """Return size and time of an object's file."""
+def read_info(key: str, found: os.stat_result) -> ObjectInfo:
+    """Build the info of an object from the stat of its file."""
     return ObjectInfo(key, found.st_size, datetime.fromtimestamp(found.st_mtime, UTC))

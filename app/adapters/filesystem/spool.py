@@ -8,7 +8,7 @@ from app.domain.limits import MEBIBYTE
 
 
 class SpoolFile(PortFile):
-    """A temporary file that checks the free space before each mebibyte: many grow at once."""
+    """A temporary file that checks the free space before each mebibyte, because many spool files grow at once."""
 
     def __init__(self, descriptor: int, check_space: Callable[[int], None]) -> None:
         super().__init__(descriptor, "r+")

@@ -1,9 +1,9 @@
 """Objects as files under one folder.
 
 `originals/<id>` is the file `originals/<xx>/<id>` and `processed/<id>/<rest>` is `processed/<xx>/<id>/<rest>`, where
-`<xx>` are the last two digits of the id: the first ones are its date, and would put a day's images into one folder.
-Outside, keys are as the port says, with two limits that files bring: a key has at least two segments, and is never
-another key continued by `/`.
+`<xx>` are the last two digits of the id. The first digits are its date and would put a day's images into one
+folder. Callers use keys as the port defines them, with two limits of files: a key has at least two segments, and no key
+is another key followed by `/` and more.
 """
 
 import io
@@ -19,7 +19,7 @@ from typing import BinaryIO
 from uuid import uuid4
 
 from app.adapters.filesystem.durable import Move, is_taken, link_new, replace
-from app.adapters.filesystem.folders import info_of, is_plain, walk
+from app.adapters.filesystem.folders import is_plain, read_info, walk
 from app.adapters.filesystem.spool import SpoolFile
 from app.domain.disk import PortFile, check_free, nameless, port_error, port_errors, unnamed_file
 from app.domain.errors import AlreadyExists, ConfigurationError, Missing, Unavailable
@@ -32,8 +32,8 @@ log = logging.getLogger(__name__)
 _SEGMENT = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9._-]{1,255}")
 _KEY_LENGTH = 1024  # the limit of S3
 _TEMPORARY = "tmp"
-_PROBE = ".probe-"  # directly below a prefix, where no object lies
-_UNSHARDED = "_"  # the folder of names that are no ids
+_PROBE = ".probe-"  # directly below a prefix, where no object is
+_UNSHARDED = "_"  # folder for names that are not ids
 _PIECE = 1024 * 1024
 _BLOCK = 4096
 _ATTEMPTS = 100
@@ -53,7 +53,7 @@ class FilesystemStore:
     ) -> None:
         try:
             root.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._root = Path(os.path.realpath(root, strict=True))  # it may be a link; nothing in it may
+            self._root = Path(os.path.realpath(root, strict=True))  # it may be a link, nothing in it may
             self._temporary = self._root / _TEMPORARY
             self._temporary.mkdir(mode=0o700, exist_ok=True)
         except OSError as error:
@@ -64,7 +64,7 @@ class FilesystemStore:
         self._min_free_bytes = min_free_bytes
 
     def create(self, key: str, body: BinaryIO, *, size: int, content_type: str) -> None:  # noqa: ARG002 - files have none
-        """See `ObjectStore.create`. Raises `ValueError` for what is not a key."""
+        """See `ObjectStore.create`. Raises `ValueError` if `key` is not a key."""
         target = self._place(key)
         with port_errors():
             if is_plain(target.parent) and is_taken(target, self._folders(target)):
@@ -79,7 +79,7 @@ class FilesystemStore:
                 log.exception("no event was sent for a new original; reconcile will", extra={"key": key})
 
     def put(self, key: str, body: BinaryIO, *, size: int, content_type: str) -> None:  # noqa: ARG002 - files have none
-        """See `ObjectStore.put`. Raises `ValueError` for what is not a key."""
+        """See `ObjectStore.put`. Raises `ValueError` if `key` is not a key."""
         target = self._place(key)
         with port_errors(), self._written(body, size) as temporary:
             self._bring(replace, temporary, target)
@@ -91,7 +91,7 @@ class FilesystemStore:
         if path is None:
             raise Missing(key)
         try:
-            # Without O_NONBLOCK a pipe planted there would block the caller forever.
+            # O_NONBLOCK: opening a pipe that someone put there must not block forever.
             raw = PortFile(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC))
         except FileNotFoundError:
             raise Missing(key) from None
@@ -104,13 +104,13 @@ class FilesystemStore:
         """See `ObjectStore.stat`."""
         path = self.path(key)
         with port_errors(), suppress(FileNotFoundError):
-            return info_of(key, path.lstat()) if path else None
+            return read_info(key, path.lstat()) if path else None
         return None
 
-    find = stat  # what may not be looked at is refused there already
+    find = stat  # which already raises for files that cannot be examined
 
     def path(self, key: str) -> Path | None:
-        """The file that holds the object, or None if there is none: a regular file, reached over no symbolic link."""
+        """Return the file of the object: a regular file, reached over no symbolic link. None if there is none."""
         try:
             path = self._place(key)
         except ValueError:
@@ -118,7 +118,7 @@ class FilesystemStore:
         with port_errors(), suppress(FileNotFoundError, NotADirectoryError):
             if stat.S_ISREG(path.lstat().st_mode) and is_plain(path.parent):
                 return path
-            log.warning("where an object belongs lies something else than a file", extra={"key": key})
+            log.warning("the path of an object is not a regular file", extra={"key": key})
         return None
 
     def spool(self) -> BinaryIO:
@@ -168,7 +168,7 @@ class FilesystemStore:
                         yield info
 
     def ping(self) -> None:
-        """See `ObjectStore.ping`. Takes every step that storing an object takes: some file systems allow no links."""
+        """See `ObjectStore.ping`. Performs every step of storing an object: some file systems do not support links."""
         self.check_space(_BLOCK)
         with port_errors(), self._written(io.BytesIO(bytes(_BLOCK)), _BLOCK) as temporary:
             for move, prefix in ((link_new, ORIGINALS), (replace, PROCESSED)):
@@ -182,8 +182,8 @@ class FilesystemStore:
     def sweep(self, older_than: float = 3600) -> int:
         """Remove temporary files last modified at least `older_than` seconds ago, left by killed processes.
 
-        A modification time equally far in the future is from before the clock was set back. Files that cannot be
-        removed are left. Return how many were removed.
+        A modification time equally far in the future comes from a clock that was set back. Files that cannot be
+        removed stay. Return the number of removed files.
         """
         removed = 0
         now = time.time()
@@ -209,7 +209,7 @@ class FilesystemStore:
         return self._root.joinpath(first, shard, *rest)
 
     def _folder(self, prefix: str) -> Path | None:
-        """Where everything lies whose key starts with `prefix`; None if that is nothing."""
+        """Return the folder of all objects whose key starts with `prefix`; None if `prefix` cannot have any."""
         try:
             inside = self._place(f"{prefix}-")
         except ValueError:
@@ -218,7 +218,7 @@ class FilesystemStore:
 
     @contextmanager
     def _written(self, body: BinaryIO, size: int) -> Iterator[Path]:
-        """A temporary file that holds the rest of `body`, durable; removed afterwards."""
+        """Write the rest of `body` to a durable temporary file; remove it afterwards."""
         temporary = self._temporary / uuid4().hex
         try:
             descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
@@ -228,16 +228,16 @@ class FilesystemStore:
                     written += file.write(piece)
                 if written != size:
                     found = "more" if written > size else str(written)
-                    raise Unavailable(f"The body has {found} bytes where {size} were announced.")
+                    raise Unavailable(f"The body has {found} bytes, but {size} were announced.")
                 file.flush()
                 os.fsync(file.fileno())
             yield temporary
         finally:
-            with suppress(OSError):  # the object is stored or refused by now: `sweep` removes what stays here
+            with suppress(OSError):  # the object is stored or refused already; `sweep` removes files left here
                 temporary.unlink()
 
     def _bring(self, move: Move, temporary: Path, target: Path) -> None:
-        """Make the target's folders and move the file there."""
+        """Create the folders of the target and move the file there."""
         folders = self._folders(target)
         for attempt in range(_ATTEMPTS):
             try:
@@ -245,20 +245,20 @@ class FilesystemStore:
                     with suppress(FileExistsError):
                         folder.mkdir(mode=0o700)
                 if not is_plain(target.parent):
-                    raise Unavailable("A symbolic link lies where a folder of the store belongs.")
+                    raise Unavailable("A folder of the store is a symbolic link.")
                 move(temporary, target, folders)
-            except FileNotFoundError:  # a delete has removed a folder that was empty until now
+            except FileNotFoundError:  # a delete has removed the folder while it was empty
                 if attempt == _ATTEMPTS - 1:
                     raise
             else:
                 return
 
     def _folders(self, target: Path) -> Sequence[Path]:
-        """The folders above the target, its own first, up to the root."""
+        """Return the folders above the target, from its own up to the root."""
         return [folder for folder in target.parents if folder == self._root or self._root in folder.parents]
 
     def _prune(self, folder: Path) -> None:
-        """Remove the folder and those above it as far as they are empty, but none of the top ones."""
+        """Remove the folder and its parents as long as they are empty. Top-level folders stay."""
         while self._root not in (folder, folder.parent):
             try:
                 folder.rmdir()

@@ -1,4 +1,4 @@
-"""Bytes in S3 and what speaks its protocol."""
+"""Objects in S3 and in stores with the same protocol."""
 
 from app.adapters.s3.client import s3_client
 from app.adapters.s3.grants import PresignedGrants

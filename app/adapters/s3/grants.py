@@ -1,4 +1,4 @@
-"""Tickets that the bucket itself takes."""
+"""Grants of upload tickets: presigned PUTs to the bucket."""
 
 from datetime import timedelta
 from typing import Any
@@ -11,7 +11,7 @@ from app.domain.uploads.grants import CHECKSUM, CONTENT_TYPE, WRITE_ONCE, grant_
 class PresignedGrants:
     """`GrantSource` by presigned PUTs.
 
-    Length, type, write-once and checksum are signed headers: the bucket refuses whatever is not as it was signed.
+    Length, type, write-once and checksum are signed headers: the bucket refuses a request that differs in any of them.
     """
 
     def __init__(self, client: Any, bucket: str) -> None:

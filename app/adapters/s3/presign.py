@@ -1,8 +1,8 @@
 """Presigned GETs: AWS Signature Version 4 in the query string.
 
-As in "Authenticating Requests: Using Query Parameters" of the S3 API reference. The SDK's own signer takes the time of
-the call, and about 0.3 ms: here the time is the start of a window, so that within it one object has one url that
-browsers can keep, and a page of 200 records costs milliseconds.
+Follows "Authenticating Requests: Using Query Parameters" of the S3 API reference. The SDK's signer signs the time of
+the call and takes about 0.3 ms per url. This one signs the start of a time window: within the window an object keeps
+its url, so that browsers can cache it, and a page of 200 records costs milliseconds.
 """
 
 import hashlib
@@ -17,17 +17,17 @@ from botocore.exceptions import BotoCoreError, NoCredentialsError
 
 from app.domain.errors import Unavailable
 
-#: Seconds that a url is good for from the start of its window.
+#: Lifetime of a url in seconds, from the start of its window.
 LIFE = 15 * 60
-#: Seconds in which the urls of an object stay the same: a fresh one is good for at least `LIFE - WINDOW`.
+#: Length of a window in seconds. A new url is valid for at least `LIFE - WINDOW`.
 WINDOW = 5 * 60
 
 
 class Presigner:
-    """Signs GETs of one bucket's objects.
+    """Signs GETs of the objects in one bucket.
 
-    `client` is the SDK's, and knows where the bucket is; `credentials` are the SDK's too, asked each time, for a
-    function's are exchanged while it runs. A url also ends when the credentials that signed it do.
+    `client` is the SDK's and knows the endpoint of the bucket. `credentials` are the SDK's too; they are read for each
+    url because those of a Lambda function are replaced while it runs. A url expires with its credentials.
     """
 
     def __init__(self, client: Any, bucket: str, credentials: Any, clock: Callable[[], float] = time.time) -> None:
@@ -38,11 +38,11 @@ class Presigner:
         self._clock = clock
 
     def window(self) -> int:
-        """The number of the present window: a new one, new urls."""
+        """Return the number of the current window. Urls change with it."""
         return int(self._clock() // WINDOW)
 
     def get(self, key: str, response: Mapping[str, str]) -> str:
-        """The url of an object. `response` are the headers to answer with, such as `response-content-type`."""
+        """Sign the url of an object. `response` has headers of the response, such as `response-content-type`."""
         access_key, secret_key, token = self._keys()
         moment = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(self.window() * WINDOW))
         scope = f"{moment[:8]}/{self._region}/s3/aws4_request"
@@ -65,7 +65,7 @@ class Presigner:
 
     @cached_property
     def _base(self) -> str:
-        """Where the bucket's objects are, `/` at the end."""
+        """Url of the bucket, with a trailing `/`."""
         parameters = {"Bucket": self._bucket, "Key": "-"}
         url: str = self._client.generate_presigned_url("get_object", Params=parameters)
         return url.partition("?")[0].removesuffix("-")
@@ -76,7 +76,7 @@ class Presigner:
                 raise NoCredentialsError
             frozen = self._credentials.get_frozen_credentials()
         except BotoCoreError as error:
-            raise Unavailable("The objects' urls cannot be signed.") from error
+            raise Unavailable("Urls of objects cannot be signed: no credentials.") from error
         return frozen.access_key, frozen.secret_key, frozen.token
 
 

@@ -1,4 +1,4 @@
-"""`ObjectStore` on S3 and what speaks its protocol."""
+"""`ObjectStore` on S3 and on stores with the same protocol."""
 
 import io
 import logging
@@ -20,28 +20,31 @@ log = logging.getLogger(__name__)
 
 _ATTEMPTS = 5
 _BASE_SECONDS = 0.05
-_DELETE_BATCH = 1000  # DeleteObjects' own limit
-#: What is put under a key is the same bytes for ever: whoever has them, a browser or a CDN, need not ask again.
-_KEPT = "public, max-age=31536000, immutable"
-_WRITER = "writer"  # metadata of an object: which call wrote it
+_DELETE_BATCH = 1000  # limit of DeleteObjects
+#: The bytes under a key never change, so browsers and CDNs can cache them.
+_IMMUTABLE = "public, max-age=31536000, immutable"
+_WRITER = "writer"  # metadata of an object: id of the call that wrote it
 _EXISTS = frozenset({"PreconditionFailed", "412"})
 _CONFLICT = frozenset({"ConditionalRequestConflict", "409", "OperationAborted"})
-# Who may not list a bucket is told that access is denied to a key that is not there.
+# Without the right to list the bucket, S3 answers AccessDenied for a missing key.
 _ABSENT = frozenset({"NoSuchKey", "AccessDenied"})
-# The answer to a HEAD has no body, and so no code but its status.
+# A response to HEAD has no body, so the status is its only code.
 _HEAD_ABSENT, _HEAD_REFUSED = "404", "403"
 
 
 class S3Store:
-    """Objects in one bucket. `client` is a boto3 S3 client with time-outs and retries of its own."""
+    """Objects in one bucket. `client` is a boto3 S3 client, which has its own time-outs and retries."""
 
     def __init__(self, client: Any, bucket: str) -> None:
         self._client = client
         self._bucket = bucket
 
     def create(self, key: str, body: BinaryIO, *, size: int, content_type: str) -> None:
-        """See `ObjectStore.create`. Each call signs what it writes, so that a write that went through while its answer
-        was lost is told from another's."""
+        """See `ObjectStore.create`.
+
+        Each call writes its own id into the object's metadata. A call whose response was lost finds out by this id that
+        the object is its own.
+        """
         writer = uuid4().hex
         for attempt in range(_ATTEMPTS):
             try:
@@ -57,12 +60,12 @@ class S3Store:
                     raise AlreadyExists(key) from None
                 raise _unavailable(error) from error
             return
-        raise Unavailable("The object is being written by others.")
+        raise Unavailable("Other requests are writing the same object.")
 
     def put(self, key: str, body: BinaryIO, *, size: int, content_type: str) -> None:
         """See `ObjectStore.put`."""
         with _translated():
-            self._put(key, body, size, content_type, CacheControl=_KEPT)
+            self._put(key, body, size, content_type, CacheControl=_IMMUTABLE)
 
     def open(self, key: str) -> AbstractContextManager[BinaryIO]:
         """See `ObjectStore.open`."""
@@ -74,7 +77,7 @@ class S3Store:
         try:
             yield io.BufferedReader(_Readable(body), 256 * 1024)
         finally:
-            body.close()  # with bytes left in it the connection is closed rather than read to the end
+            body.close()  # closes the connection if bytes are left, rather than reading them
 
     def stat(self, key: str) -> ObjectInfo | None:
         """See `ObjectStore.stat`."""
@@ -91,7 +94,7 @@ class S3Store:
         return ObjectInfo(key, found["ContentLength"], found["LastModified"])
 
     def _stat_by_get(self, key: str) -> ObjectInfo | None:
-        """What a refused HEAD cannot tell: whether there is nothing, or our keys are no good."""
+        """Distinguish a missing object from bad credentials, which HEAD answers alike."""
         try:
             found = self._get(key)
         except Missing:
@@ -100,8 +103,7 @@ class S3Store:
         return ObjectInfo(key, found["ContentLength"], found["LastModified"])
 
     def find(self, key: str) -> ObjectInfo | None:
-        """See `ObjectStore.find`. By a list, which is either answered or refused; of all keys that begin so, this one
-        comes first."""
+        """See `ObjectStore.find`. Uses a list, which S3 answers or refuses. The key itself is the first result."""
         with _translated():
             answer = self._client.list_objects_v2(Bucket=self._bucket, Prefix=key, MaxKeys=1)
         for item in answer.get("Contents", []):
@@ -110,7 +112,7 @@ class S3Store:
         return None
 
     def spool(self) -> BinaryIO:
-        """See `ObjectStore.spool`. In the system's temporary folder, the only one that a function may write."""
+        """See `ObjectStore.spool`. Uses the system's temporary folder, the only writable one of a Lambda function."""
         with port_errors(Unavailable):
             return _SpoolFile(unnamed_file(None), "r+")
 
@@ -130,7 +132,7 @@ class S3Store:
         return len(keys)
 
     def _delete(self, keys: list[str]) -> None:
-        """Of a batch some may be refused, as when S3 is busy: those are tried again."""
+        """Delete a batch. Retry the keys that S3 refused, as it does when busy."""
         for attempt in range(_ATTEMPTS):
             with _translated():
                 answer = self._client.delete_objects(
@@ -139,10 +141,10 @@ class S3Store:
             errors = answer.get("Errors", [])
             if not errors:
                 return
-            log.warning("S3 kept some objects", extra={"count": len(errors), "code": errors[0].get("Code")})
+            log.warning("S3 did not delete some objects", extra={"count": len(errors), "code": errors[0].get("Code")})
             keys = [error["Key"] for error in errors]
             _pause(attempt)
-        raise Unavailable("Some objects could not be removed.")
+        raise Unavailable("Some objects could not be deleted.")
 
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
         """See `ObjectStore.list`."""
@@ -152,7 +154,7 @@ class S3Store:
                     yield ObjectInfo(item["Key"], item["Size"], item["LastModified"])
 
     def ping(self) -> None:
-        """See `ObjectStore.ping`. By a GET, which tells a missing bucket and bad keys from a missing object."""
+        """See `ObjectStore.ping`. Uses a GET: its errors tell a missing bucket and wrong keys from a missing object."""
         with suppress(Missing):
             self._get("originals/ping")["Body"].close()
 
@@ -168,7 +170,7 @@ class S3Store:
         return answer
 
     def _is_by(self, writer: str, key: str) -> bool:
-        """Whether the object there was written by that call."""
+        """Return True if that call wrote the object under the key."""
         try:
             found = self._client.head_object(Bucket=self._bucket, Key=key)
         except (ClientError, BotoCoreError):
@@ -196,11 +198,11 @@ class S3Store:
 
 
 class _SpoolFile(PortFile):
-    no_space = Unavailable  # another function's folder may have space
+    no_space = Unavailable  # a retry may reach another function with free space
 
 
 class _Readable(io.RawIOBase):
-    """A response body as a stream whose failures are ours."""
+    """A response body as a stream that raises errors of the port."""
 
     def __init__(self, body: Any) -> None:
         self._body = body
@@ -216,7 +218,7 @@ class _Readable(io.RawIOBase):
 
 
 class _Rest(io.RawIOBase):
-    """What follows a position of a stream, with that position as 0: the SDK rewinds to 0 before it tries again."""
+    """The rest of a stream after a position, which counts as 0: the SDK seeks to 0 before a retry."""
 
     def __init__(self, body: BinaryIO, start: int) -> None:
         self._body = body
@@ -249,7 +251,7 @@ def _translated() -> Iterator[None]:
 
 
 def _pause(attempt: int) -> None:
-    time.sleep(random.uniform(0, _BASE_SECONDS * 2**attempt))  # noqa: S311 - jitter is no secret
+    time.sleep(random.uniform(0, _BASE_SECONDS * 2**attempt))  # noqa: S311 - jitter need not be secret
 
 
 def _code(error: ClientError | BotoCoreError) -> str:
@@ -258,4 +260,4 @@ def _code(error: ClientError | BotoCoreError) -> str:
 
 def _unavailable(error: Exception) -> Unavailable:
     log.warning("S3 refused or did not answer", exc_info=error)
-    return Unavailable("The objects cannot be reached.")
+    return Unavailable("The object store cannot be reached.")

@@ -1,4 +1,4 @@
-"""Urls that the bucket itself answers, for a while."""
+"""Presigned urls of originals and variants in the bucket."""
 
 from urllib.parse import quote
 
@@ -9,7 +9,7 @@ from app.domain.uploads.filenames import attachment
 
 
 class PresignedUrls:
-    """`UrlSource` by presigned GETs; variants by the CDN when there is one in front of `processed/`."""
+    """`UrlSource` by presigned GETs, or by the CDN for variants if there is one."""
 
     def __init__(self, presigner: Presigner, cdn_url: str | None = None) -> None:
         self._presigner = presigner

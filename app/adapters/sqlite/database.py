@@ -1,4 +1,4 @@
-"""The database file: its connections and transactions."""
+"""Connections and transactions of the database file."""
 
 import logging
 import os
@@ -24,13 +24,12 @@ _FORBIDDEN = frozenset({"SQLITE_CANTOPEN", "SQLITE_READONLY", "SQLITE_PERM"})
 
 
 class Database:
-    """One SQLite file, for several threads and processes at once, durable at every commit (WAL, synchronous FULL).
+    """A SQLite file for several threads and processes, durable at every commit (WAL, synchronous FULL).
 
-    The file is made if it does not exist. `patience` is how long, in seconds, an operation waits for another process's
-    write. A connection serves one thread at a time and is kept for the next one. `min_free_bytes` is the space that
-    `check_space` wants free on the disk. `reserve_bytes` is the size of a reserve file: on a full disk it gives its
-    space to transactions that free some. Raises `ConfigurationError` for a file that cannot be used and `Unavailable`
-    for one that is locked.
+    The file is created if it does not exist. `patience` is the longest wait for a write of another process, in seconds.
+    A connection serves one thread at a time and is reused. `min_free_bytes` is the free disk space that `check_space`
+    requires. `reserve_bytes` is the size of a reserve file: on a full disk it gives its space to transactions that
+    delete. Raises `ConfigurationError` for an unusable file and `Unavailable` for a locked one.
     """
 
     def __init__(self, path: Path, *, patience: float = 10, min_free_bytes: int = 0, reserve_bytes: int = 0) -> None:
@@ -39,22 +38,22 @@ class Database:
         self._reserve = Reserve(self._path.with_name(f"{path.name}-reserve"), reserve_bytes)
         self._patience = patience
         self._process = os.getpid()
-        self._writer = threading.Lock()  # SQLite's own waiting is not fair among many threads
+        self._writer = threading.Lock()  # SQLite's own lock is not fair among many threads
         self._idle: list[sqlite3.Connection] = []
         self._closed = False
         try:
             self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._path.touch(mode=0o600)  # SQLite would let everybody read it
+            self._path.touch(mode=0o600)  # SQLite would create it readable for everybody
         except OSError as error:
             raise ConfigurationError(f"The database {path} cannot be used: {error.strerror}.") from error
-        self.freeing(self._prepare)  # even its opening needs some space
+        self.freeing(self._prepare)  # opening needs disk space too
         self._reserve.fill()
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
-        """A connection for single statements that read, each of which sees one state of the database."""
+        """Lend a connection for single reading statements, each of which sees one state of the database."""
         if os.getpid() != self._process:
-            raise RuntimeError("a database does not survive a fork: open it in the process that uses it")
+            raise RuntimeError("a Database cannot be used after a fork: open it in the process that uses it")
         try:
             connection = self._take()
             try:
@@ -71,7 +70,7 @@ class Database:
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
-        """A connection within a transaction that nobody else writes beside: committed at the end, undone by errors."""
+        """Lend a connection in an exclusive write transaction: committed at the end, rolled back by errors."""
         if not self._writer.acquire(timeout=self._patience):
             raise Unavailable("The database is busy.")
         try:
@@ -98,7 +97,7 @@ class Database:
             return operation()
 
     def check_space(self) -> None:
-        """Raise `Full` if the disk has less space free than is wanted, `Unavailable` if nothing can be written."""
+        """Raise `Full` if the disk has less free space than required, `Unavailable` if it cannot be checked."""
         with port_errors():
             check_free(self._path.parent, 0, self._min_free_bytes)
 
@@ -107,31 +106,31 @@ class Database:
         with self.writing() as connection:
             connection.execute("SELECT 1 FROM images LIMIT 1").fetchone()
         if not self._path.exists():
-            raise Unavailable("The database file is gone.")
+            raise Unavailable("The database file has been removed.")
         self.check_space()
 
     def checkpoint(self) -> bool:
-        """Empty the write-ahead log, which keeps what was deleted. Return False if another process prevents it."""
+        """Empty the write-ahead log, which still holds deleted data. Return False if another process prevents it."""
         with self.reading() as connection:
             (busy, _, _) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         return not busy
 
     def fill_reserve(self) -> None:
-        """Make the reserve file anew if it has been used and there is space."""
+        """Write the reserve file again if it has been used and there is enough space."""
         self._reserve.fill()
 
     def close(self) -> None:
-        """Close every connection; those in use, when they are done. Using the database again raises `Unavailable`."""
+        """Close all connections, those in use after their use. Further use of the database raises `Unavailable`."""
         self._closed = True
         while self._idle:
             self._idle.pop().close()
 
     def _unavailable(self, error: sqlite3.Error) -> Unavailable:
         kind = _kind(error)
-        log.error("the database refused: %s (%s)", error, kind or type(error).__name__)
+        log.error("the database failed: %s (%s)", error, kind or type(error).__name__)
         if kind == "SQLITE_FULL" or (kind == "SQLITE_IOERR" and has_no_space(self._path.parent)):
             return Full("The disk of the database has no space left.")
-        return Unavailable("The database is busy." if kind == "SQLITE_BUSY" else "The database refused.")
+        return Unavailable("The database is busy." if kind == "SQLITE_BUSY" else "The database failed.")
 
     def _take(self) -> sqlite3.Connection:
         if self._closed:
@@ -148,17 +147,17 @@ class Database:
             self._idle.append(connection)
 
     def _connect(self, mode: str) -> sqlite3.Connection:
-        """A connection. With mode `rw` it makes no file: one that has been removed must not come back empty."""
+        """Open a connection. Mode `rw` creates no file, so that a removed database does not return empty."""
         connection = sqlite3.connect(
             f"{self._path.as_uri()}?mode={mode}",
             uri=True,
             timeout=self._patience,
-            isolation_level=None,  # transactions are where BEGIN is written
+            isolation_level=None,  # transactions begin only with an explicit BEGIN
             check_same_thread=False,  # the pool gives it to one thread at a time
         )
         try:
             connection.execute("PRAGMA synchronous = FULL")
-            connection.execute("PRAGMA secure_delete = ON")  # what is deleted is gone; not every build's default
+            connection.execute("PRAGMA secure_delete = ON")  # overwrite deleted data; not the default of every build
         except BaseException:
             connection.close()
             raise
@@ -174,14 +173,14 @@ class Database:
                 raise
         except sqlite3.Error as error:
             if _kind(error) in _DAMAGED:
-                raise refused(str(self._path), f"it is damaged, or no database at all ({error})") from error
+                raise refused(str(self._path), f"it is damaged or not a database ({error})") from error
             if _kind(error) in _FORBIDDEN:
                 raise ConfigurationError(f"The database {self._path} cannot be used: {error}.") from error
             raise self._unavailable(error) from error
         self._idle.append(connection)
 
     def _migrate(self, connection: sqlite3.Connection) -> None:
-        connection.execute("BEGIN")  # one state for all that is checked: another process may be making the tables
+        connection.execute("BEGIN")  # all checks see one state, even while another process creates the tables
         version = check(connection, str(self._path))
         connection.execute("COMMIT")
         self._use_wal(connection)
@@ -191,7 +190,7 @@ class Database:
             connection.execute("COMMIT")
 
     def _use_wal(self, connection: sqlite3.Connection) -> None:
-        # The change of mode does not wait for locks by itself when two processes make it at once.
+        # SQLite does not wait for locks when two processes change the mode at once.
         end = time.monotonic() + self._patience
         while True:
             try:
@@ -204,11 +203,11 @@ class Database:
                 break
         if mode != "wal":
             raise ConfigurationError(
-                f"The database {self._path} cannot be used: its file system knows no shared memory."
+                f"The database {self._path} cannot be used: its file system does not support shared memory."
             )
 
 
 def _kind(error: sqlite3.Error) -> str:
-    """The name of SQLite's primary result code. Errors that Python's module raises by itself have none."""
+    """Return the name of SQLite's primary result code, or "" for errors of Python's module itself."""
     name: str = getattr(error, "sqlite_errorname", "")
     return "_".join(name.split("_")[:2])

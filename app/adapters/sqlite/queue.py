@@ -1,4 +1,4 @@
-"""Events in a table, delivered as SQS delivers them."""
+"""`EventQueue` in a SQLite table, with the semantics of SQS."""
 
 import sqlite3
 import time
@@ -17,8 +17,8 @@ _POLL_SECONDS = 0.05
 class SqliteQueue:
     """An `EventQueue` in a `Database`.
 
-    `visibility` is in seconds; after `max_attempts` deliveries a message goes to the dead letters. Due times are wall
-    clock times because they outlive the process. One that is further ahead than any delay or visibility time-out was
+    `visibility` is in seconds; after `max_attempts` deliveries a message becomes a dead letter. Due times are wall
+    clock times because they outlive the process. A due time later than any delay or visibility time-out allows was
     written before the clock was set back, and counts as due.
     """
 
@@ -29,20 +29,20 @@ class SqliteQueue:
         self._longest = max(MAX_DELAY, visibility) + CLOCK_SLACK.total_seconds()
 
     def send(self, body: str, *, delay: int = 0) -> None:
-        """See `EventQueue.send`. Raises `ValueError` for what does not fit."""
+        """See `EventQueue.send`. Raises `ValueError` for a body or delay beyond the limits."""
         _check_delay(delay)
         if not 0 < len(body.encode()) <= MAX_BODY_BYTES:
-            raise ValueError(f"a message has 1 to {MAX_BODY_BYTES} bytes")
+            raise ValueError(f"a message must have 1 to {MAX_BODY_BYTES} bytes")
         with self._database.writing() as connection:
             connection.execute("INSERT INTO messages (body, due) VALUES (?, ?)", (body, time.time() + delay))
 
     def receive(self, limit: int = 1, *, wait: float = 0) -> Sequence[Message]:
         """See `EventQueue.receive`."""
         if not 1 <= limit <= 10 or not 0 <= wait <= 20:
-            raise ValueError("up to 10 messages, and up to 20 seconds for the first")
+            raise ValueError("limit must be 1 to 10 messages, wait 0 to 20 seconds")
         end = time.monotonic() + wait
         while True:
-            # Looked at before it is locked: an idle worker must not stand in the way of writers.
+            # Check before taking the lock: an idle worker must not block writers.
             if self._anything_due() and (messages := self._take(limit)):
                 return messages
             left = end - time.monotonic()
@@ -95,9 +95,12 @@ class SqliteQueue:
         return len(first)
 
     def recover(self) -> int:
-        """Make every message that is with a receiver due at once; how many. Only for who knows that all receivers are
-        gone. The lost deliveries count: an event that kills its receiver ends with the dead letters. And of messages
-        with the same text, such as each start sends of what is not at rest, the one that was tried most is kept."""
+        """Make every message that is with a receiver due now; return their number.
+
+        Call it only when all receivers have ended. Their deliveries count, so that an event that kills its receiver
+        becomes a dead letter. Of messages with the same body, which each start sends for unfinished records, only the
+        one with the most attempts stays.
+        """
         with self._database.writing() as connection:
             connection.execute(
                 "DELETE FROM messages WHERE dead = 0 AND receives < :most AND id NOT IN (SELECT id FROM"
@@ -117,7 +120,7 @@ class SqliteQueue:
     def _anything_due(self) -> bool:
         now = time.time()
         with self._database.reading() as connection:
-            row = connection.execute(  # two ranges of one index: an OR would walk all of it
+            row = connection.execute(  # two ranges of one index, because OR scans all of it
                 "SELECT 1 FROM messages WHERE dead = 0 AND due <= ?"
                 " UNION ALL SELECT 1 FROM messages WHERE dead = 0 AND due > ? LIMIT 1",
                 (now, now + self._longest),
@@ -142,8 +145,8 @@ class SqliteQueue:
         return messages
 
     def _bury_exhausted(self, connection: sqlite3.Connection) -> None:
-        """Move messages to the dead letters after their last delivery. Make those due first that a clock which was
-        set back would hold up."""
+        """Move messages to the dead letters after their last delivery. Before that, make messages due that a clock set
+        back would delay."""
         now = time.time()
         connection.execute("UPDATE messages SET due = ? WHERE dead = 0 AND due > ?", (now, now + self._longest))
         connection.execute(
@@ -154,7 +157,7 @@ class SqliteQueue:
 
 def _check_delay(delay: int) -> None:
     if not 0 <= delay <= MAX_DELAY:
-        raise ValueError(f"a delay has 0 to {MAX_DELAY} seconds")
+        raise ValueError(f"delay must be 0 to {MAX_DELAY} seconds")
 
 
 def _id(receipt: str) -> str:

@@ -1,4 +1,4 @@
-"""A file that takes up space on the disk, to be given up when the disk is full."""
+"""A file that reserves disk space, to be removed when the disk is full."""
 
 import contextlib
 import os
@@ -6,19 +6,19 @@ from pathlib import Path
 
 from app.domain.disk import free_bytes
 
-#: The file is made while the disk has this many times its size free.
+#: The file is written only if this many times its size is free.
 _PLENTY = 4
 
 
 class Reserve:
-    """A file of `size` bytes; 0 for none. Any process on the database may fill it and give it up."""
+    """A file of `size` bytes; 0 for none. Any process that uses the database may write and remove it."""
 
     def __init__(self, path: Path, size: int) -> None:
         self._path = path
         self._size = size
 
     def fill(self) -> None:
-        """Make the file if it does not exist whole and the disk has plenty of space. What goes wrong is ignored."""
+        """Write the file if it is missing or incomplete and the disk has enough free space. Errors are ignored."""
         with contextlib.suppress(OSError):
             if not self._size or free_bytes(self._path.parent) < _PLENTY * self._size:
                 return
@@ -28,7 +28,7 @@ class Reserve:
                 self._path.unlink()
             descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
             with os.fdopen(descriptor, "wb") as file:
-                file.write(os.urandom(self._size))  # file systems that compress would store zeros in no space
+                file.write(os.urandom(self._size))  # compressing file systems store zeros without using space
                 file.flush()
                 os.fsync(file.fileno())
 
