@@ -1,9 +1,9 @@
-"""Crops without a focal point beside those of libvips: `python -m benchmarks.attention --vips <python with pyvips>`.
+"""Crops without a focal point, compared with libvips: `python -m benchmarks.attention --vips <python with pyvips>`.
 
-Ten pictures, made and real, each cropped to a square and to a portrait by us (`attention.py`) and by libvips's
-`smartcrop(interesting="attention")`. Writes a contact sheet, a row per picture: the whole of it with both squares drawn
-in (ours red, theirs blue), our square, theirs, our portrait, theirs; and prints how much of the thing that matters each
-crop shows. pyvips is no dependency of ours: give the interpreter of an environment that has `pyvips[binary]`.
+Ten synthetic and real images, each cropped to a square and to a portrait by `attention.py` and by libvips's
+`smartcrop(interesting="attention")`. Writes a contact sheet with a row per image: the image with both squares (ours
+red, libvips's blue), our square, libvips's, our portrait, libvips's. Prints which share of the subject each crop shows.
+Give the interpreter of an environment that has `pyvips[binary]`.
 """
 
 import argparse
@@ -40,7 +40,7 @@ for line in sys.stdin:
 
 
 def _ground(size: tuple[int, int], top: str, bottom: str, seed: int) -> Image.Image:
-    """A sky over a ground, with the grain of a real picture."""
+    """Draw a sky over a ground, with the grain of a photograph."""
     ramp = Image.linear_gradient("L").resize(size)
     grain = Image.effect_noise(size, 14).filter(ImageFilter.GaussianBlur(1))
     ground = Image.composite(Image.new("RGB", size, bottom), Image.new("RGB", size, top), ramp)
@@ -114,7 +114,7 @@ def _sign() -> Scene:
 
 
 def _photo(name: str, pad: tuple[int, int, int, int]) -> Callable[[], Scene]:
-    """A real picture set off-centre on a quiet ground of its own darkened colours."""
+    """Place a photograph off-center on a plain ground of its own darkened colors."""
 
     def make() -> Scene:
         with Image.open(IMAGES / name) as opened:
@@ -145,8 +145,8 @@ SCENES: dict[str, Callable[[], Scene]] = {
 
 def ours(image: Image.Image, shape: tuple[int, int]) -> Box:
     spec = VariantSpec(name="v", width=shape[0] * 1000, height=shape[1] * 1000, fit=Fit.COVER)
-    centred = shape_of(spec, *image.size, None)
-    point = attention_of(nearer(image)).focus(centred, *image.size)
+    centered = shape_of(spec, *image.size, None)
+    point = attention_of(nearer(image)).focus(centered, *image.size)
     left, top, right, bottom = shape_of(spec, *image.size, point).box
     return round(left), round(top), round(right), round(bottom)
 
@@ -159,7 +159,7 @@ def theirs(vips: Path, images: list[Path], sizes: list[tuple[int, int]]) -> list
 
 
 def shown(thing: Box | None, crop: Box) -> float:
-    """The share of the thing that a crop shows, of as much as a crop of that size could."""
+    """Return the share of the subject that a crop shows, relative to the maximum for a crop of that size."""
     if thing is None:
         return 1.0
 
@@ -172,7 +172,7 @@ def shown(thing: Box | None, crop: Box) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--vips", type=Path, required=True, help="a Python that has pyvips")
+    parser.add_argument("--vips", type=Path, required=True, help="a Python with pyvips")
     parser.add_argument("--sheet", type=Path, default=Path(".cache/attention.png"))
     given = parser.parse_args()
     scenes = {name: make() for name, make in SCENES.items()}
@@ -212,8 +212,8 @@ def _sheet(rows: list[tuple[Image.Image, list[tuple[Box, Box]]]]) -> Image.Image
     for number, (image, pairs) in enumerate(rows):
         drawn = image.copy()
         draw = ImageDraw.Draw(drawn)
-        for box, colour in zip(pairs[0], ("#ff2020", "#2040ff"), strict=True):
-            draw.rectangle(box, outline=colour, width=8)
+        for box, color in zip(pairs[0], ("#ff2020", "#2040ff"), strict=True):
+            draw.rectangle(box, outline=color, width=8)
         whole = ImageOps.contain(drawn, (330, high))
         sheet.paste(whole, (0, number * (high + gap)))
         for column, box in enumerate(box for pair in pairs for box in pair):

@@ -1,4 +1,4 @@
-"""What each call asks of AWS: requests to S3, SQS and DynamoDB, and DynamoDB's capacity units. This is the bill.
+"""Requests to S3, SQS and DynamoDB, and DynamoDB capacity units, of each call.
 
     .venv/bin/python -m benchmarks.capacity
 
@@ -41,7 +41,7 @@ from tests.faults.scene import queue_event
 from tests.samples import encoded
 from tests.sides import Side
 
-#: Dollars a request: see `prices.toml`.
+#: Dollars per request: see `prices.toml`.
 WRITE_UNIT, READ_UNIT = dollars_of("dynamodb_write_unit"), dollars_of("dynamodb_read_unit")
 S3_WRITE, S3_READ, SQS_REQUEST = dollars_of("s3_write"), dollars_of("s3_read"), dollars_of("sqs_request")
 
@@ -50,7 +50,7 @@ _seeds = count(1)
 
 @dataclass(frozen=True)
 class Bench:
-    """The service in this process, with a worker beside it."""
+    """The service and a worker in this process."""
 
     side: Side
     client: httpx.Client
@@ -60,7 +60,7 @@ class Bench:
     tickets: list[tuple[str, bytes]] = field(default_factory=list)
 
     def upload(self, query: str = "", *, seed: int | None = None, tags: str = "") -> dict[str, Any]:
-        """`POST /upload` of a picture, by default one that is not there."""
+        """Upload an image, by default a new one."""
         body = encoded("JPEG", 1600, 1200, seed=next(_seeds) if seed is None else seed)
         files = {"file": ("photo.jpg", io.BytesIO(body), "image/jpeg")}
         answer = self.client.post(f"/upload{query}", files=files, data={"tags": tags} if tags else {})
@@ -69,40 +69,40 @@ class Bench:
         return found
 
     def ticket(self) -> None:
-        """`POST /upload/direct` for a picture, whose bytes then wait to be sent by `send`."""
+        """Request an upload ticket; `send` sends the bytes."""
         body = encoded("JPEG", 1600, 1200, seed=next(_seeds))
         answer = self.client.post("/upload/direct", json={"bytes": len(body), "content_type": "image/jpeg"})
         answer.raise_for_status()
         self.tickets.append((answer.json()["id"], body))
 
     def send(self) -> None:
-        """The client's own request to the bucket."""
+        """Store the bytes of the latest ticket, as its client would."""
         image_id, body = self.tickets.pop()
         self.side.store.create(original_key(image_id), io.BytesIO(body), size=len(body), content_type="image/jpeg")
 
     def by_ticket(self) -> None:
-        """All of it: asking, sending, developing."""
+        """Request a ticket, send the bytes, process the image."""
         self.ticket()
         self.send()
-        self.develop()
+        self.process()
 
-    def develop(self) -> None:
-        """What the queue's trigger does for one message: receive, hand over, delete."""
+    def process(self) -> None:
+        """Receive one message, process its image and delete the message, as the queue's trigger does."""
         (message,) = self.side.queue.receive(1)
         if handle_event(queue_event(message), self.worker)["batchItemFailures"]:
-            raise SystemExit("the picture could not be developed")
+            raise SystemExit("the image could not be processed")
         self.side.queue.delete(message.receipt)
         if self.worker.counts[Outcome.FAILED]:
-            raise SystemExit("a picture failed: the figures would not be those of a developed one")
+            raise SystemExit("an image failed: the figures would not be those of a ready image")
 
     def ready(self, tags: str = "") -> str:
-        """The id of a new picture that is developed."""
+        """Upload and process an image; return its id."""
         found = self.upload(tags=tags)
-        self.develop()
+        self.process()
         return str(found["id"])
 
     def get(self, path: str, expected: int = 200, **options: Any) -> None:
-        """A request that is answered as it should be."""
+        """Send a request and check the status of the answer."""
         answer = self.client.request(options.pop("method", "GET"), path, **options)
         if answer.status_code != expected:
             raise SystemExit(f"{path}: {answer.status_code} {answer.text}")
@@ -112,7 +112,7 @@ Case = tuple[str, str, Callable[[Bench], Callable[[], object]]]
 
 
 def cases() -> Iterator[Case]:
-    """What is measured: its name, the route it stands for, and what prepares it."""
+    """Yield the cases: name, route, and a function that prepares the call to measure."""
     yield "upload", "POST /upload", lambda bench: bench.upload
     yield "upload, three tags", "POST /upload", lambda bench: lambda: bench.upload(tags="a,b,c")
     yield "upload, a duplicate", "POST /upload", a_duplicate
@@ -130,52 +130,52 @@ def cases() -> Iterator[Case]:
     yield "delete, unknown", "DELETE /images/{image_id}", lambda bench: unknown(bench, 204, method="DELETE")
     for path in ("/limits", "/healthz", "/readyz"):
         yield path.removeprefix("/"), f"GET {path}", lambda bench, path=path: lambda: bench.get(path)
-    yield "worker: a developed image", "", developing
-    yield "worker: the event again", "", developed_again
+    yield "worker: a processed image", "", processing
+    yield "worker: the event again", "", processed_again
     yield "reconcile, nothing to do", "", lambda bench: bench.reconciler.run
     yield "one image, from upload to ready", "", lambda bench: bench.ready
     yield "one image, from ticket to ready", "", lambda bench: bench.by_ticket
 
 
 def a_duplicate(bench: Bench, query: str = "") -> Callable[[], object]:
-    """An upload of bytes that are there."""
+    """Upload known bytes."""
     seed = next(_seeds)
     bench.upload(seed=seed)
-    bench.develop()
+    bench.process()
     return lambda: bench.upload(query, seed=seed)
 
 
 def on_one(bench: Bench, path: str, expected: int = 200, **options: Any) -> Callable[[], object]:
-    """A request about a picture that is ready."""
+    """Send a request for an image that is ready."""
     image_id = bench.ready()
     return lambda: bench.get(f"/images/{image_id}{path}", expected, **options)
 
 
 def unknown(bench: Bench, expected: int = 404, **options: Any) -> Callable[[], object]:
-    """A request about a picture that is not there."""
+    """Send a request for an image that does not exist."""
     return lambda: bench.get("/images/019a9d1c-7c1e-7a3b-9f60-3d2b5a1c8e47", expected, **options)
 
 
 def delete_pending(bench: Bench) -> Callable[[], object]:
-    """A delete before the worker has come."""
+    """Delete an image before it is processed."""
     image_id = bench.upload()["id"]
     return lambda: bench.get(f"/images/{image_id}", 204, method="DELETE")
 
 
-def developing(bench: Bench) -> Callable[[], object]:
-    """The worker's part, its trigger's requests to the queue included."""
+def processing(bench: Bench) -> Callable[[], object]:
+    """Process an uploaded image, including the trigger's requests to the queue."""
     bench.upload()
-    return bench.develop
+    return bench.process
 
 
-def developed_again(bench: Bench) -> Callable[[], object]:
-    """The worker's part, when it has been done."""
+def processed_again(bench: Bench) -> Callable[[], object]:
+    """Handle the event of an image that is ready already."""
     image_id = bench.ready()
     return lambda: bench.worker.handle(image_id)
 
 
 def dollars(use: Use) -> float:
-    """What a million of them cost in requests: no storage, transfer, functions or gateway."""
+    """Return the price of a million such calls: requests only, without storage, transfer, functions and gateway."""
     requests = (
         use.write * WRITE_UNIT
         + use.read * READ_UNIT
@@ -188,7 +188,7 @@ def dollars(use: Use) -> float:
 
 @contextmanager
 def bench_on(endpoint: str, folder: Path) -> Iterator[tuple[Bench, Meter]]:
-    """The service over that DynamoDB, with the bucket's events in the queue."""
+    """Run the service on that DynamoDB, with the bucket's events in the queue."""
     made = aws.moto()
     dynamodb = aws.clients(dynamodb=endpoint).dynamodb
     sandbox = Sandbox(30, 1024)
@@ -224,14 +224,14 @@ def bench_on(endpoint: str, folder: Path) -> Iterator[tuple[Bench, Meter]]:
 
 
 def measure(bench: Bench, meter: Meter) -> Iterator[dict[str, Any]]:
-    """One row a case."""
+    """Yield one row for each case."""
     for name, route, prepare in cases():
         action = prepare(bench)
         with meter.metered() as use:
             action()
-        while bench.tickets:  # of which only the asking was of interest
+        while bench.tickets:  # only the request for the ticket is measured
             bench.send()
-        while messages := bench.side.queue.receive(10):  # and uploads of which only the upload was
+        while messages := bench.side.queue.receive(10):  # and only the upload
             for message in messages:
                 handle_event(queue_event(message), bench.worker)
                 bench.side.queue.delete(message.receipt)
@@ -257,7 +257,7 @@ def main() -> None:
         with dynamodb_local() as endpoint, bench_on(endpoint, folder) as (bench, meter):
             for number in range(60):
                 bench.upload(tags="all" if number else "")
-                bench.develop()
+                bench.process()
             for row in measure(bench, meter):
                 rows.append(row)
                 use = Use(row["read_units"], row["write_units"])

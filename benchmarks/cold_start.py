@@ -1,12 +1,13 @@
-"""How long both functions take to start in their images, beside a handler that imports the same libraries and makes
-the same clients, and one that does nothing. And how long the API's takes for a record once it is warm.
+"""Cold starts of both functions in their images, and the warm duration of a request for a record.
 
-    .venv/bin/python -m benchmarks.cold_start [--starts 10] [--beside LABEL=[TAG]@[REVISION] ...] [--no-save]
+Each is compared with a handler that imports the same libraries and makes the same clients, and with an empty one.
+
+    .venv/bin/python -m benchmarks.cold_start [--starts 10] [--compare LABEL=[TAG]@[REVISION] ...] [--no-save]
 
 Needs `make engines` and `make images`. Every start is a new container as Lambda would run it, under the Runtime
-Interface Emulator, on one core; the handlers take turns, so that whatever else the machine does falls on all of them.
-`--beside` puts the application as it was at a commit among them, or an image of another tag, or both: what changes
-bought is the difference from one to the next. The figures go to `results/cold_start.json`.
+Interface Emulator, on one core. The handlers take turns, so that other load on the machine affects all of them.
+`--compare` adds the application at another commit, or an image with another tag, or both. The figures go to
+`results/cold_start.json`.
 """
 
 import argparse
@@ -39,13 +40,13 @@ from tests.repository.tree import ROOT
 from tests.running_server import wait_for
 
 HANDLERS = Path(__file__).parent / "handlers"
-#: What the API's function may take at most over its libraries, and what is aimed at, in milliseconds.
+#: Largest allowed ratio of CPU time to that of the libraries alone, and targets in milliseconds.
 RATIO = 1.15
 AIMS = {"api": 700, "worker": 600}
 WARM_AIM = 10
 WARM_CALLS = 60
 _EVENTS: dict[str, Any] = {"api": get_event("/healthz"), "worker": {}}
-_NOWHERE = "http://127.0.0.1:9"  # what nothing listens on: a start asks nobody
+_NOWHERE = "http://127.0.0.1:9"  # nothing listens here: a start sends no request
 _SETTINGS = {
     "AWS_ENDPOINT_URL_DYNAMODB": _NOWHERE,
     "DARKROOM_STORAGE_URL": "s3://pictures",
@@ -58,7 +59,7 @@ _SETTINGS = {
 
 @dataclass(frozen=True)
 class Start:
-    """One start: milliseconds until the handler could be called, and of the processor that its process took."""
+    """One start: milliseconds until the handler can be called, and CPU milliseconds of its process."""
 
     init_ms: float
     cpu_ms: float
@@ -66,7 +67,7 @@ class Start:
 
 @dataclass(frozen=True)
 class Kind:
-    """What is started: a handler, ours if none is named, in the images of a tag, with files of this machine in it."""
+    """A handler (ours by default) in the image of a tag, with files of this machine mounted into it."""
 
     handler: str | None = None
     mounts: Mapping[Path, str] = field(default_factory=dict)
@@ -83,7 +84,7 @@ class Container(Function):
 
     @property
     def cpu_ms(self) -> float:
-        """Milliseconds of processor that the function's process has had, its children's left out."""
+        """CPU milliseconds of the function's process, without its children."""
         emulator = podman("container", "inspect", "--format", "{{.State.Pid}}", self.name).stdout.strip()
         (process,) = _children(emulator)
         allowed = Path(f"/proc/{process}/status").read_text().partition("Cpus_allowed_list:")[2].split()[0]
@@ -104,7 +105,7 @@ def _children(process: str) -> list[str]:
 
 @contextmanager
 def running(function: str, core: int, settings: Mapping[str, str], kind: Kind = OURS) -> Iterator[Container]:
-    """The image of a function on that core, read-only, not as root and in its memory."""
+    """Run the image of a function on that core: read-only, as an ordinary user, in its memory."""
     port, api_port = free_port(), free_port()
     emulator = [
         "/usr/local/bin/aws-lambda-rie", "--log-level", "info", "--runtime-interface-emulator-address",
@@ -146,15 +147,15 @@ def running(function: str, core: int, settings: Mapping[str, str], kind: Kind = 
 
 
 def start(function: str, core: int, kind: Kind) -> Start:
-    """Start it once; the emulator does so at the first call."""
+    """Start the function once; the emulator does so at the first call."""
     with running(function, core, _SETTINGS, kind) as found:
         found.invoke(_EVENTS[function])
-        wait_for(lambda: "INIT REPORT" in found.log, 10)  # podman hands lines on when it comes to it
+        wait_for(lambda: "INIT REPORT" in found.log, 10)  # podman forwards lines with a delay
         return Start(found.init_ms, found.cpu_ms)
 
 
 def starts(function: str, count: int, core: int, others: Mapping[str, Kind]) -> dict[str, list[Start]]:
-    """So many starts of each kind, in turns, after one each that fills the page cache."""
+    """Start each kind `count` times, in turns, after one start each to fill the page cache."""
     kinds = {
         "empty": Kind("empty.handler", {HANDLERS / "empty.py": "/var/task/empty.py"}),
         "libraries": Kind(f"{function}.handler", {HANDLERS / f"{function}.py": f"/var/task/{function}.py"}),
@@ -163,7 +164,7 @@ def starts(function: str, count: int, core: int, others: Mapping[str, Kind]) -> 
     }
     found: dict[str, list[Start]] = {name: [] for name in kinds}
     for turn in range(count + 1):
-        for name, kind in list(kinds.items())[:: 1 if turn % 2 else -1]:  # so that a load that grows favours nobody
+        for name, kind in list(kinds.items())[:: 1 if turn % 2 else -1]:  # growing load favors no kind
             one = start(function, core, kind)
             if turn:
                 found[name].append(one)
@@ -172,7 +173,7 @@ def starts(function: str, count: int, core: int, others: Mapping[str, Kind]) -> 
 
 @contextmanager
 def application_at(revision: str) -> Iterator[Path]:
-    """The application's modules as they were at a commit, compiled as the image's are."""
+    """Extract the application of a commit and compile it as in the image."""
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o755)
         archive = subprocess.run(["git", "archive", revision, "app"], cwd=ROOT, capture_output=True, check=True)
@@ -184,7 +185,7 @@ def application_at(revision: str) -> Iterator[Path]:
 
 
 def summary(found: Mapping[str, Sequence[Start]]) -> dict[str, Any]:
-    """Medians, and the medians of the ratios of starts of one turn."""
+    """Return medians, and medians of the ratios within each turn."""
 
     def pair(kind: str, other: str, figure: str) -> float:
         turns = zip(found[kind], found[other], strict=True)
@@ -207,12 +208,12 @@ def summary(found: Mapping[str, Sequence[Start]]) -> dict[str, Any]:
 
 
 def profile(function: str) -> dict[str, Any]:
-    """Where the time of the imports goes: by package without what it imports, and by module with it."""
+    """Measure import times: by package alone, and by module including its imports."""
     given = {**_SETTINGS, "AWS_DEFAULT_REGION": REGION, "AWS_ACCESS_KEY_ID": "none", "AWS_SECRET_ACCESS_KEY": "none"}
-    told = podman("run", "--rm", "--network=none", "--read-only", "--tmpfs=/tmp", "--entrypoint=python",
+    run = podman("run", "--rm", "--network=none", "--read-only", "--tmpfs=/tmp", "--entrypoint=python",
                   *(f"--env={key}={value}" for key, value in given.items()), IMAGES[function],
                   "-X", "importtime", "-c", f"import app.lambda_{function}")  # fmt: skip
-    rows = re.findall(r"^import time: +(\d+) \| +(\d+) \| +(\S+)$", told.stderr, re.MULTILINE)
+    rows = re.findall(r"^import time: +(\d+) \| +(\d+) \| +(\S+)$", run.stderr, re.MULTILINE)
     by_package: Counter[str] = Counter()
     for own, _, module in rows:
         parts = module.split(".")
@@ -222,16 +223,16 @@ def profile(function: str) -> dict[str, Any]:
         "modules": len(rows),
         "total_ms": round(sum(int(own) for own, _, _ in rows) / 1000, 1),
         "own_ms_by_package": {name: round(own / 1000, 1) for name, own in by_package.most_common(20)},
-        "with_what_they_import_ms": {module: round(int(both) / 1000, 1) for _, both, module in by_module},
+        "including_imports_ms": {module: round(int(both) / 1000, 1) for _, both, module in by_module},
     }
 
 
 def warm(core: int) -> dict[str, Any]:
-    """`GET /images/{id}` of a developed image, warm, the table in DynamoDB Local."""
+    """Measure warm `GET /images/{id}` of a ready image, with the table in DynamoDB Local."""
     with ExitStack() as stack:
         client = aws.clients(stack.enter_context(dynamodb_local())).dynamodb
         table = stack.enter_context(aws.table(client))
-        image_id = _developed(DynamoImages(client, table))
+        image_id = _ready_image(DynamoImages(client, table))
         settings = {**_SETTINGS, "DARKROOM_DATABASE_URL": f"dynamodb://{table}",
                     "AWS_ENDPOINT_URL_DYNAMODB": client.meta.endpoint_url}  # fmt: skip
         api = stack.enter_context(running("api", core, settings))
@@ -250,7 +251,7 @@ def warm(core: int) -> dict[str, Any]:
     }
 
 
-def _developed(images: DynamoImages) -> str:
+def _ready_image(images: DynamoImages) -> str:
     now = utcnow()
     image = Image(id=new_id(), owner=ANONYMOUS, content_type="image/jpeg", bytes=3_000_000, sha256="5a" * 32,
                   filename="photo.jpg", uploaded_at=now, updated_at=now)  # fmt: skip
@@ -272,10 +273,10 @@ def _developed(images: DynamoImages) -> str:
 
 
 def main() -> None:
-    """Measure, tell, and write down."""
-    parser = argparse.ArgumentParser(description="How long the functions take to start.")
+    """Measure, print, save."""
+    parser = argparse.ArgumentParser(description="Measure cold starts of the functions.")
     parser.add_argument("--starts", type=int, default=10)
-    parser.add_argument("--beside", action="append", default=[], metavar="LABEL=[TAG]@[REVISION]")
+    parser.add_argument("--compare", action="append", default=[], metavar="LABEL=[TAG]@[REVISION]")
     parser.add_argument("--no-save", action="store_true")
     asked = parser.parse_args()
     why = missing()
@@ -286,7 +287,7 @@ def main() -> None:
     began = time.monotonic()
     with ExitStack() as stack:
         others = {}
-        for label, _, where in (each.partition("=") for each in asked.beside):
+        for label, _, where in (each.partition("=") for each in asked.compare):
             tag, _, revision = where.partition("@")
             mounts = {stack.enter_context(application_at(revision)): "/var/task/app"} if revision else {}
             others[label] = Kind(None, mounts, tag or OURS.tag)

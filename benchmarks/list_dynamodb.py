@@ -1,4 +1,4 @@
-"""What a page of a long list costs on DynamoDB Local: the first, the middle and the last, by time and capacity units.
+"""Time and capacity units of the first, middle and last page of long lists on DynamoDB Local.
 
     .venv/bin/python -m benchmarks.list_dynamodb [number of images]
 
@@ -49,7 +49,7 @@ Page = Callable[[str | None], list[str]]
 
 
 def seed(client: Any, table: str, count: int) -> list[Image]:
-    """So many images with their pointers, by BatchWriteItem's 25 at once; fewer if that would take too long."""
+    """Write `count` images with their pointers, 25 items at once; fewer if `SEED_SECONDS` pass."""
     dice = random.Random(1)
     end = time.monotonic() + SEED_SECONDS
     made: list[Image] = []
@@ -73,7 +73,7 @@ def seed(client: Any, table: str, count: int) -> list[Image]:
 
 
 def by_repository(images: DynamoImages, filters: dict[str, Any]) -> Page:
-    """Pages through the port."""
+    """Return a function that reads pages through the port."""
 
     def page(after: str | None) -> list[str]:
         return [image.id for image in images.list(ListQuery(ANONYMOUS, LIMIT, after=after, **filters)).items]
@@ -82,7 +82,7 @@ def by_repository(images: DynamoImages, filters: dict[str, Any]) -> Page:
 
 
 def by_route(client: httpx.Client, cursors: Cursors, filters: dict[str, Any]) -> Page:
-    """Pages through `GET /images`, in this process."""
+    """Return a function that reads pages by `GET /images`, in this process."""
     plain = {name: str(value) for name, value in filters.items()}
 
     def page(after: str | None) -> list[str]:
@@ -97,7 +97,7 @@ def by_route(client: httpx.Client, cursors: Cursors, filters: dict[str, Any]) ->
 
 
 def places(expected: Sequence[str]) -> dict[str, str | None]:
-    """After which id the first, the middle and the last page begin."""
+    """Return the ids after which the first, middle and last page begin."""
     last = len(expected) - LIMIT - 1
     middle = len(expected) // 2
     return {
@@ -108,7 +108,7 @@ def places(expected: Sequence[str]) -> dict[str, str | None]:
 
 
 def measure(page: Page, expected: list[str], meter: Meter) -> dict[str, Any]:
-    """Median milliseconds of each place, taken in turns, and what one call uses."""
+    """Measure the median milliseconds of each place, in turns, and the requests and units of one call."""
     times: dict[str, list[float]] = {place: [] for place in ("first", "middle", "last")}
     units: dict[str, float] = {}
     calls: dict[str, int] = {}
@@ -120,7 +120,7 @@ def measure(page: Page, expected: list[str], meter: Meter) -> dict[str, Any]:
                 times[place].append((time.perf_counter() - start) * 1000)
             start_at = expected.index(after) + 1 if after else 0
             if shown != expected[start_at : start_at + LIMIT]:
-                raise SystemExit(f"the {place} page does not show what it must")
+                raise SystemExit(f"the {place} page shows other images than it should")
             units[place], calls[place] = use.read, use.of("dynamodb")
     middle = {place: median(taken) for place, taken in times.items()}
     return {
@@ -133,7 +133,7 @@ def measure(page: Page, expected: list[str], meter: Meter) -> dict[str, Any]:
 
 
 def matches(image: Image, filters: dict[str, Any]) -> bool:
-    """What the list should show."""
+    """Return True if the list should contain the image."""
     return (
         filters.get("status", image.status) == image.status
         and ("tag" not in filters or filters["tag"] in image.tags)
@@ -142,7 +142,7 @@ def matches(image: Image, filters: dict[str, Any]) -> bool:
 
 
 def rows(side: Side, made: list[Image], meter: Meter) -> Iterator[dict[str, Any]]:
-    """Every list, by both ways."""
+    """Yield a row for each list, through the port and through the route."""
     parts = parts_of(side, urls=_NoUrls(), files=None)
     client = embedded_client(create_app(parts))
     cursors = Cursors(SIGNER)
@@ -157,7 +157,7 @@ def rows(side: Side, made: list[Image], meter: Meter) -> Iterator[dict[str, Any]
 
 
 class _NoUrls:
-    """The urls of a CDN: making them costs nothing that this measures."""
+    """Urls of a CDN, which take no time to make."""
 
     def variant(self, image: Image, variant: Any) -> str:
         return f"https://cdn.example.org/{image.id}/{variant.file}"

@@ -1,8 +1,8 @@
-"""What a page of a long list costs on SQLite, at its beginning, in its middle and at its end.
+"""Time of the first, middle and last pages of long lists on SQLite.
 
     .venv/bin/python -m benchmarks.list_sqlite [number of records]
 
-Walks every list to its end, checks that each id comes exactly once, and prints the median milliseconds a page took.
+Reads every list to its end, checks that each id appears exactly once, and prints the median milliseconds per page.
 """
 
 import gc
@@ -35,7 +35,7 @@ LISTS: dict[str, dict[str, object]] = {
 
 
 def a_record(dice: random.Random) -> Image:
-    """A record of the usual size, about 1.5 KiB."""
+    """Make a record of the usual size, about 1.5 KiB."""
     now = utcnow()
     image_id = new_id()
     return Image(
@@ -62,7 +62,7 @@ def a_record(dice: random.Random) -> Image:
 
 
 def seed(database: Database, count: int) -> list[Image]:
-    """So many records, in transactions of a thousand."""
+    """Insert `count` records, in transactions of a thousand."""
     dice = random.Random(1)
     made = [a_record(dice) for _ in range(count)]
     for start in range(0, count, 1000):
@@ -73,7 +73,7 @@ def seed(database: Database, count: int) -> list[Image]:
 
 
 def measure(images: SqliteImages, query: ListQuery, expected: list[str]) -> str:
-    """Walk the list to its end; a line of figures."""
+    """Read the list to its end; return a line of figures."""
     seen: list[str] = []
     times: list[float] = []
     while True:
@@ -97,7 +97,7 @@ def measure(images: SqliteImages, query: ListQuery, expected: list[str]) -> str:
 
 
 def matches(image: Image, filters: dict[str, object]) -> bool:
-    """What the list should show."""
+    """Return True if the list should contain the image."""
     return (
         filters.get("status", image.status) == image.status
         and filters.get("tag", image.tags[0]) in image.tags
@@ -106,7 +106,7 @@ def matches(image: Image, filters: dict[str, object]) -> bool:
 
 
 def main() -> None:
-    """Seed, walk, print."""
+    """Seed, read, print."""
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 100_000
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "darkroom.db")
@@ -114,7 +114,7 @@ def main() -> None:
         start = time.perf_counter()
         made = seed(database, count)
         print(f"{count} records seeded in {time.perf_counter() - start:.1f} s, {path.stat().st_size / 2**20:.0f} MiB")
-        gc.freeze()  # a full collection over the seeded records would be billed to some page
+        gc.freeze()  # a full collection over the seeded records would slow down some page
         images = SqliteImages(database)
         print(f"{'milliseconds a page of ' + str(LIMIT):24}  items  pages   first  middle    last  ratio   worst")
         for name, filters in LISTS.items():

@@ -1,9 +1,9 @@
-"""What a piece of work asks of AWS: requests by operation, and DynamoDB's capacity units.
+"""Meter of requests to AWS by operation, and of DynamoDB capacity units.
 
-Units of single requests are those that the engine reports. DynamoDB Local leaves out most of a transaction and an empty
-query; those are reckoned as Amazon's documentation says ("DynamoDB read and write operations", "Transactions: capacity
-management"): two units a started kilobyte and item, of the larger of what was there and what is; one unit an entry of
-the index that comes or goes; half a unit a query at least.
+Units of single requests are those that the engine reports. DynamoDB Local omits most of a transaction and an empty
+query. Those are calculated by Amazon's documentation ("DynamoDB read and write operations", "Transactions: capacity
+management"): two units per started kilobyte and item, of the larger of the old and the new item; one unit per entry
+that is added to or removed from the index; at least half a unit per query.
 """
 
 import math
@@ -28,7 +28,7 @@ class Use:
     calls: Counter[str] = field(default_factory=Counter)
 
     def of(self, service: str, *operations: str) -> int:
-        """How many requests to a service, of these operations or of all."""
+        """Count requests to a service, of these operations or of all."""
         wanted = {f"{service}.{operation}" for operation in operations}
         return sum(
             count
@@ -38,11 +38,11 @@ class Use:
 
 
 class Meter:
-    """Reads along on some clients, through the SDK's own events. `beside` is a client of the table that it does not
-    read along on, to look at the items of a transaction with."""
+    """Listener to the SDK's events of some clients. `reader` is another client of the table, which is not metered: it
+    reads the items of a transaction."""
 
-    def __init__(self, beside: Any, **clients: Any) -> None:
-        self._beside = beside
+    def __init__(self, reader: Any, **clients: Any) -> None:
+        self._reader = reader
         self._use = Use()
         for service, client in clients.items():
             client.meta.events.register(f"before-parameter-build.{service}", self._ask)
@@ -50,7 +50,7 @@ class Meter:
 
     @contextmanager
     def metered(self) -> Iterator[Use]:
-        """What is used within."""
+        """Meter the requests of the block."""
         before, self._use = self._use, Use()
         try:
             yield self._use
@@ -86,13 +86,13 @@ class Meter:
 
     def _look(self, part: dict[str, Any]) -> dict[str, Any]:
         key = part.get("Key") or {"ImageID": part["Item"]["ImageID"]}
-        found: dict[str, Any] = self._beside.get_item(TableName=part["TableName"], Key=key, ConsistentRead=True)
+        found: dict[str, Any] = self._reader.get_item(TableName=part["TableName"], Key=key, ConsistentRead=True)
         item: dict[str, Any] = found.get("Item", {})
         return item
 
 
 def size_of(item: dict[str, Any]) -> int:
-    """Bytes of an item in typed form, as "DynamoDB item sizes and formats" counts them."""
+    """Return the bytes of an item in typed form, counted as in "DynamoDB item sizes and formats"."""
     return sum(len(name.encode()) + _size(value) for name, value in item.items())
 
 

@@ -1,9 +1,9 @@
-"""How long a picture takes from the first byte of its upload to `ready`, on the server as `make run` starts it.
+"""Time from the first byte of an upload to `ready`, on the server as `make run` starts it.
 
     .venv/bin/python -m benchmarks.ready [rounds]
 
-One at a time over loopback, the pictures taking turns; medians go to `results/ready.json`, with the load average of the
-last five minutes, for the server, its worker and this are one job and a half: above that, others were at work.
+One upload at a time over loopback, the images in turns. Medians go to `results/ready.json`, with the load average of
+the last five minutes: server, worker and this program cause about 1.5, so more means other load on the machine.
 """
 
 import os
@@ -25,7 +25,7 @@ from tests.samples import encoded
 
 ROUNDS = 9
 STATISTICS = (("median", median), ("fastest", min), ("slowest", max))
-#: Files of the benchmark of developing, and what they are.
+#: Files of the benchmark of rendering, with descriptions.
 LARGE = {
     "phone.jpg": "JPEG, 12 megapixels",
     "phone.heic": "HEIC, 12 megapixels",
@@ -35,7 +35,7 @@ LARGE = {
 
 
 def form(server: Server, path: Path) -> float:
-    """Seconds until the form is answered with a `ready` record."""
+    """Upload a form; return the seconds until the answer with a `ready` record."""
     start = time.perf_counter()
     with path.open("rb") as file:
         query = {"wait": 20, "on_duplicate": "create"}
@@ -44,7 +44,7 @@ def form(server: Server, path: Path) -> float:
 
 
 def ticket(server: Server, path: Path) -> float:
-    """Seconds until the client of `darkroom upload` has a `ready` record, from reading the file on."""
+    """Upload with the client of `darkroom upload`; return the seconds until the `ready` record."""
     start = time.perf_counter()
     with DarkroomClient(server.url) as client:
         record = client.settled(client.upload(Picture.of(path)), 20)
@@ -54,7 +54,7 @@ def ticket(server: Server, path: Path) -> float:
 def _seconds(start: float, server: Server, record: dict[str, Any]) -> float:
     seconds = time.perf_counter() - start
     if record["status"] != "ready" or record.get("duplicate"):
-        raise SystemExit(f"not a picture that became ready: {record}")
+        raise SystemExit(f"the image is not ready: {record}")
     server.client.delete(f"/images/{record['id']}")
     return seconds
 
@@ -78,10 +78,10 @@ def main() -> None:
             for what, path in files.items():
                 for way, send in ways.items():
                     seconds = send(server, path)
-                    if turn:  # the first round is there to warm up
+                    if turn:  # the first round warms up
                         taken[what][way].append(seconds)
         rows = [
-            {"picture": what, "bytes": files[what].stat().st_size}
+            {"image": what, "bytes": files[what].stat().st_size}
             | {f"{way}_{name}_ms": round(1000 * of(times)) for way, times in by_way.items() for name, of in STATISTICS}
             for what, by_way in taken.items()
         ]

@@ -1,4 +1,4 @@
-"""Figures with what they were measured on, as JSON in `benchmarks/results/`."""
+"""Results with versions and machine, as JSON in `benchmarks/results/`."""
 
 import json
 import os

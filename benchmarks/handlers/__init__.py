@@ -1,1 +1,1 @@
-"""Handlers that `benchmarks.cold_start` puts into the images beside ours."""
+"""Handlers that `benchmarks.cold_start` mounts into the images, to compare ours with."""

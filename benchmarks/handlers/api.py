@@ -1,4 +1,4 @@
-"""The libraries that the API's function starts with, and its clients: the least that a service on them can take."""
+"""Libraries and clients of the API's function: the lower bound of a start with them."""
 
 from typing import Any
 
@@ -23,4 +23,4 @@ sqs = session.client("sqs", config=patience)
 
 
 def handler(event: Any, context: Any) -> None:
-    """Answers at once."""
+    """Answer at once."""

@@ -1,7 +1,7 @@
-"""Nothing: what Python and Lambda's runtime client take by themselves."""
+"""Empty handler: the start of Python and Lambda's runtime client alone."""
 
 from typing import Any
 
 
 def handler(event: Any, context: Any) -> None:
-    """Answers at once."""
+    """Answer at once."""

@@ -1,4 +1,4 @@
-"""The libraries that the worker's function starts with, and its clients: the least that a service on them can take."""
+"""Libraries and clients of the worker's function: the lower bound of a start with them."""
 
 import multiprocessing.forkserver  # noqa: F401
 from typing import Any
@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field
 
 
 class Model(BaseModel):
-    """The library loads most of itself for the first one."""
+    """First model, for which pydantic loads most of its modules."""
 
     size: int = Field(ge=0)
 
@@ -25,4 +25,4 @@ sqs = session.client("sqs", config=patience)
 
 
 def handler(event: Any, context: Any) -> None:
-    """Answers at once."""
+    """Answer at once."""

@@ -1,1 +1,1 @@
-"""How fast pictures are processed, beside sharp and libvips: `make bench`."""
+"""Benchmark of rendering, with sharp and libvips: `make bench`."""

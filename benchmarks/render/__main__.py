@@ -1,9 +1,9 @@
-"""How fast and how lean pictures are processed, beside sharp and libvips: `make bench`.
+"""Time and memory of rendering, compared with sharp and libvips: `make bench`.
 
     .venv/bin/python -m benchmarks.render [rounds] [--only row,row [--keep]]
 
-Every engine is a process of its own that lives through all rounds and does a whole job for each request; the rounds
-go A B C A B C, and a ratio is the median of the ratios of each round. Prints a table and writes
+Every engine is a process that lives through all rounds and does a whole job for each request. Engines take turns
+(A B C A B C), and a ratio is the median of the ratios of each round. Prints a table and writes
 `benchmarks/results/render.json` and the README's chart.
 """
 
@@ -26,11 +26,11 @@ RESULTS = ROOT / "benchmarks" / "results"
 
 
 def main() -> int:
-    """Measure what was asked for; the exit status."""
+    """Measure the rows; return the exit status."""
     options = argparse.ArgumentParser(prog="benchmarks.render")
     options.add_argument("rounds", type=int, nargs="?", default=11)
     options.add_argument("--only", default="", help="comma-separated names of rows; nothing is written then")
-    options.add_argument("--keep", action="store_true", help="write those rows among the others, each with its date")
+    options.add_argument("--keep", action="store_true", help="also write those rows, each with its date")
     asked = options.parse_args()
     only = {name for name in asked.only.split(",") if name}
     install()
@@ -53,10 +53,10 @@ def main() -> int:
 
 
 def measured(row: Row, rounds: int) -> dict[str, Any]:
-    """One row of the table: every engine's figures, each with its ratio to Darkroom's first."""
+    """Measure one row of the table: the figures of each engine, with the ratio of Darkroom's to them."""
     print(f"{row.name}: {', '.join(row.engines)}", file=sys.stderr, flush=True)
     keep = SCRATCH / "out" / row.name
-    base = {"input": str(FOLDER / row.picture), "format": row.format, "widths": row.widths} | row.extra
+    base = {"input": str(FOLDER / row.image), "format": row.format, "widths": row.widths} | row.extra
     jobs = {name: base | row.engine_options.get(name, {}) for name in row.engines}
     series = interleaved(row.engines, jobs, rounds if row.rounds is None else min(rounds, row.rounds), keep)
     scores = qualities(row, keep) if row.reference else {}
@@ -70,7 +70,7 @@ def measured(row: Row, rounds: int) -> dict[str, Any]:
         "name": row.name,
         "date": datetime.now(UTC).date().isoformat(),
         "rounds": len(first.answers),
-        "picture": row.picture,
+        "image": row.image,
         "format": row.format,
         "engines": figures,
     }
@@ -96,13 +96,13 @@ def _figures(one: Series, first: Series, scores: dict[str, float]) -> dict[str, 
 
 
 def qualities(row: Row, keep: Path) -> dict[str, dict[str, float]]:
-    """SSIMULACRA2 of every size of every engine, against the row's reference. Equal files are looked at once."""
+    """Return SSIMULACRA2 of each size of each engine, against the row's reference. Equal files are compared once."""
     files: dict[tuple[int, bytes], Path] = {}
-    whose: dict[tuple[str, int], tuple[int, bytes]] = {}
+    keys: dict[tuple[str, int], tuple[int, bytes]] = {}
     for name in row.engines:
         for width in row.widths if name != "floor" else ():
             file = keep / name.replace(" ", "-") / f"{width}.{row.format}"
-            whose[name, width] = key = (width, hashlib.sha256(file.read_bytes()).digest())
+            keys[name, width] = key = (width, hashlib.sha256(file.read_bytes()).digest())
             files.setdefault(key, file)
     pairs = [(str(FOLDER / row.reference / f"{width}.png"), str(file)) for (width, _), file in files.items()]
     command = [str(PYTHON), "-W", "ignore", "-m", "benchmarks.render.quality"]
@@ -110,7 +110,7 @@ def qualities(row: Row, keep: Path) -> dict[str, dict[str, float]]:
     done = subprocess.run(command, input=lines, capture_output=True, text=True, check=True, cwd=ROOT)
     points = dict(zip(files, map(float, done.stdout.split()), strict=True))
     scores: dict[str, dict[str, float]] = {}
-    for (name, width), key in whose.items():
+    for (name, width), key in keys.items():
         scores.setdefault(name, {})[str(width)] = points[key]
     return scores
 

@@ -1,4 +1,4 @@
-"""The README's chart, drawn from the document: `python -m benchmarks.render.chart` draws it anew."""
+"""The README's chart, from the saved results: `python -m benchmarks.render.chart` draws it again."""
 
 import json
 from html import escape
@@ -13,15 +13,15 @@ _JOBS = {
     "avif phone": "12 MP phone JPEG → 5 AVIF",
 }
 _ENGINES = ("darkroom 2", "vips cascade 2", "sharp cascade 2", "sharp parallel", "sharp per width")
-_COLOURS = dict(zip(_ENGINES, ("#0958d9", "#8c8c8c", "#a6a6a6", "#bfbfbf", "#d9d9d9"), strict=True))
+_COLORS = dict(zip(_ENGINES, ("#0958d9", "#8c8c8c", "#a6a6a6", "#bfbfbf", "#d9d9d9"), strict=True))
 _NAMES = {"darkroom 2": "Darkroom", "vips cascade 2": "libvips, cascade", "sharp cascade 2": "sharp, cascade",
-          "sharp parallel": "sharp, a pipeline per width, at once",
+          "sharp parallel": "sharp, parallel pipelines",
           "sharp per width": "sharp, a pipeline per width"}  # fmt: skip
 _BAR, _GAP, _LEFT, _WIDTH = 16, 26, 240, 380
 
 
 def svg(document: dict[str, Any]) -> str:
-    """Bars of wall time, in units of Darkroom's, a group for each job."""
+    """Draw bars of wall time, in units of Darkroom's, in a group for each job."""
     rows = {row["name"]: row["engines"] for row in document["rows"]}
     marks: list[str] = []
     y = 44
@@ -37,7 +37,7 @@ def svg(document: dict[str, Any]) -> str:
             length = _WIDTH * times / longest
             marks += [
                 f'<text x="{_LEFT - 8}" y="{y + 12}" text-anchor="end">{escape(_NAMES[engine])}</text>',
-                f'<rect x="{_LEFT}" y="{y}" width="{length:.1f}" height="{_BAR - 3}" fill="{_COLOURS[engine]}"/>',
+                f'<rect x="{_LEFT}" y="{y}" width="{length:.1f}" height="{_BAR - 3}" fill="{_COLORS[engine]}"/>',
                 f'<text x="{_LEFT + length + 6:.1f}" y="{y + 11}">{times:.2f}</text>',
             ]
             y += _BAR

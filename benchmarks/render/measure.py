@@ -1,4 +1,4 @@
-"""Engines as long-lived processes, asked in turn, so that what disturbs the machine disturbs all alike."""
+"""Engines as long-lived processes that take turns, so that other load on the machine affects all of them."""
 
 import json
 import os
@@ -19,10 +19,10 @@ _DARKROOM = (sys.executable, "-m", "benchmarks.render.worker_darkroom")
 _SHARP = ("node", str(HERE / "worker_sharp.mjs"))
 _VIPS = (str(PYTHON), str(HERE / "worker_vips.py"))
 
-#: What runs under each name; the figure is the number of threads, 0 for sharp's own choice.
+#: Command of each engine; the number is that of threads, 0 for sharp's default.
 COMMANDS: dict[str, tuple[str, ...]] = {
-    "darkroom 2": (*_DARKROOM, "pictures", "2"),
-    "darkroom 1": (*_DARKROOM, "pictures", "1"),
+    "darkroom 2": (*_DARKROOM, "variants", "2"),
+    "darkroom 1": (*_DARKROOM, "variants", "1"),
     "darkroom whole": (*_DARKROOM, "whole", "2"),
     "darkroom child": (*_DARKROOM, "child", "2"),
     "sharp per width": (*_SHARP, "per", "0"),
@@ -36,14 +36,14 @@ COMMANDS: dict[str, tuple[str, ...]] = {
 
 
 class Engine:
-    """One process that does jobs, one at a time."""
+    """Process that does one job at a time."""
 
     def __init__(self, name: str) -> None:
         self.name = name
         self._process = subprocess.Popen(
             COMMANDS[name], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
             cwd=NODE if name.startswith("sharp") else ROOT,
-            env=os.environ | ALLOCATOR if name.startswith("darkroom") else None,  # as the service's children have it
+            env=os.environ | ALLOCATOR if name.startswith("darkroom") else None,  # as in the service's children
         )  # fmt: skip
 
     def __enter__(self) -> Self:
@@ -55,7 +55,7 @@ class Engine:
         self._process.communicate()
 
     def ask(self, job: dict[str, Any]) -> dict[str, Any]:
-        """Do the job; milliseconds of `wall` and `cpu`, `bytes` of each file, `rss` in MB."""
+        """Do a job; return milliseconds of `wall` and `cpu`, `bytes` of each file, `rss` in MB."""
         assert self._process.stdin
         assert self._process.stdout
         self._process.stdin.write(json.dumps(job) + "\n")
@@ -76,17 +76,17 @@ class Series:
     rss: float = 0.0
 
     def median(self, what: str) -> float:
-        """The median of `wall` or `cpu`, in milliseconds."""
+        """Return the median of `wall` or `cpu`, in milliseconds."""
         return statistics.median(answer[what] for answer in self.answers)
 
     def ratio(self, other: "Series", what: str) -> float:
-        """The median over the rounds of this engine's figure divided by the other's of the same round; 0 if unknown."""
+        """Return the median ratio of this engine's figure to the other's in the same round; 0 if unknown."""
         pairs = zip(self.answers, other.answers, strict=True)
         return statistics.median(mine[what] / theirs[what] if theirs[what] else 0.0 for mine, theirs in pairs)
 
 
 def interleaved(names: Sequence[str], jobs: dict[str, dict[str, Any]], rounds: int, keep: Path) -> dict[str, Series]:
-    """Ask A B C A B C; before, each once to warm up, its files kept in a folder of its name under `keep`."""
+    """Ask A B C A B C. Before that each engine runs once to warm up; its files are kept under `keep`."""
     engines = [Engine(name) for name in names]
     series = {name: Series(name) for name in names}
     try:

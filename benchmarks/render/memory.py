@@ -1,4 +1,4 @@
-"""Memory that processing takes, by kind of file and size, in the worker's own child process.
+"""Memory of processing in the worker's child process, by kind of file and size.
 
     .venv/bin/python -m benchmarks.render.memory [--kinds "PNG moving,TIFF Lab"] [megapixels ...]
 
@@ -32,12 +32,12 @@ from tests.worker.kinds import KINDS
 
 SIZES = {12: (4000, 3000), 24: (6000, 4000), 48: (8000, 6000), 100: (11547, 8660)}
 USUAL = (
-    "JPEG", "JPEG progressive", "JPEG CMYK", "PNG", "PNG alpha", "PNG 16-bit", "PNG 16-bit grey", "WebP", "WebP alpha",
+    "JPEG", "JPEG progressive", "JPEG CMYK", "PNG", "PNG alpha", "PNG 16-bit", "PNG 16-bit gray", "WebP", "WebP alpha",
     "GIF", "AVIF", "AVIF alpha", "HEIC", "HEIC alpha", "TIFF in one strip", "TIFF alpha", "TIFF 16-bit", "TIFF CMYK",
     "BMP", "BMP alpha",
 )  # fmt: skip
 PAGE = ROOT / "docs" / "memory.md"
-#: What the worker's function runs beside the picture's process, asked for its resident memory.
+#: Prints the resident memory of the worker's function and of its fork server.
 _BESIDE = """
 import multiprocessing.forkserver, re, time
 import app.lambda_worker
@@ -46,15 +46,15 @@ from pathlib import Path
 for process in ("self", multiprocessing.forkserver._forkserver._forkserver_pid):
     print(int(re.search(r"VmRSS:\\s+(\\d+)", Path(f"/proc/{process}/status").read_text())[1]) / 1024)
 """
-#: No bound at all: what is wanted is how much a picture takes.
+#: No limit, to measure how much an image takes.
 _UNBOUND = 1_000_000
 
 
 def main() -> None:
-    """Measure what was asked for."""
+    """Measure, print, save."""
     options = argparse.ArgumentParser(prog="benchmarks.render.memory")
     options.add_argument("megapixels", type=int, nargs="*", help=f"of {list(SIZES)}, or all")
-    options.add_argument("--kinds", default="", help="comma-separated names of kinds; nothing is written then")
+    options.add_argument("--kinds", default="", help="comma-separated names of kinds; the results are not saved then")
     asked = options.parse_args()
     kinds = [kind for kind in asked.kinds.split(",") if kind]
     rows = measured(asked.megapixels or list(SIZES), kinds or USUAL)
@@ -65,9 +65,12 @@ def main() -> None:
 
 
 def measured(sizes: Sequence[int] = tuple(SIZES), kinds: Sequence[str] = USUAL) -> list[dict[str, Any]]:
-    """For each kind and size: `mb`, the child's peak of resident memory, codecs included; and what the job added to
-    that (`added_mb`) and to address space (`added_space_mb`), which is what the child's bound counts, beside what
-    `app.worker.pipeline.memory_estimate` says that it takes (`reckoned_mb`)."""
+    """Return a row for each kind and size.
+
+    `mb` is the child's peak of resident memory, with codecs. `added_mb` and `added_space_mb` are the parts of the job
+    in resident memory and in address space, which the child's limit counts. `estimated_mb` is the estimate of
+    `app.worker.pipeline.memory_estimate`.
+    """
     Image.MAX_IMAGE_PIXELS = None
     sandbox = Sandbox(600, _UNBOUND, work=weighed)
     rows = []
@@ -82,25 +85,25 @@ def measured(sizes: Sequence[int] = tuple(SIZES), kinds: Sequence[str] = USUAL) 
 
 
 def with_table(page: str, document: dict[str, Any]) -> str:
-    """The page on memory with the table of a saved document between its marks."""
+    """Return the page on memory with the table of saved results between its marks."""
     at = page.index("\n", page.index("<!-- memory: ")) + 1
     return page[:at] + table(document) + page[page.index("\n<!-- end of memory -->") :]
 
 
 def table(document: dict[str, Any]) -> str:
-    """A row a kind: the peak of resident memory at each size."""
+    """Return a table of the peak of resident memory by kind and size."""
     sizes = sorted({row["megapixels"] for row in document["rows"]})
     lines = [f"| MB at | {' | '.join(f'{size} MP' for size in sizes)} |", "|---" * (len(sizes) + 1) + "|"]
     for kind in dict.fromkeys(row["format"] for row in document["rows"]):
         found = {row["megapixels"]: row["mb"] for row in document["rows"] if row["format"] == kind}
         lines.append(f"| {kind} | {' | '.join(str(found.get(size, '–')) for size in sizes)} |")
     parts = document["beside"]
-    lines.append(f"\nBeside it: {parts['worker_mb']} for the worker, {parts['server_mb']} for the fork server.")
+    lines.append(f"\nOther processes: worker {parts['worker_mb']} MB, fork server {parts['server_mb']} MB.")
     return "\n".join(lines)
 
 
 def beside() -> dict[str, int]:
-    """Resident memory of the worker's function and of its fork server, when no picture has come yet."""
+    """Measure the resident memory of the idle worker's function and of its fork server."""
     settings = {
         "DARKROOM_STORAGE_URL": "s3://pictures", "DARKROOM_DATABASE_URL": "dynamodb://ImageMetadata",
         "DARKROOM_QUEUE_URL": "https://sqs.eu-west-1.amazonaws.com/123456789012/pictures",
@@ -130,7 +133,7 @@ def _row(kind: str, picture: Image.Image, folder: Path, sandbox: Sandbox) -> dic
     sandbox.process(source, out, job)
     status = json.loads((out / STATUS).read_text())
     with open_picture(source, media_type) as image:
-        status["reckoned_mb"] = make_plan(image, source, job).memory.still / 2**20
+        status["estimated_mb"] = make_plan(image, source, job).memory.still / 2**20
     row = {"file_mb": round(source.stat().st_size / 2**20, 1)} | {name: round(status[name]) for name in status}
     for file in (source, *out.iterdir()):
         file.unlink()

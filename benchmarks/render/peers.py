@@ -1,4 +1,4 @@
-"""Installs what Darkroom is measured against, and with, into `.cache/bench`: sharp, pyvips, and ssimulacra2."""
+"""Installer of sharp, pyvips and ssimulacra2 into `.cache/bench`."""
 
 import subprocess
 import sys
@@ -7,7 +7,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 SCRATCH = ROOT / ".cache" / "bench"
 SHARP = "sharp@0.35.5"
-#: pyvips is pure Python around the wheel of libvips; ssimulacra2 needs numpy and scipy, which nothing else here does.
+#: pyvips is pure Python around the wheel of libvips; ssimulacra2 needs numpy and scipy, which nothing else needs.
 PACKAGES = ("pyvips==3.2.0", "pyvips-binary==8.18.7", "ssimulacra2==0.3.0", "numpy", "scipy", "pillow==13.0.0")
 PYTHON = SCRATCH / "py" / "bin" / "python"
 NODE = SCRATCH / "node"

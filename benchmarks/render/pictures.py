@@ -1,8 +1,8 @@
-"""Makes the pictures of the benchmark from a real photograph, into `.cache/bench/pictures`.
+"""Images of the benchmark, made from a photograph into `.cache/bench/pictures`.
 
-The photograph is the 12-megapixel one of the shared folder where there is one, else the made one that tests use. It is
-sharpened and given a small sensor's grain, as wide as demosaicing leaves it, so that its JPEG weighs what a phone's
-does: about 0.2 bytes a pixel. `smooth.jpg` is the photograph as it is.
+The photograph is the 12-megapixel one of the tests, or a synthetic one where that is missing. It is sharpened and given
+the grain of a small sensor after demosaicing, so that its JPEG has the size of a phone's: about 0.2 bytes per pixel.
+`smooth.jpg` is the photograph without these changes.
 """
 
 import hashlib
@@ -22,13 +22,13 @@ _LARGER = {"phone24": (5664, 4248), "phone48": (8064, 6048)}
 
 
 def make() -> None:
-    """Make all pictures, and their references, unless they were made from the same."""
+    """Make all images and their references, unless they exist for this photograph and this module."""
     body = photograph("photo-12mp.jpg")
     made_from = hashlib.sha256(body + Path(__file__).read_bytes()).hexdigest()
     stamp = FOLDER / ".made"
     if stamp.exists() and stamp.read_text() == made_from:
         return
-    print("Making pictures in .cache/bench/pictures", file=sys.stderr, flush=True)
+    print("Making images in .cache/bench/pictures", file=sys.stderr, flush=True)
     FOLDER.mkdir(parents=True, exist_ok=True)
     stamp.unlink(missing_ok=True)
     original = Image.open(io.BytesIO(body), formats=["JPEG"])
@@ -58,7 +58,7 @@ def _grained(image: Image.Image) -> Image.Image:
 
 
 def _jpeg(image: Image.Image, name: str, profile: bytes | None, *, progressive: bool = False) -> None:
-    """As phones store it: lying on its side, with orientation 6 and the display's colours."""
+    """Save a JPEG as phones do: rotated, with orientation 6 and the display's color profile."""
     exif = Image.Exif()
     exif[0x0112] = 6
     exif[0x010F] = "Benchmark"
@@ -70,7 +70,7 @@ def _jpeg(image: Image.Image, name: str, profile: bytes | None, *, progressive: 
 
 
 def _reference(image: Image.Image, name: str, profile: bytes | None) -> None:
-    """What quality is measured against: one LANCZOS step from the uncompressed sRGB picture, without loss."""
+    """Save references of quality: resized by LANCZOS in one step from the uncompressed sRGB image, lossless."""
     if profile:
         source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
         image = ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB")) or image

@@ -1,6 +1,6 @@
-"""SSIMULACRA2 of every file against its reference. Runs in the scratch environment, two at a time.
+"""SSIMULACRA2 of files against their references. Runs in the environment of the peers, two at a time.
 
-A line of JSON in for each comparison, `[reference, file]`, one score a line out, in the same order.
+Reads a line of JSON for each comparison, `[reference, file]`, and prints one score per line, in the same order.
 """
 
 import json
@@ -14,7 +14,7 @@ from ssimulacra2 import compute_ssimulacra2
 
 
 def score(pair: tuple[str, str]) -> float:
-    """Of a file that Pillow reads; it may be larger than its reference by a pixel in height, never in width."""
+    """Compare a file with its reference, which may be lower by one pixel but has the same width."""
     reference, file = pair
     with tempfile.TemporaryDirectory() as folder:
         seen, wanted = Path(folder, "seen.png"), Path(folder, "wanted.png")

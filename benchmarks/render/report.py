@@ -1,4 +1,4 @@
-"""The table, and the document that it is kept in."""
+"""Results of the benchmark as a document and as a table."""
 
 import os
 import platform
@@ -13,9 +13,9 @@ from PIL import features
 from benchmarks.render.pictures import WIDTHS
 
 _COLUMNS = ("wall ms", "cpu ms", "wall ratio", "cpu ratio", "RSS MB", "KB", "SSIMULACRA2 " + "/".join(map(str, WIDTHS)))
-#: A row counts only when no size is worse than the other's by more than this, in points of SSIMULACRA2.
+#: A row counts only if no size is worse than the peer's by more than this, in points of SSIMULACRA2.
 TOLERANCE = 0.3
-#: What has to be reached, and what would be better still.
+#: The largest allowed ratio, and the target.
 BOUNDS: dict[str, tuple[float, float | None]] = {
     "webp_phone_wall_vs_sharp": (0.65, None),
     "webp_phone_cpu_vs_sharp": (0.75, None),
@@ -31,7 +31,7 @@ BOUNDS: dict[str, tuple[float, float | None]] = {
 
 
 def document(rows: list[dict[str, Any]], rounds: int) -> dict[str, Any]:
-    """All that was measured, with where and with what."""
+    """Return all results with machine and versions."""
     return {
         "date": datetime.now(UTC).date().isoformat(),
         "rounds": rounds,
@@ -43,7 +43,7 @@ def document(rows: list[dict[str, Any]], rounds: int) -> dict[str, Any]:
 
 
 def versions(rows: list[dict[str, Any]]) -> dict[str, str]:
-    """Of everything that decodes, resizes or encodes here."""
+    """Return the versions of everything that decodes, resizes or encodes."""
     found = {"python": platform.python_version(), "Pillow": PIL.__version__}
     for name in ("jpg", "webp", "avif", "littlecms2"):
         found[name] = str(features.version(name))
@@ -56,7 +56,7 @@ def versions(rows: list[dict[str, Any]]) -> dict[str, str]:
 
 
 def machine() -> dict[str, Any]:
-    """The processor's own name for itself, and how many of them there are."""
+    """Return the name and number of processors and the load."""
     known = Path("/proc/cpuinfo")
     lines = known.read_text().splitlines() if known.exists() else []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
@@ -64,7 +64,7 @@ def machine() -> dict[str, Any]:
 
 
 def summary(rows: list[dict[str, Any]]) -> dict[str, float]:
-    """The ratios that have names. Against several peers it is the worst: the one against the best of them."""
+    """Return the named ratios. Of several peers the best one counts."""
     by_name = {row["name"]: {engine["engine"]: engine for engine in row["engines"]} for row in rows}
     sharp = ("sharp per width", "sharp parallel")
     return {
@@ -82,7 +82,7 @@ def summary(rows: list[dict[str, Any]]) -> dict[str, float]:
 
 
 def _ratio(engines: dict[str, dict[str, Any]], mine: str, other: str, what: str) -> float:
-    """The measured ratio of pairs where the row holds it, else that of two medians or peaks."""
+    """Return the median ratio of pairs if the row has it, else the ratio of two medians or peaks."""
     first = next(iter(engines))
     if mine == first and what != "rss":
         return float(engines[other][f"{what}_ratio"])
@@ -96,7 +96,7 @@ def _worst(engines: dict[str, dict[str, Any]], mine: str, others: tuple[str, ...
 
 
 def _cascades(engines: dict[str, dict[str, Any]]) -> float:
-    """Against the better of both cascades at the same number of threads, one or two, whichever is worse for us."""
+    """Return the ratio to the better cascade with as many threads: the larger ratio of one and two threads."""
     return max(
         _worst(engines, f"darkroom {threads}", (f"sharp cascade {threads}", f"vips cascade {threads}"), "wall")
         for threads in (1, 2)
@@ -104,7 +104,7 @@ def _cascades(engines: dict[str, dict[str, Any]]) -> float:
 
 
 def shortfalls(row: dict[str, Any]) -> list[str]:
-    """Where Darkroom's picture is worse than another's by more than the tolerance."""
+    """List the sizes at which Darkroom's variant is worse than sharp's by more than the tolerance."""
     mine = row["engines"][0]["ssimulacra2"]
     return [
         f"{width} px: {mine[width]} against {score} of {engine['engine']}"
@@ -115,11 +115,11 @@ def shortfalls(row: dict[str, Any]) -> list[str]:
 
 
 def table(rows: list[dict[str, Any]]) -> str:
-    """Every row as Markdown."""
+    """Return all rows as Markdown."""
     lines: list[str] = []
     for row in rows:
         lines += [
-            f"\n**{row['name']}**: {row['picture']} to {row['format']}\n",
+            f"\n**{row['name']}**: {row['image']} to {row['format']}\n",
             "| engine | " + " | ".join(_COLUMNS) + " |",
         ]
         lines.append("|---" * (len(_COLUMNS) + 1) + "|")
@@ -136,8 +136,8 @@ def table(rows: list[dict[str, Any]]) -> str:
 
 
 def summary_table(ratios: dict[str, float]) -> str:
-    """The named ratios beside their bounds."""
-    lines = ["\n| ratio | measured | must be at most | beyond |", "|---|---|---|---|"]
+    """Return the named ratios with their bounds as Markdown."""
+    lines = ["\n| ratio | measured | at most | target |", "|---|---|---|---|"]
     for name, value in ratios.items():
         must, beyond = BOUNDS[name]
         mark = "" if value <= must else " (missed)"

@@ -1,4 +1,4 @@
-"""What is measured: a picture, a format to write, and who does it."""
+"""Rows of the benchmark: an image, an output format, and the engines."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,10 +11,10 @@ _STILLS = ("darkroom 2", "darkroom 1", "sharp per width", "sharp parallel", "sha
 
 @dataclass(frozen=True)
 class Row:
-    """`engines` are names of `measure.COMMANDS`, Darkroom's first; `reference` a folder of pictures to compare with."""
+    """`engines` are names of `measure.COMMANDS`, Darkroom's first; `reference` is a folder of images for comparison."""
 
     name: str
-    picture: str
+    image: str
     format: str
     engines: tuple[str, ...]
     reference: str = ""

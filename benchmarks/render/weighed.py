@@ -1,4 +1,4 @@
-"""What the memory benchmark has the worker's child do, found by its name there."""
+"""Work of the child process in the memory benchmark, which imports it by name."""
 
 import json
 from pathlib import Path
@@ -7,12 +7,12 @@ from typing import Final
 from app.worker.jobs import Job, Processed
 from app.worker.pipeline.steps import process_image
 
-#: The file in the child's folder that says what it took.
+#: File in the child's folder with the memory that it used.
 STATUS: Final = "status.json"
 
 
 def weighed(source: Path, out: Path, job: Job) -> Processed:
-    """The child's work: process, and write down what it took."""
+    """Process an image and write down the memory used."""
     before = _status()
     made = process_image(source, out, job)
     after = _status()

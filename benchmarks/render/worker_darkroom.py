@@ -1,8 +1,8 @@
-"""Jobs for Darkroom's own pipeline, one JSON line each: `worker_darkroom.py pictures|whole|child THREADS`.
+"""Jobs for Darkroom's own pipeline, one JSON line each: `worker_darkroom.py variants|whole|child THREADS`.
 
-`pictures` is the part of `process_image` that peers do too: from the file to the files of its variants. `whole` is all
-of `process_image`, with what else a record says, in this process; `child` the same as the service runs it, in a process
-of its own for each image. The format's name may be `recipe`: the default recipe.
+`variants` is the part of `process_image` that peers do too: from the file to the files of its variants. `whole` is all
+of `process_image`, including the other fields of the record, in this process; `child` is the same in a process for each
+image, as in the service. The format `recipe` means the default recipe.
 """
 
 import json
@@ -23,7 +23,7 @@ from app.worker.sandbox.parent import Sandbox
 
 
 def job_of(asked: dict[str, Any], threads: int) -> Job:
-    """The service's job for such a request, without bounds that would change what is measured."""
+    """Return the service's job for a request, without limits that would change the measurement."""
     if asked["format"] == "recipe":
         recipe = DEFAULT_RECIPE
     else:
@@ -53,13 +53,13 @@ def main() -> None:
             out = Path(folder)
             cpu, start = _cpu(), time.monotonic()
             timer = PhaseTimer()
-            if mode == "pictures":
+            if mode == "variants":
                 made = run(STEPS[:-1], State(source, out, job, timer)).variants
             else:
                 processed = sandbox.process(source, out, job) if mode == "child" else process_image(source, out, job)
                 made, timer.timings = processed.variants, processed.timings
             wall = (time.monotonic() - start) * 1000
-            spent = 0.0 if mode == "child" else _cpu() - cpu  # the fork server's children are not ours to ask about
+            spent = 0.0 if mode == "child" else _cpu() - cpu  # the fork server's children are not counted
             _keep(made, out, asked.get("out"))
         answer = {"wall": wall, "cpu": spent, "bytes": [variant.bytes for variant in made]}
         print(json.dumps(answer | {"rss": _high_water(), "phases": timer.timings}), flush=True)

@@ -1,4 +1,4 @@
-// Jobs for sharp, one JSON line each, as the other workers take them: node worker_sharp.mjs per|parallel|cascade THREADS
+// Jobs for sharp, one JSON line each, like the other workers: node worker_sharp.mjs per|parallel|cascade THREADS
 import fs from 'node:fs';
 import path from 'node:path';
 import readline from 'node:readline';
@@ -7,7 +7,7 @@ import { createRequire } from 'node:module';
 const sharp = createRequire(path.join(process.cwd(), 'x.js'))('sharp');
 const [mode, threads] = [process.argv[2], +process.argv[3]];
 sharp.cache(false);
-if (threads) sharp.concurrency(threads); // 0: as sharp chooses
+if (threads) sharp.concurrency(threads); // 0: sharp's default
 
 const encode = {
   webp: (s, q) => s.webp({ quality: q || 80, effort: 4 }),

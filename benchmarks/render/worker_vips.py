@@ -1,9 +1,9 @@
-"""Jobs for pyvips, one JSON line each: `worker_vips.py cascade|floor THREADS`. Runs in the scratch environment.
+"""Jobs for pyvips, one JSON line each: `worker_vips.py cascade|floor THREADS`. Runs in the environment of the peers.
 
-`cascade` is the best that we know to do with libvips: one shrink-on-load to the largest width, each next width from
-the one before. `floor` times what no engine can leave out, part by part and alone: libjpeg-turbo's decoding at half
-size (through Pillow), libvips's SIMD resize of the cascade (pillow-simd has no wheels), and the encoders (through
-Pillow), all on one thread; colour conversion is timed beside them and not counted.
+`cascade` is the fastest way that we found with libvips: one shrink-on-load to the largest width, each next width from
+the one before. `floor` times the parts that no engine can omit, each alone and on one thread: libjpeg-turbo's decoding
+at half size (through Pillow), libvips's SIMD resize of the cascade (pillow-simd has no wheels), and the encoders
+(through Pillow). Color conversion is timed too, but not counted.
 """
 
 import io
@@ -55,7 +55,7 @@ def cascade(data: bytes, job: dict[str, Any]) -> list[bytes]:
 
 
 def floor(data: bytes, job: dict[str, Any]) -> dict[str, float]:
-    """CPU milliseconds of each part."""
+    """Return CPU milliseconds of each part."""
     parts: dict[str, float] = {}
 
     def part(name: str, work: Callable[[], Any]) -> Any:
@@ -81,7 +81,7 @@ def floor(data: bytes, job: dict[str, Any]) -> dict[str, float]:
         if width == job["widths"][0] and profile:
             tagged = image.copy()
             tagged.set_type(pyvips.GValue.blob_type, "icc-profile-data", profile)
-            part("colour", lambda tagged=tagged: tagged.icc_transform("srgb", intent="perceptual").copy_memory())
+            part("color", lambda tagged=tagged: tagged.icc_transform("srgb", intent="perceptual").copy_memory())
         pixels = Image.frombytes("RGB", (image.width, image.height), image.write_to_memory())
         part("encode", lambda pixels=pixels: pixels.save(io.BytesIO(), **PILLOW[job["format"]]))
     return parts
@@ -104,7 +104,7 @@ def main() -> None:
         cpu, start = _cpu(), time.monotonic()
         if mode == "floor":
             parts = floor(data, job)
-            total = sum(ms for name, ms in parts.items() if name != "colour")
+            total = sum(ms for name, ms in parts.items() if name != "color")
             answer = {"wall": total, "cpu": total, "bytes": [], "parts": parts}
         else:
             made = cascade(data, job)

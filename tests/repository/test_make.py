@@ -1,4 +1,4 @@
-"""What `make` says on a machine that lacks something, and how the environment is built."""
+"""Messages of `make` on incomplete machines, and the build of the environment."""
 
 import base64
 import hashlib
