@@ -13,8 +13,9 @@ from typing import Any
 from mangum import Mangum
 
 from app import __version__, logs
-from app.api.app import Parts, create_app
-from app.api.http.problems import MEDIA_TYPE, document
+from app.api.app import Services, create_app
+from app.api.http.problem_catalog import CATALOG
+from app.api.http.problems import MEDIA_TYPE, problem_document
 from app.api.middleware.gateway import TEXT_TYPES, Gateway
 from app.bootstrap import keyring_of, limits_of, open_backends, signer_of
 from app.domain.errors import ConfigurationError
@@ -38,10 +39,10 @@ def _build() -> Gateway:
     backends = open_backends(settings)
     return Gateway(
         create_app(
-            Parts.over(
-                backends.store,
-                backends.images,
-                signer,
+            Services(
+                store=backends.store,
+                repository=backends.images,
+                signer=signer,
                 limits=limits_of(settings),
                 grants=backends.grants,
                 urls=backends.urls,
@@ -94,9 +95,10 @@ def _is_request(event: Any, context: Any) -> bool:
 
 
 def _refusal() -> dict[str, Any]:
-    content = document(400, "unknown_event", "The function was called with what is no HTTP request.", "", {})
+    problem = CATALOG["unknown_event"]
+    content = problem_document(problem.status, "unknown_event", problem.detail, "", {})
     return {
-        "statusCode": 400,
+        "statusCode": problem.status,
         "headers": {"content-type": MEDIA_TYPE, "cache-control": "no-store"},
         "body": json.dumps(content),
         "isBase64Encoded": False,

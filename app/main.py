@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from starlette.concurrency import run_in_threadpool
 
 from app import __version__, logs, prctl
-from app.api.app import Parts, create_app
+from app.api.app import Services, create_app
 from app.bootstrap import keyring_of, limits_of, open_backends, signer_of
 from app.domain.errors import ConfigurationError, PortError
 from app.domain.limits import MEBIBYTE
@@ -26,10 +26,10 @@ def build(settings: Settings) -> FastAPI:
     backends = open_backends(settings)
     supervisor = Supervisor() if settings.embedded else None
     app = create_app(
-        Parts.over(
-            backends.store,
-            backends.images,
-            signer_of(settings),
+        Services(
+            store=backends.store,
+            repository=backends.images,
+            signer=signer_of(settings),
             limits=limits_of(settings),
             grants=backends.grants,
             urls=backends.urls,
@@ -42,7 +42,7 @@ def build(settings: Settings) -> FastAPI:
             public_url=settings.public_url,
             allowed_hosts=settings.allowed_hosts,
             trusted_proxies=settings.trusted_proxies,
-            own_page_only=settings.auth == "none",
+            same_site_only=settings.auth == "none",
             max_spool_bytes=settings.max_spool_mb * MEBIBYTE,
             max_waiting=settings.max_waiting,
         )

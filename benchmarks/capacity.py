@@ -35,7 +35,7 @@ from benchmarks.meter import Meter, Use
 from benchmarks.results_file import save
 from tests import aws
 from tests.api.client import embedded_client
-from tests.api.service import parts_of
+from tests.api.service import make_services
 from tests.engines import dynamodb_local, missing
 from tests.faults.scene import queue_event
 from tests.samples import encoded
@@ -206,7 +206,7 @@ def bench_on(endpoint: str, folder: Path) -> Iterator[tuple[Bench, Meter]]:
         grants = PresignedGrants(made.s3, bucket)
         side = Side(S3Store(made.s3, bucket), DynamoImages(dynamodb, table), queue, urls, grants)
         checks = {"storage": side.store.ping, "records": side.images.ping, "queue": side.queue.ping}
-        app = create_app(parts_of(side, limits=Limits(), checks=checks, files=None))
+        app = create_app(make_services(side, limits=Limits(), checks=checks, files=None))
         worker = Worker(
             side.store, side.images, sandbox, recipe=DEFAULT_RECIPE, limits=Limits(), adopt=False, scratch=folder,
             max_attempts=3,

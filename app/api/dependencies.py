@@ -1,15 +1,16 @@
-"""What the API is made of, handed in by the door, and how a route gets at it."""
+"""Services that the entry point passes to the API, and the FastAPI dependencies that give them to routes."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Annotated, NotRequired, Self, TypedDict, Unpack
+from typing import Annotated
 
 from fastapi import Depends, Request
 
 from app.api.bodies.spool import Spools
 from app.api.http.forwarded import Network
-from app.api.readiness import Probe
+from app.api.readiness import ReadinessProbe
 from app.domain.access.api_keys import Caller, Keyring
 from app.domain.access.signing import Cursors, Signer
 from app.domain.images.service import Images
@@ -22,87 +23,70 @@ from app.domain.uploads.service import Uploads
 from app.domain.uploads.tickets import GrantSource, Tickets
 
 
-class Others(TypedDict):
-    """The parts that a door hands in as they are."""
-
-    urls: UrlSource
-    checks: Mapping[str, Callable[[], None]]
-    files: Callable[[str], Path | None] | None
-    version: str
-    local: NotRequired[LocalStore | None]
-    keyring: NotRequired[Keyring | None]
-    cors_origins: NotRequired[tuple[str, ...]]
-    public_url: NotRequired[str | None]
-    allowed_hosts: NotRequired[tuple[str, ...]]
-    trusted_proxies: NotRequired[tuple[Network, ...]]
-    own_page_only: NotRequired[bool]
-    reporter: NotRequired[RequestReporter]
-    max_spool_bytes: NotRequired[int]
-    max_waiting: NotRequired[int]
-
-
 @dataclass(frozen=True)
-class Parts:
-    """`checks` are named neutrally and raise when their part cannot be reached. `files` finds the file of an object's
-    key where objects are files; None where the bytes are served by somebody else. Without `tickets` there is no
-    direct upload, without `keyring` no caller is asked for a key. `cors_origins` are the sites whose pages may call.
-    `public_url` is the service's own address, `allowed_hosts` are further names of it, and the headers of
-    `trusted_proxies` say under which of them a client sees it. With `own_page_only` writes from other sites' pages and
-    requests under other names are refused. `reporter` takes a report of each request.
-    `max_spool_bytes` is the temporary space of all uploads in progress, `max_waiting` how many requests may wait for
-    images at once."""
+class Services:
+    """Backends and options of one installation.
+
+    `checks` have neutral names and raise if their backend does not work. `files` returns the path of an object's file
+    where objects are local files; None if another server serves the bytes. Without `keyring`, callers need no API key.
+    `cors_origins` are the origins whose pages may call the API. `public_url` is the service's own address,
+    `allowed_hosts` are its other host names, and the headers of `trusted_proxies` say which one the client used. With
+    `same_site_only`, writes from pages of other sites and requests under other host names are refused. `reporter`
+    receives a report of each request. `max_spool_bytes` limits the temporary space of all uploads in progress,
+    `max_waiting` the number of requests that wait for images.
+    """
 
     store: ObjectStore
-    uploads: Uploads
-    images: Images
+    repository: ImageRepository
+    signer: Signer
     limits: Limits
+    grants: GrantSource
     urls: UrlSource
-    cursors: Cursors
     checks: Mapping[str, Callable[[], None]]
     files: Callable[[str], Path | None] | None
     version: str
-    tickets: Tickets | None = None
     local: LocalStore | None = None
     keyring: Keyring | None = None
     cors_origins: tuple[str, ...] = ()
     public_url: str | None = None
     allowed_hosts: tuple[str, ...] = ()
     trusted_proxies: tuple[Network, ...] = ()
-    own_page_only: bool = False
+    same_site_only: bool = False
     reporter: RequestReporter = log_report
     max_spool_bytes: int = 1024 * MEBIBYTE
     max_waiting: int = 1000
 
-    @classmethod
-    def over(
-        cls,
-        store: ObjectStore,
-        images: ImageRepository,
-        signer: Signer,
-        *,
-        limits: Limits,
-        grants: GrantSource,
-        **others: Unpack[Others],
-    ) -> Self:
-        """The parts over these backends."""
-        return cls(
-            store=store,
-            uploads=Uploads(store, images),
-            images=Images(store, images),
-            limits=limits,
-            cursors=Cursors(signer),
-            tickets=Tickets(images, grants, limits, store),
-            **others,
-        )
+    @cached_property
+    def uploads(self) -> Uploads:
+        """Uploads through the API."""
+        return Uploads(self.store, self.repository)
+
+    @cached_property
+    def images(self) -> Images:
+        """Reading and deleting images."""
+        return Images(self.store, self.repository)
+
+    @cached_property
+    def tickets(self) -> Tickets:
+        """Upload tickets."""
+        return Tickets(self.repository, self.grants, self.limits, self.store)
+
+    @cached_property
+    def cursors(self) -> Cursors:
+        """Signed cursors of lists."""
+        return Cursors(self.signer)
 
 
-async def _parts(request: Request) -> Parts:
-    parts: Parts = request.app.state.parts
-    return parts
+# Coroutines, because FastAPI calls other functions in a thread.
 
 
-async def _probe(request: Request) -> Probe:
-    probe: Probe = request.app.state.probe
+async def _services(request: Request) -> Services:
+    services: Services = request.app.state.services
+    return services
+
+
+async def _probe(request: Request) -> ReadinessProbe:
+    probe: ReadinessProbe = request.app.state.probe
     return probe
 
 
@@ -120,25 +104,23 @@ async def _owner(request: Request) -> str:
     return (await _caller(request)).owner
 
 
-async def _sees(request: Request) -> str | None:
+async def _visible_owner(request: Request) -> str | None:
     return (await _caller(request)).visible_owner
 
 
-async def _base(request: Request) -> str:
-    base: str = request.scope.get("root_path", "")
-    return base.rstrip("/")
+async def _base_path(request: Request) -> str:
+    base_path: str = request.scope.get("root_path", "")
+    return base_path.rstrip("/")
 
 
-Handed = Annotated[Parts, Depends(_parts)]
-#: The readiness of the parts, for all requests together.
-ProbeDep = Annotated[Probe, Depends(_probe)]
-#: The temporary space of all uploads in progress.
+ServicesDep = Annotated[Services, Depends(_services)]
+ProbeDep = Annotated[ReadinessProbe, Depends(_probe)]
+#: Temporary space of all uploads in progress.
 SpoolsDep = Annotated[Spools, Depends(_spools)]
-#: Who makes the request.
-Calling = Annotated[Caller, Depends(_caller)]
-#: Whose images the caller's uploads become.
-Owner = Annotated[str, Depends(_owner)]
-#: Whose images there are for the caller; None for everybody's.
-Sees = Annotated[str | None, Depends(_sees)]
-#: The path prefix that a gateway has put before ours.
-Base = Annotated[str, Depends(_base)]
+CallerDep = Annotated[Caller, Depends(_caller)]
+#: Owner of the images that the caller uploads.
+OwnerDep = Annotated[str, Depends(_owner)]
+#: Owner whose images the caller may see; None for all owners.
+VisibleOwnerDep = Annotated[str | None, Depends(_visible_owner)]
+#: Path prefix that a proxy or gateway puts before the service's own paths.
+BasePathDep = Annotated[str, Depends(_base_path)]

@@ -1,4 +1,4 @@
-"""The API's description."""
+"""OpenAPI document of the API."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -8,10 +8,10 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
-from app.api.http.access import KeyedRoute
-from app.api.http.problem_examples import problems
+from app.api.http.access import ScopedRoute
+from app.api.http.problem_examples import problem_responses
 from app.api.http.problems import MEDIA_TYPE, Problem
-from app.api.middleware.same_site import HEALTH, SAFE
+from app.api.middleware.same_site import HEALTH_PATHS, SAFE_METHODS
 from app.api.routes.service import Health
 from app.api.routes.tickets import TICKET_BODY
 from app.api.routes.uploads import ONE_BODY
@@ -21,33 +21,33 @@ from app.domain.limits import Limits
 from app.domain.uploads.tickets import Ticket
 
 TAGS = [
-    {"name": "uploads", "description": "Upload images."},
-    {"name": "images", "description": "Records, variants and originals."},
-    {"name": "service", "description": "Limits and health."},
+    {"name": "uploads", "description": "Upload images: one request, or an upload ticket."},
+    {"name": "images", "description": "Images: records, variants and originals."},
+    {"name": "service", "description": "Limits and health of the service."},
     {
         "name": ONE_BODY,
-        "description": "`POST /upload` again, for generators of clients that know one body type for each operation.",
+        "description": "Copies of `POST /upload` for client generators that support one body type per operation.",
     },
 ]
 
 DESCRIPTION = """
-Send a picture, get back a record with web-ready variants. To try it here, open `POST /upload`, choose a file, set
-`wait` to 20 and execute: the answer's `variants` hold urls of the sizes, and `embed.html` a `<picture>` for a page.
-Where keys are asked for, *Authorize* takes one; elsewhere leave it alone.
+Upload an image, get a record with web-ready variants. To try it on this page, open `POST /upload`, choose a file, set
+`wait` to 20 and execute: `variants` in the response lists the urls of all sizes, and `embed.html` is a `<picture>`
+element for a web page. If the service requires API keys, enter one under *Authorize*.
 
-Every error is an [RFC 9457](https://www.rfc-editor.org/rfc/rfc9457) problem document: `code` tells problems apart,
-`request_id` names the request in the service's log, and further members hold what was measured beside the limit it
-broke. Send `X-Request-Id` to choose the id yourself.
+Every error is a problem document ([RFC 9457](https://www.rfc-editor.org/rfc/rfc9457)): `code` is a stable name of the
+problem, `detail` describes it, further members hold the value found and the limit, and `request_id` identifies the
+request in the log of the service. Send the header `X-Request-Id` to choose the id.
 """
 
 
-#: The models that answers and bodies are described by, and whether as they come in or as they go out.
+#: Models of the component schemas, and the mode of their schemas.
 MODELS: list[tuple[type[BaseModel], JsonSchemaMode]] = [
     *((model, "serialization") for model in (ImageView, ImageList, Ticket, Limits, Health)),
     (Problem, "validation"),
 ]
 
-#: Either does.
+#: A request needs one of them.
 _SCHEMES = {
     "bearer": {"type": "http", "scheme": "bearer", "description": "An API key."},
     "header": {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "An API key."},
@@ -55,9 +55,9 @@ _SCHEMES = {
 
 
 def describe(app: FastAPI, routers: Iterable[APIRouter], *, keys: bool, hosts: bool, same_site: bool) -> None:
-    """Give the application a description that fits this installation and knows the problem document.
+    """Make `app.openapi` describe this installation, with the problems of each operation.
 
-    `keys` are asked for, foreign `hosts` are refused, writes have to be `same_site`.
+    `keys`: API keys are required. `hosts`: unknown host names are refused. `same_site`: cross-site writes are refused.
     """
 
     def openapi() -> dict[str, Any]:
@@ -69,7 +69,7 @@ def describe(app: FastAPI, routers: Iterable[APIRouter], *, keys: bool, hosts: b
                 routes=app.routes,
                 tags=app.openapi_tags,
                 servers=[{"url": "/"}],
-                contact={"name": "The operator of this service"},
+                contact={"name": "Operator of this service"},
                 license_info={"name": "MIT", "identifier": "MIT"},
             )
             components = schema.setdefault("components", {})
@@ -79,32 +79,32 @@ def describe(app: FastAPI, routers: Iterable[APIRouter], *, keys: bool, hosts: b
             if keys:
                 components["securitySchemes"] = _SCHEMES
             for route in (route for router in routers for route in router.routes):
-                if isinstance(route, KeyedRoute) and route.include_in_schema:
+                if isinstance(route, ScopedRoute) and route.include_in_schema:
                     for method in route.methods or ():
                         operation = schema["paths"][route.path_format][method.lower()]
-                        _secure(operation, route.scope_needed if keys else None)
-                        given = {
-                            "invalid_request": not route.is_link,
-                            "foreign_host": hosts and route.path_format not in HEALTH,
-                            "foreign_origin": same_site and method not in SAFE,
+                        _add_security(operation, route.required_scope if keys else None)
+                        possible = {
+                            "invalid_request": not route.allows_extra_query,
+                            "foreign_host": hosts and route.path_format not in HEALTH_PATHS,
+                            "foreign_origin": same_site and method not in SAFE_METHODS,
                         }
-                        _refuse(operation, *(code for code, is_given in given.items() if is_given))
+                        _add_problems(operation, *(code for code, is_possible in possible.items() if is_possible))
             app.openapi_schema = schema
         return app.openapi_schema
 
     app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's documented way to extend the description
 
 
-def _secure(operation: dict[str, Any], scope: Scope | None) -> None:
-    """Say which key the operation needs: none, or one with the scope."""
+def _add_security(operation: dict[str, Any], scope: Scope | None) -> None:
+    """Describe the API key that the operation needs: none, or one with the scope."""
     operation["security"] = [] if scope is None else [{"bearer": []}, {"header": []}]
     if scope is not None:
         operation["description"] = f"{operation.get('description', '')}\n\nNeeds the scope `{scope}`.".strip()
-        _refuse(operation, "key_missing", "key_unknown", "scope_missing")
+        _add_problems(operation, "key_missing", "key_unknown", "scope_missing")
 
 
-def _refuse(operation: dict[str, Any], *codes: str) -> None:
-    """Add problems to the answers of the operation."""
-    for status, response in problems(*codes).items() if codes else ():
+def _add_problems(operation: dict[str, Any], *codes: str) -> None:
+    """Add problems to the responses of the operation."""
+    for status, response in problem_responses(*codes).items() if codes else ():
         own = operation["responses"].setdefault(str(status), response)
         own["content"][MEDIA_TYPE]["examples"] |= response["content"][MEDIA_TYPE]["examples"]

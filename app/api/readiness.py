@@ -1,4 +1,4 @@
-"""Readiness, probed for all callers together."""
+"""Readiness checks, shared by all callers."""
 
 import asyncio
 import logging
@@ -13,24 +13,24 @@ from app.domain.errors import Full
 
 log = logging.getLogger(__name__)
 
-#: Seconds that a result is good for. A probe writes to the disk, and anybody may ask.
-GOOD_SECONDS = 1.0
-#: Seconds after which parts that have not answered count as failed.
-PATIENCE = 5.0
+#: Seconds for which a result is cached. A check writes to the disk, and the route needs no API key.
+CACHE_SECONDS = 1.0
+#: Seconds after which backends that have not answered count as failed.
+TIMEOUT_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
 class Readiness:
-    """Names of the parts that do not work: `failed` do not answer, `full` take no more bytes."""
+    """Names of the backends that do not work: `failed` do not answer, `full` accept no more bytes."""
 
     failed: tuple[str, ...] = ()
     full: tuple[str, ...] = ()
 
 
-class Probe:
-    """Runs the checks in one thread, one run at a time, whatever the number of callers.
+class ReadinessProbe:
+    """Runs the checks in one thread, one run at a time, for any number of callers.
 
-    `checks` are named neutrally and raise when their part does not work.
+    `checks` have neutral names and raise if their backend does not work.
     """
 
     def __init__(self, checks: Mapping[str, Callable[[], None]]) -> None:
@@ -41,10 +41,10 @@ class Probe:
         self._good_until = 0.0
 
     async def result(self) -> Readiness:
-        """Return the last result if it is good still, else that of the run that is under way, or of a new one."""
+        """Return the cached result, or else that of the current run or a new one."""
         if time.monotonic() >= self._good_until:
             await self._run()
-        named = self._results.copy()  # a run that was given up goes on in its thread
+        named = self._results.copy()  # a run that timed out continues in its thread
         full = tuple(name for name, error in named.items() if isinstance(error, Full))
         failed = tuple(name for name in self._checks if name not in full and (name not in named or named[name]))
         return Readiness(failed, full)
@@ -54,10 +54,10 @@ class Probe:
         running = self._running
         if running is None or running.done() or running.get_loop() is not loop:
             self._started, self._results = time.monotonic(), {}
-            limiter = anyio.CapacityLimiter(1)  # its own: threads that wait for a slow disk must not delay it
+            limiter = anyio.CapacityLimiter(1)  # not the default one, whose threads may all wait for a slow disk
             thread = anyio.to_thread.run_sync(self._check_all, self._results, limiter=limiter, abandon_on_cancel=True)
             self._running = running = loop.create_task(thread)
-        await asyncio.wait({running}, timeout=max(0, self._started + PATIENCE - time.monotonic()))
+        await asyncio.wait({running}, timeout=max(0, self._started + TIMEOUT_SECONDS - time.monotonic()))
 
     def _check_all(self, results: dict[str, Exception | None]) -> None:
         for name, check in self._checks.items():
@@ -68,4 +68,4 @@ class Probe:
                 results[name] = error
             else:
                 results[name] = None
-        self._good_until = time.monotonic() + GOOD_SECONDS
+        self._good_until = time.monotonic() + CACHE_SECONDS

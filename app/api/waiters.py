@@ -1,4 +1,4 @@
-"""Requests that wait for images to change. One poller looks for all of them."""
+"""Requests that wait for images to change. One poller serves all of them."""
 
 import asyncio
 import logging
@@ -11,52 +11,54 @@ import anyio.to_thread
 
 log = logging.getLogger(__name__)
 
-#: Seconds between two looks at one image: short at first, since most images are ready soon.
-_SHORTEST, _LONGEST = 0.05, 0.25
+#: Seconds between two polls of one image: short at first, because most images are ready soon.
+_MIN_PAUSE, _MAX_PAUSE = 0.05, 0.25
 
 
 @dataclass
 class _Watch:
-    """One image, and those who wait for it, each with the version that it has seen."""
+    """One image and its waiters, each with the version that it has seen."""
 
     due: float
-    pause: float = _SHORTEST
+    pause: float = _MIN_PAUSE
     waiters: dict[asyncio.Future[None], int] = field(default_factory=dict)
 
-    def tell(self, version: int | None) -> None:
-        """Wake the waiters that have seen another version; None is that of a record that is gone."""
+    def wake(self, version: int | None) -> None:
+        """Wake the waiters that have seen another version; `version` is None if the record is gone."""
         for waiter, seen in self.waiters.items():
             if seen != version and not waiter.done():
                 waiter.set_result(None)
 
     def postpone(self, now: float) -> None:
-        """Make the next look due."""
-        self.pause = min(self.pause * 1.5, _LONGEST)
+        """Schedule the next poll."""
+        self.pause = min(self.pause * 1.5, _MAX_PAUSE)
         self.due = now + self.pause
 
 
 class Waiters:
-    """At most `most` waiting requests. `versions` returns the versions of those records that exist."""
+    """At most `max_waiting` waiting requests. `versions` returns the versions of the records that exist."""
 
-    def __init__(self, versions: Callable[[Collection[str]], Mapping[str, int]], most: int) -> None:
+    def __init__(self, versions: Callable[[Collection[str]], Mapping[str, int]], max_waiting: int) -> None:
         self._versions = versions
-        self._most = most
+        self._max_waiting = max_waiting
         self._count = 0
         self._watches: dict[str, _Watch] = {}
         self._poller: asyncio.Task[None] | None = None
 
     @property
     def full(self) -> bool:
-        """True while no further request may wait."""
-        return self._count >= self._most
+        """True while no more requests may wait."""
+        return self._count >= self._max_waiting
 
     async def changed(self, image_id: str, version: int, seconds: float) -> bool:
-        """Wait until the record has another version or is gone. Return False after so many seconds, or at once if too
-        many requests wait already."""
+        """Wait until the record has another version or is gone, and return True.
+
+        Return False after `seconds`, or at once if too many requests wait.
+        """
         if self.full:
             return False
         self._count += 1
-        watch = self._watches.setdefault(image_id, _Watch(time.monotonic() + _SHORTEST))
+        watch = self._watches.setdefault(image_id, _Watch(time.monotonic() + _MIN_PAUSE))
         waiter = asyncio.get_running_loop().create_future()
         watch.waiters[waiter] = version
         self._start()
@@ -78,19 +80,19 @@ class Waiters:
             self._poller = loop.create_task(self._poll())
 
     async def _poll(self) -> None:
-        limiter = anyio.CapacityLimiter(1)  # its own: threads that wait for a slow disk must not delay it
+        limiter = anyio.CapacityLimiter(1)  # not the default one, whose threads may all wait for a slow disk
         while True:
             now = time.monotonic()
             due = [image_id for image_id, watch in self._watches.items() if watch.due <= now]
             if due:
-                await self._look(due, limiter)
-            await asyncio.sleep(_SHORTEST)
+                await self._wake_changed(due, limiter)
+            await asyncio.sleep(_MIN_PAUSE)
 
-    async def _look(self, image_ids: list[str], limiter: anyio.CapacityLimiter) -> None:
+    async def _wake_changed(self, image_ids: list[str], limiter: anyio.CapacityLimiter) -> None:
         try:
             found = await anyio.to_thread.run_sync(self._versions, image_ids, limiter=limiter, abandon_on_cancel=True)
         except Exception:
-            log.exception("the records of waiting requests cannot be read; trying again")
+            log.exception("cannot read the records that requests wait for; retrying")
             found = None
         now = time.monotonic()
         for image_id in image_ids:
@@ -98,4 +100,4 @@ class Waiters:
             if watch is not None:
                 watch.postpone(now)
                 if found is not None:
-                    watch.tell(found.get(image_id))
+                    watch.wake(found.get(image_id))

@@ -1,7 +1,7 @@
 """Every failure the service can name.
 
 DarkroomError
-├── RequestError                 the caller can mend it; `api/problems.py` maps each class to a status
+├── RequestError                 the caller can mend it; `api/http/statuses.py` maps each class to a status
 │   ├── Malformed                the request cannot be read
 │   ├── Unauthorized             no key, or one that is not known
 │   ├── Forbidden                the key lacks the scope, or a signature is bad

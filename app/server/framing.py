@@ -8,7 +8,7 @@ from typing import Any
 
 import h11
 
-from app.api.http.server_refusals import Refusal
+from app.domain.errors import RequestError
 from app.server import refusals
 from app.server.refusals import HEAD_BYTES, HEAD_FIELDS
 
@@ -26,7 +26,7 @@ class Connection(h11.Connection):
 
     def __init__(self) -> None:
         super().__init__(h11.SERVER, HEAD_BYTES)
-        self.refusal: Refusal | None = None
+        self.refusal: RequestError | None = None
         self.chunked = False
         self.chunk_bytes = 0  # of the last piece of data
         self._skipped_line = False

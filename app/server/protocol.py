@@ -14,8 +14,9 @@ import uvicorn
 from starlette.types import Message, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import STATUS_PHRASES, H11Protocol, RequestResponseCycle
 
-from app.api.http.problems import PHRASES
-from app.api.http.server_refusals import REFUSAL, Refusal
+from app.api.http.statuses import PHRASES
+from app.api.middleware.server_refusals import REFUSAL
+from app.domain.errors import RequestError
 from app.server.capacity import State
 from app.server.framing import Connection
 from app.server.refusals import INCOMPLETE_HEAD, OVERLOADED, late_head
@@ -153,7 +154,7 @@ class Protocol(H11Protocol):
     def _should_upgrade(self) -> bool:
         return False  # no protocol is offered, so `Upgrade` is ignored (RFC 9110 section 7.8)
 
-    def _refuse(self, refusal: Refusal) -> None:
+    def _refuse(self, refusal: RequestError) -> None:
         """Answer with a problem document and close. A request in progress ends with it if it needs more input."""
         self._refused = True
         self._unset_keepalive_if_required()
@@ -173,7 +174,7 @@ class Protocol(H11Protocol):
         self.cycle.transport = _Lingering(self.transport, self._linger)
         self.cycle.message_event.set()
 
-    def _refusing_cycle(self, refusal: Refusal) -> RequestResponseCycle:
+    def _refusing_cycle(self, refusal: RequestError) -> RequestResponseCycle:
         self.scope = {
             "type": "http",
             "asgi": {"version": self.asgi_version, "spec_version": "2.3"},

@@ -5,16 +5,15 @@ from collections.abc import Callable
 
 import h11
 
-from app.api.http.server_refusals import Refusal
+from app.api.http.problem_catalog import refusal
+from app.domain.errors import RequestError
 
 #: The largest request head (request line and header fields), in bytes, and the most header fields in it.
 HEAD_BYTES = 32 * 1024
 HEAD_FIELDS = 100
 
-OVERLOADED = Refusal(
-    503, "overloaded", "Too many requests are in progress. Try again in a moment.", headers={"Retry-After": "2"}
-)
-INCOMPLETE_HEAD = Refusal(400, "bad_request_head", "The connection was half-closed within the request head.")
+OVERLOADED = refusal("overloaded", retry_after=2)
+INCOMPLETE_HEAD = refusal("bad_request_head", "The connection was half-closed within the request head.")
 
 _FOUND_CHARACTERS = 80
 _TLS = b"\x16\x03"
@@ -22,70 +21,66 @@ _REPR = re.compile(r"(?:bytearray\()?b(?P<quote>['\"])(?P<text>(?:\\.|[^\\])*?)(
 _NOT_ASCII = re.compile(r"\\x[89a-f]")
 
 
-def late_head(seconds: float) -> Refusal:
+def late_head(seconds: float) -> RequestError:
     """Refuse a request head that comes too slowly."""
     detail = f"The request head was not complete within {seconds:.0f} seconds. Send it at once."
-    return Refusal(408, "request_timeout", detail)
+    return refusal("request_timeout", detail)
 
 
-def head_too_large(head: bytes) -> Refusal:
+def head_too_large(head: bytes) -> RequestError:
     """Refuse a request head of more bytes than `HEAD_BYTES`."""
     if b"\n" in head[:HEAD_BYTES]:
         detail = f"The request head is larger than {HEAD_BYTES:,} bytes. Send fewer or shorter header fields."
     else:
         detail = f"The request line is larger than {HEAD_BYTES:,} bytes. Send a shorter URL."
-    return Refusal(431, "head_too_large", detail, {"limit_bytes": HEAD_BYTES})
+    return refusal("head_too_large", detail, limit_bytes=HEAD_BYTES)
 
 
-def too_many_fields(found: int) -> Refusal:
+def too_many_fields(found: int) -> RequestError:
     """Refuse a request head of more header fields than `HEAD_FIELDS`."""
     detail = f"The request has {found} header fields. The limit is {HEAD_FIELDS}."
-    return Refusal(431, "head_too_large", detail, {"limit": HEAD_FIELDS, "measured": found})
+    return refusal("head_too_large", detail, limit=HEAD_FIELDS, measured=found)
 
 
-def unsupported_version(version: str) -> Refusal:
+def unsupported_version(version: str) -> RequestError:
     """Refuse a request of another major version of HTTP."""
-    detail = f"HTTP/{version} is not supported. Send HTTP/1.1."
-    return Refusal(505, "unsupported_http_version", detail, {"found": version})
+    return refusal("unsupported_http_version", found=version)
 
 
-def ambiguous_framing(beside: str) -> Refusal:
+def ambiguous_framing(beside: str) -> RequestError:
     """Refuse a body whose end two readers could see at different places (RFC 9112 section 6.1)."""
-    return Refusal(400, "bad_request_head", f"The request has Transfer-Encoding and {beside}. Send one of them.")
+    return refusal("bad_request_head", f"The request has Transfer-Encoding and {beside}. Send one of them.")
 
 
-def too_much_framing(framing: int, data: int) -> Refusal:
+def too_much_framing(framing: int, data: int) -> RequestError:
     """Refuse a chunked body of tiny chunks, or of large chunk extensions."""
     detail = (
         f"The chunked body has more framing than data (found: {framing:,} bytes for {data:,} bytes of data). "
         "Send larger chunks, without extensions."
     )
-    return Refusal(400, "bad_chunk", detail)
+    return refusal("bad_chunk", detail)
 
 
-def bad_head(error: h11.RemoteProtocolError, head: bytes) -> Refusal:
+def bad_head(error: h11.RemoteProtocolError, head: bytes) -> RequestError:
     """Refuse a request head that h11 could not read."""
     if error.error_status_hint == 501:
-        detail = "Transfer-Encoding must be `chunked`, once. Send the body with Content-Length or chunked."
-        return Refusal(501, "unsupported_transfer_encoding", detail)
+        return refusal("unsupported_transfer_encoding")
     if head.startswith(_TLS):
         detail = "The request is TLS, and this port serves plain HTTP. Use http:// instead of https://."
-        return Refusal(400, "bad_request_head", detail)
+        return refusal("bad_request_head", detail)
     found = _found(error)
     for begins, describe in _HEAD_DETAILS.items():
         if str(error).startswith(begins):
-            return Refusal(400, "bad_request_head", describe(found), {"found": found} if found else {})
-    return Refusal(400, "bad_request_head", "The request head is malformed.")
+            return refusal("bad_request_head", describe(found), **({"found": found} if found else {}))
+    return refusal("bad_request_head", "The request head is malformed.")
 
 
-def bad_body(error: h11.RemoteProtocolError) -> Refusal:
+def bad_body(error: h11.RemoteProtocolError) -> RequestError:
     """Refuse a chunked body that h11 could not read."""
     if error.error_status_hint == 431:
         detail = f"A chunk extension or the trailers are larger than {HEAD_BYTES:,} bytes. Leave them out."
-        return Refusal(400, "bad_chunk", detail, {"limit_bytes": HEAD_BYTES})
-    found = _found(error)
-    detail = f"Malformed chunk (found: {found}). A chunk is its size in hexadecimal, CRLF, its data, CRLF."
-    return Refusal(400, "bad_chunk", detail, {"found": found})
+        return refusal("bad_chunk", detail, limit_bytes=HEAD_BYTES)
+    return refusal("bad_chunk", found=_found(error))
 
 
 def _request_line(found: str) -> str:

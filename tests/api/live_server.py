@@ -10,7 +10,7 @@ from app.api.app import create_app
 from app.domain.limits import Limits
 from app.server.capacity import Bounds
 from app.server.run import serve
-from tests.api.service import parts_of
+from tests.api.service import make_services
 from tests.sides import SIDES
 
 
@@ -19,7 +19,7 @@ def main() -> None:
     descriptor, setup = int(sys.argv[1]), json.loads(sys.argv[2])
     logs.configure("INFO", "test")
     with SIDES[setup["side"]](Path(setup["data"])) as side:
-        app = create_app(parts_of(side, Limits(max_upload_bytes=setup["max_upload_bytes"])))
+        app = create_app(make_services(side, Limits(max_upload_bytes=setup["max_upload_bytes"])))
         serve(app, socket.socket(fileno=descriptor), Bounds(**setup["bounds"]))
 
 

@@ -12,17 +12,14 @@ from typing import Any
 import httpx
 from fastapi import FastAPI
 
-from app.api.app import Parts, create_app
+from app.api.app import Services, create_app
 from app.api.middleware.gateway import Gateway
-from app.domain.access.signing import Cursors
-from app.domain.images.service import Images
 from app.domain.keys import original_key, variant_key
 from app.domain.limits import Limits
 from app.domain.models import ANONYMOUS, Format, Image, Status, Variant, utcnow
 from app.domain.ports import ListQuery
 from app.domain.uploads.grants import LocalStore, ServedGrants
 from app.domain.uploads.service import Upload, Uploads
-from app.domain.uploads.tickets import Tickets
 from tests.api.client import embedded_client, lambda_client
 from tests.samples import encoded
 from tests.sides import SIDES, SIGNER, Side
@@ -97,24 +94,23 @@ class Service:
             return stream.read()
 
 
-def parts_of(
+def make_services(
     side: Side, limits: Limits = LIMITS, checks: Mapping[str, Callable[[], None]] | None = None, **changes: Any
-) -> Parts:
+) -> Services:
     """What a door would hand in for that side."""
-    parts: dict[str, Any] = {
+    services: dict[str, Any] = {
         "store": side.store,
-        "uploads": Uploads(side.store, side.images),
-        "images": Images(side.store, side.images),
+        "repository": side.images,
+        "signer": SIGNER,
         "limits": limits,
+        "grants": side.grants,
         "urls": side.urls,
-        "cursors": Cursors(SIGNER),
-        "tickets": Tickets(side.images, side.grants, limits, side.store),
         "local": LocalStore(side.store, side.grants, None) if isinstance(side.grants, ServedGrants) else None,
         "checks": {"storage": side.store.ping, "records": side.images.ping} if checks is None else checks,
         "files": getattr(side.store, "path", None),
         "version": "0.0.0",
     }
-    return Parts(**parts | changes)
+    return Services(**services | changes)
 
 
 @contextmanager
@@ -125,7 +121,7 @@ def service_on(name: str, folder: Path, **changes: Any) -> Iterator[Service]:
     with SIDES[name](folder / "data") as side:
         before, tempfile.tempdir = tempfile.tempdir, str(scratch)  # engines, once started, keep theirs elsewhere
         try:
-            app = create_app(parts_of(side, **changes))
+            app = create_app(make_services(side, **changes))
             below = partial(embedded_client, app) if side.fetch is None else partial(lambda_client, Gateway(app))
             with below() as client:
                 own = (folder / "data" / "tmp",) if side.fetch is None else ()

@@ -1,29 +1,29 @@
-"""JSON schemas of the fields that uploads and tickets have in common, for the API's description."""
+"""JSON schemas of the fields that uploads and upload tickets share."""
 
 from typing import Any
 
 from app.domain.uploads.descriptions import ALT_CHARACTERS, TAG_CHARACTERS, TAGS, TITLE_CHARACTERS
 
-# The examples are empty so that "Try it out" does not send the word "string" for what nobody typed.
+# Empty examples, because "Try it out" would send the text "string" for fields that are not filled in.
 DESCRIPTION_FIELDS: dict[str, Any] = {
     "title": {
         "type": "string",
         "maxLength": TITLE_CHARACTERS,
-        "description": "A name for people.",
+        "description": "Title of the image.",
         "examples": [""],
     },
     "alt": {
         "type": "string",
         "examples": [""],
         "maxLength": ALT_CHARACTERS,
-        "description": "A text that stands for the image, for people who cannot see it.",
+        "description": "Alternative text, for people who cannot see the image.",
     },
     "tags": {
         "type": "array",
         "examples": [[]],
         "maxItems": TAGS,
         "items": {"type": "string", "maxLength": TAG_CHARACTERS},
-        "description": "Repeated, or separated by commas.",
+        "description": "Tags, repeated or separated by commas.",
     },
 }
-FILENAME = {"type": "string", "description": "For display, never used as a path."}
+FILENAME = {"type": "string", "description": "File name, for display only."}

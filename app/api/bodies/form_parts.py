@@ -1,4 +1,4 @@
-"""Parts of a multipart form while they are read: the file, text fields, and parts that are skipped."""
+"""Parts of a multipart form, as they are received: the file, text fields, and skipped parts."""
 
 from typing import Protocol
 
@@ -8,16 +8,16 @@ from app.api.bodies.base64_stream import Base64Stream
 from app.api.bodies.part_headers import PartHeaders
 from app.api.bodies.spool import Spool
 from app.api.http.form_fields import TextFields
-from app.domain.errors import Malformed, TooLarge, UnsupportedType
+from app.api.http.problem_catalog import refusal
 
 FIELD_BYTES = 64 * 1024
-#: Transfer encodings that leave the bytes as they are.
+#: Transfer encodings that do not change the bytes.
 PLAIN = frozenset({"7bit", "8bit", "binary"})
 ENCODINGS = [*sorted(PLAIN), "base64", "quoted-printable"]
 
 
 class Part(Protocol):
-    """Content of a part, after its transfer encoding is undone."""
+    """Receiver of the decoded content of a part."""
 
     def write(self, data: bytes) -> None:
         """Add bytes."""
@@ -27,7 +27,7 @@ class Part(Protocol):
 
 
 class SkippedPart:
-    """A part whose content is not wanted."""
+    """Part of an unknown field; its content is discarded."""
 
     def write(self, data: bytes) -> None:
         """See `Part`."""
@@ -37,7 +37,7 @@ class SkippedPart:
 
 
 class TextPart:
-    """A value of a known field."""
+    """Value of a known field."""
 
     def __init__(self, field: str, headers: PartHeaders, fields: TextFields) -> None:
         self._field = field
@@ -51,8 +51,8 @@ class TextPart:
         self._fields.kept_bytes += len(data)
         if len(self._value) > FIELD_BYTES:
             detail = f"The field `{self._field}` is larger than {FIELD_BYTES:,} bytes."
-            size = len(self._value)
-            raise TooLarge("fields_too_large", detail, field=self._field, limit_bytes=FIELD_BYTES, received_bytes=size)
+            found = {"field": self._field, "limit_bytes": FIELD_BYTES, "received_bytes": len(self._value)}
+            raise refusal("fields_too_large", detail, **found)
 
     def end(self) -> None:
         """See `Part`."""
@@ -60,7 +60,7 @@ class TextPart:
 
 
 class FilePart:
-    """A file, whose bytes go into the spool; one without bytes counts for nothing."""
+    """File, written into the spool. Empty files are ignored if another file has content."""
 
     def __init__(self, headers: PartHeaders, spool: Spool) -> None:
         self.headers = headers
@@ -70,7 +70,7 @@ class FilePart:
     def write(self, data: bytes) -> None:
         """See `Part`. Raises `Malformed` if another file is in the spool."""
         if data and self.is_empty and self._spool.size:
-            raise Malformed("two_files", "The form has two files. Send one image at a time.", field="file")
+            raise refusal("two_files", field="file")
         self.is_empty = self.is_empty and not data
         self._spool.write(data)
 
@@ -78,8 +78,8 @@ class FilePart:
         """See `Part`."""
 
 
-class Decoder:
-    """Undoes the `Content-Transfer-Encoding` of a part (RFC 2045 section 6), which RFC 7578 deprecates for forms."""
+class TransferDecoder:
+    """Decode the `Content-Transfer-Encoding` of a part (RFC 2045 section 6), which RFC 7578 deprecates for forms."""
 
     def __init__(self, part: Part, headers: PartHeaders) -> None:
         encoding = headers.transfer_encoding
@@ -93,19 +93,19 @@ class Decoder:
         elif encoding == "quoted-printable":
             self._quoted = QuotedPrintableDecoder(part)
         else:
-            detail = f"The Content-Transfer-Encoding of `{headers.name}` is not accepted. Send the bytes as they are."
             found = encoding[:40]
-            raise UnsupportedType("unsupported_encoding", detail, field=headers.name, found=found, accepted=ENCODINGS)
+            detail = f"Unsupported Content-Transfer-Encoding of `{headers.name}` (found: {found!a}). Omit it."
+            raise refusal("unsupported_encoding", detail, field=headers.name, found=found, accepted=ENCODINGS)
 
     def feed(self, data: bytes) -> None:
-        """Add bytes as they are sent."""
+        """Decode bytes of the body."""
         if self._base64:
             self._base64.feed(data)
         else:
             (self._quoted or self._part).write(data)
 
     def end(self) -> None:
-        """End the part. Raises `Invalid` if its base64 stops in the wrong place."""
+        """End the part. Raises `Invalid` if its base64 is incomplete."""
         if self._base64:
             self._base64.finish()
         if self._quoted:

@@ -1,15 +1,15 @@
-"""Read an upload as JSON while it streams: only `image_base64` may be long, and it is never held whole."""
+"""Streaming reader of uploads as JSON. Only `image_base64` may be long; it is decoded without being buffered."""
 
 import json
 
 from app.api.bodies.base64_stream import Base64Stream, not_base64
 from app.api.bodies.reader import Received
 from app.api.bodies.spool import Spool
-from app.api.http.json_object import DEPTH, JsonObject, duplicate, too_deep
-from app.domain.errors import Invalid, TooLarge
+from app.api.http.json_object import DEPTH, JsonObject
+from app.api.http.problem_catalog import refusal
 from app.domain.uploads.descriptions import NAMES, media_type_word
 
-#: Bytes of the body that are not the image.
+#: Most bytes of the body in addition to the image.
 REST_BYTES = 64 * 1024
 KNOWN = ("filename", "content_type", "image_base64", *NAMES)
 
@@ -18,18 +18,18 @@ _OPENING, _CLOSING = b"{[", b"}]"
 
 
 class JsonBody:
-    """Cuts the top-level string `image_base64` out of a JSON object and decodes it; parses the rest strictly."""
+    """Decode the top-level string `image_base64` of a JSON object; parse the rest strictly."""
 
     def __init__(self, spool: Spool, limit: int) -> None:
-        """Read into a spool that takes `limit` bytes."""
-        # Four characters stand for three bytes and may be written as two each ("\\/"); line breaks come on top.
+        """Read into a spool of at most `limit` bytes."""
+        # Four characters encode three bytes and may be escaped as two each ("\\/"); line breaks are extra.
         self.max_bytes = 3 * limit + 2 * REST_BYTES
         self._spool = spool
-        self._picture: PictureText | None = None
-        self._in_picture = False
+        self._image: ImageText | None = None
+        self._in_image = False
         self._rest = bytearray()
         self._depth = 0
-        self._string_start: int | None = None  # where in the rest the string that we are in starts
+        self._string_start: int | None = None  # start of the current string in the rest
         self._escaped = False
         self._key: bytes | None = None  # the last string at depth 1
         self._after_colon = False  # at depth 1, before the value
@@ -42,20 +42,20 @@ class JsonBody:
     def feed(self, chunk: bytes) -> None:
         """See `BodyReader`."""
         while chunk:
-            if self._in_picture and self._picture:
-                ended, chunk = self._picture.feed(chunk)
-                self._in_picture = not ended
+            if self._in_image and self._image:
+                ended, chunk = self._image.feed(chunk)
+                self._in_image = not ended
             else:
                 chunk = self._scan(chunk)
 
     def finish(self) -> Received:
         """See `BodyReader`."""
         document = JsonObject.parse(bytes(self._rest), KNOWN)
-        if not self._picture:
+        if not self._image:
             detail = "`image_base64` is required: the image as a base64 string."
-            raise Invalid("missing_field", detail, field="image_base64")
+            raise refusal("missing_field", detail, field="image_base64")
         if not self._spool.size:
-            raise Invalid("missing_field", "`image_base64` holds no bytes.", field="image_base64")
+            raise refusal("missing_field", "`image_base64` is empty.", field="image_base64")
         return Received(
             filename=document.text("filename"),
             declared_content_type=media_type_word(document.text("content_type")),
@@ -63,17 +63,16 @@ class JsonBody:
         )
 
     def _scan(self, chunk: bytes) -> bytes:
-        """Move bytes into the rest until the picture starts; what follows its opening quote, or nothing."""
+        """Move bytes into the rest until the image starts; return the bytes after its opening quote, or none."""
         for at, byte in enumerate(chunk):
             self._rest.append(byte)
             if len(self._rest) > REST_BYTES:
-                detail = f"The fields beside the picture are larger than {REST_BYTES:,} bytes."
-                raise TooLarge("fields_too_large", detail, limit_bytes=REST_BYTES, received_bytes=len(self._rest))
+                raise refusal("fields_too_large", limit_bytes=REST_BYTES, received_bytes=len(self._rest))
             if self._string_start is not None:
                 self._in_string(byte)
             elif byte == _QUOTE:
-                if self._after_colon and self._depth == 1 and self._names_picture():
-                    self._open_picture()
+                if self._after_colon and self._depth == 1 and self._names_image():
+                    self._open_image()
                     return chunk[at + 1 :]
                 self._string_start = len(self._rest) - 1
             else:
@@ -94,35 +93,35 @@ class JsonBody:
         if byte in _OPENING:
             self._depth += 1
             if self._depth > DEPTH:
-                raise too_deep(self._depth)
+                raise refusal("too_deep", limit=DEPTH, measured=self._depth)
         elif byte in _CLOSING:
             self._depth -= 1
         elif self._depth == 1 and byte in b":,":
             self._after_colon = byte == b":"[0]
 
-    def _names_picture(self) -> bool:
+    def _names_image(self) -> bool:
         try:
             return bool(json.loads(self._key or b'""') == "image_base64")
         except ValueError:
-            return False  # the whole will not parse either
+            return False  # parsing the whole will fail as well
 
-    def _open_picture(self) -> None:
-        if self._picture:
-            raise duplicate("image_base64")
-        self._picture = PictureText(Base64Stream(self._spool.write))
-        self._in_picture = True
-        self._rest += b'"'  # the rest keeps an empty string in the picture's place
+    def _open_image(self) -> None:
+        if self._image:
+            raise refusal("duplicate_field", field="image_base64")
+        self._image = ImageText(Base64Stream(self._spool.write))
+        self._in_image = True
+        self._rest += b'"'  # the rest keeps an empty string instead of the image
 
 
-class PictureText:
-    """The inside of the JSON string, unescaped in pieces. Line breaks may stand in it bare."""
+class ImageText:
+    """Content of the JSON string, unescaped in pieces. Unescaped line breaks are accepted."""
 
     def __init__(self, base64: Base64Stream) -> None:
         self._base64 = base64
-        self._carry = b""  # an escape that is not whole yet
+        self._carry = b""  # an incomplete escape
 
     def feed(self, chunk: bytes) -> tuple[bool, bytes]:
-        """Whether the string has ended in this chunk, and what comes after it."""
+        """Decode a chunk; return True if the string ends in it, and the bytes after the string."""
         data = self._carry + chunk
         end = data.find(b'"')
         text, after = (data, b"") if end < 0 else (data[:end], data[end + 1 :])
@@ -136,19 +135,19 @@ class PictureText:
         return end >= 0, after
 
     def _unescaped(self, text: bytes, *, ended: bool) -> bytes:
-        # No escape that base64 can hold has a backslash or a quote after its own backslash. So two in a row, or a
-        # last one before the quote, are refused, and every other one starts an escape.
+        # Escapes of base64 characters have no second backslash and no quote. So two backslashes in a row, and one
+        # before the closing quote, are refused; every other backslash starts an escape.
         last = text.rfind(b"\\")
         whole = last + (6 if text[last + 1 : last + 2] == b"u" else 2)
         self._carry = b""
         if whole > len(text):
             if ended:
-                raise not_base64("An escape in it is not whole.")
+                raise not_base64("it contains an incomplete escape")
             self._carry, text = text[last:], text[:last]
         if b"\\\\" in text or (self._carry and text.endswith(b"\\")):
-            raise not_base64("It holds a backslash.")
+            raise not_base64("it contains a backslash")
         try:
             whole_text = json.loads(f'"{text.decode("latin-1")}"', strict=False)
         except ValueError:
-            raise not_base64("It holds an escape that JSON does not know.") from None
+            raise not_base64("it contains an invalid JSON escape") from None
         return str(whole_text).encode("ascii", errors="replace")

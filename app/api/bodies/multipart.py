@@ -1,44 +1,45 @@
-"""The multipart form of an upload, read as it streams."""
+"""Streaming reader of uploads as multipart forms."""
 
 import re
 
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
-from app.api.bodies.form_parts import PLAIN, Decoder, FilePart, Part, SkippedPart, TextPart
+from app.api.bodies.form_parts import PLAIN, FilePart, Part, SkippedPart, TextPart, TransferDecoder
 from app.api.bodies.part_headers import PartHeaders, name_text
 from app.api.bodies.reader import Received
 from app.api.bodies.spool import Spool
 from app.api.http.form_fields import TextFields, is_file_field, text_field
-from app.domain.errors import Invalid, Malformed, TooLarge
+from app.api.http.problem_catalog import refusal
+from app.domain.errors import RequestError
 from app.domain.limits import MEBIBYTE
 from app.domain.text import shown
 from app.domain.uploads.descriptions import media_type_word
 
 PARTS = 100
-#: Bytes of a form that are not the file: headers, text fields, skipped parts, and text around the parts.
+#: Most bytes of a form in addition to the file: headers, text fields, skipped parts, preamble and epilogue.
 OTHER_BYTES = 2 * MEBIBYTE
 HEADER_BYTES = 8 * 1024
 HEADER_LINES = 16
-#: A `Content-Type` line longer than this is not parsed.
+#: Most bytes of a `Content-Type` that is parsed.
 CONTENT_TYPE_BYTES = 1024
-#: Bytes of quoted-printable for one byte of a file, which is more than base64 needs.
+#: Bytes of quoted-printable for one byte of a file; base64 needs fewer.
 ENCODED_BYTES = 3
 
 _IGNORED_CHARACTERS = 100
-# RFC 2046 section 5.1.1: at most 70 characters, the last one no blank. Printable ASCII is accepted beside its `bchars`.
+# RFC 2046 section 5.1.1: at most 70 characters, no blank at the end. All of printable ASCII, not only `bchars`.
 _BOUNDARY = re.compile(rb"[ -~]{0,69}[!-~]")
 
 
 class MultipartBody:
-    """Reads one file, and text fields.
+    """Reads one file and text fields.
 
-    Parts that are not known are skipped and named in the result. A file part without bytes is no file, and a text part
-    under a file's name is skipped when there is a file too: form libraries send both.
+    Unknown parts are skipped and named in the result. Empty file parts are ignored, and so are text parts with a file's
+    name if there is a file: form libraries send both.
     """
 
     def __init__(self, content_type: str, spool: Spool, limit: int) -> None:
-        """Read into a spool that takes `limit` bytes."""
+        """Read into a spool of at most `limit` bytes."""
         self._spool = spool
         self._limit = limit
         boundary = _boundary(content_type)
@@ -59,19 +60,19 @@ class MultipartBody:
         )
         self._ended = False
         self._received = 0
-        self._file_bytes = 0  # as they are sent
+        self._file_bytes = 0  # before decoding
         self._header_bytes = 0
         self._header = (bytearray(), bytearray())
         self._headers: dict[bytes, bytes] = {}
-        self._parts = -1  # the preamble is none
-        self._current: Decoder | None = None  # none in the preamble
+        self._parts = -1  # the preamble does not count
+        self._current: TransferDecoder | None = None  # None in the preamble
         self._in_file = False
         self._texts = TextFields()
         self._files: list[FilePart] = []
         self._ignored: dict[str, None] = {}
         self.max_bytes = ENCODED_BYTES * limit + OTHER_BYTES
-        # The parser accepts neither text nor blanks around the first boundary, but does between parts. So the preamble
-        # (RFC 2046 section 5.1.1) is read as a part of its own.
+        # The parser accepts no text before the first boundary, but between parts. So the preamble (RFC 2046 section
+        # 5.1.1) is parsed as a part.
         self._parser.write(b"--" + boundary + b"\r\n\r\n\r\n")
 
     @property
@@ -85,16 +86,15 @@ class MultipartBody:
         try:
             self._parser.write(chunk)
         except FormParserError:
-            raise Malformed("bad_multipart", "Malformed multipart body.") from None
+            raise refusal("bad_multipart") from None
         other = self._received - self._file_bytes
         if other > OTHER_BYTES:
-            detail = f"The form has more than {OTHER_BYTES:,} bytes beside the file."
-            raise TooLarge("fields_too_large", detail, limit_bytes=OTHER_BYTES, received_bytes=other)
+            raise refusal("fields_too_large", limit_bytes=OTHER_BYTES, received_bytes=other)
 
     def finish(self) -> Received:
         """See `BodyReader`."""
         if not self._received:
-            raise Malformed("empty_body", "The body is empty.")
+            raise refusal("empty_body")
         if not self._ended:
             raise self._unterminated()
         codec = self._texts.codec
@@ -109,29 +109,28 @@ class MultipartBody:
             ignored=tuple(self._ignored),
         )
 
-    def _unterminated(self) -> Malformed:
+    def _unterminated(self) -> RequestError:
         if not self._parts:
-            detail = "The boundary named in the Content-Type is not in the body. Lines must end in CRLF."
-            return Malformed("bad_multipart", detail)
-        return Malformed("unterminated", "The body ends before its closing boundary.")
+            detail = "The body does not contain the boundary of its Content-Type. Lines must end in CRLF."
+            return refusal("bad_multipart", detail)
+        return refusal("unterminated")
 
-    def _no_file(self, codec: str) -> Invalid | Malformed:
+    def _no_file(self, codec: str) -> RequestError:
         if any(name_text(file.headers.filename or "", codec) for file in self._files):
-            return Malformed("empty_file", "The file is empty.", field="file")
+            return refusal("empty_file", field="file")
         ignored = list(self._ignored)
-        detail = "There is no file. Send the image as a file in the field `file`."
+        detail = "The form has no file. Send the image as a file in the field `file`."
         if as_text := next((name for name in ignored if is_file_field(name)), None):
             detail = f"The part `{as_text}` has no file name. Send the image as a file."
         elif ignored:
             names = ", ".join(f"`{name[:40]}`" for name in ignored[:5])
-            detail += f" Fields that are not known: {names}."
-        return Invalid("missing_file", detail, field="file", ignored_fields=ignored)
+            detail += f" Unknown fields: {names}."
+        return refusal("missing_file", detail, field="file", ignored_fields=ignored)
 
     def _part_begin(self) -> None:
         self._parts += 1
         if self._parts > PARTS:
-            detail = f"The form has more than {PARTS} parts."
-            raise Malformed("too_many_fields", detail, limit=PARTS, measured=self._parts)
+            raise refusal("too_many_fields", limit=PARTS, measured=self._parts)
         self._headers = {}
         self._header_bytes = 0
 
@@ -145,7 +144,7 @@ class MultipartBody:
         self._header_bytes += len(piece)
         if self._header_bytes > HEADER_BYTES:
             detail = f"The headers of a part are larger than {HEADER_BYTES:,} bytes."
-            raise Malformed("bad_multipart", detail, limit_bytes=HEADER_BYTES)
+            raise refusal("bad_multipart", detail, limit_bytes=HEADER_BYTES)
         return piece
 
     def _header_end(self) -> None:
@@ -159,7 +158,7 @@ class MultipartBody:
         headers = PartHeaders.read(self._headers)
         part = self._open(headers)
         self._in_file = isinstance(part, FilePart)
-        self._current = Decoder(part, headers)
+        self._current = TransferDecoder(part, headers)
 
     def _open(self, headers: PartHeaders) -> Part:
         if is_file_field(headers.name) and headers.is_file:
@@ -194,5 +193,5 @@ def _boundary(content_type: str) -> bytes:
     options = parse_options_header(content_type)[1] if len(content_type) <= CONTENT_TYPE_BYTES else {}
     boundary = options.get(b"boundary", b"")
     if not _BOUNDARY.fullmatch(boundary):
-        raise Malformed("bad_boundary", "The Content-Type names no boundary of 1 to 70 characters.")
+        raise refusal("bad_boundary")
     return boundary

@@ -1,4 +1,4 @@
-"""Headers of one part of a multipart form: its field, file name, type and encodings."""
+"""Headers of a part of a multipart form: field, file name, type and encodings."""
 
 import re
 from collections.abc import Mapping
@@ -13,23 +13,23 @@ from urllib.parse import unquote
 from python_multipart.multipart import parse_options_header
 
 from app.api.http.charsets import NAME_CODECS, decode
-from app.domain.errors import Malformed
+from app.api.http.problem_catalog import refusal
 
-#: Types of a part that make it a file although it has no file name.
+#: Types of parts that are files even without a file name.
 _BINARY = re.compile(r"image/|application/octet-stream\b|binary/octet-stream\b")
-# RFC 2047. Some encoders write blanks inside a word, and several words with blanks between them.
+# RFC 2047. Some encoders put blanks into encoded words, and between them.
 _ENCODED_WORDS = re.compile(r"\s*(?:=\?[\w-]{1,40}\?[BbQq]\?[^?]*\?=\s*)+")
-# Most semicolons in a line: parsers take long over empty parameters. A file name of 255 bytes may be all of them.
+# Most semicolons in a line, because parsing of empty parameters is slow. A file name of 255 bytes may consist of them.
 _SEMICOLONS = 300
-# What browsers escape in names (WHATWG HTML, multipart/form-data), and octets of UTF-8 as in RFC 7578 section 2.
+# Characters that browsers escape in names (WHATWG HTML, multipart/form-data), and UTF-8 octets (RFC 7578 section 2).
 _ESCAPED = re.compile(r"%(?:22|0D|0A)|(?:%[89A-Fa-f][0-9A-Fa-f])+")
-# A name that is percent-encoded as a whole, as aiohttp sends it: nothing is left that would have been encoded.
+# A name that is completely percent-encoded, as aiohttp sends it: it contains no character that needs encoding.
 _QUOTED = re.compile(r"(?=.*%)(?:[A-Za-z0-9_.~-]|%[0-9A-F]{2})+")
 
 
 @dataclass(frozen=True)
 class PartHeaders:
-    """`filename` is the plain parameter in bytes, whose charset may be known only at the form's end, or text."""
+    """Parsed headers. `filename` is text, or bytes if its charset may be known only at the end of the form."""
 
     name: str
     filename: bytes | str | None
@@ -39,13 +39,13 @@ class PartHeaders:
 
     @classmethod
     def read(cls, headers: Mapping[bytes, bytes]) -> "PartHeaders":
-        """Read headers whose names are in lower case. Raises `Malformed` for a part that names no field."""
+        """Read headers with lower-case names. Raises `Malformed` for a part without a field name."""
         line, type_line = headers.get(b"content-disposition", b""), headers.get(b"content-type", b"")
         if max(line.count(b";"), type_line.count(b";")) > _SEMICOLONS:
-            raise Malformed("bad_multipart", f"A header of a part has more than {_SEMICOLONS} semicolons.")
+            raise refusal("bad_multipart", f"A header of a part has more than {_SEMICOLONS} semicolons.")
         disposition, options = parse_options_header(line)
         if disposition != b"form-data" or b"name" not in options:
-            raise Malformed("bad_multipart", 'A part has no `Content-Disposition: form-data; name="…"`.')
+            raise refusal("bad_multipart", 'A part has no `Content-Disposition: form-data; name="…"`.')
         content_type, parameters = parse_options_header(type_line)
         charset = parameters.get(b"charset")
         encoding = headers.get(b"content-transfer-encoding", b"").partition(b";")[0]
@@ -59,22 +59,22 @@ class PartHeaders:
 
     @property
     def is_file(self) -> bool:
-        """Return True for a file: a part with a file name or, without one, with the type of an image or of bytes."""
+        """Return True for a part with a file name, or with the type of an image or of binary data."""
         return self.filename is not None or _BINARY.match(self.content_type) is not None
 
     @property
     def is_json(self) -> bool:
-        """Return True for JSON."""
+        """Return True for the type of JSON."""
         return self.content_type == "application/json" or self.content_type.endswith("+json")
 
     @property
     def is_text(self) -> bool:
-        """Return True for the type of text, or of JSON."""
+        """Return True for a type of text, or of JSON."""
         return self.content_type.startswith("text/") or self.is_json
 
 
 def name_text(name: bytes | str, codec: str = "utf-8") -> str:
-    """Decode a field's or file's name: an encoded word, the form's charset, UTF-8, or else Windows-1252."""
+    """Decode the name of a field or file: an encoded word, the form's charset, UTF-8, or else Windows-1252."""
     if isinstance(name, str):
         return name
     for attempt in (codec, "utf-8"):
@@ -92,14 +92,14 @@ def name_text(name: bytes | str, codec: str = "utf-8") -> str:
 
 
 def disposition_filename(line: bytes) -> bytes | str:
-    """The file name of a `Content-Disposition`, such as that of a whole request; empty if it has none."""
+    """Return the file name of a `Content-Disposition`, such as that of a request; empty without one."""
     if not line or line.count(b";") > _SEMICOLONS:
         return b""
     return _filename(line, parse_options_header(line)[1].get(b"filename")) or b""
 
 
 def _filename(line: bytes, plain: bytes | None) -> bytes | str | None:
-    """Choose between `filename` and `filename*`: the latter if the plain one is missing, empty or an encoded word."""
+    """Return `filename`, or `filename*` if the former is missing, empty or an encoded word."""
     if plain and not _ENCODED_WORDS.fullmatch(plain.decode("latin-1")):
         return plain
     extended = _extended_filename(line) if b"*" in line else None
@@ -107,12 +107,12 @@ def _filename(line: bytes, plain: bytes | None) -> bytes | str | None:
 
 
 def _extended_filename(line: bytes) -> str | None:
-    """Read `filename*` (RFC 5987) or its pieces `filename*0*`, … (RFC 2231); empty if unreadable, None if absent."""
+    """Decode `filename*` (RFC 5987) or its pieces `filename*0*`, … (RFC 2231); empty if invalid, None if absent."""
     message = Message()
     message["Content-Disposition"] = line.decode("latin-1")
     try:
         parameters: list[tuple[str, Any]] = message.get_params([], "Content-Disposition")
-    except (TypeError, ValueError):  # it trips over pieces that are mixed with a whole
+    except (TypeError, ValueError):  # raised for pieces that are mixed with `filename*`
         return ""
     for key, value in parameters:
         if key != "filename" or not isinstance(value, tuple):
@@ -126,7 +126,7 @@ def _extended_filename(line: bytes) -> str | None:
 
 
 def _decoded_words(text: str) -> str | None:
-    """Decode RFC 2047 words; None if the text is anything else or cannot be decoded."""
+    """Decode RFC 2047 encoded words; return None for other text, and if it cannot be decoded."""
     if not _ENCODED_WORDS.fullmatch(text):
         return None
     try:

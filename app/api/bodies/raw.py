@@ -1,4 +1,4 @@
-"""An upload whose body is the image itself; what describes it comes in the query."""
+"""Reader of uploads whose body is the image itself. The fields are in the query."""
 
 from fastapi import Request
 
@@ -6,28 +6,25 @@ from app.api.bodies.part_headers import disposition_filename, name_text
 from app.api.bodies.reader import Received
 from app.api.bodies.spool import Spool
 from app.api.http.form_fields import TextFields, text_field
-from app.domain.errors import Malformed, UnsupportedType
+from app.api.http.problem_catalog import refusal
+from app.domain.errors import RequestError
 from app.domain.uploads.descriptions import media_type_word
 
-#: The forms of a body, as a refusal names them.
+#: Accepted types of bodies, as an error lists them.
 FORMS = ("multipart/form-data", "application/json", "image/*", "application/octet-stream")
 
 
-def unsupported_body(content_type: str) -> UnsupportedType:
-    """Build the refusal of a body of another type, or of nothing without a type."""
-    detail = (
-        "Unsupported body. Send a multipart form, JSON, or the image itself with its type, such as "
-        "`Content-Type: image/jpeg`."
-    )
+def unsupported_body(content_type: str) -> RequestError:
+    """Build the error of a body of another type, or of an empty body without a type."""
     found = content_type.partition(";")[0].strip().lower()[:80] or None
-    return UnsupportedType("unsupported_body", detail, found=found, accepted=list(FORMS))
+    return refusal("unsupported_body", found=found, accepted=list(FORMS))
 
 
 class RawBody:
-    """Puts the body into the spool as it is."""
+    """Write the body into the spool."""
 
     def __init__(self, request: Request, spool: Spool, limit: int) -> None:
-        """Read into a spool that takes `limit` bytes."""
+        """Read into a spool of at most `limit` bytes."""
         self.max_bytes = limit
         self.kept_bytes = 0
         self._request = request
@@ -43,13 +40,13 @@ class RawBody:
         if not self._spool.size:
             if "content-type" not in headers:
                 raise unsupported_body("")
-            raise Malformed("empty_body", "The body is empty.")
+            raise refusal("empty_body")
         fields = TextFields()
         for name, value in query.multi_items():
             if field := text_field(name):
                 fields.add(field, value.encode())
         filename = query.get("filename")
-        if filename is None:  # as WordPress and others have it
+        if filename is None:  # WordPress and others send it in a header
             filename = name_text(disposition_filename(headers.get("content-disposition", "").encode("latin-1")))
         declared = media_type_word(headers.get("content-type"))
         return Received(filename=filename, declared_content_type=declared, words=fields.words())

@@ -1,4 +1,4 @@
-"""The interface of body readers, and their result."""
+"""Interface of body readers, and their result."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -8,10 +8,7 @@ from app.domain.uploads.descriptions import Description
 
 @dataclass(frozen=True)
 class Received:
-    """An upload's body without its image, whose bytes are in the spool.
-
-    `ignored` names the fields that are not known, as the client wrote them.
-    """
+    """Fields of an upload, whose image is in the spool. `ignored` are the names of unknown fields, as sent."""
 
     filename: str | None
     declared_content_type: str | None
@@ -20,18 +17,18 @@ class Received:
 
 
 class BodyReader(Protocol):
-    """Reads a body as it comes; the image goes into a spool."""
+    """Streaming reader of a body, which writes the image into a spool."""
 
     @property
     def max_bytes(self) -> int:
-        """The most bytes that the body can have; less than before once the reader knows more about the body."""
+        """Most bytes that the body may have. It may decrease while the body is read."""
 
     @property
     def kept_bytes(self) -> int:
-        """How many bytes of the body are in memory beside the image."""
+        """Bytes of the body in memory, in addition to the image."""
 
     def feed(self, chunk: bytes) -> None:
-        """Read the next bytes. Raises a `RequestError` as soon as it is clear that the body cannot be accepted."""
+        """Read the next bytes. Raises a `RequestError` as soon as the body is known to be unacceptable."""
 
     def finish(self) -> Received:
-        """End the body. Raises a `RequestError` if it is incomplete or lacks something."""
+        """End the body. Raises a `RequestError` if it is incomplete."""

@@ -1,4 +1,4 @@
-"""Request bodies of uploads, as the API's description shows them."""
+"""Request bodies of uploads, for the OpenAPI document."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ _RAW = {
     "schema": {
         "type": "string",
         "format": "binary",
-        "description": "The image itself. `filename`, `title`, `alt` and `tags` go in the query.",
+        "description": "The image itself. `filename`, `title`, `alt` and `tags` are query parameters.",
     }
 }
 
@@ -41,7 +41,7 @@ JSON: dict[str, Any] = {
                 "image_base64": {
                     "type": "string",
                     "contentEncoding": "base64",
-                    "description": "The image in base64: standard or URL-safe alphabet, with or without line breaks "
+                    "description": "The image in base64: standard or URL-safe alphabet, optionally with line breaks "
                     "and a `data:…;base64,` prefix.",
                 },
                 **DESCRIPTION_FIELDS,
@@ -61,6 +61,6 @@ IMAGE: dict[str, Any] = {"image/*": _RAW}
 
 
 def request_body(*bodies: dict[str, Any]) -> dict[str, Any]:
-    """Build the part of an operation that says which bodies it accepts."""
+    """Build the `requestBody` of an operation."""
     content = {name: form for body in bodies for name, form in body.items()}
     return {"requestBody": {"required": True, "content": content}}

@@ -1,4 +1,4 @@
-"""Read the body of an upload, in any of its forms, into an `Upload`."""
+"""Reading of upload bodies of all types into an `Upload`."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -14,10 +14,11 @@ from app.api.bodies.multipart import MultipartBody
 from app.api.bodies.raw import RawBody, unsupported_body
 from app.api.bodies.reader import BodyReader, Received
 from app.api.bodies.spool import Spool, Spools, too_large
-from app.api.http.body_stream import announced_length, arriving
+from app.api.http.body_stream import declared_length, stream_body
 from app.api.http.content_type import is_raw
 from app.api.http.form_fields import text_field
-from app.domain.errors import Malformed, TooLarge, UnsupportedType
+from app.api.http.problem_catalog import refusal
+from app.domain.errors import RequestError, TooLarge
 from app.domain.limits import Limits
 from app.domain.media import media_type_of
 from app.domain.other_formats import NAMING_BYTES, unsupported_type
@@ -27,48 +28,45 @@ from app.domain.uploads.service import Upload
 
 @dataclass(frozen=True)
 class ReceivedUpload:
-    """An upload, and the names of fields that were sent along and are not known."""
+    """Upload, and the names of unknown fields."""
 
     upload: Upload
     ignored_fields: tuple[str, ...]
 
 
 @asynccontextmanager
-async def upload_in(request: Request, limits: Limits, spools: Spools) -> AsyncIterator[ReceivedUpload]:
-    """Read the request's body to its end; the upload's bytes last as long as the context.
+async def receive_upload(request: Request, limits: Limits, spools: Spools) -> AsyncIterator[ReceivedUpload]:
+    """Read the request's body to its end; the bytes of the upload are kept until the context ends.
 
-    Raises a `RequestError` as soon as it is clear that the body cannot be accepted, without reading on, and
-    `ClientDisconnect` if it never ends.
+    Raises a `RequestError` as soon as the body is known to be unacceptable, without reading on, and `ClientDisconnect`
+    if the connection closes before its end.
     """
-    async with spools.open(limits.max_upload_bytes, announced_length(request)) as spool:
+    async with spools.open(limits.max_upload_bytes, declared_length(request)) as spool:
         try:
             reader = _reader(request, spool, limits.max_upload_bytes)
             await _read(request, reader, spool, limits.max_upload_bytes)
             received = await run_in_threadpool(reader.finish)
             upload = await run_in_threadpool(_upload, received, spool, limits)
-        except TooLarge as refusal:
-            raise _showing_the_way(refusal, request, limits) from None
+        except TooLarge as error:
+            raise _with_direct_upload(error, request, limits) from None
         yield ReceivedUpload(upload, received.ignored)
 
 
-def _showing_the_way(refusal: TooLarge, request: Request, limits: Limits) -> TooLarge:
-    """Name the direct upload in a refusal for size, where that accepts larger images."""
-    if refusal.code not in {"too_large", "body_too_large"} or limits.max_direct_bytes <= limits.max_upload_bytes:
-        return refusal
-    way: dict[str, Any] = {
-        "direct_upload": f"{request.scope.get('root_path', '')}/upload/direct",
-        "max_direct_bytes": limits.max_direct_bytes,
-    }
-    detail = f"{refusal.detail} Up to {limits.max_direct_bytes:,} go by direct upload."
-    return TooLarge(refusal.code, detail, **refusal.extra, **way)
+def _with_direct_upload(error: TooLarge, request: Request, limits: Limits) -> RequestError:
+    """Add the limit of direct uploads to the error, if it is higher."""
+    if error.code not in {"too_large", "body_too_large"} or limits.max_direct_bytes <= limits.max_upload_bytes:
+        return error
+    path = f"{request.scope.get('root_path', '')}/upload/direct"
+    detail = f"{error.detail} Use an upload ticket for up to {limits.max_direct_bytes:,} bytes: POST {path}."
+    direct = {"direct_upload": path, "max_direct_bytes": limits.max_direct_bytes}
+    return refusal(error.code, detail, **error.extra, **direct)
 
 
 def _reader(request: Request, spool: Spool, limit: int) -> BodyReader:
     """Choose the reader by the content type. Raises `UnsupportedType`."""
     encoding = request.headers.get("content-encoding", "identity").strip().lower()
     if encoding not in {"", "identity"}:
-        detail = "The body is compressed. Send the image as it is, without a Content-Encoding."
-        raise UnsupportedType("unsupported_encoding", detail, found=encoding[:40], accepted=["identity"])
+        raise refusal("unsupported_encoding", found=encoding[:40], accepted=["identity"])
     content_type = request.headers.get("content-type", "")
     form = content_type.partition(";")[0].strip().lower()
     if is_raw(content_type):
@@ -80,10 +78,10 @@ def _reader(request: Request, spool: Spool, limit: int) -> BodyReader:
 
 
 def _check_no_fields(request: Request) -> None:
-    """Refuse fields in the query of a form or of JSON, which have room for them: one value must not hide another."""
+    """Refuse fields in the query of a form or of JSON: a field in the body may have another value."""
     names = [name for name in request.query_params if name == "filename" or text_field(name)]
     if names:
-        why = "Send it in the body; the query is for raw bodies"
+        why = "Send it in the body; only raw bodies use the query"
         complaints: list[Any] = [{"type": "misplaced", "loc": ("query", name), "msg": why} for name in names]
         raise RequestValidationError(complaints)
 
@@ -92,10 +90,10 @@ async def _read(request: Request, reader: BodyReader, spool: Spool, limit: int) 
     declared = _declared_length(request)
     received = 0
     _check_size(reader, limit, declared, received)
-    async for chunk in arriving(request):
+    async for chunk in stream_body(request):
         received += len(chunk)
         _check_size(reader, limit, declared, received)
-        if spool.may_block(len(chunk)):  # it goes to the disk, which may take its time
+        if spool.may_block(len(chunk)):  # the disk may be slow
             await run_in_threadpool(reader.feed, chunk)
         else:
             reader.feed(chunk)
@@ -108,7 +106,7 @@ def _declared_length(request: Request) -> int | None:
     if declared is None:
         return None
     if not (declared.isascii() and declared.isdigit() and len(declared) < 20):
-        raise Malformed("bad_length", "The Content-Length is not a number of bytes.")
+        raise refusal("bad_length", found=declared[:40])
     return int(declared)
 
 
@@ -116,8 +114,7 @@ def _check_size(reader: BodyReader, limit: int, declared: int | None, received: 
     if declared is not None and declared > reader.max_bytes:
         raise too_large(limit, declared_bytes=declared)
     if received > reader.max_bytes:
-        detail = f"The body is larger than {reader.max_bytes:,} bytes."
-        raise TooLarge("body_too_large", detail, limit_bytes=reader.max_bytes, received_bytes=received)
+        raise refusal("body_too_large", limit_bytes=reader.max_bytes, received_bytes=received)
 
 
 def _upload(received: Received, spool: Spool, limits: Limits) -> Upload:

@@ -1,28 +1,30 @@
-"""A request's body as a stream; clients that stall are aborted."""
+"""Streaming of request bodies, with a minimum transfer rate."""
 
 import time
 from collections import deque
 from collections.abc import AsyncIterator
 
 import anyio
-from fastapi import HTTPException, Request
+from fastapi import Request
 
-#: Seconds over which the rate is measured. A client that sends nothing for as long is gone.
+from app.api.http.problem_catalog import refusal
+
+#: Window in seconds over which the rate is measured, and the longest pause between two pieces.
 IDLE_SECONDS = 30.0
-#: The least bytes a second, 128 kbit/s, so that 50 MiB cannot take an hour.
-LEAST_BYTES_PER_SECOND = 16 * 1024
+#: Minimum rate, 128 kbit/s, so that 50 MiB cannot take an hour.
+MIN_BYTES_PER_SECOND = 16 * 1024
 _BUCKETS = 30
 
 
-class Pace:
+class TransferRate:
     """Bytes received in the last `IDLE_SECONDS`. Only time spent waiting for the client counts."""
 
     def __init__(self) -> None:
         self._waited = 0.0
-        self._buckets: deque[tuple[float, int]] = deque()  # when the last bytes of each came, and how many came
+        self._buckets: deque[tuple[float, int]] = deque()  # time of the last piece in the bucket, and its bytes
 
     def add(self, waited: float, size: int) -> None:
-        """Note that `size` bytes came after `waited` seconds."""
+        """Count `size` bytes that were received after waiting for `waited` seconds."""
         self._waited += waited
         width = IDLE_SECONDS / _BUCKETS
         if self._buckets and self._buckets[-1][0] // width == self._waited // width:
@@ -37,10 +39,10 @@ class Pace:
         return sum(size for _, size in self._buckets)
 
     def seconds_left(self) -> float:
-        """Return after how many seconds without a byte the client is too slow; 0 if it is already."""
-        needed = IDLE_SECONDS * LEAST_BYTES_PER_SECOND
+        """Return the seconds without data after which the client is too slow; 0 if it already is."""
+        needed = IDLE_SECONDS * MIN_BYTES_PER_SECOND
         left = self.received
-        leaving = 0.0  # the window begins where the request did
+        leaving = 0.0  # the first window begins with the request
         for came, size in self._buckets:
             if left < needed:
                 break
@@ -48,29 +50,30 @@ class Pace:
         return max(0.0, leaving + IDLE_SECONDS - self._waited)
 
 
-async def arriving(request: Request) -> AsyncIterator[bytes]:
-    """Yield the pieces of the body. Raises a 408 when they stop coming, or come too slowly.
+async def stream_body(request: Request) -> AsyncIterator[bytes]:
+    """Stream a request body; abort clients that stall.
 
-    Raises `ClientDisconnect` if the client goes away before the end.
+    Raises `request_timeout` (408) if the body stalls or is slower than the minimum rate, and `ClientDisconnect` if the
+    connection closes before the end.
     """
-    pace = Pace()
+    rate = TransferRate()
     chunks = aiter(request.stream())
     while True:
         started = time.monotonic()
         try:
-            with anyio.fail_after(pace.seconds_left()):
+            with anyio.fail_after(rate.seconds_left()):
                 chunk = await anext(chunks, b"")
         except TimeoutError:
-            pace.add(time.monotonic() - started, 0)
-            raise HTTPException(408, _too_slow(pace.received)) from None
+            rate.add(time.monotonic() - started, 0)
+            raise refusal("request_timeout", _too_slow(rate.received)) from None
         if not chunk:
             return
-        pace.add(time.monotonic() - started, len(chunk))
+        rate.add(time.monotonic() - started, len(chunk))
         yield chunk
 
 
-def announced_length(request: Request) -> int:
-    """Return the `Content-Length`; 0 if there is none, or one that makes no sense and is refused later."""
+def declared_length(request: Request) -> int:
+    """Return the `Content-Length`; 0 if it is missing or invalid (an invalid one is refused later)."""
     declared = request.headers.get("content-length", "")
     return int(declared) if declared.isascii() and declared.isdigit() and len(declared) < 20 else 0
 
@@ -78,5 +81,5 @@ def announced_length(request: Request) -> int:
 def _too_slow(received: int) -> str:
     if not received:
         return f"No data received for {IDLE_SECONDS:g} seconds."
-    needed = int(IDLE_SECONDS * LEAST_BYTES_PER_SECOND)
+    needed = int(IDLE_SECONDS * MIN_BYTES_PER_SECOND)
     return f"Received {received:,} bytes in the last {IDLE_SECONDS:g} seconds; at least {needed:,} are needed."

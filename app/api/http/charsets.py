@@ -1,15 +1,13 @@
 """Character sets that clients may declare, as Python codecs.
 
-Fixed tables rather than `codecs.lookup`: Python keeps every name that it was ever asked for, and these names come from
-clients.
+Fixed tables instead of `codecs.lookup`: Python caches every name that is looked up, and clients choose these names.
 """
 
 from collections.abc import Mapping
 
-from app.domain.errors import UnsupportedType
+from app.api.http.problem_catalog import refusal
 
-#: Charsets of text fields. Latin-1 is read as Windows-1252, of which it is a part, as browsers do. US-ASCII is read as
-#: UTF-8 for the same reason.
+#: Charsets of text fields. Like browsers, Latin-1 is decoded as Windows-1252, which extends it, and US-ASCII as UTF-8.
 TEXT_CODECS: Mapping[str, str] = {
     "utf-8": "utf-8",
     "utf8": "utf-8",
@@ -26,7 +24,7 @@ TEXT_CODECS: Mapping[str, str] = {
     "utf-16le": "utf-16-le",
     "utf-16be": "utf-16-be",
 }
-#: Further charsets of file names, which old mail libraries write in the charset of their system.
+#: More charsets for file names, which old mail libraries encode in the charset of their system.
 NAME_CODECS: Mapping[str, str] = {
     **TEXT_CODECS,
     **{f"iso-8859-{part}": f"iso8859-{part}" for part in (*range(2, 12), *range(13, 17))},
@@ -34,7 +32,7 @@ NAME_CODECS: Mapping[str, str] = {
     **{name: name for name in ("big5", "euc-jp", "euc-kr", "gb2312", "gbk", "gb18030", "iso-2022-jp", "koi8-r",
                                "shift_jis")},
 }  # fmt: skip
-#: Names of charsets as a refusal lists them.
+#: Charsets that an error lists.
 ACCEPTED = ["utf-8", "us-ascii", "iso-8859-1", "windows-1252", "utf-16"]
 
 
@@ -42,13 +40,12 @@ def text_codec(charset: str, field: str) -> str:
     """Return the codec for a text field's charset. Raises `UnsupportedType` for one that is not accepted."""
     codec = TEXT_CODECS.get(charset.strip().lower())
     if codec is None:
-        detail = f"The charset {charset[:40]!a} of the field `{field}` is not accepted. Send UTF-8."
-        raise UnsupportedType("unsupported_charset", detail, field=field, found=charset[:40], accepted=ACCEPTED)
+        raise refusal("unsupported_charset", field=field, found=charset[:40], accepted=ACCEPTED)
     return codec
 
 
 def decode(raw: bytes, codec: str) -> str:
-    """Decode bytes; raises `UnicodeDecodeError`. Bytes that Windows-1252 leaves undefined are those of Latin-1."""
+    """Decode bytes; raises `UnicodeDecodeError`. Bytes that Windows-1252 leaves undefined are decoded as Latin-1."""
     try:
         return raw.decode(codec)
     except UnicodeDecodeError:

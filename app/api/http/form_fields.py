@@ -1,4 +1,4 @@
-"""Fields of an upload as text: their names in every spelling that clients use, and their values."""
+"""Text fields of an upload: the spellings of their names, and decoding of their values."""
 
 import json
 import re
@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from app.api.http.charsets import decode, text_codec
-from app.domain.errors import Invalid, Malformed
+from app.api.http.problem_catalog import refusal
 from app.domain.uploads.descriptions import NAMES, Description
 
 #: Names of the file: ours, and the defaults of Uppy (also with `bundle`), Dropzone and FilePond.
@@ -17,25 +17,25 @@ _INDEX = re.compile(r"\[\d{0,4}\]|\.\d{1,4}", re.ASCII)
 
 
 def base_name(name: str) -> str:
-    """Strip what clients append to the name of a list: `tags[]`, `tags[0]` and `tags.0` are `tags`."""
+    """Strip the suffix that clients append to the name of a list: `tags[]`, `tags[0]` and `tags.0` are `tags`."""
     stem = re.match(r"[a-z]*", name)
     base = stem[0] if stem else ""
     return base if _INDEX.fullmatch(name, len(base)) else name
 
 
 def is_file_field(name: str) -> bool:
-    """Return True for a name under which the file may come."""
+    """Return True if a part of this name may be the file."""
     return base_name(name) in FILE_NAMES
 
 
 def text_field(name: str) -> str | None:
-    """The field that a name stands for, or None if it is unknown. Only a list may have an index."""
+    """Return the field that a name stands for, or None if it is unknown. Only lists may have an index."""
     base = base_name(name)
     return base if base in NAMES and base in {name, "tags"} else None
 
 
 class TextFields:
-    """Values of text fields, decoded at the end: a form may name its charset anywhere, in `_charset_`."""
+    """Values of text fields. They are decoded at the end, because the form's charset (`_charset_`) may come last."""
 
     CHARSET = "_charset_"
 
@@ -45,7 +45,7 @@ class TextFields:
         self.kept_bytes = 0
 
     def add(self, field: str, value: bytes, *, charset: str | None = None, is_json: bool = False) -> None:
-        """Add a value of a known field, whose part may name a charset, or say that its value is JSON."""
+        """Add the value of a known field; its part may declare a charset, or JSON."""
         if field == self.CHARSET:
             self._form_charset = value[:40].decode("latin-1").strip() or None
         else:
@@ -53,7 +53,7 @@ class TextFields:
 
     @property
     def codec(self) -> str:
-        """The codec of whatever names no charset of its own. Raises `UnsupportedType`."""
+        """Codec of parts without a charset of their own. Raises `UnsupportedType`."""
         return text_codec(self._form_charset or _DEFAULT_CHARSET, self.CHARSET)
 
     def words(self) -> Description:
@@ -69,36 +69,35 @@ class TextFields:
             return decode(value, codec)
         except UnicodeDecodeError:
             if codec == "utf-8":
-                raise Malformed("not_utf8", f"The field `{field}` is not UTF-8.", field=field) from None
-            detail = f"The field `{field}` is not text in its charset, {codec}."
-            raise Malformed("bad_charset", detail, field=field, charset=codec) from None
+                raise refusal("not_utf8", field=field) from None
+            raise refusal("bad_charset", field=field, charset=codec) from None
 
 
 def _single(name: str, values: list[str]) -> str | None:
     if len(values) > 1:
-        raise Malformed("duplicate_field", f"The field `{name}` is there twice.", field=name)
+        raise refusal("duplicate_field", field=name)
     return values[0] if values else None
 
 
 def _texts(field: str, text: str, *, is_json: bool) -> Iterable[str]:
-    """The texts of one value: itself, those of a part with a JSON type, or those of `tags` written as a JSON list."""
+    """Return the texts of one value: itself, those of a JSON part, or those of `tags` written as a JSON list."""
     if not is_json:
         return _listed_tags(text) if field == "tags" and text.lstrip()[:1] == "[" else [text]
     try:
         value: Any = json.loads(text)
     except (ValueError, RecursionError):
-        raise Malformed("bad_json", f"The field `{field}` is not JSON.", field=field) from None
+        raise refusal("bad_json", f"The field `{field}` is declared as JSON, but is not JSON.", field=field) from None
     if value is None:
         return []
     values = value if field == "tags" and isinstance(value, list) else [value]
     if not all(isinstance(each, str) for each in values):
         kind = "a list of strings" if field == "tags" else "a string"
-        raise Invalid("wrong_type", f"`{field}` must be {kind}.", field=field)
+        raise refusal("wrong_type", f"`{field}` must be {kind}.", field=field)
     return values
 
 
 def _listed_tags(text: str) -> list[str]:
-    """Tags of a JSON list of strings; anything else in brackets is a tag like any other."""
+    """Return the tags of a JSON list of strings; any other text in brackets is one tag."""
     try:
         value: Any = json.loads(text)
     except (ValueError, RecursionError):

@@ -1,24 +1,22 @@
-"""Headers in which proxies say how a request reached them: `X-Forwarded-*` and `Forwarded` (RFC 7239)."""
+"""Headers that proxies add to forwarded requests: `X-Forwarded-*` and `Forwarded` (RFC 7239)."""
 
 import ipaddress
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeVar
 
 from starlette.datastructures import Headers
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
-T = TypeVar("T")
 
 FORWARDED = "Forwarded"
 FOR, HOST, PROTO, PREFIX = "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Forwarded-Prefix"
-#: Headers that only a proxy adds. With one of them, the connection does not tell how the client sees the service.
-SIGNS = (FORWARDED, FOR, HOST, PROTO, PREFIX, "X-Real-IP", "Via")
-#: Elements of one header that are looked at. A chain of proxies is never longer.
-_MOST = 32
-_NO_HOST = "?"
+#: Headers that only a proxy adds. If one is present, the connection does not show the address that the client used.
+PROXY_HEADERS = (FORWARDED, FOR, HOST, PROTO, PREFIX, "X-Real-IP", "Via")
+#: Elements of one header that are read. A chain of proxies is never longer.
+_MAX_ELEMENTS = 32
+_INVALID_HOST = "?"
 _WORD = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 _PAIR = re.compile(rf'\s*({_WORD})=({_WORD}|"(?:[^"\\]|\\.)*")\s*')
 _PREFIX = re.compile(r"(?:/(?!\.{1,2}(?:/|$))[\w.~%-]+)*", re.ASCII)
@@ -26,10 +24,10 @@ _PREFIX = re.compile(r"(?:/(?!\.{1,2}(?:/|$))[\w.~%-]+)*", re.ASCII)
 
 @dataclass(frozen=True)
 class Forwarding:
-    """A request as the outermost trusted proxy received it. None stands for what the headers do not say.
+    """A request as the outermost trusted proxy received it; None where the headers do not say.
 
-    `hosts` are all hosts that the trusted part of the chain names; `host` is the outermost one. `header` is the name of
-    the header that they come from.
+    `hosts` are all hosts that trusted proxies report, `host` is the outermost of them, and `header` names the header
+    that they come from.
     """
 
     client: str | None
@@ -41,8 +39,8 @@ class Forwarding:
 
 
 def is_forwarded(headers: Headers) -> bool:
-    """Return True if a proxy has handled the request, or a client pretends that one has."""
-    return any(name in headers for name in SIGNS)
+    """Return True if a proxy forwarded the request, or a client pretends so."""
+    return any(name in headers for name in PROXY_HEADERS)
 
 
 def is_trusted(address: str | None, trusted: Sequence[Network]) -> bool:
@@ -51,18 +49,18 @@ def is_trusted(address: str | None, trusted: Sequence[Network]) -> bool:
     return parsed is not None and any(parsed in network for network in trusted)
 
 
-def forwarding(headers: Headers, trusted: Sequence[Network]) -> Forwarding:
+def read_forwarding(headers: Headers, trusted: Sequence[Network]) -> Forwarding:
     """Read the headers of a request whose peer is a trusted proxy.
 
     Every proxy appends the address of its client to the list. From the right, the first address that is not trusted is
-    the client; what stands left of it was sent by the client and counts for nothing.
+    the client; elements to the left of it were sent by the client and are ignored.
 
-    `Forwarded` counts only where there is no `X-Forwarded-For`, `-Host` and `-Proto`: proxies that set these pass on
-    the `Forwarded` of a client unread.
+    `Forwarded` is read only without `X-Forwarded-For`, `-Host` and `-Proto`: proxies that set these pass on the
+    `Forwarded` header of a client unchecked.
     """
     elements: list[dict[str, str]]
     if FORWARDED in headers and not any(name in headers for name in (FOR, HOST, PROTO)):
-        elements = [element for line in headers.getlist(FORWARDED) for element in _elements(line)][-_MOST:]
+        elements = [element for line in headers.getlist(FORWARDED) for element in _elements(line)][-_MAX_ELEMENTS:]
         clients = [element.get("for", "") for element in elements]
         hosts, schemes = ([element.get(name, "") for element in elements] for name in ("host", "proto"))
         header = FORWARDED
@@ -93,24 +91,24 @@ def _depth(clients: Sequence[str], trusted: Sequence[Network]) -> int:
 
 
 def _outermost(values: Sequence[str], depth: int) -> str:
-    """Return what the outermost trusted proxy has written; a shorter list is one that not every proxy appends to."""
+    """Return the value that the outermost trusted proxy added; the list is shorter if a proxy does not append to it."""
     return values[-min(depth, len(values))] if values else ""
 
 
 def _prefix(values: Sequence[str]) -> str:
-    """Join the prefixes that proxies have taken away, one after the other. A malformed one counts for nothing."""
+    """Join the prefixes that the proxies have stripped. Malformed ones are ignored."""
     prefix = "".join(value.rstrip("/") for value in values)
     return prefix if _PREFIX.fullmatch(prefix) else ""
 
 
 def _list(headers: Headers, name: str) -> list[str]:
     values = [value.strip() for line in headers.getlist(name) for value in line.split(",")]
-    return [value for value in values if value][-_MOST:]
+    return [value for value in values if value][-_MAX_ELEMENTS:]
 
 
 def _elements(text: str) -> list[dict[str, str]]:
-    """Parse the elements of a `Forwarded` header. A malformed one names a host that is none: it must not pass."""
-    return [_pairs(element) or {"host": _NO_HOST} for element in _split(text, ",")]
+    """Parse the elements of a `Forwarded` header. A malformed one gets an invalid host: it must be refused."""
+    return [_pairs(element) or {"host": _INVALID_HOST} for element in _split(text, ",")]
 
 
 def _pairs(element: str) -> dict[str, str]:
@@ -125,21 +123,13 @@ def _pairs(element: str) -> dict[str, str]:
 
 
 def _split(text: str, mark: str) -> list[str]:
-    """Split at a mark outside of quoted strings; blank parts are left out."""
-    parts = [""]
-    quoted = escaped = False
-    for character in text:
-        if character == mark and not quoted:
-            parts.append("")
-            continue
-        quoted ^= character == '"' and not escaped
-        escaped = quoted and character == "\\" and not escaped
-        parts[-1] += character
+    """Split at a mark outside of quoted strings, which end with the text at the latest; leave out blank parts."""
+    parts = re.findall(rf'(?:[^{mark}"]|"(?:[^"\\]|\\.)*(?:"|\\?\Z))+', text, re.DOTALL)
     return [part for part in parts if part.strip()]
 
 
 def _address(text: str) -> Address | None:
-    """Parse an address with or without brackets and port."""
+    """Parse an IP address, with or without brackets and port."""
     text = text.strip()
     if text.startswith("["):
         text = text[1:].partition("]")[0]

@@ -1,4 +1,4 @@
-"""What a request's line in the log is to say, noted where it becomes known."""
+"""Fields of a request's log line, added where they become known."""
 
 from typing import TypedDict, Unpack
 
@@ -6,11 +6,11 @@ from starlette.types import Scope
 
 from app.domain.phase_timer import PhaseTimer
 
-_NOTES, _CLOCK = "notes", "clock"
+_FIELDS, _TIMER = "log_fields", "phase_timer"
 
 
-class Notes(TypedDict, total=False):
-    """See `RequestReport`."""
+class LogFields(TypedDict, total=False):
+    """Fields of `RequestReport` that are known only while the request is handled."""
 
     route: str
     code: str
@@ -20,18 +20,18 @@ class Notes(TypedDict, total=False):
     gateway_id: str
 
 
-def note(scope: Scope, **known: Unpack[Notes]) -> None:
-    """Note it for the line of this request."""
-    notes_of(scope).update(known)
+def add_log_fields(scope: Scope, **fields: Unpack[LogFields]) -> None:
+    """Add fields to the log line of this request."""
+    log_fields(scope).update(fields)
 
 
-def notes_of(scope: Scope) -> Notes:
-    """All that was noted."""
-    found: Notes = scope.setdefault("state", {}).setdefault(_NOTES, {})
+def log_fields(scope: Scope) -> LogFields:
+    """Return all fields that were added."""
+    found: LogFields = scope.setdefault("state", {}).setdefault(_FIELDS, {})
     return found
 
 
-def clock_of(scope: Scope) -> PhaseTimer:
-    """Where the time of this request goes."""
-    found: PhaseTimer = scope.setdefault("state", {}).setdefault(_CLOCK, PhaseTimer())
+def phase_timer(scope: Scope) -> PhaseTimer:
+    """Return the timer of this request's phases."""
+    found: PhaseTimer = scope.setdefault("state", {}).setdefault(_TIMER, PhaseTimer())
     return found

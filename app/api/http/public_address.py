@@ -1,4 +1,4 @@
-"""The address under which the client of a request sees the service."""
+"""Public address of the service: the host, scheme and path prefix that a request's client used."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from starlette.datastructures import Headers
 from starlette.responses import RedirectResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app.api.http.forwarded import Network, forwarding, is_forwarded, is_trusted
+from app.api.http.forwarded import Network, is_forwarded, is_trusted, read_forwarding
 from app.domain.configuration.addresses import origin_of
 from app.domain.configuration.hosts import AllowedHosts
 
@@ -18,10 +18,10 @@ _GATEWAY = "gateway_host"
 
 @dataclass(frozen=True)
 class PublicAddress:
-    """How the client sees the service. `host` is the host that it asked, as far as the request tells.
+    """Address of the service as the client of a request sees it.
 
-    `origin` is the scheme and host that absolute urls begin with; None where they are not known for sure. `foreign` is
-    the name and value of the first header that names a host which is not allowed.
+    `host` is the requested host, if known. `origin` is the scheme and host of absolute urls; None if they are not
+    certain. `foreign` is the name and value of the first header that names a host which is not allowed.
     """
 
     host: str | None
@@ -30,29 +30,29 @@ class PublicAddress:
 
 
 def public_address(scope: Scope) -> PublicAddress:
-    """Return the address that `ResolveAddress` has found for the request."""
+    """Return the address that `ResolveAddress` found for the request."""
     address: PublicAddress = scope["state"][_ADDRESS]
     return address
 
 
-def absolute(scope: Scope, path: str) -> str:
-    """Return the url of a path of this service: absolute where the public address is known, else from the root."""
+def absolute_url(scope: Scope, path: str) -> str:
+    """Return the url of a path of this service: absolute if the public address is known, else relative to the host."""
     return f"{public_address(scope).origin or ''}{scope.get('root_path', '')}{path}"
 
 
 def set_gateway_host(scope: Scope, host: str) -> None:
-    """Note the host that a gateway answers under. The gateway tells it, not the client."""
+    """Store the host name of a gateway. It comes from the gateway's event, not from the client."""
     scope["state"][_GATEWAY] = host
 
 
 class ResolveAddress:
     """Find the public address of each request, and put its path prefix into `root_path`.
 
-    `public_url` decides where it is set. Otherwise count, in this order: the headers of a trusted proxy, the host and
-    prefix of a gateway, and the `Host` header if it names an allowed host and no unknown proxy was in between.
+    Sources, in this order: `public_url`, the headers of a trusted proxy, the host and prefix of a gateway, and the
+    `Host` header if it names an allowed host and no unknown proxy forwarded the request.
 
-    A proxy may take the prefix away or pass it on. Both paths are understood, unless the prefix begins like one of our
-    own paths (`own`, their first segments): then it has been taken away.
+    Proxies may strip the prefix or pass it on. Both paths are accepted, unless the prefix begins with the first segment
+    of a route (`first_segments`): then it is assumed to be stripped.
     """
 
     def __init__(
@@ -62,19 +62,19 @@ class ResolveAddress:
         public_url: str | None,
         allowed: AllowedHosts,
         trusted: Sequence[Network],
-        own: frozenset[str],
+        first_segments: frozenset[str],
     ) -> None:
         self._app = app
         self._allowed = allowed
         self._trusted = trusted
-        self._own = own
+        self._first_segments = first_segments
         public = urlsplit(public_url or "")
         self._public_url = public_url
         self._origin = f"{public.scheme}://{public.netloc}"
         self._prefix = public.path
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pure ASGI."""
+        """Handle one ASGI connection."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -82,13 +82,13 @@ class ResolveAddress:
         prefix = self._resolve(scope)
         route = self._route(scope, prefix)
         scope |= {"root_path": prefix, "path": prefix + route}
-        if not route:  # relative urls would lead out of the prefix
+        if not route:  # relative urls would lose the prefix
             await RedirectResponse(f"{prefix}/", 308)(scope, receive, send)
             return
         await self._app(scope, receive, send)
 
     def _resolve(self, scope: Scope) -> str:
-        """Note the public address, and return its path prefix."""
+        """Store the public address, and return its path prefix."""
         headers = Headers(scope=scope)
         state = scope.setdefault("state", {})
         hosts = [("Host", host.strip()) for host in headers.getlist("host")]
@@ -98,11 +98,11 @@ class ResolveAddress:
         peer = scope["client"][0] if scope.get("client") else None
         forwarded = is_forwarded(headers)
         if forwarded and is_trusted(peer, self._trusted):
-            told = forwarding(headers, self._trusted)
-            hosts += [(told.header, name) for name in told.hosts]
-            host, scheme, prefix = told.host or host, told.scheme, told.prefix + prefix
+            outer = read_forwarding(headers, self._trusted)
+            hosts += [(outer.header, name) for name in outer.hosts]
+            host, scheme, prefix = outer.host or host, outer.scheme, outer.prefix + prefix
             scope["scheme"] = scheme or scope["scheme"]
-            scope["client"] = (told.client, 0) if told.client else scope["client"]
+            scope["client"] = (outer.client, 0) if outer.client else scope["client"]
         elif _GATEWAY in state:
             host, scheme = state[_GATEWAY], "https"
         elif not forwarded:
@@ -122,12 +122,12 @@ class ResolveAddress:
         return next(((header, host) for header, host in hosts if host not in self._allowed), None)
 
     def _route(self, scope: Scope, prefix: str) -> str:
-        """Return the path below the prefix, as routes know it."""
+        """Return the path without the prefix, for routing."""
         path: str = scope["path"]
         root = scope.get("root_path", "").rstrip("/")
         path = _below(path, root)
         public = unquote(prefix)
-        if public == root or public.partition("/")[2].partition("/")[0] in self._own:
+        if public == root or public.partition("/")[2].partition("/")[0] in self._first_segments:
             return path
         return _below(path, public)
 
@@ -139,5 +139,5 @@ def _below(path: str, prefix: str) -> str:
 def _origin(scheme: str | None, host: str | None) -> str | None:
     try:
         return origin_of(f"{scheme}://{host}") if scheme and host else None
-    except ValueError:  # such as a trailing dot or a zone, which urls do not have
+    except ValueError:  # such as a trailing dot or a zone id, which urls do not allow
         return None

@@ -1,4 +1,4 @@
-"""One rule for the query of every route: see `QueryRule`."""
+"""Validation of query parameter names, for every route."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -13,10 +13,10 @@ from app.api.http.form_fields import base_name
 
 
 class QueryRule:
-    """Refuses parameters that a route does not know, and single ones that are given twice.
+    """Refuse unknown query parameters, and repeated ones that are not lists.
 
-    A filter or an option with a typo must not be dropped without a word: the list would have everything in it. Lists
-    may be repeated, and spelled as those of forms are.
+    Ignoring a misspelled filter would list every image. Lists may be repeated, and use the names that forms use for
+    them: `tags[]`, `tags[0]`.
     """
 
     def __init__(self, dependant: Dependant) -> None:
@@ -26,12 +26,12 @@ class QueryRule:
         self._lists = {name for name, annotation in parameters.items() if get_origin(annotation) is list}
 
     def check(self, request: Request) -> None:
-        """Raise `RequestValidationError` naming each parameter that breaks the rule."""
+        """Raise `RequestValidationError` with each unknown or repeated parameter."""
         times = Counter(self._known(name) for name, _ in request.query_params.multi_items())
         complaints: list[Any] = []
         for name, count in times.items():
             if name not in self._names:
-                known = f"known are {', '.join(self._names)}" if self._names else "there are none here"
+                known = f"accepted: {', '.join(self._names)}" if self._names else "this path has no parameters"
                 complaints.append({"type": "extra_forbidden", "loc": ("query", name), "msg": f"Unknown ({known})"})
             elif count > 1 and name not in self._lists:
                 complaints.append({"type": "given_twice", "loc": ("query", name), "msg": "Given more than once"})
@@ -44,10 +44,10 @@ class QueryRule:
 
 
 def _parameters(dependant: Dependant) -> Iterator[tuple[str, Any]]:
-    """Names and types of the parameters of an endpoint and of what it depends on."""
+    """Yield names and types of the query parameters of an endpoint and its dependencies."""
     for field in dependant.query_params:
         annotation = field.field_info.annotation
-        if isinstance(annotation, type) and issubclass(annotation, BaseModel):  # a model whose fields they are
+        if isinstance(annotation, type) and issubclass(annotation, BaseModel):  # each field is a parameter
             for name, inner in annotation.model_fields.items():
                 yield inner.alias or name, inner.annotation
         else:

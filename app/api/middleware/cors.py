@@ -5,10 +5,11 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app.api.http.problems import problem
+from app.api.http.problem_catalog import refusal
+from app.api.http.problems import problem_response
 
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
-#: Headers that a page may read. A `*` would do for browsers, but not for the libraries that look for a name.
+#: Response headers that a page may read. Browsers accept `*`, but some libraries look for the names.
 _EXPOSED = (
     "Accept-Ranges", "Allow", "Content-Disposition", "Content-Length", "Content-Range", "ETag", "Idempotency-Replayed",
     "Last-Modified", "Link", "Location", "Preference-Applied", "Retry-After", "WWW-Authenticate", "X-Request-Id",
@@ -17,10 +18,10 @@ _SHOWN = 100
 
 
 class Cors(CORSMiddleware):
-    """Let the pages of these origins call, with any request header: the origin is the protection.
+    """CORS for the listed origins, with problem documents for refused preflights.
 
-    Upload widgets, HTTP clients and tracing add headers of their own to every request, such as `X-Requested-With` and
-    `traceparent`. A refused preflight is a problem document.
+    All request headers are allowed: upload widgets, HTTP clients and tracing add their own, such as `X-Requested-With`
+    and `traceparent`.
     """
 
     def __init__(self, app: ASGIApp, origins: tuple[str, ...]) -> None:
@@ -35,19 +36,19 @@ class Cors(CORSMiddleware):
         )
 
     def is_allowed_origin(self, origin: str) -> bool:
-        """Return True for a listed origin. Settings keep them in the form that browsers use."""
+        """Return True for a listed origin. The settings hold them in lower case, as browsers send them."""
         return super().is_allowed_origin(origin.lower())
 
     def preflight_response(self, request_headers: Headers) -> Response:
         """See `CORSMiddleware`."""
-        answer = super().preflight_response(request_headers)
-        return answer if answer.status_code < 400 else _Refused(request_headers, answer.headers, self)
+        response = super().preflight_response(request_headers)
+        return response if response.status_code < 400 else _RefusedPreflight(request_headers, response.headers, self)
 
 
-class _Refused(Response):
-    """The answer to a preflight that asks for more than is allowed."""
+class _RefusedPreflight(Response):
+    """Response to a preflight that asks for more than is allowed."""
 
-    def __init__(self, asked: Headers, answered: MutableHeaders, rules: Cors) -> None:
+    def __init__(self, asked: Headers, allowed: MutableHeaders, rules: Cors) -> None:
         super().__init__(status_code=400)
         origin, method = asked["origin"][:_SHOWN], asked["access-control-request-method"][:_SHOWN]
         self._found: dict[str, str]
@@ -55,7 +56,7 @@ class _Refused(Response):
             self._found = {"method": method}
             self._detail = f"Preflight refused: the method {method!a} is not one of {', '.join(_METHODS)}."
             self._kept = {
-                name: value for name, value in answered.items() if name.startswith(("vary", "access-control-"))
+                name: value for name, value in allowed.items() if name.startswith(("vary", "access-control-"))
             }
         else:
             self._found = {"origin": origin}
@@ -63,8 +64,8 @@ class _Refused(Response):
                 f"Preflight refused: the origin {origin!a} is not listed. Add it to DARKROOM_CORS_ORIGINS (on AWS: "
                 "AllowedOrigins)."
             )
-            self._kept = {"Vary": answered["Vary"]}
+            self._kept = {"Vary": allowed["Vary"]}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        answer = problem(scope, 400, "cors_refused", self._detail, {"found": self._found}, self._kept)
-        await answer(scope, receive, send)
+        refused = refusal("cors_refused", self._detail, headers=self._kept, found=self._found)
+        await problem_response(scope, refused)(scope, receive, send)

@@ -1,4 +1,4 @@
-"""Headers that every answer has, and HEAD wherever there is GET."""
+"""Default response headers, and HEAD for every GET route."""
 
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -12,14 +12,14 @@ _DEFAULTS = {
 }
 
 
-class SafeHeaders:
-    """Adds to each answer what it has not set itself. Pages and files bring a policy of their own."""
+class SecurityHeaders:
+    """Add default headers to responses that do not set them. Pages and files have a policy of their own."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pure ASGI."""
+        """Handle one ASGI connection."""
 
         async def sending(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -32,13 +32,13 @@ class SafeHeaders:
 
 
 class HeadAsGet:
-    """Answers HEAD as GET would be, without the body. `/files/` does so itself, without opening the file."""
+    """Answer HEAD like GET, without the body. `/files/` handles HEAD itself, without opening the file."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pure ASGI."""
+        """Handle one ASGI connection."""
         prefix = scope.get("root_path", "").rstrip("/")
         if scope["type"] != "http" or scope["method"] != "HEAD" or scope["path"].startswith(f"{prefix}/files/"):
             await self._app(scope, receive, send)

@@ -1,8 +1,7 @@
-"""Answers that come before the request's body has: sent at once, and readable by a client that is still sending.
+"""Lingering close (RFC 9112 section 9.6): responses that are sent before the request body was read to its end.
 
-A server that closes with bytes unread resets the connection, and the reset can overtake the answer. So the answer
-goes out whole but unfinished, the rest of the body is thrown away for a moment, and only then is the exchange ended
-and the connection closed (the "lingering close" of RFC 9112 section 9.6).
+If a server closes a connection with unread bytes, it is reset, and the client may lose the response. So the whole
+response is sent but not ended, more of the body is read and discarded, and then the connection is closed.
 """
 
 import time
@@ -11,20 +10,21 @@ import anyio
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+#: Most seconds for which the rest of a body is discarded.
 SECONDS = 2.0
 
-_SMALL = 64 * 1024
-_MOMENT = 0.1
+_SMALL_BYTES = 64 * 1024
+_SMALL_SECONDS = 0.1
 
 
-class Draining:
-    """Receives for at most `SECONDS` what the application did not, once it has answered."""
+class LingeringClose:
+    """After a response, discard the unread rest of the request body for at most `SECONDS`."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pure ASGI."""
+        """Handle one ASGI connection."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -39,11 +39,11 @@ class _Exchange:
         self._send = send
         self._unread = "transfer-encoding" in headers or headers.get("content-length", "0") != "0"
         length = headers.get("content-length", "")
-        self._small = length.isascii() and length.isdigit() and int(length[:20]) <= _SMALL
-        # Such a client sends nothing before it is asked to, and asking is what the first `receive` does.
+        self._small = length.isascii() and length.isdigit() and int(length[:20]) <= _SMALL_BYTES
+        # Such a client sends no body before `100 Continue`, which the first `receive` causes.
         self._silent = headers.get("expect", "").lower() == "100-continue"
         self._draining = False
-        self._cut_off = False  # no further request can follow on the connection
+        self._cut_off = False  # the connection cannot be reused
 
     async def receive(self) -> Message:
         self._silent = False
@@ -67,8 +67,8 @@ class _Exchange:
 
     async def _start(self, message: Message) -> None:
         if self._unread and not self._silent:
-            # A small body is here already, or about to be, and then the connection can be kept.
-            await (self._drain(_MOMENT) if self._small else self._drain_once(0))
+            # A small body has usually been received by now; then the connection can be reused.
+            await (self._drain(_SMALL_SECONDS) if self._small else self._drain_once(0))
         if self._unread or self._cut_off:
             MutableHeaders(scope=message)["Connection"] = "close"
             self._draining = not self._silent

@@ -1,4 +1,4 @@
-"""An id for every request, and a report of what became of it."""
+"""Request ids, and a report of every request."""
 
 import re
 import time
@@ -7,29 +7,29 @@ from uuid import uuid4
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.api.http.log_fields import clock_of, notes_of
-from app.api.http.server_refusals import REFUSAL
+from app.api.http.log_fields import log_fields, phase_timer
+from app.api.middleware.server_refusals import REFUSAL
 from app.domain.reports import RequestReport, RequestReporter
 
-_GOOD = re.compile(r"[A-Za-z0-9._:=-]{1,128}")  # an HTTP API's ids end in "="
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._:=-]{1,128}")  # an HTTP API's ids end in "="
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
-_CLIENT_GONE = 499  # nginx's status for it; only in the log
+_CLIENT_CLOSED = 499  # nginx's status of a closed connection; only logged
 
 
 def is_request_id(text: str) -> bool:
-    """Whether the text is taken as the id of a request."""
-    return _GOOD.fullmatch(text) is not None
+    """Return True if the text is accepted as a request id."""
+    return _REQUEST_ID.fullmatch(text) is not None
 
 
-class RequestIds:
-    """Takes a well-formed `X-Request-Id` or makes one, answers with it, and tells what became of the request."""
+class RequestLog:
+    """Assign the request id (a valid `X-Request-Id`, or a new one), return it, and report the request."""
 
     def __init__(self, app: ASGIApp, reporter: RequestReporter) -> None:
         self._app = app
         self._reporter = reporter
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pure ASGI."""
+        """Handle one ASGI connection."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -37,7 +37,7 @@ class RequestIds:
         request_id = given if is_request_id(given) else uuid4().hex
         state = scope.setdefault("state", {})
         state["request_id"] = request_id
-        status, received, sent = _CLIENT_GONE, 0, 0
+        status, received, sent = _CLIENT_CLOSED, 0, 0
         whole, cut_off = False, False
         started = time.monotonic()
 
@@ -54,7 +54,7 @@ class RequestIds:
         async def sending(message: Message) -> None:
             nonlocal status, sent
             if message["type"] == "http.response.start":
-                status = _CLIENT_GONE if cut_off else message["status"]
+                status = _CLIENT_CLOSED if cut_off else message["status"]
                 MutableHeaders(scope=message)["X-Request-Id"] = request_id
             else:
                 sent += len(message.get("body", b""))
@@ -71,7 +71,7 @@ class RequestIds:
                     ms=round((time.monotonic() - started) * 1000, 1),
                     bytes_in=received,
                     bytes_out=sent,
-                    phases=clock_of(scope).timings,
-                    **notes_of(scope),
+                    phases=phase_timer(scope).timings,
+                    **log_fields(scope),
                 )
             )

@@ -7,44 +7,41 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.api.http.forwarded import is_forwarded
-from app.api.http.problems import problem
+from app.api.http.problem_catalog import CATALOG, refusal
+from app.api.http.problems import problem_response
 from app.api.http.public_address import public_address
 
-SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
-#: Probes ask these under any name. The answers tell nothing about the images.
-HEALTH = frozenset({"/healthz", "/readyz"})
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+#: Health checks may use any host name. The responses contain nothing about images.
+HEALTH_PATHS = frozenset({"/healthz", "/readyz"})
 _PORTS = {"http": 80, "https": 443}
-_SHOWN = 100
+_FOUND_CHARACTERS = 100
 
 
 class AllowedHostsOnly:
-    """Refuse requests under a host that is not allowed.
+    """Refuse requests under a host name that is not allowed.
 
-    A web page can reach this service under a name of its own that it lets point here (DNS rebinding). Its browser then
-    takes the answers for the page's own. `Host`, or what a trusted proxy says instead, tells the name.
+    A web page can let its own host name resolve to this service (DNS rebinding); its browser then treats the service as
+    part of the page's origin. The host name is that of `Host`, or the one that a trusted proxy reports.
     """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pure ASGI."""
+        """Handle one ASGI connection."""
         foreign = public_address(scope).foreign if scope["type"] == "http" else None
-        if foreign is None or (scope["method"] in SAFE and _route(scope) in HEALTH):
+        if foreign is None or (scope["method"] in SAFE_METHODS and _route(scope) in HEALTH_PATHS):
             await self._app(scope, receive, send)
             return
-        header, host = foreign[0], foreign[1][:_SHOWN]
-        detail = (
-            f"{header} {host!a} is not a host of this service. Use an IP address or localhost, or add the name to "
-            "DARKROOM_ALLOWED_HOSTS or set DARKROOM_PUBLIC_URL."
-        )
-        await problem(scope, 403, "foreign_host", detail, {"header": header, "found": host})(scope, receive, send)
+        refused = refusal("foreign_host", header=foreign[0], found=foreign[1][:_FOUND_CHARACTERS])
+        await problem_response(scope, refused)(scope, receive, send)
 
 
 class SameSiteOnly:
-    """Refuse writes from pages of other sites. A browser tells in `Origin` where a page comes from.
+    """Refuse writes from pages of other sites, by the `Origin` header that browsers send.
 
-    Writes of this service's own pages, of pages of the listed origins and of other programs than browsers pass.
+    Allowed are the service's own pages, pages of the listed origins, and clients that are not browsers.
     """
 
     def __init__(self, app: ASGIApp, public_url: str | None, origins: Sequence[str]) -> None:
@@ -53,20 +50,19 @@ class SameSiteOnly:
         self._origins = {*origins, f"{public.scheme}://{public.netloc}"}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pure ASGI."""
+        """Handle one ASGI connection."""
         origin = Headers(scope=scope).get("origin", "").lower() if scope["type"] == "http" else ""
-        if not origin or scope["method"] in SAFE or origin in self._origins or _is_own(scope, origin):
+        if not origin or scope["method"] in SAFE_METHODS or origin in self._origins or _is_own(scope, origin):
             await self._app(scope, receive, send)
             return
-        shown = origin[:_SHOWN]
-        detail = (
-            f"Cross-site request refused (Origin {shown!a}). Add the page's origin to DARKROOM_CORS_ORIGINS"
-            f"{_PROXY if is_forwarded(Headers(scope=scope)) else ''}."
-        )
-        await problem(scope, 403, "foreign_origin", detail, {"found": shown})(scope, receive, send)
+        found = origin[:_FOUND_CHARACTERS]
+        detail = CATALOG["foreign_origin"].detail.format(found=found)
+        if is_forwarded(Headers(scope=scope)):
+            detail += _BEHIND_PROXY
+        await problem_response(scope, refusal("foreign_origin", detail, found=found))(scope, receive, send)
 
 
-_PROXY = "; if it is this service's own page behind a proxy, set DARKROOM_PUBLIC_URL or DARKROOM_TRUSTED_PROXIES"
+_BEHIND_PROXY = " For the service's own page behind a proxy, set DARKROOM_PUBLIC_URL or DARKROOM_TRUSTED_PROXIES."
 
 
 def _route(scope: Scope) -> str:
@@ -75,7 +71,7 @@ def _route(scope: Scope) -> str:
 
 
 def _is_own(scope: Scope, origin: str) -> bool:
-    """Return True if the origin has the host and port that the request asks."""
+    """Return True if the origin has the host and port of the request."""
     host = (public_address(scope).host or "").lower()
     try:
         found = urlsplit(origin)

@@ -1,4 +1,4 @@
-"""Swagger UI and ReDoc from our own files, without a script in the page."""
+"""Swagger UI and ReDoc, served from local files, without inline scripts."""
 
 import importlib.util
 from pathlib import Path
@@ -9,14 +9,14 @@ from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Re
 from starlette.staticfiles import StaticFiles
 from starlette.types import Receive, Scope, Send
 
-from app.api.dependencies import Base
-from app.api.http.access import KeyedRoute, link, open_to_all
-from app.api.http.log_fields import note
-from app.api.http.public_address import absolute
+from app.api.dependencies import BasePathDep
+from app.api.http.access import ScopedRoute, allow_extra_query, no_key_required
+from app.api.http.log_fields import add_log_fields
+from app.api.http.public_address import absolute_url
 
-router = APIRouter(include_in_schema=False, route_class=KeyedRoute)
+router = APIRouter(include_in_schema=False, route_class=ScopedRoute)
 
-# Both pages set style attributes from script; ReDoc searches in a worker made from a blob.
+# Both pages set style attributes from scripts; ReDoc searches in a worker made from a blob.
 _CSP = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; "
     "font-src 'self' data:; connect-src 'self'; worker-src blob:; base-uri 'none'; form-action 'self'; "
@@ -24,7 +24,7 @@ _CSP = (
 )
 _HEADERS = {"Content-Security-Policy": _CSP, "Cache-Control": "no-cache"}
 
-# Addresses are relative, so that the pages work below any path prefix.
+# Urls are relative, so that the pages work below any path prefix.
 _SWAGGER = """<!doctype html>
 <html lang="en">
 <head>
@@ -61,58 +61,58 @@ _REDOC = """<!doctype html>
 
 
 @router.get("/")
-@open_to_all
-@link
-async def front(base: Base) -> Response:
-    """Redirect to the API's description."""
-    # Without a prefix that is known the url is relative: a proxy may have taken one away.
-    return RedirectResponse(f"{base}/docs" if base else "docs", 302)
+@no_key_required
+@allow_extra_query
+async def index(base_path: BasePathDep) -> Response:
+    """Redirect to Swagger UI."""
+    # Without a known prefix the url is relative: a proxy may have stripped one.
+    return RedirectResponse(f"{base_path}/docs" if base_path else "docs", 302)
 
 
 @router.get("/docs")
-@open_to_all
-@link
+@no_key_required
+@allow_extra_query
 async def swagger() -> Response:
-    """Swagger UI."""
+    """Return the page of Swagger UI."""
     return HTMLResponse(_SWAGGER, headers=_HEADERS)
 
 
 @router.get("/redoc")
-@open_to_all
-@link
+@no_key_required
+@allow_extra_query
 async def redoc() -> Response:
-    """ReDoc."""
+    """Return the page of ReDoc."""
     return HTMLResponse(_REDOC, headers=_HEADERS)
 
 
 @router.get("/openapi.json")
-@open_to_all
-@link
-async def description(request: Request) -> Response:
-    """What both show, for the address under which the client sees the service."""
+@no_key_required
+@allow_extra_query
+async def openapi_document(request: Request) -> Response:
+    """Return the OpenAPI document, with the address that the client used."""
     schema = request.app.openapi()
-    return JSONResponse({**schema, "servers": [{"url": absolute(request.scope, "") or "/"}]})
+    return JSONResponse({**schema, "servers": [{"url": absolute_url(request.scope, "") or "/"}]})
 
 
-class OwnFiles(StaticFiles):
-    """Our own files, then those of the pinned package. They are asked for again by ETag, never guessed fresh."""
+class StaticAssets(StaticFiles):
+    """Files of this package, then those of `fastapi-offline`. Caches must revalidate them by ETag."""
 
     def __init__(self) -> None:
         super().__init__(directory=Path(__file__).parents[1] / "static")
-        # Looked up without importing its code, which we do not use.
+        # Found without importing its code, which is not used.
         package = importlib.util.find_spec("fastapi_offline")
         if package is None or package.origin is None:
-            raise RuntimeError("the package fastapi-offline, which holds the files of Swagger UI, is not installed")
+            raise RuntimeError("fastapi-offline, which contains the files of Swagger UI, is not installed")
         self.all_directories.append(Path(package.origin).parent / "static")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Always the whole file: the parent answers a range that makes no sense with bare text."""
+        """Ignore `Range`: Starlette answers invalid ranges with plain text."""
         headers = [(name, value) for name, value in scope["headers"] if name != b"range"]
         await super().__call__({**scope, "headers": headers}, receive, send)
 
     async def get_response(self, path: str, scope: Scope) -> Response:
-        """The file, with the headers of its kind."""
-        note(scope, route="/static")
+        """Return a file with its cache headers."""
+        add_log_fields(scope, route="/static")
         try:
             response = await super().get_response(path, scope)
         except HTTPException as error:

@@ -1,4 +1,4 @@
-"""The bytes themselves, where objects are files of this machine."""
+"""Bytes of variants and originals, where objects are local files."""
 
 import os
 import re
@@ -10,49 +10,50 @@ from starlette.datastructures import Headers
 from starlette.responses import FileResponse, Response
 from starlette.types import Message, Receive, Scope, Send
 
-from app.api.dependencies import Handed, Parts
-from app.api.http.access import KeyedRoute, link, open_to_all
-from app.api.http.log_fields import note
-from app.api.http.problems import problem
+from app.api.dependencies import Services, ServicesDep
+from app.api.http.access import ScopedRoute, allow_extra_query, no_key_required
+from app.api.http.log_fields import add_log_fields
+from app.api.http.problem_catalog import refusal
+from app.api.http.problems import problem_response
 from app.api.views.responses import not_modified
-from app.domain.errors import NotFound
+from app.domain.errors import RequestError
 from app.domain.keys import original_id, processed_id
 from app.domain.models import ANONYMOUS, Format
 from app.domain.uploads.filenames import attachment
 
-router = APIRouter(include_in_schema=False, route_class=KeyedRoute)
+router = APIRouter(include_in_schema=False, route_class=ScopedRoute)
 
 _HEADERS = {
     "Content-Security-Policy": "default-src 'none'; sandbox",
     "Cross-Origin-Resource-Policy": "cross-origin",
 }
-_FOREVER = "public, max-age=31536000, immutable"
+_IMMUTABLE = "public, max-age=31536000, immutable"
 _MEDIA_TYPES = {form.extension: form.media_type for form in Format}
 _FILE = re.compile(
-    r"processed/[0-9a-f-]{36}/(?P<rendering>[0-9a-z-]{1,64})/(?P<file>[a-z0-9][a-z0-9_-]*\.(?P<ending>[a-z]+))"
+    r"processed/[0-9a-f-]{36}/(?P<rendering>[0-9a-z-]{1,64})/(?P<file>[a-z0-9][a-z0-9_-]*\.(?P<extension>[a-z]+))"
 )
 _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})", re.ASCII)
 
 
 @router.api_route("/files/{key:path}", methods=["GET", "HEAD"])
-@open_to_all
-@link
+@no_key_required
+@allow_extra_query
 def get_file(
     key: str,
     request: Request,
-    parts: Handed,
+    services: ServicesDep,
     if_none_match: Annotated[str | None, Header()] = None,
 ) -> Response:
-    """A variant, which never changes, or an original, which is saved rather than shown."""
+    """Return a variant, which never changes, or an original, as an attachment."""
     image_id = original_id(key) or processed_id(key)
     if image_id is not None:
-        note(request.scope, image_id=image_id)
-    left = _seconds_left(request, parts, key)
-    headers, media_type, tag = _original(parts, key) if original_id(key) else _variant(key, left)
+        add_log_fields(request.scope, image_id=image_id)
+    left = _seconds_left(request, services, key)
+    headers, media_type, tag = _original(services, key) if original_id(key) else _variant(key, left)
     headers |= {**_HEADERS, "ETag": tag}
-    path = parts.files(key) if parts.files else None
+    path = services.files(key) if services.files else None
     try:
-        status = os.stat(path) if path else None  # noqa: PTH116 - the result is handed on, with its size
+        status = os.stat(path) if path else None  # noqa: PTH116 - `FileResponse` needs the result
     except OSError:
         status = None
     if path is None or status is None or not stat.S_ISREG(status.st_mode):
@@ -62,9 +63,9 @@ def get_file(
     return RangedFile(path, headers=headers, media_type=media_type, stat_result=status)
 
 
-def _seconds_left(request: Request, parts: Parts, key: str) -> int | None:
-    """For how long the url is good; None where urls are not signed. Raises `Forbidden` for one that is not."""
-    seal = parts.local.seal if parts.local else None
+def _seconds_left(request: Request, services: Services, key: str) -> int | None:
+    """Return the seconds until the url expires; None if urls are not signed. Raises `Forbidden` for invalid urls."""
+    seal = services.local.seal if services.local else None
     if seal is None:
         return None
     query = request.query_params
@@ -73,58 +74,55 @@ def _seconds_left(request: Request, parts: Parts, key: str) -> int | None:
 
 def _variant(key: str, left: int | None) -> tuple[dict[str, str], str, str]:
     found = _FILE.fullmatch(key)
-    if found is None or processed_id(key) is None or found["ending"] not in _MEDIA_TYPES:
+    if found is None or processed_id(key) is None or found["extension"] not in _MEDIA_TYPES:
         raise _absent()
     tag = f'"{found["rendering"]}.{found["file"]}"'
-    kept = _FOREVER if left is None else f"private, max-age={left}, immutable"
-    return {"Cache-Control": kept}, _MEDIA_TYPES[found["ending"]], tag
+    cache = _IMMUTABLE if left is None else f"private, max-age={left}, immutable"
+    return {"Cache-Control": cache}, _MEDIA_TYPES[found["extension"]], tag
 
 
-def _original(parts: Parts, key: str) -> tuple[dict[str, str], str, str]:
-    # Whoever has a signed url was given it.
-    owner = None if parts.local and parts.local.seal else ANONYMOUS
-    image = parts.images.original(owner, original_id(key) or "")
+def _original(services: Services, key: str) -> tuple[dict[str, str], str, str]:
+    # A signed url was issued for this image, so its owner need not be checked.
+    owner = None if services.local and services.local.seal else ANONYMOUS
+    image = services.images.original(owner, original_id(key) or "")
     headers = {"Cache-Control": "private, no-cache", "Content-Disposition": attachment(image.filename)}
     return headers, image.content_type, f'"{image.id}"'
 
 
-def _absent() -> NotFound:
-    return NotFound("file_not_found", "There is no such file.")
+def _absent() -> RequestError:
+    return refusal("file_not_found")
 
 
 class RangedFile(FileResponse):
-    """A file, or one range of it. Several ranges, or one that makes no sense, are answered with the whole file."""
+    """Serve a file, or one range of it. Several ranges, or an invalid one, get the whole file."""
 
-    # A client that does not read holds two of them.
+    # Up to two chunks are in memory for a client that does not read.
     chunk_size = 32 * 1024
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """See `FileResponse`."""
+        """Handle one ASGI connection."""
         size = self.stat_result.st_size if self.stat_result else 0
         headers = Headers(scope=scope)
         asked, condition = headers.getlist("range"), headers.get("if-range")
         wanted = _RANGE.fullmatch(asked[0].strip()) if len(asked) == 1 else None
-        # What was understood here is all that is left for the parent to read.
+        # `FileResponse` gets a range only if it is valid.
         others = [(name, value) for name, value in scope["headers"] if name not in {b"range", b"if-range"}]
         if (
             wanted is None
-            or not _sensible(wanted)
+            or not _is_valid(wanted)
             or (condition is not None and condition.strip() != self.headers["etag"])
         ):
             scope = {**scope, "headers": others}
-        elif not _satisfiable(wanted, size):
-            detail = f"The file has {size:,} bytes."
-            answer = problem(
-                scope, 416, "range_not_satisfiable", detail, {"bytes": size}, {"Content-Range": f"bytes */{size}"}
-            )
-            await answer(scope, receive, send)
+        elif not _is_satisfiable(wanted, size):
+            refused = refusal("range_not_satisfiable", bytes=size, headers={"Content-Range": f"bytes */{size}"})
+            await problem_response(scope, refused)(scope, receive, send)
             return
         else:
             scope = {**scope, "headers": [*others, (b"range", wanted[0].encode())]}
-        await self._unless_gone(scope, receive, send)
+        await self._respond(scope, receive, send)
 
-    async def _unless_gone(self, scope: Scope, receive: Receive, send: Send) -> None:
-        # The start goes out with the first bytes: the file may have been deleted since it was looked at.
+    async def _respond(self, scope: Scope, receive: Receive, send: Send) -> None:
+        # The head is sent with the first bytes: the file may have been deleted since `stat`.
         held: list[Message] = []
 
         async def sending(message: Message) -> None:
@@ -143,11 +141,11 @@ class RangedFile(FileResponse):
             raise _absent() from None
 
 
-def _sensible(wanted: re.Match[str]) -> bool:
+def _is_valid(wanted: re.Match[str]) -> bool:
     first, last = wanted.groups()
     return bool(first or last) and not (first and last and int(first) > int(last))
 
 
-def _satisfiable(wanted: re.Match[str], size: int) -> bool:
+def _is_satisfiable(wanted: re.Match[str], size: int) -> bool:
     first, last = wanted.groups()
     return int(first) < size if first else int(last) > 0 and size > 0

@@ -1,24 +1,23 @@
-"""What is taken, and how the service is."""
-
-from typing import Any
+"""Limits and health of the service."""
 
 from fastapi import APIRouter, Request
 from pydantic import BaseModel
 from starlette.responses import Response
 
-from app.api.dependencies import Handed, ProbeDep
-from app.api.http.access import KeyedRoute, link, open_to_all
-from app.api.http.problem_examples import problems, shaped
-from app.api.http.problems import problem
+from app.api.dependencies import ProbeDep, ServicesDep
+from app.api.http.access import ScopedRoute, allow_extra_query, no_key_required
+from app.api.http.problem_catalog import refusal
+from app.api.http.problem_examples import model_response, problem_responses
+from app.api.http.problems import problem_response
 from app.api.readiness import Readiness
 from app.api.views.responses import json_answer
 from app.domain.limits import Limits
 
-router = APIRouter(tags=["service"], route_class=KeyedRoute)
+router = APIRouter(tags=["service"], route_class=ScopedRoute)
 
 
 class Health(BaseModel):
-    """A sign of life."""
+    """Result of a health check."""
 
     status: str = "ok"
 
@@ -26,47 +25,46 @@ class Health(BaseModel):
 @router.get(
     "/limits",
     operation_id="get_limits",
-    summary="What is taken",
-    responses={200: shaped(Limits), **problems()},
+    summary="Get the limits",
+    responses={200: model_response(Limits), **problem_responses()},
 )
-@open_to_all
-async def get_limits(parts: Handed) -> Response:
-    """Bounds that a client can check before it sends, and the variants that it will get."""
-    return json_answer(parts.limits, headers={"Cache-Control": "no-cache"})
+@no_key_required
+async def get_limits(services: ServicesDep) -> Response:
+    """Get the limits that a client can check before an upload, the accepted formats, and the variants of each image."""
+    return json_answer(services.limits, headers={"Cache-Control": "no-cache"})
 
 
 @router.get(
     "/healthz",
     operation_id="is_alive",
-    summary="Liveness",
-    responses={200: shaped(Health), **problems("bad_request_head")},
+    summary="Check liveness",
+    responses={200: model_response(Health), **problem_responses("bad_request_head")},
 )
-@open_to_all
-@link
+@no_key_required
+@allow_extra_query
 async def healthz() -> Response:
-    """Answers whenever the process can answer at all."""
+    """Return 200 while the process runs."""
     return json_answer(Health())
 
 
 @router.get(
     "/readyz",
     operation_id="is_ready",
-    summary="Readiness",
-    responses={200: shaped(Health), **problems("bad_request_head", "not_reachable", "disk_full")},
+    summary="Check readiness",
+    responses={200: model_response(Health), **problem_responses("bad_request_head", "not_reachable", "disk_full")},
 )
-@open_to_all
-@link
+@no_key_required
+@allow_extra_query
 async def readyz(request: Request, probe: ProbeDep) -> Response:
-    """Return 200 if uploads work. The parts are probed at most once a second, for all callers together."""
+    """Return 200 if uploads work. The backends are checked at most once per second."""
     found = await probe.result()
     if found == Readiness():
         return json_answer(Health())
     code = "not_reachable" if found.failed else "disk_full"
     sentences = []
     if found.failed:
-        sentences.append(f"The {' and the '.join(found.failed)} cannot be reached.")
+        sentences.append(f"Not reachable: {', '.join(found.failed)}.")
     if found.full:
-        sentences.append(f"The {' and the '.join(found.full)} {'is' if len(found.full) == 1 else 'are'} full.")
-        sentences.append("Uploads are refused; reading and deleting work.")
-    extra: dict[str, Any] = {"failed": [*found.failed, *found.full], "full": list(found.full)}
-    return problem(request.scope, 503, code, " ".join(sentences), extra, {"Retry-After": "5"})
+        sentences.append(f"No space left: {', '.join(found.full)}. Uploads are refused; reading and deleting work.")
+    members = {"failed": [*found.failed, *found.full], "full": found.full, "headers": {"Retry-After": "5"}}
+    return problem_response(request.scope, refusal(code, " ".join(sentences), **members))

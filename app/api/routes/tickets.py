@@ -1,4 +1,4 @@
-"""Pictures in by ticket: the ticket, and the object store's part where this server plays it."""
+"""Upload tickets, and the upload itself where this server is the object store."""
 
 from typing import Any
 
@@ -7,17 +7,17 @@ from fastapi.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from app.api.bodies.field_schemas import DESCRIPTION_FIELDS, FILENAME
-from app.api.dependencies import Base, Handed, Owner, SpoolsDep
-from app.api.http.access import KeyedRoute, link, needs, open_to_all
-from app.api.http.body_stream import arriving
+from app.api.dependencies import BasePathDep, OwnerDep, ServicesDep, SpoolsDep
+from app.api.http.access import ScopedRoute, allow_extra_query, no_key_required, requires
+from app.api.http.body_stream import stream_body
 from app.api.http.json_object import JsonObject
-from app.api.http.log_fields import note
-from app.api.http.problem_examples import problems, shaped
-from app.api.http.public_address import absolute
+from app.api.http.log_fields import add_log_fields
+from app.api.http.problem_catalog import refusal
+from app.api.http.problem_examples import model_response, problem_responses
+from app.api.http.public_address import absolute_url
 from app.api.views.image import ImageView, view
-from app.api.views.responses import etag, json_answer, record
+from app.api.views.responses import etag, image_response, json_answer
 from app.domain.access.api_keys import Scope
-from app.domain.errors import Invalid, Malformed, NotFound, TooLarge, UnsupportedType
 from app.domain.keys import original_id
 from app.domain.media import registered_type
 from app.domain.uploads.descriptions import NAMES, media_type_word
@@ -25,34 +25,32 @@ from app.domain.uploads.filenames import display_name
 from app.domain.uploads.service import Accepted
 from app.domain.uploads.tickets import Ticket, TicketRequest
 
-router = APIRouter(tags=["uploads"], route_class=KeyedRoute)
-store_router = APIRouter(include_in_schema=False, route_class=KeyedRoute)
+router = APIRouter(tags=["uploads"], route_class=ScopedRoute)
+store_router = APIRouter(include_in_schema=False, route_class=ScopedRoute)
 
 _BODY_BYTES = 64 * 1024
+FIELDS = ("bytes", "content_type", "sha256", "filename", *NAMES)
 
-
-_KNOWN = ("bytes", "content_type", "sha256", "filename", *NAMES)
-
-#: The body of a request for a ticket. Its rules are those of an upload's JSON.
+#: JSON schema of the request. The checks are those of an upload as JSON.
 TICKET_BODY: dict[str, Any] = {
     "type": "object",
     "title": "TicketBody",
-    "description": "The image that will be sent.",
+    "description": "The image that will be uploaded.",
     "required": ["bytes", "content_type"],
     "additionalProperties": False,
     "properties": {
-        "bytes": {"type": "integer", "minimum": 1, "description": "The exact size of the image in bytes."},
+        "bytes": {"type": "integer", "minimum": 1, "description": "Exact size of the image in bytes."},
         "content_type": {
             "type": "string",
-            "description": "The media type of the image. Without one, or with `application/octet-stream`, that of the "
-            "file name's extension counts.",
+            "description": "Media type of the image. If it is empty or `application/octet-stream`, the extension of "
+            "`filename` decides.",
             "examples": ["image/jpeg"],
         },
         "sha256": {
             "type": "string",
             "pattern": "^[0-9A-Fa-f]{64}$",
-            "description": "Of its bytes, in hexadecimal digits: finds an image that is stored already, and the store "
-            "then accepts these bytes only.",
+            "description": "SHA-256 of the bytes, in hexadecimal digits. Finds a duplicate before the upload, and the "
+            "store then accepts these bytes only.",
         },
         "filename": FILENAME,
         **DESCRIPTION_FIELDS,
@@ -73,15 +71,15 @@ _REQUEST = {
 
 @router.post(
     "/upload/direct",
-    operation_id="ask_for_ticket",
-    summary="Ask for a ticket to upload straight to the store",
+    operation_id="create_upload_ticket",
+    summary="Create an upload ticket",
     status_code=201,
-    response_description="Send the bytes as the ticket says; the image is then processed without another call",
+    response_description="The upload ticket",
     openapi_extra=_REQUEST,
     responses={
-        201: shaped(Ticket),
-        200: shaped(ImageView, "These bytes are here already: their record, with `duplicate: true`"),
-        **problems(
+        201: model_response(Ticket),
+        200: model_response(ImageView, "Duplicate: the record of the same bytes, with `duplicate: true`"),
+        **problem_responses(
             "incomplete_body", "empty_body", "bad_json", "too_deep", "duplicate_field",
             "request_timeout", "body_too_large", "too_large", "unsupported_type", "unsupported_body", "unknown_field",
             "missing_field", "wrong_type", "out_of_range", "bad_sha256", "control_character", "too_long",
@@ -89,39 +87,39 @@ _REQUEST = {
         ),
     },
 )  # fmt: skip
-@needs(Scope.UPLOAD)
-async def ask_for_ticket(request: Request, parts: Handed, owner: Owner, base: Base) -> Response:
-    """Ask for a ticket for an image larger than `max_upload_bytes`, or to keep its bytes away from this service.
+@requires(Scope.UPLOAD)
+async def create_upload_ticket(
+    request: Request, services: ServicesDep, owner: OwnerDep, base_path: BasePathDep
+) -> Response:
+    """Create a ticket to upload an image directly to the object store, such as one larger than `max_upload_bytes`.
 
-    Send them with the ticket's method to its url, with exactly its headers; the store refuses another length, another
-    type, other bytes than `sha256` says, and a second time. Then `GET /images/{id}?wait=20`. Until the bytes have come
-    the record is in no list.
+    Send the bytes with the method of the ticket to its url, with exactly its headers. The store refuses another length,
+    another type, bytes that do not match `sha256`, and a second upload. The image is then processed without another
+    call: `GET /images/{id}?wait=20`. The record is not in lists until the bytes have arrived.
     """
     wanted = await _ticket_request(request)
-    assert parts.tickets is not None  # noqa: S101 - without them there is no such route
-    issued = await run_in_threadpool(parts.tickets.issue, owner, wanted)
-    note(request.scope, image_id=issued.image.id if isinstance(issued, Accepted) else issued.id)
+    issued = await run_in_threadpool(services.tickets.issue, owner, wanted)
+    add_log_fields(request.scope, image_id=issued.image.id if isinstance(issued, Accepted) else issued.id)
     if isinstance(issued, Accepted):
-        tag = etag(issued.image, parts.urls)
-        shown = view(issued.image, parts.urls, base, duplicate=True)
-        return record(shown, tag, 200, {"Location": shown.links.self})
-    url = absolute(request.scope, issued.url) if issued.url.startswith("/") else issued.url
-    headers = {"Location": f"{base}/images/{issued.id}", "Cache-Control": "no-store"}
+        tag = etag(issued.image, services.urls)
+        shown = view(issued.image, services.urls, base_path, duplicate=True)
+        return image_response(shown, tag, 200, {"Location": shown.links.self})
+    url = absolute_url(request.scope, issued.url) if issued.url.startswith("/") else issued.url
+    headers = {"Location": f"{base_path}/images/{issued.id}", "Cache-Control": "no-store"}
     return json_answer(issued.model_copy(update={"url": url}), 201, headers)
 
 
 async def _ticket_request(request: Request) -> TicketRequest:
     form = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if form != "application/json":
-        accepted = ["application/json"]
-        raise UnsupportedType("unsupported_body", "Send application/json.", found=form[:80] or None, accepted=accepted)
+        detail = f"Unsupported body (found: {form[:80] or 'no Content-Type'}). Send application/json."
+        raise refusal("unsupported_body", detail, found=form[:80] or None, accepted=["application/json"])
     body = b""
-    async for chunk in arriving(request):
+    async for chunk in stream_body(request):
         body += chunk
         if len(body) > _BODY_BYTES:
-            detail = f"The body is larger than {_BODY_BYTES:,} bytes."
-            raise TooLarge("body_too_large", detail, limit_bytes=_BODY_BYTES, received_bytes=len(body))
-    members = JsonObject.parse(body, _KNOWN)
+            raise refusal("body_too_large", limit_bytes=_BODY_BYTES, received_bytes=len(body))
+    members = JsonObject.parse(body, FIELDS)
     words = members.words()
     filename = display_name(members.text("filename"))
     declared = members.text("content_type")
@@ -129,7 +127,7 @@ async def _ticket_request(request: Request) -> TicketRequest:
     content_type = registered_type(word, filename)
     if declared is None and not content_type:
         detail = "`content_type` is required: the media type of the image, such as image/jpeg."
-        raise Invalid("missing_field", detail, field="content_type")
+        raise refusal("missing_field", detail, field="content_type")
     return TicketRequest(
         bytes=members.whole_number("bytes", "the size of the image in bytes"),
         content_type=content_type,
@@ -143,26 +141,27 @@ async def _ticket_request(request: Request) -> TicketRequest:
 
 
 @store_router.put("/files/{key:path}")
-@open_to_all
-@link
-async def put_original(key: str, request: Request, parts: Handed, spools: SpoolsDep) -> Response:
-    """Store the bytes of an upload ticket, as S3 does with a presigned PUT: the url says what may be written, and
-    whoever has it may write that once. A ticket whose record is gone is refused before and after the body."""
+@no_key_required
+@allow_extra_query
+async def put_original(key: str, request: Request, services: ServicesDep, spools: SpoolsDep) -> Response:
+    """Store the bytes of an upload ticket, as S3 does with a presigned PUT: the url says what may be written, once, and
+    needs no API key. A ticket whose record is gone is refused before and after the body."""
     image_id = original_id(key)
-    if image_id is None or parts.local is None:
-        raise NotFound("file_not_found", "There is no such file.")
-    note(request.scope, image_id=image_id)
-    granted = parts.local.grants.granted(key, dict(request.query_params))
+    if image_id is None or services.local is None:
+        raise refusal("file_not_found")
+    add_log_fields(request.scope, image_id=image_id)
+    granted = services.local.grants.granted(key, dict(request.query_params))
     granted.check(request.headers.get("content-length"), request.headers)
-    await run_in_threadpool(parts.uploads.check_ticket, image_id)
+    await run_in_threadpool(services.uploads.check_ticket, image_id)
     async with spools.open(granted.bytes, granted.bytes, key=image_id) as spool:
-        async for chunk in arriving(request):
+        async for chunk in stream_body(request):
             await run_in_threadpool(spool.write, chunk)
         if spool.size != granted.bytes:
-            raise Malformed("incomplete_body", "The body ends early.", received_bytes=spool.size)
+            detail = f"The body ends after {spool.size:,} of {granted.bytes:,} bytes. Send the request again."
+            raise refusal("incomplete_body", detail, received_bytes=spool.size)
         granted.check_content(spool.sha256)
         kind = granted.headers["Content-Type"]
         await run_in_threadpool(
-            parts.uploads.store_ticket, image_id, spool.rewound(), size=spool.size, content_type=kind
+            services.uploads.store_ticket, image_id, spool.rewound(), size=spool.size, content_type=kind
         )
     return Response(headers={"ETag": f'"{image_id}"'})

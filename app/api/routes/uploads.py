@@ -1,4 +1,4 @@
-"""Uploads."""
+"""Uploads through the API."""
 
 from collections.abc import Callable
 from contextlib import AsyncExitStack
@@ -11,21 +11,21 @@ from pydantic import BaseModel, Field
 from starlette.responses import Response
 
 from app.api.bodies.request_schemas import FORM, IMAGE, JSON, RAW, request_body
-from app.api.bodies.upload import upload_in
-from app.api.dependencies import Base, Handed, Owner, SpoolsDep
-from app.api.http.access import KeyedRoute, needs
-from app.api.http.log_fields import clock_of, note
-from app.api.http.problem_examples import problems, shaped
-from app.api.routes.wait import MOST_SECONDS, settled
+from app.api.bodies.upload import receive_upload
+from app.api.dependencies import BasePathDep, OwnerDep, ServicesDep, SpoolsDep
+from app.api.http.access import ScopedRoute, requires
+from app.api.http.log_fields import add_log_fields, phase_timer
+from app.api.http.problem_examples import model_response, problem_responses
+from app.api.routes.wait import MAX_WAIT_SECONDS, WAIT_DESCRIPTION, wait_until_processed
 from app.api.views.image import ImageView, view
-from app.api.views.responses import etag, record
+from app.api.views.responses import etag, image_response
 from app.domain.access.api_keys import Scope
 
-router = APIRouter(route_class=KeyedRoute)
+router = APIRouter(route_class=ScopedRoute)
 F = TypeVar("F", bound=Callable[..., Any])
 
-#: Tag of the operations that do what `POST /upload` does, and are described with one body type each.
-ONE_BODY = "uploads, one body type each"
+#: Tag of the operations that do the same as `POST /upload`, each described with one body type.
+ONE_BODY = "uploads by body type"
 _REFUSALS = (
     "incomplete_body", "empty_body", "empty_file", "bad_multipart", "bad_boundary", "bad_length", "unterminated",
     "two_files", "too_many_fields", "duplicate_field", "not_utf8", "bad_charset", "bad_json", "too_deep",
@@ -37,42 +37,42 @@ _REFUSALS = (
 
 
 class UploadOptions(BaseModel):
-    """The query of every upload. `QueryRule` refuses other names."""
+    """Query parameters of every upload. `QueryRule` refuses other names."""
 
     wait: int = Field(
         default=0,
         ge=0,
-        le=MOST_SECONDS,
-        description="Answer when the image is ready or failed, or after so many seconds.",
-        examples=[MOST_SECONDS],
-        json_schema_extra={"example": MOST_SECONDS},  # Swagger UI fills in this one, and no `examples`
+        le=MAX_WAIT_SECONDS,
+        description=WAIT_DESCRIPTION,
+        examples=[MAX_WAIT_SECONDS],
+        json_schema_extra={"example": MAX_WAIT_SECONDS},  # Swagger UI fills in `example`, but not `examples`
     )
     on_duplicate: Literal["reuse", "create"] = Field(
         default="reuse",
-        description="If these bytes have a record already: `reuse` answers with it, `create` makes a new image.",
+        description="For duplicates: `reuse` returns the existing record, `create` makes a new image.",
     )
 
 
 class UploadParameters(UploadOptions):
-    """The query of an upload with any body. A raw body's fields are read by `RawBody`."""
+    """Query parameters of an upload with any body. `RawBody` reads the fields of a raw body."""
 
-    filename: str | None = Field(default=None, description="For a raw body: its file name, for display.")
-    title: str | None = Field(default=None, description="For a raw body: a name for people.")
-    alt: str | None = Field(default=None, description="For a raw body: what the image shows.")
-    tags: list[str] = Field(default_factory=list, description="For a raw body: repeated, or separated by commas.")
+    filename: str | None = Field(default=None, description="Raw body only: file name, for display.")
+    title: str | None = Field(default=None, description="Raw body only: title of the image.")
+    alt: str | None = Field(default=None, description="Raw body only: alternative text.")
+    tags: list[str] = Field(default_factory=list, description="Raw body only: tags, repeated or separated by commas.")
 
 
 @dataclass(frozen=True)
-class _Service:
-    """Parts of the service that an upload needs."""
+class _Context:
+    """Dependencies of every upload."""
 
-    parts: Handed
+    services: ServicesDep
     spools: SpoolsDep
-    owner: Owner
-    base: Base
+    owner: OwnerDep
+    base_path: BasePathDep
 
 
-Service = Annotated[_Service, Depends()]
+Context = Annotated[_Context, Depends()]
 
 
 def _route(path: str, name: str, summary: str, tag: str, *bodies: dict[str, Any]) -> Callable[[F], F]:
@@ -85,56 +85,60 @@ def _route(path: str, name: str, summary: str, tag: str, *bodies: dict[str, Any]
         response_description="The record of the new image",
         openapi_extra=request_body(*bodies),
         responses={
-            201: shaped(ImageView),
-            200: shaped(ImageView, "These bytes are here already: their record, with `duplicate: true`"),
-            **problems(*_REFUSALS),
+            201: model_response(ImageView),
+            200: model_response(ImageView, "Duplicate: the record of the same bytes, with `duplicate: true`"),
+            **problem_responses(*_REFUSALS),
         },
     )
 
 
 @_route("/upload", "upload", "Upload an image", "uploads", FORM, JSON, IMAGE, RAW)
-@needs(Scope.UPLOAD)
-async def upload(request: Request, service: Service, query: Annotated[UploadParameters, Query()]) -> Response:
-    """Send a form with a `file`, JSON with `image_base64`, or the image itself. Its format is detected from its bytes.
+@requires(Scope.UPLOAD)
+async def upload(request: Request, context: Context, query: Annotated[UploadParameters, Query()]) -> Response:
+    """Upload a form with a `file`, JSON with `image_base64`, or the image itself, whose format is detected.
 
-    The answer comes as soon as the original is stored; the variants follow. `failed` images were received whole and
-    could not be processed: their `error` says why.
+    The response is sent when the original is stored; without `wait`, the variants follow later. `failed` images were
+    received, but could not be processed: see `error`.
     """
-    return await _accept(request, service, query)
+    return await _accept(request, context, query)
 
 
-@_route("/upload/form", "upload_form", "Upload an image by form", ONE_BODY, FORM)
-@needs(Scope.UPLOAD)
-async def upload_form(request: Request, service: Service, query: Annotated[UploadOptions, Query()]) -> Response:
-    """Do the same as `POST /upload`."""
-    return await _accept(request, service, query)
+@_route("/upload/form", "upload_form", "Upload an image in a form", ONE_BODY, FORM)
+@requires(Scope.UPLOAD)
+async def upload_form(request: Request, context: Context, query: Annotated[UploadOptions, Query()]) -> Response:
+    """Upload an image. The same as `POST /upload`, described with one body type."""
+    return await _accept(request, context, query)
 
 
-@_route("/upload/json", "upload_json", "Upload an image as base64 in JSON", ONE_BODY, JSON)
-@needs(Scope.UPLOAD)
-async def upload_json(request: Request, service: Service, query: Annotated[UploadOptions, Query()]) -> Response:
-    """Do the same as `POST /upload`."""
-    return await _accept(request, service, query)
+@_route("/upload/json", "upload_json", "Upload an image in JSON", ONE_BODY, JSON)
+@requires(Scope.UPLOAD)
+async def upload_json(request: Request, context: Context, query: Annotated[UploadOptions, Query()]) -> Response:
+    """Upload an image. The same as `POST /upload`, described with one body type."""
+    return await _accept(request, context, query)
 
 
 @_route("/upload/raw", "upload_raw", "Upload an image as the body", ONE_BODY, RAW)
-@needs(Scope.UPLOAD)
-async def upload_raw(request: Request, service: Service, query: Annotated[UploadParameters, Query()]) -> Response:
-    """Do the same as `POST /upload`."""
-    return await _accept(request, service, query)
+@requires(Scope.UPLOAD)
+async def upload_raw(request: Request, context: Context, query: Annotated[UploadParameters, Query()]) -> Response:
+    """Upload an image. The same as `POST /upload`, described with one body type."""
+    return await _accept(request, context, query)
 
 
-async def _accept(request: Request, service: _Service, query: UploadOptions) -> Response:
-    parts, owner = service.parts, service.owner
-    clock = clock_of(request.scope)
+async def _accept(request: Request, context: _Context, query: UploadOptions) -> Response:
+    services, owner = context.services, context.owner
+    timer = phase_timer(request.scope)
     async with AsyncExitStack() as stack:
-        with clock.phase("receive"):
-            received = await stack.enter_async_context(upload_in(request, parts.limits, service.spools))
+        with timer.phase("receive"):
+            received = await stack.enter_async_context(receive_upload(request, services.limits, context.spools))
         keep = query.on_duplicate == "create"
-        with clock.phase("store"):
-            accepted = await run_in_threadpool(parts.uploads.accept, owner, received.upload, keep_duplicate=keep)
-    note(request.scope, image_id=accepted.image.id, image_bytes=received.upload.size, duplicate=accepted.duplicate)
-    image = await settled(request, parts.images, owner, accepted.image, query.wait)
-    tag = etag(image, parts.urls)
-    shown = view(image, parts.urls, service.base, duplicate=accepted.duplicate, ignored_fields=received.ignored_fields)
-    return record(shown, tag, 200 if accepted.duplicate else 201, {"Location": shown.links.self})
+        with timer.phase("store"):
+            accepted = await run_in_threadpool(services.uploads.accept, owner, received.upload, keep_duplicate=keep)
+    add_log_fields(
+        request.scope, image_id=accepted.image.id, image_bytes=received.upload.size, duplicate=accepted.duplicate
+    )
+    image = await wait_until_processed(request, services.images, owner, accepted.image, query.wait)
+    tag = etag(image, services.urls)
+    shown = view(
+        image, services.urls, context.base_path, duplicate=accepted.duplicate, ignored_fields=received.ignored_fields
+    )
+    return image_response(shown, tag, 200 if accepted.duplicate else 201, {"Location": shown.links.self})

@@ -7,40 +7,43 @@ import time
 from fastapi import Request
 from fastapi.concurrency import run_in_threadpool
 
-from app.api.http.log_fields import clock_of
+from app.api.http.log_fields import phase_timer
 from app.api.middleware.deadline import seconds_left
 from app.api.waiters import Waiters
 from app.domain.images.service import Images
 from app.domain.models import Image, Status
 
-MOST_SECONDS = 20
+MAX_WAIT_SECONDS = 20
+WAIT_DESCRIPTION = "Wait until the image is `ready` or `failed`, for at most this number of seconds."
 
-_TO_ANSWER = 1.0  # seconds that are left for the answer where a request has a deadline
+_RESPONSE_SECONDS = 1.0  # reserved for the response if the request has a deadline
 _PREFERENCE = re.compile(r"""(?:^|[,;\s])wait\s*=\s*"?(\d{1,6})"?(?=$|[,;\s])""", re.IGNORECASE)
 
 
-def preferred_wait(prefer: str | None) -> int | None:
-    """Seconds in a `Prefer: wait=` header (RFC 7240 section 4.3), at most `MOST_SECONDS`; None if it has none."""
+def parse_preferred_wait(prefer: str | None) -> int | None:
+    """Return the seconds of `Prefer: wait=` (RFC 7240 section 4.3), at most `MAX_WAIT_SECONDS`; None without it."""
     found = _PREFERENCE.search((prefer or "")[:1000])
-    return min(int(found[1]), MOST_SECONDS) if found else None
+    return min(int(found[1]), MAX_WAIT_SECONDS) if found else None
 
 
-def may_wait(request: Request) -> bool:
+def can_wait(request: Request) -> bool:
     """Return False while too many requests wait."""
     waiters: Waiters = request.app.state.waiters
     return not waiters.full
 
 
-async def settled(request: Request, images: Images, owner: str | None, image: Image, seconds: float) -> Image:
-    """Return the image once it is no longer pending, or as it is after so many seconds, or when too many requests wait.
+async def wait_until_processed(
+    request: Request, images: Images, owner: str | None, image: Image, seconds: float
+) -> Image:
+    """Wait for at most `seconds` until the image is no longer pending, and return it.
 
-    Do not wait any longer when the client has closed the connection, or its side of it, or when the server stops.
-    Raises `NotFound` if the image is deleted meanwhile.
+    Stop waiting if too many requests wait, if the client closes the connection or its side of it, or if the server
+    stops. Raises `NotFound` if the image is deleted meanwhile.
     """
     deadline = seconds_left(request.scope)
-    end = time.monotonic() + (seconds if deadline is None else min(seconds, deadline - _TO_ANSWER))
+    end = time.monotonic() + (seconds if deadline is None else min(seconds, deadline - _RESPONSE_SECONDS))
     while image.status is Status.PENDING and (left := end - time.monotonic()) > 0:
-        with clock_of(request.scope).phase("wait"):
+        with phase_timer(request.scope).phase("wait"):
             if not await _changed(request, image, left):
                 break
             image = await run_in_threadpool(images.get, owner, image.id)
@@ -48,7 +51,7 @@ async def settled(request: Request, images: Images, owner: str | None, image: Im
 
 
 async def _changed(request: Request, image: Image, seconds: float) -> bool:
-    """Return True if the record has changed within so many seconds, False also if no further input can come."""
+    """Return True if the record changes within `seconds`; False also if the client disconnects."""
     waiters: Waiters = request.app.state.waiters
     change = asyncio.create_task(waiters.changed(image.id, image.version, seconds))
     gone = asyncio.create_task(_disconnected(request))
@@ -62,6 +65,6 @@ async def _changed(request: Request, image: Image, seconds: float) -> bool:
 
 
 async def _disconnected(request: Request) -> None:
-    """Return when the client has closed the connection, or the server stops."""
+    """Wait until the client closes the connection, or the server stops."""
     while (await request.receive())["type"] != "http.disconnect":
         pass

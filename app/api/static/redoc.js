@@ -1,7 +1,7 @@
 "use strict";
 
-// ReDoc's footer wants its maker's logo from the maker's server. This page asks nobody but its own: React sets a
-// picture's address both ways, and both give an empty picture for another server's.
+// ReDoc's footer loads a logo from its maker's server. This page makes requests to its own server only: both ways in
+// which React sets the source of an image replace urls of other servers by an empty image.
 const EMPTY = "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg'/%3E";
 const own = (address) => (/^https?:/.test(address) ? EMPTY : address);
 

@@ -18,7 +18,7 @@ def json_answer(content: BaseModel, status: int = 200, headers: Mapping[str, str
     return Response(content.model_dump_json(), status, headers, "application/json")
 
 
-def record(shown: ImageView, tag: str, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+def image_response(shown: ImageView, tag: str, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     """A record with its `ETag`; kept by nobody but the caller, and asked for again each time."""
     return json_answer(shown, status, {"ETag": tag, "Cache-Control": "private, no-cache", **(headers or {})})
 

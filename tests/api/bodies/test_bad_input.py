@@ -223,10 +223,10 @@ def test_a_refusal_of_a_body_names_its_type_and_those_that_are_accepted(service:
 
 def test_a_refused_parameter_is_told_why(service: Service) -> None:
     problem = assert_problem(service.client.post("/upload?wait=21", **form(FILE + END)), 422, "invalid_request")
-    assert problem["detail"] == "Not valid: `query.wait`: Input should be less than or equal to 20 (found: '21')."
+    assert problem["detail"] == "Invalid request: `query.wait`: Input should be less than or equal to 20 (found: '21')."
     problem = assert_problem(service.client.get("/images?limit=0&order=up"), 422, "invalid_request")
     assert problem["detail"] == (
-        "Not valid: `query.limit`: Input should be greater than or equal to 1 (found: '0'); "
+        "Invalid request: `query.limit`: Input should be greater than or equal to 1 (found: '0'); "
         "`query.order`: Input should be 'desc' or 'asc' (found: 'up')."
     )
 
@@ -243,7 +243,7 @@ def test_a_form_without_a_file_is_told_what_it_has_instead(service: Service) -> 
         service.client.post("/upload", **REFUSED["the file under another name"][0]), 422, "missing_file"
     )
     assert named["detail"] == (
-        "There is no file. Send the image as a file in the field `file`. Fields that are not known: `photo`."
+        "The form has no file. Send the image as a file in the field `file`. Unknown fields: `photo`."
     )
     assert (named["field"], named["ignored_fields"]) == ("file", ["photo"])
     as_text = assert_problem(service.client.post("/upload", **REFUSED["the file as text"][0]), 422, "missing_file")

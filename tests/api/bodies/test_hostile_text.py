@@ -1,4 +1,4 @@
-"""Words that take long to read, and ask for no more than that."""
+"""Description that take long to read, and ask for no more than that."""
 
 import json
 import time

@@ -123,7 +123,9 @@ def test_forms_and_json_take_no_fields_from_the_query(service: Service, name: st
     as_json = {"content": f'{{"image_base64": "{B64}"}}', "headers": {"content-type": "application/json"}}
     for body in (form(FILE + END), as_json):
         problem = assert_problem(service.client.post(f"/upload?{name}=x", **body), 422, "invalid_request")
-        assert problem["detail"] == f"Not valid: `query.{name}`: Send it in the body; the query is for raw bodies."
+        assert problem["detail"] == (
+            f"Invalid request: `query.{name}`: Send it in the body; only raw bodies use the query."
+        )
     assert service.left_behind() == []
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from app.api.bodies import spool
 from app.api.http import body_stream
-from app.api.http.body_stream import Pace
+from app.api.http.body_stream import TransferRate
 from app.api.middleware import lingering_close
 from app.domain.errors import Unavailable
 from tests.api.bodies.test_bad_input import BOUNDARY, END, part
@@ -288,7 +288,7 @@ def test_a_client_that_trickles_is_aborted_however_fast_it_was_before(
 
 def seconds_until_aborted(rate: float, size: int, *, burst: int = 0) -> float | None:
     """For how long a client may go on that sends a burst and then at this rate; None if it gets to its end."""
-    pace, now, sent = Pace(), 0.0, burst
+    pace, now, sent = TransferRate(), 0.0, burst
     pace.add(0.0, burst)
     step = max(1 / 16, 1 / rate)
     while sent < size:
@@ -322,8 +322,8 @@ def test_the_pace_is_that_of_the_last_thirty_seconds(rate: float, burst: int, ab
 
 def test_no_upload_of_50_mebibytes_takes_an_hour() -> None:
     """The slowest client that is let go on sends just enough in each window, at its very end."""
-    pace, now, sent = Pace(), 0.0, 0
-    needed = int(body_stream.IDLE_SECONDS * body_stream.LEAST_BYTES_PER_SECOND)
+    pace, now, sent = TransferRate(), 0.0, 0
+    needed = int(body_stream.IDLE_SECONDS * body_stream.MIN_BYTES_PER_SECOND)
     while sent < 50 * MEBIBYTE:
         wait = pace.seconds_left()
         assert wait > 0
@@ -333,7 +333,7 @@ def test_no_upload_of_50_mebibytes_takes_an_hour() -> None:
 
 
 def test_a_stall_shorter_than_the_window_is_forgiven() -> None:
-    pace = Pace()
+    pace = TransferRate()
     for _ in range(20):
         pace.add(1.0, 600_000)
         pace.add(24.0, 1)
@@ -341,7 +341,7 @@ def test_a_stall_shorter_than_the_window_is_forgiven() -> None:
 
 
 def test_many_pieces_take_little_memory() -> None:
-    pace = Pace()
+    pace = TransferRate()
     for _ in range(100_000):
         pace.add(0.001, 65536)
     assert len(pace._buckets) <= 31

@@ -1,6 +1,7 @@
 """With authentication: every route asks, before anything else, and nobody sees what is another's."""
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,10 +9,9 @@ import httpx
 import pytest
 from starlette.routing import BaseRoute, Mount
 
-from app.api.http.access import KeyedRoute
+from app.api.http.access import ScopedRoute
 from app.domain.access.api_keys import Keyring, Scope, new_key
 from app.domain.images.urls import FileSeal, ServedFiles
-from app.domain.uploads.grants import LocalStore
 from tests.api.bodies.test_bad_input import assert_problem
 from tests.api.service import Service, service_on
 from tests.samples import encoded
@@ -33,12 +33,11 @@ def service(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Service]
     """The API that asks for keys."""
     changes: dict[str, Any] = {"keyring": KEYRING}
     with service_on(request.param, tmp_path, **changes) as made:
-        parts = made.app.state.parts
-        if parts.local is not None:
+        services = made.app.state.services
+        if services.local is not None:
             seal = FileSeal(SIGNER)
-            local = LocalStore(parts.local.store, parts.local.grants, seal)
-            sealed = {"urls": ServedFiles(seal=seal), "local": local}
-            made.app.state.parts = type(parts)(**{**vars(parts), **sealed})
+            local = replace(services.local, seal=seal)
+            made.app.state.services = replace(services, urls=ServedFiles(seal=seal), local=local)
         yield made
 
 
@@ -113,11 +112,11 @@ def test_no_route_is_open_that_was_not_meant_to_be(service: Service) -> None:
     routes = [*every_route(service.app.routes)]
     assert {route.path for route in routes if isinstance(route, Mount)} == {"/static"}
     keyed = [route for route in routes if not isinstance(route, Mount)]
-    assert [route for route in keyed if not isinstance(route, KeyedRoute)] == []
+    assert [route for route in keyed if not isinstance(route, ScopedRoute)] == []
     opened = {
         (method, route.path)
         for route in keyed
-        if isinstance(route, KeyedRoute) and route.scope_needed is None
+        if isinstance(route, ScopedRoute) and route.required_scope is None
         for method in route.methods
     }
     pages = {("GET", path) for path in ("/", "/docs", "/redoc", "/openapi.json", *OPEN)}
@@ -245,7 +244,7 @@ def test_pages_and_descriptions_are_open(service: Service) -> None:
 
 
 def test_a_signed_url_opens_its_file_and_no_other(service: Service) -> None:
-    if service.app.state.parts.local is None:
+    if service.app.state.services.local is None:
         return  # the bucket's own urls are signed, and tested, whoever asks
     image, other = (service.place(seed=seed, owner="ann") for seed in (1, 2))
     record = service.client.get(f"/images/{image.id}", headers=bearer(ADMIN)).json()

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +14,9 @@ from app.api.http.forwarded import Network
 from app.domain.configuration.hosts import network
 from app.domain.images.urls import ServedFiles
 from app.domain.uploads.grants import LocalStore, ServedGrants
-from app.domain.uploads.tickets import Tickets
 from tests.api.bodies.test_bad_input import assert_problem
 from tests.api.client import embedded_client
-from tests.api.service import LIMITS, Service, service_on
+from tests.api.service import Service, service_on
 from tests.samples import encoded
 from tests.sides import SIGNER
 
@@ -30,13 +29,9 @@ def served(folder: Path, public_url: str | None = None, **changes: Any) -> Itera
     """The embedded service as its entry point makes it with these settings."""
     with service_on("embedded", folder, public_url=public_url, **changes) as service:
         grants = ServedGrants(SIGNER, public_url)
-        changed = {
-            "urls": ServedFiles(public_url),
-            "tickets": Tickets(service.side.images, grants, LIMITS),
-            "local": LocalStore(service.side.store, grants, None),
-        }
-        for name, value in changed.items():
-            object.__setattr__(service.app.state.parts, name, value)
+        local = LocalStore(service.side.store, grants, None)
+        changed = replace(service.app.state.services, urls=ServedFiles(public_url), grants=grants, local=local)
+        service.app.state.services = changed
         yield service
 
 
@@ -52,7 +47,7 @@ def look(service: Service, peer: str, headers: Mapping[str, str], sent: str = ""
     """Ask for every kind of url, and hold them against each other. `sent` is the prefix that the proxy passes on."""
     image = service.place()
     service.place(seed=1)
-    public = service.app.state.parts.public_url is not None
+    public = service.app.state.services.public_url is not None
 
     with embedded_client(service.app, root, peer) as client:
         client.headers = httpx.Headers(headers)
@@ -112,7 +107,7 @@ def test_a_ticket_is_absolute_under_an_allowed_host(tmp_path: Path, keyless: boo
         "nas.local:8000": "http://nas.local:8000",
         "a.example.org": "http://a.example.org",
     }
-    with served(tmp_path, allowed_hosts=("nas.local", ".example.org"), own_page_only=keyless) as service:
+    with served(tmp_path, allowed_hosts=("nas.local", ".example.org"), same_site_only=keyless) as service:
         for host, origin in hosts.items():
             assert look(service, STRANGER, {"Host": host}) == Seen(origin, "")
 
@@ -224,14 +219,14 @@ ALLOWED = ("img.example.org", "inner.example.org")
 
 
 def test_what_a_trusted_proxy_says_counts(tmp_path: Path) -> None:
-    with served(tmp_path, trusted_proxies=TRUSTED, allowed_hosts=ALLOWED, own_page_only=True) as service:
+    with served(tmp_path, trusted_proxies=TRUSTED, allowed_hosts=ALLOWED, same_site_only=True) as service:
         for name, (peer, headers, seen) in CHAINS.items():
             assert look(service, peer, {"Host": "127.0.0.1:8000", **headers}) == seen, name
 
 
 @pytest.mark.parametrize(("trusted", "peer"), [(TRUSTED, STRANGER), ((), PROXY), (TRUSTED, "testclient")])
 def test_nothing_of_it_counts_from_anybody_else(tmp_path: Path, trusted: tuple[Network, ...], peer: str) -> None:
-    with served(tmp_path, trusted_proxies=trusted, allowed_hosts=ALLOWED, own_page_only=True) as service:
+    with served(tmp_path, trusted_proxies=trusted, allowed_hosts=ALLOWED, same_site_only=True) as service:
         for name, (_, headers, _) in CHAINS.items():
             assert look(service, peer, {**headers, "Host": "127.0.0.1:8000"}) == Seen("", ""), name
 
@@ -264,7 +259,7 @@ HOSTS_OF_A_CHAIN = [
 
 def test_a_foreign_host_is_refused_wherever_a_trusted_proxy_names_it(tmp_path: Path) -> None:
     with (
-        served(tmp_path, trusted_proxies=TRUSTED, allowed_hosts=ALLOWED, own_page_only=True) as service,
+        served(tmp_path, trusted_proxies=TRUSTED, allowed_hosts=ALLOWED, same_site_only=True) as service,
         embedded_client(service.app, peer=PROXY) as client,
     ):
         for headers, name in HOSTS_OF_A_CHAIN:
@@ -283,7 +278,7 @@ def test_a_foreign_host_is_refused_wherever_a_trusted_proxy_names_it(tmp_path: P
 )  # fmt: skip
 def test_the_public_url_begins_every_url(tmp_path: Path, public_url: str, passed_on: str) -> None:
     with served(
-        tmp_path, public_url=public_url, trusted_proxies=TRUSTED, allowed_hosts=ALLOWED, own_page_only=True
+        tmp_path, public_url=public_url, trusted_proxies=TRUSTED, allowed_hosts=ALLOWED, same_site_only=True
     ) as service:
         for headers in ({}, BEHIND, {**BEHIND, "X-Forwarded-Prefix": "/other"}):
             seen = look(service, PROXY, {"Host": "localhost:8000", **headers}, passed_on)
@@ -308,7 +303,7 @@ def test_the_servers_own_prefix_comes_after_the_proxys(tmp_path: Path) -> None:
 
 
 def test_pages_load_what_they_need_below_a_prefix(tmp_path: Path) -> None:
-    with served(tmp_path, public_url="https://www.example.org/pics", own_page_only=True) as service:
+    with served(tmp_path, public_url="https://www.example.org/pics", same_site_only=True) as service:
         service.client.base_url = "http://localhost:8000"
         for sent in ("", "/pics"):
             for page in ("/docs", "/redoc"):
@@ -333,7 +328,7 @@ def test_pages_of_the_public_host_may_write_behind_a_proxy(tmp_path: Path) -> No
         folder = tmp_path / str(number)
         folder.mkdir()
         with (
-            served(folder, trusted_proxies=trusted, allowed_hosts=allowed, own_page_only=True) as service,
+            served(folder, trusted_proxies=trusted, allowed_hosts=allowed, same_site_only=True) as service,
             embedded_client(service.app, peer=PROXY) as client,
         ):
             answer = client.put("/files/nothing", content=b"x", headers=headers)

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from starlette.routing import Mount
 
-from app.api.http.access import KeyedRoute
+from app.api.http.access import ScopedRoute
 from tests.api.bodies.test_bad_input import assert_problem
 from tests.api.http.test_access import every_route, walk
 from tests.api.service import Service
@@ -25,8 +25,8 @@ def routes(service: Service) -> set[tuple[str, str, bool]]:
     for route in every_route(service.app.routes):
         if isinstance(route, Mount):
             continue
-        assert isinstance(route, KeyedRoute), route
-        found |= {(method, route.path, route.is_link) for method in route.methods}
+        assert isinstance(route, ScopedRoute), route
+        found |= {(method, route.path, route.allows_extra_query) for method in route.methods}
     return found
 
 
@@ -70,14 +70,14 @@ def test_a_parameter_that_is_given_twice_is_refused_unless_it_is_a_list(service:
 @pytest.mark.parametrize(
     ("method", "path", "known"),
     [
-        ("DELETE", "/images/{image_id}", "Unknown (there are none here)"),
-        ("GET", "/images/{image_id}", "Unknown (known are wait)"),
-        ("POST", "/upload", "Unknown (known are wait, on_duplicate, filename, title, alt, tags)"),
+        ("DELETE", "/images/{image_id}", "Unknown (this path has no parameters)"),
+        ("GET", "/images/{image_id}", "Unknown (accepted: wait)"),
+        ("POST", "/upload", "Unknown (accepted: wait, on_duplicate, filename, title, alt, tags)"),
     ],
 )
 def test_a_refusal_names_the_parameters_that_there_are(service: Service, method: str, path: str, known: str) -> None:
     problem = assert_problem(ask(service, method, path, "wiat=secret"), 422, "invalid_request")
-    assert problem["detail"] == f"Not valid: `query.wiat`: {known}."
+    assert problem["detail"] == f"Invalid request: `query.wiat`: {known}."
     assert "secret" not in str(problem)
 
 

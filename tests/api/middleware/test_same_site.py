@@ -28,7 +28,7 @@ WRITES = {
 @pytest.fixture
 def open_service(tmp_path: Path) -> Iterator[Service]:
     """Embedded, without keys, as its door makes it; a function's door never makes it so."""
-    with service_on("embedded", tmp_path, own_page_only=True, public_url=PUBLIC, cors_origins=(LISTED,)) as made:
+    with service_on("embedded", tmp_path, same_site_only=True, public_url=PUBLIC, cors_origins=(LISTED,)) as made:
         made.client.base_url = f"http://{HERE}"
         yield made
 
@@ -156,7 +156,7 @@ def test_health_is_told_under_any_name_and_path_prefix_and_nothing_beside_it(ope
 
 
 def test_without_a_public_url_its_name_is_no_exception(tmp_path: Path) -> None:
-    with service_on("embedded", tmp_path, own_page_only=True) as service:
+    with service_on("embedded", tmp_path, same_site_only=True) as service:
         assert_problem(service.client.get("/images", headers={"Host": "img.example.org"}), 403, "foreign_host")
         assert_problem(service.client.get("/images", headers={"Host": ""}), 403, "foreign_host")
         assert service.client.get("/images", headers={"Host": HERE}).status_code == 200

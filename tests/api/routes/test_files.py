@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from app.api.http.accept import best
+from app.api.http.accept import negotiate_format
 from app.api.routes import files
 from app.domain.models import Failure, FailureCode, Format, Status
 from tests.api.bodies.test_bad_input import assert_problem
@@ -103,7 +103,7 @@ def test_a_variant_of_an_image_that_is_not_ready_is_a_conflict(service: Service)
     ],
 )
 def test_the_format_is_the_best_that_is_accepted(accept: str | None, chosen: Format | None) -> None:
-    assert best(accept, ALL) is chosen
+    assert negotiate_format(accept, ALL) is chosen
 
 
 def variant(service: Service) -> tuple[str, bytes]:

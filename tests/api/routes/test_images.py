@@ -216,7 +216,7 @@ def test_a_wait_that_is_there_twice_is_refused(service: Service) -> None:
     image = service.place()
     problem = assert_problem(service.client.get(f"/images/{image.id}?wait=1&wait=2"), 422, "invalid_request")
     assert problem["errors"] == [{"field": "query.wait", "message": "Given more than once"}]
-    assert problem["detail"] == "Not valid: `query.wait`: Given more than once."
+    assert problem["detail"] == "Invalid request: `query.wait`: Given more than once."
 
 
 @pytest.mark.parametrize("moment", ["0001-01-01T00:00:00%2B23:59", "9999-12-31T23:59:59-23:59", "1969-07-20T20:17:00Z"])

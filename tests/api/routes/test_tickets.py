@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
+from app.api.routes import tickets
 from app.domain.keys import original_key
 from app.domain.limits import Limits
 from app.domain.models import utcnow
@@ -367,8 +368,8 @@ def test_quotes_and_backslashes_take_no_time(service: Service) -> None:
         ('"bytes": "12"', '`bytes` must be a whole number (found: "12").'),
         (f'"bytes": -{"9" * 4000}', "`bytes` must be at least 1 (found: a number of many digits)."),
         ('"title": null', "`bytes` is required: the size of the image in bytes."),
-        (f'"bytes": 1, "sha256": "{"X" * 200}"', f'`sha256` must be 64 hexadecimal digits (found: "{"X" * 79}…).'),
-        ('"bytes": 1, "password": "secret"', "There is no field 'password'."),
+        (f'"bytes": 1, "sha256": "{"X" * 200}"', f"`sha256` must be 64 hexadecimal digits (found: '{'X' * 80}')."),
+        ('"bytes": 1, "password": "secret"', f"Unknown field 'password'. Accepted: {', '.join(tickets.FIELDS)}."),
         ('"bytes": 1, "tags": 7', "`tags` must be a list of strings."),
         ('"bytes": 1, "title": 7', "`title` must be a string (found: 7)."),
     ],

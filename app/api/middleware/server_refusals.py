@@ -1,0 +1,62 @@
+"""Responses to requests that the server refuses: malformed, incomplete, too large, too slow, or too many at once."""
+
+from starlette.datastructures import Headers
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.api.http.problem_catalog import refusal
+from app.api.http.problems import problem_response
+from app.domain.errors import RequestError
+
+#: Key of the server's refusal, a `RequestError`, in the state of a request.
+REFUSAL = "refusal"
+
+
+class ServerRefusals:
+    """Answer refused requests at once, and requests whose body ends early when the application gives up on them.
+
+    A client that has closed its side of the connection may still read the response.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one ASGI connection."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        if (refused := _get_refusal(scope)) is not None:
+            await _respond(refused, scope, receive, send)
+            return
+        started = False
+
+        async def sending(message: Message) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, sending)
+        except ClientDisconnect:
+            if started:
+                raise
+            await _respond(_get_refusal(scope) or _incomplete(scope), scope, receive, send)
+
+
+def _get_refusal(scope: Scope) -> RequestError | None:
+    found: RequestError | None = scope.get("state", {}).get(REFUSAL)
+    return found
+
+
+def _incomplete(scope: Scope) -> RequestError:
+    declared = Headers(scope=scope).get("content-length")
+    length = f" of {declared} bytes" if declared else ""
+    detail = f"The connection was closed before the body{length} was complete. Send the request again."
+    return refusal("incomplete_body", detail)
+
+
+async def _respond(error: RequestError, scope: Scope, receive: Receive, send: Send) -> None:
+    response = problem_response(scope, error)
+    response.headers["Connection"] = "close"
+    await response(scope, receive, send)
