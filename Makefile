@@ -1,6 +1,6 @@
 # Needs only Python 3.11 or newer and make: `make run` installs the rest.
 #
-#   make run PORT=8080 DATA=~/pictures      make test ARGS="-k upload"      make run PYTHON=python3.13
+#   make run PORT=8080 DATA=~/images      make test ARGS="-k upload"      make run PYTHON=python3.13
 
 PORT ?=
 DATA ?=

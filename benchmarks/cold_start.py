@@ -49,9 +49,9 @@ _EVENTS: dict[str, Any] = {"api": get_event("/healthz"), "worker": {}}
 _NOWHERE = "http://127.0.0.1:9"  # nothing listens here: a start sends no request
 _SETTINGS = {
     "AWS_ENDPOINT_URL_DYNAMODB": _NOWHERE,
-    "DARKROOM_STORAGE_URL": "s3://pictures",
+    "DARKROOM_STORAGE_URL": "s3://images",
     "DARKROOM_DATABASE_URL": "dynamodb://ImageMetadata",
-    "DARKROOM_QUEUE_URL": "https://sqs.eu-west-1.amazonaws.com/123456789012/pictures",
+    "DARKROOM_QUEUE_URL": "https://sqs.eu-west-1.amazonaws.com/123456789012/images",
     "DARKROOM_SECRET": "a secret of the benchmark",
     "DARKROOM_ALLOW_ANONYMOUS": "true",
 }

@@ -18,7 +18,7 @@ from typing import Any
 
 from app.cli.client import DarkroomClient
 from app.cli.picture import Picture
-from benchmarks.render import pictures
+from benchmarks.render import images
 from benchmarks.results_file import save
 from tests.running_server import Server, serving
 from tests.samples import encoded
@@ -61,11 +61,11 @@ def _seconds(start: float, server: Server, record: dict[str, Any]) -> float:
 
 @contextmanager
 def _files() -> Iterator[dict[str, Path]]:
-    pictures.make()
+    images.make()
     with tempfile.TemporaryDirectory() as folder:
         small = Path(folder, "small.jpg")
         small.write_bytes(encoded("JPEG", 1280, 960, seed=7, quality=90))
-        yield {"JPEG, 1.2 megapixels": small} | {what: pictures.FOLDER / name for name, what in LARGE.items()}
+        yield {"JPEG, 1.2 megapixels": small} | {what: images.FOLDER / name for name, what in LARGE.items()}
 
 
 def main() -> None:

@@ -36,7 +36,7 @@ PURPOSES = {
 
 #: What pip prints when it fails, and what that means, the first match first.
 MEANINGS = {
-    "No space left on device": "The disk is full: make room and run the same command again.",
+    "No space left on device": "The disk is full: free some space and run the same command again.",
     "DO NOT MATCH THE HASHES": "A package does not have the locked hash, so it was not installed.",
     "CERTIFICATE_VERIFY_FAILED": "pip does not trust the package index: set PIP_CERT to your network's certificate.",
     "Retrying (": "pip could not reach the package index: check the network or proxy and run the same command again.",

@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.render import chart, report
+from benchmarks.render.images import FOLDER, make
 from benchmarks.render.measure import Series, interleaved
 from benchmarks.render.peers import PYTHON, ROOT, SCRATCH, install
-from benchmarks.render.pictures import FOLDER, make
 from benchmarks.render.rows import ROWS, Row
 
 RESULTS = ROOT / "benchmarks" / "results"

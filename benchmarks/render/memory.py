@@ -105,8 +105,8 @@ def table(document: dict[str, Any]) -> str:
 def beside() -> dict[str, int]:
     """Measure the resident memory of the idle worker's function and of its fork server."""
     settings = {
-        "DARKROOM_STORAGE_URL": "s3://pictures", "DARKROOM_DATABASE_URL": "dynamodb://ImageMetadata",
-        "DARKROOM_QUEUE_URL": "https://sqs.eu-west-1.amazonaws.com/123456789012/pictures",
+        "DARKROOM_STORAGE_URL": "s3://images", "DARKROOM_DATABASE_URL": "dynamodb://ImageMetadata",
+        "DARKROOM_QUEUE_URL": "https://sqs.eu-west-1.amazonaws.com/123456789012/images",
         "DARKROOM_SECRET": "a secret of the benchmark", "AWS_DEFAULT_REGION": "eu-west-1",
         "AWS_ACCESS_KEY_ID": "AKIDLOCAL1", "AWS_SECRET_ACCESS_KEY": "secretsecret",
     }  # fmt: skip

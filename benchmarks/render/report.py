@@ -10,7 +10,7 @@ from typing import Any
 import PIL
 from PIL import features
 
-from benchmarks.render.pictures import WIDTHS
+from benchmarks.render.images import WIDTHS
 
 _COLUMNS = ("wall ms", "cpu ms", "wall ratio", "cpu ratio", "RSS MB", "KB", "SSIMULACRA2 " + "/".join(map(str, WIDTHS)))
 #: A row counts only if no size is worse than the peer's by more than this, in points of SSIMULACRA2.

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from benchmarks.render.pictures import WIDTHS
+from benchmarks.render.images import WIDTHS
 
 _STILLS = ("darkroom 2", "darkroom 1", "sharp per width", "sharp parallel", "sharp cascade 2", "sharp cascade 1",
            "vips cascade 2", "vips cascade 1")  # fmt: skip

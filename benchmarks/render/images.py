@@ -1,4 +1,4 @@
-"""Images of the benchmark, made from a photograph into `.cache/bench/pictures`.
+"""Images of the benchmark, made from a photograph into `.cache/bench/images`.
 
 The photograph is the 12-megapixel one of the tests, or a synthetic one where that is missing. It is sharpened and given
 the grain of a small sensor after demosaicing, so that its JPEG has the size of a phone's: about 0.2 bytes per pixel.
@@ -16,7 +16,7 @@ from PIL import Image, ImageChops, ImageCms, ImageFilter
 from benchmarks.render.peers import SCRATCH
 from tests.samples import photograph
 
-FOLDER = SCRATCH / "pictures"
+FOLDER = SCRATCH / "images"
 WIDTHS = (1920, 1280, 640, 320, 160)
 _LARGER = {"phone24": (5664, 4248), "phone48": (8064, 6048)}
 
@@ -28,7 +28,7 @@ def make() -> None:
     stamp = FOLDER / ".made"
     if stamp.exists() and stamp.read_text() == made_from:
         return
-    print("Making images in .cache/bench/pictures", file=sys.stderr, flush=True)
+    print("Making images in .cache/bench/images", file=sys.stderr, flush=True)
     FOLDER.mkdir(parents=True, exist_ok=True)
     stamp.unlink(missing_ok=True)
     original = Image.open(io.BytesIO(body), formats=["JPEG"])
