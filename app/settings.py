@@ -12,8 +12,8 @@ from pydantic_core import ErrorDetails
 
 from app.domain.configuration.hosts import is_loopback
 from app.domain.configuration.values import (
-    Address,
     ApiKeys,
+    BaseUrl,
     DatabaseUrl,
     Hosts,
     ListenAddress,
@@ -82,7 +82,7 @@ class Settings(BaseModel):
         "every IPv6 address.",
     )
     port: int = Field(default=8000, ge=0, le=65535, description="The port that the server listens on; 0 is a free one.")
-    public_url: Address | None = Field(
+    public_url: BaseUrl | None = Field(
         default=None,
         description="The address under which clients see the service, such as `https://img.example.org` or "
         "`https://www.example.org/pictures`: all urls begin with it. Its host is an allowed one.",
@@ -99,7 +99,7 @@ class Settings(BaseModel):
         description="Comma-separated addresses and networks of proxies, such as `127.0.0.1, 172.16.0.0/12`, whose "
         "`X-Forwarded-For`, `-Host`, `-Proto`, `-Prefix` and `Forwarded` headers count.",
     )
-    cdn_url: Address | None = Field(
+    cdn_url: BaseUrl | None = Field(
         default=None,
         description="Where a CDN in front of the bucket answers, such as `https://d1.cloudfront.net`: variants' urls "
         "lead there, unsigned. Only with `s3://`.",

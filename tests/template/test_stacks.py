@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from app.domain.access.api_keys import Scope, new_key, parse_keys
-from app.domain.configuration.addresses import origin_of
+from app.domain.configuration.addresses import normalize_origin
 from tests.domain.configuration.test_addresses import ORIGINS
 from tests.repository.tree import AWS
 from tests.template.conftest import ALL, KEYS
@@ -131,7 +131,7 @@ def test_patterns(form: dict[str, Any], parameter: str, values: list[str], not_t
 def test_origins_are_told_to_the_bucket_as_they_stand_and_so_must_be_what_browsers_say(
     form: dict[str, Any], given: str
 ) -> None:
-    said = origin_of(given)
+    said = normalize_origin(given)
     assert not good(form, "AllowedOrigins", given)
     assert not good(form, "AllowedOrigins", f"https://a.example,{given}")
     assert good(form, "AllowedOrigins", f"https://a.example,{said}") is ("[" not in said)

@@ -9,7 +9,7 @@ from starlette.responses import RedirectResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.api.http.forwarded import Network, is_forwarded, is_trusted, read_forwarding
-from app.domain.configuration.addresses import origin_of
+from app.domain.configuration.addresses import normalize_origin
 from app.domain.configuration.hosts import AllowedHosts
 
 _ADDRESS = "public_address"
@@ -138,6 +138,6 @@ def _below(path: str, prefix: str) -> str:
 
 def _origin(scheme: str | None, host: str | None) -> str | None:
     try:
-        return origin_of(f"{scheme}://{host}") if scheme and host else None
+        return normalize_origin(f"{scheme}://{host}") if scheme and host else None
     except ValueError:  # such as a trailing dot or a zone id, which urls do not allow
         return None

@@ -1,41 +1,41 @@
-"""Web addresses from settings, brought to the one form that browsers use."""
+"""Web addresses from settings, normalized as browsers do (WHATWG URL Standard, by `pydantic_core.Url`).
 
-import ipaddress
+Every function raises ValueError with a sentence that does not repeat the text, because it may hold a password.
+"""
+
 import re
 
 from pydantic_core import Url
 
-_DEFAULT_PORTS = {"http": 80, "https": 443}
-_LAST_PORT = 65_535
 _LABEL = "[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?"
-_AUTHORITY = re.compile(rf"(?P<host>\[(?P<v6>[0-9a-f:.]+)]|{_LABEL}(\.{_LABEL})*)(:(?P<port>[0-9]{{0,5}}))?")
+#: Host names that settings accept: lower-case labels. Browsers also resolve `*`, `,` and other characters.
+HOST_NAME = re.compile(rf"{_LABEL}(\.{_LABEL})*")
+_IPV6 = re.compile(r"\[[0-9a-f:]+\]")
 _PATH = re.compile(r"[A-Za-z0-9._~!$&'()*+,;=:@%/-]*")
-_NO_NAME = re.compile(r"[\s/?#@:\\\[\]%]")
+_HOST_WANTED = "must name one host, such as www.example.org, with an optional port"
+_PORT_WANTED = "must have a port from 1 to 65535, or none"
 
 
-def origin_of(text: str) -> str:
-    """Return the origin as a browser's `Origin` header has it: lower case, without the default port or a slash.
-
-    Raise ValueError that says what is wrong. The message repeats nothing, because the text may hold a password.
-    """
-    origin, path = _origin_and_path(text)
+def normalize_origin(text: str) -> str:
+    """Return the origin as in a browser's `Origin` header: lower case, IDN as punycode, no default port, no slash."""
+    origin, path = _parse(text)
     if path not in {"", "/"}:
         raise ValueError("must end after host and port, without a path")
     return origin
 
 
-def listed_origin(text: str) -> str:
-    """Return an entry of a list of origins as `origin_of` does. The ValueError names the entry, without a password."""
+def normalize_listed_origin(text: str) -> str:
+    """Return `normalize_origin` of an entry in a list. The ValueError names the entry, without a password."""
     try:
-        return origin_of(text)
+        return normalize_origin(text)
     except ValueError as error:
         shown = text.rpartition("@")[2][:80]
-        raise ValueError(f"{shown!r} {error}: an origin is a scheme, a host and maybe a port") from None
+        raise ValueError(f"{shown!r} {error}: an origin is a scheme, a host and an optional port") from None
 
 
-def address_of(text: str) -> str:
-    """Return the address, its origin as in `origin_of`, so that a path can be appended. Raise ValueError likewise."""
-    origin, path = _origin_and_path(text)
+def normalize_base_url(text: str) -> str:
+    """Return the normalized origin and the path as given, without a slash at the end, so that a path can follow."""
+    origin, path = _parse(text)
     if not _PATH.fullmatch(path):
         raise ValueError("has characters in its path that must be percent-encoded")
     path = path.rstrip("/")
@@ -44,47 +44,26 @@ def address_of(text: str) -> str:
     return origin + path
 
 
-def ascii_name(name: str) -> str:
-    """Encode a host name of other letters as browsers do (`xn--…`). Raise ValueError if it cannot be encoded."""
-    if name.isascii():
-        return name
-    try:
-        encoded = None if _NO_NAME.search(name) else Url(f"http://{name}/").host
-    except ValueError:
-        encoded = None
-    if not encoded:
-        raise ValueError("has characters that no host name has")
-    return encoded
-
-
-def _origin_and_path(text: str) -> tuple[str, str]:
+def _parse(text: str) -> tuple[str, str]:
+    """Return the normalized origin, and the path as it is."""
     if any(character <= " " for character in text):
-        raise ValueError("has characters that no address has")
+        raise ValueError("must not contain spaces or control characters")
     scheme, separator, rest = text.partition("://")
-    scheme = scheme.lower()
-    if scheme not in _DEFAULT_PORTS or not separator:
+    if not separator or scheme.lower() not in {"http", "https"}:
         raise ValueError("must start with http:// or https://")
     if "?" in rest or "#" in rest:
         raise ValueError("must not have a query or a fragment")
     authority, slash, path = rest.partition("/")
     if "@" in authority:
         raise ValueError("must not have a user or a password in it")
-    name, colon, port = authority.partition(":")
-    if not authority.isascii():
-        authority = ascii_name(name) + colon + port
-    return f"{scheme}://{_place(authority.lower(), _DEFAULT_PORTS[scheme])}", slash + path
-
-
-def _place(authority: str, default_port: int) -> str:
-    found = _AUTHORITY.fullmatch(authority)
-    if found is None:
-        raise ValueError("must name one host, such as www.example.org, and maybe a port")
-    host, port = found["host"], int(found["port"] or default_port)
-    if found["v6"]:
-        try:
-            host = f"[{ipaddress.IPv6Address(found['v6']).compressed}]"
-        except ValueError:
-            raise ValueError("must name one host by an address that there can be") from None
-    if not 0 < port <= _LAST_PORT:
-        raise ValueError(f"must have a port from 1 to {_LAST_PORT}, or none")
-    return host if port == default_port else f"{host}:{port}"
+    try:
+        url = Url(f"{scheme}://{authority}/")
+    except ValueError as error:
+        raise ValueError(_PORT_WANTED if "port" in str(error) else _HOST_WANTED) from None
+    host = url.host or ""
+    # A browser takes a backslash for a slash, and decodes `%` in a host.
+    if url.path != "/" or "%" in authority or not (HOST_NAME.fullmatch(host) or _IPV6.fullmatch(host)):
+        raise ValueError(_HOST_WANTED)
+    if url.port == 0:
+        raise ValueError(_PORT_WANTED)
+    return str(url).removesuffix("/"), slash + path

@@ -1,4 +1,4 @@
-"""Host names that the service answers under."""
+"""Host names under which the service answers."""
 
 import ipaddress
 import re
@@ -6,14 +6,12 @@ from collections.abc import Iterable
 from ipaddress import IPv4Network, IPv6Network
 from urllib.parse import urlsplit
 
-from app.domain.configuration.addresses import ascii_name
+from app.domain.configuration.addresses import HOST_NAME, normalize_origin
 
-#: A name, or an IPv6 address in brackets, and an optional port. Two readers cannot understand it differently.
+#: A name, or an IPv6 address in brackets, and an optional port. No two parsers disagree about these characters.
 _HOST = re.compile(r"(\[(?P<v6>[0-9a-f:.]+(%[a-z0-9._~%-]+)?)\]|(?P<name>[a-z0-9._-]+))(:\d{0,5})?", re.ASCII)
-_LABEL = "[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?"
-_NAME = re.compile(rf"{_LABEL}(\.{_LABEL})*")
 _ANY = "*"
-#: What an entry of the list may begin with, and then holds for the names below it.
+#: Prefixes of entries that cover all subdomains.
 _BELOW = ("*.", ".")
 
 
@@ -31,9 +29,9 @@ def host_name(value: str) -> str | None:
 
 
 def host_pattern(text: str) -> str:
-    """Bring an entry of the list of allowed hosts to one form. Raise ValueError that says what is wrong with it.
+    """Normalize an entry of the list of allowed hosts. Raises ValueError with the accepted forms.
 
-    Forms: a name, a name after `.` (it and every name below it), a name after `*.` (every name below it), `*` (every
+    Forms: a name, a name after `.` (the name and its subdomains), a name after `*.` (its subdomains only), `*` (every
     name). A port is dropped, because ports are not compared.
     """
     entry = text.strip()
@@ -42,17 +40,16 @@ def host_pattern(text: str) -> str:
     below = next((mark for mark in _BELOW if entry.startswith(mark)), "")
     host = entry.removeprefix(below)
     if not host.isascii():
-        letters, colon, port = host.partition(":")
-        host = ascii_name(letters) + colon + port
+        host = _punycode(host)
     name = host_name(host)
-    if name is None or not (_NAME.fullmatch(name) or (not below and is_ip_address(name))):
-        wanted = "must be a host name such as www.example.org, .example.org for all names below it too, or *"
+    if name is None or not (HOST_NAME.fullmatch(name) or (not below and is_ip_address(name))):
+        wanted = "must be a host name such as www.example.org, .example.org to include its subdomains, or *"
         raise ValueError(f"{_shown(entry)} {wanted}")
     return below + name
 
 
 def network(text: str) -> IPv4Network | IPv6Network:
-    """Parse an address or a network. Raise ValueError that says what is wrong with it."""
+    """Parse an IP address or a network. Raises ValueError with an example."""
     try:
         return ipaddress.ip_network(text.strip("[]"), strict=False)
     except ValueError:
@@ -61,10 +58,10 @@ def network(text: str) -> IPv4Network | IPv6Network:
 
 
 class AllowedHosts:
-    """Hosts that the service answers under: localhost, names below it, IP addresses, its public url's host, a list.
+    """Hosts of this service: localhost, its subdomains, IP addresses, the host of the public url, and a list.
 
-    An IP address needs no entry: a page can never be loaded from an attacker's name and send an address as its host,
-    so DNS rebinding cannot use it.
+    An IP address needs no entry. DNS rebinding cannot use one: a page that was loaded under an attacker's name sends
+    that name as its host, never an address.
     """
 
     def __init__(self, patterns: Iterable[str] = (), public_url: str | None = None) -> None:
@@ -74,7 +71,7 @@ class AllowedHosts:
         self._endings = (".localhost", *(pattern.removeprefix("*") for pattern in kept if pattern.startswith(_BELOW)))
 
     def __contains__(self, value: object) -> bool:
-        """Return True if the value of a `Host` header names one of these hosts. Its port does not matter."""
+        """Return True if the value of a `Host` header names one of these hosts, with any port."""
         name = host_name(value) if isinstance(value, str) else None
         if name is None:
             return False
@@ -97,5 +94,13 @@ def is_loopback(host: str) -> bool:
     return is_ip_address(host) and ipaddress.ip_address(host).is_loopback
 
 
+def _punycode(host: str) -> str:
+    """Encode a host name of other letters as browsers do (`xn--…`). Return "" if it is no host name."""
+    try:
+        return "" if "/" in host else normalize_origin(f"http://{host}").removeprefix("http://")
+    except ValueError:
+        return ""
+
+
 def _shown(text: str) -> str:
-    return repr(text.rpartition("@")[2][:80])  # what is before it may be a password
+    return repr(text.rpartition("@")[2][:80])  # the part before `@` may be a password

@@ -1,9 +1,9 @@
-"""Addresses of the stores, from settings: what is accepted, and why anything else is not."""
+"""Store urls from settings. Every function raises ValueError with the accepted form and the value found."""
 
 import re
 from typing import Final
 
-from app.domain.configuration.addresses import address_of
+from app.domain.configuration.addresses import normalize_base_url
 
 _BUCKET: Final = re.compile(r"(?!\d+\.\d+\.\d+\.\d+$)[a-z0-9](?:[a-z0-9-]|\.(?!\.)){1,61}[a-z0-9]")
 _TABLE: Final = re.compile(r"[A-Za-z0-9_.-]{3,255}")
@@ -12,7 +12,7 @@ _MEMORY: Final = ":memory:"
 
 
 def storage_url(text: str) -> str:
-    """Return `file:<folder>` or `s3://<bucket>` in one form. Raise ValueError that says what is wrong with it."""
+    """Normalize `file:<folder>` or `s3://<bucket>`."""
     scheme, _, rest = text.partition(":")
     if scheme == "file":
         return f"file:{_path(rest, 'file:./data', 'file:///srv/data')}"
@@ -22,7 +22,7 @@ def storage_url(text: str) -> str:
 
 
 def database_url(text: str) -> str:
-    """Return `sqlite:<file>` or `dynamodb://<table>` in one form. Raise ValueError that says what is wrong with it."""
+    """Normalize `sqlite:<file>` or `dynamodb://<table>`."""
     scheme, _, rest = text.partition(":")
     if scheme == "sqlite":
         path = _path(rest, "sqlite:./data/darkroom.db", "sqlite:///srv/data/darkroom.db")
@@ -36,13 +36,15 @@ def database_url(text: str) -> str:
 
 
 def queue_url(text: str) -> str:
-    """Return the address of an SQS queue as it is. Raise ValueError that says what is wrong with it."""
-    address = address_of(text)
+    """Return the url of an SQS queue unchanged."""
+    address = normalize_base_url(text)
     name = address.partition("://")[2].partition("/")[2].rpartition("/")[2]
     if name.endswith(".fifo"):
         raise ValueError("must be a standard queue: S3 sends no events to FIFO queues")
     if not _QUEUE.fullmatch(name):
-        raise ValueError("must end with the account and the queue's name, as SQS shows the address")
+        raise ValueError(
+            "must end with the account and the queue's name, as in https://sqs.eu-west-1.amazonaws.com/123456789012/events"
+        )
     return text
 
 
@@ -65,12 +67,14 @@ def _name(rest: str, pattern: re.Pattern[str], form: str, rules: str) -> str:
         raise ValueError(f"must be {form} (found: {_shown(rest)} after the colon)")
     name, slash, path = rest[2:].partition("/")
     if path:
-        raise ValueError(f"must be {form}, without a path: the service needs one of its own (found: {_shown(path)})")
+        raise ValueError(
+            f"must be {form}, without a path: the service needs a bucket or table of its own (found: {_shown(path)})"
+        )
     if not pattern.fullmatch(name):
         raise ValueError(f"must be {form}, and {rules} (found: {_shown(name + slash)})")
     return name
 
 
 def _shown(text: str) -> str:
-    """Quote the text, without what may be a password."""
+    """Quote the text without the part before `@`, which may be a password."""
     return repr(text.rpartition("@")[2][:80])

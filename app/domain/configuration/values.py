@@ -1,4 +1,4 @@
-"""Types of settings: how the text of a variable becomes a value, and why it cannot. All raise ValueError."""
+"""Types of settings: each parses the text of an environment variable, or raises ValueError with the accepted form."""
 
 import json
 from collections.abc import Callable
@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BeforeValidator, SecretStr
 
 from app.domain.access.api_keys import ApiKey, parse_keys
-from app.domain.configuration.addresses import address_of, listed_origin
+from app.domain.configuration.addresses import normalize_base_url, normalize_listed_origin
 from app.domain.configuration.hosts import host_name, host_pattern, network
 from app.domain.configuration.store_urls import database_url, queue_url, storage_url
 from app.domain.media import MEDIA_TYPES
@@ -32,7 +32,7 @@ def _keys(value: object) -> object:
     return tuple(parse_keys(value)) if isinstance(value, str) else value
 
 
-def _known_types(value: tuple[str, ...]) -> tuple[str, ...]:
+def _media_types(value: tuple[str, ...]) -> tuple[str, ...]:
     value = tuple(dict.fromkeys(map(str.lower, value)))
     unknown = set(value) - set(MEDIA_TYPES)
     if unknown or not value:
@@ -41,27 +41,27 @@ def _known_types(value: tuple[str, ...]) -> tuple[str, ...]:
     return value
 
 
-def _parsed(value: object) -> object:
+def _parse_json(value: object) -> object:
     if not isinstance(value, str):
         return value
     try:
         found = json.loads(value)
     except ValueError as error:
-        raise ValueError(f"is not JSON: {error}") from None
+        raise ValueError(f"must be JSON: {error}") from None
     except RecursionError:
-        raise ValueError("is no recipe: it is nested too deep") from None
+        raise ValueError("must be a recipe, not JSON that is nested too deep") from None
     if not isinstance(found, dict):
         raise ValueError('must be a JSON object, such as {"variants": [{"name": "w640", "width": 640}]}')  # noqa: TRY004 - pydantic wants it
     return found
 
 
-def _listens(value: str) -> str:
+def _listen_address(value: str) -> str:
     if host_name(f"[{value}]" if ":" in value else value) is None:
         raise ValueError("must be an IP address or a name of this machine")
     return value
 
 
-def _long_enough(value: SecretStr) -> SecretStr:
+def _secret(value: SecretStr) -> SecretStr:
     if len(value.get_secret_value().encode()) < 16:
         raise ValueError("must be at least 16 bytes long")
     return value
@@ -72,12 +72,12 @@ _Names = Annotated[tuple[str, ...], BeforeValidator(_split)]
 StorageUrl = Annotated[str, AfterValidator(storage_url)]
 DatabaseUrl = Annotated[str, AfterValidator(database_url)]
 QueueUrl = Annotated[str, AfterValidator(queue_url)]
-Address = Annotated[str, AfterValidator(address_of)]
-ListenAddress = Annotated[str, AfterValidator(_listens)]
-Origins = Annotated[_Names, AfterValidator(_each(listed_origin))]
+BaseUrl = Annotated[str, AfterValidator(normalize_base_url)]
+ListenAddress = Annotated[str, AfterValidator(_listen_address)]
+Origins = Annotated[_Names, AfterValidator(_each(normalize_listed_origin))]
 Hosts = Annotated[_Names, AfterValidator(_each(host_pattern))]
 Networks = Annotated[tuple[IPv4Network | IPv6Network, ...], BeforeValidator(_networks)]
-MediaTypes = Annotated[_Names, AfterValidator(_known_types)]
+MediaTypes = Annotated[_Names, AfterValidator(_media_types)]
 ApiKeys = Annotated[tuple[ApiKey, ...], BeforeValidator(_keys)]
-Secret = Annotated[SecretStr, AfterValidator(_long_enough)]
-RecipeJson = Annotated[Recipe, BeforeValidator(_parsed)]
+Secret = Annotated[SecretStr, AfterValidator(_secret)]
+RecipeJson = Annotated[Recipe, BeforeValidator(_parse_json)]

@@ -1,10 +1,10 @@
-"""Addresses that people set become what browsers say, or are refused with a sentence."""
+"""Addresses from settings are normalized as browsers do, or refused with a sentence."""
 
 import pytest
 
-from app.domain.configuration.addresses import address_of, origin_of
+from app.domain.configuration.addresses import normalize_base_url, normalize_origin
 
-#: As it is typed, and as a browser's `Origin` says it.
+#: An address as typed, and as a browser's `Origin` header has it.
 ORIGINS = [
     ("https://www.example.org", "https://www.example.org"),
     ("HTTPS://WWW.Example.org", "https://www.example.org"),
@@ -17,13 +17,14 @@ ORIGINS = [
     ("http://localhost:5173", "http://localhost:5173"),
     ("http://my_app:3000", "http://my_app:3000"),
     ("http://192.168.1.7:8000", "http://192.168.1.7:8000"),
+    ("http://127.1:8000", "http://127.0.0.1:8000"),
     ("http://[::1]:3000", "http://[::1]:3000"),
     ("http://[2001:DB8:0:0::1]", "http://[2001:db8::1]"),
     ("https://xn--bcher-kva.example", "https://xn--bcher-kva.example"),
     ("https://Bücher.example:8443", "https://xn--bcher-kva.example:8443"),
 ]
-#: What is neither an origin nor an address, and what is said of it.
-NEITHER = [
+#: Text that is neither an origin nor a base URL, and a phrase of the refusal.
+REFUSED = [
     ("", "http:// or https://"),
     ("*", "http:// or https://"),
     ("null", "http:// or https://"),
@@ -52,30 +53,33 @@ NEITHER = [
     ("https://ann@www.example.org", "a user"),
     ("https://www.example.org https://b.example", "characters"),
     ("https://www.example.org\n", "characters"),
-    ("https://bücher%2e.example", "characters"),
+    ("https://bücher%2e.example", "one host"),
+    ("https://ex%61mple.org", "one host"),
+    ("https://www.example.org\\evil", "one host"),
+    ("https://www.example.org.", "one host"),
     ("https://büch er.example", "characters"),
 ]
 
 
-@pytest.mark.parametrize(("given", "said"), ORIGINS)
-def test_an_origin_is_what_a_browser_says(given: str, said: str) -> None:
-    assert origin_of(given) == address_of(given) == said
-    assert origin_of(said) == said
+@pytest.mark.parametrize(("given", "expected"), ORIGINS)
+def test_an_origin_is_as_a_browser_sends_it(given: str, expected: str) -> None:
+    assert normalize_origin(given) == normalize_base_url(given) == expected
+    assert normalize_origin(expected) == expected
 
 
-@pytest.mark.parametrize("read", [origin_of, address_of], ids=lambda function: function.__name__)
-@pytest.mark.parametrize(("given", "said"), NEITHER)
-def test_what_is_no_address_is_refused_and_not_repeated(read: type[str], given: str, said: str) -> None:
+@pytest.mark.parametrize("read", [normalize_origin, normalize_base_url], ids=lambda function: function.__name__)
+@pytest.mark.parametrize(("given", "expected"), REFUSED)
+def test_other_text_is_refused_and_not_repeated(read: type[str], given: str, expected: str) -> None:
     with pytest.raises(ValueError, match=r"^(must|has) ") as refusal:
         read(given)
-    assert said in str(refusal.value)
+    assert expected in str(refusal.value)
     assert "hunter2" not in str(refusal.value)
 
 
 @pytest.mark.parametrize("given", ["https://example.org/images", "https://example.org//", "https://example.org/."])
 def test_an_origin_has_no_path(given: str) -> None:
     with pytest.raises(ValueError, match="without a path"):
-        origin_of(given)
+        normalize_origin(given)
 
 
 @pytest.mark.parametrize(
@@ -86,17 +90,17 @@ def test_an_origin_has_no_path(given: str) -> None:
         ("https://example.org/a%20b/c", "https://example.org/a%20b/c"),
     ],
 )
-def test_an_address_keeps_its_path_to_which_others_are_appended(given: str, kept: str) -> None:
-    assert address_of(given) == kept
+def test_a_base_url_keeps_its_path(given: str, kept: str) -> None:
+    assert normalize_base_url(given) == kept
 
 
 @pytest.mark.parametrize("given", ["https://example.org//evil", "https://example.org/a/../b", "https://example.org/."])
-def test_a_path_to_append_to_has_whole_segments(given: str) -> None:
+def test_the_path_of_a_base_url_has_whole_segments(given: str) -> None:
     with pytest.raises(ValueError, match="empty segment"):
-        address_of(given)
+        normalize_base_url(given)
 
 
 @pytest.mark.parametrize("given", ["https://example.org/[a]", "https://example.org/<a>", 'https://example.org/"'])
-def test_a_path_is_encoded_already(given: str) -> None:
+def test_the_path_of_a_base_url_is_percent_encoded(given: str) -> None:
     with pytest.raises(ValueError, match="percent-encoded"):
-        address_of(given)
+        normalize_base_url(given)
