@@ -37,8 +37,8 @@ COPY app/api /var/task/app/api
 RUN python -m compileall -q --invalidation-mode unchecked-hash . && chmod -R a+rX .
 
 FROM public.ecr.aws/lambda/python:3.13 AS worker-code
-COPY app/__init__.py app/bootstrap.py app/lambda_reconcile.py app/lambda_worker.py app/log_formats.py app/logs.py \
-    app/metrics.py app/prctl.py app/settings.py /var/task/app/
+COPY app/__init__.py app/bootstrap.py app/lambda_reconcile.py app/lambda_worker.py app/log_formats.py app/linux.py app/logs.py \
+    app/metrics.py app/settings.py /var/task/app/
 COPY app/domain /var/task/app/domain
 COPY app/adapters/__init__.py app/adapters/sqs.py /var/task/app/adapters/
 COPY app/adapters/dynamodb /var/task/app/adapters/dynamodb

@@ -15,7 +15,7 @@ from dataclasses import asdict
 from datetime import timedelta
 from pathlib import Path
 
-from app import logs, prctl
+from app import linux, logs
 from app.bootstrap import Backends, limits_of, open_backends
 from app.domain.errors import ConfigurationError, PortError
 from app.domain.maintenance.reconcile import Reconciler
@@ -39,7 +39,7 @@ def main(*, end_with_input: bool = False) -> None:
     With `end_with_input` the end of standard input tells so too: it is the server's pipe, gone when the server is.
     """
     try:
-        prctl.hide()
+        linux.hide()
         settings = load()
         logs.configure(
             settings.log_level, settings.service, (settings.data_folder, settings.database_file), settings.log_format

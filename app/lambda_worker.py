@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from app import logs, prctl
+from app import linux, logs
 from app.bootstrap import Backends, limits_of, open_backends
 from app.domain.errors import ConfigurationError
 from app.metrics import Metrics
@@ -30,7 +30,7 @@ SOON_AGAIN = 2
 
 
 def _load() -> Settings:
-    prctl.hide()
+    linux.hide()
     settings = load()
     logs.configure(settings.log_level, settings.service)
     if settings.embedded:

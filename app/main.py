@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 from fastapi import FastAPI
 from starlette.concurrency import run_in_threadpool
 
-from app import __version__, logs, prctl
+from app import __version__, linux, logs
 from app.api.app import Services, create_app
 from app.bootstrap import keyring_of, limits_of, open_backends, signer_of
 from app.domain.errors import ConfigurationError, PortError
@@ -50,7 +50,7 @@ def build(settings: Settings) -> FastAPI:
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        prctl.hide()
+        linux.hide()
         if supervisor:
             supervisor.start()
         try:

@@ -10,7 +10,7 @@ import os
 import signal
 import sys
 
-from app import prctl
+from app import linux
 
 _FORWARDED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
 
@@ -20,7 +20,7 @@ def main() -> None:
     command = [sys.executable, "-m", "app.main", *sys.argv[1:]]
     if os.getpid() != 1:
         os.execv(sys.executable, command)  # noqa: S606 - the command is our own
-    prctl.hide()  # its environment is the server's
+    linux.hide()  # its environment is the server's
     signal.pthread_sigmask(signal.SIG_BLOCK, _FORWARDED)  # until there is a server to forward them to
     server = os.posix_spawn(sys.executable, command, os.environ, setsigmask=())
     for number in _FORWARDED:

@@ -1,6 +1,6 @@
-"""What goes into a picture's child process and what may come out of it.
+"""Job of an image's child process, and its answer.
 
-The child decodes hostile bytes, so its answer is read as any stranger's would be: as JSON, against bounds.
+The child decodes hostile bytes, so its answer is read like any untrusted input: as JSON, against bounds.
 """
 
 from datetime import datetime
@@ -11,25 +11,25 @@ from pydantic import ConfigDict, Field
 from app.domain.models import FailureCode, FocalPoint, Format, Hdr, Model, PrivacyReport, Rights, Variant
 from app.domain.recipe import Recipe, VariantSpec
 
-#: Longest text taken from a picture's metadata, in characters.
+#: Longest text from an image's metadata, in characters.
 MAX_TEXT = 200
-#: The longest side any variant may have, in pixels: WebP's, so that names can share an object in every format.
+#: Longest side of a variant in pixels: the limit of WebP, so that a variant has the same size in every format.
 MAX_SIDE = 16383
-#: Bytes of address space that a thread's stack has, whatever the shell that started us has set: libaom asks for 256 KB.
+#: Bytes of address space of a thread's stack, independent of the limits of the shell. libaom needs 256 KB.
 THREAD_STACK = 4 * 1024 * 1024
 
-_Colour = Annotated[str, Field(pattern=r"^#[0-9a-f]{6}$")]
+_Color = Annotated[str, Field(pattern=r"^#[0-9a-f]{6}$")]
 _Text = Annotated[str, Field(max_length=MAX_TEXT)]
 _Number = Annotated[float, Field(allow_inf_nan=False)]
 _Phase = Annotated[str, Field(pattern=r"^[a-z_]{1,20}$")]
 
 
 class Fault(Exception):
-    """A child cannot work, and not because of the picture: a full disk, a broken installation."""
+    """The child cannot work for a reason other than the image: a full disk, a broken installation."""
 
 
 class Job(Model):
-    """How to process one picture. `media_type` was found in its bytes; `threads` encode side by side."""
+    """Parameters for one image. `media_type` was detected from its bytes; `threads` run at the same time."""
 
     recipe: Recipe
     focal_point: FocalPoint | None = None
@@ -42,7 +42,7 @@ class Job(Model):
 
 
 class Rendered(Variant):
-    """A variant whose object is a file of that name in the scratch folder."""
+    """A variant, whose file of that name is in the scratch folder."""
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$")]
     width: Annotated[int, Field(ge=1, le=MAX_SIDE)]
@@ -59,7 +59,7 @@ class FoundRights(Rights):
 
 
 class Processed(Model):
-    """All that was learned and made. `timings` is milliseconds by phase, `memory_mb` the most the child had."""
+    """Facts and variants of an image. `timings` are milliseconds by phase, `memory_mb` is the peak of the child."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -74,8 +74,8 @@ class Processed(Model):
     rights: FoundRights = Field(default_factory=FoundRights)
     privacy_report: PrivacyReport = Field(default_factory=PrivacyReport)
     thumbhash: Annotated[str, Field(max_length=64)] | None = None
-    dominant_color: _Colour | None = None
-    palette: Annotated[list[_Colour], Field(max_length=5)] = Field(default_factory=list)
+    dominant_color: _Color | None = None
+    palette: Annotated[list[_Color], Field(max_length=5)] = Field(default_factory=list)
     phash: Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")] | None = None
     variants: Annotated[list[Rendered], Field(min_length=1, max_length=128)]
     timings: Annotated[dict[_Phase, _Number], Field(max_length=40)] = Field(default_factory=dict)
@@ -83,7 +83,7 @@ class Processed(Model):
 
 
 class Refusal(Model):
-    """The child's word that the picture is at fault: see `ImageError`. Of a crash, `where` is its way there."""
+    """An `ImageError` that the child raised. After a crash `where` is the step and the last calls."""
 
     code: FailureCode
     detail: Annotated[str, Field(max_length=500)]
@@ -91,7 +91,7 @@ class Refusal(Model):
 
 
 class Answer(Model):
-    """What a child says: exactly one field is set. `fault` is the text of a `Fault`."""
+    """Answer of a child. Exactly one field is set; `fault` is the text of a `Fault`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -100,23 +100,23 @@ class Answer(Model):
     fault: Annotated[str, Field(max_length=2000)] | None = None
 
 
-def answers(recipe: Recipe, processed: Processed) -> bool:
-    """Whether the variants are exactly those the recipe asks for, in its order."""
-    asked = [(spec.name, wanted) for spec in recipe.variants for wanted in spec.formats]
+def matches_recipe(recipe: Recipe, processed: Processed) -> bool:
+    """Return True if the variants are exactly those of the recipe, in its order."""
+    expected = [(spec.name, wanted) for spec in recipe.variants for wanted in spec.formats]
     made = processed.variants
-    return len(asked) == len(made) and all(
-        variant.name == name and _fulfils(variant, wanted, spec_of(recipe, name))
-        for variant, (name, wanted) in zip(made, asked, strict=True)
+    return len(expected) == len(made) and all(
+        variant.name == name and _matches_spec(variant, wanted, get_spec(recipe, name))
+        for variant, (name, wanted) in zip(made, expected, strict=True)
     )
 
 
-def spec_of(recipe: Recipe, name: str) -> VariantSpec:
-    """The spec of that name."""
+def get_spec(recipe: Recipe, name: str) -> VariantSpec:
+    """Return the spec of that name."""
     return next(spec for spec in recipe.variants if spec.name == name)
 
 
-def _fulfils(variant: Rendered, wanted: Format, spec: VariantSpec) -> bool:
-    stands_in = wanted is Format.JPEG and variant.format is Format.PNG
+def _matches_spec(variant: Rendered, wanted: Format, spec: VariantSpec) -> bool:
+    is_substitute = wanted is Format.JPEG and variant.format is Format.PNG
     ending = f".{variant.format.extension}"
     fits = variant.width <= spec.width and (spec.height is None or variant.height <= spec.height)
-    return fits and (variant.format is wanted or stands_in) and variant.file.endswith(ending)
+    return fits and (variant.format is wanted or is_substitute) and variant.file.endswith(ending)

@@ -39,11 +39,12 @@ USUAL = (
 PAGE = ROOT / "docs" / "memory.md"
 #: Prints the resident memory of the worker's function and of its fork server.
 _BESIDE = """
-import multiprocessing.forkserver, re, time
+import re, time
 import app.lambda_worker
+from app.worker.sandbox import fork_server
 time.sleep(5)  # until the server has loaded the codecs
 from pathlib import Path
-for process in ("self", multiprocessing.forkserver._forkserver._forkserver_pid):
+for process in ("self", fork_server.pid()):
     print(int(re.search(r"VmRSS:\\s+(\\d+)", Path(f"/proc/{process}/status").read_text())[1]) / 1024)
 """
 #: No limit, to measure how much an image takes.

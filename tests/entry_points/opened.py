@@ -121,7 +121,7 @@ def opened(door: str, environment: Mapping[str, str], scratch: Path) -> Iterator
         mock.patch.dict(os.environ, {**others, **environment}, clear=True),
         mock.patch.object(tempfile, "tempdir", str(scratch)),
         logging_restored(),
-        mock.patch("app.prctl.hide") as hide,  # of this process, for good
+        mock.patch("app.linux.hide") as hide,  # of this process, for good
     ):
         sys.modules.pop(door, None)
         if door == API:

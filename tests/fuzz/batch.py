@@ -9,7 +9,7 @@ from pathlib import Path
 from app.domain.errors import ImageError
 from app.domain.media import SNIFF_BYTES, media_type_of
 from app.domain.models import FailureCode
-from app.worker.jobs import Answer, Job, Processed, answers
+from app.worker.jobs import Answer, Job, Processed, matches_recipe
 from app.worker.pipeline.steps import process_image
 from tests.worker.leaks import told_by
 
@@ -42,7 +42,7 @@ def _outcome(path: Path, folder: Path, job: Job) -> tuple[str, str]:
         return "raised", traceback.format_exc(limit=-5)
     try:
         Answer.model_validate_json(Answer(processed=made).model_dump_json())
-        if not answers(job.recipe, made):
+        if not matches_recipe(job.recipe, made):
             return "wrong variants", repr(made)
         leaked = {variant.file: told for variant in made.variants if (told := told_by(folder / variant.file))}
     except Exception:  # noqa: BLE001

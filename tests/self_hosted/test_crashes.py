@@ -161,9 +161,9 @@ def test_a_worker_starts_while_a_process_still_writes_into_the_old_scratch_folde
 
 
 AS_A_USER = """
-from app import prctl
+from app import linux
 
-assert prctl.forbid_new_privileges() and prctl.drop_capabilities()
+assert linux.forbid_new_privileges() and linux.drop_capabilities()
 """
 GO_ON = """
 import os, sys

@@ -1,4 +1,4 @@
-"""What a hostile picture may make its child do. Run by name in sandboxed processes."""
+"""Functions for a hijacked child process. Run by name in sandboxed processes."""
 
 import contextlib
 import ctypes
@@ -22,7 +22,7 @@ def sleep(source: Path, out: Path, job: Job) -> Processed:
 
 
 def spin_without_python(source: Path, out: Path, job: Job) -> Processed:
-    """Hold the interpreter's lock, as a decoder stuck in a loop does."""
+    """Hold the interpreter's lock, like a decoder in an endless loop."""
     ctypes.PyDLL(None).sleep(600)
     raise AssertionError
 
@@ -55,22 +55,22 @@ def wait_for_the_kill(source: Path, out: Path, job: Job) -> Processed:
     """Wait to be killed in the first attempt, process in the second: `original` is then read-only."""
     if source.stat().st_mode & 0o777 != 0o400:
         (out / "w32.webp").write_bytes(b"half a file")
-        return sleep_and_tell(source, out, job)
+        return sleep_and_report(source, out, job)
     return process_image(source, out, job)
 
 
-def talk_for_ever(source: Path, out: Path, job: Job) -> Processed:
-    say(b"x" * 65536, times=1_000_000)
+def write_for_ever(source: Path, out: Path, job: Job) -> Processed:
+    write_answer(b"x" * 65536, times=1_000_000)
     raise AssertionError
 
 
-def say_half(source: Path, out: Path, job: Job) -> Processed:
-    say(b'{"processed": {"width"')
+def write_half(source: Path, out: Path, job: Job) -> Processed:
+    write_answer(b'{"processed": {"width"')
     return sleep(source, out, job)
 
 
-def lie_in_pickle(source: Path, out: Path, job: Job) -> Processed:
-    say(b"cos\nsystem\n(S'touch pwned'\ntR.")
+def write_a_pickle(source: Path, out: Path, job: Job) -> Processed:
+    write_answer(b"cos\nsystem\n(S'touch pwned'\ntR.")
     os._exit(0)
 
 
@@ -88,7 +88,7 @@ def link_twice(source: Path, out: Path, job: Job) -> Processed:
     return made
 
 
-def guess_no_memory(source: Path, out: Path, job: Job) -> Processed:
+def skip_the_check(source: Path, out: Path, job: Job) -> Processed:
     """Process what would have been refused by its header, to see how its decoder fails."""
     header.check_memory = lambda *_: None
     return process_image(source, out, job)
@@ -100,7 +100,7 @@ def start_no_thread(source: Path, out: Path, job: Job) -> Processed:
     return process_image(source, out, job)
 
 
-def tell_environment(source: Path, out: Path, job: Job) -> Processed:
+def list_variables(source: Path, out: Path, job: Job) -> Processed:
     found = set(os.environ)
     for process in ("self", str(os.getppid())):
         with contextlib.suppress(OSError):
@@ -134,13 +134,13 @@ def fill_the_disk(source: Path, out: Path, job: Job) -> Processed:
     raise AssertionError
 
 
-def sleep_and_tell(source: Path, out: Path, job: Job) -> Processed:
+def sleep_and_report(source: Path, out: Path, job: Job) -> Processed:
     (out / "pid").write_text(f"{os.getpid()}\n")
     return sleep(source, out, job)
 
 
-def say(text: bytes, times: int = 1) -> None:
-    """Into the answer's pipe, found as anything would find it that has got hold of the process."""
+def write_answer(text: bytes, times: int = 1) -> None:
+    """Write into the answer's pipe, found as hostile code in the process would find it."""
     frame = sys._getframe()
     while "pipe" not in frame.f_locals:
         assert frame.f_back

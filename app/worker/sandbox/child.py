@@ -1,4 +1,4 @@
-"""Child process of one image: bounded, confined, answers in one line of JSON, ends."""
+"""Child process of one image: limited, confined; it writes one JSON document into a pipe and ends."""
 
 import contextlib
 import multiprocessing
@@ -13,21 +13,23 @@ from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
-from app import prctl
+from app import linux
 from app.domain.errors import ImageError
 from app.domain.models import FailureCode
 from app.worker.jobs import THREAD_STACK, Answer, Fault, Job, Processed, Refusal
 
 Work = Callable[[Path, Path, Job], Processed]
 
-#: The largest file that a child may write, in bytes.
+#: Largest file that a child may write, in bytes.
 MAX_FILE = 512 * 1024 * 1024
-#: The most open files of a child.
+#: Open files of a child, at most.
 MAX_OPEN = 256
 #: Threads of this user that may start on this machine while an image is processed. Encoders start about ten an image.
 SPARE_THREADS = 1024
-#: Seconds after the parent's deadline at which a child ends itself, should nothing else have ended it.
+#: Seconds after the parent's deadline at which a child ends itself.
 ORPHANED = 1
+#: Error detail of an image whose process crashed.
+CRASHED = "The image made its decoder crash."
 
 
 def process_image(source: Path, out: Path, job: Job) -> Processed:
@@ -39,36 +41,36 @@ def process_image(source: Path, out: Path, job: Job) -> Processed:
     return process_image(source, out, job)
 
 
-def live(work: Work, pipe: Connection, source: str, out: str, job_json: str) -> None:
-    """Run the process: the answer goes into the pipe as raw JSON, the way it ended into the exit status."""
+def run_job(work: Work, pipe: Connection, source: str, out: str, job_json: str) -> None:
+    """Process one image in this process, write the `Answer` into the pipe as JSON, and exit."""
     job = Job.model_validate_json(job_json)
-    os.setsid()  # Ctrl-C in a terminal is for the parent; descendants, if any, are killed as one group
-    prctl.hide()
+    os.setsid()  # Ctrl-C in a terminal reaches the parent only; descendants are killed as one group
+    linux.hide()
     _end_with_parent(pipe)
-    _silence()
-    _bound(job)
+    _redirect_output()
+    _set_limits(job)
     answer = _confine(Path(source), Path(out)) or _answer(work, Path(source), Path(out), job)
     data = answer.model_dump_json().encode()
     with contextlib.suppress(BrokenPipeError):
         while data:
             data = data[os.write(pipe.fileno(), data) :]
-    os._exit(0)  # nothing to clean up that the end of the process does not
+    os._exit(0)  # the end of the process cleans up everything
 
 
 def _end_with_parent(pipe: Connection) -> None:
     """End when the worker does. Close all descriptors but the pipe: one of them keeps the fork server alive.
 
-    Linux kills this process when the fork server ends, which ends when the worker does. Elsewhere a thread watches
-    the worker; a decoder that runs without a break delays that, until the alarm at most.
+    Linux kills this process when the fork server ends, which ends when the worker does. On other systems a thread
+    watches the worker; a decoder that holds the interpreter's lock delays that, until the alarm at most.
     """
     from app.worker.sandbox.preload import SERVER  # noqa: PLC0415 - executed once, in the fork server
 
     kept = {0, 1, 2, pipe.fileno()}
     parent = None
-    if not prctl.end_with_parent():
+    if not linux.end_with_parent():
         parent = multiprocessing.parent_process()
         kept |= {parent.sentinel} if parent else set()
-    elif os.getppid() != SERVER != os.getpid():  # it ended before the kernel was asked
+    elif os.getppid() != SERVER != os.getpid():  # the fork server ended before the kernel was asked
         os._exit(1)
     for descriptor in _open_descriptors() - kept:
         with contextlib.suppress(OSError):
@@ -90,15 +92,15 @@ def _open_descriptors() -> set[int]:
 
 
 def _confine(source: Path, out: Path) -> Answer | None:
-    """Restrict this process to its work, as far as the system can; an answer if that failed.
+    """Restrict this process as far as the system can. Returns an answer if that failed.
 
-    The modules are imported here because the processes that start children do without them.
+    The modules are imported here because the processes that start children do not need them.
     """
     from app.worker.sandbox import landlock, seccomp  # noqa: PLC0415
 
     try:
-        prctl.drop_capabilities()
-        prctl.forbid_new_privileges()
+        linux.drop_capabilities()
+        linux.forbid_new_privileges()
         landlock.confine(source, out)
         seccomp.install()
     except OSError as error:
@@ -109,49 +111,46 @@ def _confine(source: Path, out: Path) -> Answer | None:
 def _answer(work: Work, source: Path, out: Path, job: Job) -> Answer:
     try:
         processed = work(source, out, job)
-        return Answer(processed=processed.model_copy(update={"memory_mb": _most_memory()}))
+        return Answer(processed=processed.model_copy(update={"memory_mb": _peak_memory()}))
     except ImageError as error:
         return Answer(refused=Refusal(code=FailureCode(error.code), detail=error.detail[:500]))
     except MemoryError:
         return Answer(refused=Refusal(code=FailureCode.MEMORY, detail=out_of_memory(job.memory_mb)))
     except Fault as error:
         return Answer(fault=str(error)[:2000])
-    except Exception as error:  # noqa: BLE001 - a crash like any other, but one that can tell where
-        return Answer(refused=Refusal(code=FailureCode.CRASHED, detail=CRASHED, where=_way_to(error)))
+    except Exception as error:  # noqa: BLE001 - a crash whose location is known
+        return Answer(refused=Refusal(code=FailureCode.CRASHED, detail=CRASHED, where=_location(error)))
 
 
-def _way_to(error: Exception) -> str:
-    """The error's class and the last calls before it. Not its words: they may quote what is private in the picture."""
+def _location(error: Exception) -> str:
+    """Return the failed step, the error's class and its last calls. Its message may quote private data of the image."""
     calls = traceback.extract_tb(error.__traceback__)[-6:]
-    way = (f"{Path(call.filename).name}:{call.lineno} {call.name}" for call in calls)
+    path = (f"{Path(call.filename).name}:{call.lineno} {call.name}" for call in calls)
     steps = "".join(f"{step}: " for step in getattr(error, "__notes__", ()))
-    return f"{steps}{type(error).__name__}: {' > '.join(way)}"[:1000]
+    return f"{steps}{type(error).__name__}: {' > '.join(path)}"[:1000]
 
 
-def _most_memory() -> float | None:
-    """MB of this process that were in memory at once, at most; None where the system counts in another unit."""
+def _peak_memory() -> float | None:
+    """Return the peak of resident memory of this process in MB; None on systems that count in another unit."""
     if sys.platform != "linux":
         return None
     return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1)
 
 
-def _silence() -> None:
-    """Keep decoders from our log: libtiff has a line for each thing that it finds wrong."""
-    nowhere = os.open(os.devnull, os.O_RDWR)
+def _redirect_output() -> None:
+    """Discard the output of decoders: libtiff writes a line for each fault that it finds."""
+    devnull = os.open(os.devnull, os.O_RDWR)
     for standard in (0, 1, 2):
-        os.dup2(nowhere, standard)
-    os.close(nowhere)
-
-
-CRASHED = "The picture made its decoder crash."
+        os.dup2(devnull, standard)
+    os.close(devnull)
 
 
 def out_of_memory(memory_mb: int) -> str:
-    """The sentence for a picture that needs more than its share."""
-    return f"The picture needs more than {memory_mb} MB of memory."
+    """Return the error detail of an image that exceeds the memory bound."""
+    return f"The image needs more than {memory_mb} MB of memory."
 
 
-def _bound(job: Job) -> None:
+def _set_limits(job: Job) -> None:
     seconds = job.seconds + ORPHANED
     signal.signal(signal.SIGALRM, signal.SIG_DFL)  # kills, even inside a decoder
     signal.setitimer(signal.ITIMER_REAL, seconds)
@@ -169,7 +168,7 @@ def _bound(job: Job) -> None:
 
 
 def _limit(which: int, soft: int, hard: int | None = None) -> None:
-    """Lower a limit as far as this system knows it and lets us: macOS has no bound on address space."""
+    """Lower a limit if this system has it: macOS has no bound on address space."""
     hard = soft if hard is None else hard
     _, most = resource.getrlimit(which)
     if most != resource.RLIM_INFINITY:
@@ -179,11 +178,11 @@ def _limit(which: int, soft: int, hard: int | None = None) -> None:
 
 
 def _limit_processes() -> None:
-    """Allow no new process on macOS, where threads do not count; on Linux bound the threads of this user.
+    """Forbid new processes on macOS, where threads do not count; limit the threads of this user on Linux.
 
-    Linux counts all threads of the user on the machine, so the bound is above what the whole machine runs now. It does
-    not hold for root. Where the count is not the machine's, as in some containers, no thread can start: then there is
-    no bound.
+    Linux counts all threads of the user on the machine, so the limit is above the number that the whole machine runs
+    now. It does not apply to root. In some containers the number is not that of the machine and no thread could start;
+    then there is no limit.
     """
     if sys.platform == "darwin":
         _limit(resource.RLIMIT_NPROC, 0)
@@ -201,7 +200,7 @@ def _limit_processes() -> None:
 
 
 def _address_space() -> int | None:
-    """Bytes of address space in use already: codecs, and what the interpreter reserves."""
+    """Return the bytes of address space that codecs and interpreter use already; None if that is unknown."""
     try:
         pages = int(Path("/proc/self/statm").read_text().split()[0])
     except (OSError, ValueError, IndexError):

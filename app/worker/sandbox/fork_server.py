@@ -1,7 +1,15 @@
-"""The fork server of multiprocessing, started without secrets in its environment.
+"""Fork server of multiprocessing, started without secrets in its environment.
 
 It holds the loaded codecs and forks a child per image. It ends when this process and the children have closed the pipe
 that keeps it alive.
+
+This is the only module that uses private parts of multiprocessing. They were run on Python 3.11 to 3.13 and compared
+with the source of 3.14; `tests/worker/sandbox/test_fork_server.py` fails when one of them changes:
+
+* `forkserver._forkserver`, the one server of this process;
+* its attributes `_forkserver_alive_fd` and `_forkserver_pid`;
+* its method `ensure_running`, called for each new process;
+* `sys.modules["__main__"]`, which a child imports again.
 """
 
 import multiprocessing
@@ -17,11 +25,11 @@ from multiprocessing import forkserver
 from types import ModuleType
 from typing import Any, Final
 
-#: Variables that children see: paths of programs and libraries, language, time zone, and the interpreter's own.
+#: Variables that children see: paths of programs and libraries, language, time zone, and those of the interpreter.
 _NEEDED: Final = re.compile(r"(PATH|HOME|LANG|LC_\w+|LD_\w+|TZ|TMPDIR|MALLOC_\w+|PYTHON\w+)$")
-#: For glibc. All threads share one heap: each would reserve up to 128 MB of address space, which counts against the
-#: memory bound. Freed memory is kept (32 MiB is the largest threshold that glibc accepts for mmap): returning it to the
-#: system costs 8,000 page faults, a tenth of the CPU time of a 12 MP image.
+#: Settings of glibc. All threads share one heap: a heap per thread would reserve up to 128 MB of address space, which
+#: counts against the memory bound. Freed memory is kept (32 MiB is the largest mmap threshold that glibc accepts):
+#: returning it to the system costs 8,000 page faults, a tenth of the CPU time of a 12 MP image.
 ALLOCATOR = {
     "MALLOC_ARENA_MAX": "1",
     "MALLOC_MMAP_THRESHOLD_": str(32 * 1024 * 1024),
@@ -36,19 +44,24 @@ _PRELOADED: Final = (
     "app.worker.sandbox.child",
 )
 
-#: How long a fork server that was killed may take until it can be replaced.
+#: Seconds until a fork server that was killed can be replaced.
 _DYING_SECONDS: Final = 2.0
 
 _main_lock = threading.Lock()
 
 
 def start() -> None:
-    """Start the fork server unless it runs, so that the first image need not wait for it."""
+    """Start the fork server unless it is running."""
     multiprocessing.get_context("forkserver").set_forkserver_preload(list(_PRELOADED))
-    # multiprocessing calls this before each fork. Its own version would put the whole environment into a new server.
+    # Called by multiprocessing before each fork. Its own version would pass the whole environment to a new server.
     _server().ensure_running = _ensure_running
     with no_main_module():
         _ensure_running()
+
+
+def pid() -> int | None:
+    """Return the process id of the fork server; None if it was not started."""
+    return _server()._forkserver_pid  # type: ignore[no-any-return]  # noqa: SLF001
 
 
 def _ensure_running() -> None:
@@ -59,11 +72,11 @@ def _ensure_running() -> None:
 
 
 def _server() -> Any:
-    return forkserver._forkserver  # noqa: SLF001 - there is no public way to it
+    return forkserver._forkserver  # noqa: SLF001
 
 
 def _runs() -> bool:
-    """Return True if the fork server reads its end of the pipe that keeps it alive: it holds the only one."""
+    """Return True if the fork server holds the read end of the pipe that keeps it alive. No other process does."""
     alive = _server()._forkserver_alive_fd  # noqa: SLF001
     if alive is None:
         return False
@@ -76,8 +89,8 @@ def _runs() -> bool:
 def no_main_module() -> Iterator[None]:
     """Hide `__main__` while a process is started.
 
-    multiprocessing would have each child import the program that runs us: hundreds of milliseconds per image, and
-    whatever it does when imported. Children need none of it, because their work is imported by its own name.
+    multiprocessing would import the main program in each child, with its side effects: hundreds of milliseconds per
+    image. Children do not need it, because their function is imported by its own name.
     """
     with _main_lock:
         actual = sys.modules["__main__"]
@@ -90,9 +103,9 @@ def no_main_module() -> Iterator[None]:
 
 @contextmanager
 def _environment_of_children() -> Iterator[None]:
-    """Reduce the environment to what a process needs to run, so that no image can read a key or a secret from it.
+    """Reduce the environment to what a process needs, so that no image can read a key or a secret from it.
 
-    It gets the paths of modules: Python 3.11's fork server would look in the current folder alone.
+    PYTHONPATH gets the paths of modules: Python 3.11's fork server would look in the current folder only.
     """
     before = dict(os.environ)
     kept = ALLOCATOR | {name: value for name, value in before.items() if _NEEDED.match(name)}

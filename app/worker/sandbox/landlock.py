@@ -1,10 +1,9 @@
 """Landlock: an image's process reads the interpreter and its image, creates files in its folder, and nothing else.
 
 It needs no privileges (https://docs.kernel.org/userspace-api/landlock.html, kernel 5.13). It does not restrict modes,
-owners, times and links of files; `sandbox.seccomp` does. SECURITY.md tells what holds where either is missing.
+owners, times and links of files; `sandbox.seccomp` does. SECURITY.md says what is left where one of them is missing.
 """
 
-import ctypes
 import os
 import struct
 import sys
@@ -13,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 import app
-from app import prctl
+from app import linux
 
 _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446  # the same on every architecture
 _O_PATH: Final = getattr(os, "O_PATH", 0)
@@ -22,9 +21,9 @@ _WRITE_FILE, _READ_FILE, _READ_DIR = 1 << 1, 1 << 2, 1 << 3
 _MAKE_REG: Final = 1 << 8
 _TRUNCATE: Final = 1 << 14
 _READ: Final = _READ_FILE | _READ_DIR
-#: Nothing is removed or renamed: what fills the disk stays in sight of the parent.
+#: No right to remove or rename: files that fill the disk stay visible to the parent.
 _OWN: Final = _READ | _WRITE_FILE | _MAKE_REG | _TRUNCATE
-#: Number of rights over files that each version of the interface knows, from the first on.
+#: Number of file rights in each version of the interface, from version 1 on.
 _RIGHTS: Final = (13, 14, 15, 15, 16)
 #: TCP (version 4); signals and abstract sockets of processes outside (version 6).
 _TCP: Final = 0b11
@@ -32,23 +31,23 @@ _SCOPES: Final = 0b11
 
 
 def confine(source: Path, out: Path) -> bool:
-    """Restrict this process, for good, to reading `source` and creating files in `out`; False if this system cannot.
+    """Restrict this process irrevocably to reading `source` and creating files in `out`.
 
-    Raises `OSError` when it should be able to.
+    Returns False if this system has no Landlock; raises `OSError` if it has and refuses.
     """
     abi = version()
     if abi < 1:
         return False
     known = (1 << _RIGHTS[min(abi, len(_RIGHTS)) - 1]) - 1
     rules = struct.pack("=QQQ", known, _TCP, _SCOPES)[: 8 if abi < 4 else 16 if abi < 6 else 24]
-    ruleset = _call(_CREATE_RULESET, rules, len(rules), 0)
+    ruleset = linux.syscall(_CREATE_RULESET, rules, len(rules), 0)
     if ruleset < 0:
-        raise OSError(ctypes.get_errno(), "landlock_create_ruleset failed")
+        raise OSError(linux.last_error(), "landlock_create_ruleset failed")
     for path, rights in ((source, _READ), (out, _OWN), *((path, _READ) for path in _libraries())):
         _allow(ruleset, path, rights & known)
-    prctl.forbid_new_privileges()
-    done = _call(_RESTRICT_SELF, ruleset, 0) == 0
-    code = ctypes.get_errno()
+    linux.forbid_new_privileges()
+    done = linux.syscall(_RESTRICT_SELF, ruleset, 0) == 0
+    code = linux.last_error()
     os.close(ruleset)
     if not done:
         raise OSError(code, "landlock_restrict_self failed")
@@ -62,14 +61,14 @@ def available() -> bool:
 
 def version() -> int:
     """Return the version of Landlock's interface, less than 1 if there is none."""
-    return _call(_CREATE_RULESET, None, 0, 1) if sys.platform == "linux" else 0
+    return linux.syscall(_CREATE_RULESET, None, 0, 1) if sys.platform == "linux" else 0
 
 
 def _libraries() -> Iterator[Path]:
-    """Folders of modules that may be loaded late, and this process's own entries in /proc."""
+    """Yield the folders of modules that may be loaded later, and this process's entries in /proc."""
     yield Path(os.__file__).parent
     yield Path(str(app.__file__)).parent
-    for name in ("PIL", "pydantic"):  # all other packages are beside them
+    for name in ("PIL", "pydantic"):  # all other packages are in the same folders
         if file := getattr(sys.modules.get(name), "__file__", None):
             yield Path(file).parents[1]
     yield from (Path("/usr"), Path("/lib"), Path("/lib64"), Path("/proc/self"))
@@ -81,13 +80,7 @@ def _allow(ruleset: int, path: Path, rights: int) -> None:
     except OSError:
         return
     try:
-        _call(
-            _ADD_RULE, ruleset, 1, struct.pack("=Qi", rights if path.is_dir() else rights & ~_READ_DIR, descriptor), 0
-        )
+        rule = struct.pack("=Qi", rights if path.is_dir() else rights & ~_READ_DIR, descriptor)
+        linux.syscall(_ADD_RULE, ruleset, 1, rule, 0)
     finally:
         os.close(descriptor)
-
-
-def _call(number: int, *arguments: int | bytes | None) -> int:
-    library = ctypes.CDLL(None, use_errno=True)
-    return int(library.syscall(number, *(ctypes.c_long(a) if isinstance(a, int) else a for a in arguments)))

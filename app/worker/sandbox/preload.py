@@ -1,9 +1,9 @@
-"""Loaded first by the fork server: nobody looks into it, and its children recognize it as their parent."""
+"""First module that the fork server loads: it hides its memory and notes its id, by which children recognize it."""
 
 import os
 
-from app import prctl
+from app import linux
 
 SERVER = os.getpid()
 
-prctl.hide()
+linux.hide()

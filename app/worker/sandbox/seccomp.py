@@ -1,11 +1,10 @@
 """System call filter of an image's process: memory, threads and files; no sockets, processes or attributes of files.
 
-The filter is a list of what is allowed, for x86_64 and aarch64. It holds for good, for all threads. It is built here
-because no maintained package offers one: the bindings on PyPI need libseccomp, which AWS's base image does not have.
+The filter is an allow list for x86_64 and aarch64. It is irrevocable and covers all threads. It is built here because
+no maintained package offers one: the bindings on PyPI need libseccomp, which AWS's base image does not have.
 https://docs.kernel.org/userspace-api/seccomp_filter.html
 """
 
-import ctypes
 import errno
 import os
 import platform
@@ -13,8 +12,10 @@ import struct
 import sys
 from typing import Final, NamedTuple
 
+from app import linux
+
 #: Allowed with any arguments: number on x86_64, number on aarch64 (None: that architecture has no such call).
-#: The frequent ones come first, because the kernel compares one after the other.
+#: The most frequent ones come first, because the kernel compares one after the other.
 CALLS: Final[dict[str, tuple[int, int | None]]] = {
     "futex": (202, 98),
     "lseek": (8, 62),
@@ -102,7 +103,7 @@ _PR_SET_NAME: Final = 15
 
 
 class Check(NamedTuple):
-    """One 32-bit word of the arguments, the low half of each first: its masked value must be one of these."""
+    """Condition on one 32-bit word of the arguments (low half first): its masked value must be one of `values`."""
 
     word: int
     mask: int
@@ -110,17 +111,17 @@ class Check(NamedTuple):
 
 
 def checked_calls(pid: int) -> dict[str, tuple[int, int | None, tuple[Check, ...]]]:
-    """Return the calls that are allowed with some arguments only."""
+    """Return the calls that are allowed with certain arguments only."""
     own = (Check(0, _ANY_BIT, (pid,)),)
     return {
-        # A nameless file would take space that nobody sees.
+        # A file without a name would take disk space that the parent does not see.
         "openat": (257, 56, (Check(4, _TMPFILE, (0,)),)),
         "open": (2, None, (Check(2, _TMPFILE, (0,)),)),
         "clone": (56, 220, (Check(0, _CLONE_THREAD | _CLONE_NEW, (_CLONE_THREAD,)),)),
         "fcntl": (72, 25, (Check(2, _ANY_BIT, _FCNTL),)),
         "ioctl": (16, 29, (Check(2, _ANY_BIT, _IOCTL),)),
         "prctl": (157, 167, (Check(0, _ANY_BIT, (_PR_SET_NAME,)),)),
-        # Reading limits: no new ones.
+        # Limits may be read, not set.
         "prlimit64": (302, 261, (Check(0, _ANY_BIT, (0,)), Check(4, _ANY_BIT, (0,)), Check(5, _ANY_BIT, (0,)))),
         "kill": (62, 129, own),
         "tgkill": (234, 131, own),
@@ -138,7 +139,7 @@ _ARCHITECTURES: Final = {
     "aarch64": _Architecture(0xC00000B7, 277, 1),
 }
 _CLONE3: Final = 435
-#: The highest number of the table. A C library does without newer calls when the kernel does not know them.
+#: The highest number of the table. A C library falls back when the kernel does not know a newer call.
 _NEWEST: Final = 439
 
 _LOAD, _AND, _EQUAL, _AT_LEAST, _RETURN = 0x20, 0x54, 0x15, 0x35, 0x06
@@ -147,7 +148,8 @@ _NUMBER, _AUDIT, _ARGUMENTS = 0, 4, 16
 
 _SET_MODE_FILTER: Final = 1
 _GET_ACTION_AVAIL: Final = 2
-#: Without it kernels before 5.16 turn off speculative stores, which slows every decoder. The process holds one image.
+#: Without this flag, kernels before 5.16 disable speculative stores, which slows every decoder. The process holds data
+#: of one image only.
 _SPEC_ALLOW: Final = 1 << 2
 
 Instruction = tuple[int, int, int, int]
@@ -193,25 +195,24 @@ def available() -> bool:
     architecture = _architecture()
     if architecture is None:
         return False
-    action = ctypes.create_string_buffer(struct.pack("=I", _ERRNO))
-    return _call(architecture.seccomp, _GET_ACTION_AVAIL, 0, action) == 0
+    return linux.syscall(architecture.seccomp, _GET_ACTION_AVAIL, 0, struct.pack("=I", _ERRNO)) == 0
 
 
 def install() -> bool:
-    """Filter the system calls of this process, for good; False if this system cannot.
+    """Filter the system calls of this process irrevocably. The process must have given up new privileges.
 
-    Raises `OSError` when it should be able to. The process must have given up new privileges.
+    Returns False if this system cannot filter; raises `OSError` if it can and refuses.
     """
     architecture = _architecture()
     if architecture is None:
         return False
     program = filter_program(platform.machine(), os.getpid())
-    instructions = ctypes.create_string_buffer(b"".join(struct.pack("=HBBI", *line) for line in program))
-    described = struct.pack("@HP", len(program), ctypes.addressof(instructions))
+    instructions = b"".join(struct.pack("=HBBI", *line) for line in program)
+    described = struct.pack("@HP", len(program), linux.pointer(instructions))
     for flags in (_SPEC_ALLOW, 0):
-        if _call(architecture.seccomp, _SET_MODE_FILTER, flags, ctypes.create_string_buffer(described)) == 0:
+        if linux.syscall(architecture.seccomp, _SET_MODE_FILTER, flags, described) == 0:
             return True
-        code = ctypes.get_errno()
+        code = linux.last_error()
         if code != errno.EINVAL:
             break
     if code in {errno.ENOSYS, errno.EINVAL, errno.EPERM, errno.EACCES}:  # no such kernel, or a container forbids it
@@ -223,8 +224,3 @@ def _architecture() -> _Architecture | None:
     if sys.platform != "linux" or struct.calcsize("P") != 8:
         return None
     return _ARCHITECTURES.get(platform.machine())
-
-
-def _call(number: int, operation: int, flags: int, argument: "ctypes.Array[ctypes.c_char]") -> int:
-    library = ctypes.CDLL(None, use_errno=True)
-    return int(library.syscall(ctypes.c_long(number), ctypes.c_long(operation), ctypes.c_long(flags), argument))

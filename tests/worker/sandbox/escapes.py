@@ -184,7 +184,7 @@ def tell_state(source: Path, out: Path, job: Job) -> Processed:
 
 def _answer_slowly() -> Processed:
     for _ in range(3000):
-        stubs.say(b" ")
+        stubs.write_answer(b" ")
         time.sleep(0.01)
     raise ImageError(FailureCode.NOT_AN_IMAGE, "nobody has stopped this")
 

@@ -78,12 +78,12 @@ PROGRAM = """
 import sys
 from pathlib import Path
 
-from app import prctl
+from app import linux
 from tests.worker.sandbox.kernels import take_away
 
 take_away(sys.argv[4:])
-prctl.drop_capabilities()  # an ordinary user, also where tests run as root
-prctl.hide()  # as the entry points do
+linux.drop_capabilities()  # an ordinary user, also where tests run as root
+linux.hide()  # as the entry points do
 
 from app.domain.errors import ImageError
 from app.worker.sandbox import landlock, seccomp
@@ -136,7 +136,7 @@ def report(folder: Path) -> dict[str, str]:
 
 
 def test_this_system_has_what_is_tested() -> None:
-    """Where tests run for a release nothing may be left out; the failure says which feature is missing."""
+    """Release tests may leave nothing out; the failure names the missing feature."""
     found = {"landlock": landlock.version(), "seccomp": seccomp.available()}
     if os.environ.get("CI") == "true":
         assert found["landlock"] >= 1, found
@@ -256,7 +256,7 @@ def test_a_child_holds_nothing_that_it_does_not_need(folder: Path) -> None:
 @pytest.mark.skipif(platform.machine() != "x86_64", reason="only x86_64 has a second calling convention")
 def test_a_call_by_another_convention_is_the_end(folder: Path) -> None:
     need("seccomp alone")
-    assert run(folder, "call_as_32_bit", ("landlock",)) == ["crashed The picture made its decoder crash."]
+    assert run(folder, "call_as_32_bit", ("landlock",)) == ["crashed The image made its decoder crash."]
     assert run(folder, "call_as_32_bit", ("landlock", "seccomp")) == ["not_an_image the call was answered"]
 
 

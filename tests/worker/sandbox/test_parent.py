@@ -1,4 +1,4 @@
-"""A hostile picture must never crash, hang or fill the process that asked for it."""
+"""Sandbox: a hostile image never crashes, hangs or fills the process that asked for it."""
 
 import os
 import re
@@ -33,7 +33,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def attempt(folder: Path, work: Work, seconds: float = 20, memory_mb: int = 1024) -> str:
-    """The code a picture fails with, or `ready`."""
+    """Return the code an image fails with, or `ready`."""
     sandbox = Sandbox(seconds, memory_mb, work=work)
     try:
         sandbox.process(folder / "original", folder / "out", JOB)
@@ -42,7 +42,7 @@ def attempt(folder: Path, work: Work, seconds: float = 20, memory_mb: int = 1024
     return "ready"
 
 
-@pytest.mark.parametrize("work", [stubs.sleep, stubs.spin_without_python, stubs.say_half, stubs.talk_for_ever])
+@pytest.mark.parametrize("work", [stubs.sleep, stubs.spin_without_python, stubs.write_half, stubs.write_for_ever])
 def test_a_hang_ends_at_the_deadline(folder: Path, work: Work) -> None:
     started = time.monotonic()
     assert attempt(folder, work, seconds=0.4) == "timeout"
@@ -50,7 +50,7 @@ def test_a_hang_ends_at_the_deadline(folder: Path, work: Work) -> None:
 
 
 @pytest.mark.parametrize("work", [stubs.crash, stubs.leave, stubs.raise_oddly, stubs.fill_the_disk])
-def test_a_crash_is_the_pictures_own(folder: Path, work: Work) -> None:
+def test_a_crash_is_a_fault_of_the_image(folder: Path, work: Work) -> None:
     assert attempt(folder, work) == "crashed"
 
 
@@ -58,20 +58,20 @@ def test_memory_is_bounded(folder: Path) -> None:
     assert attempt(folder, stubs.eat, memory_mb=256) == "memory"
 
 
-def test_a_crash_tells_where_and_quotes_nothing(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_crash_is_logged_with_its_location_only(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
     assert attempt(folder, stubs.raise_oddly) == "crashed"
     (line,) = caplog.records
     assert re.fullmatch(r"ZeroDivisionError: child\.py:\d+ _answer > stubs\.py:\d+ raise_oddly", line.__dict__["where"])
     assert "deep in a decoder" not in str(line.__dict__)
 
 
-def test_a_child_tells_how_much_memory_it_had(folder: Path) -> None:
+def test_a_child_reports_its_peak_of_memory(folder: Path) -> None:
     processed = Sandbox(20, 1024).process(folder / "original", folder / "out", JOB)
     assert processed.memory_mb is not None
     assert 10 < processed.memory_mb < 300
 
 
-def test_a_kill_from_outside_is_tried_once_more(folder: Path) -> None:
+def test_an_image_whose_process_was_killed_is_tried_once_more(folder: Path) -> None:
     def kill() -> None:
         process = wait_for_pid(folder)
         (folder / "original").chmod(0o400)
@@ -90,14 +90,14 @@ def test_a_second_kill_is_a_crash(folder: Path) -> None:
 
 @pytest.mark.parametrize(
     "work",
-    [stubs.lie_in_pickle, stubs.link_to_secret, stubs.link_twice, stubs.name_another_file, stubs.claim_other_size],
+    [stubs.write_a_pickle, stubs.link_to_secret, stubs.link_twice, stubs.name_another_file, stubs.claim_other_size],
 )
-def test_an_answer_is_not_believed(folder: Path, work: Work) -> None:
+def test_an_answer_is_checked(folder: Path, work: Work) -> None:
     assert attempt(folder, work) == "crashed"
     assert not Path("pwned").exists()
 
 
-def test_a_scratch_folder_that_cannot_be_written_is_our_fault(folder: Path) -> None:
+def test_a_scratch_folder_that_cannot_be_written_is_an_internal_error(folder: Path) -> None:
     (folder / "out" / "w32.webp").mkdir()
     with pytest.raises(Unavailable):
         Sandbox(20, 1024).process(folder / "original", folder / "out", JOB)
@@ -134,7 +134,7 @@ from tests.worker.conftest import SMALL
 
 job = Job(recipe=SMALL, media_type="image/jpeg", max_pixels=10**6, max_frames=1)
 try:
-    Sandbox(9, 1024, work=stubs.tell_environment).process(Path(sys.argv[1], "original"), Path(sys.argv[1], "out"), job)
+    Sandbox(9, 1024, work=stubs.list_variables).process(Path(sys.argv[1], "original"), Path(sys.argv[1], "out"), job)
 except ImageError as error:
     print(error.detail)
 print(os.environ["AWS_SESSION_TOKEN"], os.environ["PYTHONPATH"])
@@ -142,7 +142,7 @@ print(os.environ["AWS_SESSION_TOKEN"], os.environ["PYTHONPATH"])
 
 
 def test_a_child_does_not_inherit_secrets(folder: Path) -> None:
-    """Nor does it find them where its parents keep theirs."""
+    """Nor does it find them in the environment of its parents."""
     given = {"AWS_SECRET_ACCESS_KEY": "x", "AWS_SESSION_TOKEN": "t", "DARKROOM_SECRET": "x" * 16, "DB_PASSWORD": "x"}
     environment = os.environ | given | {"PYTHONPATH": str(Path(__file__).parents[3]), "LC_ALL": "C.UTF-8"}
     command = [sys.executable, "-c", ASKING, str(folder)]
@@ -155,7 +155,6 @@ def test_a_child_does_not_inherit_secrets(folder: Path) -> None:
 
 WITHOUT_LINUX = """
 import os, signal, sys
-from multiprocessing import forkserver
 from pathlib import Path
 
 for name in ("waitid", "sched_getaffinity", "O_PATH", "memfd_create"):
@@ -164,13 +163,14 @@ for name in ("waitid", "sched_getaffinity", "O_PATH", "memfd_create"):
 from app.domain.errors import ImageError, Unavailable
 from app.worker import process
 from app.worker.jobs import Job
+from app.worker.sandbox import fork_server
 from app.worker.sandbox.parent import Sandbox
 from tests.worker import stubs
 from tests.worker.conftest import SMALL
 
 job = Job(recipe=SMALL, media_type="image/jpeg", max_pixels=10**6, max_frames=1)
 folder = Path(sys.argv[1])
-sandbox = Sandbox(60, 1024, work=stubs.tell_environment)
+sandbox = Sandbox(60, 1024, work=stubs.list_variables)
 (folder / "out").mkdir(exist_ok=True)
 for number in range(3):
     told = False
@@ -183,11 +183,11 @@ for number in range(3):
             told = True
             print("DARKROOM_SECRET" in error.detail, "PATH" in error.detail)
     if number:
-        os.kill(forkserver._forkserver._forkserver_pid, signal.SIGKILL)
+        os.kill(fork_server.pid(), signal.SIGKILL)
 """
 
 
-def test_a_system_without_linuxs_functions_will_do(folder: Path) -> None:
+def test_a_system_without_functions_of_linux_works(folder: Path) -> None:
     """Python on macOS lacks them, `os.waitid` until 3.13. A fork server that was killed is replaced by a clean one."""
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[3]), "DARKROOM_SECRET": "x" * 16}
     command = [sys.executable, "-c", WITHOUT_LINUX, str(folder)]
@@ -195,7 +195,7 @@ def test_a_system_without_linuxs_functions_will_do(folder: Path) -> None:
     assert out.stdout.splitlines() == ["False True"] * 3, out.stderr
 
 
-def test_decoders_do_not_write_into_our_log(folder: Path) -> None:
+def test_decoders_do_not_write_to_the_log(folder: Path) -> None:
     code = PROGRAM.replace("sandbox.process", "sandbox.start(); sandbox.process")
     (folder / "program.py").write_text(code)
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[3])}
@@ -218,7 +218,7 @@ LARGE = {
 
 @pytest.mark.skipif(sys.platform != "linux", reason="this system does not bound a process's address space")
 @pytest.mark.parametrize("media_type", LARGE)
-def test_want_of_memory_is_told_from_a_broken_picture(folder: Path, media_type: str) -> None:
+def test_lack_of_memory_is_distinguished_from_a_broken_image(folder: Path, media_type: str) -> None:
     file_format, options = LARGE[media_type]
     picture = Image.effect_noise((60, 50), 90).convert("RGB").resize((3000, 2500), Image.Resampling.NEAREST)
     picture.save(folder / "original", file_format, **options)
@@ -226,7 +226,7 @@ def test_want_of_memory_is_told_from_a_broken_picture(folder: Path, media_type: 
 
     def ending(memory_mb: int) -> str:
         with pytest.raises(ImageError) as failure:
-            Sandbox(20, memory_mb, work=stubs.guess_no_memory).process(folder / "original", folder / "out", job)
+            Sandbox(20, memory_mb, work=stubs.skip_the_check).process(folder / "original", folder / "out", job)
         return str(failure.value.code)
 
     assert ending(16) == "memory"
@@ -237,7 +237,7 @@ def test_want_of_memory_is_told_from_a_broken_picture(folder: Path, media_type: 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="this system does not bound a process's address space")
 @pytest.mark.parametrize("size", [(60, 50), (2000, 1500)], ids=["to encode", "to read and resize"])
-def test_no_room_for_a_thread_is_want_of_memory(folder: Path, size: tuple[int, int]) -> None:
+def test_no_memory_for_a_thread_is_lack_of_memory(folder: Path, size: tuple[int, int]) -> None:
     Image.radial_gradient("L").resize(size).convert("RGB").save(folder / "original", "PNG")
     job = JOB.model_copy(update={"media_type": "image/png", "threads": 2, "recipe": DEFAULT_RECIPE})
     with pytest.raises(ImageError) as failure:
@@ -245,8 +245,8 @@ def test_no_room_for_a_thread_is_want_of_memory(folder: Path, size: tuple[int, i
     assert failure.value.code == "memory"
 
 
-def test_a_length_that_no_file_has_is_not_want_of_memory(folder: Path) -> None:
-    """What there is of the pixels counts: all of it, or too little."""
+def test_a_length_that_no_file_has_is_not_lack_of_memory(folder: Path) -> None:
+    """The pixels that are in the file decide: all of them, or too few."""
     body = image_file("libspng__huge_IDAT.png").read_bytes().replace(b"\x3f\xff\xff\xff", b"\x7f\xff\xff\xff")
     job = JOB.model_copy(update={"media_type": "image/png"})
     (folder / "original").write_bytes(body)
@@ -258,7 +258,7 @@ def test_a_length_that_no_file_has_is_not_want_of_memory(folder: Path) -> None:
 
 
 def program(folder: Path, work: str) -> subprocess.Popen[str]:
-    """A program that has one picture processed, run from a folder where nothing can be imported from."""
+    """Start a program that processes one image, in a folder without any modules."""
     file = folder / "program.py"
     file.write_text(PROGRAM)
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[3])}
@@ -266,7 +266,7 @@ def program(folder: Path, work: str) -> subprocess.Popen[str]:
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment, cwd=folder)
 
 
-def test_children_do_not_run_our_program_again(folder: Path) -> None:
+def test_children_do_not_run_the_program_again(folder: Path) -> None:
     running = program(folder, "process")
     out, _ = running.communicate(timeout=30)
     assert out.splitlines()[0] == "runs as __main__"
@@ -274,7 +274,7 @@ def test_children_do_not_run_our_program_again(folder: Path) -> None:
 
 
 def wait_for_pid(folder: Path) -> int:
-    """The number that `sleep_and_tell` writes."""
+    """Return the process id that `sleep_and_report` writes."""
     mark = folder / "out" / "pid"
     eventually(lambda: mark.exists() and mark.read_text().endswith("\n"))
     return int(mark.read_text())
@@ -302,6 +302,6 @@ def test_nothing_is_left_behind(folder: Path, sandbox: Sandbox) -> None:
 
     sandbox.process(folder / "original", folder / "out", JOB)
     before = descriptors()
-    for work in (stubs.leave, stubs.kill_self, stubs.say_half, stubs.lie_in_pickle):
+    for work in (stubs.leave, stubs.kill_self, stubs.write_half, stubs.write_a_pickle):
         attempt(folder, work, seconds=0.4)
     assert descriptors() == before

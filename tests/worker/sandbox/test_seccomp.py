@@ -21,7 +21,7 @@ SAME = {"newfstatat": "fstatat"}
 
 
 def verdict(machine: str, call: str | int, *arguments: int, audit: int | None = None) -> str:
-    """What the kernel would do with a call: `allow`, `kill` or the name of the error."""
+    """Return the reaction of the kernel to a call: `allow`, `kill` or the name of the error."""
     number = call if isinstance(call, int) else numbers(machine)[call]
     audit = MACHINES[machine] if audit is None else audit
     return interpret(filter_program(machine, PID), number, audit, [*arguments, *[0] * 6][:6])
