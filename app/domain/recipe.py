@@ -10,7 +10,7 @@ from pydantic import ConfigDict, Field, model_validator
 from app.domain.models import FocalPoint, Format, Model
 
 #: Part of every rendering: raise it when the renderer's bytes change for the better.
-RENDERER_REVISION = 5
+RENDERER_REVISION = 6
 
 
 class Fit(StrEnum):

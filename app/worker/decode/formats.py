@@ -23,7 +23,7 @@ from PIL import (  # noqa: F401 - importing a plugin registers it, and these are
 )
 
 from app.worker.decode import bmp, gif, jpeg, png, webp
-from app.worker.decode.heif.reader import open_heif
+from app.worker.decode.heif.reader import open_heif, refuse_large_pieces
 from app.worker.decode.tiff import reader as tiff
 
 # One thread: the child's CPU is bounded by wall time × threads, and HEIC's own threads would not count in that.
@@ -85,6 +85,10 @@ def load_pixels(image: ImageFile.ImageFile, path: Path) -> ImageFile.ImageFile:
         image.close()
         image = png.open_png(path, inflated=True)
         image.load()
+    except ValueError:
+        if image.format == "HEIF":
+            refuse_large_pieces(path)
+        raise
     if image.format == "TIFF":
         tiff.tell(image, path)
     return image

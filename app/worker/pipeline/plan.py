@@ -11,15 +11,13 @@ from app.worker.jobs import Job
 from app.worker.metadata.orientation import read_orientation
 from app.worker.pipeline.layout import Layout, lay_out
 from app.worker.pipeline.memory_estimate import Memory, estimate_memory
-from app.worker.render.ycc import suits
 
 
 @dataclass(frozen=True)
 class Plan:
     """`pixels` are those of the header, `frames` those of an animation (1 for a still).
 
-    With `animated` all frames are processed, otherwise the first one only. With `planar` a JPEG is decoded to luma and
-    chroma planes and is never converted to RGB.
+    With `animated` all frames are processed, otherwise the first one only.
     """
 
     layout: Layout
@@ -27,7 +25,6 @@ class Plan:
     frames: int
     memory: Memory
     animated: bool
-    planar: bool
 
 
 def make_plan(image: ImageFile.ImageFile, path: Path, job: Job) -> Plan:
@@ -41,7 +38,6 @@ def make_plan(image: ImageFile.ImageFile, path: Path, job: Job) -> Plan:
         frames=frames,
         memory=memory,
         animated=may_animate(image, frames, layout.top, job) and memory.animation <= job.memory_mb * 1_048_576,
-        planar=suits(image, job.recipe, layout.top),
     )
 
 

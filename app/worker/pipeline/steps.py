@@ -19,7 +19,6 @@ from app.worker.decode.animation import Animation, read_animation
 from app.worker.decode.formats import free_decoder, let_go, load_pixels
 from app.worker.decode.frames import surrounded
 from app.worker.decode.heif.reader import APERTURE
-from app.worker.decode.heif.units import told_from_large_units
 from app.worker.decode.jpeg import refuse_if_cut
 from app.worker.jobs import Job, Processed, Rendered
 from app.worker.metadata.color_profile import Colors, colors_of
@@ -28,8 +27,7 @@ from app.worker.pipeline.header import open_checked
 from app.worker.pipeline.out_of_memory import decoder_errors, memory_errors
 from app.worker.pipeline.plan import Plan
 from app.worker.render.geometry import Shape, shape_of
-from app.worker.render.variants import Source, render, resizer_for, scaled_by_decoder, shrink, shrink_planes
-from app.worker.render.ycc import Picture, Planes
+from app.worker.render.variants import Source, render, resizer_for, scaled_by_decoder, shrink
 
 
 @dataclass
@@ -37,7 +35,7 @@ class State:
     """One image on its way through the pipeline. A step reads what earlier steps have set.
 
     `image` is the opened file, and the decoded one after `decode`. `top` is the upright sRGB image at the size from
-    which all variants are made, `preview` the same as RGB or RGBA. With `scaled` the decoder of a JPEG has scaled it.
+    which all variants are made. With `scaled` the decoder of a JPEG has scaled it.
     """
 
     source: Path
@@ -49,8 +47,7 @@ class State:
     scaled: bool = False
     facts: Facts = field(init=False)
     colors: Colors = field(init=False)
-    top: Picture = field(init=False)
-    preview: Image.Image = field(init=False)
+    top: Image.Image = field(init=False)
     animation: Animation | None = None
     shapes: Sequence[Shape] = ()
     variants: list[Rendered] = field(default_factory=list)
@@ -72,7 +69,7 @@ def process_image(source: Path, out: Path, job: Job) -> Processed:
         width=width,
         height=height,
         frames=state.plan.frames,
-        has_alpha=state.preview.mode == "RGBA",
+        has_alpha=state.top.mode == "RGBA",
         hdr=state.colors.hdr,
         taken_at=facts.taken_at,
         camera=facts.camera,
@@ -123,12 +120,11 @@ def open_image(state: State) -> None:
 @_reading
 def decode(state: State) -> None:
     """Decode the pixels; those of a JPEG at the smallest scale that is large enough."""
-    with state.timer.phase("decode"), told_from_large_units(state.image, state.source):
+    with state.timer.phase("decode"):
         if state.image.format == "JPEG":
             refuse_if_cut(state.image, state.source)
-            layout, mode = state.plan.layout, "YCbCr" if state.plan.planar else None
-            crisp = resizer_for(state.job).crisp
-            state.scaled = scaled_by_decoder(state.image, layout.top, layout.orientation, crisp=crisp, mode=mode)
+            layout, crisp = state.plan.layout, resizer_for(state.job).crisp
+            state.scaled = scaled_by_decoder(state.image, layout.top, layout.orientation, crisp=crisp)
         state.image = load_pixels(state.image, state.source)
 
 
@@ -149,16 +145,11 @@ def resize(state: State) -> None:
         last = not state.plan.animated
         return shrink(frame, layout.top, layout.orientation, profile, resizer, state.timer, last=last)
 
-    shown = _shown(state.image)
-    if shown.mode == "YCbCr" and state.plan.planar:
-        state.top = shrink_planes(shown, layout.top, layout.orientation, profile, resizer, state.timer)
-    else:
-        state.top = shrunk(shown)
+    state.top = shrunk(_shown(state.image))
     if state.plan.animated:
         state.animation = read_animation(state.image, state.source, state.job, shrunk)
     if state.animation:
         state.top = state.animation.frames[0]
-    state.preview = state.top.preview() if isinstance(state.top, Planes) else state.top
     let_go(state.image)
 
 
@@ -169,7 +160,7 @@ def place_crops(state: State) -> None:
         return
     width, height = state.plan.layout.displayed
     with state.timer.phase("placeholder"):
-        attention = attention_of(nearer(state.preview))
+        attention = attention_of(nearer(state.top))
     state.shapes = [
         shape_of(spec, width, height, attention.focus(shape, width, height))
         for spec, shape in zip(state.job.recipe.variants, state.shapes, strict=True)
@@ -188,7 +179,7 @@ def write_variants(state: State) -> None:
 def describe(state: State) -> None:
     """Compute the placeholder, the colors and the perceptual hash."""
     with state.timer.phase("placeholder"):
-        state.looks = looks_of(state.preview)
+        state.looks = looks_of(state.top)
 
 
 #: All steps, in order.

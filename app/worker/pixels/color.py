@@ -4,14 +4,11 @@ import hashlib
 import io
 import math
 from collections import OrderedDict
-from functools import partial
 from typing import Any, Final, cast
 
 from PIL import Image, ImageChops, ImageCms
 
 from app.worker.pixels.bands import bands_for, each_band, stacked
-from app.worker.pixels.fast_color import Conversion, converted_evenly
-from app.worker.pixels.icc import has_table
 
 _MODES_OF_SPACE: Final = {"RGB ": "RGB", "GRAY": "L", "CMYK": "CMYK"}
 _SRGB_NAMES: Final = frozenset({"sRGB IEC61966-2.1", "sRGB built-in", "sRGB", "c2", "sRGB2014"})
@@ -44,40 +41,32 @@ def resizable(image: Image.Image) -> Image.Image:
     return image.convert(_simpler(image, has_key=key is not None))
 
 
-def to_srgb(image: Image.Image, profile: bytes | None, *, photograph: bool = False, threads: int = 1) -> Image.Image:
+def to_srgb(image: Image.Image, profile: bytes | None, *, threads: int = 1) -> Image.Image:
     """A resizable picture as RGB or RGBA in sRGB. A profile that is broken or of another space is ignored.
 
-    A `photograph` may be converted by way of a smaller one: see `converted_evenly`. Others are in up to `threads`.
+    Large images are converted in up to `threads`.
     """
     alpha = None
     if image.mode in {"RGBA", "LA"}:
         alpha = image.getchannel("A")
         image = image.convert("RGB") if image.mode == "RGBA" else image.getchannel("L")
-    exact = conversion_to_srgb(profile, image.mode) if profile else None
-    converted = None
-    if exact and profile:
-        even = photograph and not has_table(profile)  # a table bends colors too much for that
-        converted = (converted_evenly(image, exact) if even else None) or _in_bands(image, exact, threads)
-    image = converted or image.convert("RGB")
+    transform = _transform(profile, image.mode) if profile else None
+    image = (_in_bands(image, transform, threads) if transform else None) or image.convert("RGB")
     if alpha is not None and alpha.getextrema() != (255, 255):
         image.putalpha(alpha)
     return image
 
 
-def _in_bands(image: Image.Image, exact: Conversion, threads: int) -> Image.Image | None:
+def _in_bands(image: Image.Image, transform: ImageCms.ImageCmsTransform, threads: int) -> Image.Image | None:
+    """The image in sRGB; None if lcms cannot convert it."""
     bands = bands_for(image.size, threads)
     if bands == 1:
-        return exact(image)
-    made = each_band(image.height, bands, lambda upper, lower: exact(image.crop((0, upper, image.width, lower))))
+        return _apply(image, transform)
+    made = each_band(
+        image.height, bands, lambda upper, lower: _apply(image.crop((0, upper, image.width, lower)), transform)
+    )
     whole = [band for band in made if band is not None]
     return stacked(whole, image.size) if len(whole) == bands else None
-
-
-def conversion_to_srgb(profile: bytes, mode: str) -> Conversion | None:
-    """From the profile's colours in that mode to RGB in sRGB, None for what it cannot convert; None if there is nothing
-    to do."""
-    transform = _transform(profile, mode)
-    return partial(_apply, transform=transform) if transform else None
 
 
 def _apply(image: Image.Image, transform: ImageCms.ImageCmsTransform) -> Image.Image | None:

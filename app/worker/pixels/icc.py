@@ -60,11 +60,6 @@ def cicp_of(profile: bytes) -> tuple[int, int] | None:
     return None
 
 
-def has_table(profile: bytes) -> bool:
-    """Return True if a table says what its colors are, and not primaries and curves alone."""
-    return any(name == b"A2B0" for name, _, _ in _tags(profile))
-
-
 def _tags(profile: bytes) -> Iterator[tuple[bytes, int, int]]:
     """Name, place and length of each tag."""
     for start in range(132, min(len(profile) - 11, 132 + 12 * min(int.from_bytes(profile[128:132]), 100)), 12):

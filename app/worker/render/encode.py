@@ -10,14 +10,11 @@ from PIL import Image
 from app.domain.models import Format
 from app.domain.recipe import DEFAULT_QUALITY, VariantSpec
 from app.worker.jobs import Fault
-from app.worker.render.ycc import Picture, Planes
 
 # Steps of quality that make up for the softness of the cheaper filter, and for what the decoder has halved to just
 # above a size: the same SSIMULACRA2 as without, against a full LANCZOS reference, on a crisp and a smooth photograph.
 _STEPS_AFTER_BICUBIC: Final = {Format.WEBP: 2, Format.JPEG: 3, Format.AVIF: 2}
 _STEPS_AFTER_HALVING: Final = {Format.WEBP: 2, Format.JPEG: 3, Format.AVIF: 2}
-#: The same for what was kept in planes, whose shared change of colour shows a little more there.
-_STEPS_IN_PLANES: Final = 1
 
 # Of AVIF's speeds 9 takes two fifths of the time of 8; on large pictures its files are 1 to 2 % larger and as much
 # better, on small ones, which take little time, 4 %. Pillow's default of 6 takes seconds. Sharpness of 2, where the
@@ -42,24 +39,20 @@ class _AtOnce(Executor):
         return done
 
 
-def format_for(wanted: Format, image: Picture) -> Format:
+def format_for(wanted: Format, image: Image.Image) -> Format:
     """The format to write: what knows no WebP and must show alpha reads PNG."""
     return Format.PNG if wanted is Format.JPEG and image.mode == "RGBA" else wanted
 
 
-def quality_for(spec: VariantSpec, written: Format, *, halved: bool, in_planes: bool) -> int:
+def quality_for(spec: VariantSpec, written: Format, *, halved: bool) -> int:
     """The quality asked for; where the default serves, as many steps more as make up for a softer picture."""
     asked = spec.quality.get(written)
     steps = (_STEPS_AFTER_HALVING if halved else _STEPS_AFTER_BICUBIC).get(written, 0)
-    if halved and in_planes:
-        steps += _STEPS_IN_PLANES
     return DEFAULT_QUALITY[written] + steps if asked is None else asked
 
 
-def write_still(image: Picture, path: Path, written: Format, quality: int, rights: bytes) -> int:
+def write_still(image: Image.Image, path: Path, written: Format, quality: int, rights: bytes) -> int:
     """Encode a picture whose `info` is empty; the file's size in bytes."""
-    if isinstance(image, Planes):
-        image = image.merged()
     options: dict[str, Any] = {"exif": rights}
     match written:
         case Format.WEBP:

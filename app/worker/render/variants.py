@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, cast
+from typing import Final
 
 from PIL import Image, ImageFile
 
@@ -23,10 +23,7 @@ from app.worker.pixels.color import resizable, to_srgb
 from app.worker.pixels.resize import NEAR, Resizer
 from app.worker.render import encode
 from app.worker.render.geometry import Shape
-from app.worker.render.ycc import Picture, Planes, planes_of, planes_to_srgb
 
-#: Formats that cameras write, whose colours are coarser than their tones to begin with.
-_PHOTOGRAPHS: Final = frozenset({"JPEG", "HEIF"})
 #: A size is made from one at least this much larger, so that no picture is softened by many small steps.
 _STEP: Final = 1.25
 
@@ -78,27 +75,7 @@ def shrink(
         with timer.phase("orient"):
             small = small.transpose(_TURNS[orientation])
     with timer.phase("colour"):
-        return to_srgb(small, profile, photograph=image.format in _PHOTOGRAPHS, threads=resizer.threads)
-
-
-def shrink_planes(
-    image: Image.Image,
-    top: tuple[int, int],
-    orientation: int,
-    profile: bytes | None,
-    resizer: Resizer,
-    timer: PhaseTimer,
-) -> Planes:
-    """The same of a JPEG decoded to YCbCr, which is closed."""
-    with timer.phase("resize"):
-        decoded = planes_of(image)
-        image.close()
-        small = decoded.whole(turned(top, orientation), resizer)
-    if orientation in _TURNS:
-        with timer.phase("orient"):
-            small = small.each(lambda plane: plane.transpose(_TURNS[orientation]))
-    with timer.phase("colour"):
-        return planes_to_srgb(small, profile)
+        return to_srgb(small, profile, threads=resizer.threads)
 
 
 def resizer_for(job: Job) -> Resizer:
@@ -106,9 +83,7 @@ def resizer_for(job: Job) -> Resizer:
     return Resizer(job.threads, crisp=any(Format.AVIF in spec.formats for spec in job.recipe.variants))
 
 
-def scaled_by_decoder(
-    image: ImageFile.ImageFile, top: tuple[int, int], orientation: int, *, crisp: bool, mode: str | None
-) -> bool:
+def scaled_by_decoder(image: ImageFile.ImageFile, top: tuple[int, int], orientation: int, *, crisp: bool) -> bool:
     """Have a JPEG decoded at the smallest eighth, quarter or half that is still larger than the top size, and into that
     mode; whether the size is just above it, which costs detail. When it shall be `crisp` it never is."""
     if "lossless" in image.info:
@@ -116,7 +91,7 @@ def scaled_by_decoder(
     before = image.size
     room = NEAR if crisp else 1.0
     width, height = turned(top, orientation)
-    image.draft(mode, (math.ceil(width * room), math.ceil(height * room)))
+    image.draft(None, (math.ceil(width * room), math.ceil(height * room)))
     return image.size != before and image.width < width * NEAR
 
 
@@ -126,7 +101,7 @@ class Source:
 
     width: int
     height: int
-    top: Picture
+    top: Image.Image
     animation: Animation | None
     scaled_decode: bool
     rights: bytes
@@ -150,7 +125,7 @@ def render(
             for wanted in spec.formats:
                 written = encode.format_for(wanted, picture)
                 halved = source.scaled_decode and picture.size == source.top.size
-                quality = encode.quality_for(spec, written, halved=halved, in_planes=isinstance(picture, Planes))
+                quality = encode.quality_for(spec, written, halved=halved)
                 key = (shape.size, shape.box, written, quality if written is not Format.PNG else 0)
                 listed[spec.name, wanted] = (shape, written, key)
                 if key in made:
@@ -161,7 +136,7 @@ def render(
                 file = f"{spec.name}.{written.extension}"
                 with timer.phase("encode"):
                     if source.animation and written is Format.WEBP:
-                        frames = cast("list[Image.Image]", [picture, *(frame.make(shape) for frame in moving[1:])])
+                        frames = [picture, *(frame.make(shape) for frame in moving[1:])]
                         work = encoders.submit(
                             encode.write_animation, frames, source.animation.durations, source.animation.loop,
                             out / file, quality, source.rights,
@@ -188,12 +163,12 @@ def render(
 class _Cascade:
     """A picture in ever smaller sizes, each from the smallest larger one that is large enough."""
 
-    def __init__(self, top: Picture, displayed: tuple[int, int], resizer: Resizer) -> None:
+    def __init__(self, top: Image.Image, displayed: tuple[int, int], resizer: Resizer) -> None:
         self._displayed = displayed
         self._resizer = resizer
-        self._wholes: list[Picture] = [top]
+        self._wholes: list[Image.Image] = [top]
 
-    def make(self, shape: Shape) -> Picture:
+    def make(self, shape: Shape) -> Image.Image:
         """The picture of that shape. Ask for larger ones first."""
         source = self._source(shape)
         width, height = self._displayed
@@ -202,22 +177,15 @@ class _Cascade:
         if shape.whole:
             if source.size == shape.size:
                 return source
-            made = self._whole(source, shape.size)
+            made = self._resizer.whole(source, shape.size)
             self._wholes.append(made)
             return made
         box = (left * across, top * down, min(right * across, source.width), min(bottom * down, source.height))
         if (across, down) == (1, 1) and shape.scale == 1:
             box = (round(left), round(top), round(left) + shape.size[0], round(top) + shape.size[1])
-        if isinstance(source, Planes):
-            return source.part(shape.size, box, self._resizer)
         return self._resizer.part(source, shape.size, box)
 
-    def _whole(self, source: Picture, size: tuple[int, int]) -> Picture:
-        if isinstance(source, Planes):
-            return source.whole(size, self._resizer)
-        return self._resizer.whole(source, size)
-
-    def _source(self, shape: Shape) -> Picture:
+    def _source(self, shape: Shape) -> Image.Image:
         if shape.whole:
             same = [picture for picture in self._wholes if picture.size == shape.size]
             if same:

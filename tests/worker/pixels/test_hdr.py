@@ -207,16 +207,6 @@ def test_a_profile_may_say_it_in_any_format(process: Process, file_format: str, 
     assert off(levels(out, len(LIGHT)), greys(SHOWN)) <= 4
 
 
-def test_a_jpeg_recipe_converts_it_too(process: Process) -> None:
-    """Which keeps photographs in luma and chroma."""
-    body = saved(steps(list(PQ_TONES)), "JPEG", quality=100, icc_profile=profile_with_cicp(BT2020, PQ))
-    processed, out = process(body, recipe_of(VariantSpec(name="v", width=2000, formats=(Format.JPEG,))))
-    assert processed.hdr == "pq"
-    with Image.open(out / "v.jpg") as image:
-        found = [image.getpixel((STEP * at + STEP // 2, 32))[0] for at in range(len(LIGHT))]
-    assert max(abs(a - b) for a, b in zip(found, SHOWN, strict=True)) <= 6
-
-
 @pytest.mark.parametrize("transfer", [1, 13])
 def test_a_profile_that_says_no_hdr_counts_by_its_curves(process: Process, transfer: int) -> None:
     body = saved(steps([(128, 128, 128)]), "PNG", icc_profile=profile_with_cicp(BT2020, transfer))

@@ -33,6 +33,8 @@ _KNOWN: Final = frozenset({
     b"ispe", b"pixi", b"colr", b"auxC", b"clap", b"irot", b"imir", b"pasp", b"rloc", b"clli", b"mdcv", b"cclv", b"amve",
     b"ndwt", b"reve", b"av1C", b"hvcC", b"lhvC", b"lsel", b"a1op", b"a1lx", b"oinf", b"tols", b"free", b"skip",
 })  # fmt: skip
+#: Bytes of a NAL unit that libde265 accepts.
+_LARGEST_PIECE: Final = 16 << 20
 #: libheif's limit of items.
 _MOST_TILES: Final = 1_000
 #: How much more than the limit may be coded, in pixels: tiles reach over the edges.
@@ -61,6 +63,22 @@ def open_heif(path: Path, plugin: str, max_pixels: int) -> ImageFile.ImageFile:
     if aperture:
         image.info[APERTURE] = aperture
     return image
+
+
+def refuse_large_pieces(path: Path) -> None:
+    """Raise `ImageError` if the pixels of a HEIC are in one piece that is too large for libde265.
+
+    Call it for a file that failed to decode: libde265 only says that nothing came out, and the file may be whole.
+    """
+    container = read_container(path)
+    items = [item for item in container.items.values() if item.kind in HEVC and item.method == 0]
+    pieces = [size for item in items for start, size in item.extents if start + size <= container.size]
+    if (largest := max(pieces, default=0)) > _LARGEST_PIECE:
+        detail = (
+            f"The image is in one piece of {largest:,} bytes; at most {_LARGEST_PIECE:,} can be processed. HEICs in "
+            "tiles, as phones write them, have smaller ones."
+        )
+        raise ImageError(FailureCode.UNSUPPORTED_IMAGE, detail)
 
 
 def shown_size(image: ImageFile.ImageFile) -> tuple[int, int]:
