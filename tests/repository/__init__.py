@@ -1,1 +1,1 @@
-"""Promises of the repository itself: its docs, its locks, its make, who imports whom."""
+"""Tests of the repository: documentation, locks, make, imports, style."""

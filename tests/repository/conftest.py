@@ -1,4 +1,4 @@
-"""The OpenAPI document, for the tests that compare pages with it."""
+"""OpenAPI document for tests that compare pages with it."""
 
 import json
 import os
@@ -16,7 +16,7 @@ _OPENAPI = "import json; from app import main, settings; print(json.dumps(main.b
 
 @pytest.fixture(scope="session")
 def openapi(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """The document that the real entry point serves."""
+    """Return the document that the entry point serves."""
     data = tmp_path_factory.mktemp("openapi")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
     urls = {"DARKROOM_STORAGE_URL": f"file:{data}", "DARKROOM_DATABASE_URL": f"sqlite:{data}/darkroom.db"}

@@ -11,12 +11,12 @@ from tests.repository.tree import AWS, README, ROOT
 AGAIN = "run `.venv/bin/python -m benchmarks.bill`"
 
 
-def test_the_bill_is_of_what_was_measured_last() -> None:
+def test_the_bill_is_calculated_from_the_latest_measurements() -> None:
     saved = json.loads((bill.RESULTS / "bill.json").read_text())
     assert saved == json.loads(json.dumps(bill.bill())), AGAIN
 
 
-def test_the_page_shows_that_bill() -> None:
+def test_the_page_shows_the_bill() -> None:
     assert bill.with_tables(AWS, bill.bill()) == AWS, AGAIN
 
 
@@ -60,7 +60,7 @@ def test_every_price_has_its_source_and_how_it_was_checked() -> None:
 
 
 def test_the_bill_adds_up() -> None:
-    """By hand, for the queue and the table."""
+    """Check the lines of the queue and of the table by hand."""
     found = bill.bill()
     measured = found["measured"]
     table = next(line for line in found["making"] if line["what"].startswith("table"))

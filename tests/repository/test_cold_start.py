@@ -18,7 +18,7 @@ ROWS = {
 }
 
 
-def test_the_pages_table_is_the_one_that_was_measured() -> None:
+def test_the_table_of_the_page_is_the_measured_one() -> None:
     wanted = [
         [label, *(f"{RESULTS['functions'][name]['handlers'][kind][figure]:.0f}" for name in ("api", "worker")
                   for figure in ("init_ms", "cpu_ms"))]

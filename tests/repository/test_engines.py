@@ -1,4 +1,4 @@
-"""How the engines' installer runs what it needs."""
+"""Commands that the installer of the engines runs."""
 
 import importlib.util
 import sys
@@ -19,16 +19,16 @@ def installer() -> ModuleType:
     return module
 
 
-def test_what_works_says_nothing(installer: ModuleType, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_command_that_succeeds_prints_nothing(installer: ModuleType, capfd: pytest.CaptureFixture[str]) -> None:
     installer.run(sys.executable, "-c", "import sys; print('noise'); print('WARNING: noise', file=sys.stderr)")
     assert capfd.readouterr() == ("", "")
 
 
-def test_what_fails_says_all(installer: ModuleType) -> None:
+def test_a_command_that_fails_prints_its_output_and_a_hint(installer: ModuleType) -> None:
     with pytest.raises(SystemExit, match=r"(?s)a hint.*the reason.*failed with status 3"):
         installer.run(sys.executable, "-uc", "import sys; print('a hint'); sys.stderr.write('the reason'); sys.exit(3)")
 
 
-def test_what_is_not_installed_is_named(installer: ModuleType) -> None:
+def test_a_missing_program_is_named(installer: ModuleType) -> None:
     with pytest.raises(SystemExit, match="`no-such-program` is required"):
         installer.run("no-such-program", "pack")

@@ -1,4 +1,4 @@
-"""Each door loads what it needs and nothing of the other's: looked up in a fresh interpreter."""
+"""Modules that each entry point loads, in a fresh interpreter."""
 
 import os
 import subprocess
@@ -14,42 +14,44 @@ DECODERS = {"PIL", "pillow_heif", "thumbhash"}
 # The log format is Powertools', which looks at botocore's bare top module.
 AWS = {"boto3", "botocore.session", "botocore.client", "s3transfer", "mangum"}
 HTTP = {"fastapi", "starlette", "uvicorn", "python_multipart", "fastapi_offline"}
-EMBEDDED = {"app.adapters.filesystem", "app.adapters.sqlite", "sqlite3"}
+SELF_HOSTED = {"app.adapters.filesystem", "app.adapters.sqlite", "sqlite3"}
 TOOLS = {"pytest", "moto", "hypothesis", "httpx", "flit_core"}
 
-DOORS = {
+FORBIDDEN = {
     "app.main": DECODERS | AWS | TOOLS | {"app.worker", "app.cli", "typer"},
     "app.embedded_worker": HTTP | AWS | TOOLS | {"app.api", "app.main", "typer"},
     "app.cli.command": HTTP | AWS | (TOOLS - {"httpx"}) | DECODERS | {"app.api", "app.main", "app.worker"},
-    "app.lambda_api": DECODERS | TOOLS | EMBEDDED | {"uvicorn", "typer", "app.worker", "app.cli", "app.main"},
-    # Only its children decode: what a picture does to a decoder, it does to them.
-    "app.lambda_worker": DECODERS | HTTP | TOOLS | EMBEDDED | {"mangum", "typer", "app.api", "app.cli", "app.main"},
-    "app.lambda_reconcile": DECODERS | HTTP | TOOLS | EMBEDDED | {"mangum", "app.api", "app.main", "app.worker"},
+    "app.lambda_api": DECODERS | TOOLS | SELF_HOSTED | {"uvicorn", "typer", "app.worker", "app.cli", "app.main"},
+    # Only its child processes decode.
+    "app.lambda_worker": DECODERS | HTTP | TOOLS | SELF_HOSTED | {"mangum", "typer", "app.api", "app.cli", "app.main"},
+    "app.lambda_reconcile": DECODERS | HTTP | TOOLS | SELF_HOSTED | {"mangum", "app.api", "app.main", "app.worker"},
 }
 ON_AWS = {
     "AWS_ACCESS_KEY_ID": "AKIDLOCAL1",
     "AWS_SECRET_ACCESS_KEY": "secretsecret",
     "AWS_DEFAULT_REGION": "eu-west-1",
-    "DARKROOM_STORAGE_URL": "s3://pictures",
+    "DARKROOM_STORAGE_URL": "s3://images",
     "DARKROOM_DATABASE_URL": "dynamodb://ImageMetadata",
-    "DARKROOM_QUEUE_URL": "https://sqs.eu-west-1.amazonaws.com/123456789012/pictures",
+    "DARKROOM_QUEUE_URL": "https://sqs.eu-west-1.amazonaws.com/123456789012/images",
     "DARKROOM_SECRET": "a secret of the tests",
     "DARKROOM_ALLOW_ANONYMOUS": "true",
 }
 
 
-@pytest.mark.parametrize("door", DOORS)
-def test_a_door_loads_only_its_own_side(door: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("entry_point", FORBIDDEN)
+def test_an_entry_point_loads_only_its_own_side(entry_point: str, tmp_path: Path) -> None:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
     urls = {"DARKROOM_STORAGE_URL": f"file:{tmp_path}", "DARKROOM_DATABASE_URL": f"sqlite:{tmp_path}/darkroom.db"}
-    settings = ON_AWS if door.startswith("app.lambda_") else urls
+    settings = ON_AWS if entry_point.startswith("app.lambda_") else urls
     run = subprocess.run(
-        [sys.executable, "-c", f"import sys, {door}; print(*sys.modules)"],
+        [sys.executable, "-c", f"import sys, {entry_point}; print(*sys.modules)"],
         env=kept | settings, cwd=ROOT, capture_output=True, text=True, check=True,
     )  # fmt: skip
     loaded = set(run.stdout.split())
-    assert door in loaded
-    assert {name for name in loaded if any(name == no or name.startswith(f"{no}.") for no in DOORS[door])} == set()
+    assert entry_point in loaded
+    assert {
+        name for name in loaded if any(name == no or name.startswith(f"{no}.") for no in FORBIDDEN[entry_point])
+    } == set()
 
 
 def test_imports_run_one_way() -> None:

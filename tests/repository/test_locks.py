@@ -1,4 +1,4 @@
-"""The locks in requirements/: whole, hashed, without an address, and what pyproject.toml asks for."""
+"""Locks in requirements/: complete, hashed, without addresses, and consistent with pyproject.toml."""
 
 import os
 import re
@@ -30,9 +30,9 @@ EXTRAS = {
     "checkov": {"checkov"},
     "ministack": {"ministack"},
 }
-#: Tools in environments of their own, which pin what they use themselves.
+#: Tools in separate environments, with pins of their own.
 TOOLS = {"release", "template", "checkov", "ministack"}
-#: What uv says when it is the network.
+#: Messages of uv about a missing network.
 OFFLINE = ("error sending request", "dns error", "Failed to fetch", "Connect", "timed out", "offline")
 
 
@@ -41,7 +41,7 @@ def lock(name: str) -> str:
 
 
 def pinned(name: str) -> dict[str, str]:
-    """Version by package; a package that is pinned twice, by marker, keeps its last."""
+    """Return the version by package; of several pins with markers the last."""
     return {
         canonicalize_name(match[1]): match[2]
         for match in re.finditer(r"^([A-Za-z0-9._-]+)(?:\[[^]]*\])?==([^ ;\\]+)", lock(name), re.MULTILINE)
@@ -49,7 +49,7 @@ def pinned(name: str) -> dict[str, str]:
 
 
 def asked_for(extras: set[str]) -> list[Requirement]:
-    """The direct requirements of the project with these extras, its own extras resolved."""
+    """Return the direct requirements of the project with these extras, recursively."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     found, todo, seen = [Requirement(text) for text in project["dependencies"]], list(extras), set[str]()
     while todo:
@@ -70,7 +70,7 @@ def test_every_lock_is_known() -> None:
 
 
 @pytest.mark.parametrize("name", EXTRAS)
-def test_a_lock_holds_nothing_but_pins_with_their_hashes(name: str) -> None:
+def test_a_lock_contains_only_pins_with_hashes(name: str) -> None:
     entries = re.split(r"\n(?! )", lock(name).strip())
     pattern = re.compile(
         r"[A-Za-z0-9._-]+(\[[a-z0-9,-]+\])?==[^ ;]+( ; [^\\\n]+)?( \\\n    --hash=sha256:[0-9a-f]{64})+"
@@ -80,7 +80,7 @@ def test_a_lock_holds_nothing_but_pins_with_their_hashes(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", EXTRAS)
-def test_a_lock_has_what_the_project_asks_for(name: str) -> None:
+def test_a_lock_satisfies_the_project(name: str) -> None:
     versions = pinned(name)
     wrong = [
         str(requirement)
@@ -91,7 +91,7 @@ def test_a_lock_has_what_the_project_asks_for(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(EXTRAS.keys() - TOOLS - {"dev"}))
-def test_what_is_deployed_is_what_is_tested(name: str) -> None:
+def test_deployed_versions_are_the_tested_ones(name: str) -> None:
     tested = pinned("dev")
     others = {package: version for package, version in pinned(name).items() if package in tested}
     assert others == {package: tested[package] for package in others}

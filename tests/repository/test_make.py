@@ -52,20 +52,20 @@ def test_one_sentence_when_there_is_no_python_to_use(tmp_path: Path, pythons: di
     assert len(run.stderr.splitlines()) == 1
 
 
-def test_a_good_python_is_found_behind_bad_ones(tmp_path: Path) -> None:
+def test_a_usable_python_is_found_after_unusable_ones(tmp_path: Path) -> None:
     pretend_python(tmp_path / "bin", "python3.13", "exit 127")
     pretend_python(tmp_path / "bin", "python3.12", "echo part ensurepip")
     pretend_python(tmp_path / "bin", "python3", f'exec "{sys.executable}" "$@"')
-    (tmp_path / "told.py").write_text("import sys; print(sys.argv[1:])")
+    (tmp_path / "arguments.py").write_text("import sys; print(sys.argv[1:])")
     run = subprocess.run(
-        ["/bin/sh", TOOLS / "python.sh", "told.py", "a b"],
+        ["/bin/sh", TOOLS / "python.sh", "arguments.py", "a b"],
         cwd=tmp_path, env={"PATH": str(tmp_path / "bin")}, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert (run.returncode, run.stdout, run.stderr) == (0, "['a b']\n", "")
 
 
 @pytest.mark.parametrize("port", ["eighty", "-1", "99999", "123456", "80 80"])
-def test_what_is_no_port_is_refused_without_a_traceback(tmp_path: Path, port: str) -> None:
+def test_an_invalid_port_is_refused_without_a_traceback(tmp_path: Path, port: str) -> None:
     (tmp_path / ".venv").symlink_to(sys.prefix)
     run = in_shell("serve.sh", tmp_path, PORT=port)
     assert run.returncode == 2
@@ -85,7 +85,7 @@ def test_one_sentence_for_a_busy_port(tmp_path: Path) -> None:
 
 
 class Checkout:
-    """A small project built as this one is, from a package folder instead of an index."""
+    """A small project that is built like this one, from a folder of packages instead of an index."""
 
     def __init__(self, folder: Path, wheels: Path) -> None:
         self.folder = folder / "check out"
@@ -123,7 +123,7 @@ class Checkout:
 
 @pytest.fixture(scope="module")
 def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the build backend, packed again from where it is installed."""
+    """Make a folder with a wheel of the build backend, from the installed one."""
     folder = tmp_path_factory.mktemp("wheels")
     backend = distribution("flit_core")
     with zipfile.ZipFile(folder / f"flit_core-{backend.version}-py3-none-any.whl", "w") as wheel:
@@ -145,7 +145,7 @@ def checkout(tmp_path: Path, wheels: Path) -> Checkout:
 
 
 @pytest.mark.slow
-def test_the_environment_is_built_once_and_again_when_something_changed(checkout: Checkout) -> None:
+def test_the_environment_is_built_once_and_again_after_changes(checkout: Checkout) -> None:
     assert not checkout.current
     code, said = checkout.build()
     assert (code, "Installing the packages that serving needs" in said) == (0, True), said
@@ -175,7 +175,7 @@ def test_the_environment_is_built_once_and_again_when_something_changed(checkout
 
 
 @pytest.mark.slow
-def test_tests_add_to_what_serving_has_and_serving_is_satisfied_by_it(checkout: Checkout) -> None:
+def test_tests_extend_the_environment_of_the_server(checkout: Checkout) -> None:
     assert checkout.build()[0] == 0
     (checkout.folder / ".venv" / "kept").touch()
     code, said = checkout.build("dev")
@@ -192,7 +192,7 @@ def test_tests_add_to_what_serving_has_and_serving_is_satisfied_by_it(checkout: 
 
 
 @pytest.mark.slow
-def test_an_interrupted_build_is_not_taken_for_a_finished_one(checkout: Checkout) -> None:
+def test_an_interrupted_build_does_not_count_as_finished(checkout: Checkout) -> None:
     process = checkout.start()
     wait_for((checkout.folder / ".venv" / "bin" / "python").exists, 60)
     os.killpg(process.pid, signal.SIGKILL)
@@ -204,7 +204,7 @@ def test_an_interrupted_build_is_not_taken_for_a_finished_one(checkout: Checkout
 
 
 @pytest.mark.slow
-def test_of_two_makes_at_once_one_builds_and_both_go_on(checkout: Checkout) -> None:
+def test_of_two_parallel_runs_one_builds_and_both_succeed(checkout: Checkout) -> None:
     pair = [checkout.start(), checkout.start()]
     said = [process.communicate(timeout=120)[0] for process in pair]
     assert [process.returncode for process in pair] == [0, 0], said
@@ -212,7 +212,7 @@ def test_of_two_makes_at_once_one_builds_and_both_go_on(checkout: Checkout) -> N
 
 
 @pytest.mark.slow
-def test_a_package_that_was_exchanged_is_not_installed(checkout: Checkout) -> None:
+def test_a_package_with_another_hash_is_not_installed(checkout: Checkout) -> None:
     checkout.lock.write_text(checkout.lock.read_text().replace(checkout.digest, "0" * 64))
     code, said = checkout.build()
     assert code == 1
@@ -221,14 +221,14 @@ def test_a_package_that_was_exchanged_is_not_installed(checkout: Checkout) -> No
 
 
 @pytest.mark.slow
-def test_one_sentence_for_a_package_that_is_not_to_be_had(checkout: Checkout) -> None:
+def test_one_sentence_for_a_package_that_does_not_exist(checkout: Checkout) -> None:
     checkout.lock.write_text(f"no-such-package-here==1.0 --hash=sha256:{'0' * 64}\n")
     code, said = checkout.build()
     assert code == 1
     assert said.splitlines()[-1].startswith("There is no ready-made package")
 
 
-def test_run_listens_where_it_is_told_and_not_for_strangers_without_consent(tmp_path: Path) -> None:
+def test_run_listens_on_the_given_address_and_needs_consent_for_a_public_one(tmp_path: Path) -> None:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("DARKROOM_")}
     for arguments, host in ((["HOST=0.0.0.0"], None), ([], "0.0.0.0"), (["HOST=::"], "127.0.0.1")):
         run = subprocess.run(
@@ -242,7 +242,7 @@ def test_run_listens_where_it_is_told_and_not_for_strangers_without_consent(tmp_
 
 
 @pytest.mark.parametrize("name", ["my-machine", "x86_64-conda-linux-gnu", "localhost.localdomain", ""])
-def test_run_does_not_take_the_machines_name_for_an_address(name: str) -> None:
+def test_run_ignores_a_machine_name_in_host(name: str) -> None:
     run = subprocess.run(
         ["make", "-p", "-n", "help"],
         cwd=ROOT,

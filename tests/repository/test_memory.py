@@ -9,7 +9,7 @@ from tests.worker.kinds import KINDS
 DOCUMENT = json.loads((ROOT / "benchmarks" / "results" / "memory.json").read_text())
 
 
-def test_the_page_shows_what_was_measured_last() -> None:
+def test_the_page_shows_the_latest_measurements() -> None:
     page = memory.PAGE.read_text()
     assert memory.with_table(page, DOCUMENT) == page, "run `.venv/bin/python -m benchmarks.render.memory`"
 

@@ -33,7 +33,7 @@ def setting_row(name: str) -> list[str]:
     return [f"`{PREFIX}{name.upper()}`", shown, field.description or ""]
 
 
-def test_the_settings_table_is_the_settings() -> None:
+def test_the_settings_table_lists_all_settings() -> None:
     expected = [setting_row(name) for name in Settings.model_fields]
     shown = "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in expected)
     assert table("variable", SETTINGS) == expected, f"docs/settings.md should say:\n{shown}"
@@ -46,7 +46,7 @@ def test_the_readmes_settings_have_their_defaults() -> None:
             assert default in {defaults[name], "the table above"}, name
 
 
-def test_the_endpoint_table_is_the_openapi_document(openapi: Any) -> None:
+def test_the_table_of_routes_lists_all_routes(openapi: Any) -> None:
     there = {
         f"{method.upper()} {path}" for path, item in openapi["paths"].items() for method in item if method in OPERATIONS
     }
@@ -66,7 +66,7 @@ def test_every_error_status_is_explained(openapi: Any) -> None:
     assert documented - {row[0] for row in table("status", API)} == set()
 
 
-def test_the_variants_table_is_the_recipe() -> None:
+def test_the_table_of_variants_is_the_default_recipe() -> None:
     def row(name: str, width: int, height: int | None, fit: Fit, formats: tuple[Format, ...]) -> list[str]:
         size = f"{width} × {height}, cropped to fill" if fit is Fit.COVER else f"at most {width} wide"
         return [f"`{name}`", size, ", ".join(formats)]
@@ -76,26 +76,26 @@ def test_the_variants_table_is_the_recipe() -> None:
     ]
 
 
-def test_the_record_table_names_the_fields_that_are_there(openapi: Any) -> None:
+def test_the_table_of_the_record_lists_all_fields(openapi: Any) -> None:
     named = {name for row in table("fields", API) for name in re.findall(r"`(\w+)(?:\[\])?`", row[0])}
     fields = set(openapi["components"]["schemas"]["ImageView"]["properties"])
     assert named == fields
     assert {name for row in table("field") for name in re.findall(r"`(\w+)(?:\[\])?`", row[0])} <= fields
 
 
-def test_the_codes_of_failed_images_are_all_named() -> None:
+def test_all_codes_of_failed_images_are_listed() -> None:
     paragraph = API[API.index("Problems that only decoding can find") :].split("\n\n")[0]
     assert set(re.findall(r"`(\w+)`", paragraph)) - {"failed"} == {code.value for code in FailureCode}
 
 
-def test_the_limits_said_are_the_defaults() -> None:
+def test_the_limits_on_the_readme_are_the_defaults() -> None:
     limits = Settings.model_fields
     assert f"{limits['max_upload_bytes'].default // MEBIBYTE} MiB and" in README
     assert f"{limits['max_pixels'].default // 1_000_000} megapixels" in README
     assert f"keep {limits['max_frames'].default} frames" in README
 
 
-def test_the_make_targets_that_are_named_exist() -> None:
+def test_the_make_targets_in_the_documentation_exist() -> None:
     targets = set(re.findall(r"^([a-z.][a-z.-]*):", texts()["Makefile"], re.MULTILINE))
     named = {
         word
@@ -108,7 +108,7 @@ def test_the_make_targets_that_are_named_exist() -> None:
     assert named - targets == set()
 
 
-def test_make_check_is_all_that_ci_does() -> None:
+def test_make_check_runs_all_that_ci_runs() -> None:
     makefile = texts()["Makefile"]
     needs = {
         target: set(named.split()) for target, named in re.findall(r"^([a-z-]+): ([^#=\n]*)##", makefile, re.MULTILINE)
@@ -120,7 +120,7 @@ def test_make_check_is_all_that_ci_does() -> None:
 
 
 @pytest.mark.parametrize("name", PROSE)
-def test_relative_links_lead_somewhere(name: str) -> None:
+def test_relative_links_lead_to_a_file(name: str) -> None:
     links = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", texts()[name])
     missing = [link for link in links if not (ROOT / Path(name).parent / link).exists()]
     assert missing == []
@@ -148,7 +148,7 @@ def test_images_of_the_readme_are_small_files_of_the_repository() -> None:
     assert [name for name in shown if not 0 < (ROOT / name).stat().st_size < 150_000] == []
 
 
-def test_readme_leads_to_every_page() -> None:
+def test_the_readme_links_to_every_page() -> None:
     assert [name for name in PAGES if f"]({name})" not in README] == []
 
 

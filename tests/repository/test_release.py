@@ -1,4 +1,4 @@
-"""The version stands in several places, which agree; and `make release` builds what docs/upgrades.md says."""
+"""The version is the same everywhere, and `make release` builds what docs/upgrades.md lists."""
 
 import hashlib
 import json
@@ -59,10 +59,10 @@ def test_a_release_has_images_bills_of_materials_and_sums(tmp_path: Path) -> Non
             config = json.load(tar.extractfile(manifest["Config"]))["config"]  # type: ignore[arg-type]
         assert [tag.removeprefix("docker.io/library/") for tag in manifest["RepoTags"]] == [f"{name}:{VERSION}"]
         assert config["Labels"]["org.opencontainers.image.revision"] == head.stdout.strip()
-        told = json.loads(made[bill].read_text())
-        assert told["bomFormat"] == "CycloneDX"
-        assert told["metadata"]["timestamp"] == config["Labels"]["org.opencontainers.image.created"]
-        packages = {component["name"]: component["version"] for component in told["components"]}
+        contents = json.loads(made[bill].read_text())
+        assert contents["bomFormat"] == "CycloneDX"
+        assert contents["metadata"]["timestamp"] == config["Labels"]["org.opencontainers.image.created"]
+        packages = {component["name"]: component["version"] for component in contents["components"]}
         lock = (ROOT / "requirements" / f"{'server' if name == 'darkroom' else name[9:]}.txt").read_text()
         assert packages == dict(re.findall(r"^([a-z0-9._-]+)==([^ ;\\]+)", lock, re.MULTILINE | re.IGNORECASE))
         if name == "darkroom":  # the image format of Docker keeps it

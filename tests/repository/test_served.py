@@ -1,6 +1,6 @@
-"""The commands of README.md and docs/server.md and the calls of examples/requests.http, run as they stand.
+"""Commands of README.md and docs/, and calls of examples/requests.http, run as they are written.
 
-`SERVED_URL` names a server that runs already; without it one is started.
+`SERVED_URL` is the address of a running server; without it one is started.
 """
 
 import base64
@@ -43,7 +43,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 def shell_blocks() -> list[str]:
-    """The README's shell commands, without those that start or test the service."""
+    """Return the README's shell commands, without those that start or test the service."""
     blocks = re.findall(r"^```sh\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
     return [block for block in blocks if not block.startswith("make ")]
 
@@ -77,7 +77,7 @@ def test_the_commands_of_the_readme_work_in_their_order(address: str, tmp_path: 
     assert httpx.get(f"{address}/images/{first['id']}").status_code == 404
 
 
-def test_the_back_end_of_the_readme_gets_an_image_into_the_store(
+def test_the_back_end_of_the_readme_uploads_an_image(
     address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (block,) = re.findall(r"^```python\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
@@ -108,8 +108,8 @@ def test_the_commands_of_the_page_on_uploading_work(address: str, tmp_path: Path
         assert (record["title"], record["tags"]) == ("Lighthouse", ["sea", "evening"])
 
 
-def test_a_backup_made_as_the_page_says_while_it_runs_is_all_there_is(tmp_path: Path) -> None:
-    """The page's commands, on the folder of a server that runs, and another server on what they copied."""
+def test_a_backup_of_a_running_server_is_complete(tmp_path: Path) -> None:
+    """Run the page's commands on the folder of a running server, and start another server on the copy."""
     page = (ROOT / "docs" / "server.md").read_text()
     (backup,) = re.findall(r"^## Backup\n.*?^```shell\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)
     (tmp_path / ".venv" / "bin").mkdir(parents=True)
@@ -122,7 +122,7 @@ def test_a_backup_made_as_the_page_says_while_it_runs_is_all_there_is(tmp_path: 
     with serving(tmp_path / "backup", **KEYED) as server:
         (found,) = server.client.get("/images", headers=KEY).json()["items"]
         assert found["id"] == made["id"]
-        # Urls that were out are good still: the secret came along.
+        # Existing signed urls work, because the secret was copied too.
         variants = [server.client.get(variant["url"]).status_code for variant in made["variants"]]
         assert variants == [200] * len(made["variants"])
         original = server.client.get(f"/images/{made['id']}/original", headers=KEY, follow_redirects=True)
@@ -143,7 +143,7 @@ class Call:
 
 
 def calls() -> list[Call]:
-    """The file's requests, read as its two clients read it; `{{id}}` stays in the url."""
+    """Parse the file's requests like its two clients; `{{id}}` stays in the url."""
     head, *parts = re.split(r"^### ", REQUESTS.read_text(), flags=re.MULTILINE)
     assert f"@host = {ADDRESS}" in head
     found = []
@@ -152,18 +152,18 @@ def calls() -> list[Call]:
         method, url = request.split(" ", 1)
         blank = lines.index("") if "" in lines else len(lines)
         headers = dict(line.split(": ", 1) for line in lines[:blank])
-        found.append(Call(title, method, url, headers, body_of(lines[blank + 1 :], headers)))
+        found.append(Call(title, method, url, headers, build_body(lines[blank + 1 :], headers)))
     return found
 
 
-def body_of(lines: list[str], headers: dict[str, str]) -> bytes:
-    """A line `< path` is that file's bytes; the lines of a form end in CR LF."""
+def build_body(lines: list[str], headers: dict[str, str]) -> bytes:
+    """Build a body. A line `< path` means that file's bytes; the lines of a form end in CR LF."""
     form = headers.get("Content-Type", "").startswith("multipart/")
     pieces = [(REQUESTS.parent / line[2:]).read_bytes() if line.startswith("< ") else line.encode() for line in lines]
     return (b"\r\n" if form else b"\n").join(pieces) + (b"\r\n" if form and pieces else b"")
 
 
-def test_the_calls_for_rest_clients_answer_what_their_titles_say(address: str) -> None:
+def test_the_calls_for_rest_clients_have_the_status_of_their_titles(address: str) -> None:
     image_id = ""
     answers = []
     with httpx.Client(timeout=60) as client:
@@ -191,7 +191,7 @@ def test_the_calls_for_rest_clients_cover_every_route(address: str) -> None:
     assert covered == routes
 
 
-def test_the_base64_picture_of_the_calls_is_a_picture() -> None:
+def test_the_base64_of_the_calls_is_an_image() -> None:
     text = next(call.body for call in calls() if b"dot.png" in call.body)
     assert base64.b64decode(json.loads(text)["image_base64"]).startswith(b"\x89PNG")
     assert image_file("pillow-tests__hopper_orientation_6.jpg").exists()

@@ -32,7 +32,7 @@ def test_no_file_names_a_package_host() -> None:
     assert named == set()
 
 
-def test_no_file_names_a_place_on_somebodys_machine() -> None:
+def test_no_file_names_a_path_of_a_machine() -> None:
     found = {
         f"{name}:{number}: {line.strip()[:100]}"
         for name, text in texts().items()
@@ -42,14 +42,14 @@ def test_no_file_names_a_place_on_somebodys_machine() -> None:
     assert found == set()
 
 
-def test_the_rule_about_places_sees_them() -> None:
+def test_the_rule_about_paths_finds_them() -> None:
     assert _HOME.search('open("/ho' + 'me/somebody/x")')
     assert _HOME.search("cd /ro" + "ot/x")
     assert not _HOME.search("app/work/er and https://example.org/ho" + "me/")
 
 
 def calls_of_open(text: str) -> list[ast.Call]:
-    """Calls of Pillow's `Image.open`, under whatever name the module `Image` goes."""
+    """Find calls of Pillow's `Image.open`, under any name of the module `Image`."""
     return [
         node
         for node in ast.walk(ast.parse(text))
@@ -60,19 +60,19 @@ def calls_of_open(text: str) -> list[ast.Call]:
     ]
 
 
-def test_pictures_are_only_opened_with_the_formats_named() -> None:
+def test_images_are_only_opened_with_explicit_formats() -> None:
     calls = {
         f"{name}:{call.lineno}": call
         for name, text in texts().items()
         if name.startswith("app/") and name.endswith(".py") and ("PIL" in text or "Image.open" in text)
         for call in calls_of_open(text)
     }
-    assert calls, "nothing opens a picture: is the worker elsewhere?"
+    assert calls, "no call of Image.open was found"
     bare = [where for where, call in calls.items() if "formats" not in {keyword.arg for keyword in call.keywords}]
     assert bare == []
 
 
-def test_the_licence_is_the_one_that_is_claimed() -> None:
+def test_the_license_is_the_declared_one() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     assert project["license"] == "MIT"
     assert (ROOT / "LICENSE").read_text().startswith("MIT License")

@@ -14,7 +14,7 @@ SETTINGS = (ROOT / "docs" / "settings.md").read_text()
 
 @cache
 def committed() -> tuple[Path, ...]:
-    """Every file that is committed, or would be by `git add`; in a tree without git, every file that is no build's."""
+    """Return the files that are committed or would be by `git add`; without git, all files except those of builds."""
     listed = subprocess.run(
         ["git", "-c", f"safe.directory={ROOT}", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
         cwd=ROOT, capture_output=True, check=False,
@@ -29,7 +29,7 @@ def committed() -> tuple[Path, ...]:
 
 @cache
 def texts() -> dict[str, str]:
-    """The committed files that are text, by their path from the root."""
+    """Return the committed text files, by their path from the root."""
     found = {}
     for path in committed():
         raw = path.read_bytes()
@@ -39,7 +39,7 @@ def texts() -> dict[str, str]:
 
 
 def table(heading: str, page: str = README) -> list[list[str]]:
-    """The cells of the page's first table whose head starts with that cell, head and rule left out."""
+    """Return the cells of the page's first table whose head starts with that cell, without the head."""
     lines = iter(page.splitlines())
     for line in lines:
         if line.startswith(f"| {heading} |"):
