@@ -17,7 +17,7 @@ from statistics import median
 from typing import Any
 
 from app.cli.client import DarkroomClient
-from app.cli.picture import Picture
+from app.cli.image_file import ImageFile
 from benchmarks.render import images
 from benchmarks.results_file import save
 from tests.running_server import Server, serving
@@ -47,7 +47,7 @@ def ticket(server: Server, path: Path) -> float:
     """Upload with the client of `darkroom upload`; return the seconds until the `ready` record."""
     start = time.perf_counter()
     with DarkroomClient(server.url) as client:
-        record = client.settled(client.upload(Picture.of(path)), 20)
+        record = client.wait_until_processed(client.upload(ImageFile.read(path)), 20)
     return _seconds(start, server, record)
 
 

@@ -1,4 +1,4 @@
-"""The client half of a direct upload: hash, ask for a ticket, send, wait."""
+"""Client of direct uploads: hash the file, request an upload ticket, send the bytes, wait."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -9,20 +9,20 @@ from typing import Any, Self, TypeVar
 
 import httpx
 
-from app.cli.picture import Picture, UploadError, pieces, text_of, unreadable
-from app.cli.under_way import TICKET, Note, UnderWay
+from app.cli.image_file import ImageFile, UploadError, read_pieces, to_text, unreadable
+from app.cli.ticket_cache import TICKET, CachedTicket, TicketCache
 
 _ATTEMPTS = 4
 _PAUSE_SECONDS = 0.5
 _LONGEST_PAUSE_SECONDS = 60
-#: What `GET /images/{id}?wait=` takes at most.
+#: Longest `?wait=` of `GET /images/{id}`.
 _WAIT_SECONDS = 20
-#: How long a service may be away, to be started again say, while a picture is waited for.
+#: Longest time without any answer while waiting for an image; a restart of the service is shorter.
 _SILENCE_SECONDS = 30
-_NOBODY = (httpx.ConnectError, httpx.ConnectTimeout)
-#: The status of a picture that has arrived, and that the key may not look at.
+_NOT_REACHED = (httpx.ConnectError, httpx.ConnectTimeout)
+#: Status of an image that was sent with a key without the scope `read`.
 SENT = "sent"
-#: What is needed of a record.
+#: Fields of a record that the client uses.
 _RECORD = frozenset({"id", "status"})
 
 T = TypeVar("T")
@@ -30,21 +30,21 @@ Progress = Callable[[int], None]
 
 
 class Unreachable(UploadError):
-    """There is nobody at the address."""
+    """No server answers at the address."""
 
 
-class BadCall(ValueError):
-    """What the client was told to use cannot be used; the sentence says why, and quotes no key."""
+class InvalidArgument(ValueError):
+    """The address or the API key cannot be used. The message says why and never contains the key."""
 
 
 class DarkroomClient:
-    """Talks to one service. `transport` is httpx's way to test without a network.
+    """Client of one service. Tests pass a `transport` of httpx to work without a network.
 
-    With `notes`, a folder, a picture that another client with the same folder is sending, or was sending when it was
-    interrupted, does not become a second one: its record is gone on with, and returned as a duplicate if it was the
-    other that brought the bytes.
+    `notes` is a folder in which clients remember their tickets. An image that another client with the same folder is
+    sending, or was sending when it was interrupted, is not stored twice: this client continues with its ticket, and
+    returns the record as a duplicate if the other one sent the bytes.
 
-    Raises `BadCall` for an address that is none, and for a key that no header can carry.
+    Raises `InvalidArgument` for an address that is not an HTTP url, and for a key that does not fit into a header.
     """
 
     def __init__(
@@ -56,15 +56,15 @@ class DarkroomClient:
         notes: Path | None = None,
     ) -> None:
         _check_address(url)
-        key = (api_key or "").strip()  # read from a file it often ends with a line break
+        key = (api_key or "").strip()  # a key read from a file often ends with a line break
         if not (key.isascii() and key.isprintable()):
-            raise BadCall("The API key has characters that no key has; it is not shown here.")
+            raise InvalidArgument("The API key contains invalid characters. (The key is not shown.)")
         headers = {"Authorization": f"Bearer {key}"} if key else {}
         timeout = httpx.Timeout(30, read=_WAIT_SECONDS + 15)
         self._service = httpx.Client(base_url=url, headers=headers, timeout=timeout, transport=transport)
-        # The store is somebody else: it must not see the key.
+        # Upload tickets lead to another host, which must not see the key.
         self._store = httpx.Client(base_url=url, timeout=timeout, transport=transport)
-        self._under_way = UnderWay(notes, url, key)
+        self._tickets = TicketCache(notes, url, key)
 
     def __enter__(self) -> Self:
         return self
@@ -75,44 +75,44 @@ class DarkroomClient:
         self._service.close()
         self._store.close()
 
-    def upload(self, picture: Picture, progress: Progress = lambda _: None, **words: Any) -> dict[str, Any]:
-        """Send the picture and return its record, `pending` unless it was there already.
+    def upload(self, image: ImageFile, progress: Progress = lambda _: None, **fields: Any) -> dict[str, Any]:
+        """Send the image and return its record, which is `pending` unless the image was already stored.
 
-        With a key that may send and not look, the record is its `id` and the status `sent`.
+        With a key without the scope `read`, the record has only `id` and the status `sent`.
 
-        `progress` is called with how many bytes have been sent in this attempt. A send that breaks is begun again, a
-        few times. Raises `UploadError`.
+        `progress` receives the number of bytes sent in the current attempt. Interrupted transfers are repeated a few
+        times. Raises `UploadError`.
         """
         wanted = {
-            "filename": text_of(picture.path.name),
-            "content_type": picture.content_type,
-            "bytes": picture.bytes,
-            "sha256": picture.sha256,
-            **{name: value for name, value in words.items() if value},
+            "filename": to_text(image.path.name),
+            "content_type": image.content_type,
+            "bytes": image.bytes,
+            "sha256": image.sha256,
+            **{name: value for name, value in fields.items() if value},
         }
-        there, note = self._begun(picture, wanted)
+        there, note = self._resume(image, wanted)
         if there is not None:
-            progress(picture.bytes)
+            progress(image.bytes)
             return there
-        delivery = _Delivery(picture, wanted, progress, note)
-        there = _again(lambda: self._delivered(delivery))
+        delivery = _Delivery(image, wanted, progress, note)
+        there = _retry(lambda: self._deliver(delivery))
         if there is not None:
             return there
-        # Apart from sending: what has arrived is not sent again because a look at it failed.
+        # Separate from sending, so that a failed look at the record does not send the bytes again.
         image_id = delivery.id
         try:
-            record = _again(lambda: self._record(image_id))
+            record = _retry(lambda: self._record(image_id))
         except UploadError as error:
             if error.problem.get("code") != "scope_missing":
                 raise
             record = {"id": image_id, "status": SENT}
-            self._under_way.forget(picture.sha256)  # nobody here could tell whether the note still holds
-        return record | {"duplicate": True} if delivery.came_otherwise else record
+            self._tickets.forget(image.sha256)  # a later run could not check this ticket
+        return record | {"duplicate": True} if delivery.sent_by_another else record
 
-    def settled(self, record: dict[str, Any], seconds: float) -> dict[str, Any]:
-        """The record once it is ready or failed, or as it is after about so many seconds.
+    def wait_until_processed(self, record: dict[str, Any], seconds: float) -> dict[str, Any]:
+        """Return the record once it is ready or failed, or as it is after `seconds`.
 
-        Raises `Unreachable` when nobody has answered for half a minute, and other `UploadError`s.
+        Raises `Unreachable` after 30 seconds without an answer, and other `UploadError`s.
         """
         end = time.monotonic() + seconds
         heard = time.monotonic()
@@ -122,74 +122,76 @@ class DarkroomClient:
             try:
                 record = self._record(record["id"], wait=max(1, int(min(left, _WAIT_SECONDS)))) | known
                 heard = time.monotonic()
-                if record["status"] == "pending" and heard - asked < _PAUSE_SECONDS:  # too many wait already
+                if (
+                    record["status"] == "pending" and heard - asked < _PAUSE_SECONDS
+                ):  # the server has too many waiting requests
                     time.sleep(min(_PAUSE_SECONDS, max(left, 0)))
-            except (httpx.RequestError, _TryAgain) as error:
-                if isinstance(error, _NOBODY) and time.monotonic() - heard > _SILENCE_SECONDS:
+            except (httpx.RequestError, _Retry) as error:
+                if isinstance(error, _NOT_REACHED) and time.monotonic() - heard > _SILENCE_SECONDS:
                     raise _unreachable(error) from error
                 time.sleep(min(_PAUSE_SECONDS, max(left, 0)))
         return record
 
-    def _begun(self, picture: Picture, wanted: dict[str, Any]) -> tuple[dict[str, Any] | None, Note | None]:
-        """What another run has begun with these bytes: their record if they have arrived, or the ticket to go on with.
+    def _resume(self, image: ImageFile, wanted: dict[str, Any]) -> tuple[dict[str, Any] | None, CachedTicket | None]:
+        """Look up an upload of the same bytes by another run: its record if they have arrived, else its ticket.
 
-        A ticket that was asked for with other words is left alone, for the picture would not get those of this call.
+        A ticket with other fields is not used, because the image would not get the fields of this call.
         """
-        note = self._under_way.find(picture.sha256)
+        note = self._tickets.find(image.sha256)
         if note is None:
             return None, None
         image_id = note.ticket["id"]
         try:
-            record = _again(lambda: self._record(image_id))
+            record = _retry(lambda: self._record(image_id))
         except UploadError as error:
             if not error.problem:
                 raise
-            record = {}  # gone, or not to be looked at
+            record = {}  # deleted, or not visible to this key
         if record.get("status") == "ready" or (record.get("status") == "pending" and note.sent):
             return record | {"duplicate": True}, None
         if record.get("status") == "pending" and note.wanted == wanted:
             return None, note
-        self._under_way.forget(picture.sha256)
+        self._tickets.forget(image.sha256)
         return None, None
 
-    def _delivered(self, delivery: "_Delivery") -> dict[str, Any] | None:
-        """One attempt; the record, if the picture was there before."""
-        sha256 = delivery.picture.sha256
+    def _deliver(self, delivery: "_Delivery") -> dict[str, Any] | None:
+        """Make one attempt. Return the record if the image was already stored, else None."""
+        sha256 = delivery.image.sha256
         if delivery.note is None:
             answer = self._service.post("/upload/direct", json=delivery.wanted)
             if answer.status_code == 200:
-                delivery.progress(delivery.picture.bytes)
-                return _object(answer, needed=_RECORD)
-            note = Note(_object(answer, 201, TICKET), delivery.wanted)
-            delivery.note = self._under_way.keep(sha256, note)
+                delivery.progress(delivery.image.bytes)
+                return _parse(answer, needed=_RECORD)
+            note = CachedTicket(_parse(answer, 201, TICKET), delivery.wanted)
+            delivery.note = self._tickets.keep(sha256, note)
         self._send(delivery, delivery.note.ticket)
-        self._under_way.arrived(sha256, delivery.note)
+        self._tickets.arrived(sha256, delivery.note)
         return None
 
     def _send(self, delivery: "_Delivery", ticket: dict[str, Any]) -> None:
-        picture = delivery.picture
+        image = delivery.image
         again, delivery.tried = delivery.tried, True
-        headers = {**ticket["headers"], "Content-Length": str(picture.bytes)}
+        headers = {**ticket["headers"], "Content-Length": str(image.bytes)}
         try:
-            with picture.path.open("rb") as file:
-                content = _counted(pieces(file), delivery.progress)
+            with image.path.open("rb") as file:
+                content = _counted(read_pieces(file), delivery.progress)
                 answer = self._store.request(ticket["method"], ticket["url"], headers=headers, content=content)
         except OSError as error:
             raise unreadable(error) from error
-        if answer.status_code == 412:  # an earlier attempt got through: one of ours, though its answer did not
-            delivery.came_otherwise = not again
+        if answer.status_code == 412:  # an earlier attempt stored the bytes, but its response was lost
+            delivery.sent_by_another = not again
             return
         if answer.status_code == 410 or (answer.status_code == 403 and (again or delivery.resumed)):
             delivery.note, delivery.tried, delivery.resumed = None, False, False
-            self._under_way.forget(picture.sha256)
-            raise _TryAgain("the ticket has expired")
+            self._tickets.forget(image.sha256)
+            raise _Retry("the ticket has expired")
         if answer.status_code == 409:  # an earlier attempt is still being written
-            raise _TryAgain("the store is busy with it")
-        _object(answer, expected=200)
+            raise _Retry("the object is still being written")
+        _parse(answer, expected=200)
 
     def _record(self, image_id: str, wait: int = 0) -> dict[str, Any]:
         answer = self._service.get(f"/images/{image_id}", params={"wait": wait} if wait else {})
-        return _object(answer, needed=_RECORD)
+        return _parse(answer, needed=_RECORD)
 
 
 def _check_address(url: str) -> None:
@@ -198,21 +200,24 @@ def _check_address(url: str) -> None:
     except httpx.InvalidURL:
         address = httpx.URL()
     if address.scheme not in {"http", "https"} or not address.host or (address.port or 0) > 65535:
-        raise BadCall("The service's address is none: it has the form http://127.0.0.1:8000.")
+        raise InvalidArgument("Invalid address of the service. Expected a url such as http://127.0.0.1:8000.")
 
 
 @dataclass
 class _Delivery:
-    """A picture on its way. One ticket serves all attempts, for it is good for one picture: whether an attempt whose
-    answer was lost got through is then told by the next."""
+    """State of one upload.
 
-    picture: Picture
+    All attempts use one ticket, which accepts the bytes once. So the next attempt shows if one whose response was lost
+    had succeeded.
+    """
+
+    image: ImageFile
     wanted: dict[str, Any]
     progress: Progress
-    note: Note | None
+    note: CachedTicket | None
     tried: bool = False
-    #: Whether another run has brought the bytes.
-    came_otherwise: bool = False
+    #: True if another run sent the bytes.
+    sent_by_another: bool = False
     resumed: bool = field(init=False)
 
     def __post_init__(self) -> None:
@@ -220,59 +225,59 @@ class _Delivery:
 
     @property
     def id(self) -> str:
-        """Of the record."""
+        """Id of the record."""
         assert self.note is not None  # noqa: S101 - it has been delivered
         return str(self.note.ticket["id"])
 
 
-class _TryAgain(Exception):
-    """The service or the store says that another attempt may succeed, perhaps only after so many seconds."""
+class _Retry(Exception):
+    """Another attempt may succeed, after `after` seconds if given."""
 
     def __init__(self, detail: str, after: int = 0) -> None:
         super().__init__(detail)
         self.after = after
 
 
-def _again(attempt: Callable[[], T]) -> T:
+def _retry(attempt: Callable[[], T]) -> T:
     last: Exception | None = None
     for number in range(_ATTEMPTS):
         if number:
-            time.sleep(max(_PAUSE_SECONDS * 2**number, last.after if isinstance(last, _TryAgain) else 0))
+            time.sleep(max(_PAUSE_SECONDS * 2**number, last.after if isinstance(last, _Retry) else 0))
         try:
             return attempt()
-        except (httpx.RequestError, _TryAgain) as error:
+        except (httpx.RequestError, _Retry) as error:
             last = error
-    if isinstance(last, _NOBODY):
+    if isinstance(last, _NOT_REACHED):
         raise _unreachable(last)
     raise UploadError(f"Gave up after {_ATTEMPTS} attempts: {last or type(last).__name__}")
 
 
 def _unreachable(error: httpx.RequestError) -> Unreachable:
     address = error.request.url.copy_with(raw_path=b"/")
-    return Unreachable(f"Nobody answers at {address} ({error}): is it running, and is the address right?")
+    return Unreachable(f"No server answers at {address} ({error}). Check the address, and that the server runs.")
 
 
-def _object(answer: httpx.Response, expected: int = 200, needed: frozenset[str] = frozenset()) -> dict[str, Any]:
+def _parse(answer: httpx.Response, expected: int = 200, needed: frozenset[str] = frozenset()) -> dict[str, Any]:
     found = _json(answer)
     if answer.status_code == expected:
         if not needed <= found.keys():
-            raise UploadError("Whoever answers there is not Darkroom; is the address right?")
+            raise UploadError("The server at this address is not Darkroom. Check the address.")
         return found
     problem = found if "problem+json" in _type(answer) else {}
     detail = problem.get("detail") or f"{answer.status_code} {answer.reason_phrase}"
     if answer.status_code in {408, 429} or (answer.status_code >= 500 and answer.status_code != 507):
-        raise _TryAgain(detail, _retry_after(answer) if answer.status_code == 429 else 0)
+        raise _Retry(detail, _retry_after(answer) if answer.status_code == 429 else 0)
     raise UploadError(detail, problem)
 
 
 def _retry_after(answer: httpx.Response) -> int:
-    """Return the seconds of a `Retry-After` header, within reason."""
+    """Return the seconds of a `Retry-After` header, at most a minute."""
     given = answer.headers.get("retry-after", "")
     return min(int(given), _LONGEST_PAUSE_SECONDS) if given.isascii() and given.isdigit() and len(given) < 9 else 0
 
 
 def _json(answer: httpx.Response) -> dict[str, Any]:
-    """The object that the answer holds; an empty one if it holds anything else."""
+    """Return the JSON object of a response, or an empty dict if it holds anything else."""
     try:
         found = answer.json() if "json" in _type(answer) else {}
     except (ValueError, RecursionError):

@@ -18,7 +18,7 @@ cli.command()(upload)
 cli.command()(reconcile)
 
 
-def _tell_version(wanted: bool) -> None:
+def _print_version(wanted: bool) -> None:
     if wanted:
         typer.echo(f"darkroom {__version__}")
         raise typer.Exit
@@ -28,18 +28,18 @@ def _tell_version(wanted: bool) -> None:
 def _darkroom(
     *,
     version: Annotated[
-        bool, typer.Option("--version", help="Show the version and exit.", callback=_tell_version, is_eager=True)
+        bool, typer.Option("--version", help="Show the version and exit.", callback=_print_version, is_eager=True)
     ] = False,
 ) -> None:
     """Darkroom from the command line.
 
-    `upload` talks to a service. The others are for who runs one, and take its settings: DARKROOM_STORAGE_URL and so on.
+    `upload` sends images to a server. The other commands are for its operator and read its settings from DARKROOM_*.
     """
 
 
 @cli.command()
 def worker() -> None:
-    """Run the embedded worker alone, for a server that was started without one."""
+    """Run only the worker process, for a server that was started without one."""
     from app.embedded_worker import main as run_worker
 
     run_worker()
@@ -47,9 +47,9 @@ def worker() -> None:
 
 @cli.command()
 def redrive() -> None:
-    """Send the events again that failed in every attempt, once the cause is repaired; their images can become ready.
+    """Process images again whose events failed in all attempts. Repair the cause first.
 
-    One event is sent for each image, however many of its events failed.
+    One event is sent per image, even if several of its events failed.
     """
     from app.cli.backends import open_existing
     from app.domain.images.notifications import images_named
@@ -59,8 +59,8 @@ def redrive() -> None:
 
 
 def main() -> None:
-    """The console script: settings that make no sense, and stores that refuse, end it with one sentence."""
-    for stream in (sys.stdout, sys.stderr):  # a name with letters that the terminal has not is no reason to end
+    """Run the console script. Wrong settings and unreachable stores end it with one sentence."""
+    for stream in (sys.stdout, sys.stderr):  # names may have letters that the terminal cannot show
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     try:
@@ -68,4 +68,4 @@ def main() -> None:
     except ConfigurationError as error:
         logs.end_before_start(error)
     except PortError as error:
-        raise SystemExit(f"A store refused: {error}") from None
+        raise SystemExit(f"The command failed: {error}") from None

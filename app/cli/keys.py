@@ -17,12 +17,12 @@ def _group() -> None:
 @keys.command()
 def new(
     *,
-    owner: Annotated[str, typer.Option(help="Whose images the key's uploads become.")],
-    scope: Annotated[list[Scope], typer.Option(help="What it is good for; may be given several times.")],
+    owner: Annotated[str, typer.Option(help="Owner of the images that are uploaded with the key.")],
+    scope: Annotated[list[Scope], typer.Option(help="Permission of the key. Can be repeated.")],
 ) -> None:
-    """Make a key. It is shown this once: the service keeps only its hash."""
-    if ":" in owner or "," in owner:  # the entry would be read otherwise
-        raise typer.BadParameter(f"{owner!r} cannot be an owner", param_hint="--owner")
+    """Create an API key. It is shown only once: the service stores its hash."""
+    if ":" in owner or "," in owner:  # separators of an entry
+        raise typer.BadParameter(f"{owner!r} is not a valid owner", param_hint="--owner")
     try:
         key, entry = new_key(owner, scope)
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""`darkroom reconcile`: repairs records, and finds, adopts or removes objects without one."""
+"""`darkroom reconcile`: repair records; find, adopt or remove objects without a record."""
 
 import json
 import re
@@ -21,31 +21,31 @@ _GRACE_MINUTES = GRACE // timedelta(minutes=1)
 def reconcile(
     *,
     remove_orphans: Annotated[
-        bool, typer.Option("--remove-orphans", help="Delete objects without a record, after a question.")
+        bool, typer.Option("--remove-orphans", help="Delete objects without a record. Asks first.")
     ] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="Delete them without a question.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Delete without asking.")] = False,
     adopt: Annotated[
         bool, typer.Option("--adopt", help="Write records for originals without one and process them.")
     ] = False,
     owner: Annotated[
-        str | None, typer.Option(help="The owner of adopted images. Needed where API keys are required.")
+        str | None, typer.Option(help="Owner of adopted images. Required if API keys are required.")
     ] = None,
     grace_minutes: Annotated[
         int,
         typer.Option(
             min=0,
             max=_YEAR_MINUTES,
-            help="Grace time: younger objects are not taken for orphans, as they may belong to a running request.",
+            help="Ignore younger objects: their request may still be running.",
         ),
     ] = _GRACE_MINUTES,
     requeue_minutes: Annotated[
         int,
-        typer.Option(min=0, max=_YEAR_MINUTES, help="Send pending images older than this to the worker again; 0: all."),
+        typer.Option(min=0, max=_YEAR_MINUTES, help="Process pending images older than this again; 0: all."),
     ] = 15,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
-    """Repair what a crash left half-done, and report objects without a record."""
-    from app.cli.backends import open_existing  # `darkroom upload` needs no settings of a service
+    """Repair records after a crash, and report objects without a record."""
+    from app.cli.backends import open_existing  # `darkroom upload` needs no settings
 
     settings, backends = open_existing()
     if adopt:
@@ -65,7 +65,7 @@ def reconcile(
             for orphan in found:
                 orphans.remove(orphan, report)
     elif found and not adopt:
-        _say("To write records for orphaned originals add --adopt, to delete orphans add --remove-orphans.")
+        _say("Add --adopt to write records for these originals, or --remove-orphans to delete the objects.")
     typer.echo(json.dumps(asdict(report)) if as_json else str(report))
     raise typer.Exit(1 if report.errors or refused else 0)
 
@@ -73,10 +73,10 @@ def reconcile(
 def _checked_owner(owner: str | None, *, keys_required: bool) -> str:
     if owner is None:
         if keys_required:
-            raise typer.BadParameter("name the owner of the adopted images", param_hint="--owner")
+            raise typer.BadParameter("required with --adopt when API keys are required", param_hint="--owner")
         return ANONYMOUS
     if not re.fullmatch(OWNER_PATTERN, owner):
-        raise typer.BadParameter(f"{owner!r} cannot be an owner", param_hint="--owner")
+        raise typer.BadParameter(f"{owner!r} is not a valid owner", param_hint="--owner")
     return owner
 
 
@@ -88,30 +88,30 @@ def _found(orphans: Orphans, report: Report, grace_minutes: int) -> list[Orphan]
         _say(f"orphan: {orphan.object.key} ({orphan.object.size} bytes{deleted})")
     if report.orphans_young:
         _say(
-            f"Not listed: {report.orphans_young} objects without a record that are younger than the grace time of "
-            f"{grace_minutes} minutes. A request that runs may be about to write their record. If none runs, as after "
-            "a restore, add --grace-minutes 0."
+            f"Not listed: {report.orphans_young} objects younger than {grace_minutes} minutes, as a running request "
+            "may be about to write their record. If no request runs, for example after a restore, add "
+            "--grace-minutes 0."
         )
     return found
 
 
 def _without_adopted(found: list[Orphan], images: ImageRepository) -> list[Orphan]:
-    """Leave out variants whose original has been adopted: they are not orphans any more."""
+    """Leave out variants whose original has been adopted: they are no longer orphans."""
     return [orphan for orphan in found if orphan.image_id is None or not isinstance(images.get(orphan.image_id), Image)]
 
 
 def _agreed(found: list[Orphan], *, known: int) -> bool:
-    """Ask whether to delete the orphans. Return False where nobody can answer."""
+    """Ask for confirmation to delete the orphans. Return False if there is no terminal."""
     if not known:
         _say(
-            "None of the objects has a record in this database. Is DARKROOM_DATABASE_URL the database of this "
-            "DARKROOM_STORAGE_URL?"
+            "None of the objects has a record in this database. Check that DARKROOM_DATABASE_URL belongs to "
+            "DARKROOM_STORAGE_URL."
         )
     size = sum(orphan.object.size for orphan in found)
     try:
-        return typer.confirm(f"Delete these {len(found)} objects ({size:,} bytes) for good?", err=True)
+        return typer.confirm(f"Delete these {len(found)} objects ({size:,} bytes) permanently?", err=True)
     except typer.Abort:
-        _say("\nNothing was deleted. Where nobody can answer, add --yes.")
+        _say("\nNothing was deleted. Add --yes to delete without asking.")
         return False
 
 

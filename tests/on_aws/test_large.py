@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from app.cli.client import DarkroomClient
-from app.cli.picture import Picture
+from app.cli.image_file import ImageFile
 from app.domain.images.notifications import object_created
 from tests.on_aws.test_photograph import Deployed, deployed  # noqa: F401 - a fixture
 from tests.self_hosted.test_direct_upload import MEGABYTE, noise
@@ -33,7 +33,7 @@ class Ways(httpx.BaseTransport):
 def test_forty_megabytes_go_in_by_ticket_with_flat_memory(deployed: Deployed, tmp_path: Path) -> None:  # noqa: F811
     path = tmp_path / "large.png"
     path.write_bytes(noise(3700, 3650))
-    picture = Picture.of(path)
+    picture = ImageFile.read(path)
     assert 40 * MEGABYTE < picture.bytes < 42 * MEGABYTE
     peak_mb()
     before = peak_mb()  # what it holds now
@@ -47,7 +47,7 @@ def test_forty_megabytes_go_in_by_ticket_with_flat_memory(deployed: Deployed, tm
         event = object_created(f"originals/{record['id']}", picture.bytes, deployed.bucket)
         deployed.made.sqs.send_message(QueueUrl=deployed.queue_url, MessageBody=event)
         assert deployed.deliver() == [{"batchItemFailures": []}]
-        record = client.settled(record, 5)
+        record = client.wait_until_processed(record, 5)
         assert record["status"] == "ready", record
         assert client.upload(picture)["duplicate"]  # the worker has read the bytes and keeps their hash
     assert peak_mb() - before < 25

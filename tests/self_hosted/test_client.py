@@ -14,7 +14,7 @@ from typer.testing import CliRunner, Result
 from app.cli import client as client_module
 from app.cli.client import DarkroomClient, Unreachable
 from app.cli.command import cli
-from app.cli.picture import Picture, UploadError
+from app.cli.image_file import ImageFile, UploadError
 from app.domain.keys import original_key
 from app.domain.models import utcnow
 from app.domain.uploads import grants
@@ -120,7 +120,7 @@ def test_a_lost_answer_does_not_store_the_picture_twice(
 ) -> None:
     way = Lossy(service, **{method: lost})
     with DarkroomClient("http://testserver", transport=way) as client:
-        record = client.upload(Picture.of(picture))
+        record = client.upload(ImageFile.read(picture))
     assert service.side.objects() == {original_key(record["id"])}
     assert way.asked.count("POST") == 1  # a ticket is a record
     assert way.asked.count("PUT") == (1 if method == "GET" else lost + 1)
@@ -141,7 +141,7 @@ def test_a_ticket_that_expires_between_two_attempts_is_asked_for_anew(
 
     monkeypatch.setattr(way, "handle_request", handle)
     with DarkroomClient("http://testserver", transport=way) as client:
-        record = client.upload(Picture.of(picture))
+        record = client.upload(ImageFile.read(picture))
     assert way.asked == ["POST", "PUT", "POST", "PUT", "GET"]
     assert service.side.objects() == {original_key(record["id"])}
 
@@ -153,7 +153,7 @@ def test_a_ticket_that_is_refused_at_once_is_not_tried_again(
     monkeypatch.setattr(grants, "utcnow", lambda: next(later))
     way = Lossy(service)
     with DarkroomClient("http://testserver", transport=way) as client, pytest.raises(UploadError) as refusal:
-        client.upload(Picture.of(picture))
+        client.upload(ImageFile.read(picture))
     assert refusal.value.problem["code"] == "url_expired"
     assert way.asked == ["POST", "PUT"]
 
@@ -199,7 +199,7 @@ def test_where_nobody_answers_the_first_picture_tells_and_the_others_are_not_tri
     done = darkroom("upload", str(picture), str(picture), str(picture), url="http://127.0.0.1:1")
     assert done.exit_code == 1
     told, counts = done.stderr.splitlines()
-    assert "Nobody answers at http://127.0.0.1:1/" in told
+    assert "No server answers at http://127.0.0.1:1/" in told
     assert counts == "1 refused, 2 not sent."
 
 
@@ -208,15 +208,15 @@ def test_a_service_that_goes_away_is_not_waited_for_to_the_end(
 ) -> None:
     way = Lossy(service)
     with DarkroomClient("http://testserver", transport=way) as client:
-        record = client.upload(Picture.of(picture))
+        record = client.upload(ImageFile.read(picture))
 
         def gone(request: httpx.Request) -> httpx.Response:
             raise httpx.ConnectError("refused", request=request)
 
         monkeypatch.setattr(way, "handle_request", gone)
         monkeypatch.setattr(client_module, "_SILENCE_SECONDS", 0.1)
-        with pytest.raises(Unreachable, match="Nobody answers at http://testserver/"):
-            client.settled(record, 3600)
+        with pytest.raises(Unreachable, match="No server answers at http://testserver/"):
+            client.wait_until_processed(record, 3600)
 
 
 def test_proxies_that_are_none_are_told_in_a_sentence(picture: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -230,7 +230,7 @@ def test_a_name_that_is_no_text_is_sent_as_near_as_can_be(service: Service, tmp_
     path = tmp_path / os.fsdecode(b"caf\xe9.jpg")
     path.write_bytes(encoded("JPEG", 90, 60, seed=61))
     with DarkroomClient("http://testserver", transport=Lossy(service)) as client:
-        assert client.upload(Picture.of(path))["filename"] == "caf\N{REPLACEMENT CHARACTER}.jpg"
+        assert client.upload(ImageFile.read(path))["filename"] == "caf\N{REPLACEMENT CHARACTER}.jpg"
     for more in ([], ["--json"]):
         done = darkroom("upload", str(path), *more, url=peer.url)
         assert isinstance(done.exception, SystemExit), done.exception
@@ -238,7 +238,7 @@ def test_a_name_that_is_no_text_is_sent_as_near_as_can_be(service: Service, tmp_
 
 
 def test_a_file_that_goes_before_it_is_sent_is_told(service: Service, picture: Path) -> None:
-    measured = Picture.of(picture)
+    measured = ImageFile.read(picture)
     picture.unlink()
     way = Lossy(service)
     with (

@@ -17,7 +17,7 @@ import pytest
 from PIL import Image
 
 from app.cli.client import DarkroomClient
-from app.cli.picture import Picture, UploadError
+from app.cli.image_file import ImageFile, UploadError
 from app.domain.access.api_keys import Scope, new_key
 from tests.running_server import Server, serving
 from tests.samples import encoded, image_file, photo, photograph
@@ -68,11 +68,11 @@ def test_a_forty_megabyte_picture_goes_in_by_ticket_with_flat_memory(server: Ser
     before = memory_mb(server, "VmRSS")
     seen: list[int] = []
     with DarkroomClient(server.url, KEY) as client:
-        record = client.upload(Picture.of(path), seen.append)
+        record = client.upload(ImageFile.read(path), seen.append)
         assert seen == sorted(seen)
         assert seen[-1] == len(body)
         assert len(seen) > 100
-        record = client.settled(record, 60)
+        record = client.wait_until_processed(record, 60)
     assert record["status"] == "ready", record
     assert record["sha256"] == hashlib.sha256(body).hexdigest()
     assert memory_mb(server, "VmHWM") - before < 20
@@ -104,7 +104,7 @@ def test_the_command_sends_files_and_says_what_became_of_them(server: Server, tm
     assert records[0]["tags"] == ["sea", "dusk"]
     again = darkroom(server, "upload", str(photo))
     assert again.returncode == 0
-    assert "already there" in again.stdout
+    assert "already stored" in again.stdout
 
 
 def test_the_command_tells_what_it_could_not_send(server: Server, tmp_path: Path) -> None:
@@ -150,7 +150,7 @@ def test_a_send_that_breaks_is_begun_again(server: Server, tmp_path: Path) -> No
     path = tmp_path / "photo.png"
     path.write_bytes(encoded("PNG", 700, 500, seed=51))
     with httpx.HTTPTransport() as network, DarkroomClient(server.url, KEY, transport=Flaky(network)) as client:
-        record = client.settled(client.upload(Picture.of(path)), 30)
+        record = client.wait_until_processed(client.upload(ImageFile.read(path)), 30)
     assert record["status"] == "ready"
 
 
@@ -158,7 +158,7 @@ def test_a_refusal_is_told_and_not_tried_again(server: Server, tmp_path: Path) -
     path = tmp_path / "photo.png"
     path.write_bytes(encoded("PNG", 70, 50, seed=52))
     with DarkroomClient(server.url, "dk_unknown") as client, pytest.raises(UploadError, match="not known") as refusal:
-        client.upload(Picture.of(path))
+        client.upload(ImageFile.read(path))
     assert refusal.value.problem["code"] == "key_unknown"
 
 

@@ -36,7 +36,7 @@ def test_a_folder_that_is_not_there_is_named_and_not_made(
     nowhere: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: str
 ) -> None:
     assert ended(monkeypatch, command) == 2
-    assert capsys.readouterr().err == f"DARKROOM_STORAGE_URL: there is no folder {nowhere}\n"
+    assert capsys.readouterr().err == f"DARKROOM_STORAGE_URL: folder not found: {nowhere}\n"
     assert not nowhere.exists()
 
 
@@ -51,7 +51,7 @@ def test_a_store_that_refuses_is_told_with_its_reason_and_without_a_traceback() 
     command = [*COMMAND, "redrive"]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=30, check=False)
     assert done.returncode == 1
-    assert done.stderr.splitlines()[-1] == "A store refused: The queue cannot be reached."
+    assert done.stderr.splitlines()[-1] == "The command failed: The queue cannot be reached."
     assert f'Could not connect to the endpoint URL: "{nobody}/' in done.stderr
     assert "Traceback" not in done.stderr
 
@@ -71,7 +71,7 @@ def test_a_worker_whose_folder_cannot_be_made_says_so(tmp_path: Path, monkeypatc
 def test_an_owner_that_cannot_be_one_is_refused_as_that(owner: str) -> None:
     done = CliRunner().invoke(cli, ["key", "new", "--owner", owner, "--scope", "read"])
     assert done.exit_code == 2
-    assert "cannot be an owner" in done.stderr
+    assert "is not a valid owner" in done.stderr
 
 
 def test_minutes_beyond_reason_are_a_wrong_call() -> None:

@@ -87,7 +87,7 @@ def test_right_after_a_restore_it_says_why_it_lists_nothing(data: Path) -> None:
         stray = put(side, original_key(new_id()))
         done = reconcile("--json")
         assert (report_of(done)["orphans"], report_of(done)["orphans_young"]) == (0, 1)
-        assert "grace time of 60 minutes" in done.stderr
+        assert "objects younger than 60 minutes" in done.stderr
         assert "--grace-minutes 0" in done.stderr
         done = reconcile("--grace-minutes", "0", "--json")
         assert (report_of(done)["orphans"], report_of(done)["orphans_young"]) == (1, 0)
@@ -117,9 +117,9 @@ def test_nothing_is_deleted_before_somebody_has_agreed(
         assert (done.exit_code, report_of(done)["orphans_removed"]) == (code, removed)
         assert side.objects() == ({kept} if removed else {kept, stray})
         if not options:
-            assert f"Delete these 1 objects ({len(BODY):,} bytes) for good?" in done.stderr
+            assert f"Delete these 1 objects ({len(BODY):,} bytes) permanently?" in done.stderr
         if answer is None and not removed:
-            assert "add --yes" in done.stderr
+            assert "Add --yes" in done.stderr
 
 
 def test_a_database_that_knows_none_of_the_files_is_doubted(data: Path) -> None:

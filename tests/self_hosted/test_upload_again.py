@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from app.cli.client import DarkroomClient
-from app.cli.picture import Picture
+from app.cli.image_file import ImageFile
 from app.domain.keys import original_key
 from app.domain.models import Image, Status, utcnow
 from app.domain.uploads import grants
@@ -23,10 +23,10 @@ Happening = Callable[[], None]
 
 
 @pytest.fixture
-def picture(tmp_path: Path) -> Picture:
+def picture(tmp_path: Path) -> ImageFile:
     path = tmp_path / "p.jpg"
     path.write_bytes(encoded("JPEG", 90, 60, seed=62))
-    return Picture.of(path)
+    return ImageFile.read(path)
 
 
 @pytest.fixture
@@ -58,13 +58,13 @@ def interrupt() -> None:
     raise KeyboardInterrupt
 
 
-def run(picture: Picture, way: Way, folder: Path, key: str | None = None, **words: Any) -> dict[str, Any]:
+def run(picture: ImageFile, way: Way, folder: Path, key: str | None = None, **words: Any) -> dict[str, Any]:
     """Send the picture as the command does, with its notes in the folder."""
     with DarkroomClient("http://testserver", key, transport=way, notes=folder / "notes") as client:
-        return client.settled(client.upload(picture, **words), 0)
+        return client.wait_until_processed(client.upload(picture, **words), 0)
 
 
-def interrupted(picture: Picture, way: Way, folder: Path, **words: Any) -> None:
+def interrupted(picture: ImageFile, way: Way, folder: Path, **words: Any) -> None:
     with pytest.raises(KeyboardInterrupt):
         run(picture, way, folder, **words)
 
@@ -81,7 +81,7 @@ def records(service: Service) -> list[str]:
 
 
 def test_what_had_arrived_when_it_was_interrupted_is_there_already(
-    service: Service, picture: Picture, tmp_path: Path
+    service: Service, picture: ImageFile, tmp_path: Path
 ) -> None:
     interrupted(picture, Way(service, after=interrupt), tmp_path)
     record = run(picture, Way(service), tmp_path)
@@ -90,7 +90,9 @@ def test_what_had_arrived_when_it_was_interrupted_is_there_already(
     assert service.side.objects() == {original_key(record["id"])}
 
 
-def test_what_had_not_arrived_is_sent_by_the_ticket_it_had(service: Service, picture: Picture, tmp_path: Path) -> None:
+def test_what_had_not_arrived_is_sent_by_the_ticket_it_had(
+    service: Service, picture: ImageFile, tmp_path: Path
+) -> None:
     interrupted(picture, Way(service, before=interrupt), tmp_path)
     record = run(picture, Way(service), tmp_path)
     assert not record.get("duplicate")
@@ -98,12 +100,12 @@ def test_what_had_not_arrived_is_sent_by_the_ticket_it_had(service: Service, pic
     assert service.side.objects() == {original_key(record["id"])}
 
 
-def test_what_is_not_developed_yet_is_not_sent_again(service: Service, picture: Picture, tmp_path: Path) -> None:
+def test_what_is_not_developed_yet_is_not_sent_again(service: Service, picture: ImageFile, tmp_path: Path) -> None:
     first = run(picture, Way(service), tmp_path, tags=["sea"])
     copy = tmp_path / "copy.jpg"
     copy.write_bytes(picture.path.read_bytes())
     way = Way(service)
-    second = run(Picture.of(copy), way, tmp_path)
+    second = run(ImageFile.read(copy), way, tmp_path)
     assert not first.get("duplicate")
     assert (second["id"], second["duplicate"], second["filename"]) == (first["id"], True, "p.jpg")
     assert "PUT" not in way.asked
@@ -111,7 +113,7 @@ def test_what_is_not_developed_yet_is_not_sent_again(service: Service, picture: 
 
 
 def test_of_two_at_once_one_brings_it_and_the_other_finds_it(
-    service: Service, picture: Picture, tmp_path: Path
+    service: Service, picture: ImageFile, tmp_path: Path
 ) -> None:
     other: dict[str, Any] = {}
     record = run(picture, Way(service, before=lambda: other.update(run(picture, Way(service), tmp_path))), tmp_path)
@@ -120,7 +122,7 @@ def test_of_two_at_once_one_brings_it_and_the_other_finds_it(
     assert records(service) == [record["id"]]
 
 
-def test_of_two_that_ask_at_once_both_use_one_ticket(service: Service, picture: Picture, tmp_path: Path) -> None:
+def test_of_two_that_ask_at_once_both_use_one_ticket(service: Service, picture: ImageFile, tmp_path: Path) -> None:
     other: dict[str, Any] = {}
     way = Way(service)
     ask = way.handle_request
@@ -138,7 +140,7 @@ def test_of_two_that_ask_at_once_both_use_one_ticket(service: Service, picture: 
 
 
 def test_a_ticket_whose_time_is_over_is_asked_for_anew(
-    service: Service, picture: Picture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    service: Service, picture: ImageFile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     interrupted(picture, Way(service, before=interrupt), tmp_path)
     later = iter([utcnow() + timedelta(seconds=301)])
@@ -149,7 +151,7 @@ def test_a_ticket_whose_time_is_over_is_asked_for_anew(
 
 
 def test_what_was_deleted_or_has_failed_meanwhile_is_sent_anew(
-    service: Service, picture: Picture, tmp_path: Path
+    service: Service, picture: ImageFile, tmp_path: Path
 ) -> None:
     first = run(picture, Way(service), tmp_path)
     service.client.delete(f"/images/{first['id']}")
@@ -162,7 +164,7 @@ def test_what_was_deleted_or_has_failed_meanwhile_is_sent_anew(
 
 
 def test_other_words_than_those_of_the_interrupted_run_are_not_lost(
-    service: Service, picture: Picture, tmp_path: Path
+    service: Service, picture: ImageFile, tmp_path: Path
 ) -> None:
     interrupted(picture, Way(service, before=interrupt), tmp_path)
     record = run(picture, Way(service), tmp_path, tags=["sea"])
@@ -171,7 +173,7 @@ def test_other_words_than_those_of_the_interrupted_run_are_not_lost(
 
 
 def test_who_asks_before_it_is_ready_and_sends_after_that_stores_nothing(
-    service: Service, picture: Picture, tmp_path: Path
+    service: Service, picture: ImageFile, tmp_path: Path
 ) -> None:
     other: dict[str, Any] = {}
     way = Way(service)
@@ -183,7 +185,7 @@ def test_who_asks_before_it_is_ready_and_sends_after_that_stores_nothing(
             other.update(run(picture, Way(service), tmp_path))
             change(service, other["id"], status=Status.READY, upload_expires_at=None)
             with DarkroomClient("http://testserver", transport=Way(service), notes=tmp_path / "notes") as client:
-                assert client.settled(other, 5)["status"] == "ready"
+                assert client.wait_until_processed(other, 5)["status"] == "ready"
         return answer
 
     way.handle_request = overtaken  # type: ignore[method-assign] # the other one is through in the meantime
@@ -191,7 +193,7 @@ def test_who_asks_before_it_is_ready_and_sends_after_that_stores_nothing(
     assert (record["id"], record["status"], record["duplicate"]) == (other["id"], "ready", True)
 
 
-def test_what_has_become_ready_is_there_already(service: Service, picture: Picture, tmp_path: Path) -> None:
+def test_what_has_become_ready_is_there_already(service: Service, picture: ImageFile, tmp_path: Path) -> None:
     first = run(picture, Way(service), tmp_path)
     change(service, first["id"], status=Status.READY, upload_expires_at=None)
     way = Way(service)
@@ -200,7 +202,7 @@ def test_what_has_become_ready_is_there_already(service: Service, picture: Pictu
     assert way.asked == ["GET"]
 
 
-def test_the_notes_are_the_users_own_and_go_after_a_day(service: Service, picture: Picture, tmp_path: Path) -> None:
+def test_the_notes_are_the_users_own_and_go_after_a_day(service: Service, picture: ImageFile, tmp_path: Path) -> None:
     run(picture, Way(service), tmp_path)
     folder = tmp_path / "notes"
     (note,) = folder.iterdir()
@@ -214,7 +216,7 @@ def test_the_notes_are_the_users_own_and_go_after_a_day(service: Service, pictur
 
 @pytest.mark.parametrize("content", [b"", b"[]", b"{}", b"\xff", b'{"ticket": 1}', b'{"ticket": {"id": "x"}}'])
 def test_a_note_that_is_none_is_taken_for_none(
-    service: Service, picture: Picture, tmp_path: Path, content: bytes
+    service: Service, picture: ImageFile, tmp_path: Path, content: bytes
 ) -> None:
     run(picture, Way(service), tmp_path)
     (note,) = (tmp_path / "notes").iterdir()
@@ -224,7 +226,7 @@ def test_a_note_that_is_none_is_taken_for_none(
 
 
 def test_where_no_notes_can_be_kept_pictures_are_sent_all_the_same(
-    service: Service, picture: Picture, tmp_path: Path
+    service: Service, picture: ImageFile, tmp_path: Path
 ) -> None:
     (tmp_path / "notes").write_text("a file")
     assert run(picture, Way(service), tmp_path)["status"] == "pending"

@@ -59,16 +59,16 @@ def test_a_folder_is_sent_and_sent_again_adds_nothing(server: Server, tmp_path: 
     assert [line.split()[2] for line in first.stdout.splitlines()] == [
         str(folder / name) for name in ("a.jpg", "b.jpg", "below/c.jpg")
     ]
-    assert first.stderr == "3 ready, 3 left alone, being no pictures.\n"
+    assert first.stderr == "3 ready, 3 skipped (not images).\n"
     second = upload(server, folder, folder / "notes.txt")
     assert second.returncode == 1
-    assert second.stdout.count("already there") == 3
-    assert second.stderr.endswith("3 already there, 1 refused, 3 left alone, being no pictures.\n")
+    assert second.stdout.count("already stored") == 3
+    assert second.stderr.endswith("3 already stored, 1 refused, 3 skipped (not images).\n")
 
 
 def test_a_folder_without_pictures_is_said_to_be_one(server: Server, tmp_path: Path) -> None:
     done = upload(server, tmp_path)
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "No pictures there.\n")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "No images found.\n")
 
 
 def test_without_waiting_what_has_arrived_will_do(server: Server, tmp_path: Path) -> None:
@@ -77,7 +77,7 @@ def test_without_waiting_what_has_arrived_will_do(server: Server, tmp_path: Path
     assert done.returncode == 0, done.stderr
     assert (len(done.stdout.splitlines()), done.stderr) == (2, "2 pending.\n")
     again = upload(server, folder, "--wait", "inf")
-    assert (again.returncode, again.stderr) == (0, "2 already there.\n")
+    assert (again.returncode, again.stderr) == (0, "2 already stored.\n")
     known = [line.split()[1] for line in done.stdout.splitlines()]
     assert known == [line.split()[1] for line in again.stdout.splitlines()]
 
@@ -143,18 +143,18 @@ def test_a_server_that_goes_while_pictures_are_developed_is_told(
     for path in folder.iterdir():  # what takes a while to develop
         path.write_bytes(photograph("photo-12mp.jpg") + path.name.encode())
     with serving(tmp_path / "data") as server:
-        settled = DarkroomClient.settled
+        settled = DarkroomClient.wait_until_processed
 
         def and_then_it_goes(client: DarkroomClient, record: dict[str, Any], seconds: float) -> dict[str, Any]:
             server.kill()
             return settled(client, record, seconds)
 
-        monkeypatch.setattr(DarkroomClient, "settled", and_then_it_goes)
+        monkeypatch.setattr(DarkroomClient, "wait_until_processed", and_then_it_goes)
         done = CliRunner().invoke(cli, ["upload", "--url", server.url, str(folder)])
     assert done.exit_code == 1
     first, second, counts = done.stderr.splitlines()
     assert first.startswith("pending")
-    assert "Nobody answers" in first
+    assert "No server answers" in first
     assert second.startswith("pending")
     assert counts == "2 pending."
 
@@ -173,7 +173,7 @@ def test_ctrl_c_ends_it_with_what_was_done_and_the_next_run_goes_on(server: Serv
         said = running.stderr.read()
         assert running.wait(20) == 130, said
     assert "Interrupted: " in said
-    assert said.endswith("not sent. Run it again to go on.\n")
+    assert said.endswith("not sent. Run the command again to continue.\n")
     again = upload(server, folder, "--json")
     assert again.returncode == 0, again.stderr
     records = [json.loads(line) for line in again.stdout.splitlines()]

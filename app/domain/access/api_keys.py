@@ -100,7 +100,7 @@ def parse_keys(text: str) -> list[ApiKey]:
         owner, _, rest = entry.partition(":")
         words, _, digest = rest.partition(":")
         if not _OWNER.fullmatch(owner) or owner == ANONYMOUS:
-            raise ValueError(f"{where}: {owner[:40]!r} cannot be an owner")
+            raise ValueError(f"{where}: {owner[:40]!r} is not a valid owner")
         unknown = set(words.split("+")) - set(Scope)
         if unknown:
             raise ValueError(f"{where}: no scope {min(unknown)[:40]!r}; there are {', '.join(Scope)}")

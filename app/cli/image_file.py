@@ -1,4 +1,4 @@
-"""Files to send, as the command line sees them."""
+"""Image files for upload: discovery, hashing, format detection, display of names."""
 
 import hashlib
 import os
@@ -12,24 +12,24 @@ from app.domain.media import media_type_of
 from app.domain.other_formats import NAMING_BYTES, recognize
 
 _PIECE = 256 * 1024
-_JOINER = "\N{ZERO WIDTH JOINER}"  # holds emoji together
+_JOINER = "\N{ZERO WIDTH JOINER}"  # joins emoji
 
 
 class UploadError(Exception):
-    """The upload did not come about; the sentence says why. `problem` is the service's own document, if it gave one."""
+    """An upload failed. `problem` is the problem document of the service, if there is one."""
 
     def __init__(self, detail: str, problem: dict[str, Any] | None = None) -> None:
         super().__init__(detail)
         self.problem = problem or {}
 
 
-class NotAPicture(UploadError):
-    """The file's bytes are not those of a picture."""
+class NotAnImage(UploadError):
+    """The file is not an image."""
 
 
 @dataclass(frozen=True)
-class Picture:
-    """A file to send, measured: `bytes`, SHA-256 in hex, and its media type from its own bytes."""
+class ImageFile:
+    """An image file: its size in bytes, SHA-256 in hex, and media type detected from its bytes."""
 
     path: Path
     bytes: int
@@ -37,17 +37,17 @@ class Picture:
     content_type: str
 
     @classmethod
-    def of(cls, path: Path) -> "Picture":
-        """Read the file once. Raises `UploadError` for one that cannot be read, `NotAPicture` for one that is none."""
+    def read(cls, path: Path) -> "ImageFile":
+        """Read the file once. Raises `UploadError` if it cannot be read, `NotAnImage` if it is not an image."""
         digest = hashlib.sha256()
         size = 0
         head = b""
         try:
             mode = path.stat().st_mode
-            if not stat.S_ISREG(mode):  # a pipe could be read once, and a device has no end
-                raise UploadError("The folder cannot be read.") if stat.S_ISDIR(mode) else NotAPicture("Not a file.")
+            if not stat.S_ISREG(mode):  # a pipe can be read only once, and a device may be endless
+                raise UploadError("The folder cannot be read.") if stat.S_ISDIR(mode) else NotAnImage("Not a file.")
             with path.open("rb") as file:
-                for piece in pieces(file):
+                for piece in read_pieces(file):
                     head = head or piece[:NAMING_BYTES]
                     if not size and media_type_of(head) is None:
                         break
@@ -58,23 +58,25 @@ class Picture:
         content_type = media_type_of(head)
         if content_type is None:
             if not head:
-                raise NotAPicture("The file is empty.")
+                raise NotAnImage("The file is empty.")
             other = recognize(head)
-            raise NotAPicture(f"Unsupported image format (found: {other.name})." if other else "Not an image.")
+            raise NotAnImage(f"Unsupported image format (found: {other.name})." if other else "Not an image.")
         return cls(path, size, digest.hexdigest(), content_type)
 
 
 def unreadable(error: OSError) -> UploadError:
-    """What is to be said when a file cannot be read."""
+    """Build the error for a file that cannot be read."""
     return UploadError(f"{error.strerror or error}.")
 
 
 def files_in(path: Path) -> Iterator[Path]:
-    """The file itself; of a folder the files in it and below, by name, without hidden ones, and the folders that cannot
-    be read."""
+    """Yield the file, or all files below a folder sorted by name, without hidden ones.
+
+    Folders that cannot be read are yielded too, so that the caller reports them.
+    """
     try:
         one = not path.is_dir()
-    except OSError:  # reading it will tell
+    except OSError:  # reading it will raise the error
         one = True
     if one:
         yield path
@@ -86,20 +88,20 @@ def files_in(path: Path) -> Iterator[Path]:
     yield from (Path(os.fsdecode(error.filename)) for error in errors)
 
 
-def text_of(path: Path | str) -> str:
-    """The path as text that can be sent, whatever its bytes are."""
+def to_text(path: Path | str) -> str:
+    """Decode a path to text; invalid bytes are replaced."""
     return os.fsencode(path).decode("utf-8", "replace")
 
 
-def shown(path: Path | str) -> str:
-    """The path as text that takes one line and tells a terminal to do nothing."""
+def printable(path: Path | str) -> str:
+    """Escape a path so that it fits one line and contains no control characters."""
     escaped = (
-        c if c.isprintable() or c == _JOINER else c.encode("unicode_escape").decode("ascii") for c in text_of(path)
+        c if c.isprintable() or c == _JOINER else c.encode("unicode_escape").decode("ascii") for c in to_text(path)
     )
     return "".join(escaped)
 
 
-def pieces(file: BinaryIO) -> Iterator[bytes]:
-    """What is left of the file, bit by bit."""
+def read_pieces(file: BinaryIO) -> Iterator[bytes]:
+    """Yield the rest of the file in pieces."""
     while piece := file.read(_PIECE):
         yield piece
