@@ -3,12 +3,14 @@
 import ast
 import re
 import tomllib
+from collections import Counter
 
 import pytest
 
 from tests.repository.tree import README, ROOT, texts
 
 LONGEST_MODULE = 300
+LARGEST_PACKAGE = 15
 
 # Written in two halves, so that this file keeps the rule too.
 _HOSTS = (
@@ -25,6 +27,12 @@ def test_modules_are_small(folder: str) -> None:
     }
     assert lengths
     assert {name: length for name, length in lengths.items() if length > LONGEST_MODULE} == {}
+
+
+def test_packages_are_small() -> None:
+    modules = [name for name in texts() if name.startswith("app/") and re.search(r"/(?!__init__)\w+\.py$", name)]
+    sizes = Counter(name.rpartition("/")[0] for name in modules)
+    assert {package: size for package, size in sizes.items() if size > LARGEST_PACKAGE} == {}
 
 
 def test_no_file_names_a_package_host() -> None:
