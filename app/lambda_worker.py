@@ -16,7 +16,7 @@ from app.bootstrap import Backends, limits_of, open_backends
 from app.domain.errors import ConfigurationError
 from app.metrics import Metrics
 from app.settings import Settings, load
-from app.worker.events import delay_after, handle_event, receives_of
+from app.worker.events import delay_after, get_receive_count, handle_event
 from app.worker.process import Worker
 from app.worker.sandbox.parent import Sandbox
 
@@ -89,7 +89,7 @@ def handler(event: Any, context: Any) -> Any:
         if record is records[0] or _is_time_left(context):
             if not handle_event({"Records": [record]}, _worker)["batchItemFailures"]:
                 continue
-            receives = receives_of(record)
+            receives = get_receive_count(record)
             if receives <= SOON_AGAIN or receives >= _worker.max_attempts:
                 _release(record, delay_after(receives, _worker.max_attempts))
         else:

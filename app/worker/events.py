@@ -1,4 +1,4 @@
-"""Events in every form they come in → ids of originals → the worker, and the answer that a queue understands."""
+"""Events in all supported forms: ids of originals for the worker, and the answer for the queue."""
 
 import json
 import logging
@@ -17,18 +17,18 @@ _DELAYS = (2, 10, 50, 250, 300)
 
 
 def handle_event(event: Any, worker: Worker) -> dict[str, list[dict[str, str]]]:
-    """Work off one event: S3's notification as it is, in SQS messages, in SNS inside those, or EventBridge's.
+    """Handle one event: an S3 notification, direct or in SQS messages, also wrapped by SNS, or one of EventBridge.
 
-    Answers which SQS messages are to be delivered again: `{"batchItemFailures": [{"itemIdentifier": <id>}]}`. Of an
-    event that is not from a queue, the first error is raised after all its records were tried. Events of no concern
-    and texts that make no sense are ignored with a warning: they would be no better the next time.
+    Returns the SQS messages to deliver again: `{"batchItemFailures": [{"itemIdentifier": <id>}]}`. For an event that is
+    not from a queue, the first error is raised after all its records were tried. Events that are not about an original
+    and malformed ones are ignored with a warning: another delivery would not help.
     """
     if not isinstance(event, Mapping):
-        _ignore(worker, "an event of no known form", form=type(event).__name__)
+        _ignore(worker, "event ignored: unknown form", form=type(event).__name__)
         return {"batchItemFailures": []}
     messages = _queue_messages(event)
     if messages is None:
-        errors = _work_off(event, worker)
+        errors = _handle_originals(event, worker)
         if errors:
             raise errors[0]
         return {"batchItemFailures": []}
@@ -36,16 +36,18 @@ def handle_event(event: Any, worker: Worker) -> dict[str, list[dict[str, str]]]:
     return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in failed]}
 
 
-def delay_after(receives: int, max_attempts: int) -> int:
-    """Seconds until a message whose attempt failed is due again: soon at first, for most faults pass at once, and later
-    each time, so that five attempts outlast minutes."""
-    if receives >= max_attempts:
-        return 0  # on to the dead letters
-    return _DELAYS[min(max(receives, 1), len(_DELAYS)) - 1]
+def delay_after(receive_count: int, max_attempts: int) -> int:
+    """Return the seconds until a message is due again after a failed attempt.
+
+    The first retry is soon, because most faults are short; later ones wait longer, so that five attempts span minutes.
+    """
+    if receive_count >= max_attempts:
+        return 0  # moved to the dead letters
+    return _DELAYS[min(max(receive_count, 1), len(_DELAYS)) - 1]
 
 
-def receives_of(message: Event) -> int:
-    """Which delivery of an SQS message this is."""
+def get_receive_count(message: Event) -> int:
+    """Return the number of this delivery of an SQS message, from 1."""
     attributes = message.get("attributes")
     count = attributes.get("ApproximateReceiveCount") if isinstance(attributes, Mapping) else None
     try:
@@ -63,28 +65,28 @@ def _queue_messages(event: Event) -> list[Event] | None:
 
 
 def _handle_message(message: Event, worker: Worker) -> bool:
-    """Whether the message is done with."""
+    """Return True if the message need not be delivered again."""
     body = _json(message.get("body"))
     if body is None:
-        _ignore(worker, "a message that is no JSON object", message_id=message.get("messageId"))
+        _ignore(worker, "message ignored: not a JSON object", message_id=message.get("messageId"))
         return True
-    return not _work_off(body, worker, receives_of(message))
+    return not _handle_originals(body, worker, get_receive_count(message))
 
 
-def _work_off(event: Event, worker: Worker, receives: int | None = None) -> list[Exception]:
-    """Have the worker handle each original that the event names, once; what was raised."""
+def _handle_originals(event: Event, worker: Worker, receive_count: int | None = None) -> list[Exception]:
+    """Have the worker handle each original of the event once. Returns the exceptions."""
     errors = []
     for image_id in dict.fromkeys(_originals(event, worker)):
         try:
-            worker.handle(image_id, receives=receives)
-        except Exception as error:  # whatever it is, the other pictures of the batch are not to pay for it
-            log.exception("an attempt failed", extra={"image_id": image_id})
+            worker.handle(image_id, receive_count=receive_count)
+        except Exception as error:  # the other images of the batch go on
+            log.exception("processing an image failed; its event is delivered again", extra={"image_id": image_id})
             errors.append(error)
     return errors
 
 
-def _ignore(worker: Worker, sentence: str, **fields: Any) -> None:
-    log.warning(sentence, extra=fields)
+def _ignore(worker: Worker, message: str, **fields: Any) -> None:
+    log.warning(message, extra=fields)
     worker.on_ignored()
 
 
@@ -92,24 +94,24 @@ def _originals(event: Event, worker: Worker) -> Iterator[str]:
     for key in _keys(event, worker):
         image_id = original_id(key)
         if image_id is None:
-            _ignore(worker, "an event for an object that is no original", folder=_folder(key))
+            _ignore(worker, "event ignored: not about an original", folder=_folder(key))
         else:
             yield image_id
 
 
 def _folder(key: str) -> str:
-    """Where it lies, as far as that may be logged: whose folder it is, and what it is called, others have chosen."""
+    """Return the folder of an object for the log. Names that others have chosen are not logged."""
     return next((name for name in (ORIGINALS, PROCESSED) if key.startswith(name)), "another")
 
 
 def _keys(event: Event, worker: Worker) -> Iterator[str]:
-    """The keys of created objects, decoded."""
+    """Yield the keys of created objects, decoded."""
     detail, records = event.get("detail"), event.get("Records")
     if event.get("Type") == "Notification" and isinstance(event.get("Message"), str):  # SNS
         inner = _json(event["Message"])
         if inner is not None and inner.get("Type") != "Notification":
             yield from _keys(inner, worker)
-    elif isinstance(detail, Mapping):  # EventBridge, which leaves the key as it is
+    elif isinstance(detail, Mapping):  # EventBridge does not encode the key
         if event.get("detail-type") == "Object Created":
             key = _key(detail.get("object"))
             if key is not None:
@@ -120,11 +122,11 @@ def _keys(event: Event, worker: Worker) -> Iterator[str]:
             if key is not None:
                 yield key
     elif event.get("Event") != "s3:TestEvent":
-        _ignore(worker, "an event of no known form", form=type(event).__name__, size=len(event))
+        _ignore(worker, "event ignored: unknown form", form=type(event).__name__, size=len(event))
 
 
 def _created_key(record: Any) -> str | None:
-    """The key of one record of an S3 notification, in which it is encoded as in a form."""
+    """Return the key in one record of an S3 notification, which encodes it like a form field."""
     if not isinstance(record, Mapping):
         return None
     name, s3 = record.get("eventName"), record.get("s3")

@@ -1,4 +1,4 @@
-"""Fetching an original into a scratch file, and taking in one that has no record."""
+"""Originals: fetching one into a scratch file, and creating the record of one that has none."""
 
 import hashlib
 from contextlib import suppress
@@ -8,7 +8,7 @@ from pathlib import Path
 from app.domain.errors import AlreadyExists, HashTaken, ImageError, Missing, Stale, Unavailable
 from app.domain.ids import id_time
 from app.domain.keys import original_key
-from app.domain.media import UNKNOWN_TYPE, media_type_of
+from app.domain.media import NAMES, UNKNOWN_TYPE, media_type_of
 from app.domain.models import ANONYMOUS, FailureCode, Image, Status, utcnow
 from app.domain.other_formats import NAMING_BYTES, recognize
 from app.domain.ports import ImageRepository, ObjectStore
@@ -18,18 +18,18 @@ _PIECE = 1024 * 1024
 
 @dataclass(frozen=True)
 class Original:
-    """The bytes of an original: `media_type` is None if they are of no accepted format; `other` then names it."""
+    """Facts about the bytes of an original. `format` is its name; `media_type` is None if it is not supported."""
 
     bytes: int
     sha256: str
     media_type: str | None
-    other: str | None = None
+    format: str | None = None
 
 
 def fetch(store: ObjectStore, image_id: str, max_bytes: int, to: Path | None = None) -> Original:
     """Read an original once, into the file `to` if given.
 
-    Raises `Missing` if there is none, and `ImageError` when there are more than `max_bytes`.
+    Raises `Missing` if it does not exist, and `ImageError` if it is larger than `max_bytes`.
     """
     digest = hashlib.sha256()
     head = b""
@@ -38,7 +38,7 @@ def fetch(store: ObjectStore, image_id: str, max_bytes: int, to: Path | None = N
         while piece := body.read(_PIECE):
             size += len(piece)
             if size > max_bytes:
-                detail = f"The file is larger than {max_bytes:,} bytes."
+                detail = f"The file is larger than {max_bytes:,} bytes, the limit of this service."
                 raise ImageError(FailureCode.TOO_LARGE, detail)
             if len(head) < NAMING_BYTES:
                 head += piece[: NAMING_BYTES - len(head)]
@@ -46,14 +46,15 @@ def fetch(store: ObjectStore, image_id: str, max_bytes: int, to: Path | None = N
             file.write(piece)
     media_type = media_type_of(head)
     other = None if media_type else recognize(head)
-    return Original(size, digest.hexdigest(), media_type, other.name if other else None)
+    name = NAMES[media_type] if media_type else other.name if other else None
+    return Original(size, digest.hexdigest(), media_type, name)
 
 
 def adopt(store: ObjectStore, images: ImageRepository, image_id: str, max_bytes: int) -> bool:
-    """Write the record of an object that came without one, for `anonymous`; False if there is no such object.
+    """Create a record of `anonymous` for an object that has none. Returns False if there is no such object.
 
-    Bytes that already have a record are adopted all the same, as a second picture: the object is there. Raises
-    `Unavailable` for one that is there and cannot be read: nobody but its event knows of it.
+    Bytes that already have a record are adopted too, as a second image, because the object exists. Raises `Unavailable`
+    for an object that exists and cannot be read: only its event knows of it.
     """
     key = original_key(image_id)
     info = store.stat(key)
@@ -64,8 +65,8 @@ def adopt(store: ObjectStore, images: ImageRepository, image_id: str, max_bytes:
     except Missing:
         if store.stat(key) is None:
             return False
-        raise Unavailable(f"The object {key} is there and may not be read.") from None
-    except ImageError:  # its processing will end the same and say so in the record
+        raise Unavailable(f"The object {key} exists and may not be read.") from None
+    except ImageError:  # processing fails in the same way and records it
         original = Original(info.size, "", None)
     now = utcnow()
     image = Image(
@@ -83,9 +84,9 @@ def adopt(store: ObjectStore, images: ImageRepository, image_id: str, max_bytes:
             images.create(image, claim=bool(original.sha256))
         except HashTaken:
             images.create(image, claim=False)
-    except AlreadyExists:  # another delivery was quicker
+    except AlreadyExists:  # another delivery was faster
         return True
-    if store.stat(key) is None:  # removed meanwhile by whoever stored it: its record had gone
+    if store.stat(key) is None:  # removed meanwhile by the request that stored it, because its record was gone
         with suppress(Stale):
             images.remove(image_id, image.version)
         return False

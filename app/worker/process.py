@@ -1,4 +1,4 @@
-"""The worker's rules: from the id of an original that has arrived to a record that is `ready` or `failed`."""
+"""Processing of one original: from its id to a record that is `ready` or `failed`."""
 
 import contextlib
 import logging
@@ -27,6 +27,7 @@ from app.domain.models import (
     failed,
     utcnow,
 )
+from app.domain.other_formats import refused_type
 from app.domain.phase_timer import PhaseTimer
 from app.domain.ports import ImageRepository, ObjectStore
 from app.domain.recipe import Recipe, build_recipe_id, build_rendering_id
@@ -42,14 +43,14 @@ _MOST_THREADS = 4
 
 
 class Worker:
-    """Processes originals. `counts` is how often each outcome came.
+    """Processes originals. `counts` has the number of deliveries by outcome.
 
-    With `adopt`, objects without a record get one for `anonymous`; `scratch` is an existing folder that no other
-    worker uses; an event goes to the dead letters after `max_attempts` deliveries. `reporter` takes a report of each
-    delivery; `on_ignored` is called for each event that is not about an original.
+    With `adopt`, objects without a record get one that belongs to `anonymous`. `scratch` is an existing folder that no
+    other worker uses. An event goes to the dead letters after `max_attempts` deliveries. `reporter` receives a report
+    of each delivery; `on_ignored` is called for each event that is not about an original.
     """
 
-    def __init__(  # noqa: PLR0913 - all that a door decides
+    def __init__(  # noqa: PLR0913 - all that an entry point decides
         self,
         store: ObjectStore,
         images: ImageRepository,
@@ -77,18 +78,18 @@ class Worker:
         self._threads = min(_MOST_THREADS, _usable_cpus())
         self._max_bytes = max(limits.max_upload_bytes, limits.max_direct_bytes)
 
-    def handle(self, image_id: str, *, receives: int | None = None) -> Outcome:
-        """Do all that the arrival of this original asks for. Safe to repeat, and beside other workers.
+    def handle(self, image_id: str, *, receive_count: int | None = None) -> Outcome:
+        """Process the original of this image. Safe to repeat and to run concurrently with other workers.
 
-        The picture's own faults end in its record. What is raised is our fault, and worth another delivery. `receives`
-        is which delivery of its queue this is: after the last one a record that is still `pending` is closed.
+        Faults of the image end in its record. An exception is an internal error, and the event should be delivered
+        again. `receive_count` is the number of this delivery; after the last one a `pending` record is closed.
         """
-        report = ImageReport(image_id=image_id, receive_count=receives)
+        report = ImageReport(image_id=image_id, receive_count=receive_count)
         started = time.perf_counter()
         try:
             report.outcome = self._handle(image_id, report)
         except Exception:
-            if (receives or 0) >= self.max_attempts and self._close(image_id):
+            if (receive_count or 0) >= self.max_attempts and self._close(image_id):
                 report.outcome, report.code = Outcome.FAILED, FailureCode.ATTEMPTS_EXHAUSTED
             raise
         finally:
@@ -98,7 +99,7 @@ class Worker:
         return report.outcome
 
     def _close(self, image_id: str) -> bool:
-        """Close a record that is `pending` after its last delivery; whether it was."""
+        """Mark a record that is `pending` after its last delivery as failed. Returns True if it was pending."""
         try:
             for _ in range(_ATTEMPTS):
                 found = self._images.get(image_id)
@@ -109,7 +110,7 @@ class Worker:
                     self._images.update(image_id, found.version, changes)
                     return True
         except Exception:
-            log.exception("could not be closed after its last delivery", extra={"image_id": image_id})
+            log.exception("an image could not be marked as failed", extra={"image_id": image_id})
         return False
 
     def _handle(self, image_id: str, report: ImageReport) -> Outcome:
@@ -124,70 +125,74 @@ class Worker:
                 report.direct = True
                 continue
             if self._is_done(found):
-                self._claim_again(found)
+                self._claim_if_free(found)
                 return Outcome.DUPLICATE
             report.direct |= found.upload_expires_at is not None
             outcome = self._process(found, report)
             if outcome is not None:
                 return outcome
-        raise Unavailable(f"The record of {image_id} keeps changing.")
+        raise _keeps_changing(image_id)
 
     def _is_done(self, image: Image) -> bool:
         if image.status is Status.READY:
-            return image.rendering_id == self._rendering(image)
+            return image.rendering_id == self._rendering_id(image)
         return image.status is Status.FAILED and image.error is not None and image.error.code not in RETRYABLE
 
-    def _claim_again(self, image: Image) -> None:
-        """An attempt that ended between `ready` and the claim has left the pointer free, and this is its redelivery."""
+    def _claim_if_free(self, image: Image) -> None:
+        """Claim the hash of a `ready` image if an earlier delivery ended before it could."""
         if image.status is Status.READY and image.sha256 and not self._images.find_hash(image.owner, image.sha256):
             self._images.claim(image)
 
-    def _rendering(self, image: Image) -> str:
+    def _rendering_id(self, image: Image) -> str:
         return build_rendering_id(self._recipe, image.focal_point)
 
     def _process(self, image: Image, report: ImageReport) -> Outcome | None:
-        """Process for the record as it was read; None when it has changed so that this must begin again."""
+        """Process for the record as it was read. Returns None if the record has changed: then start again."""
         original: Original | None = None
         timer = PhaseTimer(report.phases)
-        with tempfile.TemporaryDirectory(dir=self._scratch, prefix="picture-", ignore_cleanup_errors=True) as folder:
+        with tempfile.TemporaryDirectory(dir=self._scratch, prefix="image-", ignore_cleanup_errors=True) as folder:
             source, out = Path(folder, "original"), Path(folder, "out")
             out.mkdir()
             try:
                 with timer.phase("fetch"):
                     original = fetch(self._store, image.id, self._max_bytes, source)
                 report.format, report.bytes = original.media_type, original.bytes
-                image = self._marked(image, report)
+                image = self._mark_last_attempt(image, report)
                 with timer.phase("process"):
                     processed = self._sandbox.process(source, out, self._job(image, original))
             except Missing:
-                return self._without_original(image)
+                return self._handle_missing_original(image)
             except Stale:
                 return None
             except ImageError as error:
                 report.code = error.code
                 with timer.phase("record"):
                     return self._fail(image, error, original)
-            _tell_made(report, processed)
+            _add_to_report(report, processed)
             with timer.phase("store"):
                 self._put(image, processed, out)
         with timer.phase("record"):
             return self._finish(image, processed, original)
 
-    def _marked(self, image: Image, report: ImageReport) -> Image:
-        """The record, in which the last delivery leaves a mark before it begins: it may be the end of us, and who
-        finds the record later must know it from one that nobody has tried. Raises `Stale`."""
+    def _mark_last_attempt(self, image: Image, report: ImageReport) -> Image:
+        """Note the time of the last delivery in a `pending` record before it begins, and return the record.
+
+        The delivery may end this process. The note distinguishes the record from one that was never tried. Raises
+        `Stale`.
+        """
         if image.status is not Status.PENDING or (report.receive_count or 0) < self.max_attempts:
             return image
         return self._images.update(image.id, image.version, {"last_tried_at": utcnow()})
 
     def _job(self, image: Image, original: Original) -> Job:
+        """Build the job. Raises `ImageError` if the bytes differ from those sent or are not of an accepted format."""
         if image.sha256 is not None and original.sha256 != image.sha256:
-            raise ImageError(FailureCode.CORRUPT_IMAGE, "The stored bytes are not those that were sent.")
-        if original.media_type is None:
-            found = f"found: {original.other}" if original.other else "the bytes are of no format that is known"
-            raise ImageError(FailureCode.NOT_AN_IMAGE, f"Unsupported image format ({found}).")
-        if original.media_type not in self._limits.accepted_types:
-            raise ImageError(FailureCode.UNSUPPORTED_IMAGE, f"Pictures of type {original.media_type} are not taken.")
+            detail = "The stored bytes differ from those that were sent. Upload the file again."
+            raise ImageError(FailureCode.CORRUPT_IMAGE, detail)
+        if original.media_type is None or original.media_type not in self._limits.accepted_types:
+            code = FailureCode.UNSUPPORTED_IMAGE if original.media_type else FailureCode.NOT_AN_IMAGE
+            found = f"found: {original.format}" if original.format else "the bytes are of no format that is known"
+            raise ImageError(code, refused_type(found, None, self._limits.accepted_types).detail)
         return Job(
             recipe=self._recipe,
             focal_point=image.focal_point,
@@ -197,14 +202,14 @@ class Worker:
             threads=self._threads,
         )
 
-    def _without_original(self, image: Image) -> Outcome:
+    def _handle_missing_original(self, image: Image) -> Outcome:
         found = self._images.get(image.id)
         if not isinstance(found, Image):
             return Outcome.DELETED
-        raise Unavailable(f"The original of {image.id} is not there: {original_key(image.id)}")
+        raise Unavailable(f"The original of {image.id} is missing: {original_key(image.id)}")
 
     def _put(self, image: Image, processed: Processed, out: Path) -> None:
-        rendering = self._rendering(image)
+        rendering = self._rendering_id(image)
         for variant in {variant.file: variant for variant in processed.variants}.values():
             key = variant_key(image.id, rendering, variant.file)
             descriptor = os.open(out / variant.file, os.O_RDONLY | os.O_NOFOLLOW)
@@ -212,15 +217,15 @@ class Worker:
                 self._store.put(key, body, size=variant.bytes, content_type=variant.format.media_type)
 
     def _finish(self, image: Image, processed: Processed, original: Original) -> Outcome | None:
-        rendering = self._rendering(image)
-        claim = image.sha256 is None or image.upload_expires_at is not None  # the upload of a ticket, or adopted
+        rendering = self._rendering_id(image)
+        claim = image.sha256 is None or image.upload_expires_at is not None  # uploaded with a ticket, or adopted
         current = image
         for _ in range(_ATTEMPTS):
-            wanted = self._rendering(current) == rendering
-            if wanted:
-                changes = _changes(current, processed, original, rendering)
+            is_current = self._rendering_id(current) == rendering
+            if is_current:
+                changes = _ready_changes(current, processed, original, rendering)
                 changes["recipe_id"] = build_recipe_id(self._recipe)
-            else:  # a focal point has moved: what was made for the old one is to be swept
+            else:  # the focal point has moved: these variants are swept
                 changes = {"stale_renderings": list(dict.fromkeys((*current.stale_renderings, rendering)))}
             try:
                 updated = self._images.update(image.id, current.version, changes)
@@ -233,18 +238,18 @@ class Worker:
                     return Outcome.DUPLICATE
                 current = found
                 continue
-            if not wanted:
+            if not is_current:
                 return None
             if claim:
                 self._images.claim(updated)
             return Outcome.READY
-        raise Unavailable(f"The record of {image.id} keeps changing.")
+        raise _keeps_changing(image.id)
 
     def _fail(self, image: Image, error: ImageError, original: Original | None) -> Outcome:
-        """Record the picture's fault. An image that is `ready` keeps its variants and its state."""
+        """Record a fault of the image. An image that is `ready` keeps its status and its variants."""
         changes = failed(image, FailureCode(error.code), error.detail, utcnow())
         if original is not None:
-            changes |= _found_in(original)
+            changes |= _original_changes(original)
         for _ in range(_ATTEMPTS):
             found = self._images.get(image.id)
             if not isinstance(found, Image):
@@ -253,37 +258,41 @@ class Worker:
             if found.status is Status.READY:
                 return Outcome.FAILED
             if error.code in RETRYABLE:
-                # An earlier attempt may have left variants. They are not removed here, for another worker may just
-                # now be listing them in the record; they are swept as any old rendering is, unless it comes to that.
-                stale = dict.fromkeys((*found.stale_renderings, self._rendering(image)))
+                # An earlier attempt may have left variants. They are swept later, unless a worker lists them in the
+                # record: another one may be about to do so, so they cannot be removed now.
+                stale = dict.fromkeys((*found.stale_renderings, self._rendering_id(image)))
                 changes["stale_renderings"] = list(stale)
             try:
                 self._images.update(image.id, found.version, changes)
             except Stale:
                 continue
             return Outcome.FAILED
-        raise Unavailable(f"The record of {image.id} keeps changing.")
+        raise _keeps_changing(image.id)
 
 
-def _tell_made(report: ImageReport, processed: Processed) -> None:
+def _keeps_changing(image_id: str) -> Unavailable:
+    return Unavailable(f"The record of {image_id} keeps changing.")
+
+
+def _add_to_report(report: ImageReport, processed: Processed) -> None:
     report.width, report.height, report.memory_mb = processed.width, processed.height, processed.memory_mb
     files = {variant.file: variant.bytes for variant in processed.variants}
     report.variants, report.variant_bytes = len(files), sum(files.values())
     report.phases |= processed.timings
 
 
-def _found_in(original: Original) -> Changes:
+def _original_changes(original: Original) -> Changes:
     kind = original.media_type or UNKNOWN_TYPE
     return {"bytes": original.bytes, "sha256": original.sha256, "content_type": kind}
 
 
-def _changes(image: Image, processed: Processed, original: Original, rendering: str) -> Changes:
+def _ready_changes(image: Image, processed: Processed, original: Original, rendering: str) -> Changes:
     stale = [old for old in (*image.stale_renderings, image.rendering_id) if old and old != rendering]
     variants = [Variant.model_validate(variant.model_dump()) for variant in processed.variants]
     names = set(Processed.model_fields) - {"rights", "variants", "timings", "memory_mb"}
     return {
         **{name: getattr(processed, name) for name in names},
-        **_found_in(original),
+        **_original_changes(original),
         "status": Status.READY,
         "error": None,
         "upload_expires_at": None,

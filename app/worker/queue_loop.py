@@ -1,4 +1,4 @@
-"""The loop that receives events from a queue and has the worker handle them."""
+"""Loop that receives events from a queue and has the worker handle them."""
 
 import logging
 import time
@@ -11,9 +11,9 @@ from app.worker.process import Worker
 
 log = logging.getLogger(__name__)
 
-#: Longest wait for an event in seconds, and so how soon `stop` is noticed.
+#: Longest wait for an event, in seconds; `stop` is checked after each wait.
 _WAIT = 0.1
-#: Longest part of a pause in seconds. After each part, `stop` is asked.
+#: Longest part of a pause, in seconds; `stop` is checked after each part.
 _PAUSE_PART = 1.0
 _LONGEST_PAUSE = 30.0
 
@@ -26,10 +26,10 @@ def run(
     check_space: Callable[[], None] = lambda: None,
     pause: Callable[[float], None] = time.sleep,
 ) -> None:
-    """Handle one event after the other until `stop()`, as a queue would drive the function in the cloud.
+    """Handle one event after the other until `stop()` is true, as SQS drives the function on AWS.
 
-    An attempt that failed comes again after a growing delay. When the queue itself fails, this waits and goes on. It
-    also waits while `check_space` raises `Full`: an attempt that could only fail would count against its image.
+    After a failed attempt an event is delivered again with a growing delay. The loop pauses when the queue itself
+    fails, and while `check_space` raises `Full`: an attempt that must fail would count against its image.
     """
     failures = 0
     while not stop():
@@ -43,7 +43,7 @@ def run(
             failures += 1
             _pause(min(0.1 * 2**failures, _LONGEST_PAUSE), stop, pause)
         except Exception:
-            log.exception("the queue does not work; going on in a while")
+            log.exception("the queue failed; the worker pauses and goes on")
             failures += 1
             _pause(min(0.1 * 2**failures, _LONGEST_PAUSE), stop, pause)
 

@@ -11,7 +11,7 @@ from app.domain.media import SNIFF_BYTES, media_type_of
 from app.domain.models import FailureCode
 from app.worker.jobs import Answer, Job, Processed, matches_recipe
 from app.worker.pipeline.steps import process_image
-from tests.worker.leaks import told_by
+from tests.worker.leaks import find_leaks
 
 
 def batch(source: Path, out: Path, job: Job) -> Processed:
@@ -44,7 +44,7 @@ def _outcome(path: Path, folder: Path, job: Job) -> tuple[str, str]:
         Answer.model_validate_json(Answer(processed=made).model_dump_json())
         if not matches_recipe(job.recipe, made):
             return "wrong variants", repr(made)
-        leaked = {variant.file: told for variant in made.variants if (told := told_by(folder / variant.file))}
+        leaked = {variant.file: told for variant in made.variants if (told := find_leaks(folder / variant.file))}
     except Exception:  # noqa: BLE001
         return "wrong answer", traceback.format_exc(limit=-5)
     return ("leaked", repr(leaked)) if leaked else ("ready", "")

@@ -161,7 +161,7 @@ def test_what_is_no_original_is_left_alone(aws: Emulator, deployed: Stack) -> No
     assert deployed.messages("DeadLetters") == 0
     assert key in deployed.keys("originals/")
     said = {line["message"] for line in deployed.log("WorkerLog") if line["level"] == "WARNING"}
-    assert "an event of no known form" not in said
+    assert "event ignored: unknown form" not in said
     assert "holiday" not in str(deployed.log("WorkerLog")), "whose key may be somebody's name"
     aws.client("s3").delete_object(Bucket=bucket, Key=key)
 

@@ -43,7 +43,7 @@ def side(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Side]:
 
 @dataclass
 class Bench:
-    """A worker with its backends, and ways to put pictures before it."""
+    """A worker with its backends, and ways to store images for it."""
 
     side: Side
     scratch: Path
@@ -79,7 +79,7 @@ class Bench:
         return Uploads(self.side.store, self.side.images).accept(owner, upload).image.id
 
     def place(self, body: bytes) -> str:
-        """An object without a record."""
+        """Store an object without a record; return its id."""
         image_id = new_id()
         self.side.store.create(original_key(image_id), io.BytesIO(body), size=len(body), content_type="image/jpeg")
         return image_id
@@ -105,7 +105,7 @@ Process = Callable[..., tuple[Processed, Path]]
 
 @pytest.fixture
 def process(tmp_path: Path) -> Process:
-    """Process bytes in this process; what was made, and the folder of its files."""
+    """Process bytes in this process; returns the result and the folder of its files."""
     from app.worker.pipeline.steps import process_image as work
 
     def run(body: bytes, recipe: Recipe = DEFAULT_RECIPE, **options: Any) -> tuple[Processed, Path]:

@@ -1,4 +1,4 @@
-"""What a variant must not tell, looked for in its bytes."""
+"""Search of a variant's bytes for metadata that it must not contain."""
 
 import struct
 import zlib
@@ -15,8 +15,8 @@ _SEGMENTS = frozenset({0xE0, 0xE1, 0xDB, 0xC0, 0xC2, 0xC4, 0xDA, 0xDD})
 _RIGHTS = frozenset({0x013B, 0x8298})
 
 
-def told_by(path: Path) -> list[str]:
-    """Names of what the variant carries beside its pixels and its rights; empty when all is well."""
+def find_leaks(path: Path) -> list[str]:
+    """Return the names of everything in the variant except its pixels and its rights; empty if there is nothing."""
     data = path.read_bytes()
     if path.suffix == ".png":
         return _of_png(data)

@@ -1,4 +1,4 @@
-"""Events in every form, and what becomes of those that nobody can use."""
+"""Events in every supported form, and those that are ignored."""
 
 import json
 import logging
@@ -85,7 +85,7 @@ def eventbridge(key: str, kind: str = "Object Created") -> dict[str, Any]:
         lambda key: s3("processed/x", key, key),
     ],
 )
-def test_every_form_leads_to_the_picture(bench: Bench, wrap: Any) -> None:
+def test_every_form_leads_to_the_image(bench: Bench, wrap: Any) -> None:
     image_id = bench.upload(encoded())
     worker = bench.worker()
     assert handle_event(wrap(original_key(image_id)), worker) == NONE_FAILED
@@ -116,7 +116,7 @@ def test_every_form_leads_to_the_picture(bench: Bench, wrap: Any) -> None:
     ],
     ids=range(17),
 )
-def test_what_is_of_no_concern_is_ignored(bench: Bench, event: Any) -> None:
+def test_other_events_are_ignored(bench: Bench, event: Any) -> None:
     worker = bench.worker(adopt=True)
     assert handle_event(event, worker) == NONE_FAILED
     assert not worker.counts
@@ -146,7 +146,7 @@ def broken_for(bench: Bench, *image_ids: str) -> Any:
     return Interposed(bench.side.store, before={"open": refuse})
 
 
-def test_only_the_failed_messages_come_again(bench: Bench) -> None:
+def test_only_failed_messages_are_delivered_again(bench: Bench) -> None:
     ids = [bench.upload(encoded(seed=seed)) for seed in range(5)]
     worker = bench.worker(store=broken_for(bench, ids[3]))
     answer = handle_event(sqs(*(s3(original_key(image_id)) for image_id in ids)), worker)
@@ -170,7 +170,7 @@ def test_an_event_that_is_not_from_a_queue_raises_after_all_were_tried(bench: Be
     assert [bench.image(image_id).status.value for image_id in ids] == ["pending", "ready"]
 
 
-def test_a_poison_picture_is_acknowledged(bench: Bench) -> None:
+def test_a_poison_image_is_acknowledged(bench: Bench) -> None:
     image_id = bench.upload(encoded()[:300])
     assert handle_event(sqs(s3(original_key(image_id))), bench.worker()) == NONE_FAILED
     assert bench.image(image_id).status is Status.FAILED
@@ -196,7 +196,7 @@ def test_a_last_delivery_that_succeeds_is_no_failure(bench: Bench) -> None:
     assert bench.image(image_id).status is Status.READY
 
 
-def test_each_attempt_waits_longer_up_to_five_minutes_and_the_last_for_nothing() -> None:
+def test_each_attempt_waits_longer_up_to_five_minutes_and_the_last_not_at_all() -> None:
     assert [delay_after(receives, 5) for receives in range(1, 7)] == [2, 10, 50, 250, 0, 0]
     assert delay_after(9, 1000) == delay_after(999, 1000) == 300
     assert delay_after(0, 5) == delay_after(-3, 5) == 2

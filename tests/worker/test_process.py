@@ -1,4 +1,4 @@
-"""The worker's rules, on real adapters: what a record and the store look like after every course of events."""
+"""Worker on real adapters: the record and the store after every course of events."""
 
 import hashlib
 import io
@@ -31,7 +31,7 @@ TRUNCATED = encoded("JPEG", 300, 200)[:2000]
 
 
 def check_ready(bench: Bench, image_id: str) -> None:
-    """The record is ready, and each variant is there as stated and nothing else."""
+    """Check that the record is ready and that exactly its variants are stored."""
     image = bench.image(image_id)
     assert image.status is Status.READY
     assert image.rendering_id
@@ -48,7 +48,7 @@ def check_ready(bench: Bench, image_id: str) -> None:
         assert hashlib.sha256(body.read()).hexdigest() == image.sha256
 
 
-def test_a_picture_becomes_ready(bench: Bench) -> None:
+def test_an_image_becomes_ready(bench: Bench) -> None:
     image_id = bench.upload(encoded("JPEG", 600, 400))
     assert bench.worker(recipe=DEFAULT_RECIPE).handle(image_id) is Outcome.READY
     check_ready(bench, image_id)
@@ -115,7 +115,7 @@ def test_a_duplicate_changes_nothing(bench: Bench) -> None:
         (b"", "not_an_image"),
     ],
 )
-def test_the_pictures_fault_ends_failed(bench: Bench, body: bytes, code: str) -> None:
+def test_a_fault_of_the_image_ends_as_failed(bench: Bench, body: bytes, code: str) -> None:
     image_id = bench.upload(body)
     worker = bench.worker()
     assert worker.handle(image_id) is Outcome.FAILED
@@ -128,7 +128,7 @@ def test_the_pictures_fault_ends_failed(bench: Bench, body: bytes, code: str) ->
     assert worker.handle(image_id) is Outcome.DUPLICATE
 
 
-def test_a_type_that_is_not_taken(bench: Bench) -> None:
+def test_a_type_that_is_not_accepted(bench: Bench) -> None:
     image_id = bench.upload(encoded("BMP"))
     bench.worker(limits=Limits(accepted_types=("image/jpeg",))).handle(image_id)
     error = bench.image(image_id).error
@@ -136,7 +136,7 @@ def test_a_type_that_is_not_taken(bench: Bench) -> None:
     assert error.code == "unsupported_image"
 
 
-def test_more_bytes_than_are_taken(bench: Bench) -> None:
+def test_a_file_over_the_limit_fails(bench: Bench) -> None:
     image_id = bench.upload(encoded())
     bench.worker(limits=Limits(max_upload_bytes=100, max_direct_bytes=200)).handle(image_id)
     error = bench.image(image_id).error
@@ -144,7 +144,7 @@ def test_more_bytes_than_are_taken(bench: Bench) -> None:
     assert (error.code, "200" in error.detail) == ("too_large", True)
 
 
-def test_bytes_that_are_not_those_that_were_sent(bench: Bench) -> None:
+def test_stored_bytes_that_differ_from_those_sent(bench: Bench) -> None:
     image_id = bench.upload(encoded())
     bench.side.images.update(image_id, bench.image(image_id).version, {"sha256": "0" * 64})
     bench.worker().handle(image_id)
@@ -171,7 +171,7 @@ def test_a_retryable_failure_can_still_become_ready(bench: Bench, work: Any, sec
     assert not bench.image(image_id).stale_renderings
 
 
-def test_what_is_deleted_stays_deleted(bench: Bench) -> None:
+def test_a_deleted_image_stays_deleted(bench: Bench) -> None:
     image_id = bench.upload(encoded())
     image = bench.image(image_id)
     now = utcnow()
@@ -183,7 +183,7 @@ def test_what_is_deleted_stays_deleted(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize("moment", ["open", "put"])
-def test_a_delete_beside_the_work_wins(bench: Bench, moment: str) -> None:
+def test_a_delete_during_processing_wins(bench: Bench, moment: str) -> None:
     image_id = bench.upload(encoded())
     delete = once(lambda: Images(bench.side.store, bench.side.images).delete("ann", image_id))
     worker = bench.worker(store=Interposed(bench.side.store, after={moment: delete}))
@@ -192,7 +192,7 @@ def test_a_delete_beside_the_work_wins(bench: Bench, moment: str) -> None:
     assert isinstance(bench.side.images.get(image_id), Tombstone)
 
 
-def test_a_version_that_moves_is_no_reason_to_render_again(bench: Bench) -> None:
+def test_a_changed_version_does_not_render_again(bench: Bench) -> None:
     image_id = bench.upload(encoded())
     left = [1, 2, 3]
 
@@ -212,7 +212,7 @@ def test_a_version_that_moves_is_no_reason_to_render_again(bench: Bench) -> None
     assert opened == [original_key(image_id)]
 
 
-def test_a_focal_point_that_moves_is(bench: Bench) -> None:
+def test_a_moved_focal_point_renders_again(bench: Bench) -> None:
     image_id = bench.upload(encoded())
     focus = FocalPoint(x=0.1, y=0.2)
     move = once(lambda: bench.side.images.update(image_id, bench.image(image_id).version, {"focal_point": focus}))
@@ -222,7 +222,7 @@ def test_a_focal_point_that_moves_is(bench: Bench) -> None:
     assert bench.image(image_id).rendering_id == build_rendering_id(SMALL, focus)
 
 
-def test_two_workers_on_one_picture(bench: Bench) -> None:
+def test_two_workers_on_one_image(bench: Bench) -> None:
     image_id = bench.upload(encoded())
     quicker = once(lambda: bench.worker().handle(image_id))
     worker = bench.worker(store=Interposed(bench.side.store, after={"put": quicker}))
@@ -231,7 +231,7 @@ def test_two_workers_on_one_picture(bench: Bench) -> None:
     assert bench.image(image_id).version == 2
 
 
-def test_another_recipe_renders_again_beside_the_old(bench: Bench) -> None:
+def test_another_recipe_renders_again_and_keeps_the_old_variants_until_then(bench: Bench) -> None:
     image_id = bench.upload(encoded("JPEG", 200, 100))
     bench.worker().handle(image_id)
     old = bench.image(image_id)
@@ -260,7 +260,7 @@ def test_a_ready_image_that_cannot_be_rendered_again_stays_ready(bench: Bench) -
     assert bench.image(image_id) == before
 
 
-def test_our_fault_is_raised_and_leaves_the_record_pending(bench: Bench) -> None:
+def test_an_internal_error_is_raised_and_leaves_the_record_pending(bench: Bench) -> None:
     image_id = bench.upload(encoded())
 
     def refuse(*_: Any, **__: Any) -> None:
@@ -277,7 +277,7 @@ def test_our_fault_is_raised_and_leaves_the_record_pending(bench: Bench) -> None
     check_ready(bench, image_id)
 
 
-def test_a_pending_record_whose_original_is_not_there(bench: Bench) -> None:
+def test_a_pending_record_without_its_original(bench: Bench) -> None:
     image_id = bench.upload(encoded())
     bench.side.store.delete(original_key(image_id))
     with pytest.raises(Unavailable):
@@ -285,7 +285,7 @@ def test_a_pending_record_whose_original_is_not_there(bench: Bench) -> None:
     assert bench.image(image_id).status is Status.PENDING
 
 
-def test_an_upload_that_is_withdrawn_meanwhile(bench: Bench) -> None:
+def test_an_upload_that_is_withdrawn_during_processing(bench: Bench) -> None:
     image_id = bench.upload(encoded())
 
     def withdraw(*_: Any) -> None:
@@ -325,7 +325,7 @@ def test_an_object_that_may_not_be_read_yet_is_adopted_by_a_later_delivery(bench
     assert bench.worker(adopt=True).handle(image_id) is Outcome.READY
 
 
-def test_an_object_that_goes_while_it_is_adopted_leaves_no_record(bench: Bench) -> None:
+def test_an_object_removed_during_its_adoption_leaves_no_record(bench: Bench) -> None:
     image_id = bench.place(encoded())
     gone = once(lambda: bench.side.store.delete(original_key(image_id)))
     worker = bench.worker(store=Interposed(bench.side.store, before={"open": gone}), adopt=True)
@@ -333,7 +333,7 @@ def test_an_object_that_goes_while_it_is_adopted_leaves_no_record(bench: Bench) 
     assert bench.side.images.get(image_id) is None
 
 
-def test_an_object_that_is_removed_right_after_it_was_adopted_leaves_no_record(bench: Bench) -> None:
+def test_an_object_removed_right_after_its_adoption_leaves_no_record(bench: Bench) -> None:
     """Its upload was refused, because its ticket had ended."""
     image_id = bench.place(encoded())
     gone = once(lambda: bench.side.store.delete(original_key(image_id)))
@@ -351,7 +351,7 @@ def test_adopted_junk_fails(bench: Bench) -> None:
 
 
 def by_ticket(bench: Bench, body: bytes, sha256: str | None = None) -> str:
-    """What a ticket for a PNG has brought: nobody has looked at it."""
+    """Create a record whose bytes came with a ticket for a PNG and are not checked yet."""
     image_id = bench.upload(body)
     changes = {"content_type": "image/png", "sha256": sha256, "upload_expires_at": utcnow() + timedelta(days=1)}
     bench.side.images.update(image_id, 1, changes)
@@ -359,7 +359,7 @@ def by_ticket(bench: Bench, body: bytes, sha256: str | None = None) -> str:
 
 
 @pytest.mark.parametrize("what", ["never looked at", "too large", "other bytes than were sent"])
-def test_bytes_of_no_known_type_are_not_served_whatever_they_failed_of(bench: Bench, what: str) -> None:
+def test_bytes_of_an_unknown_type_are_never_served(bench: Bench, what: str) -> None:
     image_id = by_ticket(bench, b"<script>" * 20, "0" * 64 if what.startswith("other") else None)
     limits = Limits(max_upload_bytes=100, max_direct_bytes=100) if what == "too large" else None
     if what == "never looked at":
@@ -368,7 +368,7 @@ def test_bytes_of_no_known_type_are_not_served_whatever_they_failed_of(bench: Be
             raise Unavailable("no")
 
         with pytest.raises(Unavailable):
-            bench.worker(store=Interposed(bench.side.store, before={"open": refuse})).handle(image_id, receives=3)
+            bench.worker(store=Interposed(bench.side.store, before={"open": refuse})).handle(image_id, receive_count=3)
     else:
         assert bench.worker(limits=limits).handle(image_id) is Outcome.FAILED
     assert bench.image(image_id).content_type == "application/octet-stream"
@@ -376,18 +376,18 @@ def test_bytes_of_no_known_type_are_not_served_whatever_they_failed_of(bench: Be
         Images(bench.side.store, bench.side.images).original(None, image_id)
 
 
-def test_a_picture_that_failed_is_served_once_it_has_been_looked_at(bench: Bench) -> None:
+def test_a_failed_image_is_served_once_its_type_is_known(bench: Bench) -> None:
     image_id = by_ticket(bench, TRUNCATED)
     assert bench.worker().handle(image_id) is Outcome.FAILED
     assert bench.image(image_id).content_type == "image/jpeg"
     assert Images(bench.side.store, bench.side.images).original(None, image_id).id == image_id
 
 
-def test_nothing_at_all_is_nothing_to_do(bench: Bench) -> None:
+def test_an_unknown_id_is_ignored(bench: Bench) -> None:
     assert bench.worker(adopt=True).handle(new_id()) is Outcome.UNKNOWN
 
 
-def test_bytes_that_nobody_has_hashed_are_hashed_and_claimed(bench: Bench) -> None:
+def test_bytes_without_a_hash_are_hashed_and_claimed(bench: Bench) -> None:
     body = encoded(seed=9)
     image_id = bench.upload(body)
     bench.side.images.update(image_id, 1, {"sha256": None, "bytes": 0})
@@ -428,7 +428,7 @@ def test_a_claim_that_failed_is_made_by_the_next_delivery(bench: Bench) -> None:
     assert bench.side.images.find_hash("ann", digest) == image_id
 
 
-def test_a_duplicate_leaves_anothers_claim_alone(bench: Bench) -> None:
+def test_a_duplicate_does_not_touch_the_claim_of_another_image(bench: Bench) -> None:
     body = encoded(seed=9)
     holder = bench.upload(body)
     copy = bench.place(body)
@@ -452,14 +452,14 @@ def test_giving_up(bench: Bench) -> None:
     )
     for image_id in (pending, done):
         with pytest.raises(Unavailable):
-            broken.handle(image_id, receives=3)
+            broken.handle(image_id, receive_count=3)
     image = bench.image(pending)
     assert image.error == Failure(code=FailureCode.ATTEMPTS_EXHAUSTED, detail=EXHAUSTED)
     check_ready(bench, done)
     assert worker.handle(pending) is Outcome.READY
 
 
-def test_what_attempts_that_came_to_nothing_have_stored_goes_with_a_delete(bench: Bench) -> None:
+def test_a_delete_removes_what_failed_attempts_stored(bench: Bench) -> None:
     image_id = bench.upload(encoded())
     failing: list[str] = []
 
@@ -469,7 +469,9 @@ def test_what_attempts_that_came_to_nothing_have_stored_goes_with_a_delete(bench
             raise Unavailable("no")
 
     with pytest.raises(Unavailable):
-        bench.worker(store=Interposed(bench.side.store, before={"put": refuse_the_second})).handle(image_id, receives=3)
+        bench.worker(store=Interposed(bench.side.store, before={"put": refuse_the_second})).handle(
+            image_id, receive_count=3
+        )
     assert bench.image(image_id).status is Status.FAILED
     assert bench.variants(image_id)
     Images(bench.side.store, bench.side.images).delete("ann", image_id)
@@ -478,9 +480,9 @@ def test_what_attempts_that_came_to_nothing_have_stored_goes_with_a_delete(bench
     assert list(bench.side.images.unsettled()) == []
 
 
-def test_only_a_last_delivery_that_was_begun_and_cut_off_ends_the_picture(bench: Bench) -> None:
+def test_only_an_interrupted_last_delivery_fails_the_image(bench: Bench) -> None:
     class Killed(BaseException):
-        """The whole worker is gone, not just the picture's process."""
+        """The end of the whole worker, not only of the image's process."""
 
     class Deadly(Sandbox):
         def process(self, *_: Any) -> Any:
@@ -491,31 +493,31 @@ def test_only_a_last_delivery_that_was_begun_and_cut_off_ends_the_picture(bench:
     later = utcnow() + timedelta(hours=2)
     for receives in (1, 2):
         with pytest.raises(Killed):
-            bench.worker(sandbox=Deadly(20, 256)).handle(image_id, receives=receives)
+            bench.worker(sandbox=Deadly(20, 256)).handle(image_id, receive_count=receives)
         assert bench.image(image_id).version == 1, "an earlier delivery costs no write"
         assert reconciler.run(now=later).given_up == 0
     with pytest.raises(Killed):
-        bench.worker(sandbox=Deadly(20, 256)).handle(image_id, receives=3)
+        bench.worker(sandbox=Deadly(20, 256)).handle(image_id, receive_count=3)
     assert bench.image(image_id).status is Status.PENDING
     assert reconciler.run(now=later).given_up == 1
     error = bench.image(image_id).error
     assert error
     assert error.code == "attempts_exhausted"
-    assert bench.worker().handle(image_id, receives=1) is Outcome.READY
+    assert bench.worker().handle(image_id, receive_count=1) is Outcome.READY
 
 
 def test_a_record_that_changes_before_its_last_delivery_is_read_again(bench: Bench) -> None:
     image_id = bench.upload(encoded())
     change = once(lambda: bench.side.images.update(image_id, 1, {"title": "New"}))
     worker = bench.worker(store=Interposed(bench.side.store, after={"open": change}))
-    assert worker.handle(image_id, receives=3) is Outcome.READY
+    assert worker.handle(image_id, receive_count=3) is Outcome.READY
     check_ready(bench, image_id)
     assert bench.image(image_id).title == "New"
 
 
-def test_a_crash_at_any_point_is_mended_by_the_next_delivery(bench: Bench) -> None:
+def test_the_next_delivery_repairs_a_crash_at_any_point(bench: Bench) -> None:
     class Crash(BaseException):
-        """What no `except Exception` holds up: the process is gone."""
+        """The end of the process: no `except Exception` stops it."""
 
     def after(calls: int) -> Callable[..., None]:
         left = [calls]

@@ -1,4 +1,4 @@
-"""The loop that drives the worker where there is no cloud to do it."""
+"""Loop of the self-hosted worker over its queue."""
 
 from collections.abc import Callable
 from typing import Any
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.moto
 
 
 def until(done: Callable[[], bool], looks: int = 50) -> Callable[[], bool]:
-    """Stop when done, and fail rather than run for ever."""
+    """Stop when done, or fail after that many checks."""
     left = [looks]
 
     def stop() -> bool:
@@ -33,7 +33,7 @@ def test_uploads_become_ready(bench: Bench) -> None:
     assert not bench.side.queue.receive()
 
 
-def test_junk_in_the_queue_is_taken_out(bench: Bench) -> None:
+def test_junk_is_removed_from_the_queue(bench: Bench) -> None:
     bench.side.queue.send("junk")
     image_id = bench.upload(encoded())
     run(bench.side.queue, bench.worker(), until(lambda: bench.image(image_id).status is Status.READY))
@@ -41,7 +41,7 @@ def test_junk_in_the_queue_is_taken_out(bench: Bench) -> None:
     assert bench.side.queue.dead_letters() == 0
 
 
-def test_a_failed_attempt_comes_again_and_at_last_lies_with_the_dead_letters(bench: Bench) -> None:
+def test_a_failed_attempt_is_repeated_until_it_is_a_dead_letter(bench: Bench) -> None:
     image_id = bench.upload(encoded())
     delays: list[int] = []
 
@@ -49,7 +49,7 @@ def test_a_failed_attempt_comes_again_and_at_last_lies_with_the_dead_letters(ben
         raise Unavailable("no")
 
     class Impatient:
-        """The queue, with every delay noted and none kept."""
+        """A queue that notes each delay and does not wait."""
 
         def __getattr__(self, name: str) -> Any:
             return getattr(bench.side.queue, name)
@@ -68,7 +68,7 @@ def test_a_failed_attempt_comes_again_and_at_last_lies_with_the_dead_letters(ben
     run(bench.side.queue, bench.worker(), until(lambda: bench.image(image_id).status is Status.READY))
 
 
-def test_a_queue_that_does_not_work_is_waited_for(bench: Bench) -> None:
+def test_a_failing_queue_is_tried_again(bench: Bench) -> None:
     image_id = bench.upload(encoded())
     pauses: list[float] = []
     left = [Unavailable("no"), OSError("disk"), ValueError("bug")]

@@ -14,7 +14,7 @@ from app.worker.pixels.icc import Primaries, rgb_profile
 from tests.samples import encoded, image_file, photo
 from tests.worker.conftest import Process, recipe_of
 from tests.worker.files import png_with, saved, with_segment
-from tests.worker.leaks import told_by
+from tests.worker.leaks import find_leaks
 
 ALL = recipe_of(
     VariantSpec(name="v", width=64, formats=tuple(Format)),
@@ -75,7 +75,7 @@ def clean(processed: Any, out: Path) -> None:
     for variant in processed.variants:
         raw = (out / variant.file).read_bytes()
         assert MARK not in raw, variant.file
-        assert told_by(out / variant.file) == [], variant.file
+        assert find_leaks(out / variant.file) == [], variant.file
 
 
 @pytest.mark.parametrize("file_format", FORMATS)
@@ -166,7 +166,7 @@ def test_rights_are_kept_in_every_format(process: Process, file_format: str) -> 
     processed, out = process(saved(photo(96, 64), file_format, exif=made.tobytes()), ALL)
     assert processed.rights.artist == "Ann Author"
     for variant in processed.variants:
-        assert told_by(out / variant.file) == []
+        assert find_leaks(out / variant.file) == []
         with Image.open(out / variant.file) as image:
             assert dict(image.getexif()) == {0x013B: "Ann Author", 0x8298: "(c) 2024 Ann"}, variant.file
 

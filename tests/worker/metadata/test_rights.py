@@ -14,7 +14,7 @@ from app.worker.metadata import xmp
 from tests.samples import photo
 from tests.worker.conftest import Process, recipe_of
 from tests.worker.files import png_with, saved, with_segment
-from tests.worker.leaks import told_by
+from tests.worker.leaks import find_leaks
 
 ALL = recipe_of(VariantSpec(name="v", width=64, formats=tuple(Format)))
 XMP = """<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF><rdf:Description>
@@ -83,7 +83,7 @@ def kept_in_all(out: Path, artist: str, copyright_: str) -> None:
     files = [path for path in out.iterdir() if path.is_file()]
     assert len(files) == len(Format)
     for path in files:
-        assert told_by(path) == []
+        assert find_leaks(path) == []
         with Image.open(path) as image:
             kept = {tag: str(value).encode("latin-1").decode() for tag, value in image.getexif().items()}
         assert kept == {0x013B: artist, 0x8298: copyright_}, path.name

@@ -22,7 +22,7 @@ from tests.worker.files import (
     with_segment,
     without_segment,
 )
-from tests.worker.leaks import told_by
+from tests.worker.leaks import find_leaks
 
 LOSSLESS = recipe_of(VariantSpec(name="v", width=64, formats=(Format.PNG,)))
 P3 = Primaries((0.680, 0.320), (0.265, 0.690), (0.150, 0.060))
@@ -103,7 +103,7 @@ def test_display_p3_becomes_srgb(process: Process, kind: str) -> None:
     for colour in COLOURS:
         processed, out = process(P3_FILES[kind](colour), LOSSLESS)
         assert off(pixel(out), expected("p3", colour)) <= 4, colour
-        assert told_by(out / processed.variants[0].file) == []  # no profile stays behind
+        assert find_leaks(out / processed.variants[0].file) == []  # no profile stays behind
 
 
 def _stripes() -> Image.Image:
