@@ -1,4 +1,4 @@
-"""Clients in this process, one for each way in. They follow no redirects."""
+"""In-process clients of the self-hosted service and of the Lambda function. They follow no redirects."""
 
 import warnings
 
@@ -11,13 +11,13 @@ from tests.on_aws.gateway import Functions, door
 _ADDRESS = "https://a1b2c3d4e5.execute-api.eu-west-1.amazonaws.com"
 
 with warnings.catch_warnings():
-    # Starlette wants another client library; the one we have is the one its own users know.
+    # Starlette prefers another client library to httpx.
     warnings.simplefilter("ignore")
     from starlette.testclient import TestClient
 
 
 def embedded_client(app: FastAPI, prefix: str = "", peer: str = "testclient") -> httpx.Client:
-    """A client of the application as a server runs it, which knows a prefix before its paths (`--root-path`).
+    """Return a client of the application as a server runs it, with a path prefix (`--root-path`).
 
     `peer` is the address that the connection comes from.
     """
@@ -26,6 +26,6 @@ def embedded_client(app: FastAPI, prefix: str = "", peer: str = "testclient") ->
 
 
 def lambda_client(gateway: Gateway, prefix: str = "") -> httpx.Client:
-    """A client of the same application in a function behind an HTTP API, in a stage of the prefix's name."""
+    """Return a client of the application in a function behind an HTTP API, in a stage named like the prefix."""
     transport = Functions(door(gateway), prefix.strip("/") or "$default")
     return httpx.Client(transport=transport, base_url=_ADDRESS, follow_redirects=False)

@@ -1,8 +1,8 @@
-"""The service under test, on each side there is.
+"""Fixtures of the service under test, on every set of backends.
 
-A test that takes `service` runs on every side: embedded, and behind API Gateway and Lambda's door on AWS. What takes
-`embedded` has no counterpart there: `/files/`, a body that stops coming, has no length or a false one (the gateway
-reads it to its end and counts it). Nor has what `test_sockets.py` does with real sockets.
+A test that takes `service` runs self-hosted, and on AWS behind API Gateway and Lambda. Tests that take `embedded` have
+no counterpart on AWS: `/files/`, and bodies that stall or have no or a wrong length, because the gateway reads the body
+to its end and counts it. Neither do tests with real sockets (`test_sockets.py`).
 """
 
 from collections.abc import Iterator
@@ -16,19 +16,19 @@ from tests.sides import side_parameters
 
 @pytest.fixture(params=side_parameters())
 def side_name(request: pytest.FixtureRequest) -> str:
-    """Each side by its name."""
+    """Name of the backends."""
     return str(request.param)
 
 
 @pytest.fixture
 def service(side_name: str, tmp_path: Path) -> Iterator[Service]:
-    """The API in this process, over real adapters."""
+    """In-process API with real adapters."""
     with service_on(side_name, tmp_path) as service:
         yield service
 
 
 @pytest.fixture
 def embedded(tmp_path: Path) -> Iterator[Service]:
-    """The side that serves files itself."""
+    """Self-hosted API, which serves files itself."""
     with service_on("embedded", tmp_path) as service:
         yield service

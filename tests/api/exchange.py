@@ -1,4 +1,4 @@
-"""Requests whose bodies a test sends piece by piece, straight into the application."""
+"""ASGI requests whose bodies a test sends piece by piece."""
 
 import asyncio
 import json
@@ -12,7 +12,7 @@ from starlette.types import Message
 
 @dataclass
 class Exchange:
-    """One request under way. `send` returns when the application has asked for more, or has answered."""
+    """One request in progress. `send` returns when the application asks for more, or has answered."""
 
     app: FastAPI
     method: str
@@ -22,7 +22,7 @@ class Exchange:
 
     def __post_init__(self) -> None:
         self._pieces: asyncio.Queue[Message] = asyncio.Queue()
-        self._hungry = asyncio.Event()
+        self._asked = asyncio.Event()
         path, _, query = self.url.partition("?")
         lines = [(name.lower().encode(), value.encode()) for name, value in self.headers.items()]
         scope = {
@@ -36,11 +36,11 @@ class Exchange:
         try:
             await self.app(scope, self._receive, self._answered)
         finally:
-            self._hungry.set()
+            self._asked.set()
 
     async def _receive(self) -> Message:
         if self._pieces.empty():
-            self._hungry.set()
+            self._asked.set()
         return await self._pieces.get()
 
     async def _answered(self, message: Message) -> None:
@@ -48,17 +48,17 @@ class Exchange:
 
     async def send(self, piece: bytes, *, more: bool = True) -> None:
         """Send a piece, and wait until it has been read."""
-        await self._hungry.wait()
-        self._hungry.clear()
+        await self._asked.wait()
+        self._asked.clear()
         self._pieces.put_nowait({"type": "http.request", "body": piece, "more_body": more})
-        await self._hungry.wait()
+        await self._asked.wait()
 
     def disconnect(self) -> None:
-        """Go away."""
+        """Close the connection."""
         self._pieces.put_nowait({"type": "http.disconnect"})
 
     async def answer(self) -> tuple[int, dict[str, Any], dict[str, str]]:
-        """The status, the JSON document and the headers."""
+        """Return status, JSON document and headers of the response."""
         await asyncio.wait_for(asyncio.shield(self.task), 30)
         (start,) = (message for message in self.messages if message["type"] == "http.response.start")
         body = b"".join(message.get("body", b"") for message in self.messages)

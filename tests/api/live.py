@@ -1,4 +1,4 @@
-"""The API behind the self-hosted server, without a worker: for what only sockets show."""
+"""API in a real server process without a worker, for tests with sockets."""
 
 import json
 import os
@@ -17,7 +17,7 @@ from tests.sides import SIDES, Side
 
 
 class Live:
-    """A server process on one side's data, and what can be seen of it from outside."""
+    """Server process, and its state as seen from outside."""
 
     def __init__(
         self, process: subprocess.Popen[bytes], port: int, log: Path, temporary: tuple[Path, ...], side: Side
@@ -30,46 +30,46 @@ class Live:
         self._log = log
 
     def connect(self) -> socket.socket:
-        """A connection of one's own."""
+        """Open a connection."""
         return socket.create_connection(("127.0.0.1", self.port), timeout=15)
 
     def log(self) -> str:
-        """Everything it has said."""
+        """Return its log."""
         return self._log.read_text()
 
     def requests(self, **known: str) -> list[dict[str, Any]]:
-        """Its lines for requests of which this is known, such as their route."""
+        """Return the log lines of requests with these fields."""
         lines = (json.loads(line) for line in self.log().splitlines() if line.endswith("}"))
         return [line for line in lines if known.items() <= line.items() and line["name"] == "app.request"]
 
     def memory(self) -> int:
-        """The most bytes of memory it has had at once."""
+        """Return the peak of its resident memory, in bytes."""
         status = Path(f"/proc/{self._process.pid}/status").read_text()
         return next(int(line.split()[1]) * 1024 for line in status.splitlines() if line.startswith("VmHWM"))
 
     def descriptors(self) -> list[str]:
-        """What each of its descriptors leads to."""
+        """Return the targets of its file descriptors."""
         targets = []
         for entry in Path(f"/proc/{self._process.pid}/fd").iterdir():
             try:
                 targets.append(str(entry.readlink()))
-            except OSError:  # closed while we looked
+            except OSError:  # closed meanwhile
                 continue
         return targets
 
     def open_files(self) -> list[str]:
-        """What it holds open in its temporary folders: files there have no name."""
+        """Return its open files in temporary folders, where files have no name."""
         return [target for target in self.descriptors() if target.startswith(tuple(map(str, self.temporary)))]
 
     def kill(self) -> None:
-        """End it as a power cut would."""
+        """Kill the process."""
         self._process.kill()
         self._process.wait()
 
 
 @contextmanager
 def live_on(name: str, folder: Path, max_upload_bytes: int, **bounds: float) -> Iterator[Live]:
-    """A server for the length of a block, with other bounds than it has by itself if so told."""
+    """Run a server during a block, optionally with other limits than the default ones."""
     scratch = folder / "scratch"
     scratch.mkdir()
     log = folder / "server.log"

@@ -1,4 +1,4 @@
-"""Runs in a process of its own: the API behind the self-hosted server, on a socket that is handed in."""
+"""Program that runs the API in the self-hosted server, on an inherited socket."""
 
 import json
 import socket
@@ -15,7 +15,7 @@ from tests.sides import SIDES
 
 
 def main() -> None:
-    """`live_server <file descriptor> <setup as JSON>`."""
+    """Run `live_server <file descriptor> <setup as JSON>`."""
     descriptor, setup = int(sys.argv[1]), json.loads(sys.argv[2])
     logs.configure("INFO", "test")
     with SIDES[setup["side"]](Path(setup["data"])) as side:

@@ -1,4 +1,4 @@
-"""Requests as bytes on a socket, and what comes back."""
+"""Requests as bytes on a socket, and their responses."""
 
 import json
 import re
@@ -9,7 +9,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Answer:
-    """One response, its header names in lower case."""
+    """Response; its header names are in lower case."""
 
     status: int
     headers: dict[str, str]
@@ -17,7 +17,7 @@ class Answer:
 
     @property
     def problem(self) -> dict[str, Any]:
-        """Its problem document."""
+        """Problem document of the response."""
         assert self.headers["content-type"] == "application/problem+json", self
         document: dict[str, Any] = json.loads(self.body)
         assert document["status"] == self.status
@@ -26,7 +26,7 @@ class Answer:
 
 
 def read_all(sock: socket.socket) -> bytes:
-    """What comes until the server closes its side."""
+    """Read until the server closes its side."""
     answer = b""
     while piece := sock.recv(65536):
         answer += piece
@@ -34,7 +34,7 @@ def read_all(sock: socket.socket) -> bytes:
 
 
 def answers_in(raw: bytes) -> list[Answer]:
-    """The responses, each of which must tell its length."""
+    """Parse the responses, each of which must have a length."""
     found = []
     while raw:
         head, blank, raw = raw.partition(b"\r\n\r\n")
@@ -52,7 +52,7 @@ def answers_in(raw: bytes) -> list[Answer]:
 
 
 def exchange(port: int, *pieces: bytes, half_close: bool = False) -> list[Answer]:
-    """Send the pieces on a connection of their own; what is answered until the server closes it."""
+    """Send the pieces on a new connection; return the responses until the server closes it."""
     with socket.create_connection(("127.0.0.1", port), timeout=30) as sock:
         for piece in pieces:
             sock.sendall(piece)

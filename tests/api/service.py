@@ -1,4 +1,4 @@
-"""The API over one side's adapters, and what a test wants to know about it."""
+"""Service under test: the API with real adapters, and access to what is behind it."""
 
 import io
 import tempfile
@@ -25,14 +25,12 @@ from tests.samples import encoded
 from tests.sides import SIDES, SIGNER, Side
 
 RENDERING = "abcdef012345"
-#: What a side's files are found by, and made into urls with.
 LIMITS = Limits(max_upload_bytes=300_000)
 
 
 @dataclass
 class Service:
-    """`client` talks to the application as a browser would, and one made by `below(prefix)` when it is reached below
-    a path prefix; `side` is what lies behind it."""
+    """Application with its backends (`side`) and a client. `below(prefix)` makes a client below a path prefix."""
 
     side: Side
     app: FastAPI
@@ -44,15 +42,15 @@ class Service:
 
     @property
     def embedded(self) -> bool:
-        """Whether the application answers for everything itself, `/files/` included."""
+        """True if the application is self-hosted and serves `/files/`."""
         return self.side.fetch is None
 
     def fetch(self, url: str) -> httpx.Response:
-        """What a url of the bytes holds."""
+        """Get the url of a file."""
         return self.client.get(url) if self.side.fetch is None else self.side.fetch(url)
 
     def left_behind(self) -> list[str]:
-        """Everything that an upload could have left: objects, records, events and temporary files."""
+        """List everything that an upload could leave: objects, records, events and temporary files."""
         page = self.side.images.list(ListQuery(owner=ANONYMOUS, limit=200))
         return [
             *sorted(self.side.objects()),
@@ -63,7 +61,7 @@ class Service:
         ]
 
     def place(self, status: Status = Status.READY, seed: int = 0, owner: str = ANONYMOUS, **fields: Any) -> Image:
-        """An image put in through the ports, with variants when it is ready."""
+        """Create an image through the ports, with variants if it is ready."""
         body = encoded(seed=seed)
         upload = Upload(io.BytesIO(body), len(body), f"{seed:064x}", "image/jpeg", filename="photo.jpg")
         image = Uploads(self.side.store, self.side.images).accept(owner, upload).image
@@ -89,7 +87,7 @@ class Service:
         return made
 
     def original(self, image_id: str) -> bytes:
-        """The stored bytes."""
+        """Return the bytes of the stored original."""
         with self.side.store.open(original_key(image_id)) as stream:
             return stream.read()
 
@@ -97,7 +95,7 @@ class Service:
 def make_services(
     side: Side, limits: Limits = LIMITS, checks: Mapping[str, Callable[[], None]] | None = None, **changes: Any
 ) -> Services:
-    """What a door would hand in for that side."""
+    """Build the services as an entry point does for these backends."""
     services: dict[str, Any] = {
         "store": side.store,
         "repository": side.images,
@@ -115,11 +113,11 @@ def make_services(
 
 @contextmanager
 def service_on(name: str, folder: Path, **changes: Any) -> Iterator[Service]:
-    """The API on the side of that name, with its temporary files in a folder of their own."""
+    """Run the API on the named backends, with its temporary files in a separate folder."""
     scratch = folder / "scratch"
     scratch.mkdir()
     with SIDES[name](folder / "data") as side:
-        before, tempfile.tempdir = tempfile.tempdir, str(scratch)  # engines, once started, keep theirs elsewhere
+        before, tempfile.tempdir = tempfile.tempdir, str(scratch)  # running engines keep their folder
         try:
             app = create_app(make_services(side, **changes))
             below = partial(embedded_client, app) if side.fetch is None else partial(lambda_client, Gateway(app))

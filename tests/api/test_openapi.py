@@ -1,4 +1,4 @@
-"""The description is complete, and the service keeps to it."""
+"""The OpenAPI document is complete, and the service matches it."""
 
 import base64
 from collections.abc import Iterator
@@ -39,13 +39,13 @@ def description(service: Service) -> dict[str, Any]:
 
 @pytest.fixture
 def with_keys(service: Service) -> dict[str, Any]:
-    """The description of an installation that asks for keys."""
+    """OpenAPI document of an installation with API keys."""
     return create_app(make_services(service.side, keyring=Keyring([]))).openapi()
 
 
 @pytest.fixture
 def keyless(service: Service) -> dict[str, Any]:
-    """The description of an installation without keys, as its entry point makes it."""
+    """OpenAPI document of an installation without API keys, as its entry point builds it."""
     return create_app(make_services(service.side, same_site_only=True)).openapi()
 
 
@@ -55,7 +55,7 @@ def operations(description: dict[str, Any]) -> Iterator[tuple[str, str, dict[str
             yield method, path, operation
 
 
-def test_every_operation_is_there_and_has_a_name(description: dict[str, Any]) -> None:
+def test_every_operation_is_described(description: dict[str, Any]) -> None:
     found = list(operations(description))
     assert {(method, path) for method, path, _ in found} == OPERATIONS
     names = [operation["operationId"] for _, _, operation in found]
@@ -66,7 +66,7 @@ def test_every_operation_is_there_and_has_a_name(description: dict[str, Any]) ->
         assert operation["description"], path
 
 
-def test_every_error_has_an_example_in_the_form_of_a_problem(
+def test_every_error_has_an_example_problem_document(
     description: dict[str, Any], with_keys: dict[str, Any], keyless: dict[str, Any]
 ) -> None:
     required = set(description["components"]["schemas"]["Problem"]["required"])
@@ -89,12 +89,12 @@ def test_every_error_has_an_example_in_the_form_of_a_problem(
 
 
 def codes(operation: dict[str, Any], status: str) -> set[str]:
-    """The codes of the problems that an operation answers with a status."""
+    """Return the codes of the problems that an operation has for a status."""
     response = operation["responses"].get(status)
     return set(response["content"]["application/problem+json"]["examples"]) if response else set()
 
 
-def test_keys_are_asked_for_where_they_are_and_nowhere_else(with_keys: dict[str, Any], keyless: dict[str, Any]) -> None:
+def test_security_is_described_only_if_keys_are_required(with_keys: dict[str, Any], keyless: dict[str, Any]) -> None:
     assert set(with_keys["components"]["securitySchemes"]) == {"bearer", "header"}
     for _, path, operation in operations(with_keys):
         opened = path in {"/limits", "/healthz", "/readyz"}
@@ -111,7 +111,7 @@ def test_keys_are_asked_for_where_they_are_and_nowhere_else(with_keys: dict[str,
         assert codes(operation, "403") == foreign | (set() if method == "get" else {"foreign_origin"}), path
 
 
-def test_a_body_type_each_for_generated_clients(service: Service, description: dict[str, Any]) -> None:
+def test_each_body_type_has_an_operation_for_client_generators(service: Service, description: dict[str, Any]) -> None:
     bodies = {
         path: description["paths"][path]["post"]["requestBody"]["content"]
         for path in ("/upload/form", "/upload/json", "/upload/raw")
@@ -137,7 +137,7 @@ def test_a_body_type_each_for_generated_clients(service: Service, description: d
         assert (answer.status_code, answer.json()["id"]) == (200, first.json()["id"]), answer.text
 
 
-def test_every_reference_leads_somewhere(description: dict[str, Any]) -> None:
+def test_every_reference_resolves(description: dict[str, Any]) -> None:
     def references(node: Any) -> Iterator[str]:
         if isinstance(node, dict):
             if isinstance(node.get("$ref"), str):
@@ -156,7 +156,7 @@ def test_every_reference_leads_somewhere(description: dict[str, Any]) -> None:
             node = node[step]
 
 
-def test_each_form_of_an_upload_is_offered(description: dict[str, Any]) -> None:
+def test_each_body_type_of_an_upload_is_described(description: dict[str, Any]) -> None:
     content = description["paths"]["/upload"]["post"]["requestBody"]["content"]
     assert list(content) == ["multipart/form-data", "application/json", "image/*", "application/octet-stream"]
     for raw in ("image/*", "application/octet-stream"):
@@ -169,7 +169,7 @@ def test_each_form_of_an_upload_is_offered(description: dict[str, Any]) -> None:
     }  # fmt: skip
 
 
-def test_a_first_upload_from_the_page_waits_for_its_variants(description: dict[str, Any]) -> None:
+def test_swagger_ui_suggests_to_wait(description: dict[str, Any]) -> None:
     parameters = {each["name"]: each for each in description["paths"]["/upload"]["post"]["parameters"]}
     wait = parameters["wait"]["schema"]
     assert (wait["default"], wait["example"], wait["examples"]) == (0, 20, [20])
@@ -182,7 +182,7 @@ def test_the_example_upload_works(service: Service, description: dict[str, Any])
     assert answer.status_code == 201, answer.text
 
 
-def test_records_have_just_the_described_fields(service: Service, description: dict[str, Any]) -> None:
+def test_records_have_exactly_the_described_fields(service: Service, description: dict[str, Any]) -> None:
     schemas = description["components"]["schemas"]
     record = service.client.get(f"/images/{service.place().id}").json()
     assert set(record) == set(schemas["ImageView"]["properties"])
@@ -192,7 +192,7 @@ def test_records_have_just_the_described_fields(service: Service, description: d
     assert set(service.client.get("/limits").json()) == set(schemas["Limits"]["properties"])
 
 
-def test_the_example_of_a_record_is_what_a_server_answers(description: dict[str, Any]) -> None:
+def test_the_example_of_a_record_is_what_the_server_returns(description: dict[str, Any]) -> None:
     (example,) = description["components"]["schemas"]["ImageView"]["examples"]
     variants = [variant | {"file": variant["url"].rpartition("/")[2]} for variant in example["variants"]]
     image = Image.model_validate(example | {"variants": variants})

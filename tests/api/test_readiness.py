@@ -1,4 +1,4 @@
-"""Readiness: one probe for all callers, and a probe of what uploads need."""
+"""Readiness: one check for all callers, of everything that uploads need."""
 
 import asyncio
 import errno
@@ -26,7 +26,7 @@ async def ask(service: Service, count: int, path: str = "/readyz") -> list[int]:
     return [answer.status_code for answer in answers]
 
 
-def test_a_hundred_callers_at_once_cost_one_probe(tmp_path: Path) -> None:
+def test_a_hundred_concurrent_callers_share_one_check(tmp_path: Path) -> None:
     calls: list[None] = []
     begun, go_on = threading.Event(), threading.Event()
 
@@ -38,7 +38,7 @@ def test_a_hundred_callers_at_once_cost_one_probe(tmp_path: Path) -> None:
     async def many(service: Service) -> None:
         asked = asyncio.create_task(ask(service, 100))
         assert await asyncio.to_thread(begun.wait, 20)
-        assert await ask(service, 3, "/healthz") == [200] * 3  # while the probe waits
+        assert await ask(service, 3, "/healthz") == [200] * 3  # while the check blocks
         go_on.set()
         assert await asked == [200] * 100
 
@@ -47,7 +47,7 @@ def test_a_hundred_callers_at_once_cost_one_probe(tmp_path: Path) -> None:
     assert len(calls) == 1
 
 
-def test_callers_one_after_the_other_cost_a_probe_a_second(tmp_path: Path) -> None:
+def test_sequential_callers_cause_one_check_per_second(tmp_path: Path) -> None:
     calls: list[None] = []
 
     def check() -> None:
@@ -62,9 +62,7 @@ def test_callers_one_after_the_other_cost_a_probe_a_second(tmp_path: Path) -> No
     assert 1 <= len(calls) <= 1 + elapsed / readiness.CACHE_SECONDS
 
 
-def test_a_probe_that_hangs_is_not_waited_for_and_not_started_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_hanging_check_times_out_and_is_not_started_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(readiness, "TIMEOUT_SECONDS", 0.05)
     calls: list[None] = []
     begun, go_on = threading.Event(), threading.Event()
@@ -85,7 +83,7 @@ def test_a_probe_that_hangs_is_not_waited_for_and_not_started_again(
             time.sleep(0.01)
 
 
-def test_a_full_disk_is_said_to_be_full(tmp_path: Path) -> None:
+def test_a_full_disk_is_reported_as_full(tmp_path: Path) -> None:
     def full() -> None:
         raise Full("No space left")
 

@@ -1,4 +1,4 @@
-"""A page of another site in a real Chromium: listed, it uploads by ticket with progress; not listed, it cannot."""
+"""Pages of other sites in Chromium: a listed one uploads with a ticket and progress, an unlisted one cannot."""
 
 import threading
 from collections.abc import Iterator
@@ -52,7 +52,7 @@ async function drop(service, file) {
 
 
 class Site(BaseHTTPRequestHandler):
-    """A site of one page."""
+    """Site with one page."""
 
     def do_GET(self) -> None:
         self.send_response(200)
@@ -61,12 +61,12 @@ class Site(BaseHTTPRequestHandler):
         self.wfile.write(PAGE)
 
     def log_message(self, *_: object) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 @pytest.fixture
 def site() -> Iterator[str]:
-    """Another site's origin."""
+    """Origin of the other site."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), Site)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
@@ -83,7 +83,7 @@ def upload_from(
     file: Path,
     way: str = "upload",
 ) -> Any:
-    """Choose the file in a page of the site, and send it with a function of that page."""
+    """Choose the file in a page of the site, and upload it with a function of that page."""
     tab = browser.new_page()
     try:
         tab.goto(site)
@@ -104,7 +104,7 @@ def test_a_listed_page_uploads_with_progress(browser: Any, site: str, tmp_path: 
     assert result["progress"] == sorted(result["progress"])
 
 
-def test_a_listed_page_sends_headers_of_its_own_and_reads_ours(browser: Any, site: str, tmp_path: Path) -> None:  # noqa: F811
+def test_a_listed_page_sends_custom_headers_and_reads_exposed_ones(browser: Any, site: str, tmp_path: Path) -> None:  # noqa: F811
     file = tmp_path / "small.png"
     file.write_bytes(noise(10, 10))
     with serving(tmp_path / "data", DARKROOM_CORS_ORIGINS=site) as server:
@@ -118,7 +118,7 @@ def test_a_listed_page_sends_headers_of_its_own_and_reads_ours(browser: Any, sit
     assert result["part"]["Content-Length"] == "4"
 
 
-def test_a_page_that_is_not_listed_cannot(browser: Any, site: str, tmp_path: Path) -> None:  # noqa: F811
+def test_an_unlisted_page_cannot_call(browser: Any, site: str, tmp_path: Path) -> None:  # noqa: F811
     file = tmp_path / "small.png"
     file.write_bytes(noise(10, 10))
     with serving(tmp_path / "data") as server:

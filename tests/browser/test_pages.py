@@ -1,4 +1,4 @@
-"""Swagger UI and ReDoc in a real Chromium: they load from this server alone, and "Try it out" uploads."""
+"""Swagger UI and ReDoc in Chromium: they load from this server only, and "Try it out" uploads."""
 
 import os
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ pytestmark = [
     pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium here: install Debian's package `chromium`"),
 ]
 
-#: Chromium asks its maker for news at every start; these keep it at home.
+#: Options that keep Chromium from making requests of its own.
 QUIET = ["--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-quic"]
 
 
@@ -39,7 +39,7 @@ def browser() -> Iterator[Any]:
 
 @pytest.fixture
 def page(browser: Any, server: Server) -> Iterator[Any]:
-    """A page that has asked nobody but the server, and has complained of nothing, when the test is over."""
+    """Page that must make requests to the server only, and log no errors, until the test ends."""
     strangers: list[str] = []
     complaints: list[str] = []
     tab = browser.new_page(base_url=server.url, viewport={"width": 1280, "height": 1600})
@@ -60,7 +60,7 @@ def page(browser: Any, server: Server) -> Iterator[Any]:
 
 
 def keep(page: Any, tmp_path: Path, name: str) -> None:
-    """A screenshot, in `SCREENSHOTS` or else beside the test's other files."""
+    """Save a screenshot in `SCREENSHOTS`, or else in the folder of the test."""
     folder = Path(os.environ.get("SCREENSHOTS") or tmp_path)
     page.screenshot(path=folder / f"{name}.png")
 
@@ -69,7 +69,7 @@ def open_upload(page: Any) -> Any:
     page.goto("/docs")
     block = page.locator(".opblock-post", has=page.locator('[data-path="/upload"]'))
     block.locator(".opblock-summary-control").click()
-    block.get_by_role("button", name="Execute").wait_for()  # it may be tried out at once
+    block.get_by_role("button", name="Execute").wait_for()  # "Try it out" is enabled by default
     return block
 
 
@@ -85,8 +85,8 @@ def test_try_it_out_uploads_a_real_file_and_shows_the_record(page: Any, server: 
     assert "from the browser.jpg" in live.inner_text()
     items = server.client.get("/images").json()["items"]
     assert [(item["filename"], item["bytes"]) for item in items] == [(photo.name, photo.stat().st_size)]
-    assert (items[0]["title"], items[0]["alt"], items[0]["tags"]) == (None, None, [])  # nothing that nobody typed
-    # `wait` is filled in, so that the first answer has the variants.
+    assert (items[0]["title"], items[0]["alt"], items[0]["tags"]) == (None, None, [])  # no placeholder texts
+    # `wait` is filled in, so that the first response has the variants.
     assert "wait=20" in block.locator(".request-url").inner_text()
     assert items[0]["status"] == "ready"
 
@@ -122,7 +122,7 @@ def test_try_it_out_offers_the_json_body_too(page: Any, server: Server, tmp_path
     assert "dot.gif" in {item["filename"] for item in server.client.get("/images").json()["items"]}
 
 
-def test_redoc_shows_the_calls(page: Any, tmp_path: Path) -> None:
+def test_redoc_shows_the_operations(page: Any, tmp_path: Path) -> None:
     page.goto("/redoc")
     page.get_by_role("heading", name="Darkroom").first.wait_for()
     page.locator('[data-section-id]:has-text("/upload")').first.wait_for()

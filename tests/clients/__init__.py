@@ -1,1 +1,1 @@
-"""Uploads by the HTTP clients that people use, real ones and recorded ones."""
+"""Uploads with common HTTP clients, real and recorded."""

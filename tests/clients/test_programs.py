@@ -1,4 +1,4 @@
-"""Upload, list and delete with curl, Node's fetch, axios, requests, httpx and aiohttp, as their users write it."""
+"""Upload, list and delete with typical programs for curl, Node's fetch, axios, requests, httpx and aiohttp."""
 
 import asyncio
 import json
@@ -26,7 +26,7 @@ def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 @pytest.fixture
 def server(started: Server) -> Iterator[Server]:
-    """A server without images, and without those that a failed test has left."""
+    """Server without images, also after a failed test."""
     yield started
     for image in started.client.get("/images").json()["items"]:
         started.client.delete(f"/images/{image['id']}")
@@ -40,7 +40,7 @@ def picture(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def curl(service: str, path: Path) -> Any:
-    """Send by form, by form over an offered h2c, raw, from standard input in chunks; list; delete."""
+    """Upload a form, a form with an offer of h2c, a raw body, and chunks from standard input; list; delete."""
 
     def ask(*arguments: str) -> tuple[int, Any]:
         command = ["curl", "-sS", "--max-time", "60", "-w", "\n%{http_code}", *arguments]
@@ -129,7 +129,7 @@ CLIENTS: list[Callable[[str, Path], Any]] = [curl, node_fetch, axios, with_reque
 
 
 @pytest.mark.parametrize("client", CLIENTS, ids=lambda client: client.__name__.removeprefix("with_"))
-def test_uploads_lists_and_deletes(server: Server, picture: Path, client: Callable[[str, Path], Any]) -> None:
+def test_a_program_uploads_lists_and_deletes(server: Server, picture: Path, client: Callable[[str, Path], Any]) -> None:
     told = client(server.url, picture)
     for upload in told["uploads"]:
         record = upload["record"]

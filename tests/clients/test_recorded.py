@@ -1,4 +1,4 @@
-"""Requests of Java, .NET, Go, PHP and Ruby clients, recorded once and sent again over a socket.
+"""Recorded requests of Java, .NET, Go, PHP and Ruby clients, sent again over a socket.
 
 Each file in `recorded/` holds the bytes that a program in `senders/` sent on 2026-11-28 for an image named
 `Fête – 日本.png`. Recorded with OpenJDK 17.0.15 (java.net.http), Apache HttpClient 4.5.14,
@@ -18,7 +18,7 @@ from tests.running_server import Server, serving
 
 RECORDED = Path(__file__).parent / "recorded"
 NAME = "Fête – 日本.png"
-#: Java programs encode file names in US-ASCII or ISO-8859-1 unless they are told otherwise, and send `?` for the rest.
+#: Java programs encode file names in US-ASCII or ISO-8859-1 by default, and send `?` for other characters.
 LOST = "F?te ? ??.png"
 TAGS = ["sea", "evening"]
 
@@ -37,7 +37,7 @@ EXPECTED: dict[str, tuple[str, list[str]]] = {
     "ruby-rest-client": (NAME, TAGS),
     "ruby-faraday": (NAME, TAGS),
 }
-#: A text part in ISO-8859-1 that does not say so: nobody can know, and a guess would store the wrong letters.
+#: A text part in ISO-8859-1 without a declared charset: a guess could store wrong letters.
 REFUSED = {"apache-httpclient-browser": (400, "not_utf8")}
 
 
@@ -48,7 +48,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 def replay(server: Server, name: str) -> tuple[int, Any]:
-    """Send the recording and read the answer until the server has nothing more to say."""
+    """Send the recording and read the response to its end."""
     with socket.create_connection(("127.0.0.1", server.port), timeout=30) as connection:
         connection.sendall((RECORDED / f"{name}.http").read_bytes())
         answer = connection.makefile("rb")
@@ -79,7 +79,7 @@ def test_a_recorded_upload_is_stored(server: Server, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_a_recorded_upload_is_refused_with_a_reason(server: Server, name: str) -> None:
+def test_a_recorded_upload_is_refused(server: Server, name: str) -> None:
     status, problem = replay(server, name)
     assert (status, problem["code"]) == REFUSED[name]
     assert problem["field"] == "title"

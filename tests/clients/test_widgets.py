@@ -17,7 +17,7 @@ from tests.samples import encoded
 pytestmark = pytest.mark.clients
 
 NAME = "Fête – 日本.png"
-#: For each widget: its script, and a page that starts it and tells when the upload is over in `window.over`.
+#: For each widget: its script, and a page that starts it and sets `window.over` at the end of the upload.
 WIDGETS = {
     "uppy": (
         "uppy/dist/uppy.min.js",
@@ -45,7 +45,7 @@ WIDGETS = {
 
 
 class Site(BaseHTTPRequestHandler):
-    """A site with a page for each widget, which loads its script from the installed package."""
+    """Site with a page for each widget, which loads its script from the installed package."""
 
     service = ""
 

@@ -1,1 +1,1 @@
-"""The API's description in the hands of linters and of a generator of clients."""
+"""OpenAPI document, checked by linters and used by a client generator."""

@@ -1,4 +1,4 @@
-"""The API's description is clean under linters, and a client generated from it uploads in every way."""
+"""The OpenAPI document passes linters, and a generated client uploads in every way."""
 
 import json
 import os
@@ -27,7 +27,7 @@ pytestmark = [
 
 
 def run(folder: Path, program: str, *arguments: str) -> str:
-    """Run a program of the packages in a folder; return what it printed, and fail with that if it failed."""
+    """Run a program of the installed packages in a folder; return its output, or fail with it."""
     command = [str(MODULES / ".bin" / program), *arguments]
     environment = os.environ | {"REDOCLY_TELEMETRY": "off", "REDOCLY_SUPPRESS_UPDATE_NOTICE": "true", "CI": "true"}
     done = subprocess.run(
@@ -39,7 +39,7 @@ def run(folder: Path, program: str, *arguments: str) -> str:
 
 @pytest.fixture(scope="module", params=["keyless", "keys", "prefix"])
 def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server of each kind whose description differs."""
+    """Servers with and without API keys, whose documents differ."""
     settings = {
         "keyless": {},
         "keys": {"DARKROOM_AUTH": "required", "DARKROOM_API_KEYS": str(ENTRY)},
@@ -51,17 +51,17 @@ def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 @pytest.fixture
 def described(server: Server, tmp_path: Path) -> Path:
-    """A folder with the description as the server gives it."""
+    """Folder with the document as the server sends it."""
     description = httpx.get(f"{server.url}/openapi.json").json()
     (tmp_path / "openapi.json").write_text(json.dumps(description, indent=1))
     return tmp_path
 
 
-def test_redocly_finds_nothing(described: Path) -> None:
+def test_redocly_reports_no_problem(described: Path) -> None:
     run(described, "redocly", "lint", "openapi.json", "--config", str(HERE / "redocly.yaml"))
 
 
-def test_spectral_finds_nothing(described: Path) -> None:
+def test_spectral_reports_no_problem(described: Path) -> None:
     options = ("--fail-severity", "hint", "--ruleset", str(HERE / "spectral.yaml"))
     run(described, "spectral", "lint", "openapi.json", *options)
 
@@ -94,7 +94,7 @@ def test_a_generated_client_uploads_in_every_way(server: Server, described: Path
     assert found["again"]
 
 
-def test_only_a_server_that_asks_for_keys_says_so(server: Server, described: Path) -> None:
+def test_security_schemes_are_described_only_with_keys(server: Server, described: Path) -> None:
     description = json.loads((described / "openapi.json").read_text())
     asks = server.client.get("/images").status_code == 401
     assert ("securitySchemes" in description["components"]) == asks

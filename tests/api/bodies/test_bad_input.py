@@ -1,4 +1,4 @@
-"""Requests that cannot be taken: each one told why, each leaving nothing behind, none a 500."""
+"""Invalid uploads: each is refused with a reason and leaves nothing behind; none is a 500."""
 
 import base64
 import errno
@@ -55,7 +55,7 @@ def typed(content_type: str | None) -> dict[str, Any]:
 
 
 REFUSED: dict[str, tuple[dict[str, Any], int, str]] = {
-    # The body as such.
+    # Body types.
     "no body, no type": ({}, 415, "unsupported_body"),
     "text": (typed("text/plain"), 415, "unsupported_body"),
     "a form of the other kind": (typed("application/x-www-form-urlencoded"), 415, "unsupported_body"),
@@ -155,7 +155,7 @@ REFUSED: dict[str, tuple[dict[str, Any], int, str]] = {
     "a data url without base64": (picture("data:image/png,AAAA"), 422, "bad_base64"),
     "a data url without an end": (picture("data:image/png;base64"), 422, "bad_base64"),
     "a long data url": (picture("data:" + "x" * 1000 + ";base64,AAAA"), 422, "bad_base64"),
-    # What is in it.
+    # Image formats.
     "no image": (form(part("file", b"hello" * 100, "a.jpg", "Content-Type: image/jpeg") + END), 415,
                  "unsupported_type"),
     "a PDF": (form(part("file", image_file("corkami-mitra__pdf.pdf").read_bytes(), "a.png") + END), 415,
@@ -171,7 +171,7 @@ REFUSED: dict[str, tuple[dict[str, Any], int, str]] = {
 
 
 @pytest.mark.parametrize("case", REFUSED)
-def test_it_is_refused_with_a_reason_and_nothing_is_left(service: Service, case: str) -> None:
+def test_bad_input_is_refused_and_leaves_nothing_behind(service: Service, case: str) -> None:
     request, status, code = REFUSED[case]
     started = time.process_time()
     answer = service.client.post("/upload", **request)
@@ -194,19 +194,19 @@ def assert_problem(answer: httpx.Response, status: int, code: str) -> dict[str, 
     return problem
 
 
-def test_a_refusal_for_size_names_the_limit_and_what_was_measured(service: Service) -> None:
+def test_too_large_has_the_limit_and_the_received_bytes(service: Service) -> None:
     answer = service.client.post("/upload", **form(part("file", JPEG.ljust(LIMIT + 1, b"\0"), "a.jpg") + END))
     problem = assert_problem(answer, 413, "too_large")
     assert problem["limit_bytes"] == LIMIT < problem["received_bytes"]
 
 
-def test_a_length_over_the_limit_is_refused_for_what_it_says(embedded: Service) -> None:
+def test_a_declared_length_over_the_limit_is_refused(embedded: Service) -> None:
     headers = {"content-type": f"multipart/form-data; boundary={BOUNDARY}", "content-length": "9" * 12}
     problem = assert_problem(embedded.client.post("/upload", content=b"", headers=headers), 413, "too_large")
     assert (problem["limit_bytes"], problem["declared_bytes"]) == (LIMIT, 999_999_999_999)
 
 
-def test_exactly_the_limit_is_taken(service: Service) -> None:
+def test_an_image_of_exactly_the_limit_is_accepted(service: Service) -> None:
     content = JPEG.ljust(LIMIT, b"\0")
     answer = service.client.post("/upload", **form(part("file", content, "a.jpg") + END))
     assert answer.status_code == 201, answer.text
@@ -214,14 +214,14 @@ def test_exactly_the_limit_is_taken(service: Service) -> None:
     assert again.json()["duplicate"] is True
 
 
-def test_a_refusal_of_a_body_names_its_type_and_those_that_are_accepted(service: Service) -> None:
+def test_unsupported_body_lists_the_accepted_types(service: Service) -> None:
     problem = assert_problem(service.client.post("/upload", **typed("text/html")), 415, "unsupported_body")
     assert problem["found"] == "text/html"
     assert problem["accepted"] == ["multipart/form-data", "application/json", "image/*", "application/octet-stream"]
     assert "Content-Type: image/jpeg" in problem["detail"]
 
 
-def test_a_refused_parameter_is_told_why(service: Service) -> None:
+def test_invalid_request_describes_each_parameter(service: Service) -> None:
     problem = assert_problem(service.client.post("/upload?wait=21", **form(FILE + END)), 422, "invalid_request")
     assert problem["detail"] == "Invalid request: `query.wait`: Input should be less than or equal to 20 (found: '21')."
     problem = assert_problem(service.client.get("/images?limit=0&order=up"), 422, "invalid_request")
@@ -231,14 +231,14 @@ def test_a_refused_parameter_is_told_why(service: Service) -> None:
     )
 
 
-def test_a_refusal_for_length_names_the_limit_and_what_was_measured(service: Service) -> None:
+def test_too_long_has_the_limit_and_the_length(service: Service) -> None:
     problem = assert_problem(
         service.client.post("/upload", **picture(B64, f', "title": "{"x" * 300}"')), 422, "too_long"
     )
     assert (problem["field"], problem["measured"], problem["limit"]) == ("title", 300, 200)
 
 
-def test_a_form_without_a_file_is_told_what_it_has_instead(service: Service) -> None:
+def test_missing_file_lists_the_unknown_fields(service: Service) -> None:
     named = assert_problem(
         service.client.post("/upload", **REFUSED["the file under another name"][0]), 422, "missing_file"
     )
@@ -259,7 +259,7 @@ def test_a_form_without_a_file_is_told_what_it_has_instead(service: Service) -> 
         ("ten thousand parts", "limit", "measured", 101),
     ],
 )
-def test_a_refusal_for_a_bound_says_how_far_it_had_come(
+def test_an_exceeded_limit_has_the_measured_value(
     service: Service, case: str, limit: str, measured: str, at_most: int
 ) -> None:
     problem = service.client.post("/upload", **REFUSED[case][0]).json()
@@ -285,7 +285,7 @@ NAMES = {
 
 
 @pytest.mark.parametrize(("name", "shown"), NAMES.items(), ids=range(len(NAMES)))
-def test_any_file_name_is_made_safe_and_names_nothing(service: Service, name: str, shown: str | None) -> None:
+def test_file_names_are_sanitized_and_never_used_as_paths(service: Service, name: str, shown: str | None) -> None:
     answer = service.client.post("/upload", **text(json.dumps({"image_base64": B64, "filename": name})))
     record = answer.json()
     assert answer.status_code == 201, record
@@ -307,14 +307,14 @@ def test_any_file_name_is_made_safe_and_names_nothing(service: Service, name: st
         ('filename="é.jpg"', "é.jpg"),
     ],
 )
-def test_the_plain_file_name_of_a_part_wins(service: Service, options: str, shown: str) -> None:
+def test_filename_wins_over_filename_star(service: Service, options: str, shown: str) -> None:
     head = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="file"; {options}\r\n\r\n'.encode()
     answer = service.client.post("/upload", **form(head + JPEG + b"\r\n" + END))
     assert answer.status_code == 201, answer.text
     assert answer.json()["filename"] == shown
 
 
-def test_a_body_in_many_pieces_is_the_same_body(service: Service) -> None:
+def test_a_body_in_single_bytes_is_read_alike(service: Service) -> None:
     def pieces(body: bytes) -> Iterator[bytes]:
         yield from (body[at : at + 7] for at in range(0, len(body), 7))
 
@@ -324,7 +324,7 @@ def test_a_body_in_many_pieces_is_the_same_body(service: Service) -> None:
     assert answer.json()["title"] == "é"
 
 
-def test_a_body_that_never_ends_is_cut_off_without_a_length_too(embedded: Service) -> None:
+def test_an_endless_body_without_a_length_is_cut_off(embedded: Service) -> None:
     def junk() -> Iterator[bytes]:
         yield from (b"\r\n" * 32_768 for _ in range(100))
 
@@ -339,7 +339,7 @@ async def _silence() -> Message:
 
 @pytest.mark.parametrize("way", ["upload", "ticket", "sent by ticket"])
 @pytest.mark.parametrize("first", [b"", b"--"], ids=["nothing came", "it began"])
-def test_a_client_that_falls_silent_is_told_that_it_was_too_slow(
+def test_a_client_that_stalls_gets_a_timeout(
     embedded: Service, monkeypatch: pytest.MonkeyPatch, way: str, first: bytes
 ) -> None:
     monkeypatch.setattr(body_stream, "IDLE_SECONDS", 0.05)
@@ -357,7 +357,7 @@ def test_a_client_that_falls_silent_is_told_that_it_was_too_slow(
 
 
 def fallen_silent(service: Service, method: str, url: str, headers: dict[str, str], first: bytes) -> tuple[int, str]:
-    """Status and code for a client that sends so much of its body, and then nothing."""
+    """Return status and code for a client that sends a part of its body and then stalls."""
     sent: list[Message] = []
     begun = [{"type": "http.request", "body": first, "more_body": True}] if first else []
 
@@ -380,7 +380,7 @@ def fallen_silent(service: Service, method: str, url: str, headers: dict[str, st
 
 
 class FullFile(io.BytesIO):
-    """A temporary file on a disk that has space for so many bytes."""
+    """Temporary file on a disk with limited space."""
 
     def __init__(self, space: int) -> None:
         super().__init__()
@@ -404,7 +404,7 @@ def test_a_disk_that_is_full_at_any_byte_is_a_507_and_leaves_nothing(
     monkeypatch.setattr(service.side.store, "spool", lambda: FullFile(space))
     if way == "ticket":
         if not ticket["url"].startswith("/"):
-            return  # the bucket's part
+            return  # direct uploads go to the bucket
         answer = service.client.put(ticket["url"], content=JPEG, headers=ticket["headers"])
     else:
         answer = service.client.post("/upload", **(form(FILE + END) if way == "form" else picture(B64)))
@@ -427,7 +427,7 @@ def test_a_temporary_folder_that_cannot_be_used_is_a_503(service: Service, monke
     assert service.left_behind() == before
 
 
-def test_a_backend_that_refuses_is_a_503_and_leaves_nothing(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unavailable_backend_is_a_503_and_leaves_nothing(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: Any, **__: Any) -> None:
         raise Unavailable("secret-bucket-name did not answer", retry_after=7)
 
@@ -439,7 +439,7 @@ def test_a_backend_that_refuses_is_a_503_and_leaves_nothing(service: Service, mo
     assert service.left_behind() == []
 
 
-def test_what_nobody_foresaw_is_a_500_that_tells_nothing(
+def test_an_unhandled_exception_is_a_500_without_details(
     service: Service, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def explode(*_: Any, **__: Any) -> None:
@@ -468,13 +468,13 @@ def test_what_nobody_foresaw_is_a_500_that_tells_nothing(
         (f'{{"a": {"9" * 5000}}}', "number out of range at line 1 column 4308"),
     ],
 )
-def test_a_fault_in_json_has_the_same_words_under_every_python(embedded: Service, body: str, fault: str) -> None:
+def test_json_errors_are_the_same_in_every_python(embedded: Service, body: str, fault: str) -> None:
     for path in ("/upload", "/upload/direct"):
         answer = embedded.client.post(path, content=body.encode(), headers={"Content-Type": "application/json"})
         assert assert_problem(answer, 400, "bad_json")["detail"] == f"The body is not JSON: {fault}."
 
 
-def test_what_was_found_is_written_the_same_under_every_python(service: Service) -> None:
+def test_found_values_are_the_same_in_every_python(service: Service) -> None:
     image = service.place()
     new = "\U0001fae8"  # of Unicode 15, which Python 3.11 does not know
     problems = [

@@ -1,4 +1,4 @@
-"""A form is read alike however it is cut, and any bytes are read or refused."""
+"""Forms are read alike in any chunks, and any bytes are either read or refused."""
 
 import itertools
 from typing import Any
@@ -24,8 +24,8 @@ CUTS = st.lists(st.integers(0, 2_000), max_size=12)
 
 
 def read(body: bytes, cuts: list[int]) -> tuple[Any, bytes]:
-    """What comes of a form in those pieces: its result or refusal, and the bytes of its file."""
-    spool = Spool(Spools(None, 10_000_000), 10_000_000)  # type: ignore[arg-type]  # no store: so little stays in memory
+    """Read a form in these pieces; return its result or error, and the bytes of its file."""
+    spool = Spool(Spools(None, 10_000_000), 10_000_000)  # type: ignore[arg-type]  # no store: everything is in memory
     places = sorted({0, len(body), *(cut % (len(body) + 1) for cut in cuts)})
     result: Any
     try:
@@ -42,13 +42,13 @@ def read(body: bytes, cuts: list[int]) -> tuple[Any, bytes]:
 
 @UNHURRIED
 @given(st.lists(st.sampled_from(PIECES), max_size=25).map(b"".join), CUTS)
-def test_a_form_is_read_alike_however_it_is_cut(body: bytes, cuts: list[int]) -> None:
+def test_a_form_is_read_alike_in_any_chunks(body: bytes, cuts: list[int]) -> None:
     assert read(body, cuts) == read(body, [])
 
 
 @UNHURRIED
 @given(st.lists(st.sampled_from(PIECES) | st.binary(max_size=20), max_size=20).map(b"".join), CUTS)
-def test_the_bytes_of_a_file_arrive_whatever_they_are(content: bytes, cuts: list[int]) -> None:
+def test_file_bytes_of_any_value_are_read_unchanged(content: bytes, cuts: list[int]) -> None:
     content = b"x" + content.replace(b"\r\n--B", b"x")
     head = b'--B\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n'
     assert read(head + content + b"\r\n--B--", cuts)[1] == content

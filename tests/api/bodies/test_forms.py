@@ -32,7 +32,7 @@ def refused(service: Service, content: bytes, status: int, code: str) -> dict[st
     return problem
 
 
-# Fields that are not known, and files that are none.
+# Unknown fields, and parts that are not files.
 
 UNKNOWN: dict[str, tuple[bytes, list[str]]] = {
     "Uppy": (part("relativePath", b"null") + part("name", b"a.jpg") + part("type", b"image/jpeg") + FILE,
@@ -75,19 +75,19 @@ def test_unknown_fields_are_ignored_and_named(embedded: Service, client: str) ->
 
 
 @pytest.mark.parametrize("content_type", ["image/jpeg", "application/octet-stream"])
-def test_a_file_may_have_no_name_if_its_type_says_that_it_is_one(embedded: Service, content_type: str) -> None:
+def test_a_file_without_a_name_is_recognized_by_its_type(embedded: Service, content_type: str) -> None:
     record = accepted(embedded, part("file", JPEG, None, f"Content-Type: {content_type}") + END)
     assert (record["filename"], record["declared_content_type"]) == (None, content_type)
 
 
-def test_two_files_are_refused_under_whatever_names(embedded: Service) -> None:
+def test_two_files_are_refused_under_all_names(embedded: Service) -> None:
     other = part("filepond", encoded(seed=5), "b.jpg")
     for body in (FILE + other, other + FILE, part("file", b"", "") + FILE + part("file", b"", "") + other):
         problem = refused(embedded, body + END, 400, "two_files")
         assert problem["field"] == "file"
 
 
-def test_what_is_ignored_is_bounded_as_a_whole(embedded: Service) -> None:
+def test_ignored_fields_have_a_total_limit(embedded: Service) -> None:
     many = b"".join(part(f"x{number}", b"x" * 60_000) for number in range(40))
     problem = refused(embedded, FILE + many + END, 413, "fields_too_large")
     assert problem["limit_bytes"] == 2 * 1024 * 1024 < problem["received_bytes"]
@@ -109,7 +109,7 @@ def test_what_is_ignored_is_bounded_as_a_whole(embedded: Service) -> None:
         ("tags", "tags[]"),
     ],
 )
-def test_tags_may_be_spelled_as_lists_are(embedded: Service, names: tuple[str, str]) -> None:
+def test_tags_accept_the_list_names_of_forms(embedded: Service, names: tuple[str, str]) -> None:
     record = accepted(embedded, FILE + part(names[0], b"sea") + part(names[1], b"sky, evening") + END)
     assert (record["tags"], record["ignored_fields"]) == (["sea", "sky", "evening"], [])
 
@@ -194,7 +194,7 @@ DISPOSITIONS: dict[str, tuple[str | bytes, str | None]] = {
 
 
 @pytest.mark.parametrize("client", DISPOSITIONS)
-def test_file_names_are_read_as_their_clients_write_them(embedded: Service, client: str) -> None:
+def test_file_names_are_decoded_as_clients_encode_them(embedded: Service, client: str) -> None:
     line, shown = DISPOSITIONS[client]
     line = line.encode() if isinstance(line, str) else line
     head = f"--{BOUNDARY}\r\nContent-Disposition: form-data; ".encode() + line + b"\r\n\r\n"
@@ -241,7 +241,7 @@ def test_quoted_printable_parts_are_decoded(embedded: Service) -> None:
     assert accepted(embedded, body + title + END)["title"] == "é" * 60
 
 
-def test_an_encoded_file_may_be_as_large_as_any(embedded: Service) -> None:
+def test_an_encoded_file_has_the_same_size_limit(embedded: Service) -> None:
     content = JPEG.ljust(LIMITS.max_upload_bytes, b"\0")
     written = lines(base64.encodebytes(content))
     answer = embedded.client.post("/upload", **form(transferred("file", written, "base64", "a.jpg") + END))
@@ -263,7 +263,7 @@ def test_an_encoded_file_may_be_as_large_as_any(embedded: Service) -> None:
         ("title", b"AAAAA", "base64", 422, "bad_base64"),
     ],
 )
-def test_other_transfer_encodings_are_refused_by_name(
+def test_unsupported_transfer_encodings_are_refused(
     embedded: Service, name: str, content: bytes, encoding: str, status: int, code: str
 ) -> None:
     body = transferred(name, content, encoding, "a.jpg" if name == "file" else None)
@@ -301,7 +301,7 @@ def test_the_charset_of_a_text_part_is_honored(embedded: Service, charset: str, 
 
 
 @pytest.mark.parametrize("first", [True, False])
-def test_a_form_may_name_the_charset_of_its_texts(embedded: Service, first: bool) -> None:
+def test_a_form_may_declare_its_charset(embedded: Service, first: bool) -> None:
     name = b'Content-Disposition: form-data; name="file"; filename="K\xfcste.jpg"'
     file = f"--{BOUNDARY}\r\n".encode() + name + b"\r\n\r\n" + JPEG + b"\r\n"
     charset, title = part("_charset_", b"iso-8859-1"), part("title", b"K\xfcste")
@@ -321,7 +321,7 @@ def test_a_form_may_name_the_charset_of_its_texts(embedded: Service, first: bool
         (part("_charset_", b"hex"), "_charset_"),
     ],
 )
-def test_other_charsets_are_refused_by_name(embedded: Service, body: bytes, field: str) -> None:
+def test_unsupported_charsets_are_refused(embedded: Service, body: bytes, field: str) -> None:
     problem = refused(embedded, FILE + body + END, 415, "unsupported_charset")
     assert problem["field"] == field
     assert problem["accepted"] == ["utf-8", "us-ascii", "iso-8859-1", "windows-1252", "utf-16"]
@@ -359,12 +359,12 @@ def test_text_around_the_parts_is_ignored(embedded: Service, what: str, pieces: 
     assert answer.json()["ignored_fields"] == []
 
 
-def test_lines_that_end_in_lf_alone_are_refused_with_the_reason(embedded: Service) -> None:
+def test_line_ends_without_cr_are_refused(embedded: Service) -> None:
     problem = refused(embedded, (FILE + END).replace(b"\r\n", b"\n"), 400, "bad_multipart")
     assert "CRLF" in problem["detail"]
 
 
-def test_a_form_with_all_of_it_is_read_on_every_side(service: Service) -> None:
+def test_a_form_with_all_of_these_is_read_on_every_side(service: Service) -> None:
     typed = "Content-Type: text/plain; charset=ISO-8859-1"
     body = b"Hello.\r\n" + part("name", b"a.jpg") + part("file", b"{}") + part("file", b"", "", OCTETS)
     body += part("title", b"K\xfcste", None, typed) + part("tags[0]", b"sea") + part("tags[]", b"sky")
@@ -376,7 +376,7 @@ def test_a_form_with_all_of_it_is_read_on_every_side(service: Service) -> None:
     assert (record["title"], record["tags"]) == ("Küste", ["sea", "sky"])
 
 
-def test_a_form_of_httpx_is_a_form(service: Service) -> None:
+def test_a_form_of_httpx_is_read(service: Service) -> None:
     answer: httpx.Response = service.client.post(
         "/upload", files={"file": ("é\"'.jpg", JPEG, "image/jpeg")}, data={"tags": ["a", "b"], "x": "1"}
     )

@@ -1,4 +1,4 @@
-"""Description that take long to read, and ask for no more than that."""
+"""Text fields that are slow to process."""
 
 import json
 import time
@@ -8,15 +8,15 @@ import pytest
 from tests.api.bodies.test_bad_input import B64, END, FILE, JPEG, assert_problem, form, part, picture, text
 from tests.api.service import Service
 
-#: Normalising sorts the marks of a letter, in time by the square of how many there are.
+#: Normalization sorts the combining marks of a letter, in quadratic time.
 MARKS = "a" + "\u0301" * 15_000 + "\u0323" * 15_000
-#: As many as a JSON body has room for, written bare.
+#: As many as fit into a JSON body.
 FEWER = MARKS[::2]
 
 
 @pytest.mark.parametrize("field", ["title", "alt", "tags"])
 @pytest.mark.parametrize("as_json", [False, True], ids=["form", "JSON"])
-def test_words_of_many_marks_are_refused_at_once(service: Service, field: str, as_json: bool) -> None:
+def test_text_with_many_combining_marks_is_refused_fast(service: Service, field: str, as_json: bool) -> None:
     words = FEWER if as_json else MARKS
     parts = part(field, words.encode()) * (4 if field == "tags" else 1)
     body = (
@@ -30,9 +30,9 @@ def test_words_of_many_marks_are_refused_at_once(service: Service, field: str, a
 
 
 @pytest.mark.parametrize("way", ["form", "JSON", "ticket"])
-def test_a_file_name_of_many_marks_is_cut_at_once(service: Service, way: str) -> None:
+def test_a_file_name_with_many_combining_marks_is_cut_fast(service: Service, way: str) -> None:
     started = time.process_time()
-    if way == "form":  # a part's headers are bounded already
+    if way == "form":  # the headers of a part are limited
         body = form(part("file", JPEG, MARKS[13_500:16_500] + ".jpg") + END)
         answer = service.client.post("/upload", **body)
     elif way == "JSON":
@@ -47,7 +47,7 @@ def test_a_file_name_of_many_marks_is_cut_at_once(service: Service, way: str) ->
         assert answer.json()["filename"].endswith(".jpg")
 
 
-def test_very_many_tags_are_counted_and_not_read(service: Service) -> None:
+def test_many_tags_are_counted_without_being_normalized(service: Service) -> None:
     tags = ",".join(f"t{number}" for number in range(9000))
     problem = assert_problem(
         service.client.post("/upload", **form(FILE + part("tags", tags.encode()) + END)), 422, "too_long"
@@ -55,7 +55,7 @@ def test_very_many_tags_are_counted_and_not_read(service: Service) -> None:
     assert (problem["field"], problem["measured"], problem["limit"]) == ("tags", 9000, 20)
 
 
-def test_words_are_measured_as_they_are_kept(service: Service) -> None:
+def test_text_is_measured_after_normalization(service: Service) -> None:
     title = "\u1ec7" * 200
     apart = "e\u0323\u0302" * 200
     answer = service.client.post("/upload", **picture(B64, f', "title": "{apart}", "tags": "{apart[:192]}, ,sea"'))
@@ -63,7 +63,7 @@ def test_words_are_measured_as_they_are_kept(service: Service) -> None:
     assert (answer.json()["title"], answer.json()["tags"]) == (title, [title[:64], "sea"])
 
 
-def test_a_name_that_is_there_twice_is_found_at_once(service: Service) -> None:
+def test_a_duplicate_member_is_found_fast(service: Service) -> None:
     names = [chr(0x100 + number) for number in range(8000)]
     body = text("{" + ",".join(f'"{name}":1' for name in [*names, names[-1]]) + "}")
     started = time.process_time()
@@ -76,7 +76,7 @@ HIDDEN = "\u202eto\u200bp\u2066 \u00adse\u200dcret\ufeff\U000e0041"
 
 
 @pytest.mark.parametrize("way", ["form", "JSON", "raw", "ticket"])
-def test_invisible_characters_are_stored_nowhere(service: Service, way: str) -> None:
+def test_invisible_characters_are_removed(service: Service, way: str) -> None:
     words = {"title": HIDDEN, "alt": HIDDEN, "tags": f"{HIDDEN},top secret,👩\u200d👧"}
     if way == "form":
         parts = b"".join(part(name, text.encode()) for name, text in words.items())
@@ -93,7 +93,7 @@ def test_invisible_characters_are_stored_nowhere(service: Service, way: str) -> 
     record = service.client.get(f"/images/{answer.json()['id']}").json()
     assert (record["title"], record["alt"], record["filename"]) == ("top secret", "top secret", "top secret.jpg")
     assert record["tags"] == ["top secret", "👩\u200d👧"]
-    if way != "ticket":  # whose image is in no list before its bytes have come
+    if way != "ticket":  # whose image is not listed before its bytes arrive
         found = service.client.get("/images", params={"tag": HIDDEN}).json()["items"]
         assert [image["id"] for image in found] == [record["id"]]
 

@@ -1,4 +1,4 @@
-"""The streaming reader against `json.loads` and `base64`, on every kind of text and cut."""
+"""Streaming JSON reader compared with `json.loads` and `base64`, for generated texts and chunks."""
 
 import base64
 import itertools
@@ -12,7 +12,7 @@ from app.api.bodies.json_form import JsonBody
 from app.api.bodies.spool import Spool, Spools
 from app.domain.errors import RequestError
 
-# A small alphabet of what matters to JSON: building all of Unicode first would take seconds.
+# A small alphabet of characters that matter to JSON: all of Unicode would take seconds to build.
 WORDS = st.text(alphabet='ab"\\/{}[]:,\n\0é\U0001f305', max_size=12)
 UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 OTHER_KEYS = st.sampled_from(["title", "alt", "tags", "filename", "content_type", "image_base6", "x", 'q"\\'])
@@ -26,7 +26,7 @@ PICTURES = st.binary(min_size=1, max_size=300)
 
 @st.composite
 def escaped(draw: st.DrawFn, text: str) -> str:
-    """The text as a JSON string in one of its many spellings."""
+    """Return the text as a JSON string, with random escapes."""
     ways = draw(st.lists(st.integers(0, 9), min_size=1, max_size=8))
 
     def spell(at: int, character: str) -> str:
@@ -41,7 +41,7 @@ def escaped(draw: st.DrawFn, text: str) -> str:
 
 @st.composite
 def bodies(draw: st.DrawFn) -> tuple[bytes, bytes]:
-    """A JSON object with a picture, and the picture."""
+    """Generate a JSON object with an image, and the image."""
     picture = draw(PICTURES)
     text = base64.b64encode(picture).decode()
     if draw(st.booleans()):
@@ -56,8 +56,8 @@ def bodies(draw: st.DrawFn) -> tuple[bytes, bytes]:
 
 
 def read(body: bytes, cuts: list[int]) -> tuple[Any, bytes, bytes]:
-    """What the reader makes of the body in those pieces: its result or refusal, the picture and the rest."""
-    spool = Spool(Spools(None, 10_000_000), 10_000_000)  # type: ignore[arg-type]  # no store: so little stays in memory
+    """Read the body in these pieces; return the result or error, the image and the rest."""
+    spool = Spool(Spools(None, 10_000_000), 10_000_000)  # type: ignore[arg-type]  # no store: everything is in memory
     reader = JsonBody(spool, 10_000_000)
     places = sorted({0, len(body), *(cut % (len(body) + 1) for cut in cuts)})
     result: Any
@@ -77,7 +77,7 @@ CUTS = st.lists(st.integers(0, 10_000), max_size=12)
 
 @UNHURRIED
 @given(bodies(), CUTS)
-def test_the_picture_and_the_rest_are_what_a_whole_parser_finds(body: tuple[bytes, bytes], cuts: list[int]) -> None:
+def test_the_streaming_parser_agrees_with_a_whole_parser(body: tuple[bytes, bytes], cuts: list[int]) -> None:
     text, picture = body
     _, found, rest = read(text, cuts)
     assert found == picture
@@ -86,14 +86,12 @@ def test_the_picture_and_the_rest_are_what_a_whole_parser_finds(body: tuple[byte
 
 @UNHURRIED
 @given(bodies(), CUTS, st.integers(0, 10_000), st.binary(max_size=3))
-def test_a_damaged_body_is_never_read_as_something_else(
-    body: tuple[bytes, bytes], cuts: list[int], at: int, damage: bytes
-) -> None:
+def test_a_damaged_body_is_never_misread(body: tuple[bytes, bytes], cuts: list[int], at: int, damage: bytes) -> None:
     place = at % (len(body[0]) + 1)
     text = body[0][:place] + damage + body[0][place + 1 :]
     result, found, _ = read(text, cuts)
     if isinstance(result, tuple):
-        assert (result, found[:0]) == (read(text, [])[0], b"")  # however it is cut, the refusal is the same
+        assert (result, found[:0]) == (read(text, [])[0], b"")  # the error is the same for any chunks
         return
     document = json.loads(text.decode("utf-8-sig"), strict=False)
     encoded = document["image_base64"]
@@ -116,7 +114,7 @@ def test_any_json_like_text_is_read_or_refused(text: str, cuts: list[int]) -> No
     assert isinstance(result, tuple) or json.loads(text, strict=False)["image_base64"]
 
 
-def test_a_byte_order_mark_is_passed_over() -> None:
+def test_a_byte_order_mark_is_ignored() -> None:
     result, found, _ = read(b'\xef\xbb\xbf{"image_base64": "AAAA"}', [1, 2])
     assert not isinstance(result, tuple)
     assert found == b"\0\0\0"

@@ -1,4 +1,4 @@
-"""Uploads whose body is the image itself, and the names of formats that are not accepted."""
+"""Uploads whose body is the image itself, and the names of unsupported formats."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -50,7 +50,7 @@ def test_a_body_may_be_the_image_itself(service: Service, content_type: str | No
     assert (again.status_code, again.json()["id"]) == (200, record["id"])
 
 
-def test_what_describes_it_comes_in_the_query(service: Service) -> None:
+def test_fields_of_a_raw_body_are_query_parameters(service: Service) -> None:
     query = "?filename=a%2Fn%C3%A4ive.jpg&title=K%C3%BCste&alt=A%20coast&tags=sea,sky&tags[]=sea&tags[1]=dusk&wait=0"
     record = send(service, JPEG, query=query).json()
     assert (record["filename"], record["title"], record["alt"]) == ("näive.jpg", "Küste", "A coast")
@@ -68,12 +68,12 @@ def test_what_describes_it_comes_in_the_query(service: Service) -> None:
         ("form-data", "?filename=", None),
     ],
 )
-def test_its_name_may_come_in_content_disposition(embedded: Service, header: str, query: str, shown: str) -> None:
+def test_a_raw_body_may_be_named_in_content_disposition(embedded: Service, header: str, query: str, shown: str) -> None:
     answer = send(embedded, JPEG, query=query, content_disposition=header)
     assert (answer.status_code, answer.json()["filename"]) == (201, shown), answer.text
 
 
-def test_it_may_come_in_pieces_without_a_length(embedded: Service) -> None:
+def test_a_raw_body_may_be_chunked(embedded: Service) -> None:
     def pieces() -> Iterator[bytes]:
         yield from (JPEG[at : at + 100] for at in range(0, len(JPEG), 100))
 
@@ -102,7 +102,7 @@ REFUSED: dict[str, tuple[dict[str, Any], int, str]] = {
 
 
 @pytest.mark.parametrize("case", REFUSED)
-def test_a_raw_body_is_refused_with_a_reason_and_nothing_is_left(service: Service, case: str) -> None:
+def test_a_bad_raw_body_is_refused_and_leaves_nothing_behind(service: Service, case: str) -> None:
     request, status, code = REFUSED[case]
     assert_problem(send(service, **request), status, code)
     assert service.left_behind() == []
@@ -119,7 +119,7 @@ def test_a_length_over_the_limit_is_refused_before_the_body(embedded: Service) -
 
 
 @pytest.mark.parametrize("name", ["filename", "title", "alt", "tags", "tags[]"])
-def test_forms_and_json_take_no_fields_from_the_query(service: Service, name: str) -> None:
+def test_fields_in_the_query_of_forms_and_json_are_refused(service: Service, name: str) -> None:
     as_json = {"content": f'{{"image_base64": "{B64}"}}', "headers": {"content-type": "application/json"}}
     for body in (form(FILE + END), as_json):
         problem = assert_problem(service.client.post(f"/upload?{name}=x", **body), 422, "invalid_request")
@@ -135,7 +135,7 @@ def test_only_post_is_accepted(service: Service) -> None:
     assert answer.headers["allow"] == "POST, OPTIONS"
 
 
-# Formats that are not accepted.
+# Unsupported formats.
 
 ATOM = b"\0\0\0\x18ftyp"
 OTHERS: dict[str, tuple[bytes, str | None, str]] = {
@@ -163,7 +163,7 @@ OTHERS: dict[str, tuple[bytes, str | None, str]] = {
 
 
 @pytest.mark.parametrize("kind", OTHERS)
-def test_a_format_that_is_not_accepted_is_named(embedded: Service, kind: str) -> None:
+def test_an_unsupported_format_is_named(embedded: Service, kind: str) -> None:
     content, media_type, name = OTHERS[kind]
     for answer in (
         send(embedded, content),
@@ -178,7 +178,7 @@ def test_a_format_that_is_not_accepted_is_named(embedded: Service, kind: str) ->
     assert embedded.left_behind() == []
 
 
-def test_bytes_of_no_known_format_are_said_to_be_that(service: Service) -> None:
+def test_an_unknown_format_is_refused_as_unknown(service: Service) -> None:
     problem = assert_problem(send(service, bytes(range(128, 256)) * 20), 415, "unsupported_type")
     assert problem["found"] is None
     assert problem["detail"].startswith(
@@ -186,7 +186,7 @@ def test_bytes_of_no_known_format_are_said_to_be_that(service: Service) -> None:
     )
 
 
-def test_an_accepted_format_that_is_switched_off_is_named(tmp_path: Path) -> None:
+def test_a_format_that_the_settings_exclude_is_named(tmp_path: Path) -> None:
     limits = Limits(accepted_types=("image/jpeg", "image/png"))
     with service_on("embedded", tmp_path, limits=limits) as service:
         problem = assert_problem(send(service, encoded("GIF")), 415, "unsupported_type")

@@ -1,4 +1,4 @@
-"""Temporary space: bounded, released however a request ends, slow clients aborted, one upload per ticket."""
+"""Temporary space: limited, released after every request; slow clients are aborted; one upload per ticket."""
 
 import asyncio
 import base64
@@ -31,19 +31,19 @@ WAYS = ("form", "json", "raw", "ticket")
 
 @pytest.fixture
 def roomy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Service]:
-    """A service with temporary space for two uploads, which lets go at once of clients it has refused."""
+    """Service with temporary space for two uploads, which closes refused connections at once."""
     monkeypatch.setattr(lingering_close, "SECONDS", 0.05)
     with service_on("embedded", tmp_path, max_spool_bytes=2 * SIZE) as service:
         yield service
 
 
 def image(seed: int) -> bytes:
-    """So many bytes that begin as a JPEG does."""
+    """Return bytes that begin like a JPEG."""
     return JPEG + seed.to_bytes(4, "big") * ((SIZE - len(JPEG)) // 4)
 
 
 def begun(service: Service, way: str, seed: int, *, announced: bool = True) -> tuple[Exchange, bytes]:
-    """An upload that has not sent anything, and its body."""
+    """Return an upload that has not sent anything yet, and its body."""
     method, url, headers = "POST", "/upload", {}
     if way == "form":
         headers, body = FORM, part("file", image(seed), "a.jpg") + END
@@ -65,7 +65,7 @@ def works(service: Service, seed: int = 999) -> bool:
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_an_upload_for_which_there_is_no_temporary_space_is_refused_before_it_comes(roomy: Service, way: str) -> None:
+def test_a_declared_length_without_space_is_refused_before_the_body(roomy: Service, way: str) -> None:
     async def play() -> None:
         held = []
         for seed in range(3):
@@ -73,7 +73,7 @@ def test_an_upload_for_which_there_is_no_temporary_space_is_refused_before_it_co
             await exchange.send(body[: len(body) * 3 // 5])
             held.append((exchange, body))
         late, _ = begun(roomy, way, 9)
-        status, problem, headers = await late.answer()  # without a byte of the body
+        status, problem, headers = await late.answer()  # before the body
         assert (status, problem["code"], problem["limit_bytes"]) == (503, "too_many_uploads", 2 * SIZE)
         assert int(headers["retry-after"]) > 0
         (first, body), *others = held
@@ -93,9 +93,7 @@ async def _ended(exchange: Exchange) -> int:
 
 
 @pytest.mark.parametrize("way", ["form", "json"])
-def test_an_upload_that_does_not_announce_its_length_is_refused_when_the_space_is_used_up(
-    roomy: Service, way: str
-) -> None:
+def test_a_chunked_upload_is_refused_when_the_space_is_used_up(roomy: Service, way: str) -> None:
     async def play() -> list[int]:
         held = []
         for seed in range(4):
@@ -153,7 +151,7 @@ ENDS: dict[str, Callable[[Exchange, bytes], Awaitable[None]]] = {
 @pytest.mark.parametrize("on_disk", [False, True], ids=["in memory", "on disk"])
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("end", ENDS)
-def test_temporary_space_is_released_however_a_request_ends(
+def test_temporary_space_is_released_after_every_request(
     roomy: Service, monkeypatch: pytest.MonkeyPatch, end: str, way: str, on_disk: bool
 ) -> None:
     async def play(seed: int) -> None:
@@ -186,7 +184,7 @@ def _raising(error: Exception) -> Callable[..., None]:
     return fail
 
 
-def test_a_ticket_takes_one_upload_at_a_time(roomy: Service) -> None:
+def test_a_ticket_accepts_one_upload_at_a_time(roomy: Service) -> None:
     async def play() -> None:
         first, body = begun(roomy, "ticket", 1)
         await first.send(body[:1000])
@@ -207,7 +205,7 @@ def test_a_ticket_takes_one_upload_at_a_time(roomy: Service) -> None:
     asyncio.run(play())
 
 
-def test_uploads_beyond_the_memory_for_all_go_to_the_disk(roomy: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_uploads_beyond_the_shared_memory_go_to_the_disk(roomy: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(spool, "ALL_IN_MEMORY", 150_000)
     opened: list[None] = []
     real = roomy.side.store.spool
@@ -233,12 +231,12 @@ def test_uploads_beyond_the_memory_for_all_go_to_the_disk(roomy: Service, monkey
         assert (await exchange.answer())[0] == 201
 
     asyncio.run(play())
-    assert len(opened) == 3  # the first one had outgrown what is left in memory
+    assert len(opened) == 3  # the first one was too large for the memory that is left
     assert works(roomy)
     assert len(opened) == 4
 
 
-def test_text_fields_of_all_uploads_are_bounded(roomy: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_text_fields_of_all_uploads_have_a_limit(roomy: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(spool, "ALL_FIELDS", 100_000)
     title, rest = part("title", b"x" * 40_000), b'{"metadata": "' + b"x" * 40_000
 
@@ -262,10 +260,10 @@ def test_text_fields_of_all_uploads_are_bounded(roomy: Service, monkeypatch: pyt
 
 @pytest.mark.parametrize("head_start", [0, 150_000])
 @pytest.mark.parametrize("way", WAYS)
-def test_a_client_that_trickles_is_aborted_however_fast_it_was_before(
+def test_a_slow_client_is_aborted_even_if_it_was_fast_before(
     roomy: Service, monkeypatch: pytest.MonkeyPatch, way: str, head_start: int
 ) -> None:
-    """A mean since the start would let it go on for as long as the head start lasts."""
+    """An average since the start would accept the client for as long as its head start lasts."""
     monkeypatch.setattr(body_stream, "IDLE_SECONDS", 0.2)
 
     async def play() -> tuple[int, dict[str, Any], dict[str, str]]:
@@ -287,7 +285,7 @@ def test_a_client_that_trickles_is_aborted_however_fast_it_was_before(
 
 
 def seconds_until_aborted(rate: float, size: int, *, burst: int = 0) -> float | None:
-    """For how long a client may go on that sends a burst and then at this rate; None if it gets to its end."""
+    """Return the seconds until a client that sends a burst and then at this rate is aborted; None if it is not."""
     pace, now, sent = TransferRate(), 0.0, burst
     pace.add(0.0, burst)
     step = max(1 / 16, 1 / rate)
@@ -313,7 +311,7 @@ def seconds_until_aborted(rate: float, size: int, *, burst: int = 0) -> float | 
         (17_000, 10 * MEBIBYTE, False),
     ],
 )
-def test_the_pace_is_that_of_the_last_thirty_seconds(rate: float, burst: int, aborted: bool) -> None:
+def test_the_rate_is_that_of_the_last_thirty_seconds(rate: float, burst: int, aborted: bool) -> None:
     seconds = seconds_until_aborted(rate, 50 * MEBIBYTE, burst=burst)
     assert (seconds is not None) == aborted
     if seconds is not None:
@@ -321,7 +319,7 @@ def test_the_pace_is_that_of_the_last_thirty_seconds(rate: float, burst: int, ab
 
 
 def test_no_upload_of_50_mebibytes_takes_an_hour() -> None:
-    """The slowest client that is let go on sends just enough in each window, at its very end."""
+    """The slowest accepted client sends just enough at the end of each window."""
     pace, now, sent = TransferRate(), 0.0, 0
     needed = int(body_stream.IDLE_SECONDS * body_stream.MIN_BYTES_PER_SECOND)
     while sent < 50 * MEBIBYTE:
@@ -332,7 +330,7 @@ def test_no_upload_of_50_mebibytes_takes_an_hour() -> None:
     assert now < 3600
 
 
-def test_a_stall_shorter_than_the_window_is_forgiven() -> None:
+def test_a_stall_shorter_than_the_window_is_accepted() -> None:
     pace = TransferRate()
     for _ in range(20):
         pace.add(1.0, 600_000)
@@ -340,14 +338,14 @@ def test_a_stall_shorter_than_the_window_is_forgiven() -> None:
         assert pace.seconds_left() > 0
 
 
-def test_many_pieces_take_little_memory() -> None:
+def test_the_rate_of_many_pieces_needs_little_memory() -> None:
     pace = TransferRate()
     for _ in range(100_000):
         pace.add(0.001, 65536)
     assert len(pace._buckets) <= 31
 
 
-def test_received_bytes_lie_in_the_data_folder_without_a_name_and_vanish_with_the_process(tmp_path: Path) -> None:
+def test_received_bytes_are_in_unnamed_files_of_the_data_folder(tmp_path: Path) -> None:
     with live_on("embedded", tmp_path, 100 * MEBIBYTE) as live:
         sent = part("file", JPEG + bytes(5 * MEBIBYTE), "a.jpg")
         with live.connect() as sock:
@@ -373,7 +371,7 @@ def test_an_upload_larger_than_its_share_of_memory_needs_no_system_folder(
         embedded.scratch.mkdir()
 
 
-def test_the_bound_cannot_be_less_than_one_upload() -> None:
+def test_the_space_must_hold_one_upload() -> None:
     from app.domain.errors import ConfigurationError
     from app.settings import load
 

@@ -1,4 +1,4 @@
-"""With authentication: every route asks, before anything else, and nobody sees what is another's."""
+"""Authentication: every route checks key and scope first, and callers see only their own images."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
@@ -24,13 +24,13 @@ ANN = new_key("ann", [Scope.UPLOAD, Scope.READ, Scope.DELETE])
 BOB = new_key("bob", [Scope.UPLOAD, Scope.READ, Scope.DELETE])
 ADMIN = new_key("root", [Scope.ADMIN])
 KEYRING = Keyring([entry for _, entry in (*KEYS.values(), ANN, BOB, ADMIN)])
-#: What needs no key, as the design has it.
+#: Paths that need no key.
 OPEN = {"/healthz", "/readyz", "/limits"}
 
 
 @pytest.fixture(params=side_parameters())
 def service(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Service]:
-    """The API that asks for keys."""
+    """API that requires keys."""
     changes: dict[str, Any] = {"keyring": KEYRING}
     with service_on(request.param, tmp_path, **changes) as made:
         services = made.app.state.services
@@ -53,7 +53,7 @@ def upload(service: Service, key: tuple[str, object], seed: int = 1) -> dict[str
 
 
 def walk(service: Service) -> list[tuple[str, str, str | None]]:
-    """Method, path and needed scope of every operation in the description."""
+    """Return method, path and required scope of every described operation."""
     found = []
     for path, operations in service.client.get("/openapi.json").json()["paths"].items():
         for method, operation in operations.items():
@@ -63,12 +63,12 @@ def walk(service: Service) -> list[tuple[str, str, str | None]]:
 
 
 def call(service: Service, method: str, path: str, headers: dict[str, str]) -> httpx.Response:
-    """Nonsense in every other respect: a caller who may not is not told what else is wrong."""
+    """Send a request that is invalid in every other respect: callers without access must not learn that."""
     path = path.replace("{image_id}", "no-id").replace("{name}", "no-variant")
     return service.client.request(method, path, params={"limit": "x"}, content=b"\xff", headers=headers)
 
 
-def test_every_operation_asks_for_a_key_before_anything_else(service: Service) -> None:
+def test_every_operation_checks_the_key_first(service: Service) -> None:
     operations = walk(service)
     assert {path for _, path, scope in operations if scope is None} == OPEN
     for method, path, scope in operations:
@@ -84,7 +84,7 @@ def test_every_operation_asks_for_a_key_before_anything_else(service: Service) -
             assert "dk_" not in str(problem)
 
 
-def test_every_operation_asks_for_its_scope_before_anything_else(service: Service) -> None:
+def test_every_operation_checks_the_scope_first(service: Service) -> None:
     for method, path, scope in walk(service):
         if scope is None:
             continue
@@ -99,7 +99,7 @@ def test_every_operation_asks_for_its_scope_before_anything_else(service: Servic
 
 
 def every_route(routes: Iterable[BaseRoute]) -> Iterator[BaseRoute]:
-    """The routes, and those of the routers among them."""
+    """Yield the routes, also those of included routers."""
     for route in routes:
         router = getattr(route, "original_router", None)
         if router is None:
@@ -108,7 +108,7 @@ def every_route(routes: Iterable[BaseRoute]) -> Iterator[BaseRoute]:
             yield from every_route(router.routes)
 
 
-def test_no_route_is_open_that_was_not_meant_to_be(service: Service) -> None:
+def test_only_the_listed_routes_need_no_key(service: Service) -> None:
     routes = [*every_route(service.app.routes)]
     assert {route.path for route in routes if isinstance(route, Mount)} == {"/static"}
     keyed = [route for route in routes if not isinstance(route, Mount)]
@@ -128,7 +128,7 @@ def test_another_owners_images_do_not_exist(service: Service) -> None:
     hers = service.place(seed=1, owner="ann").id
     operations = [(method, path) for method, path, _ in walk(service) if "{image_id}" in path]
     assert {method for method, _ in operations} >= {"GET", "DELETE"}
-    # What takes her image away comes last, so that the others have one to find.
+    # Deleting comes last, so that the other operations find an image.
     for method, path in sorted(operations, key=lambda operation: operation[0] == "DELETE"):
 
         def ask(key: tuple[str, object], image_id: str) -> httpx.Response:
@@ -156,7 +156,7 @@ def test_the_same_bytes_of_two_owners_are_two_images(service: Service) -> None:
     assert (again["id"], again["duplicate"]) == (hers["id"], True)
 
 
-def test_tickets_are_their_owners(service: Service) -> None:
+def test_tickets_belong_to_their_owner(service: Service) -> None:
     body = {"content_type": "image/jpeg", "bytes": 5}
     ticket = service.client.post("/upload/direct", json=body, headers=bearer(ANN)).json()
     assert service.client.get(f"/images/{ticket['id']}", headers=bearer(ANN)).json()["owner"] == "ann"
@@ -165,7 +165,7 @@ def test_tickets_are_their_owners(service: Service) -> None:
     assert service.client.get(f"/images/{ticket['id']}", headers=bearer(ANN)).status_code == 200
 
 
-def test_a_cursor_is_no_good_for_another_owner(service: Service) -> None:
+def test_a_cursor_of_another_owner_is_refused(service: Service) -> None:
     for seed in (1, 2):
         upload(service, ANN, seed)
     cursor = service.client.get("/images", params={"limit": 1}, headers=bearer(ANN)).json()["next_cursor"]
@@ -202,7 +202,7 @@ def test_an_admin_lists_one_owners_images(service: Service) -> None:
         assert_problem(listed(service, ADMIN, cursor=cursor, status="ready", **other), 400, "bad_cursor")
 
 
-def test_others_list_their_own_images_only(service: Service) -> None:
+def test_callers_without_admin_list_only_their_own_images(service: Service) -> None:
     hers = upload(service, ANN)["id"]
     assert [item["id"] for item in listed(service, ANN, owner="ann").json()["items"]] == [hers]
     answers = [assert_problem(listed(service, BOB, owner=o), 403, "scope_missing") for o in ("ann", "zoe", "anonymous")]
@@ -212,12 +212,12 @@ def test_others_list_their_own_images_only(service: Service) -> None:
 
 
 @pytest.mark.parametrize("owner", ["", "a b", "-", "a#b", "é", "x" * 129, "a\n", "ann/../bob"])
-def test_what_cannot_be_an_owner_is_refused(service: Service, owner: str) -> None:
+def test_invalid_owners_are_refused(service: Service, owner: str) -> None:
     problem = assert_problem(listed(service, ADMIN, owner=owner), 422, "invalid_request")
     assert problem["errors"][0]["field"] == "query.owner"
 
 
-def test_where_nobody_is_asked_all_are_one_owner(side_name: str, tmp_path: Path) -> None:
+def test_without_keys_there_is_one_owner(side_name: str, tmp_path: Path) -> None:
     with service_on(side_name, tmp_path) as service:
         image = service.place().id
         service.place(seed=1, owner="ann")
@@ -227,7 +227,7 @@ def test_where_nobody_is_asked_all_are_one_owner(side_name: str, tmp_path: Path)
             assert_problem(service.client.get("/images", params={"owner": owner}), 403, "scope_missing")
 
 
-def test_blanks_around_a_key_are_no_part_of_it(service: Service) -> None:
+def test_blanks_around_a_key_are_ignored(service: Service) -> None:
     for headers in (
         {"X-API-Key": f" {ANN[0]} "},
         {"Authorization": f"Bearer  {ANN[0]} "},
@@ -237,15 +237,15 @@ def test_blanks_around_a_key_are_no_part_of_it(service: Service) -> None:
     assert_problem(service.client.get("/images", headers={"X-API-Key": "  "}), 401, "key_missing")
 
 
-def test_pages_and_descriptions_are_open(service: Service) -> None:
+def test_the_pages_and_the_openapi_document_need_no_key(service: Service) -> None:
     for path in ("/docs", "/redoc", "/openapi.json", "/static/docs.js", "/healthz", "/readyz", "/limits"):
         assert service.client.get(path).status_code == 200, path
     assert service.client.get("/").status_code in {200, 302, 307}
 
 
-def test_a_signed_url_opens_its_file_and_no_other(service: Service) -> None:
+def test_a_signed_url_is_valid_for_its_file_only(service: Service) -> None:
     if service.app.state.services.local is None:
-        return  # the bucket's own urls are signed, and tested, whoever asks
+        return  # signed urls of the bucket are tested elsewhere
     image, other = (service.place(seed=seed, owner="ann") for seed in (1, 2))
     record = service.client.get(f"/images/{image.id}", headers=bearer(ADMIN)).json()
     original = service.client.get(record["links"]["original"], headers=bearer(ADMIN)).headers["location"]

@@ -1,4 +1,4 @@
-"""Refusals: every class has a status, a phrase that no interpreter decides, and may carry headers."""
+"""Errors: every class has a status and a fixed reason phrase, and may have headers."""
 
 from http import HTTPStatus
 
@@ -48,9 +48,7 @@ def test_a_delete_that_a_full_disk_refuses_can_be_tried_again(
 
 
 @pytest.mark.parametrize("body", ["upload", "ticket"])
-def test_a_record_for_which_there_is_no_space_is_a_507(
-    service: Service, monkeypatch: pytest.MonkeyPatch, body: str
-) -> None:
+def test_no_space_for_a_record_is_a_507(service: Service, monkeypatch: pytest.MonkeyPatch, body: str) -> None:
     def full(*_: object, **__: object) -> None:
         raise errors.Full("no space", free_bytes=100, min_free_bytes=1000)
 
@@ -71,7 +69,7 @@ def test_gone_too_many_and_full_have_their_statuses() -> None:
     assert [problems.STATUS[kind] for kind in kinds] == [410, 429, 507]
 
 
-def test_phrases_are_those_of_rfc_9110_on_every_interpreter() -> None:
+def test_reason_phrases_are_the_same_in_every_python() -> None:
     """Python 3.13 renamed 413, 416 and 422; the others are the same everywhere."""
     renamed = {413: "Content Too Large", 416: "Range Not Satisfiable", 422: "Unprocessable Content"}
     assert {status: problems.PHRASES[status] for status in renamed} == renamed

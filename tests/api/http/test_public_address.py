@@ -1,4 +1,4 @@
-"""Urls in answers: right under every name, behind proxies with and without a path prefix, and not to be spoofed."""
+"""Urls in responses: correct under every host, behind proxies with and without a path prefix, and not spoofable."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -26,7 +26,7 @@ TRUSTED = (network("10.0.0.0/24"), network("fd00::/8"))
 
 @contextmanager
 def served(folder: Path, public_url: str | None = None, **changes: Any) -> Iterator[Service]:
-    """The embedded service as its entry point makes it with these settings."""
+    """Run the self-hosted service as its entry point builds it with these settings."""
     with service_on("embedded", folder, public_url=public_url, **changes) as service:
         grants = ServedGrants(SIGNER, public_url)
         local = LocalStore(service.side.store, grants, None)
@@ -37,14 +37,14 @@ def served(folder: Path, public_url: str | None = None, **changes: Any) -> Itera
 
 @dataclass(frozen=True)
 class Seen:
-    """What the answers of a service say about its address: `origin` and `prefix` of its urls."""
+    """Address of a service according to its responses: `origin` and `prefix` of the urls."""
 
     origin: str
     prefix: str
 
 
 def look(service: Service, peer: str, headers: Mapping[str, str], sent: str = "", root: str = "") -> Seen:
-    """Ask for every kind of url, and hold them against each other. `sent` is the prefix that the proxy passes on."""
+    """Get every kind of url and compare them. `sent` is the prefix that the proxy passes on."""
     image = service.place()
     service.place(seed=1)
     public = service.app.state.services.public_url is not None
@@ -81,10 +81,10 @@ def look(service: Service, peer: str, headers: Mapping[str, str], sent: str = ""
         assert ask("GET", "/openapi.json").json()["servers"] == [{"url": f"{origin}{prefix}" or "/"}]
         assert ask("GET", "/").headers["location"] == (f"{prefix}/docs" if prefix else "docs")
 
-        # Paths are good as they stand, through a proxy that takes the prefix away and for who connects directly.
+        # Paths work through a proxy that strips the prefix, and without a proxy.
         for url in (variant, original, record["links"]["self"], following):
             path = re.sub("^https?://[^/]*", "", url)
-            as_it_stands = set() if prefix.startswith("/images") else {path}  # a prefix like a path of ours
+            as_it_stands = set() if prefix.startswith("/images") else {path}  # a prefix that looks like a route
             for way in {path.removeprefix(prefix), *as_it_stands}:
                 assert client.get(way).status_code == 200, way
         target = ticket.json()["url"].removeprefix(origin + prefix)
@@ -112,12 +112,12 @@ def test_a_ticket_is_absolute_under_an_allowed_host(tmp_path: Path, keyless: boo
             assert look(service, STRANGER, {"Host": host}) == Seen(origin, "")
 
 
-def test_a_ticket_is_relative_where_the_address_is_not_sure(tmp_path: Path) -> None:
+def test_a_ticket_url_is_relative_if_the_address_is_not_certain(tmp_path: Path) -> None:
     unsure: list[dict[str, str]] = [
-        {"Host": "nas.local"},  # not allowed: with keys it is answered, and not repeated
-        {"Host": "localhost."},  # no host of a url
+        {"Host": "nas.local"},  # not allowed: with keys it is accepted, but not used in urls
+        {"Host": "localhost."},  # not valid in urls
         {"Host": "localhost:99999"},
-        {"Host": "localhost", "X-Forwarded-Proto": "https"},  # a proxy that is not trusted: http or https?
+        {"Host": "localhost", "X-Forwarded-Proto": "https"},  # an untrusted proxy: http or https?
         {"Host": "localhost", "X-Forwarded-For": "198.51.100.7"},
         {"Host": "localhost", "Forwarded": "for=198.51.100.7"},
         {"Host": "localhost", "Via": "1.1 proxy"},
@@ -129,7 +129,7 @@ def test_a_ticket_is_relative_where_the_address_is_not_sure(tmp_path: Path) -> N
             assert look(service, STRANGER, headers) == Seen("", ""), headers
 
 
-#: What a trusted proxy at the first address sends, and what the client then sees.
+#: Headers of a trusted proxy, and the address that the client sees.
 CHAINS: dict[str, tuple[str, Mapping[str, str], Seen]] = {
     "one proxy": (PROXY, BEHIND, Seen("https://img.example.org", "")),
     "with a prefix": (PROXY, {**BEHIND, "X-Forwarded-Prefix": "/pics"}, Seen("https://img.example.org", "/pics")),
@@ -218,20 +218,20 @@ CHAINS: dict[str, tuple[str, Mapping[str, str], Seen]] = {
 ALLOWED = ("img.example.org", "inner.example.org")
 
 
-def test_what_a_trusted_proxy_says_counts(tmp_path: Path) -> None:
+def test_headers_of_a_trusted_proxy_are_used(tmp_path: Path) -> None:
     with served(tmp_path, trusted_proxies=TRUSTED, allowed_hosts=ALLOWED, same_site_only=True) as service:
         for name, (peer, headers, seen) in CHAINS.items():
             assert look(service, peer, {"Host": "127.0.0.1:8000", **headers}) == seen, name
 
 
 @pytest.mark.parametrize(("trusted", "peer"), [(TRUSTED, STRANGER), ((), PROXY), (TRUSTED, "testclient")])
-def test_nothing_of_it_counts_from_anybody_else(tmp_path: Path, trusted: tuple[Network, ...], peer: str) -> None:
+def test_headers_of_other_peers_are_ignored(tmp_path: Path, trusted: tuple[Network, ...], peer: str) -> None:
     with served(tmp_path, trusted_proxies=trusted, allowed_hosts=ALLOWED, same_site_only=True) as service:
         for name, (_, headers, _) in CHAINS.items():
             assert look(service, peer, {**headers, "Host": "127.0.0.1:8000"}) == Seen("", ""), name
 
 
-def test_a_malformed_prefix_counts_for_nothing(tmp_path: Path) -> None:
+def test_a_malformed_prefix_is_ignored(tmp_path: Path) -> None:
     headers = {"Host": "localhost", **BEHIND, "X-Forwarded-Host": "localhost"}
     with served(tmp_path, trusted_proxies=TRUSTED) as service:
         for prefix in ("//evil.example", "/..", "/a/../b", "/./a", "/a?b", "/a#b", "/a b", "a", "https://evil.example"):
@@ -250,14 +250,14 @@ HOSTS_OF_A_CHAIN = [
     ({"X-Forwarded-Host": "evil.example"}, "X-Forwarded-Host"),
     ({"Forwarded": "host=evil.example"}, "Forwarded"),
     ({"Forwarded": "for=1.2.3.4;host=img.example.org, for=1.2.3.4;host=evil.example"}, "Forwarded"),
-    ({"Forwarded": 'for=1.2.3.4;a=", for="[::1]";host=evil.example'}, "Forwarded"),  # a client's open quote
+    ({"Forwarded": 'for=1.2.3.4;a=", for="[::1]";host=evil.example'}, "Forwarded"),  # an unterminated quote of a client
     ({"Forwarded": 'for=1.2.3.4;host="evil.example'}, "Forwarded"),
     ({"Forwarded": "host=img.example.org;host=evil.example"}, "Forwarded"),
     ({"Forwarded": "host"}, "Forwarded"),
 ]
 
 
-def test_a_foreign_host_is_refused_wherever_a_trusted_proxy_names_it(tmp_path: Path) -> None:
+def test_a_foreign_host_in_any_proxy_header_is_refused(tmp_path: Path) -> None:
     with (
         served(tmp_path, trusted_proxies=TRUSTED, allowed_hosts=ALLOWED, same_site_only=True) as service,
         embedded_client(service.app, peer=PROXY) as client,
@@ -302,7 +302,7 @@ def test_the_servers_own_prefix_comes_after_the_proxys(tmp_path: Path) -> None:
         assert look(service, PROXY, headers, "/inner", "/inner") == Seen("https://img.example.org", "/outer/inner")
 
 
-def test_pages_load_what_they_need_below_a_prefix(tmp_path: Path) -> None:
+def test_pages_load_their_files_below_a_prefix(tmp_path: Path) -> None:
     with served(tmp_path, public_url="https://www.example.org/pics", same_site_only=True) as service:
         service.client.base_url = "http://localhost:8000"
         for sent in ("", "/pics"):
@@ -337,7 +337,7 @@ def test_pages_of_the_public_host_may_write_behind_a_proxy(tmp_path: Path) -> No
                 assert "DARKROOM_TRUSTED_PROXIES" in assert_problem(answer, 403, "foreign_origin")["detail"]
 
 
-def test_with_keys_a_list_of_hosts_holds_if_there_is_one(tmp_path: Path) -> None:
+def test_with_keys_the_list_of_hosts_is_enforced_if_set(tmp_path: Path) -> None:
     for number, (allowed, status) in enumerate((((), 200), (("img.example.org",), 403), (("*",), 200))):
         folder = tmp_path / str(number)
         folder.mkdir()

@@ -1,4 +1,4 @@
-"""One rule for every query: see `QueryRule`."""
+"""Validation of query parameter names: see `QueryRule`."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from tests.api.bodies.test_bad_input import assert_problem
 from tests.api.http.test_access import every_route, walk
 from tests.api.service import Service
 
-#: Addresses that are opened as links or by probes: others add parameters to them, such as `fbclid` or `v=2`.
+#: Paths that are opened as links or by probes, with parameters of other software, such as `fbclid` or `v=2`.
 LINKS = {
     ("GET", "/images/{image_id}/original"), ("GET", "/images/{image_id}/variants/{name}"),
     ("GET", "/healthz"), ("GET", "/readyz"),
@@ -20,7 +20,7 @@ LINKS = {
 
 
 def routes(service: Service) -> set[tuple[str, str, bool]]:
-    """Method, path and whether it is a link, of every route but the mounted files."""
+    """Return method, path and `allows_extra_query` of every route."""
     found = set()
     for route in every_route(service.app.routes):
         if isinstance(route, Mount):
@@ -36,7 +36,7 @@ def ask(service: Service, method: str, path: str, query: str) -> Any:
     return service.client.request(method, f"{path}?{query}")
 
 
-def test_every_route_is_one_or_the_other(embedded: Service) -> None:
+def test_every_route_checks_its_query_or_is_a_link(embedded: Service) -> None:
     found = routes(embedded)
     assert {(method, path) for method, path, is_link in found if is_link} == LINKS
     described = {(method, path) for method, path, _ in walk(embedded)}
@@ -44,7 +44,7 @@ def test_every_route_is_one_or_the_other(embedded: Service) -> None:
     assert {(method, path) for method, path, is_link in found if not is_link} == described - LINKS
 
 
-def test_a_parameter_that_is_not_known_is_refused_on_every_route_but_links(service: Service) -> None:
+def test_unknown_parameters_are_refused_except_on_links(service: Service) -> None:
     for method, path, _ in walk(service):
         answer = ask(service, method, path, "zzz=1&zzz=2")
         if (method, path) in LINKS:
@@ -56,7 +56,7 @@ def test_a_parameter_that_is_not_known_is_refused_on_every_route_but_links(servi
     assert service.client.get("/docs?utm_source=x").status_code == 200
 
 
-def test_a_parameter_that_is_given_twice_is_refused_unless_it_is_a_list(service: Service) -> None:
+def test_repeated_parameters_are_refused_except_lists(service: Service) -> None:
     image = service.place()
     for method, path, name in (
         ("POST", "/upload", "wait"), ("POST", "/upload", "on_duplicate"), ("POST", "/upload", "title"),
@@ -75,7 +75,7 @@ def test_a_parameter_that_is_given_twice_is_refused_unless_it_is_a_list(service:
         ("POST", "/upload", "Unknown (accepted: wait, on_duplicate, filename, title, alt, tags)"),
     ],
 )
-def test_a_refusal_names_the_parameters_that_there_are(service: Service, method: str, path: str, known: str) -> None:
+def test_unknown_parameters_get_the_accepted_ones(service: Service, method: str, path: str, known: str) -> None:
     problem = assert_problem(ask(service, method, path, "wiat=secret"), 422, "invalid_request")
     assert problem["detail"] == f"Invalid request: `query.wiat`: {known}."
     assert "secret" not in str(problem)

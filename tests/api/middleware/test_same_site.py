@@ -1,4 +1,4 @@
-"""Pages of other sites: what they may write where no key protects the service, and what CORS tells their browsers."""
+"""Pages of other sites: refused writes without API keys, and CORS headers."""
 
 import re
 from collections.abc import Iterator
@@ -27,7 +27,7 @@ WRITES = {
 
 @pytest.fixture
 def open_service(tmp_path: Path) -> Iterator[Service]:
-    """Embedded, without keys, as its door makes it; a function's door never makes it so."""
+    """Self-hosted service without keys, as its entry point builds it."""
     with service_on("embedded", tmp_path, same_site_only=True, public_url=PUBLIC, cors_origins=(LISTED,)) as made:
         made.client.base_url = f"http://{HERE}"
         yield made
@@ -39,7 +39,7 @@ def writes(service: Service) -> set[tuple[str, str]]:
 
 
 def refused(answer: httpx.Response) -> str | None:
-    """The code of the refusal, if it is one of a foreign page."""
+    """Return the code of the error, if it refuses a foreign page or host."""
     code = answer.json().get("code", "") if answer.status_code == 403 else ""
     return code if code.startswith("foreign_") else None
 
@@ -78,7 +78,7 @@ def refused(answer: httpx.Response) -> str | None:
         ("[::1", None, "foreign_host"),
     ],
 )
-def test_every_write_is_taken_from_our_own_pages_only(
+def test_writes_are_accepted_from_own_pages_only(
     open_service: Service, host: str, origin: str | None, code: str | None
 ) -> None:
     headers = {"Host": host} | ({"Origin": origin} if origin else {})
@@ -86,7 +86,7 @@ def test_every_write_is_taken_from_our_own_pages_only(
     for method, path in WRITES:
         answer = open_service.client.request(method, path.replace("{image_id}", "no-id"), headers=headers)
         assert refused(answer) == code, (method, path, answer.text)
-    for path in ("/", "/images", "/limits"):  # of what `Origin` says, reads are free: browsers keep their answers
+    for path in ("/", "/images", "/limits"):  # reads are accepted from any origin: browsers hide the responses
         answer = open_service.client.get(path, headers=headers)
         assert (answer.status_code < 400) == (code != "foreign_host")
 
@@ -106,7 +106,7 @@ FOREIGN = (
 
 
 def everything_read(service: Service) -> list[str]:
-    """The path of every read in the description, and of every other there is, with an image to find."""
+    """Return the paths of all reads, described or not, with an existing image."""
     image = service.place()
     record = service.client.get(f"/images/{image.id}").json()
     described = service.client.get("/openapi.json").json()["paths"]
@@ -120,7 +120,7 @@ def everything_read(service: Service) -> list[str]:
     return [*paths, *files, "/", "/docs", "/redoc", "/openapi.json", "/static/docs.js"]
 
 
-def test_nothing_is_read_under_a_name_that_is_not_ours(open_service: Service) -> None:
+def test_requests_under_a_foreign_host_are_refused(open_service: Service) -> None:
     for path in everything_read(open_service):
         for method in ("GET", "HEAD"):
             for host in OURS:
@@ -136,14 +136,14 @@ def test_nothing_is_read_under_a_name_that_is_not_ours(open_service: Service) ->
                     assert "DARKROOM_PUBLIC_URL" in told["detail"]
 
 
-def test_a_host_that_is_there_twice_is_nobodys(open_service: Service) -> None:
+def test_a_duplicate_host_header_is_refused(open_service: Service) -> None:
     for hosts in (("localhost", "evil.example"), ("evil.example", "localhost"), ("localhost", "localhost")):
         for method in ("GET", "POST"):
             answer = open_service.client.request(method, "/images", headers=[("Host", host) for host in hosts])
             assert_problem(answer, 403, "foreign_host")
 
 
-def test_health_is_told_under_any_name_and_path_prefix_and_nothing_beside_it(open_service: Service) -> None:
+def test_only_health_checks_accept_any_host(open_service: Service) -> None:
     foreign = {"Host": "evil.example"}
     with open_service.below("/prod") as client:
         assert client.get("/prod/healthz", headers=foreign).status_code == 200
@@ -155,24 +155,24 @@ def test_health_is_told_under_any_name_and_path_prefix_and_nothing_beside_it(ope
         assert_problem(open_service.client.request(method, "/healthz", headers=foreign), 403, "foreign_host")
 
 
-def test_without_a_public_url_its_name_is_no_exception(tmp_path: Path) -> None:
+def test_without_a_public_url_its_host_is_refused(tmp_path: Path) -> None:
     with service_on("embedded", tmp_path, same_site_only=True) as service:
         assert_problem(service.client.get("/images", headers={"Host": "img.example.org"}), 403, "foreign_host")
         assert_problem(service.client.get("/images", headers={"Host": ""}), 403, "foreign_host")
         assert service.client.get("/images", headers={"Host": HERE}).status_code == 200
 
 
-def test_where_keys_protect_the_service_any_name_will_do(service: Service) -> None:
+def test_with_keys_any_host_is_accepted(service: Service) -> None:
     assert service.client.get("/images", headers={"Host": "img.example.org"}).status_code == 200
 
 
-def test_where_keys_protect_the_service_pages_may_be_anywhere(service: Service) -> None:
+def test_with_keys_pages_of_any_site_are_accepted(service: Service) -> None:
     for method, path in writes(service):
         headers = {"Origin": "https://evil.example"}
         assert refused(service.client.request(method, path.replace("{image_id}", "no-id"), headers=headers)) is None
 
 
-#: What clients ask for: ours, Dropzone, Uppy and FilePond, axios and htmx, tracing (W3C, B3, Datadog, Sentry), caches.
+#: Request headers of clients: ours, Dropzone, Uppy, FilePond, axios, htmx, tracing (W3C, B3, Datadog, Sentry), caches.
 ASKED = (
     "Authorization", "X-API-Key", "Content-Type, If-None-Match, x-amz-checksum-sha256", "idempotency-key,prefer",
     "cache-control,x-requested-with", "uppy-versions,uppy-auth-token", "upload-length,upload-name,upload-offset",
@@ -183,7 +183,7 @@ ASKED = (
 
 @pytest.fixture
 def shared(side_name: str, tmp_path: Path) -> Iterator[Service]:
-    """The API that one other site's pages may call."""
+    """API with one allowed origin."""
     with service_on(side_name, tmp_path, cors_origins=(LISTED,)) as made:
         yield made
 
@@ -219,7 +219,7 @@ def test_a_public_site_may_call_a_service_on_a_private_network(shared: Service) 
     assert not [name for name in refused.headers if name.startswith("access-control-")]
 
 
-def test_a_site_that_is_not_listed_may_not(shared: Service) -> None:
+def test_an_unlisted_site_is_refused(shared: Service) -> None:
     for origin in ("https://evil.example", "null", LISTED.replace("https", "http"), f"{LISTED}.evil.example"):
         for method, path in writes(shared):
             answer = preflight(shared, method, path, origin, "Authorization")
@@ -235,7 +235,7 @@ def test_a_site_that_is_not_listed_may_not(shared: Service) -> None:
     assert "origin" in refused.headers["vary"].lower()
 
 
-def test_a_listed_site_reads_answers_and_refusals(shared: Service) -> None:
+def test_a_listed_site_can_read_responses_and_errors(shared: Service) -> None:
     for path, status in (("/limits", 200), ("/images/no-id", 404)):
         answer = shared.client.get(path, headers={"Origin": LISTED})
         assert answer.status_code == status
@@ -248,12 +248,12 @@ def test_a_listed_site_reads_answers_and_refusals(shared: Service) -> None:
         } <= exposed  # fmt: skip
 
 
-def test_every_header_that_an_answer_has_of_its_own_can_be_read(shared: Service) -> None:
+def test_every_own_response_header_is_exposed(shared: Service) -> None:
     image = shared.place()
     shared.place(seed=1)
     paths = ["/images?limit=1", f"/images/{image.id}", f"/images/{image.id}/variants/thumb", "/nothing", "/limits"]
     paths += [f"/files/originals/{image.id}"] if shared.embedded else []
-    # What browsers let every page read, and what is for browsers alone.
+    # Headers that every page may read, and headers for browsers only.
     known = {
         "cache-control", "content-language", "content-length", "content-type", "expires", "last-modified", "pragma",
         "vary", "content-security-policy", "referrer-policy", "cross-origin-resource-policy",
@@ -265,6 +265,6 @@ def test_every_header_that_an_answer_has_of_its_own_can_be_read(shared: Service)
         assert own - known <= exposed, path
 
 
-def test_with_no_site_listed_there_is_no_cors(service: Service) -> None:
+def test_without_listed_sites_there_is_no_cors(service: Service) -> None:
     answer = service.client.get("/limits", headers={"Origin": LISTED})
     assert not [name for name in answer.headers if name.startswith("access-control")]

@@ -20,7 +20,7 @@ TABLE = dict(
 
 
 def told(route: str) -> str:
-    """Return what the table says of a route."""
+    """Return the row of a route."""
     (found,) = [header for routes, header in TABLE.items() if f"`{route}`" in routes]
     return found
 
@@ -31,7 +31,7 @@ def embedded(tmp_path: Path) -> Iterator[Service]:
         yield service
 
 
-def test_each_route_answers_as_the_table_says(embedded: Service) -> None:
+def test_each_route_sends_the_headers_of_the_table(embedded: Service) -> None:
     image = embedded.place(Status.READY)
     get = embedded.client.get
     record = get(f"/images/{image.id}").json()

@@ -1,4 +1,4 @@
-"""Ways to the bytes: redirects, and the files of the embedded side."""
+"""Redirects to originals and variants, and `/files/` of the self-hosted service."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ ALL = list(Format)
 FOREVER = "public, max-age=31536000, immutable"
 
 
-def test_the_original_is_redirected_to_and_saved_under_its_name(service: Service) -> None:
+def test_the_original_is_an_attachment_behind_a_redirect(service: Service) -> None:
     image = service.place(filename='naïve "q".jpg')
     answer = service.client.get(f"/images/{image.id}/original")
     assert answer.status_code == 307
@@ -29,7 +29,7 @@ def test_the_original_is_redirected_to_and_saved_under_its_name(service: Service
     assert "private" in saved.headers["cache-control"]
 
 
-def test_an_original_that_is_shown_all_the_same_runs_nothing(embedded: Service) -> None:
+def test_an_original_runs_no_scripts_if_displayed(embedded: Service) -> None:
     saved = embedded.client.get(f"/files/originals/{embedded.place().id}")
     assert saved.headers["content-disposition"].startswith("attachment")
     assert saved.headers["content-security-policy"] == "default-src 'none'; sandbox"
@@ -47,7 +47,7 @@ def test_an_original_that_is_shown_all_the_same_runs_nothing(embedded: Service) 
         ("w320", "*/*", "image/webp"),
     ],
 )
-def test_a_variant_is_redirected_to(service: Service, name: str, accept: str | None, content_type: str) -> None:
+def test_a_variant_is_behind_a_redirect(service: Service, name: str, accept: str | None, content_type: str) -> None:
     image = service.place()
     headers = {"accept": accept} if accept else {}
     answer = service.client.get(f"/images/{image.id}/variants/{name}", headers=headers)
@@ -59,7 +59,7 @@ def test_a_variant_is_redirected_to(service: Service, name: str, accept: str | N
     assert "content-disposition" not in found.headers
 
 
-def test_a_variant_that_cannot_be_had_names_those_that_can(service: Service) -> None:
+def test_a_missing_variant_lists_the_available_ones(service: Service) -> None:
     path = f"/images/{service.place().id}/variants/"
     get = service.client.get
     assert assert_problem(get(path + "w9"), 404, "variant_not_found")["variants"] == ["thumb", "w1280", "w320"]
@@ -110,7 +110,7 @@ def variant(service: Service) -> tuple[str, bytes]:
     return f"/files/processed/{service.place().id}/{RENDERING}/w320.webp", encoded("WEBP", 32, 24)
 
 
-def test_a_variant_file_is_kept_for_ever_and_runs_nothing(embedded: Service) -> None:
+def test_a_variant_file_is_immutable_and_runs_no_scripts(embedded: Service) -> None:
     path, content = variant(embedded)
     answer = embedded.client.get(path)
     assert (answer.status_code, answer.content) == (200, content)
@@ -150,7 +150,7 @@ def test_a_variant_file_is_kept_for_ever_and_runs_nothing(embedded: Service) -> 
         ("bytes=0-1,3-4", 200, 0, None),
     ],
 )
-def test_one_range_is_answered_and_nonsense_is_not(
+def test_one_range_is_served_and_invalid_ones_are_ignored(
     embedded: Service, wanted: str, status: int, start: int, end: int | None
 ) -> None:
     path, content = variant(embedded)
@@ -171,7 +171,7 @@ def test_a_range_past_the_end_is_refused_with_the_length(embedded: Service, want
     assert answer.headers["content-range"] == f"bytes */{len(content)}"
 
 
-def test_a_range_of_something_else_is_answered_whole(embedded: Service) -> None:
+def test_if_range_with_another_etag_gets_the_whole_file(embedded: Service) -> None:
     path, content = variant(embedded)
     tag = embedded.client.get(path).headers["etag"]
     same = embedded.client.get(path, headers={"range": "bytes=0-3", "if-range": tag})
@@ -194,7 +194,7 @@ def test_a_range_of_something_else_is_answered_whole(embedded: Service) -> None:
         ("bytes=0-1,5-6", "bytes=0-3"),
     ],
 )
-def test_a_range_that_is_there_twice_is_answered_whole(embedded: Service, wanted: tuple[str, str]) -> None:
+def test_a_duplicate_range_header_gets_the_whole_file(embedded: Service, wanted: tuple[str, str]) -> None:
     path, content = variant(embedded)
     answer = embedded.client.get(path, headers=[("range", header) for header in wanted])
     assert (answer.status_code, answer.content) == (200, content), answer.text
@@ -202,7 +202,7 @@ def test_a_range_that_is_there_twice_is_answered_whole(embedded: Service, wanted
 
 
 @pytest.mark.parametrize("headers", [{}, {"range": "bytes=0-3"}], ids=["whole", "a range"])
-def test_a_file_that_goes_before_it_is_opened_is_absent(
+def test_a_file_deleted_before_it_is_opened_is_not_found(
     embedded: Service, monkeypatch: pytest.MonkeyPatch, headers: dict[str, str]
 ) -> None:
     path, content = variant(embedded)
@@ -218,7 +218,7 @@ def test_a_file_that_goes_before_it_is_opened_is_absent(
     assert_problem(embedded.client.get(path, headers=headers), 404, "file_not_found")
 
 
-def test_no_other_file_can_be_had(embedded: Service, tmp_path: Path) -> None:
+def test_other_files_cannot_be_read(embedded: Service, tmp_path: Path) -> None:
     image = embedded.place()
     (embedded.scratch.parent / "data" / "processed" / "x.webp").write_bytes(b"x")
     paths = [
@@ -239,7 +239,7 @@ def test_no_other_file_can_be_had(embedded: Service, tmp_path: Path) -> None:
     assert embedded.client.get(f"/files/processed/{image.id}/{RENDERING}/w320.webp").status_code == 404
 
 
-def test_there_are_no_files_where_somebody_else_serves_them(side_name: str, tmp_path: Path) -> None:
+def test_there_is_no_files_route_with_another_object_store(side_name: str, tmp_path: Path) -> None:
     with service_on(side_name, tmp_path, files=None, local=None) as service:
         path, _ = variant(service)
         assert_problem(service.client.get(path), 404, "no_such_path")

@@ -1,4 +1,4 @@
-"""Records out: one, a page, none."""
+"""Records: get, list and delete."""
 
 import threading
 import time
@@ -17,7 +17,7 @@ UNKNOWN = "019a9d1c-7c1e-7a3b-9f60-3d2b5a1c8e47"
 IDS = [UNKNOWN, "x", "%2e%2e", "%2e%2e%2fdata", "a" * 10_000, "%00", UNKNOWN.upper(), "é"]
 
 
-def test_a_record_says_everything_and_nothing_of_the_inside(service: Service) -> None:
+def test_a_record_has_all_public_fields_and_no_internal_ones(service: Service) -> None:
     image = service.place(title='<Hills> & "sea"', exif={"Model": "X"})
     answer = service.client.get(f"/images/{image.id}")
     record = answer.json()
@@ -47,7 +47,7 @@ def test_a_record_says_whether_the_original_is_hdr(service: Service, hdr: Hdr | 
     assert described["Hdr"]["enum"] == ["pq", "hlg", "gain_map"]
 
 
-def test_what_is_cropped_is_not_in_the_html_whatever_the_recipe_was(service: Service) -> None:
+def test_cropped_variants_are_never_in_the_html(service: Service) -> None:
     image = service.place()
     renamed = [v.model_copy(update={"name": "square"}) if v.name == "thumb" else v for v in image.variants]
     service.side.images.update(image.id, image.version, {"variants": renamed})
@@ -71,7 +71,7 @@ def test_any_other_id_is_not_found(service: Service, image_id: str, rest: str) -
     assert answer.json()["code"] in {"image_not_found", "no_such_path"}
 
 
-def test_a_record_that_has_not_changed_is_not_sent_again(service: Service) -> None:
+def test_an_unchanged_record_is_a_304(service: Service) -> None:
     image = service.place()
     tag = service.client.get(f"/images/{image.id}").headers["etag"]
     for condition in (tag, f"W/{tag}", f'"other", {tag}', "*"):
@@ -84,7 +84,7 @@ def test_a_record_that_has_not_changed_is_not_sent_again(service: Service) -> No
 
 @pytest.mark.parametrize("asked", [{"params": {"wait": "20"}}, {"headers": {"prefer": "respond-async, wait=100"}}])
 @pytest.mark.parametrize("ending", [Status.READY, Status.FAILED])
-def test_waiting_ends_as_soon_as_the_image_is_settled(service: Service, asked: dict, ending: Status) -> None:  # type: ignore[type-arg]
+def test_waiting_ends_when_the_image_is_ready_or_failed(service: Service, asked: dict, ending: Status) -> None:  # type: ignore[type-arg]
     image = service.place(Status.PENDING)
     error = Failure(code=FailureCode.CORRUPT_IMAGE, detail="Cut short.") if ending is Status.FAILED else None
 
@@ -101,7 +101,7 @@ def test_waiting_ends_as_soon_as_the_image_is_settled(service: Service, asked: d
     assert answer.headers.get("preference-applied") == ("wait=20" if "headers" in asked else None)
 
 
-def test_waiting_ends_when_the_time_is_up_or_the_image_is_gone(service: Service) -> None:
+def test_waiting_ends_at_the_timeout_or_when_the_image_is_deleted(service: Service) -> None:
     image = service.place(Status.PENDING)
     started = time.monotonic()
     assert service.client.get(f"/images/{image.id}?wait=1").json()["status"] == "pending"
@@ -113,12 +113,12 @@ def test_waiting_ends_when_the_time_is_up_or_the_image_is_gone(service: Service)
 
 
 @pytest.mark.parametrize("wait", ["-1", "21", "x", "1e9"])
-def test_a_wait_out_of_bounds_is_refused(service: Service, wait: str) -> None:
+def test_a_wait_out_of_range_is_refused(service: Service, wait: str) -> None:
     problem = assert_problem(service.client.get(f"/images/{UNKNOWN}?wait={wait}"), 422, "invalid_request")
     assert problem["errors"][0]["field"] == "query.wait"
 
 
-def test_delete_removes_every_byte_and_can_be_repeated(service: Service) -> None:
+def test_delete_removes_every_byte_and_is_idempotent(service: Service) -> None:
     image = service.place()
     assert service.side.objects()
     for _ in range(2):
@@ -130,7 +130,7 @@ def test_delete_removes_every_byte_and_can_be_repeated(service: Service) -> None
 
 
 @pytest.mark.parametrize("image_id", IDS[:2])
-def test_deleting_what_is_not_there_is_fine(service: Service, image_id: str) -> None:
+def test_deleting_an_unknown_image_is_a_204(service: Service, image_id: str) -> None:
     assert service.client.delete(f"/images/{image_id}").status_code == 204
 
 
@@ -153,7 +153,7 @@ def test_pages_show_every_image_once_in_both_orders(service: Service) -> None:
         assert pages == 3
 
 
-def test_filters_choose_what_is_listed(service: Service) -> None:
+def test_filters_select_the_listed_images(service: Service) -> None:
     ready = service.place(seed=1, tags=["sea", "a&b"])
     pending = service.place(Status.PENDING, seed=2)
     listed = lambda **query: [item["id"] for item in service.client.get("/images", params=query).json()["items"]]  # noqa: E731 - a word for the test
@@ -194,7 +194,7 @@ BAD_QUERIES = {
 
 
 @pytest.mark.parametrize("query", BAD_QUERIES)
-def test_a_query_that_makes_no_sense_is_refused_with_its_bounds(service: Service, query: str) -> None:
+def test_invalid_parameters_are_refused_with_their_limits(service: Service, query: str) -> None:
     field, bounds = BAD_QUERIES[query]
     problem = assert_problem(service.client.get(f"/images?{query}"), 422, "invalid_request")
     complaint = problem["errors"][0]
@@ -207,12 +207,12 @@ def test_a_query_that_makes_no_sense_is_refused_with_its_bounds(service: Service
 
 
 @pytest.mark.parametrize("query", ["tag=sea&tag=dusk", "limit=1&order=asc&limit=1", "status=ready&status=", "x=1&x=2"])
-def test_a_parameter_that_is_there_twice_is_refused(service: Service, query: str) -> None:
+def test_a_repeated_parameter_is_refused(service: Service, query: str) -> None:
     problem = assert_problem(service.client.get(f"/images?{query}"), 422, "invalid_request")
     assert [complaint["field"] for complaint in problem["errors"]] == [f"query.{query.partition('=')[0]}"]
 
 
-def test_a_wait_that_is_there_twice_is_refused(service: Service) -> None:
+def test_a_repeated_wait_is_refused(service: Service) -> None:
     image = service.place()
     problem = assert_problem(service.client.get(f"/images/{image.id}?wait=1&wait=2"), 422, "invalid_request")
     assert problem["errors"] == [{"field": "query.wait", "message": "Given more than once"}]
@@ -220,13 +220,13 @@ def test_a_wait_that_is_there_twice_is_refused(service: Service) -> None:
 
 
 @pytest.mark.parametrize("moment", ["0001-01-01T00:00:00%2B23:59", "9999-12-31T23:59:59-23:59", "1969-07-20T20:17:00Z"])
-def test_the_ends_of_time_are_no_trouble(service: Service, moment: str) -> None:
+def test_extreme_dates_are_accepted(service: Service, moment: str) -> None:
     service.place()
     for name in ("uploaded_after", "uploaded_before"):
         assert service.client.get(f"/images?{name}={moment}").status_code == 200
 
 
-def test_a_cursor_is_good_for_its_own_list_only(service: Service) -> None:
+def test_a_cursor_is_valid_for_its_own_list_only(service: Service) -> None:
     for seed in range(3):
         service.place(seed=seed)
     cursor = service.client.get("/images?limit=1").json()["next_cursor"]
@@ -245,7 +245,7 @@ def test_a_cursor_is_good_for_its_own_list_only(service: Service) -> None:
         assert_problem(service.client.get("/images", params=query), 400, "bad_cursor")
 
 
-def test_a_tag_is_found_however_its_accents_are_written(service: Service) -> None:
+def test_a_tag_is_found_in_any_normalization_form(service: Service) -> None:
     tag = "\u1ec7" * 64
     image = service.place(tags=["x", tag])
     for written in (tag, "e\u0323\u0302" * 64):
@@ -268,7 +268,7 @@ def test_a_tag_is_found_however_its_accents_are_written(service: Service) -> Non
         ("POST", "/static/docs.js", "GET, HEAD, OPTIONS"),
     ],
 )
-def test_a_method_that_is_not_there_is_refused_with_those_that_are(
+def test_a_method_that_is_not_allowed_lists_the_allowed_ones(
     service: Service, method: str, path: str, allow: str
 ) -> None:
     answer = service.client.request(method, path)
@@ -283,7 +283,7 @@ def test_files_are_read_and_written_by_ticket(embedded: Service) -> None:
         assert (asked.status_code, asked.headers["allow"]) == (status, "GET, HEAD, PUT, OPTIONS")
 
 
-def test_head_answers_as_get_without_the_body(service: Service) -> None:
+def test_head_is_get_without_the_body(service: Service) -> None:
     image = service.place()
     for path in ("/images", f"/images/{image.id}", "/limits", "/docs", "/openapi.json", "/static/docs.js"):
         got, head = service.client.get(path), service.client.head(path)
@@ -298,7 +298,7 @@ def test_head_answers_as_get_without_the_body(service: Service) -> None:
 @pytest.mark.parametrize(
     "path", ["/nothing", "/images/", "/upload/", "/static/none.js", "/static/../app.py", "/static/"]
 )
-def test_an_unknown_path_is_a_problem_too(service: Service, path: str) -> None:
+def test_an_unknown_path_is_a_problem_document(service: Service, path: str) -> None:
     assert_problem(service.client.get(path), 404, "no_such_path")
 
 

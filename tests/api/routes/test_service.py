@@ -12,7 +12,7 @@ from tests.api.service import LIMITS, Service, service_on
 from tests.samples import encoded
 
 
-def test_limits_are_told(service: Service) -> None:
+def test_limits_are_public(service: Service) -> None:
     told = service.client.get("/limits").json()
     assert told["max_upload_bytes"] == LIMITS.max_upload_bytes
     assert told["accepted_types"] == list(LIMITS.accepted_types)
@@ -23,12 +23,12 @@ def test_limits_are_told(service: Service) -> None:
     }  # fmt: skip
 
 
-def test_alive_and_ready(service: Service) -> None:
+def test_health_checks_return_200(service: Service) -> None:
     assert service.client.get("/healthz").json() == {"status": "ok"}
     assert service.client.get("/readyz").json() == {"status": "ok"}
 
 
-def test_not_ready_names_the_part_and_not_why(side_name: str, tmp_path: Path) -> None:
+def test_not_ready_names_the_backend_without_details(side_name: str, tmp_path: Path) -> None:
     def broken() -> None:
         raise Unavailable("secret-table is away")
 
@@ -46,7 +46,7 @@ def test_not_ready_names_the_part_and_not_why(side_name: str, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("path", ["/docs", "/redoc"])
-def test_pages_load_our_own_files_only_and_run_no_script_of_their_own(service: Service, path: str) -> None:
+def test_pages_load_local_files_only_and_have_no_inline_scripts(service: Service, path: str) -> None:
     page = service.client.get(path)
     assert page.status_code == 200
     assert "script-src 'self';" in page.headers["content-security-policy"]
@@ -64,14 +64,14 @@ def test_pages_load_our_own_files_only_and_run_no_script_of_their_own(service: S
 
 
 @pytest.mark.parametrize("wanted", ["lines", "bytes=5-2", "bytes=999999999-", "bytes=0-3", "bytes=0-1,3-4"])
-def test_our_own_files_are_answered_whole(service: Service, wanted: str) -> None:
+def test_static_files_ignore_ranges(service: Service, wanted: str) -> None:
     whole = service.client.get("/static/docs.js")
     answer = service.client.get("/static/docs.js", headers={"Range": wanted})
     assert (answer.status_code, answer.content) == (200, whole.content)
     assert (whole.headers["accept-ranges"], "content-range" in answer.headers) == ("none", False)
 
 
-def test_the_front_leads_to_the_pages(service: Service) -> None:
+def test_the_root_redirects_to_swagger_ui(service: Service) -> None:
     answer = service.client.get("/")
     assert (answer.status_code, answer.headers["location"]) == (302, "docs")
 
@@ -85,7 +85,7 @@ def test_links_are_below_a_path_prefix(service: Service) -> None:
         located = client.get(f"/prod/images/{image.id}/variants/thumb.webp").headers["location"]
         assert located == next(variant["url"] for variant in record["variants"] if variant["name"] == "thumb")
         assert client.get("/prod/images?limit=1").links["next"]["url"].startswith("/prod/images?")
-        origin = "" if service.embedded else str(client.base_url).rstrip("/")  # a gateway tells its own name
+        origin = "" if service.embedded else str(client.base_url).rstrip("/")  # a gateway reports its own host
         assert client.get("/prod/openapi.json").json()["servers"] == [{"url": f"{origin}/prod"}]
         made = client.post("/prod/upload", files={"file": ("a.jpg", encoded(seed=3))})
         assert made.headers["location"] == f"/prod/images/{made.json()['id']}"
@@ -99,7 +99,7 @@ def test_files_are_below_a_path_prefix(embedded: Service) -> None:
         assert client.head(urls[0]).status_code == client.get(urls[0]).status_code == 200
 
 
-def test_the_host_header_changes_no_answer(service: Service) -> None:
+def test_the_host_header_changes_no_response(service: Service) -> None:
     image = service.place()
     evil = {"host": "evil.example", "x-forwarded-host": "evil.example", "x-forwarded-proto": "https"}
     for path in ("/", "/docs", "/openapi.json", "/images", f"/images/{image.id}", f"/images/{image.id}/original",
@@ -108,7 +108,7 @@ def test_the_host_header_changes_no_answer(service: Service) -> None:
         assert "evil" not in answer.text + str(answer.headers), path
 
 
-def test_every_answer_has_safe_headers(service: Service) -> None:
+def test_every_response_has_the_security_headers(service: Service) -> None:
     for path in ("/healthz", "/images", "/docs", "/nothing", "/static/docs.js", "/openapi.json", "/images?limit=0"):
         headers = service.client.get(path).headers
         assert headers["x-content-type-options"] == "nosniff", path
@@ -119,12 +119,12 @@ def test_every_answer_has_safe_headers(service: Service) -> None:
 
 
 @pytest.mark.parametrize("good", ["abc-1.2:3_4", "x" * 128])
-def test_a_request_id_is_taken_when_it_is_well_formed(service: Service, good: str) -> None:
+def test_a_valid_request_id_is_used(service: Service, good: str) -> None:
     assert service.client.get("/nothing", headers={"x-request-id": good}).json()["request_id"] == good
 
 
 @pytest.mark.parametrize("bad", ["x" * 129, "a b", "<script>", "", 'a"b', "é"])
-def test_a_request_id_is_made_when_it_is_not(service: Service, bad: str) -> None:
+def test_an_invalid_request_id_is_replaced(service: Service, bad: str) -> None:
     answer = service.client.get("/nothing", headers={"x-request-id": bad.encode()})
     made = answer.headers["x-request-id"]
     assert made == answer.json()["request_id"] != bad
@@ -166,7 +166,7 @@ def test_each_request_is_one_line_in_the_log_without_secrets(
         ("DELETE", "/images/hidden", "/images/{image_id}"),
     ],
 )
-def test_the_line_names_the_route_and_never_the_path(
+def test_the_log_line_has_the_route_and_never_the_path(
     service: Service, caplog: pytest.LogCaptureFixture, method: str, path: str, route: str
 ) -> None:
     caplog.set_level(logging.INFO, "app.request")
@@ -176,9 +176,7 @@ def test_the_line_names_the_route_and_never_the_path(
     assert "image_id" not in line
 
 
-def test_the_line_of_an_upload_says_what_came_and_where_the_time_went(
-    service: Service, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_the_log_line_of_an_upload_has_its_size_and_phases(service: Service, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "app.request")
     content = encoded(seed=3)
     sent = [service.client.post("/upload?wait=1", files={"file": ("a.jpg", content)}) for _ in range(2)]

@@ -1,4 +1,4 @@
-"""Tickets over HTTP, and what the store then takes: the same answers from every store."""
+"""Upload tickets over HTTP, and uploads to the store: the same responses from every store."""
 
 import base64
 import hashlib
@@ -41,7 +41,7 @@ def ticket_of(service: Service, **fields: Any) -> dict[str, Any]:
 
 @pytest.fixture
 def send(service: Service) -> Send:
-    """Sends what a ticket is for, to whoever takes it. moto takes anything, so it is asked nothing here."""
+    """Upload the bytes of a ticket to its store. Moto checks nothing."""
 
     def sending(ticket: dict[str, Any], body: bytes = BODY, **changes: str | None) -> httpx.Response:
         headers = {**ticket["headers"], **{name.replace("_", "-"): value for name, value in changes.items()}}
@@ -54,7 +54,7 @@ def send(service: Service) -> Send:
 
 
 def checks_grants(service: Service) -> bool:
-    """Whether this side's store holds uploads to what was granted: moto does not."""
+    """Return True if the store checks uploads against the ticket; moto does not."""
     return "amazonaws.com" not in ask(service, sha256=None).json()["url"]
 
 
@@ -96,17 +96,17 @@ REFUSALS: dict[str, tuple[dict[str, Any], int]] = {
 
 
 @pytest.mark.parametrize("what", REFUSALS)
-def test_the_store_takes_what_was_granted_and_nothing_else(service: Service, send: Send, what: str) -> None:
+def test_the_store_accepts_only_what_the_ticket_grants(service: Service, send: Send, what: str) -> None:
     if not checks_grants(service):
         return
     changes, status = REFUSALS[what]
     ticket = ticket_of(service)
     assert send(ticket, **changes).status_code == status
     assert service.side.objects() == set()
-    assert send(ticket).status_code == 200  # the right one still may
+    assert send(ticket).status_code == 200  # the valid request still works
 
 
-def test_a_ticket_is_good_once(service: Service, send: Send) -> None:
+def test_a_ticket_is_valid_once(service: Service, send: Send) -> None:
     if not checks_grants(service):
         return
     ticket = ticket_of(service)
@@ -156,7 +156,7 @@ def test_a_ticket_that_has_ended_is_refused_with_410_and_stores_nothing(embedded
     assert ticket_of(embedded)["id"] != ticket["id"]
 
 
-def test_an_owner_has_a_bounded_number_of_open_tickets(side_name: str, tmp_path: Path) -> None:
+def test_an_owner_has_a_limited_number_of_open_tickets(side_name: str, tmp_path: Path) -> None:
     limits = LIMITS.model_copy(update={"max_open_tickets": 3})
     with service_on(side_name, tmp_path, limits=limits) as service:
         tickets = [ticket_of(service, sha256=None) for _ in range(3)]
@@ -165,7 +165,9 @@ def test_an_owner_has_a_bounded_number_of_open_tickets(side_name: str, tmp_path:
         assert (problem["limit"], int(refused.headers["retry-after"]) > 0) == (3, True)
         assert "3 upload tickets" in problem["detail"]
         assert service.client.get("/limits").json()["max_open_tickets"] == 3
-        assert set(service.side.images.unsettled()) == {ticket["id"] for ticket in tickets}  # refused, nothing is left
+        assert set(service.side.images.unsettled()) == {
+            ticket["id"] for ticket in tickets
+        }  # nothing else
         assert service.client.post("/upload", files={"file": ("p.jpg", BODY)}).status_code == 201
         service.client.delete(f"/images/{tickets[0]['id']}")
         assert eventually_issued(service)
@@ -173,7 +175,7 @@ def test_an_owner_has_a_bounded_number_of_open_tickets(side_name: str, tmp_path:
 
 
 def eventually_issued(service: Service) -> dict[str, Any]:
-    """A ticket, once the index has caught up."""
+    """Request a ticket when the index has caught up."""
     for _ in range(100):
         answer = ask(service, sha256=None)
         if answer.status_code == 201:
@@ -184,7 +186,7 @@ def eventually_issued(service: Service) -> dict[str, Any]:
     return ticket
 
 
-def test_a_used_ticket_is_not_open_though_its_image_waits_to_be_processed(tmp_path: Path) -> None:
+def test_a_used_ticket_does_not_count_as_open_while_its_image_is_pending(tmp_path: Path) -> None:
     limits = LIMITS.model_copy(update={"max_open_tickets": 1})
     with service_on("embedded", tmp_path, limits=limits) as service:
         for number in range(5):
@@ -194,7 +196,7 @@ def test_a_used_ticket_is_not_open_though_its_image_waits_to_be_processed(tmp_pa
         assert len(set(service.side.images.unsettled())) == 5
 
 
-def test_open_tickets_of_one_owner_are_no_other_owners_limit(tmp_path: Path) -> None:
+def test_open_tickets_count_per_owner(tmp_path: Path) -> None:
     limits = LIMITS.model_copy(update={"max_open_tickets": 1})
     with service_on("embedded", tmp_path, limits=limits) as service:
         other = an_image(owner="other", upload_expires_at=utcnow() + grants.timedelta(days=1))
@@ -203,7 +205,7 @@ def test_open_tickets_of_one_owner_are_no_other_owners_limit(tmp_path: Path) -> 
         assert_problem(ask(service, sha256=None), 429, "too_many_tickets")
 
 
-def test_bytes_that_are_here_need_no_ticket(service: Service) -> None:
+def test_known_bytes_need_no_ticket(service: Service) -> None:
     image = service.place(seed=77)
     answer = ask(service, sha256=image.sha256)
     assert (answer.status_code, answer.json()["id"], answer.json()["duplicate"]) == (200, image.id, True)
@@ -246,9 +248,7 @@ def test_bytes_that_are_here_need_no_ticket(service: Service) -> None:
         ({"tags": False}, 422, "wrong_type"),
     ],
 )
-def test_bad_tickets_are_refused_before_any_byte(
-    service: Service, fields: dict[str, Any], status: int, code: str
-) -> None:
+def test_invalid_ticket_requests_are_refused(service: Service, fields: dict[str, Any], status: int, code: str) -> None:
     problem = assert_problem(ask(service, **fields), status, code)
     if code == "too_large":
         assert problem["limit_bytes"] == LIMITS.max_direct_bytes
@@ -277,7 +277,7 @@ def test_bad_tickets_are_refused_before_any_byte(
         ({"title": " A  title\n"}, {"title": "A  title"}),
     ],
 )
-def test_a_ticket_is_read_by_the_rules_of_an_upload(
+def test_ticket_requests_are_parsed_like_uploads(
     service: Service, fields: dict[str, Any], stored: dict[str, Any]
 ) -> None:
     ticket = ticket_of(service, **fields)
@@ -286,7 +286,7 @@ def test_a_ticket_is_read_by_the_rules_of_an_upload(
     assert ticket["headers"]["Content-Type"] == record["content_type"]
 
 
-def test_null_is_the_same_as_nothing(service: Service) -> None:
+def test_null_members_count_as_absent(service: Service) -> None:
     wanted = {"bytes": 5, "content_type": "image/png"}
     nothing = dict.fromkeys(("sha256", "filename", "title", "alt", "tags"))
     answer = service.client.post("/upload/direct", json=wanted | nothing)
@@ -306,7 +306,7 @@ def test_null_is_the_same_as_nothing(service: Service) -> None:
         f'"tags": "{"x" * 65}"',
     ],
 )  # fmt: skip
-def test_tickets_and_uploads_refuse_the_same_members_alike(service: Service, members: str) -> None:
+def test_tickets_and_uploads_refuse_the_same_members(service: Service, members: str) -> None:
     headers = {"Content-Type": "application/json"}
     encoded_body = base64.b64encode(BODY).decode()
     ticket = f'{{"bytes": 5, "sha256": null, {members}}}'
@@ -315,7 +315,7 @@ def test_tickets_and_uploads_refuse_the_same_members_alike(service: Service, mem
     two = service.client.post("/upload", content=f'{{"image_base64": "{encoded_body}", {members}}}', headers=headers)
     assert one.status_code == two.status_code >= 400
     assert one.json()["code"] == two.json()["code"]
-    if one.json()["code"] not in {"unknown_field", "bad_json"}:  # which name other fields and another place
+    if one.json()["code"] not in {"unknown_field", "bad_json"}:  # whose details differ
         assert one.json()["detail"] == two.json()["detail"]
     assert service.left_behind() == []
 
@@ -344,7 +344,7 @@ def test_a_type_that_is_not_accepted_is_quoted(service: Service, given: str) -> 
         (b'{"filename": "' + b"x" * 70_000 + b'"}', 413, "body_too_large"),
     ],
 )
-def test_bodies_that_cannot_be_read_are_refused(service: Service, body: bytes, status: int, code: str) -> None:
+def test_unreadable_bodies_are_refused(service: Service, body: bytes, status: int, code: str) -> None:
     headers = {"Content-Type": "application/json"}
     started = time.process_time()
     assert_problem(service.client.post("/upload/direct", content=body, headers=headers), status, code)
@@ -353,7 +353,7 @@ def test_bodies_that_cannot_be_read_are_refused(service: Service, body: bytes, s
     assert service.left_behind() == []
 
 
-def test_quotes_and_backslashes_take_no_time(service: Service) -> None:
+def test_many_quotes_and_backslashes_are_parsed_fast(service: Service) -> None:
     headers = {"Content-Type": "application/json"}
     started = time.process_time()
     for body in (b'\\"' * 32_000, b'"' * 64_000, b'"' + b"\\" * 64_000):
@@ -374,7 +374,7 @@ def test_quotes_and_backslashes_take_no_time(service: Service) -> None:
         ('"bytes": 1, "title": 7', "`title` must be a string (found: 7)."),
     ],
 )
-def test_a_refusal_names_the_field_and_the_value_that_was_found(service: Service, members: str, detail: str) -> None:
+def test_invalid_members_are_refused_with_field_and_value(service: Service, members: str, detail: str) -> None:
     headers = {"Content-Type": "application/json"}
     body = f'{{"content_type": "image/png", {members}}}'
     answer = service.client.post("/upload/direct", content=body, headers=headers)
@@ -382,7 +382,7 @@ def test_a_refusal_names_the_field_and_the_value_that_was_found(service: Service
     assert "secret" not in answer.text
 
 
-def test_a_picture_too_large_for_upload_is_shown_the_way(service: Service) -> None:
+def test_an_image_too_large_for_upload_is_referred_to_tickets(service: Service) -> None:
     assert Limits().max_direct_bytes >= Limits().max_upload_bytes
     answer = service.client.post("/upload", files={"file": b"\xff\xd8\xff" + b"x" * LIMITS.max_upload_bytes})
     assert assert_problem(answer, 413, "too_large")["direct_upload"] == "/upload/direct"

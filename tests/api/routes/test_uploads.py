@@ -1,4 +1,4 @@
-"""Pictures in, by both forms."""
+"""Uploads as form and as JSON."""
 
 import base64
 import hashlib
@@ -66,13 +66,13 @@ def test_json_stores_the_bytes_and_answers_with_the_record(service: Service) -> 
     ],
     ids=["data url", "url-safe", "url-safe without padding", "line breaks", "blanks around"],
 )
-def test_json_takes_every_usual_way_to_write_base64(service: Service, text: Any) -> None:
+def test_json_accepts_every_usual_form_of_base64(service: Service, text: Any) -> None:
     answer = service.client.post("/upload", json={"image_base64": text(JPEG)})
     assert answer.status_code == 201, answer.text
     assert answer.json()["sha256"] == hashlib.sha256(JPEG).hexdigest()
 
 
-def test_the_same_bytes_again_answer_with_the_record_that_is_there(service: Service) -> None:
+def test_duplicate_bytes_return_the_existing_record(service: Service) -> None:
     first = by_form(service, JPEG).json()
     again = by_json(service, JPEG, title="another")
     assert again.status_code == 200
@@ -84,7 +84,7 @@ def test_the_same_bytes_again_answer_with_the_record_that_is_there(service: Serv
     assert kept.json()["id"] != first["id"]
 
 
-def test_a_kept_copy_counts_as_known_bytes(service: Service) -> None:
+def test_a_second_copy_counts_as_known_bytes(service: Service) -> None:
     def ready(image_id: str) -> str:
         version = service.client.get(f"/images/{image_id}").json()["version"]
         service.side.images.update(image_id, version, {"status": Status.READY})
@@ -133,7 +133,7 @@ def test_an_upload_can_wait_for_its_image(service: Service) -> None:
         ("pillow-tests__truncated_jpeg.jpg", "image/jpeg"),
     ],
 )
-def test_what_a_picture_is_is_told_from_its_bytes(service: Service, file: str, found: str) -> None:
+def test_the_format_is_detected_from_the_bytes(service: Service, file: str, found: str) -> None:
     answer = by_form(service, image_file(file).read_bytes(), "wrong.php")
     assert answer.status_code == 201, answer.text
     assert answer.json()["content_type"] == found

@@ -1,4 +1,4 @@
-"""Waiting for images: one poller for all requests, and a bound on how many may wait."""
+"""Waiting for images: one poller for all requests, and a limit of waiting requests."""
 
 import asyncio
 import threading
@@ -20,8 +20,8 @@ from tests.samples import encoded
 WAIT = {"wait": "20"}
 
 
-class Looks:
-    """What is asked of the records."""
+class Reads:
+    """Reads of records, counted."""
 
     def __init__(self, service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
         self.at: list[list[str]] = []
@@ -46,13 +46,13 @@ class Looks:
 
 
 @pytest.fixture
-def looks(embedded: Service, monkeypatch: pytest.MonkeyPatch) -> Looks:
-    return Looks(embedded, monkeypatch)
+def looks(embedded: Service, monkeypatch: pytest.MonkeyPatch) -> Reads:
+    return Reads(embedded, monkeypatch)
 
 
 @pytest.fixture
 def narrow(tmp_path: Path) -> Iterator[Service]:
-    """A service in which two requests may wait."""
+    """Service in which two requests may wait."""
     with service_on("embedded", tmp_path, max_waiting=2) as service:
         yield service
 
@@ -72,9 +72,7 @@ async def until(condition: Any) -> None:
         await asyncio.sleep(0.01)
 
 
-def test_a_hundred_waiting_requests_share_each_look_and_are_woken_each_by_its_image(
-    embedded: Service, looks: Looks
-) -> None:
+def test_a_hundred_waiting_requests_share_one_poller(embedded: Service, looks: Reads) -> None:
     images = pending(embedded, 20)
     first, *others = images
 
@@ -87,11 +85,11 @@ def test_a_hundred_waiting_requests_share_each_look_and_are_woken_each_by_its_im
                 for _ in range(5)
             ]
             await until(lambda: {image.id for image in images} <= {image_id for look in looks.at for image_id in look})
-            await until(lambda: embedded.app.state.waiters._count == 100)
+            await until(lambda: embedded.app.state.services.waiters._count == 100)
             looks.gets.clear()
             seen = len(looks.at)
             await until(lambda: len(looks.at) >= seen + 3)
-            assert looks.gets == []  # however often it looks, records are not read
+            assert looks.gets == []  # polls read versions only
             await asyncio.to_thread(finish, embedded, first)
             answers = [await task for image, task in asked if image is first]
             assert {answer.json()["status"] for answer in answers} == {"ready"}
@@ -106,7 +104,7 @@ def test_a_hundred_waiting_requests_share_each_look_and_are_woken_each_by_its_im
     assert all(len(look) == len(set(look)) for look in looks.at)
 
 
-def test_nobody_looks_when_nobody_waits(embedded: Service, looks: Looks) -> None:
+def test_nothing_is_polled_without_waiting_requests(embedded: Service, looks: Reads) -> None:
     (image,) = pending(embedded, 1)
     threading.Timer(0.2, finish, (embedded, image)).start()
     assert embedded.client.get(f"/images/{image.id}", params=WAIT).json()["status"] == "ready"
@@ -116,7 +114,7 @@ def test_nobody_looks_when_nobody_waits(embedded: Service, looks: Looks) -> None
     assert len(looks.at) == seen
 
 
-def test_records_that_cannot_be_read_for_a_moment_end_no_wait(embedded: Service, looks: Looks) -> None:
+def test_a_failing_poll_does_not_end_the_wait(embedded: Service, looks: Reads) -> None:
     (image,) = pending(embedded, 1)
     looks.failing = 3
 
@@ -138,11 +136,11 @@ def waiting(service: Service, image: Image, **headers: str) -> Exchange:
 
 async def held(service: Service, image: Image, count: int) -> list[Exchange]:
     exchanges = [waiting(service, image) for _ in range(count)]
-    await until(lambda: service.app.state.waiters.full)
+    await until(lambda: service.app.state.services.waiters.full)
     return exchanges
 
 
-def test_above_the_bound_the_answer_comes_at_once(narrow: Service) -> None:
+def test_above_the_limit_of_waiting_requests_the_response_is_sent_at_once(narrow: Service) -> None:
     (image,) = pending(narrow, 1)
 
     async def play() -> None:
@@ -162,13 +160,13 @@ def test_above_the_bound_the_answer_comes_at_once(narrow: Service) -> None:
         await asyncio.to_thread(finish, narrow, image)
         for exchange in exchanges:
             assert (await exchange.answer())[1]["status"] == "ready"
-        assert not narrow.app.state.waiters.full
+        assert not narrow.app.state.services.waiters.full
 
     asyncio.run(play())
 
 
 @pytest.mark.parametrize("end", ["disconnect", "cancel", "delete"])
-def test_whoever_stops_waiting_makes_room(narrow: Service, end: str) -> None:
+def test_a_finished_wait_frees_its_place(narrow: Service, end: str) -> None:
     (image,) = pending(narrow, 1)
 
     async def play() -> None:
@@ -180,12 +178,12 @@ def test_whoever_stops_waiting_makes_room(narrow: Service, end: str) -> None:
             else:
                 await asyncio.to_thread(narrow.client.delete, f"/images/{image.id}")
             await asyncio.wait({exchange.task})
-        await until(lambda: not narrow.app.state.waiters.full)
+        await until(lambda: not narrow.app.state.services.waiters.full)
 
     asyncio.run(play())
 
 
-def test_with_a_bound_of_zero_nobody_waits(tmp_path: Path) -> None:
+def test_with_a_limit_of_zero_no_request_waits(tmp_path: Path) -> None:
     with service_on("embedded", tmp_path, max_waiting=0) as service:
         (image,) = pending(service, 1)
         assert service.client.get(f"/images/{image.id}", params=WAIT).json()["status"] == "pending"
