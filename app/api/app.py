@@ -5,21 +5,18 @@ from collections.abc import Sequence
 from fastapi import APIRouter, FastAPI
 
 from app.api import openapi
-from app.api.bodies.spool import Spools
 from app.api.dependencies import Services
 from app.api.http import problems
 from app.api.http.access import ScopedRoute
-from app.api.http.public_address import ResolveAddress
 from app.api.middleware.cors import Cors
 from app.api.middleware.headers import HeadAsGet, SecurityHeaders
 from app.api.middleware.lingering_close import LingeringClose
 from app.api.middleware.request_log import RequestLog
+from app.api.middleware.resolve_address import ResolveAddress
 from app.api.middleware.same_site import AllowedHostsOnly, SameSiteOnly
 from app.api.middleware.server_refusals import ServerRefusals
 from app.api.middleware.unhandled_errors import UnhandledErrors
-from app.api.readiness import ReadinessProbe
 from app.api.routes import docs, files, images, service, tickets, uploads, variants
-from app.api.waiters import Waiters
 from app.domain.configuration.hosts import AllowedHosts
 
 __all__ = ["Services", "create_app"]
@@ -38,9 +35,6 @@ def create_app(services: Services) -> FastAPI:
         redirect_slashes=False,  # FastAPI's redirects use the Host header
     )
     app.state.services = services
-    app.state.probe = ReadinessProbe(services.checks)
-    app.state.waiters = Waiters(services.images.versions, services.max_waiting)
-    app.state.spools = Spools(services.store, services.max_spool_bytes)
     routers = [uploads.router, tickets.router, images.router, variants.router, service.router, docs.router]
     routers += [files.router] if services.files is not None else []
     routers += [tickets.store_router] if services.local is not None else []

@@ -11,6 +11,7 @@ from fastapi import Depends, Request
 from app.api.bodies.spool import Spools
 from app.api.http.forwarded import Network
 from app.api.readiness import ReadinessProbe
+from app.api.waiters import Waiters
 from app.domain.access.api_keys import Caller, Keyring
 from app.domain.access.signing import Cursors, Signer
 from app.domain.images.service import Images
@@ -76,6 +77,21 @@ class Services:
         """Signed cursors of lists."""
         return Cursors(self.signer)
 
+    @cached_property
+    def spools(self) -> Spools:
+        """Temporary space of all uploads in progress."""
+        return Spools(self.store, self.max_spool_bytes)
+
+    @cached_property
+    def waiters(self) -> Waiters:
+        """Requests that wait for images."""
+        return Waiters(self.images.versions, self.max_waiting)
+
+    @cached_property
+    def probe(self) -> ReadinessProbe:
+        """Readiness checks."""
+        return ReadinessProbe(self.checks)
+
 
 # Coroutines, because FastAPI calls other functions in a thread.
 
@@ -83,16 +99,6 @@ class Services:
 async def _services(request: Request) -> Services:
     services: Services = request.app.state.services
     return services
-
-
-async def _probe(request: Request) -> ReadinessProbe:
-    probe: ReadinessProbe = request.app.state.probe
-    return probe
-
-
-async def _spools(request: Request) -> Spools:
-    spools: Spools = request.app.state.spools
-    return spools
 
 
 async def _caller(request: Request) -> Caller:
@@ -114,9 +120,6 @@ async def _base_path(request: Request) -> str:
 
 
 ServicesDep = Annotated[Services, Depends(_services)]
-ProbeDep = Annotated[ReadinessProbe, Depends(_probe)]
-#: Temporary space of all uploads in progress.
-SpoolsDep = Annotated[Spools, Depends(_spools)]
 CallerDep = Annotated[Caller, Depends(_caller)]
 #: Owner of the images that the caller uploads.
 OwnerDep = Annotated[str, Depends(_owner)]

@@ -1,7 +1,5 @@
 """Parts of a multipart form, as they are received: the file, text fields, and skipped parts."""
 
-from typing import Protocol
-
 from python_multipart.decoders import QuotedPrintableDecoder
 
 from app.api.bodies.base64_stream import Base64Stream
@@ -16,7 +14,7 @@ PLAIN = frozenset({"7bit", "8bit", "binary"})
 ENCODINGS = [*sorted(PLAIN), "base64", "quoted-printable"]
 
 
-class Part(Protocol):
+class Part:
     """Receiver of the decoded content of a part."""
 
     def write(self, data: bytes) -> None:
@@ -26,17 +24,11 @@ class Part(Protocol):
         """End the content."""
 
 
-class SkippedPart:
+class SkippedPart(Part):
     """Part of an unknown field; its content is discarded."""
 
-    def write(self, data: bytes) -> None:
-        """See `Part`."""
 
-    def end(self) -> None:
-        """See `Part`."""
-
-
-class TextPart:
+class TextPart(Part):
     """Value of a known field."""
 
     def __init__(self, field: str, headers: PartHeaders, fields: TextFields) -> None:
@@ -59,7 +51,7 @@ class TextPart:
         self._fields.add(self._field, bytes(self._value), charset=self._headers.charset, is_json=self._headers.is_json)
 
 
-class FilePart:
+class FilePart(Part):
     """File, written into the spool. Empty files are ignored if another file has content."""
 
     def __init__(self, headers: PartHeaders, spool: Spool) -> None:
@@ -73,9 +65,6 @@ class FilePart:
             raise refusal("two_files", field="file")
         self.is_empty = self.is_empty and not data
         self._spool.write(data)
-
-    def end(self) -> None:
-        """See `Part`."""
 
 
 class TransferDecoder:

@@ -72,10 +72,14 @@ async def stream_body(request: Request) -> AsyncIterator[bytes]:
         yield chunk
 
 
-def declared_length(request: Request) -> int:
-    """Return the `Content-Length`; 0 if it is missing or invalid (an invalid one is refused later)."""
-    declared = request.headers.get("content-length", "")
-    return int(declared) if declared.isascii() and declared.isdigit() and len(declared) < 20 else 0
+def declared_length(request: Request) -> int | None:
+    """Return the `Content-Length`, or None without one. Raises `Malformed` if it is not a number."""
+    declared = request.headers.get("content-length")
+    if declared is None:
+        return None
+    if not (declared.isascii() and declared.isdigit() and len(declared) < 20):
+        raise refusal("bad_length", found=declared[:40])
+    return int(declared)
 
 
 def _too_slow(received: int) -> str:

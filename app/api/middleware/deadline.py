@@ -4,10 +4,11 @@ import asyncio
 import time
 from typing import Any
 
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from app.api.http.problem_catalog import refusal
 from app.api.http.problems import problem_response
+from app.api.middleware.http_middleware import HttpMiddleware
 
 #: Key of the deadline in the state of a request, in seconds of `time.monotonic`.
 DEADLINE = "deadline"
@@ -24,18 +25,15 @@ def seconds_left(scope: Scope) -> float | None:
     return None if deadline is None else max(0.0, float(deadline) - time.monotonic())
 
 
-class Deadline:
+class Deadline(HttpMiddleware):
     """Cancel a request at its deadline and answer 503.
 
     The response is buffered, so that it is sent whole or not at all. Threads that wait for a backend cannot be
     canceled. They end later, within the time-outs of the backend's client, and their changes are kept.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Handle one ASGI connection."""
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """See `HttpMiddleware`."""
         left = seconds_left(scope)
         if left is None:
             await self._app(scope, receive, send)

@@ -1,7 +1,9 @@
 """Default response headers, and HEAD for every GET route."""
 
 from starlette.datastructures import MutableHeaders
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
+
+from app.api.middleware.http_middleware import HttpMiddleware
 
 _DEFAULTS = {
     "X-Content-Type-Options": "nosniff",
@@ -12,14 +14,11 @@ _DEFAULTS = {
 }
 
 
-class SecurityHeaders:
+class SecurityHeaders(HttpMiddleware):
     """Add default headers to responses that do not set them. Pages and files have a policy of their own."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Handle one ASGI connection."""
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """See `HttpMiddleware`."""
 
         async def sending(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -28,19 +27,16 @@ class SecurityHeaders:
                     headers.setdefault(name, value)
             await send(message)
 
-        await self._app(scope, receive, sending if scope["type"] == "http" else send)
+        await self._app(scope, receive, sending)
 
 
-class HeadAsGet:
+class HeadAsGet(HttpMiddleware):
     """Answer HEAD like GET, without the body. `/files/` handles HEAD itself, without opening the file."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Handle one ASGI connection."""
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """See `HttpMiddleware`."""
         prefix = scope.get("root_path", "").rstrip("/")
-        if scope["type"] != "http" or scope["method"] != "HEAD" or scope["path"].startswith(f"{prefix}/files/"):
+        if scope["method"] != "HEAD" or scope["path"].startswith(f"{prefix}/files/"):
             await self._app(scope, receive, send)
             return
 

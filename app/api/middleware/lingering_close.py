@@ -8,7 +8,9 @@ import time
 
 import anyio
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
+
+from app.api.middleware.http_middleware import HttpMiddleware
 
 #: Most seconds for which the rest of a body is discarded.
 SECONDS = 2.0
@@ -17,17 +19,11 @@ _SMALL_BYTES = 64 * 1024
 _SMALL_SECONDS = 0.1
 
 
-class LingeringClose:
+class LingeringClose(HttpMiddleware):
     """After a response, discard the unread rest of the request body for at most `SECONDS`."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Handle one ASGI connection."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """See `HttpMiddleware`."""
         exchange = _Exchange(scope, receive, send)
         await self._app(scope, exchange.receive, exchange.send)
 

@@ -8,6 +8,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api.http.log_fields import log_fields, phase_timer
+from app.api.middleware.http_middleware import HttpMiddleware
 from app.api.middleware.server_refusals import REFUSAL
 from app.domain.reports import RequestReport, RequestReporter
 
@@ -21,18 +22,15 @@ def is_request_id(text: str) -> bool:
     return _REQUEST_ID.fullmatch(text) is not None
 
 
-class RequestLog:
+class RequestLog(HttpMiddleware):
     """Assign the request id (a valid `X-Request-Id`, or a new one), return it, and report the request."""
 
     def __init__(self, app: ASGIApp, reporter: RequestReporter) -> None:
-        self._app = app
+        super().__init__(app)
         self._reporter = reporter
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Handle one ASGI connection."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """See `HttpMiddleware`."""
         given = Headers(scope=scope).get("x-request-id", "")
         request_id = given if is_request_id(given) else uuid4().hex
         state = scope.setdefault("state", {})

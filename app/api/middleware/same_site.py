@@ -10,6 +10,7 @@ from app.api.http.forwarded import is_forwarded
 from app.api.http.problem_catalog import CATALOG, refusal
 from app.api.http.problems import problem_response
 from app.api.http.public_address import public_address
+from app.api.middleware.http_middleware import HttpMiddleware
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 #: Health checks may use any host name. The responses contain nothing about images.
@@ -18,19 +19,16 @@ _PORTS = {"http": 80, "https": 443}
 _FOUND_CHARACTERS = 100
 
 
-class AllowedHostsOnly:
+class AllowedHostsOnly(HttpMiddleware):
     """Refuse requests under a host name that is not allowed.
 
     A web page can let its own host name resolve to this service (DNS rebinding); its browser then treats the service as
     part of the page's origin. The host name is that of `Host`, or the one that a trusted proxy reports.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Handle one ASGI connection."""
-        foreign = public_address(scope).foreign if scope["type"] == "http" else None
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """See `HttpMiddleware`."""
+        foreign = public_address(scope).foreign
         if foreign is None or (scope["method"] in SAFE_METHODS and _route(scope) in HEALTH_PATHS):
             await self._app(scope, receive, send)
             return
@@ -38,20 +36,20 @@ class AllowedHostsOnly:
         await problem_response(scope, refused)(scope, receive, send)
 
 
-class SameSiteOnly:
+class SameSiteOnly(HttpMiddleware):
     """Refuse writes from pages of other sites, by the `Origin` header that browsers send.
 
     Allowed are the service's own pages, pages of the listed origins, and clients that are not browsers.
     """
 
     def __init__(self, app: ASGIApp, public_url: str | None, origins: Sequence[str]) -> None:
-        self._app = app
+        super().__init__(app)
         public = urlsplit(public_url or "")
         self._origins = {*origins, f"{public.scheme}://{public.netloc}"}
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Handle one ASGI connection."""
-        origin = Headers(scope=scope).get("origin", "").lower() if scope["type"] == "http" else ""
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """See `HttpMiddleware`."""
+        origin = Headers(scope=scope).get("origin", "").lower()
         if not origin or scope["method"] in SAFE_METHODS or origin in self._origins or _is_own(scope, origin):
             await self._app(scope, receive, send)
             return

@@ -2,30 +2,25 @@
 
 from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from app.api.http.problem_catalog import refusal
 from app.api.http.problems import problem_response
+from app.api.middleware.http_middleware import HttpMiddleware
 from app.domain.errors import RequestError
 
 #: Key of the server's refusal, a `RequestError`, in the state of a request.
 REFUSAL = "refusal"
 
 
-class ServerRefusals:
+class ServerRefusals(HttpMiddleware):
     """Answer refused requests at once, and requests whose body ends early when the application gives up on them.
 
     A client that has closed its side of the connection may still read the response.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Handle one ASGI connection."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """See `HttpMiddleware`."""
         if (refused := _get_refusal(scope)) is not None:
             await _respond(refused, scope, receive, send)
             return

@@ -3,25 +3,20 @@
 import logging
 
 from starlette.requests import ClientDisconnect
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from app.api.http.problem_catalog import refusal
 from app.api.http.problems import problem_response
+from app.api.middleware.http_middleware import HttpMiddleware
 
 log = logging.getLogger(__name__)
 
 
-class UnhandledErrors:
+class UnhandledErrors(HttpMiddleware):
     """Turn an unhandled exception into a generic 500 and log the traceback."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Handle one ASGI connection."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """See `HttpMiddleware`."""
         started = False
 
         async def sending(message: Message) -> None:

@@ -24,40 +24,38 @@ _CSP = (
 )
 _HEADERS = {"Content-Security-Policy": _CSP, "Cache-Control": "no-cache"}
 
-# Urls are relative, so that the pages work below any path prefix.
-_SWAGGER = """<!doctype html>
+
+def _page(style: str, *body: str) -> str:
+    """Build a page. Its urls are relative, so that it works below any path prefix."""
+    lines = "\n".join(body)
+    return f"""<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>Darkroom API</title>
 <link rel="icon" href="static/favicon.png">
-<link rel="stylesheet" href="static/swagger-ui.css">
+<link rel="stylesheet" href="static/{style}">
 </head>
 <body>
-<div id="swagger-ui"></div>
-<script src="static/swagger-ui-bundle.js"></script>
-<script src="static/docs.js"></script>
+{lines}
 </body>
 </html>
 """
 
-_REDOC = """<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Darkroom API</title>
-<link rel="icon" href="static/favicon.png">
-<link rel="stylesheet" href="static/redoc.css">
-</head>
-<body>
-<redoc spec-url="openapi.json"></redoc>
-<script src="static/redoc.js"></script>
-<script src="static/redoc.standalone.js"></script>
-</body>
-</html>
-"""
+
+_SWAGGER = _page(
+    "swagger-ui.css",
+    '<div id="swagger-ui"></div>',
+    '<script src="static/swagger-ui-bundle.js"></script>',
+    '<script src="static/docs.js"></script>',
+)
+_REDOC = _page(
+    "redoc.css",
+    '<redoc spec-url="openapi.json"></redoc>',
+    '<script src="static/redoc.js"></script>',
+    '<script src="static/redoc.standalone.js"></script>',
+)
 
 
 @router.get("/")

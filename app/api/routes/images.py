@@ -11,7 +11,7 @@ from starlette.responses import Response
 from app.api.dependencies import BasePathDep, CallerDep, ServicesDep, VisibleOwnerDep
 from app.api.http.access import ScopedRoute, requires
 from app.api.http.problem_examples import model_response, problem_responses
-from app.api.routes.wait import MAX_WAIT_SECONDS, WAIT_DESCRIPTION, can_wait, parse_preferred_wait, wait_until_processed
+from app.api.routes.wait import MAX_WAIT_SECONDS, WAIT_DESCRIPTION, parse_preferred_wait, wait_until_processed
 from app.api.views.image import ImageList, ImageView, view
 from app.api.views.list_page import records
 from app.api.views.list_query import Listing, ListParameters
@@ -86,9 +86,9 @@ async def get_image(
 
     If too many requests are waiting, the response is sent at once, without `Preference-Applied`.
     """
-    preferred = parse_preferred_wait(prefer) if wait is None and can_wait(request) else None
+    preferred = parse_preferred_wait(prefer) if wait is None and not services.waiters.full else None
     image = await run_in_threadpool(services.images.get, owner, image_id)
-    image = await wait_until_processed(request, services.images, owner, image, wait or preferred or 0)
+    image = await wait_until_processed(request, services, owner, image, wait or preferred or 0)
     headers = {} if preferred is None else {"Preference-Applied": f"wait={preferred}", "Vary": "Prefer"}
     tag = etag(image, services.urls)
     if not_modified(if_none_match, tag):

@@ -4,7 +4,7 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel
 from starlette.responses import Response
 
-from app.api.dependencies import ProbeDep, ServicesDep
+from app.api.dependencies import ServicesDep
 from app.api.http.access import ScopedRoute, allow_extra_query, no_key_required
 from app.api.http.problem_catalog import refusal
 from app.api.http.problem_examples import model_response, problem_responses
@@ -55,9 +55,9 @@ async def healthz() -> Response:
 )
 @no_key_required
 @allow_extra_query
-async def readyz(request: Request, probe: ProbeDep) -> Response:
+async def readyz(request: Request, services: ServicesDep) -> Response:
     """Return 200 if uploads work. The backends are checked at most once per second."""
-    found = await probe.result()
+    found = await services.probe.result()
     if found == Readiness():
         return json_answer(Health())
     code = "not_reachable" if found.failed else "disk_full"

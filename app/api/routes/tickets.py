@@ -7,7 +7,7 @@ from fastapi.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from app.api.bodies.field_schemas import DESCRIPTION_FIELDS, FILENAME
-from app.api.dependencies import BasePathDep, OwnerDep, ServicesDep, SpoolsDep
+from app.api.dependencies import BasePathDep, OwnerDep, ServicesDep
 from app.api.http.access import ScopedRoute, allow_extra_query, no_key_required, requires
 from app.api.http.body_stream import stream_body
 from app.api.http.json_object import JsonObject
@@ -143,7 +143,7 @@ async def _ticket_request(request: Request) -> TicketRequest:
 @store_router.put("/files/{key:path}")
 @no_key_required
 @allow_extra_query
-async def put_original(key: str, request: Request, services: ServicesDep, spools: SpoolsDep) -> Response:
+async def put_original(key: str, request: Request, services: ServicesDep) -> Response:
     """Store the bytes of an upload ticket, as S3 does with a presigned PUT: the url says what may be written, once, and
     needs no API key. A ticket whose record is gone is refused before and after the body."""
     image_id = original_id(key)
@@ -153,7 +153,7 @@ async def put_original(key: str, request: Request, services: ServicesDep, spools
     granted = services.local.grants.granted(key, dict(request.query_params))
     granted.check(request.headers.get("content-length"), request.headers)
     await run_in_threadpool(services.uploads.check_ticket, image_id)
-    async with spools.open(granted.bytes, granted.bytes, key=image_id) as spool:
+    async with services.spools.open(granted.bytes, granted.bytes, key=image_id) as spool:
         async for chunk in stream_body(request):
             await run_in_threadpool(spool.write, chunk)
         if spool.size != granted.bytes:

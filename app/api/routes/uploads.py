@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from app.api.bodies.request_schemas import FORM, IMAGE, JSON, RAW, request_body
 from app.api.bodies.upload import receive_upload
-from app.api.dependencies import BasePathDep, OwnerDep, ServicesDep, SpoolsDep
+from app.api.dependencies import BasePathDep, OwnerDep, ServicesDep
 from app.api.http.access import ScopedRoute, requires
 from app.api.http.log_fields import add_log_fields, phase_timer
 from app.api.http.problem_examples import model_response, problem_responses
@@ -67,7 +67,6 @@ class _Context:
     """Dependencies of every upload."""
 
     services: ServicesDep
-    spools: SpoolsDep
     owner: OwnerDep
     base_path: BasePathDep
 
@@ -129,14 +128,14 @@ async def _accept(request: Request, context: _Context, query: UploadOptions) -> 
     timer = phase_timer(request.scope)
     async with AsyncExitStack() as stack:
         with timer.phase("receive"):
-            received = await stack.enter_async_context(receive_upload(request, services.limits, context.spools))
+            received = await stack.enter_async_context(receive_upload(request, services.limits, services.spools))
         keep = query.on_duplicate == "create"
         with timer.phase("store"):
             accepted = await run_in_threadpool(services.uploads.accept, owner, received.upload, keep_duplicate=keep)
     add_log_fields(
         request.scope, image_id=accepted.image.id, image_bytes=received.upload.size, duplicate=accepted.duplicate
     )
-    image = await wait_until_processed(request, services.images, owner, accepted.image, query.wait)
+    image = await wait_until_processed(request, services, owner, accepted.image, query.wait)
     tag = etag(image, services.urls)
     shown = view(
         image, services.urls, context.base_path, duplicate=accepted.duplicate, ignored_fields=received.ignored_fields

@@ -7,10 +7,9 @@ import time
 from fastapi import Request
 from fastapi.concurrency import run_in_threadpool
 
+from app.api.dependencies import Services
 from app.api.http.log_fields import phase_timer
 from app.api.middleware.deadline import seconds_left
-from app.api.waiters import Waiters
-from app.domain.images.service import Images
 from app.domain.models import Image, Status
 
 MAX_WAIT_SECONDS = 20
@@ -26,14 +25,8 @@ def parse_preferred_wait(prefer: str | None) -> int | None:
     return min(int(found[1]), MAX_WAIT_SECONDS) if found else None
 
 
-def can_wait(request: Request) -> bool:
-    """Return False while too many requests wait."""
-    waiters: Waiters = request.app.state.waiters
-    return not waiters.full
-
-
 async def wait_until_processed(
-    request: Request, images: Images, owner: str | None, image: Image, seconds: float
+    request: Request, services: Services, owner: str | None, image: Image, seconds: float
 ) -> Image:
     """Wait for at most `seconds` until the image is no longer pending, and return it.
 
@@ -44,16 +37,15 @@ async def wait_until_processed(
     end = time.monotonic() + (seconds if deadline is None else min(seconds, deadline - _RESPONSE_SECONDS))
     while image.status is Status.PENDING and (left := end - time.monotonic()) > 0:
         with phase_timer(request.scope).phase("wait"):
-            if not await _changed(request, image, left):
+            if not await _changed(request, services, image, left):
                 break
-            image = await run_in_threadpool(images.get, owner, image.id)
+            image = await run_in_threadpool(services.images.get, owner, image.id)
     return image
 
 
-async def _changed(request: Request, image: Image, seconds: float) -> bool:
+async def _changed(request: Request, services: Services, image: Image, seconds: float) -> bool:
     """Return True if the record changes within `seconds`; False also if the client disconnects."""
-    waiters: Waiters = request.app.state.waiters
-    change = asyncio.create_task(waiters.changed(image.id, image.version, seconds))
+    change = asyncio.create_task(services.waiters.changed(image.id, image.version, seconds))
     gone = asyncio.create_task(_disconnected(request))
     try:
         await asyncio.wait({change, gone}, return_when=asyncio.FIRST_COMPLETED)

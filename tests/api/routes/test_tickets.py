@@ -165,9 +165,7 @@ def test_an_owner_has_a_limited_number_of_open_tickets(side_name: str, tmp_path:
         assert (problem["limit"], int(refused.headers["retry-after"]) > 0) == (3, True)
         assert "3 upload tickets" in problem["detail"]
         assert service.client.get("/limits").json()["max_open_tickets"] == 3
-        assert set(service.side.images.unsettled()) == {
-            ticket["id"] for ticket in tickets
-        }  # nothing else
+        assert set(service.side.images.unsettled()) == {ticket["id"] for ticket in tickets}  # nothing else
         assert service.client.post("/upload", files={"file": ("p.jpg", BODY)}).status_code == 201
         service.client.delete(f"/images/{tickets[0]['id']}")
         assert eventually_issued(service)
