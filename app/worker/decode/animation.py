@@ -8,8 +8,9 @@ from typing import Any
 
 from PIL import Image, ImageFile
 
-from app.worker.decode import gif, png
+from app.worker.decode import gif
 from app.worker.decode.frames import Canvas, is_grey
+from app.worker.decode.png.reader import read_png
 from app.worker.jobs import Job
 
 #: Milliseconds that a frame is shown which does not say: what browsers do with such a GIF.
@@ -74,7 +75,7 @@ def _composed(image: ImageFile.ImageFile, path: Path, job: Job) -> Iterator[tupl
             image.load()
             yield image, image.info.get("duration")
         return
-    frames = gif.frames_of(path, job.max_frames + 1) if image.format == "GIF" else png.read_png(path).frames()
+    frames = gif.frames_of(path, job.max_frames + 1) if image.format == "GIF" else read_png(path).frames()
     canvas = Canvas(image.size, grey=is_grey(image))
     for frame in frames:
         yield canvas.paint(frame), frame.duration

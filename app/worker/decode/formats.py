@@ -22,17 +22,21 @@ from PIL import (  # noqa: F401 - importing a plugin registers it, and these are
     WebPImagePlugin,
 )
 
-from app.worker.decode import bmp, gif, jpeg, png, webp
+from app.worker.decode import pillow_private
+from app.worker.decode.bmp import open_bmp
+from app.worker.decode.gif import open_gif
 from app.worker.decode.heif.reader import open_heif, refuse_large_pieces
-from app.worker.decode.tiff import reader as tiff
+from app.worker.decode.jpeg.reader import open_jpeg
+from app.worker.decode.png.reader import open_png
+from app.worker.decode.tiff.reader import add_metadata, open_tiff
+from app.worker.decode.webp import open_webp
 
 # One thread: the child's CPU is bounded by wall time × threads, and HEIC's own threads would not count in that.
 pillow_heif.register_heif_opener(thumbnails=True, decode_threads=1)
 
-# There is no public way to say this: preinit() and init() return at once from now on.
-Image._initialized = 2  # noqa: SLF001
-
-AvifImagePlugin.DEFAULT_MAX_THREADS = 1
+pillow_private.forbid_other_formats()
+pillow_private.decode_avif_in_one_thread()
+pillow_private.decode_tiff_by_libtiff()
 ImageFile.LOAD_TRUNCATED_IMAGES = False
 
 #: Pillow's name for each media type.
@@ -50,11 +54,11 @@ PLUGINS: Final = {
 
 #: Functions that give Pillow the pixels of a file and nothing else. AVIF and HEIF have their own, see `heif`.
 _OPENERS: Final[dict[str, Callable[[Path], ImageFile.ImageFile]]] = {
-    "image/jpeg": jpeg.open_jpeg,
-    "image/webp": webp.open_webp,
-    "image/gif": gif.open_gif,
-    "image/tiff": tiff.open_tiff,
-    "image/bmp": bmp.open_bmp,
+    "image/jpeg": open_jpeg,
+    "image/webp": open_webp,
+    "image/gif": open_gif,
+    "image/tiff": open_tiff,
+    "image/bmp": open_bmp,
 }
 
 
@@ -68,7 +72,7 @@ def limit_pixels(max_pixels: int) -> None:
 def open_picture(path: Path, media_type: str, *, threads: int = 1) -> ImageFile.ImageFile:
     """Open the file as that type, header only. Raises `ImageError`, or whatever Pillow does, when it is none."""
     if media_type == "image/png":
-        return png.open_png(path, threads=threads)
+        return open_png(path, threads=threads)
     plugin = PLUGINS[media_type]
     if plugin in {"AVIF", "HEIF"}:
         return open_heif(path, plugin, Image.MAX_IMAGE_PIXELS or 0)
@@ -83,14 +87,14 @@ def load_pixels(image: ImageFile.ImageFile, path: Path) -> ImageFile.ImageFile:
         if image.format != "PNG":
             raise
         image.close()
-        image = png.open_png(path, inflated=True)
+        image = open_png(path, inflated=True)
         image.load()
     except ValueError:
         if image.format == "HEIF":
             refuse_large_pieces(path)
         raise
     if image.format == "TIFF":
-        tiff.tell(image, path)
+        add_metadata(image, path)
     return image
 
 
@@ -98,9 +102,4 @@ def let_go(image: ImageFile.ImageFile) -> None:
     """Close a picture whose pixels are no longer needed, and free what its decoder holds, which `close` does not: half
     of what a WebP takes."""
     image.close()
-    free_decoder(image)
-
-
-def free_decoder(image: ImageFile.ImageFile) -> None:
-    """Free what the decoder of a decoded image holds."""
-    vars(image).pop("_decoder", None)
+    pillow_private.free_decoder(image)

@@ -16,6 +16,7 @@ from app.domain.errors import ImageError
 from app.domain.models import FailureCode, Format
 from app.worker.decode.heif.coding import GREY, HALVED, coding_of, largest
 from app.worker.decode.heif.isobmff import read_container
+from app.worker.decode.pillow_private import jpeg_components
 from app.worker.jobs import THREAD_STACK, Job
 from app.worker.pipeline.layout import Layout, Size
 from app.worker.pixels.resize import NEAR
@@ -143,7 +144,7 @@ def _coefficients(image: ImageFile.ImageFile) -> float:
     """Bytes per pixel for the coefficients of a progressive JPEG: 16 bits each, kept until its last scan."""
     if not {"progressive", "progression"} & image.info.keys():
         return 0
-    layers: list[tuple[int, int, int, int]] = getattr(image, "layer", [])
+    layers = jpeg_components(image)
     areas = [across * down for _, across, down, _ in layers] or [1, 1, 1, 1]
     most = max((across for _, across, _, _ in layers), default=1) * max((down for _, _, down, _ in layers), default=1)
     return 2 * sum(areas) / max(1, most)

@@ -16,10 +16,11 @@ from app.domain.phase_timer import PhaseTimer
 from app.worker.analysis.attention import attention_of
 from app.worker.analysis.placeholder import Looks, looks_of, nearer
 from app.worker.decode.animation import Animation, read_animation
-from app.worker.decode.formats import free_decoder, let_go, load_pixels
+from app.worker.decode.formats import let_go, load_pixels
 from app.worker.decode.frames import surrounded
 from app.worker.decode.heif.reader import APERTURE
-from app.worker.decode.jpeg import refuse_if_cut
+from app.worker.decode.jpeg.reader import refuse_if_cut
+from app.worker.decode.pillow_private import free_decoder
 from app.worker.jobs import Job, Processed, Rendered
 from app.worker.metadata.color_profile import Colors, colors_of
 from app.worker.metadata.exif import Facts, read_facts

@@ -159,7 +159,7 @@ def reframed(marker: int = 0xC0, at: int = 0, value: bytes = b"") -> bytes:
         (reframed(0xC1, 0, b"\x0c"), "12-bit JPEG"),
         (reframed(0xC9, 0, b"\x0c"), "12-bit JPEG"),
         (reframed(0xC3, 0, b"\x0f"), "Lossless 15-bit JPEG"),
-        (reframed(0xC0, 1, b"\0\0"), "JPEG whose height is told after its pixels"),
+        (reframed(0xC0, 1, b"\0\0"), "JPEG whose height follows its pixels (DNL)"),
         (reframed(0xC0, 5, b"\2"), "JPEG of 2 components"),
     ],
 )

@@ -9,15 +9,14 @@ import mmap
 from pathlib import Path
 from typing import Any, Final
 
-from PIL import Image, ImageFile, TiffImagePlugin
+from PIL import Image, ImageFile
 
 from app.domain.errors import ImageError
 from app.domain.models import FailureCode
+from app.worker.decode import pillow_private
 from app.worker.decode.photoshop import resources_of
 from app.worker.decode.tiff import kinds
 from app.worker.decode.tiff.tags import Directory, Reader, written
-
-TiffImagePlugin.READ_LIBTIFF = True
 
 _TYPE, _OLD_TYPE, _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC = 254, 255, 256, 257, 258, 259, 262
 _ORIENTATION, _SAMPLES, _PLANES, _FORMATS, _XMP, _IPTC, _RESOURCES, _PROFILE = (
@@ -42,10 +41,6 @@ _NEEDED: Final = frozenset({
     322, 323, _TILES, 325, 332, 338, _FORMATS, 512, 513, 514, 515, 517, 518, 519, 520, 521, 530, 531,
 })  # fmt: skip
 _NEEDED_BLOCKS: Final = {347: (7, None), 529: (5, 24), 532: (5, 48)}
-#: libtiff gives numbers in the order of this machine; of these Pillow expects that of the file.
-_NATIVE: Final = {
-    "I;16BS": "I;16NS", "I;16S": "I;16NS", "I;32BS": "I;32NS", "I;32S": "I;32NS", "F;32BF": "F;32NF", "F;32F": "F;32NF",
-}  # fmt: skip
 _REDUCED, _MASK = 1, 4
 _THUMBNAIL: Final = 2
 #: Tags that say where something is in the file.
@@ -54,7 +49,7 @@ _HIGHEST: Final = 2**32 - 1
 
 
 def open_tiff(path: Path) -> ImageFile.ImageFile:
-    """Open the image that is shown, header only. What it tells is put into `Image.info` by `tell`.
+    """Open the image that is shown, header only. What it tells is put into `Image.info` by `add_metadata`.
 
     There `starts_white` says that 0 is white, where Pillow does not heed it, and `unsigned` that negative numbers are
     large ones. Raises `ImageError` if there is no image or if it is of a kind that cannot be decoded.
@@ -83,12 +78,12 @@ def open_tiff(path: Path) -> ImageFile.ImageFile:
         if refusal:
             raise refusal from None
         raise
-    image.tile = [tile._replace(args=_native(tile.args)) for tile in image.tile]
+    pillow_private.read_native_numbers(image)
     image.info.update(told)
     return image
 
 
-def tell(image: ImageFile.ImageFile, path: Path) -> None:
+def add_metadata(image: ImageFile.ImageFile, path: Path) -> None:
     """Put what the file says beside its pixels into `Image.info`, as Pillow has it. Call it once they are decoded."""
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
         first, shown = _choose(data)
@@ -192,9 +187,3 @@ def _copied(
 def _moved(numbers: dict[int, tuple[int, ...]], by: int) -> dict[int, tuple[int, ...]]:
     places = {tag: tuple(min(at + by, _HIGHEST) for at in numbers[tag]) for tag in _PLACES & numbers.keys()}
     return numbers | places
-
-
-def _native(args: Any) -> Any:
-    if isinstance(args, tuple) and args and args[0] in _NATIVE:
-        return (_NATIVE[args[0]], *args[1:])
-    return args

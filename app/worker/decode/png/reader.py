@@ -16,10 +16,11 @@ from PIL import ImageFile
 
 from app.domain.errors import ImageError
 from app.domain.models import FailureCode
-from app.worker.decode import png_metadata, threaded_png
 from app.worker.decode.frames import Box, Disposal, Frame
 from app.worker.decode.piecewise import open_pieces
-from app.worker.decode.png_chunks import chunk, chunks_of, compressed_pixels, is_whole
+from app.worker.decode.png import inflate
+from app.worker.decode.png.chunks import chunk, chunks_of, compressed_pixels, is_whole
+from app.worker.decode.png.metadata import MOST_BYTES, Told
 
 _SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
 _MOST_FRAMES: Final = 10_000
@@ -84,7 +85,7 @@ class Png:
         """Open the pixels that begin there, in that box of an image of that size."""
         large = threads > 1 and (box[2] - box[0]) * (box[3] - box[1]) >= _LARGE
         bits = self.header[8] * _SAMPLES[self.header[9]]
-        rows = threaded_png.bytes_of_rows(box[2] - box[0], box[3] - box[1], bits, interlaced=bool(self.header[12]))
+        rows = inflate.bytes_of_rows(box[2] - box[0], box[3] - box[1], bits, interlaced=bool(self.header[12]))
 
         def pieces() -> Iterator[bytes]:
             width, height = size
@@ -97,8 +98,8 @@ class Png:
                 yield chunk(b"fcTL", _control(box))
             pixels = compressed = compressed_pixels(self.path, at)
             if inflated or large:
-                pixels = threaded_png.stored(compressed, rows)
-            for piece in threaded_png.ahead(pixels) if large else pixels:
+                pixels = inflate.stored(compressed, rows)
+            for piece in inflate.ahead(pixels) if large else pixels:
                 yield len(piece).to_bytes(4) + b"IDAT" + piece + bytes(4)
             yield chunk(b"IEND", b"")
 
@@ -146,7 +147,7 @@ class _Reading:
             raise ImageError(FailureCode.CORRUPT_IMAGE, "The header of the PNG is damaged.")
         self._png.header = bytes(self._data[at + 8 : at + 21])
         _check_kind(self._png.header)
-        told = png_metadata.Told()
+        told = Told()
         for kind, at, size in chunks:
             if kind == b"IEND":
                 break
@@ -158,7 +159,7 @@ class _Reading:
                 if not self._png.at:
                     raise _unsupported(f"It has a chunk {kind.decode()} without which it cannot be shown")
             elif is_whole(self._data, at, size):
-                self._ancillary(kind, self._data[at + 8 : at + 8 + min(size, png_metadata.MOST_BYTES)], size, told)
+                self._ancillary(kind, self._data[at + 8 : at + 8 + min(size, MOST_BYTES)], size, told)
         return self._finished(told)
 
     def _palette(self, at: int, size: int) -> None:
@@ -181,7 +182,7 @@ class _Reading:
             self._png.controls.append(Control(*self._open, at))
             self._open = None
 
-    def _ancillary(self, kind: bytes, body: bytes, size: int, told: png_metadata.Told) -> None:
+    def _ancillary(self, kind: bytes, body: bytes, size: int, told: Told) -> None:
         png, early = self._png, b"IDAT" not in self._seen
         if kind == b"fcTL":
             self._control(body)
@@ -223,7 +224,7 @@ class _Reading:
             shown, share = int.from_bytes(body[20:22]), int.from_bytes(body[22:24]) or 100
             self._open = (box, 1000 * shown / share, _DISPOSALS[body[24]], body[25] == 1)
 
-    def _finished(self, told: png_metadata.Told) -> Png:
+    def _finished(self, told: Told) -> Png:
         png = self._png
         if not png.at or (png.header[9] == 3 and not png.palette):
             missing = "pixels" if not png.at else "palette"

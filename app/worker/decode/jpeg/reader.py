@@ -14,8 +14,8 @@ from PIL import ImageFile
 
 from app.domain.errors import ImageError
 from app.domain.models import FailureCode
-from app.worker.decode import jpeg_end
-from app.worker.decode.jpeg_segments import APP0, COM, SOF, SOS, Frame, Segment, segments_of
+from app.worker.decode.jpeg.ending import refuse_missing_pixels
+from app.worker.decode.jpeg.segments import APP0, COM, SOF, SOS, Frame, Segment, segments_of
 from app.worker.decode.photoshop import resources_of
 from app.worker.decode.piecewise import open_pieces, stretch
 
@@ -138,7 +138,7 @@ def refuse_if_cut(image: ImageFile.ImageFile, path: Path) -> None:
         return
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
         jpeg = _read(path, data)
-        jpeg_end.refuse_missing_pixels(jpeg.frame, data, jpeg.start, jpeg.open)
+        refuse_missing_pixels(jpeg.frame, data, jpeg.start, jpeg.open)
 
 
 def _read(path: Path, data: mmap.mmap) -> _Jpeg:
@@ -173,7 +173,7 @@ def _frame(segment: Segment) -> Frame:
     elif kind is None and frame.components not in {1, 3, 4}:
         kind = f"JPEG of {frame.components} components"
     elif kind is None and frame.height == 0:
-        kind = "JPEG whose height is told after its pixels"
+        kind = "JPEG whose height follows its pixels (DNL)"
     if kind:
         raise ImageError(FailureCode.UNSUPPORTED_IMAGE, f"{kind} cannot be decoded.")
     return frame

@@ -14,7 +14,7 @@ from PIL import Image
 
 from app.domain.errors import ImageError
 from app.domain.models import FailureCode
-from app.worker.decode.jpeg_segments import Frame
+from app.worker.decode.jpeg.segments import Frame
 
 #: Two that differ in each bit, with markers for images that are coded in intervals.
 _FILLERS: Final = tuple(
