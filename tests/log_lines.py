@@ -1,4 +1,4 @@
-"""What a door says, read as whoever collects it would: a JSON object a line, of one of three kinds."""
+"""Log lines of an entry point, parsed as a collector does: a JSON object per line, of one of three kinds."""
 
 import json
 import logging

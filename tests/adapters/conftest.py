@@ -1,4 +1,4 @@
-"""What tests of adapters share with those of faults."""
+"""Fixtures that tests of adapters share with those of faults."""
 
 from tests.faults.conftest import hurried
 

@@ -38,7 +38,7 @@ class HalfAnswers:
                 connection.close()
 
     def was_left(self) -> bool:
-        """Whether the other side ends the last connection now, or has."""
+        """Return True if the other side has closed the last connection."""
         self._held[-1].settimeout(5)
         try:
             return self._held[-1].recv(1) == b""

@@ -19,7 +19,7 @@ KEY, VARIANT = "originals/a", "processed/a/r/w320.webp"
 
 
 class Disk:
-    """What the system says of the disk."""
+    """Free and total space that the system reports."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.free = 10 * 1024 * MEBIBYTE

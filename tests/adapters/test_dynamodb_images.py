@@ -1,4 +1,4 @@
-"""What only records in DynamoDB have: what a call costs, newer versions beside this one, and the limits of an item."""
+"""Records in DynamoDB: cost of a call, records of newer versions, and the size limit of an item."""
 
 import json
 import math

@@ -1,4 +1,4 @@
-"""What only S3 has: refusals, lost answers, broken streams."""
+"""S3 alone: refusals, lost answers, broken streams."""
 
 import io
 import time

@@ -1,4 +1,4 @@
-"""What only SQS has: its time-outs, refusals and dead letters."""
+"""SQS alone: time-outs, refusals and dead letters."""
 
 import time
 from collections.abc import Iterator

@@ -27,7 +27,7 @@ class OpenQueue(Protocol):
 
 
 class Many(Protocol):
-    """How many records to seed where so many would be right."""
+    """Return the number of records to seed instead of the given one."""
 
     def __call__(self, count: int) -> int: ...
 

@@ -14,7 +14,7 @@ RACERS = 24
 
 
 def race(action: Callable[[int], T], racers: int = RACERS) -> list[T | PortError]:
-    """What each of the racers got: the result of `action(number)`, or the port's error. Other errors are raised."""
+    """Run racers at once; return each one's result of `action(number)` or the port's error. Other errors are raised."""
     line = threading.Barrier(racers)
 
     def run(number: int) -> T | PortError:

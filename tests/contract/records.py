@@ -85,7 +85,7 @@ def stored(images: ImageRepository, *, claim: bool = True, **fields: Any) -> Ima
 
 
 def tombstone_of(image: Image, *, seconds: float = 3600) -> Tombstone:
-    """What is left of it for so many seconds from now."""
+    """Make a tombstone that expires after that many seconds."""
     now = utcnow()
     return Tombstone(id=image.id, owner=image.owner, deleted_at=now, expires_at=now + timedelta(seconds=seconds))
 

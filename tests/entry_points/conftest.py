@@ -18,7 +18,7 @@ def aws_place() -> Iterator[Place]:
 
 @pytest.fixture(scope="module")
 def scratch(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What is `/tmp` to the functions."""
+    """Folder that is `/tmp` for the functions."""
     return tmp_path_factory.mktemp("scratch")
 
 

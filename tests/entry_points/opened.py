@@ -29,7 +29,7 @@ BOUNDARY = "------------------------d74496d66958873e"
 
 
 class Context:
-    """What the runtime tells a function about its invocation; `seconds` it may take from now on."""
+    """Context that the runtime passes to a function; `seconds` is the remaining time."""
 
     aws_request_id = "8476a536-e9f4-11e8-9739-2dfe598c3fcd"
 
@@ -89,7 +89,7 @@ class Place:
         }
 
     def events(self) -> list[Any]:
-        """What the bucket has sent, as SQS hands it to a function: one message an event."""
+        """Return the bucket's events as SQS passes them to a function: one message per event."""
         found = self.made.sqs.receive_message(QueueUrl=self.queue_url, MaxNumberOfMessages=10).get("Messages", [])
         for message in found:
             self.made.sqs.delete_message(QueueUrl=self.queue_url, ReceiptHandle=message["ReceiptHandle"])

@@ -199,7 +199,7 @@ def test_a_load_balancer_and_a_functions_url(api: Api) -> None:
 
 
 def damaged(content: bytes, **fields: str) -> Any:
-    """What a REST API without binary media types makes of a form."""
+    """Convert a form as a REST API without binary media types does."""
     content_type, body = form(content, **fields)
     return payload("rest_multipart", content_type=content_type, body=body.decode(errors="replace"))
 

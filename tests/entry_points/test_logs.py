@@ -1,4 +1,4 @@
-"""What the functions say of requests and pictures: all that is to be known, and nothing about people."""
+"""Log lines of the functions for requests and images: complete, and without personal data."""
 
 import base64
 import io

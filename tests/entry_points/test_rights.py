@@ -76,7 +76,7 @@ class Gate:
             yield action, self._stack.arn("EventQueue"), {}
 
     def signs(self, action: str, url: str) -> bool:
-        """Whether the url, which the API has signed, is good for that: no more than its signer is."""
+        """Return True if a url signed by the API allows the action: it has the rights of its signer."""
         key = re.search("(originals|processed)/.+", urlsplit(url).path)
         assert key
         return allows(statements(self._stack, API), action, f"{self._stack.arn('ImageBucket')}/{key[0]}")

@@ -111,7 +111,7 @@ def test_a_service_that_hangs_up_is_asked_four_times(monkeypatch: pytest.MonkeyP
 
 @pytest.mark.slow
 def test_a_service_that_takes_no_connection_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whose queue of connections is full: the next one is neither taken nor refused."""
+    """The service's queue of connections is full: the next one is neither accepted nor refused."""
     with ExitStack() as stack:
         full = stack.enter_context(socket.socket())
         full.bind(("127.0.0.1", 0))

@@ -1,4 +1,4 @@
-"""What keeps a function from starting says which setting it is, at once."""
+"""A function that cannot start names the setting at once."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""What is true of the AWS side at rest, whatever happened on the way: the state that a clean run leaves."""
+"""Invariants of the AWS side at rest after any faults: the state that a clean run leaves."""
 
 import hashlib
 import io

@@ -117,7 +117,7 @@ class Slow(Through):
 
 @pytest.fixture
 def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """How long was waited for, which is all the time that passes for a list."""
+    """Record the pauses; only they advance the clock of lists."""
     made: list[float] = []
     monkeypatch.setattr("app.adapters.dynamodb.calls.time", SimpleNamespace(sleep=made.append))
     monkeypatch.setattr("app.adapters.dynamodb.calls.random.uniform", lambda _, most: most)

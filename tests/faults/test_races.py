@@ -1,4 +1,4 @@
-"""What only happens when several functions run at once."""
+"""Races of functions that run at once."""
 
 import itertools
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""What a sandboxed process of the hunt runs: many pictures one after the other."""
+"""Work of a sandboxed process of the hunt: many images in sequence."""
 
 import json
 import resource

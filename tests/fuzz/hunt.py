@@ -35,7 +35,7 @@ EXPECTED = frozenset({"ready", "corrupt_image", "too_many_pixels", "unsupported_
 
 @dataclass
 class Hunt:
-    """How many pictures ended how, and the files that are to be looked at: name → what happened."""
+    """Counts of outcomes, and the files to examine: name → outcome."""
 
     outcomes: Counter[str] = field(default_factory=Counter)
     findings: dict[str, str] = field(default_factory=dict)

@@ -56,7 +56,7 @@ def missing() -> str | None:
 
 
 def inspect(name: str) -> dict[str, Any]:
-    """What podman knows of an image."""
+    """Return podman's description of an image."""
     found: dict[str, Any] = json.loads(podman("image", "inspect", name).stdout)[0]
     return found
 
@@ -72,7 +72,7 @@ def mounted(name: str) -> Iterator[Path]:
 
 
 def in_image(name: str, script: str, environment: Mapping[str, str]) -> str:
-    """What a Python script says in the image, confined as the function, without a network."""
+    """Run a Python script in the image, confined like the function, without a network; return its output."""
     given = [f"--env={key}={value}" for key, value in environment.items()]
     options = ("--rm", "--network=none", "--entrypoint=python", *_CONFINED, *given)
     return podman("run", *options, IMAGES[name], "-c", script).stdout
@@ -84,11 +84,11 @@ class Container(Function):
     name: str
 
     def python(self, script: str, *arguments: str) -> str:
-        """What a Python script says beside the function, as its user."""
+        """Run a Python script in the function's container, as its user; return its output."""
         return podman("exec", self.name, "python", "-c", script, *arguments).stdout
 
     def listens(self, port: int) -> bool:
-        """Whether something answers on that port inside."""
+        """Return True if something answers on that port of the container."""
         script = f"import socket; socket.create_connection(('127.0.0.1', {port}), 1)"
         return podman("exec", self.name, "python", "-c", script, check=False).returncode == 0
 
@@ -100,7 +100,7 @@ class Container(Function):
 
     @property
     def out_of_memory(self) -> bool:
-        """Whether the kernel has ended something in the container for want of memory."""
+        """Return True if the kernel has killed a process of the container for lack of memory."""
         state = json.loads(podman("container", "inspect", self.name).stdout)[0]["State"]
         return bool(state["OOMKilled"])
 

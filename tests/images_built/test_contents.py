@@ -1,4 +1,4 @@
-"""What is in the images, and what must not be."""
+"""Contents of the images, required and forbidden."""
 
 import json
 import os

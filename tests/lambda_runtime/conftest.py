@@ -15,7 +15,7 @@ from tests.lambda_runtime.relay import Relay, relay_to
 
 @dataclass(frozen=True)
 class Place:
-    """Where the functions keep things. The way to the objects is through a relay."""
+    """Stores of the functions. Objects are reached through a relay."""
 
     made: aws.Clients
     bucket: str

@@ -61,7 +61,7 @@ class Function:
 
 
 def can_hide_shm() -> bool:
-    """Whether a process of ours may have a mount of its own."""
+    """Return True if a process may have mounts of its own."""
     return (
         os.geteuid() == 0
         and subprocess.run(["unshare", "-m", "true"], capture_output=True, check=False).returncode == 0

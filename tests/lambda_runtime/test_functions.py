@@ -89,7 +89,7 @@ def test_a_photograph_goes_in_by_one_function_and_is_developed_by_the_other(
 
 
 def test_the_worker_had_no_shared_memory(worker: Function) -> None:
-    """What keeps semaphores from being made there, as on Lambda."""
+    """Without it no semaphore can be created, as on Lambda."""
     if not can_hide_shm():
         pytest.skip("only root may give a process a /dev/shm of its own")
     threads = Path(f"/proc/{worker.process.pid}/task").iterdir()

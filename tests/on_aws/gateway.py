@@ -31,7 +31,7 @@ Handler = Callable[[dict[str, Any], Any], dict[str, Any]]
 
 
 class Context:
-    """What Lambda tells a function about its invocation."""
+    """Context that Lambda passes to a function."""
 
     function_name = "api"
     function_version = "$LATEST"
@@ -122,7 +122,7 @@ class _Environment:
 
 
 def door(gateway: Gateway) -> Callable[[], Handler]:
-    """What `app.lambda_api` makes of an application, over parts of the test's choice."""
+    """Wrap an application as `app.lambda_api` does, over services of the test's choice."""
     return lambda: Mangum(gateway, lifespan="off", text_mime_types=[*TEXT_TYPES])
 
 
@@ -197,7 +197,7 @@ def _body(body: bytes, content_type: str) -> tuple[str, bool]:
 
 
 def answer_of(answer: dict[str, Any]) -> httpx.Response:
-    """What the client gets of a function's result."""
+    """Return the response that a client gets for a function's result."""
     body = answer.get("body", "")
     content = base64.b64decode(body) if answer.get("isBase64Encoded") else body.encode()
     headers = [(name, str(value)) for name, value in (answer.get("headers") or {}).items()]

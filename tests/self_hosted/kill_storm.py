@@ -45,7 +45,7 @@ KINDS = {"form": 2, "base64": 1, "ticket": 5}
 
 @dataclass
 class Ledger:
-    """What the service has acknowledged, by image id."""
+    """Uploads that the service has acknowledged, by image id."""
 
     acknowledged: dict[str, bytes] = field(default_factory=dict)
     kinds: Counter[str] = field(default_factory=Counter)
@@ -59,7 +59,7 @@ class Ledger:
 
 @dataclass
 class Outcome:
-    """What was found after the storm."""
+    """Findings after the storm."""
 
     ledger: Ledger
     lost: list[str] = field(default_factory=list)

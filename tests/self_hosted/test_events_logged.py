@@ -1,4 +1,4 @@
-"""What the server and its worker say, all of it: a line for each request and each picture, nothing about people."""
+"""Log of the server and its worker: a line for each request and each image, without personal data."""
 
 import io
 import socket

@@ -24,7 +24,7 @@ def nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def ended(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> object:
-    """What the console script ends with."""
+    """Run the console script; return its exit status."""
     monkeypatch.setattr(sys, "argv", ["darkroom", *arguments])
     with pytest.raises(SystemExit) as end:
         main()

@@ -1,4 +1,4 @@
-"""How the self-hosted server reads requests: bounded, without Upgrade, and with a problem document for each refusal."""
+"""Requests of the self-hosted server: bounded, without Upgrade, and with a problem document for each refusal."""
 
 import json
 import shutil

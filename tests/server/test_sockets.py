@@ -1,4 +1,4 @@
-"""What only a real server and real sockets show: early answers, vanishing clients, memory."""
+"""Behavior of a real server on real sockets: early answers, vanishing clients, memory."""
 
 import base64
 import re
@@ -34,7 +34,7 @@ def live(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 
 
 def records(live: Live) -> int:
-    """How many images there are."""
+    """Count the images."""
     return len(live.side.images.list(ListQuery(owner=ANONYMOUS, limit=200)).items)
 
 
@@ -44,7 +44,7 @@ def request_head(path: str = "/upload", content_type: str = "multipart/form-data
 
 
 def read_all(sock: socket.socket) -> bytes:
-    """What comes until the server closes."""
+    """Read until the server closes."""
     answer = b""
     while piece := sock.recv(65536):
         answer += piece

@@ -49,7 +49,7 @@ def bob(deployed: Stack) -> Iterator[httpx.Client]:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """What the functions have said goes with a failure."""
+    """Attach the log of the functions to a failure."""
     report = yield
     running = getattr(item, "funcargs", {}).get("aws") or getattr(item, "funcargs", {}).get("deployed")
     if report.failed and running:

@@ -50,7 +50,7 @@ class Network:
     pin: str
 
     def containers(self) -> dict[str, dict[str, Any]]:
-        """What podman knows of each container on it but the one that keeps it up, by id."""
+        """Return podman's descriptions of the containers on it by id, without the one that keeps it up."""
         ids = podman("ps", "--all", "--quiet", "--no-trunc", f"--filter=network={self.name}").stdout.split()
         found = json.loads(podman("container", "inspect", *ids).stdout) if ids else []
         return {each["Id"]: each for each in found if each["Id"] != self.pin}
@@ -58,7 +58,7 @@ class Network:
 
 @dataclass(frozen=True)
 class Emulator:
-    """Where it answers, and what runs in it."""
+    """Address of the emulator, and the containers that run in it."""
 
     endpoint: str
     network: Network

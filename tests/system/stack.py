@@ -39,7 +39,7 @@ class Stack:
         return [item["Key"] for item in found.get("Contents", [])]
 
     def messages(self, queue: str) -> int:
-        """How many messages wait in a queue or are being worked on; `Queue` or `DeadLetters`."""
+        """Count the messages that wait in `Queue` or `DeadLetters` or are being processed."""
         names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
         sqs = self.emulator.client("sqs")
         found = sqs.get_queue_attributes(QueueUrl=self.outputs[queue], AttributeNames=names)["Attributes"]

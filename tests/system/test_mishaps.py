@@ -1,4 +1,4 @@
-"""What goes wrong ends where it should, and the next picture is fine."""
+"""Failures end in the right state, and the next image succeeds."""
 
 import contextlib
 import json

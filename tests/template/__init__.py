@@ -1,1 +1,1 @@
-"""What `template.yaml` sets up, read as CloudFormation would read it, and judged by the tools that deploy it."""
+"""Resources of `template.yaml`, read as CloudFormation does, and checked by the tools that deploy it."""

@@ -29,7 +29,7 @@ CHECKOV = INSTALLED / "checkov" / "bin" / "checkov"
 
 @cache
 def transformed() -> dict[str, Any]:
-    """What `sam deploy` sends, images aside."""
+    """Template that `sam deploy` sends, without images."""
     if not SAM.exists():
         pytest.skip("AWS SAM CLI is not installed here: `make test-template` installs it")
     return transform(SAM / "python", "123456789012.dkr.ecr.eu-west-1.amazonaws.com/darkroom:{}")

@@ -114,7 +114,7 @@ class Stack:
         return {name: re.sub(r"^\{\{resolve:secretsmanager:.+}}$", SECRET, str(v)) for name, v in variables.items()}
 
     def refusals(self) -> list[str]:
-        """What the template's rules say against these parameters."""
+        """Return the template's rules that these parameters break."""
         return [
             assertion["AssertDescription"]
             for rule in self._template["Rules"].values()

@@ -1,4 +1,4 @@
-"""What IAM would decide: policies evaluated as far as this template's policies go."""
+"""Decisions of IAM: policies evaluated as far as this template uses them."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
@@ -28,14 +28,14 @@ def actions(found: Sequence[Statement]) -> set[str]:
 
 
 def allows(found: Sequence[Statement], action: str, resource: str, **context: str) -> bool:
-    """Whether a role with these statements may; `context` is the request's condition keys, `:` written `__`."""
+    """Return True if the statements allow it; `context` has the request's condition keys, with `__` for `:`."""
     request = {key.replace("__", ":"): value for key, value in context.items()}
     effects = {statement["Effect"] for statement in _that_apply(found, action, resource, request)}
     return "Allow" in effects and "Deny" not in effects
 
 
 def denies(found: Sequence[Statement], action: str, resource: str, request: Mapping[str, str]) -> bool:
-    """Whether a resource's policy refuses a request with these condition keys, whoever makes it."""
+    """Return True if a resource's policy denies any principal a request with these condition keys."""
     return any(statement["Effect"] == "Deny" for statement in _that_apply(found, action, resource, request))
 
 

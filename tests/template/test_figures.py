@@ -19,7 +19,7 @@ from tests.template.reading import Stack
 
 @pytest.fixture
 def settings(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    """What the worker's function reads from its variables."""
+    """Settings that the worker's function reads from its variables."""
     for name, value in stack.environment("ImageProcessingFunction").items():
         monkeypatch.setenv(name, value)
     return load()
@@ -116,7 +116,7 @@ def test_the_bucket_asks_the_queue_after_the_queue_has_its_policy(form: dict[str
 
 
 def source_mapping(stack: Stack) -> Any:
-    """What feeds the worker, in either form."""
+    """Event source of the worker, in either form."""
     events = stack["ImageProcessingFunction"].get("Events")
     if events is None:
         ((_, mapping),) = stack.of_type("AWS::Lambda::EventSourceMapping").items()

@@ -1,4 +1,4 @@
-"""What each function may do, and what it may not: by action and prefix."""
+"""Rights of each function, allowed and denied, by action and prefix."""
 
 import re
 

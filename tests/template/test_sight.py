@@ -40,7 +40,7 @@ STORED_AS = {
 
 
 def there(stack: Stack) -> dict[str, set[str]]:
-    """What dimensions may name."""
+    """Resources that dimensions may name."""
     return {
         "FunctionName": {f"darkroom-{name}" for name in stack.functions()},
         "QueueName": {stack.arn(name).rpartition(":")[2] for name in stack.of_type("AWS::SQS::Queue")},

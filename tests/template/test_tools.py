@@ -1,4 +1,4 @@
-"""What the tools of the trade say of the template: nothing."""
+"""The usual tools report nothing about the template."""
 
 import json
 import os
@@ -44,7 +44,7 @@ def test_sam_takes_it() -> None:
 
 @pytest.fixture(scope="module")
 def checked(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """What checkov found with every optional part in the template: one under a condition it does not look at."""
+    """Run checkov on the template with every optional part: it ignores resources with a condition."""
     whole = tmp_path_factory.mktemp("whole") / PATH.name
     whole.write_text(re.sub(r"^    Condition: \w+\n", "", PATH.read_text(), flags=re.MULTILINE))
     command = ("--file", whole, "--framework", "cloudformation", "--output", "json", "--compact", "--skip-download")

@@ -26,7 +26,10 @@ print(json.dumps(transform(template, {}, Policies())))
 
 
 def transform(python: Path, image: str) -> dict[str, Any]:
-    """What `sam deploy` sends, made by a Python that has the translator. `image` names an image, its target as `{}`."""
+    """Transform the template as `sam deploy` does, by a Python with the translator.
+
+    `image` is the name of an image, with `{}` for its target.
+    """
     run = subprocess.run(
         [python, "-c", _SCRIPT, PATH, image],
         env={**os.environ, "AWS_DEFAULT_REGION": REGION}, capture_output=True, text=True, check=True,

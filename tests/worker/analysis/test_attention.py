@@ -1,4 +1,4 @@
-"""What a crop keeps when nobody has said what to keep."""
+"""Contents of a crop without a focal point."""
 
 import io
 

@@ -70,7 +70,7 @@ def prof(profile: bytes) -> bytes:
 
 
 def auxc(urn: str) -> bytes:
-    """What an auxiliary item is for."""
+    """Type of an auxiliary item."""
     return full(b"auxC", 0, 0, urn.encode() + b"\0")
 
 

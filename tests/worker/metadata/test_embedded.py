@@ -1,4 +1,4 @@
-"""What an original tells about people is said in its record, in whichever of its blocks it is."""
+"""Private data of an original is reported in its record, whichever block contains it."""
 
 import struct
 import zlib

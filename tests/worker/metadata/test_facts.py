@@ -1,4 +1,4 @@
-"""What is told about a picture: metadata, placeholders, formats."""
+"""Facts about an image: metadata, placeholders, formats."""
 
 import base64
 import io

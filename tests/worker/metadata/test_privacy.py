@@ -1,4 +1,4 @@
-"""What a picture tells about people is said in its record and found in no variant."""
+"""Private data of an image is reported in its record and in no variant."""
 
 import io
 import struct

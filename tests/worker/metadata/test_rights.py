@@ -1,4 +1,4 @@
-"""Whose a picture is: said in its record and kept in its variants, wherever the original says it."""
+"""Artist and copyright: in the record and the variants, from whichever block of the original."""
 
 import struct
 import time

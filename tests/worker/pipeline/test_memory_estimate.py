@@ -1,4 +1,4 @@
-"""What fits by its header is processed in just that memory, and what does not is refused by its header."""
+"""An image is processed in exactly the estimated memory, and refused by its header with less."""
 
 import sys
 from collections.abc import Callable
@@ -107,7 +107,7 @@ def test_a_file_that_is_read_whole_counts(attempt: Attempt, tmp_path: Path) -> N
 
 
 def noise(width: int, height: int) -> Image.Image:
-    """What weighs most, in files and in encoders."""
+    """Make an image of noise, the largest case in files and in encoders."""
     return Image.merge("RGB", [Image.effect_noise((width, height), 120) for _ in range(3)])
 
 
