@@ -28,12 +28,14 @@ _AS_JSON = frozenset({"exif", "metadata", "focal_point"})
 _EXPIRES = "expires"
 #: What `EXPIRES_AT` of a tombstone becomes when its delete is finished.
 GONE_AFTER = "gone_after"
-# Attributes written by 0.1.0 and the fields they hold. Functions of 0.1.0 and of this version run together during a
-# deployment. This version removes the old attribute when it writes the field, so an old attribute that exists holds the
-# latest value.
-_RENAMED = {"declared_type": "declared_content_type", "privacy": "privacy_report", "rendering": "rendering_id"}
+# Functions of 0.1.0 run next to this version during a deployment. They find the variants that they serve and delete by
+# the attribute `rendering`, so it keeps its name.
+_STORED_AS = {"rendering_id": "rendering"}
+# Fields and the attributes that 0.1.0 has for them. Writing a field removes its old attribute: one that exists was
+# written later, by 0.1.0.
+_OLD_NAMES = {"declared_content_type": "declared_type", "privacy_report": "privacy"}
+#: Entries of `exif` that 0.1.0 has instead of the field `rights`.
 _RIGHTS = frozenset({"artist", "copyright"})
-_OLD_NAMES = {new: old for old, new in _RENAMED.items()}
 # What a record cannot be without, for looking at single fields of one.
 _NOBODY = {"id": "", "owner": "", "content_type": "", "bytes": 0, "uploaded_at": 0, "updated_at": 0}
 
@@ -66,7 +68,7 @@ def changed_fields(changes: Mapping[str, Any]) -> Item:
     """Single fields of an image as plain values, None for what is to go. Raises `ValueError` for what cannot be."""
     checked = Image.model_validate({**_NOBODY, **changes})
     old_names = {_OLD_NAMES[name]: None for name in _OLD_NAMES.keys() & changes.keys()}
-    return {**_plain_fields(checked, set(changes)), **old_names}
+    return _plain_fields(checked, set(changes)) | old_names
 
 
 def image_item(image: Image) -> Item:
@@ -91,21 +93,20 @@ def record_of(item: Mapping[str, Any], now: datetime) -> Image | Tombstone | Non
     expired."""
     if item.get(KIND) == "image":
         maps = {name: json.loads(item[name]) for name in _AS_JSON & item.keys()}
-        known = {**item, **maps, "id": item[KEY], "upload_expires_at": item.get(_EXPIRES)}
-        return Image.model_validate(_translated(known))
+        own = {"id": item[KEY], "upload_expires_at": item.get(_EXPIRES)}
+        own |= {field: item.get(attribute) for field, attribute in _STORED_AS.items()}
+        return Image.model_validate(_translate({**item, **maps, **own}))
     if item.get(KIND) == "tombstone":
         tombstone = Tombstone.model_validate({**item, "id": item[KEY], "expires_at": item[_EXPIRES]})
         return None if tombstone.settled and tombstone.expires_at <= now else tombstone
     return None
 
 
-def _translated(fields: Item) -> Item:
-    """Return the fields of a record with what 0.1.0 has written under the names of today."""
-    new = {_RENAMED[name]: fields[name] for name in _RENAMED.keys() & fields.keys()}
-    superseded = fields.get("rendering_id")
-    if superseded and new.get("rendering_id", superseded) != superseded:
-        new["stale_renderings"] = [*fields.get("stale_renderings", ()), superseded]
-    if "privacy" in fields:  # the rights were in `exif`
+def _translate(fields: Item) -> Item:
+    """Return the fields with what 0.1.0 has written under their present names."""
+    new = {field: fields[old] for field, old in _OLD_NAMES.items() if old in fields}
+    if "privacy_report" in new:  # a worker of 0.1.0 made the variants
+        new["recipe_id"] = None
         exif = fields.get("exif", {})
         new["rights"] = {name: exif.get(name) for name in _RIGHTS}
         new["exif"] = {name: value for name, value in exif.items() if name not in _RIGHTS}
@@ -163,10 +164,9 @@ def _part(text: str) -> str:
 
 def _plain_fields(image: Image, names: set[str] | None = None) -> Item:
     plain = image.model_dump(mode="json", include=names, exclude={"id", "upload_expires_at"})
-    return {
-        name: json.dumps(value, ensure_ascii=False) if name in _AS_JSON and value is not None else value
-        for name, value in plain.items()
-    }
+    for name in _AS_JSON & plain.keys():
+        plain[name] = None if plain[name] is None else json.dumps(plain[name], ensure_ascii=False)
+    return {_STORED_AS.get(name, name): value for name, value in plain.items()}
 
 
 def _plain(value: Any) -> Any:

@@ -84,6 +84,14 @@ def test_duplicate_bytes_return_the_existing_record(service: Service) -> None:
     assert kept.json()["id"] != first["id"]
 
 
+@pytest.mark.parametrize("value", ["find", "keep"])
+def test_old_values_of_on_duplicate_are_refused(service: Service, value: str) -> None:
+    answer = by_form(service, JPEG, params={"on_duplicate": value})
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
+    assert "'reuse' or 'create'" in answer.text
+    assert service.left_behind() == []
+
+
 def test_a_second_copy_counts_as_known_bytes(service: Service) -> None:
     def ready(image_id: str) -> str:
         version = service.client.get(f"/images/{image_id}").json()["version"]
