@@ -1,30 +1,30 @@
-"""Every failure the service can name.
+"""Named errors of the service.
 
 DarkroomError
-├── RequestError                 the caller can mend it; `api/http/statuses.py` maps each class to a status
+├── RequestError                 the caller can correct it; `api/http/statuses.py` maps each class to a status
 │   ├── Malformed                the request cannot be read
-│   ├── Unauthorized             no key, or one that is not known
+│   ├── Unauthorized             no API key, or an unknown one
 │   ├── Forbidden                the key lacks the scope, or a signature is bad
 │   ├── NotFound                 no such image, variant or file for this owner
-│   ├── NotAcceptable            no format that the caller takes
+│   ├── NotAcceptable            no format that the caller accepts
 │   ├── Conflict                 the image is in the wrong state
-│   ├── Gone                     it was here, and will not come back
+│   ├── Gone                     the image or ticket existed and will not return
 │   ├── PreconditionFailed       `If-Match` names an old version
 │   ├── TooLarge                 more bytes than the limit
 │   ├── UnsupportedType          bytes or body of a type that is not accepted
-│   ├── Invalid                  well-formed, but a field is not
-│   ├── Overloaded               the service is at a limit of its own; `Retry-After` says how long
-│   ├── TooManyRequests          the caller is over a limit; `Retry-After` says how long
-│   └── StorageFull              no room for more bytes until some are deleted
-├── ImageError                 the picture's own fault: its record ends `failed` with this code
-├── PortError                    what an adapter may raise, and nothing else
-│   ├── AlreadyExists            a key that is written once is already there
+│   ├── Invalid                  well-formed, but a field is invalid
+│   ├── Overloaded               the service is at a limit; with `Retry-After`
+│   ├── TooManyRequests          the caller is over a limit; with `Retry-After`
+│   └── StorageFull              no space for more bytes until some are deleted
+├── ImageError                   caused by the image itself: its record ends `failed` with this code
+├── PortError                    the only errors that adapters raise
+│   ├── AlreadyExists            a write-once key exists already
 │   ├── Missing                  no object under the key, no record under the id
-│   ├── Stale                    the record has moved past the expected version
-│   ├── HashTaken                these bytes already have a record
-│   └── Unavailable              the backend refused or did not answer; trying again may help
+│   ├── Stale                    the record is no longer at the expected version
+│   ├── HashTaken                a record of the same bytes exists already
+│   └── Unavailable              the backend refused or did not answer; a retry may help
 │       └── Full                 no space for new bytes; reading and deleting still work
-└── ConfigurationError           the settings make no sense; the process must not start
+└── ConfigurationError           the settings are invalid; the process must not start
 """
 
 from collections.abc import Mapping
@@ -32,11 +32,11 @@ from typing import Any
 
 
 class DarkroomError(Exception):
-    """Root of all named failures."""
+    """Base class of all named errors."""
 
 
 class RequestError(DarkroomError):
-    """A refusal that the caller can understand and mend.
+    """A refusal that the caller can correct.
 
     `code` is stable and machine-readable; `detail` is one sentence; `headers` are sent with the answer, such as
     `Retry-After`; `extra` holds the value found and the limit, and becomes members of the problem document.
@@ -55,19 +55,19 @@ class Malformed(RequestError):
 
 
 class Unauthorized(RequestError):
-    """No key, or one that is not known."""
+    """No API key, or an unknown one."""
 
 
 class Forbidden(RequestError):
-    """The caller is known, and may not."""
+    """The caller is known but lacks the permission."""
 
 
 class NotFound(RequestError):
-    """Nothing of that name for this owner."""
+    """No such image, variant or file for this owner."""
 
 
 class NotAcceptable(RequestError):
-    """None of the formats that the caller takes."""
+    """None of the available formats is accepted by the caller."""
 
 
 class Conflict(RequestError):
@@ -75,11 +75,11 @@ class Conflict(RequestError):
 
 
 class Gone(RequestError):
-    """The image or ticket existed and will not come back."""
+    """The image or ticket existed and will not return."""
 
 
 class PreconditionFailed(RequestError):
-    """The caller holds an old version."""
+    """The version that the caller expects is outdated."""
 
 
 class TooLarge(RequestError):
@@ -91,31 +91,31 @@ class UnsupportedType(RequestError):
 
 
 class Invalid(RequestError):
-    """The request can be read, and a field of it cannot be taken."""
+    """The request is well-formed, but a field is invalid."""
 
 
 class TooManyRequests(RequestError):
-    """The caller is over a limit on requests, or on what may be open at once. `retry_after` is in seconds."""
+    """The caller is over a limit on requests or on open tickets. `retry_after` is in seconds."""
 
     def __init__(self, code: str, detail: str, *, retry_after: int, **extra: Any) -> None:
         super().__init__(code, detail, headers={"Retry-After": str(retry_after)}, **extra)
 
 
 class Overloaded(RequestError):
-    """The service is at a limit of its own, whoever calls. `retry_after` is in seconds."""
+    """The service is at a limit for all callers. `retry_after` is in seconds."""
 
     def __init__(self, code: str, detail: str, *, retry_after: int, **extra: Any) -> None:
         super().__init__(code, detail, headers={"Retry-After": str(retry_after)}, **extra)
 
 
 class StorageFull(RequestError):
-    """No room for more bytes until some are deleted."""
+    """No space for more bytes until some are deleted."""
 
 
 class ImageError(DarkroomError):
-    """The picture cannot be developed, and trying again would end the same.
+    """The image cannot be processed, and a retry would end the same way.
 
-    `code` is one of `domain.models.FailureCode`'s values; `detail` is one sentence for the picture's owner.
+    `code` is one of `domain.models.FailureCode`'s values; `detail` is one sentence for the image's owner.
     """
 
     def __init__(self, code: str, detail: str) -> None:
@@ -125,11 +125,11 @@ class ImageError(DarkroomError):
 
 
 class PortError(DarkroomError):
-    """What an adapter may raise. Foreign errors never cross a port."""
+    """Base class of the errors that adapters raise. Other errors never cross a port."""
 
 
 class AlreadyExists(PortError):
-    """The key is written once, and has been."""
+    """A write-once key exists already."""
 
 
 class Missing(PortError):
@@ -159,7 +159,7 @@ class Unavailable(PortError):
 class Full(Unavailable):
     """No space for new bytes until some are deleted. Reading and deleting still work.
 
-    `free_bytes` and `min_free_bytes` are what was found and the limit, where they are known.
+    `free_bytes` and `min_free_bytes` are the value found and the limit, if known.
     """
 
     def __init__(self, detail: str, *, free_bytes: int | None = None, min_free_bytes: int | None = None) -> None:
@@ -169,4 +169,4 @@ class Full(Unavailable):
 
 
 class ConfigurationError(DarkroomError):
-    """The settings make no sense together; the sentence names the setting."""
+    """The settings are invalid. The message names the setting."""

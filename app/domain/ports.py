@@ -1,8 +1,8 @@
-"""The three ports, with the promises every adapter keeps.
+"""The three ports, and the contract that every adapter keeps.
 
-They speak keys, bytes, streams and domain objects; never HTTP, never an SDK. Each promise below is held to every
-adapter by `tests/contract`. What an adapter raises is a `PortError`; `Unavailable` may come from any method.
-All methods are blocking, and safe to call from several threads and several processes at once.
+Signatures use keys, bytes, streams and domain objects; no types of HTTP or of an SDK. `tests/contract` checks each
+promise below for every adapter. Adapters raise only `PortError`s; any method may raise `Unavailable`. All methods
+block, and can be called from several threads and processes at once.
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -27,49 +27,52 @@ class ObjectStore(Protocol):
     """Bytes under keys. A key is `/`-separated segments of letters, digits, `.`, `_` and `-`."""
 
     def create(self, key: str, body: BinaryIO, *, size: int, content_type: str) -> None:
-        """Store the rest of `body`, `size` bytes, under a key that must be free: write once.
+        """Store the rest of `body`, `size` bytes, under a new key: write once.
 
-        The object appears whole or not at all, and is durable when the call returns. Of racing calls exactly one
-        wins; the others raise `AlreadyExists` and change nothing, and the object that they find is durable too. A body
-        of another length than `size`, or any refusal, raises `Unavailable` and leaves nothing under the key; `Full` if
-        the bytes would touch the reserve of a disk.
+        The object appears whole or not at all, and is durable when the call returns. Of concurrent calls exactly one
+        succeeds. The others raise `AlreadyExists` and change nothing; the existing object is durable then. A body of
+        another length than `size`, or any failure, raises `Unavailable` and leaves nothing under the key; `Full` if
+        the bytes would use the disk's reserve.
         """
 
     def put(self, key: str, body: BinaryIO, *, size: int, content_type: str) -> None:
-        """Store as `create` does, and take the place of what is there: readers see the old bytes or the new, also when
-        `Unavailable` is raised. May use the reserve of a disk."""
+        """Store like `create`, and replace an existing object. Readers see the old bytes or the new ones, also after
+        `Unavailable`. May use the disk's reserve."""
 
     def open(self, key: str) -> AbstractContextManager[BinaryIO]:
-        """The object's bytes as a stream, read in pieces. Raises `Missing` on entry if there is none. What may not be
-        read may look absent."""
+        """Open the object as a stream. Raises `Missing` on entry if there is none. An object that may not be read can
+        look missing."""
 
     def stat(self, key: str) -> ObjectInfo | None:
-        """The object's size and time, or None. What may not be read may look absent."""
+        """Return size and time of the object, or None. An object that may not be read can look missing."""
 
     def find(self, key: str) -> ObjectInfo | None:
-        """As `stat`, for who does away with what belongs to an absent object: None is sure, and a refusal raises
-        `Unavailable`. Takes the right to list the key."""
+        """Like `stat`, but authoritative: None means that the object does not exist.
+
+        Call it before deleting anything that depends on the object. Raises `Unavailable` if the store refuses. Needs
+        the right to list the key.
+        """
 
     def spool(self) -> BinaryIO:
-        """Open an empty temporary file for bytes on their way to `create`, next to the store where that has a disk.
+        """Open an empty temporary file for bytes that `create` stores later, on the disk of the store if it has one.
 
-        It can be written, read and rewound. It has no name: its bytes are gone when it is closed, and when the process
+        It can be written, read and rewound. It has no name, so its bytes are gone when it is closed or the process
         ends. Its errors are `PortError`s; `Full` means that the store's disk has no space left but the reserve.
         """
 
     def check_space(self, size: int) -> None:
-        """Raise `Full` if `size` more bytes would touch the reserve that deletes and records need. A store without a
-        disk of its own has space."""
+        """Raise `Full` if `size` more bytes would use the reserve that deletes and records need. A store without its
+        own disk always has space."""
 
     def delete(self, key: str) -> None:
-        """Remove one object. Nothing there is fine."""
+        """Remove one object. A missing object is no error."""
 
     def delete_prefix(self, prefix: str) -> int:
-        """Remove every object whose key starts with `prefix`, which ends in `/`; how many there were."""
+        """Remove every object whose key starts with `prefix`, which ends in `/`. Return their number."""
 
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
-        """Every object whose key starts with `prefix`, which ends in `/`, in any order. Objects written or removed
-        meanwhile may or may not be seen."""
+        """Yield every object whose key starts with `prefix`, which ends in `/`, in any order. Objects written or
+        removed meanwhile may be missing or included."""
 
     def ping(self) -> None:
         """Return if objects can be stored, else raise `Unavailable`, or `Full`."""
@@ -77,7 +80,8 @@ class ObjectStore(Protocol):
 
 @dataclass(frozen=True)
 class ListQuery:
-    """Which images of an owner to list, by id. `since` is inclusive, `until` exclusive, `after` the last id seen."""
+    """Filter and position of a list. `since` (inclusive), `until` (exclusive) and `after` (the last id seen) are
+    ids."""
 
     owner: str
     limit: int
@@ -92,16 +96,16 @@ class ListQuery:
 
 @dataclass(frozen=True)
 class Page:
-    """`items` in the query's order; `next_after` is set when there may be more, and is then the last id of `items`."""
+    """`items` in the query's order; `next_after` is the last id of `items` if there may be more, else None."""
 
     items: Sequence[Image]
     next_after: str | None
 
 
 class ImageRepository(Protocol):
-    """Records by id, with the index that serves every list.
+    """Records by id, with an index for lists.
 
-    Reads by id are strongly consistent. A list may lag behind writes, but never shows a deleted image or one that
+    Reads by id are strongly consistent. A list may lag behind writes, but never contains a deleted image or one that
     does not match the filter.
     """
 
@@ -111,67 +115,71 @@ class ImageRepository(Protocol):
         A record with `upload_expires_at`, that of an upload ticket, is in no list; an `update` to None makes it a
         normal one. It stays when that time has passed: only a caller that has looked for its bytes may remove it.
 
-        With `claim` the owner's pointer for `image.sha256` is written with it: it must be free, or name `replaces`.
-        If it names another record, `HashTaken` says which and nothing is written. Of racing claims exactly one wins.
+        With `claim` the owner's pointer for `image.sha256` is written with it: it must be free, or name `replaces`. If
+        it names another record, `HashTaken` says which and nothing is written. Of concurrent claims exactly one
+        succeeds.
         """
 
     def claim(self, image: Image) -> bool:
         """Point the owner's hash `image.sha256` at this record if the pointer is free or already its own. Return True
         if it is now.
 
-        Otherwise the record is noted as a further copy: when the record that the pointer names goes, the pointer passes
-        to the oldest copy. A pointer notes the first twenty copies at least.
+        Otherwise the record is noted as a further copy: when the record of the pointer is deleted, the pointer moves to
+        the oldest copy. A pointer remembers at least the first twenty copies.
         """
 
     def get(self, image_id: str) -> Image | Tombstone | None:
         """Return the record, its tombstone, or None. A settled tombstone that has expired is absent."""
 
     def versions(self, image_ids: Collection[str]) -> Mapping[str, int]:
-        """Return the version of each of these records that exists; tombstones are left out. Strongly consistent, and
-        far cheaper than as many calls of `get`."""
+        """Return the versions of those records that exist, without tombstones. Strongly consistent, and much cheaper
+        than calling `get` for each."""
 
     def find_hash(self, owner: str, sha256: str) -> str | None:
-        """The id that the owner's pointer for these bytes names, whatever its state. Strongly consistent."""
+        """Return the id in the owner's pointer for these bytes, whatever the state of its record. Strongly
+        consistent."""
 
     def update(self, image_id: str, expected_version: int, changes: Mapping[str, Any]) -> Image:
         """Write the fields named in `changes` (names of `Image`, model values) and no others; index entries follow.
 
-        Raises `Stale` if the record is not at `expected_version`, is deleted or was never there; nothing is written
-        then. The result has `version` one higher and `updated_at` now; `{}` only does that.
+        Raises `Stale` and writes nothing if the record is not at `expected_version`, is deleted or does not exist. The
+        result has the next `version` and `updated_at` now; with `{}` only these two change.
         """
 
     def bury(self, image_id: str, expected_version: int, tombstone: Tombstone) -> None:
-        """Put the tombstone in the record's place: index entries go, and its hash pointer goes or passes to a copy.
-
-        Raises `Stale` as `update` does.
+        """Replace the record by a tombstone. Its index entries are removed, and its hash pointer is removed or moves to
+        a copy. Raises `Stale` like `update`.
         """
 
     def settle(self, image_id: str) -> None:
-        """Mark a tombstone's delete as finished: it is no longer unsettled, and expires. Nothing there is fine."""
+        """Mark the delete of a tombstone as finished, so that the tombstone can expire. A missing one is no error."""
 
     def remove(self, image_id: str, expected_version: int) -> None:
-        """Remove a record without a trace. Index entries and its hash pointer follow as in `bury`. Raises `Stale`."""
+        """Remove a record without a tombstone. Index entries and hash pointer follow as in `bury`. Raises `Stale`."""
 
     def remove_all(self, images: Sequence[Image]) -> set[str]:
-        """Remove many records as `remove` does, each at the version it was read with. Return the ids removed; a record
-        that has changed since stays. Not all or nothing: after `Unavailable` some may be gone. A batch of a hundred
-        takes far less time than a hundred calls of `remove`."""
+        """Remove many records like `remove`, each at the version of `images`. Return the ids that were removed.
+
+        Records that have changed stay. Not atomic: after `Unavailable` some may be gone. A batch of a hundred is much
+        faster than a hundred calls of `remove`.
+        """
 
     def open_tickets(self, owner: str, limit: int) -> Sequence[str]:
         """Return the ids of the owner's upload tickets whose bytes have not been seen (`is_open_ticket`), oldest first,
         at most `limit`. May lag behind writes."""
 
     def list(self, query: ListQuery) -> Page:
-        """One page, newest first when `descending`: full as long as there are matches, then a shorter one or a full
-        one with no `next_after`. Walking the pages shows every image that was there throughout exactly once, and
-        costs the same per page however deep."""
+        """Return one page, newest first if `descending`. Pages are full while there are matches; the last one has no
+        `next_after`. A walk over all pages contains every image that existed throughout exactly once. All pages cost
+        the same, however deep."""
 
     def unsettled(self, start: str = "") -> Iterator[str]:
-        """Ids of what is not at rest: records that are `pending` or have `stale_renderings`, and tombstones not
-        settled. May lag behind writes, and may name ids that have come to rest meanwhile.
+        """Yield the ids of unfinished records: `pending` ones, those with `stale_renderings`, and tombstones whose
+        delete is not finished. May lag behind writes, so some of them may be finished by now.
 
-        Ids from `start` on come before those below it, so that who has no time for all of them can begin elsewhere
-        each time."""
+        Ids from `start` on come first, then the others. A caller without time for all can start at another id each
+        time.
+        """
 
     def ping(self) -> None:
         """Return if the repository can be reached, else raise `Unavailable`."""
@@ -179,7 +187,7 @@ class ImageRepository(Protocol):
 
 @dataclass(frozen=True)
 class Message:
-    """A delivery: `receipt` names it, `receive_count` is 1 the first time."""
+    """A delivery of a message, identified by `receipt`. `receive_count` is 1 for the first delivery."""
 
     id: str
     receipt: str
@@ -188,34 +196,34 @@ class Message:
 
 
 class EventQueue(Protocol):
-    """At-least-once delivery of small texts, in no promised order.
+    """At-least-once delivery of small texts, in no particular order.
 
-    A queue is made with a visibility time-out and a number of receives. A received message is invisible to others
-    until the time-out ends; if it has not been deleted by then it is delivered again, with a receive count one
-    higher. After the last receive it goes to the dead letters instead.
+    A queue has a visibility time-out and a number of attempts. A received message is invisible to others until the
+    time-out ends. If it has not been deleted by then, it is delivered again with the next receive count. After the last
+    attempt it becomes a dead letter instead.
     """
 
     def send(self, body: str, *, delay: int = 0) -> None:
         """Add a message of at most 256 KiB, durable when the call returns, delivered after `delay` seconds (0-900)."""
 
     def receive(self, limit: int = 1, *, wait: float = 0) -> Sequence[Message]:
-        """At most `limit` (1-10) messages that are due, waiting up to `wait` seconds (0-20) for the first."""
+        """Return at most `limit` (1-10) due messages. Wait up to `wait` seconds (0-20) for the first."""
 
     def delete(self, receipt: str) -> None:
-        """The message is done. A receipt of an earlier delivery, or of a message that is gone, is fine."""
+        """Delete a processed message. A receipt of an earlier delivery or of a deleted message is no error."""
 
     def release(self, receipt: str, *, delay: int = 0) -> None:
-        """Make a received message due again after `delay` seconds. A receipt that is no longer good is fine."""
+        """Make a received message due again after `delay` seconds. An outdated receipt is no error."""
 
     def waiting(self) -> int:
-        """How many messages are due and with no receiver, about."""
+        """Return the approximate number of due messages that no receiver has."""
 
     def dead_letters(self) -> int:
-        """How many messages lie with the dead letters, about."""
+        """Return the approximate number of dead letters."""
 
     def redrive(self, subject: Callable[[str], str] = str) -> int:
-        """Send the dead letters again, with a fresh count. Of those whose bodies have the same `subject` one is sent
-        and the others are dropped. Return how many were sent."""
+        """Send the dead letters again, with a fresh count. Of messages with the same `subject`, one is
+        sent and the others are dropped. Return the number of messages sent."""
 
     def ping(self) -> None:
         """Return if the queue can be reached, else raise `Unavailable`."""

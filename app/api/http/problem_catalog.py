@@ -189,8 +189,8 @@ CATALOG: Mapping[str, ProblemType] = {
         "AWS: AllowedOrigins).",
         {"found": {"origin": "https://www.example.org"}},
     ),
-    "bad_signature": ProblemType(Forbidden, "The url is not as it was given: ask for the record again."),
-    "url_expired": ProblemType(Forbidden, "The url has expired: ask for the record again."),
+    "bad_signature": ProblemType(Forbidden, "Invalid signature of the url. Get a new url from the image's record."),
+    "url_expired": ProblemType(Forbidden, "The url has expired. Get a new url from the image's record."),
     # Images
     "image_not_found": ProblemType(NotFound, "There is no image with this id."),
     "variant_not_found": ProblemType(NotFound, "The image has no variant 'w9'.", {"variants": ["thumb", "w320"]}),
@@ -208,7 +208,7 @@ CATALOG: Mapping[str, ProblemType] = {
     ),
     "not_ready": ProblemType(Conflict, "The image is pending.", {"status_of_image": "pending"}),
     "not_served": ProblemType(Conflict, "The original is not served: Unsupported image format (found: PDF)."),
-    "busy": ProblemType(Conflict, "The image keeps changing; try again."),
+    "busy": ProblemType(Conflict, "The image is changing. Try again."),
     "bad_cursor": ProblemType(
         Malformed, "The cursor is not one of this list: use `next_cursor` as given, with the same filters."
     ),

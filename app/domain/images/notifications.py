@@ -1,4 +1,4 @@
-"""The event an object store sends when an original has arrived, in S3's form."""
+"""Event of a new original, in the format of S3."""
 
 import json
 import re
@@ -8,13 +8,13 @@ from urllib.parse import quote_plus
 from app.domain.keys import ORIGINALS
 from app.domain.models import utcnow
 
-# As it stands in a key, as it stands in a notification, and in whatever else these are wrapped.
+# Matches the key itself, its form in a notification, and both inside other messages.
 _ORIGINAL = re.compile(ORIGINALS.replace("/", "(?:/|%2[Ff])") + "([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})")
 
 
 def object_created(key: str, size: int, bucket: str = "darkroom", *, made: datetime | None = None) -> str:
-    """An S3 event notification (message structure 2.1) for one object that was created at `made` or now, as JSON
-    text: the same text for the same object and time."""
+    """Build an S3 event notification (message structure 2.1) for one object created at `made` or now, as JSON. The same
+    object and time give the same text."""
     record = {
         "eventVersion": "2.1",
         "eventSource": "aws:s3",

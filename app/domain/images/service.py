@@ -1,4 +1,4 @@
-"""Looking up, listing and deleting images."""
+"""Look up, list and delete images."""
 
 import logging
 from collections.abc import Collection, Mapping, Sequence
@@ -19,42 +19,42 @@ _NEVER_SERVED = frozenset({FailureCode.NOT_AN_IMAGE, FailureCode.UNSUPPORTED_IMA
 
 
 class Images:
-    """What an owner may do with the images that are there. Another owner's image does not exist."""
+    """Operations on stored images. For a caller, images of other owners do not exist."""
 
     def __init__(self, store: ObjectStore, images: ImageRepository) -> None:
         self._store = store
         self._images = images
 
     def get(self, owner: str | None, image_id: str) -> Image:
-        """The owner's image; anybody's for None. Raises `NotFound` for every other id, whatever it looks like."""
+        """Return an image of the owner, or of any owner for None. Raises `NotFound` for every other id."""
         found = self._images.get(image_id) if is_id(image_id) else None
         if not isinstance(found, Image) or owner not in {None, found.owner}:
             raise NotFound("image_not_found", "There is no image with this id.")
         return found
 
     def versions(self, image_ids: Collection[str]) -> Mapping[str, int]:
-        """Versions of those records that exist, whoever owns them."""
+        """Return the versions of those records that exist, of any owner."""
         return self._images.versions(image_ids)
 
     def list(self, query: ListQuery) -> Page:
-        """One page of the owner's images."""
+        """Return one page of the owner's images."""
         return self._images.list(query)
 
     def original(self, owner: str | None, image_id: str) -> Image:
-        """Return the image if its original may be fetched. Raises `Conflict` while the bytes of a ticket have not come
-        or were not processed, and when they turned out to be no image: unchecked bytes are served to nobody."""
+        """Return the image if its original can be downloaded. Raises `Conflict` until the bytes of a ticket have
+        arrived and been processed, and if they are not an image: unchecked bytes are never served."""
         image = self.get(owner, image_id)
         if image.upload_expires_at is not None:
-            why = "The bytes have not come yet." if is_open_ticket(image) else "The image is not processed yet."
+            why = "Its bytes have not arrived yet." if is_open_ticket(image) else "The image is not processed yet."
             raise Conflict("not_ready", why, status_of_image=image.status)
         unknown = image.content_type == UNKNOWN_TYPE
         if unknown or (image.error is not None and image.error.code in _NEVER_SERVED):
-            why = image.error.detail if image.error else "Nobody has looked at its bytes yet."
+            why = image.error.detail if image.error else "Its bytes have not been checked yet."
             raise Conflict("not_served", f"The original is not served: {why}")
         return image
 
     def variants(self, owner: str | None, image_id: str, name: str) -> tuple[Image, Sequence[Variant]]:
-        """The image and its variants of that name, one per format. Raises `Conflict` while there are none."""
+        """Return the image and its variants of that name, one per format. Raises `Conflict` if it is not ready."""
         image = self.get(owner, image_id)
         if image.status is not Status.READY:
             why = f": {image.error.detail}" if image.error else "."
@@ -66,11 +66,11 @@ class Images:
         return image, named
 
     def delete(self, owner: str | None, image_id: str) -> None:
-        """Delete the image and every byte of it. Repeatable: what is unknown or gone is fine.
+        """Delete the image and all of its bytes. Idempotent: an unknown or deleted id is no error.
 
-        The answer is final once the tombstone is written. The bytes that the record names go at once; what else an
-        image that is not ready may have, and what the store refuses now, `finish_delete` removes for the worker or
-        `reconcile`.
+        The delete is final once the tombstone is written. Bytes named by the record are removed immediately. Other
+        bytes, such as those of a running attempt or those that the store refuses to remove now, are removed by
+        `finish_delete`, called by the worker or by `reconcile`.
         """
         if not is_id(image_id):
             return
@@ -87,20 +87,20 @@ class Images:
             try:
                 self._remove_bytes(found)
             except PortError:
-                log.exception("delete left unfinished; reconcile goes on with it", extra={"image_id": image_id})
+                log.exception("delete not finished; reconcile continues it", extra={"image_id": image_id})
             return
-        raise Conflict("busy", "The image keeps changing; try again.")
+        raise Conflict("busy", "The image is changing. Try again.")
 
     def _remove_bytes(self, image: Image) -> None:
         for file in {variant.file for variant in image.variants}:
             self._store.delete(variant_key(image.id, image.rendering_id or "", file))
         self._store.delete(original_key(image.id))
-        if image.status is Status.READY and not image.stale_renderings:  # an attempt that failed may have stored some
+        if image.status is Status.READY and not image.stale_renderings:  # no failed attempt has left variants
             self._images.settle(image.id)
 
 
 def finish_delete(store: ObjectStore, images: ImageRepository, image_id: str) -> None:
-    """Remove the bytes of a buried image: variants, then the original, then its place among the unsettled."""
+    """Remove the bytes of a deleted image: variants, then the original. Then mark its tombstone as finished."""
     store.delete_prefix(processed_prefix(image_id))
     store.delete(original_key(image_id))
     images.settle(image_id)

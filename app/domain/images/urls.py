@@ -1,4 +1,4 @@
-"""Where the bytes of an image can be fetched, by anyone who was given the url."""
+"""Urls of originals and variants, usable by anyone who has them."""
 
 from typing import Protocol
 from urllib.parse import quote, urlencode
@@ -9,40 +9,40 @@ from app.domain.keys import original_key, variant_key
 from app.domain.models import Image, Variant, utcnow
 from app.domain.times import CLOCK_SLACK
 
-#: Seconds that a signed url of the embedded server is good for at least; at most it is twice that.
+#: Minimum lifetime of a signed url of the self-hosted server in seconds; the maximum is twice that.
 FILE_LIFE = 15 * 60
 
 
 class UrlSource(Protocol):
-    """Makes urls that hold the bytes themselves, usable as they stand."""
+    """Source of urls that lead directly to the bytes."""
 
     @property
     def edition(self) -> str:
-        """Changes whenever the urls of an unchanged variant do; empty where they never do."""
+        """A text that changes whenever the urls of an unchanged variant change; empty if they never do."""
 
     def variant(self, image: Image, variant: Variant) -> str:
-        """The url of a variant, shown inline."""
+        """Return the url of a variant, to be shown inline."""
 
     def original(self, image: Image) -> str:
-        """The url of the original, saved under its display name and never shown inline."""
+        """Return the url of the original, to be saved under its display name and never shown inline."""
 
 
 class FileSeal:
-    """Signatures on the urls of the embedded server's files.
+    """Signatures of the self-hosted server's file urls.
 
-    A url lasts until the end of the next quarter of an hour, so that it stays the same for a while and browsers can
-    keep what they have fetched.
+    A url is valid until the end of the next quarter of an hour. It stays the same within a quarter of an hour, so that
+    browsers can cache it.
     """
 
     def __init__(self, signer: Signer) -> None:
         self._signer = signer
 
     def window(self) -> int:
-        """The number of the present quarter of an hour: a new one, new urls."""
+        """Return the number of the current quarter of an hour. Urls change with it."""
         return int(utcnow().timestamp()) // FILE_LIFE
 
     def query(self, key: str) -> str:
-        """What follows the `?` in the url of this key."""
+        """Build the query of the url of this key."""
         expires = (self.window() + 2) * FILE_LIFE
         return urlencode({"expires": expires, "signature": self._signer.sign("file", _sealed(key, str(expires)))})
 
@@ -51,15 +51,15 @@ class FileSeal:
         expired, and for one that expires later than any url can: it was signed before the clock was set back."""
         good = expires.isascii() and expires.isdigit() and len(expires) < 12
         if not good or not self._signer.is_good("file", _sealed(key, expires), signature):
-            raise Forbidden("bad_signature", "The url is not as it was given: ask for the record again.")
+            raise Forbidden("bad_signature", "Invalid signature of the url. Get a new url from the image's record.")
         left = int(expires) - int(utcnow().timestamp())
         if not 0 < left <= 2 * FILE_LIFE + CLOCK_SLACK.total_seconds():
-            raise Forbidden("url_expired", "The url has expired: ask for the record again.")
+            raise Forbidden("url_expired", "The url has expired. Get a new url from the image's record.")
         return left
 
 
 class ServedFiles:
-    """Urls of the embedded server's own `/files/`, absolute when the service knows its public address."""
+    """Urls below `/files/` of the self-hosted server, absolute if `public_url` is set."""
 
     def __init__(self, public_url: str | None = None, seal: FileSeal | None = None) -> None:
         self._base = f"{(public_url or '').rstrip('/')}/files/"

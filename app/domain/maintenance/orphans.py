@@ -1,4 +1,4 @@
-"""Objects without a record: found, adopted or removed."""
+"""Find, adopt or remove objects without a record."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -13,15 +13,16 @@ from app.domain.media import UNKNOWN_TYPE
 from app.domain.models import Image, Tombstone, utcnow
 from app.domain.ports import EventQueue, ImageRepository, ObjectInfo, ObjectStore
 
-#: How old an object without a record must be to count as an orphan. A younger one may belong to a request that runs, or
-#: to an event that is not handled yet.
+#: Minimum age of an orphan. A younger object may belong to a running request or to an event that is not handled yet.
 GRACE = timedelta(hours=1)
 
 
 @dataclass(frozen=True)
 class Orphan:
-    """An object that belongs to no image. `image_id` is None if its key names none; `deleted` says that the image was
-    deleted, so that nobody may bring it back."""
+    """An object that belongs to no image.
+
+    `image_id` is None if the key contains no id. `deleted` is True if the image was deleted and must not return.
+    """
 
     object: ObjectInfo
     image_id: str | None
@@ -36,15 +37,15 @@ class Orphan:
 class Orphans:
     """Finds objects that belong to no image.
 
-    The record decides: an object whose image is there is never an orphan, whatever times its id, its file or the clock
-    say. Time only decides about objects without a record.
+    Records decide: an object whose image has a record is never an orphan, whatever its id, file time or the clock say.
+    Time decides only about objects without a record.
     """
 
     def __init__(self, store: ObjectStore, images: ImageRepository, queue: EventQueue) -> None:
         self._store = store
         self._images = images
         self._queue = queue
-        #: Objects whose image has a record, counted by `find`.
+        #: Number of objects whose image has a record, counted by `find`.
         self.known = 0
 
     def find(
@@ -55,8 +56,8 @@ class Orphans:
         now: datetime | None = None,
         is_time_left: Callable[[], bool] = lambda: True,
     ) -> Iterator[Orphan]:
-        """Walk all objects and yield the orphans that are at least `grace` old. One whose time is as far in the future
-        was stored before the clock was set back, and counts as old."""
+        """Walk all objects and yield the orphans that are at least `grace` old. A time equally far in the future comes
+        from a clock that was set back, and counts as old."""
         now = now or utcnow()
         self.known = 0
         last: tuple[str | None, Image | Tombstone | None] = (None, None)
@@ -70,7 +71,7 @@ class Orphans:
                     last = (image_id, self._images.get(image_id))
                 found = last[1] if image_id is not None else None
                 if isinstance(found, Image) or (isinstance(found, Tombstone) and not found.settled):
-                    self.known += 1  # `reconcile` removes what a delete that is not finished has left
+                    self.known += 1  # `reconcile` finishes its delete
                     continue
                 if abs(now - info.modified_at) < grace:
                     report.orphans_young += 1
@@ -87,8 +88,8 @@ class Orphans:
         return True
 
     def adopt(self, orphan: Orphan, owner: str, report: Report) -> bool:
-        """Write a record for an orphaned original, and send its event so that the worker processes it. Variants that
-        are there are used again or swept. Return True if there is a record now that was not there before."""
+        """Write a record for an orphaned original, and send an event so that the worker processes it. Existing
+        variants are used again or swept. Return True if a record was created."""
         if not orphan.can_be_adopted or orphan.image_id is None:
             return False
         image = adopted_record(orphan.image_id, owner, orphan.object.size, stale=self._renderings(orphan.image_id))
@@ -107,8 +108,8 @@ class Orphans:
 
 
 def adopted_record(image_id: str, owner: str, size: int, *, stale: list[str]) -> Image:
-    """Return the record of an original that has none. The worker finds out its type and hash; `stale` are renderings
-    that are there already."""
+    """Build a record for an original without one. The worker finds its type and hash. `stale` are existing
+    renderings."""
     now = utcnow()
     return Image(
         id=image_id,

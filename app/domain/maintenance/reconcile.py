@@ -1,4 +1,4 @@
-"""Repair of what a crash, a lost event or an unused upload ticket left behind."""
+"""Repair of records after crashes, lost events and unused upload tickets."""
 
 import logging
 import math
@@ -30,30 +30,30 @@ from app.domain.uploads.tickets import RECORD_LIFE
 
 log = logging.getLogger(__name__)
 
-#: How long the record of an upload waits for its bytes. Tickets have `RECORD_LIFE` instead: a client may send slowly.
+#: Lifetime of an upload's record without bytes. That of a ticket is `RECORD_LIFE`, because a client may send slowly.
 NEVER_CAME = timedelta(hours=1)
-#: A last delivery that began this long ago and left its record `pending` was cut off.
+#: A last delivery that began this long ago and left its record `pending` was interrupted.
 CUT_OFF = timedelta(hours=1)
-#: Events sent again in each run however many wait in the queue. Otherwise a queue that is never empty would hold up
-#: lost events for ever.
+#: Number of events that each run sends again even if the queue is long. Otherwise a queue that is never empty would
+#: block lost events forever.
 SENT_ANYWAY = 100
-#: How long variants of an old rendering are kept for pages that still name them.
+#: Lifetime of variants of an old rendering, for pages that still use them.
 RENDERING_LIFE = timedelta(hours=24)
 
-#: Records that are removed together.
+#: Number of records that are removed in one call.
 _BATCH = 100
-#: The bound of the count of what a run had no time for.
+#: Limit for counting the records that a run had no time for.
 _MOST_COUNTED = 100_000
 
 
 @dataclass
 class Report:
-    """Counts of what one run found and did.
+    """Counts of one run.
 
-    `waiting` are old `pending` images whose events may still be in the queue. `never_came` are records removed because
-    their bytes never came. `left` is how many unsettled records there was no time for, counted to a bound.
-    `orphans_young` are objects without a record that are too young to be called orphans. `search_left` is 1 if there
-    was no time to finish the search for orphans.
+    `waiting`: old `pending` images whose events may still be in the queue. `never_came`: records removed because their
+    bytes never came. `left`: unfinished records that the run had no time for, counted up to a limit. `orphans_young`:
+    objects without a record that are too young to count as orphans. `search_left`: 1 if there was no time to finish
+    the search for orphans.
     """
 
     queued_again: int = 0
@@ -76,11 +76,11 @@ class Report:
 
 
 class Reconciler:
-    """Settles the records that are unsettled. Safe beside running uploads, workers and deletes, and beside another run.
+    """Finishes unfinished records. Safe during uploads, processing, deletes and other runs.
 
-    Bytes are only deleted for a tombstone that was read. A record is only removed after its bytes were looked for, and
-    is put back if they came meanwhile. A stored time further in the future than it can be was written before the clock
-    was set back: an event is then sent again, and anything else waits from now on.
+    Bytes are deleted only for an existing tombstone. A record is removed only after a search for its bytes, and written
+    again if they arrive meanwhile. A stored time that is implausibly far in the future was written before the clock was
+    set back: the event is then sent again, and other periods start now.
     """
 
     def __init__(self, store: ObjectStore, images: ImageRepository, queue: EventQueue) -> None:
@@ -98,19 +98,19 @@ class Reconciler:
         is_time_left: Callable[[], bool] | None = None,
         stop: Callable[[], bool] = lambda: False,
     ) -> Report:
-        """Settle what can be settled, for as long as `is_time_left` and until `stop`. A run whose time may be too short
-        for all of it begins at a random id, so that the next one meets what this one did not.
+        """Finish unfinished records while `is_time_left` and until `stop`. With `is_time_left`, start at a random id,
+        so that the next run reaches records that this one does not.
 
-        `pending` images older than `requeue_after` get their event again: the first hundred, and those that outnumber
-        the messages in the queue, since each message may be the event of one of them. With zero, as at a start, all
-        get it except images whose last delivery was cut off: such an image may be what ends every worker. A later run
-        closes it unless another event ends it otherwise.
+        Events of `pending` images older than `requeue_after` are sent again: the first hundred, and those in excess
+        of the messages in the queue, because each message may be the event of one of them. With zero, as at a start,
+        all events are sent again except for images whose last delivery was interrupted: such an image may crash every
+        worker. A later run closes its record unless another event finishes it.
         """
         now = now or utcnow()
         report = Report()
         self._in_queue = None if requeue_after else 0
         self._unused = []
-        unsettled = self._images.unsettled(_anywhere(now) if is_time_left else "")
+        unsettled = self._images.unsettled(_random_start(now) if is_time_left else "")
         for image_id in unsettled:
             if stop():
                 break
@@ -120,9 +120,9 @@ class Reconciler:
             try:
                 self._settle(image_id, now, requeue_after, report)
             except Stale:
-                continue  # it changed while we looked: it is not ours to settle
+                continue  # changed meanwhile by someone else
             except PortError:
-                log.exception("could not be settled in this run", extra={"image_id": image_id})
+                log.exception("a record could not be finished in this run", extra={"image_id": image_id})
                 report.errors += 1
             if len(self._unused) >= _BATCH:
                 self._remove_unused(now, report)
@@ -132,7 +132,7 @@ class Reconciler:
     def _settle(self, image_id: str, now: datetime, requeue_after: timedelta, report: Report) -> None:
         found = self._images.get(image_id)
         if found is None:
-            self._images.settle(image_id)  # drops an index entry that leads nowhere; the index may also lag
+            self._images.settle(image_id)  # removes an index entry without a record
         elif isinstance(found, Tombstone):
             if not found.settled:
                 finish_delete(self._store, self._images, image_id)
@@ -152,7 +152,7 @@ class Reconciler:
             report.renderings_swept += len(image.stale_renderings)
 
     def _settle_pending(self, image: Image, now: datetime, requeue_after: timedelta, report: Report) -> None:
-        original = self._store.find(original_key(image.id))  # not `stat`: a closed bucket is no empty one
+        original = self._store.find(original_key(image.id))  # not `stat`: a refusal must not look like a missing object
         if original is None:
             self._settle_without_bytes(image, now)
         elif image.last_tried_at is not None:
@@ -182,7 +182,7 @@ class Reconciler:
             report.given_up += 1
 
     def _remove_unused(self, now: datetime, report: Report) -> None:
-        """Remove the records whose bytes never came."""
+        """Remove records whose bytes never came."""
         batch, self._unused = self._unused, []
         if not batch:
             return
@@ -191,18 +191,18 @@ class Reconciler:
         except PortError:
             log.exception("records without bytes were not removed in this run", extra={"count": len(batch)})
             report.errors += 1
-            removed = {image.id for image in batch}  # perhaps: those that are there are not put back
+            removed = {image.id for image in batch}  # perhaps; `_put_back` checks each
         for image in batch:
             if image.id in removed:
                 try:
                     if not self._put_back(image, now):
                         report.never_came += 1
                 except PortError:
-                    log.exception("a removed record was not looked at again", extra={"image_id": image.id})
+                    log.exception("a removed record could not be checked again", extra={"image_id": image.id})
                     report.errors += 1
 
     def _put_back(self, image: Image, now: datetime) -> bool:
-        """Write a removed record again if its bytes came between the look and the removal. Return True if so."""
+        """Write a removed record again if its bytes arrived before the removal. Return True if so."""
         if self._store.find(original_key(image.id)) is None:
             return False
         arrived: Changes = {"arrived_at": now} if image.upload_expires_at else {}
@@ -226,9 +226,8 @@ class Reconciler:
             report.queued_again += 1
 
 
-def _anywhere(now: datetime) -> str:
-    """Return an id of a moment between a minute and a month ago: each hour, day and week is as likely as the others of
-    its kind, because unsettled records may be an hour or a week old. The last digit is any: see
-    `ImageRepository.unsettled`."""
-    minutes = math.exp(random.uniform(0, math.log(30 * 24 * 60)))  # noqa: S311 - where to begin is no secret
+def _random_start(now: datetime) -> str:
+    """Return a random start id of a time between a minute and a month ago, with a logarithmic distribution: unfinished
+    records may be an hour or a week old. The last digit is random too: see `ImageRepository.unsettled`."""
+    minutes = math.exp(random.uniform(0, math.log(30 * 24 * 60)))  # noqa: S311 - not a secret
     return first_id_at(now - timedelta(minutes=minutes))[:-1] + random.choice("0123456789abcdef")  # noqa: S311

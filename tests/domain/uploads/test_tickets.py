@@ -124,7 +124,7 @@ def test_a_ticket_whose_event_was_lost_gets_another(side: Side) -> None:
 def test_what_was_not_checked_at_the_door_is_served_to_nobody(side: Side, code: FailureCode) -> None:
     ticket = ask(side)
     images = Images(side.store, side.images)
-    with pytest.raises(Conflict, match="not come yet"):
+    with pytest.raises(Conflict, match="not arrived yet"):
         images.original(ANONYMOUS, ticket.id)
     image = images.get(ANONYMOUS, ticket.id)
     image = side.images.update(ticket.id, 1, failed(image, code, "It is a page.", utcnow()))
