@@ -1,9 +1,9 @@
-"""The composition root: from settings to adapters. An SDK is imported only in the branch that needs it."""
+"""Composition root: from settings to adapters. An SDK is imported only in the branch that needs it."""
 
 import contextlib
 import os
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,18 +19,20 @@ from app.domain.uploads.grants import LocalStore, ServedGrants
 from app.domain.uploads.tickets import GrantSource
 from app.settings import Settings
 
-#: An invocation carries at most 6 MB, in base64 and with its envelope: this much picture is sure to fit.
+#: An invocation carries at most 6 MB, in base64 and with its envelope. An image of this size fits.
 LAMBDA_UPLOAD_BYTES = 4 * MEBIBYTE
 
-#: Disk space that the database keeps for deletes when the disk is full.
+#: Disk space that the database reserves for deletes when the disk is full.
 _RESERVE_BYTES = 4 * MEBIBYTE
 
 
 @dataclass(frozen=True)
 class Backends:
-    """Everything that the settings decide. `locate` finds a stored object's file, on the embedded side only.
+    """Adapters that the settings select.
 
-    `check_space` raises `Full` while the disk has too little space for the worker to process an image.
+    `file_path` returns the path of a stored object, if objects are local files. `recover` undoes the traces of a killed
+    worker; `tidy` is maintenance after each reconcile. `check_space` raises `Full` while the disk has too little space
+    for the worker to process an image.
     """
 
     store: ObjectStore
@@ -38,26 +40,26 @@ class Backends:
     queue: EventQueue
     urls: UrlSource
     grants: GrantSource
-    locate: Callable[[str], Path | None] | None = None
+    file_path: Callable[[str], Path | None] | None = None
     local: LocalStore | None = None
     recover: Callable[[], None] = lambda: None
     tidy: Callable[[], object] = lambda: None
     check_space: Callable[[], None] = lambda: None
 
     @property
-    def checks(self) -> Mapping[str, Callable[[], None]]:
-        """What must answer before the service is ready, by neutral names."""
+    def checks(self) -> dict[str, Callable[[], None]]:
+        """Readiness checks by neutral names. Each raises an error if its backend does not work."""
         return {"storage": self.store.ping, "records": self.images.ping, "queue": self.queue.ping}
 
 
 def open_backends(settings: Settings) -> Backends:
-    """The adapters of the chosen side. Raises `ConfigurationError` when they cannot be had."""
-    return _embedded(settings) if settings.embedded else _aws(settings)
+    """Open the adapters. Raises `ConfigurationError` if they cannot be opened."""
+    return _open_self_hosted(settings) if settings.self_hosted else _open_aws(settings)
 
 
-def limits_of(settings: Settings) -> Limits:
-    """The bounds that clients are told."""
-    inline = settings.max_upload_bytes if settings.embedded else min(settings.max_upload_bytes, LAMBDA_UPLOAD_BYTES)
+def build_limits(settings: Settings) -> Limits:
+    """Build the limits that `GET /limits` publishes."""
+    inline = settings.max_upload_bytes if settings.self_hosted else min(settings.max_upload_bytes, LAMBDA_UPLOAD_BYTES)
     return Limits(
         max_upload_bytes=inline,
         max_direct_bytes=settings.max_upload_bytes,
@@ -69,32 +71,36 @@ def limits_of(settings: Settings) -> Limits:
     )
 
 
-def keyring_of(settings: Settings) -> Keyring | None:
-    """The keys that callers must have one of; None where nobody is asked. Only who has callers needs any: raises
-    `ConfigurationError` when there is none."""
+def build_keyring(settings: Settings) -> Keyring | None:
+    """Build the keyring of callers; None without authentication. Raises `ConfigurationError` if keys are required and
+    none is set."""
     if settings.auth == "none":
         return None
     if not settings.api_keys:
-        raise ConfigurationError("DARKROOM_API_KEYS: authentication is required, and there is no key")
+        raise ConfigurationError(
+            "DARKROOM_API_KEYS: must hold a key when DARKROOM_AUTH is `required`; `darkroom key new` makes one"
+        )
     return Keyring(settings.api_keys)
 
 
-def signer_of(settings: Settings) -> Signer:
-    """Signs by the secret that was set or, embedded, the one in the data folder. Only who answers callers needs it:
-    raises `ConfigurationError` when it cannot be had."""
+def build_signer(settings: Settings) -> Signer:
+    """Build the signer from `DARKROOM_SECRET` or, self-hosted, from the secret in the data folder.
+
+    Raises `ConfigurationError` if there is no secret.
+    """
     if settings.secret:
         return Signer(settings.secret.get_secret_value().encode())
-    if not settings.embedded:
-        raise ConfigurationError("DARKROOM_SECRET: must be set, for a function that signs cursors")
-    return Signer(_kept_secret(settings.data_folder / "secret"))
+    if not settings.self_hosted:
+        raise ConfigurationError("DARKROOM_SECRET: must be set with s3://; it signs cursors")
+    return Signer(_read_secret(settings.data_folder / "secret"))
 
 
-def visibility_of(settings: Settings) -> float:
-    """Seconds that a received event stays with its worker: two tries of one picture, and a minute to move bytes."""
+def visibility_seconds(settings: Settings) -> float:
+    """Return the visibility time-out of a received event: two attempts at one image, and a minute to move bytes."""
     return 2 * settings.processing_timeout_seconds + 60
 
 
-def _embedded(settings: Settings) -> Backends:
+def _open_self_hosted(settings: Settings) -> Backends:
     from app.adapters.filesystem import FilesystemStore
     from app.adapters.sqlite import Database, SqliteImages, SqliteQueue
 
@@ -103,15 +109,15 @@ def _embedded(settings: Settings) -> Backends:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not settings.database_file.exists() and any((folder / "originals").glob("*/*")):
             raise ConfigurationError(
-                f"DARKROOM_DATABASE_URL: {settings.database_file} is missing, and {folder} holds pictures: "
-                "bring the file back, or move the folder away to begin anew"
+                f"DARKROOM_DATABASE_URL: {settings.database_file} is missing, but {folder} holds images: "
+                "restore the file, or move the folder away to start empty"
             )
-        signer = signer_of(settings)
+        signer = build_signer(settings)
     except OSError as error:
         raise ConfigurationError(f"DARKROOM_STORAGE_URL: cannot use {folder}: {error.strerror}") from error
     min_free_bytes = settings.min_free_mb * MEBIBYTE
     database = Database(settings.database_file, min_free_bytes=min_free_bytes, reserve_bytes=_RESERVE_BYTES)
-    queue = SqliteQueue(database, visibility=visibility_of(settings), max_attempts=settings.max_attempts)
+    queue = SqliteQueue(database, visibility=visibility_seconds(settings), max_attempts=settings.max_attempts)
 
     def notify(key: str, size: int) -> None:
         queue.send(object_created(key, size))
@@ -139,7 +145,7 @@ def _embedded(settings: Settings) -> Backends:
         queue=queue,
         urls=ServedFiles(settings.public_url, seal),
         grants=grants,
-        locate=store.path,
+        file_path=store.path,
         local=LocalStore(store, grants, seal),
         recover=recover,
         tidy=tidy,
@@ -147,17 +153,17 @@ def _embedded(settings: Settings) -> Backends:
     )
 
 
-def _aws(settings: Settings) -> Backends:
+def _open_aws(settings: Settings) -> Backends:
     from botocore.exceptions import BotoCoreError
 
     try:
-        return _on_aws(settings)
-    except (BotoCoreError, ValueError) as error:  # the latter for what is no address of an endpoint
-        wanted = f"DARKROOM_STORAGE_URL: {settings.storage_url} needs AWS credentials and a region"
-        raise ConfigurationError(f"{wanted}, and the SDK says: {error}") from error
+        return _connect_to_aws(settings)
+    except (BotoCoreError, ValueError) as error:  # ValueError: an endpoint that is no url
+        needed = f"DARKROOM_STORAGE_URL: {settings.storage_url} needs AWS credentials and a region"
+        raise ConfigurationError(f"{needed} (SDK: {error})") from error
 
 
-def _on_aws(settings: Settings) -> Backends:
+def _connect_to_aws(settings: Settings) -> Backends:
     import boto3
     from botocore.config import Config
     from botocore.exceptions import NoCredentialsError
@@ -166,8 +172,8 @@ def _on_aws(settings: Settings) -> Backends:
     from app.adapters.s3 import PresignedGrants, PresignedUrls, Presigner, S3Store, s3_client
     from app.adapters.sqs import SqsQueue
 
-    # A gateway waits 30 seconds for an answer: no call may take most of them.
-    patience = Config(
+    # A gateway waits 30 seconds for a response, so no call may take most of them.
+    config = Config(
         connect_timeout=2,
         read_timeout=5,
         retries={"mode": "standard", "total_max_attempts": 4},
@@ -177,18 +183,18 @@ def _on_aws(settings: Settings) -> Backends:
     credentials = session.get_credentials()
     if credentials is None:
         raise NoCredentialsError
-    s3 = s3_client(session, patience)
+    s3 = s3_client(session, config)
     return Backends(
         store=S3Store(s3, settings.bucket),
-        images=DynamoImages(session.client("dynamodb", config=patience), settings.table),
-        queue=SqsQueue(session.client("sqs", config=patience), settings.queue_url or ""),
+        images=DynamoImages(session.client("dynamodb", config=config), settings.table),
+        queue=SqsQueue(session.client("sqs", config=config), settings.queue_url or ""),
         urls=PresignedUrls(Presigner(s3, settings.bucket, credentials), settings.cdn_url),
         grants=PresignedGrants(s3, settings.bucket),
     )
 
 
-def _kept_secret(file: Path) -> bytes:
-    """Return the secret in the data folder; make it once."""
+def _read_secret(file: Path) -> bytes:
+    """Return the secret in the data folder; create it at the first start."""
     from app.adapters.filesystem.durable import sync_folders
 
     if not file.exists():
@@ -199,12 +205,12 @@ def _kept_secret(file: Path) -> bytes:
                 handle.write(secrets.token_hex(32))
                 handle.flush()
                 os.fsync(descriptor)
-            with contextlib.suppress(FileExistsError):  # of two first starts one secret wins
+            with contextlib.suppress(FileExistsError):  # of two first starts, one secret wins
                 os.link(fresh, file)
         finally:
             fresh.unlink(missing_ok=True)
         sync_folders([file.parent])
     secret = file.read_bytes().strip()
     if len(secret) < 16:
-        raise ConfigurationError(f"{file} does not hold a secret: remove it to have a new one made")
+        raise ConfigurationError(f"{file} holds no secret of at least 16 bytes. Delete the file to get a new one")
     return secret

@@ -1,4 +1,4 @@
-"""The self-hosted worker process: one per data folder, from recovery at its start to the end of its server."""
+"""Entry point of the self-hosted worker process: one per data folder, supervised by the server."""
 
 import contextlib
 import fcntl
@@ -16,27 +16,27 @@ from datetime import timedelta
 from pathlib import Path
 
 from app import linux, logs
-from app.bootstrap import Backends, limits_of, open_backends
+from app.bootstrap import Backends, open_backends
+from app.bootstrap_worker import build_worker, start_sandbox
 from app.domain.errors import ConfigurationError, PortError
 from app.domain.maintenance.reconcile import Reconciler
 from app.settings import Settings, load
 from app.worker.process import Worker
 from app.worker.queue_loop import run
 from app.worker.sandbox import landlock, seccomp
-from app.worker.sandbox.parent import Sandbox
 
 log = logging.getLogger("app.embedded_worker")
 
 RECONCILE_EVERY = 3600.0
-_RECOVER_AGAIN = 5.0
-#: How long a picture may go on after the worker was asked to stop; its event is then left to the next worker.
+_RECOVERY_RETRY = 5.0
+#: Seconds for the current image after the worker was asked to stop. Then its event is left to the next worker.
 GRACE = 9.0
 
 
 def main(*, end_with_input: bool = False) -> None:
-    """Take the data folder's lock, recover what a crash left, then process images until told to stop.
+    """Lock the data folder, recover after a crash, then process images until a signal.
 
-    With `end_with_input` the end of standard input tells so too: it is the server's pipe, gone when the server is.
+    With `end_with_input`, the end of standard input also stops the worker: it is a pipe that ends with the server.
     """
     try:
         linux.hide()
@@ -45,15 +45,15 @@ def main(*, end_with_input: bool = False) -> None:
             settings.log_level, settings.service, (settings.data_folder, settings.database_file), settings.log_format
         )
         logs.catch_uncaught()
-        if not settings.embedded:
-            raise ConfigurationError("DARKROOM_STORAGE_URL: the worker process serves a data folder (`file:`)")
+        if not settings.self_hosted:
+            raise ConfigurationError("DARKROOM_STORAGE_URL: must be file:<folder> for `darkroom worker`")
         stop = threading.Event()
         _stop_on_signals(stop, watch_input=end_with_input)
         with _lock(settings.data_folder, stop) as held:
             if held:
                 _work(settings, open_backends(settings), stop)
     except ConfigurationError as error:
-        if end_with_input:  # the server's log is read by programs, a terminal by people
+        if end_with_input:  # a line of the server's log, which programs read
             log.critical("the worker cannot start: %s", error)
             raise SystemExit(2) from None
         logs.end_before_start(error)
@@ -61,28 +61,17 @@ def main(*, end_with_input: bool = False) -> None:
 
 def _work(settings: Settings, backends: Backends, stop: threading.Event) -> None:
     scratch = make_scratch(settings.data_folder / "scratch")
-    limits = limits_of(settings)
-    sandbox = Sandbox(settings.processing_timeout_seconds, settings.processing_memory_mb)
-    sandbox.start()
-    worker = Worker(
-        backends.store,
-        backends.images,
-        sandbox,
-        recipe=settings.recipe,
-        limits=limits,
-        adopt=settings.auth == "none",
-        scratch=scratch,
-        max_attempts=settings.max_attempts,
-    )
+    sandbox = start_sandbox(settings)
+    worker = build_worker(settings, backends, sandbox, scratch)
     maintenance = threading.Thread(target=_reconcile_hourly, args=(backends, stop), name="reconcile", daemon=True)
     protections = {"landlock": max(landlock.version(), 0), "seccomp": seccomp.available()}
     if not all(protections.values()):
-        log.warning("this system confines decoders only in part; see SECURITY.md", extra=protections)
+        log.warning("this system confines decoders only partly; see SECURITY.md", extra=protections)
     log.info("worker ready", extra={"pid": os.getpid(), **protections})
     try:
-        # Before the first message is received: recovery takes every message that has a receiver for abandoned.
+        # Before the first message is received: recovery treats every message with a receiver as abandoned.
         while not stop.is_set() and not _recovered(backends):
-            _run_for(_RECOVER_AGAIN, backends, worker, stop)
+            _run_for(_RECOVERY_RETRY, backends, worker, stop)
         maintenance.start()
         run(backends.queue, worker, stop.is_set, check_space=backends.check_space)
         maintenance.join()
@@ -92,16 +81,16 @@ def _work(settings: Settings, backends: Backends, stop: threading.Event) -> None
 
 
 def make_scratch(folder: Path) -> Path:
-    """Make a scratch folder for this process in `folder`, and remove what workers left that were killed.
+    """Make a scratch folder for this process in `folder`, and remove those of killed workers.
 
-    The folder is new: a process of a killed worker may live for a moment and still write into the old one.
+    The folder is new, because a child of a killed worker may live for a moment and write into the old one.
     """
     folder.mkdir(mode=0o700, exist_ok=True)
-    made = Path(tempfile.mkdtemp(dir=folder, prefix=f"worker-{os.getpid()}-"))
+    created = Path(tempfile.mkdtemp(dir=folder, prefix=f"worker-{os.getpid()}-"))
     for left in folder.iterdir():
-        if left != made:
+        if left != created:
             shutil.rmtree(left, ignore_errors=True)
-    return made
+    return created
 
 
 def _run_for(seconds: float, backends: Backends, worker: Worker, stop: threading.Event) -> None:
@@ -115,19 +104,19 @@ def _run_for(seconds: float, backends: Backends, worker: Worker, stop: threading
 
 
 def _recovered(backends: Backends) -> bool:
-    """Recover what a killed worker had begun. Return False if the backends refused."""
+    """Recover the work of a killed worker. Return False if a backend refused."""
     try:
         backends.recover()
     except PortError:
-        log.exception("recovery failed; it is tried again in a few seconds")
+        log.exception("recovery failed; retrying in a few seconds")
         return False
     return True
 
 
 def _reconcile_hourly(backends: Backends, stop: threading.Event) -> None:
-    """Reconcile now and every hour, beside the queue: images are processed meanwhile, however much there is to do.
+    """Reconcile now and every hour, while images are processed.
 
-    The first run sends the event of every pending image again, whatever waits in the queue.
+    The first run sends the event of every pending image again, regardless of the queue.
     """
     reconciler = Reconciler(backends.store, backends.images, backends.queue)
     requeue_after = timedelta(0)
@@ -140,13 +129,13 @@ def _reconcile_hourly(backends: Backends, stop: threading.Event) -> None:
         except PortError:
             log.exception("reconcile failed; it runs again within the hour")
         except Exception:
-            log.exception("reconcile failed for a reason that nobody foresaw; it runs again within the hour")
+            log.exception("reconcile failed unexpectedly; it runs again within the hour")
         stop.wait(RECONCILE_EVERY)
 
 
 @contextlib.contextmanager
 def _lock(folder: Path, stop: threading.Event) -> Iterator[bool]:
-    """Wait until no other worker serves the folder; False when told to stop before that."""
+    """Wait until no other worker uses the folder. Yield False if stopped before that."""
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock = (folder / "worker.lock").open("a")
@@ -165,7 +154,7 @@ def _lock(folder: Path, stop: threading.Event) -> Iterator[bool]:
 
 
 def _stop_on_signals(stop: threading.Event, *, watch_input: bool) -> None:
-    def ask() -> None:
+    def request_stop() -> None:
         if not stop.is_set():
             stop.set()
             timer = threading.Timer(GRACE, os._exit, (0,))
@@ -175,14 +164,14 @@ def _stop_on_signals(stop: threading.Event, *, watch_input: bool) -> None:
     def watch() -> None:
         while os.read(sys.stdin.fileno(), 1024):
             pass
-        ask()
+        request_stop()
 
-    signal.signal(signal.SIGTERM, lambda *_: ask())
+    signal.signal(signal.SIGTERM, lambda *_: request_stop())
     if watch_input:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the server ends us in order
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the server too, which stops us
         threading.Thread(target=watch, name="server-watch", daemon=True).start()
     else:
-        signal.signal(signal.SIGINT, lambda *_: ask())
+        signal.signal(signal.SIGINT, lambda *_: request_stop())
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""The door for API Gateway: every request one invocation, everything wired once when the function starts."""
+"""Lambda entry point of the API. The application is built once, when the function starts."""
 
-# ruff: noqa: E402 - what a start makes stays: to look for garbage in it meanwhile takes a twentieth of its time
+# ruff: noqa: E402 - objects made at the start stay; garbage collection would take 5 % of its time
 import gc
 
 gc.disable()
@@ -12,59 +12,31 @@ from typing import Any
 
 from mangum import Mangum
 
-from app import __version__, logs
-from app.api.app import Services, create_app
+from app import logs
 from app.api.http.problem_catalog import CATALOG
 from app.api.http.problems import MEDIA_TYPE, problem_document
 from app.api.middleware.gateway import TEXT_TYPES, Gateway
-from app.bootstrap import keyring_of, limits_of, open_backends, signer_of
+from app.bootstrap_api import build_api
 from app.domain.errors import ConfigurationError
-from app.domain.limits import MEBIBYTE
 from app.metrics import Metrics
-from app.settings import load
+from app.settings import load_on_lambda
 
 log = logging.getLogger(__name__)
 
 
 def _build() -> Gateway:
-    settings = load()
+    settings = load_on_lambda()
     logs.configure(settings.log_level, settings.service)
-    if settings.embedded:
-        raise ConfigurationError("DARKROOM_STORAGE_URL: a function needs `s3://<bucket>`; it has no disk of its own")
     if settings.auth == "none" and not settings.allow_anonymous:
         raise ConfigurationError(
-            "DARKROOM_AUTH: must be `required`, or DARKROOM_ALLOW_ANONYMOUS `true`, for a function anybody can call"
+            "DARKROOM_AUTH: must be `required` on Lambda, or set DARKROOM_ALLOW_ANONYMOUS=true to admit every caller"
         )
-    keyring, signer = keyring_of(settings), signer_of(settings)
-    backends = open_backends(settings)
-    return Gateway(
-        create_app(
-            Services(
-                store=backends.store,
-                repository=backends.images,
-                signer=signer,
-                limits=limits_of(settings),
-                grants=backends.grants,
-                urls=backends.urls,
-                checks=backends.checks,
-                files=backends.locate,
-                version=__version__,
-                keyring=keyring,
-                cors_origins=settings.cors_origins,
-                public_url=settings.public_url,
-                allowed_hosts=settings.allowed_hosts,
-                trusted_proxies=settings.trusted_proxies,
-                reporter=Metrics(settings.service).request,
-                max_spool_bytes=settings.max_spool_mb * MEBIBYTE,
-                max_waiting=settings.max_waiting,
-            )
-        )
-    )
+    return Gateway(build_api(settings, same_site_only=False, reporter=Metrics(settings.service).request))
 
 
 _app = _build()
-asyncio.set_event_loop(asyncio.new_event_loop())  # the adapter takes the current loop, which newer Pythons do not make
-logging.getLogger("mangum.http").setLevel(logging.WARNING)  # a request has its line in our own log
+asyncio.set_event_loop(asyncio.new_event_loop())  # mangum uses the current loop; newer Pythons make none
+logging.getLogger("mangum.http").setLevel(logging.WARNING)  # our own log has a line for each request
 _mangum = Mangum(_app, lifespan="off", text_mime_types=[*TEXT_TYPES])
 _invocations = logs.Invocations()
 gc.freeze()
@@ -77,20 +49,20 @@ def handler(event: Any, context: Any) -> dict[str, Any]:
     if not _is_request(event, context):
         return _refusal()
     try:
-        answer: dict[str, Any] = _mangum(event, context)
-    except ValueError:  # a body that is no base64, or no text
-        log.warning("a request's body cannot be read")
+        response: dict[str, Any] = _mangum(event, context)
+    except ValueError:  # the body is neither base64 nor text
+        log.warning("request body is neither base64 nor text")
         return _refusal()
-    return answer
+    return response
 
 
 def _is_request(event: Any, context: Any) -> bool:
-    """Whether the adapter can read it. Schedules that keep functions warm, and tests in consoles, send other things."""
+    """Return True if mangum can read the event. Warm-up schedules and tests in consoles send other events."""
     try:
         return bool(_mangum.infer(event, context).scope)
-    except Exception as error:  # noqa: BLE001 - whatever it stumbles over, the event is to blame
-        because = type(error).__name__  # its words may quote the event
-        log.warning("an event that is no request", extra={"form": type(event).__name__, "because": because})
+    except Exception as error:  # noqa: BLE001 - any error is caused by the event
+        because = type(error).__name__  # its message may quote the event
+        log.warning("event is not a request", extra={"form": type(event).__name__, "because": because})
         return False
 
 

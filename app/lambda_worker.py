@@ -1,6 +1,6 @@
-"""The door for S3's events: from the queue in batches, or direct."""
+"""Lambda entry point of the worker: S3's events, in batches from the queue or direct."""
 
-# ruff: noqa: E402 - what a start makes stays: to look for garbage in it meanwhile takes a twentieth of its time
+# ruff: noqa: E402 - objects made at the start stay; garbage collection would take 5 % of its time
 import gc
 
 gc.disable()
@@ -12,102 +12,88 @@ from pathlib import Path
 from typing import Any
 
 from app import linux, logs
-from app.bootstrap import Backends, limits_of, open_backends
-from app.domain.errors import ConfigurationError
+from app.bootstrap import open_backends
+from app.bootstrap_worker import build_worker, start_sandbox
 from app.metrics import Metrics
-from app.settings import Settings, load
+from app.settings import Settings, load_on_lambda
 from app.worker.events import delay_after, get_receive_count, handle_event
-from app.worker.process import Worker
-from app.worker.sandbox.parent import Sandbox
 
 log = logging.getLogger(__name__)
 
-#: Seconds beside its development that a picture may need for its way in and its variants' way out.
+#: Seconds to fetch an original and to store its variants, in addition to the time of processing.
 MOVING_SECONDS = 15
-#: Deliveries after which a message is released to come again in seconds, for most faults pass at once. Later ones wait
-#: as long as the queue keeps messages out of sight, so that all of them together outlast half an hour.
-SOON_AGAIN = 2
+#: After this many deliveries at most, a failed message is released to return in seconds, because most faults are short.
+#: Later ones wait for the visibility time-out, so that all deliveries together span more than half an hour.
+RELEASED_DELIVERIES = 2
 
 
 def _load() -> Settings:
     linux.hide()
-    settings = load()
+    settings = load_on_lambda()
     logs.configure(settings.log_level, settings.service)
-    if settings.embedded:
-        raise ConfigurationError("DARKROOM_STORAGE_URL: a function needs `s3://<bucket>`; it has no disk of its own")
     return settings
 
 
 def _empty_scratch() -> None:
-    """A run that was ended by the function's time-out leaves files behind, and the next one gets the same disk."""
+    """Remove files of an invocation that the function's time-out ended: the next one gets the same disk."""
     shutil.rmtree(_scratch, ignore_errors=True)
     _scratch.mkdir(mode=0o700, exist_ok=True)
-
-
-def _build(settings: Settings, backends: Backends) -> Worker:
-    sandbox = Sandbox(settings.processing_timeout_seconds, settings.processing_memory_mb)
-    sandbox.start()
-    metrics = Metrics(settings.service)
-    return Worker(
-        backends.store,
-        backends.images,
-        sandbox,
-        recipe=settings.recipe,
-        limits=limits_of(settings),
-        adopt=settings.auth == "none",
-        scratch=_scratch,
-        max_attempts=settings.max_attempts,
-        reporter=metrics.image,
-        on_ignored=metrics.ignored,
-    )
 
 
 _settings = _load()
 _scratch = Path(tempfile.gettempdir(), "darkroom")
 _backends = open_backends(_settings)
-_worker = _build(_settings, _backends)
+_metrics = Metrics(_settings.service)
+_worker = build_worker(
+    _settings,
+    _backends,
+    start_sandbox(_settings),
+    _scratch,
+    reporter=_metrics.image,
+    on_ignored=_metrics.ignored,
+)
 _invocations = logs.Invocations()
 gc.freeze()
 gc.enable()
 
 
 def handler(event: Any, context: Any) -> Any:
-    """Work off one event. Of messages from a queue the answer names those to be delivered again, of which the
-    first deliveries are also released: left alone, each would be out of sight for as long as its queue allows a batch.
+    """Handle one event. For messages of a queue, return those to deliver again. Their first deliveries are also
+    released; otherwise each would be invisible for the visibility time-out of a whole batch.
 
-    Of a batch the first message is always begun, any other only when there is time for a whole picture: what is begun
-    and cut off counts as failed together with all that was done before it.
+    The first message of a batch is always started, any other only if there is time for a whole image: an invocation
+    that times out fails all of its messages, finished ones included.
     """
     _invocations.begin(context)
     _empty_scratch()
     records = event.get("Records") if isinstance(event, dict) else None
     if not (isinstance(records, list) and records and all(_is_message(record) for record in records)):
         return handle_event(event, _worker)
-    # Powertools' batch processor would do this too, and load the forms of all events and asyncio for it at each start.
+    # Powertools' batch processor does this too, but loads models of all events and asyncio at each start.
     again: list[dict[str, str]] = []
     for record in records:
         if record is records[0] or _is_time_left(context):
             if not handle_event({"Records": [record]}, _worker)["batchItemFailures"]:
                 continue
             receives = get_receive_count(record)
-            if receives <= SOON_AGAIN or receives >= _worker.max_attempts:
+            if receives <= RELEASED_DELIVERIES or receives >= _worker.max_attempts:
                 _release(record, delay_after(receives, _worker.max_attempts))
         else:
-            log.warning("no time is left for a message; it goes back", extra={"message_id": record["messageId"]})
-            _release(record, 0)  # in its last delivery to the dead letters, untried: reconcile sends it again
+            log.warning("no time left for a message; it is returned", extra={"message_id": record["messageId"]})
+            _release(record, 0)  # the last delivery goes to the dead letters untried; reconcile sends it again
         again.append({"itemIdentifier": record["messageId"]})
     return {"batchItemFailures": again}
 
 
 def _release(record: dict[str, Any], delay: int) -> None:
-    """Have the message delivered again after so many seconds. Without that it comes too, only later."""
+    """Have the message delivered again after `delay` seconds, not after the visibility time-out."""
     receipt = record.get("receiptHandle")
     if not isinstance(receipt, str):
         return
     try:
         _backends.queue.release(receipt, delay=delay)
     except Exception:
-        log.exception("a message was not released; it comes again late", extra={"message_id": record["messageId"]})
+        log.exception("message not released; it returns late", extra={"message_id": record["messageId"]})
 
 
 def _is_message(record: Any) -> bool:

@@ -10,42 +10,21 @@ from collections.abc import AsyncIterator
 from fastapi import FastAPI
 from starlette.concurrency import run_in_threadpool
 
-from app import __version__, linux, logs
-from app.api.app import Services, create_app
-from app.bootstrap import keyring_of, limits_of, open_backends, signer_of
+from app import linux, logs
+from app.bootstrap_api import build_api
 from app.domain.errors import ConfigurationError, PortError
-from app.domain.limits import MEBIBYTE
 from app.server.run import listen, serve
 from app.settings import Settings, load
 from app.supervisor import Supervisor
 
 
 def build(settings: Settings) -> FastAPI:
-    """Build the application on the backends that the settings name. It starts the worker when it is served."""
-    keyring = keyring_of(settings)
-    backends = open_backends(settings)
-    supervisor = Supervisor() if settings.embedded else None
-    app = create_app(
-        Services(
-            store=backends.store,
-            repository=backends.images,
-            signer=signer_of(settings),
-            limits=limits_of(settings),
-            grants=backends.grants,
-            urls=backends.urls,
-            checks={**backends.checks, **({"worker": supervisor.check} if supervisor else {})},
-            files=backends.locate,
-            version=__version__,
-            local=backends.local,
-            keyring=keyring,
-            cors_origins=settings.cors_origins,
-            public_url=settings.public_url,
-            allowed_hosts=settings.allowed_hosts,
-            trusted_proxies=settings.trusted_proxies,
-            same_site_only=settings.auth == "none",
-            max_spool_bytes=settings.max_spool_mb * MEBIBYTE,
-            max_waiting=settings.max_waiting,
-        )
+    """Build the application. Its lifespan runs the worker process of a self-hosted installation."""
+    supervisor = Supervisor() if settings.self_hosted else None
+    app = build_api(
+        settings,
+        same_site_only=settings.auth == "none",
+        worker_check=supervisor.check if supervisor else None,
     )
 
     @contextlib.asynccontextmanager
@@ -65,7 +44,7 @@ def build(settings: Settings) -> FastAPI:
 
 def main() -> None:
     """Serve until SIGTERM or Ctrl-C. Raises `SystemExit` with the reason if the server cannot start."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # while starting: `serve` has a handler of its own
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # while starting; `serve` sets a handler of its own
     try:
         settings = load()
         private = (settings.data_folder, settings.database_file)
@@ -73,7 +52,7 @@ def main() -> None:
         logs.catch_uncaught()
         with _listener(settings.host, settings.port) as listener:
             app = build(settings)
-            gc.freeze()  # what exists now stays until the end: neither collections nor the exit need to look at it
+            gc.freeze()  # objects that exist now stay until the end; collections and the exit need not visit them
             serve(app, listener)
     except (ConfigurationError, PortError) as error:
         logs.end_before_start(error)
@@ -83,9 +62,9 @@ def _listener(host: str, port: int) -> socket.socket:
     try:
         return listen(host, port)
     except OSError as error:
-        advice = "choose another, such as: make run PORT=8080"
+        remedy = "choose another, such as: make run PORT=8080"
         raise ConfigurationError(
-            f"Port {port} of {host} cannot be used ({error.strerror or error}): {advice}"
+            f"Cannot listen on {host}, port {port} ({error.strerror or error}): {remedy}"
         ) from None
 
 

@@ -1,4 +1,4 @@
-"""Keeping the embedded worker process alive beside the server, and ending it with the server."""
+"""Supervisor of the self-hosted worker process: restarts it when it ends, and stops it with the server."""
 
 import logging
 import subprocess
@@ -10,17 +10,17 @@ from app.domain.errors import Unavailable
 
 log = logging.getLogger(__name__)
 
-#: A worker that is asked to stop finishes its picture or leaves it to the queue within this many seconds.
+#: Seconds in which a worker that is asked to stop finishes its image, or leaves it to the queue.
 STOP_SECONDS = 10.0
 _LONGEST_PAUSE = 5.0
 _ORDERLY_PAUSE = 1.0
 
 
 class Supervisor:
-    """Runs `app.embedded_worker` in a process of its own and starts it again whenever it ends by itself.
+    """Runs `app.embedded_worker` in a process of its own and restarts it when it ends.
 
-    The worker's standard input is a pipe that nobody writes to: when this process is gone, however it went, the pipe
-    ends and so does the worker.
+    The worker's standard input is a pipe without data. When this process ends, even by SIGKILL, the pipe is closed and
+    the worker stops.
     """
 
     def __init__(self) -> None:
@@ -34,18 +34,18 @@ class Supervisor:
         self._thread.start()
 
     def check(self) -> None:
-        """Raise `Unavailable` while there is no worker process."""
+        """Raise `Unavailable` while no worker process runs."""
         process = self._process
         if process is None or process.poll() is not None:
-            raise Unavailable("The worker is being started.")
+            raise Unavailable("The worker process is not running; it is being restarted.")
 
     def stop(self) -> None:
-        """End the worker: politely, then not."""
+        """Stop the worker; kill it after the time-out."""
         with self._lock:
             self._stopping.set()
             process = self._process
         if process is not None:
-            process.stdin.close()  # type: ignore[union-attr]  # it was opened as a pipe
+            process.stdin.close()  # type: ignore[union-attr]  # Popen opened a pipe
             try:
                 process.wait(STOP_SECONDS + 2)
             except subprocess.TimeoutExpired:
@@ -59,21 +59,21 @@ class Supervisor:
             started = time.monotonic()
             try:
                 process = self._spawn()
-            except OSError:  # no memory or no process to be had: that passes
-                log.exception("no worker process can be started; trying again")
+            except OSError:  # no memory or no free process: temporary
+                log.exception("worker process not started; retrying")
             else:
                 if process is None:
                     return
                 code = process.wait()
-                # A signal to the whole process group may end the worker before this process begins to stop.
+                # A signal to the process group may end the worker before this process begins to stop.
                 if self._stopping.wait(_ORDERLY_PAUSE if code == 0 else 0):
                     return
-                log.error("the worker process ended; starting another", extra={"exit_code": code})
+                log.error("worker process ended; restarting it", extra={"exit_code": code})
             pause = 0.1 if time.monotonic() - started > 2 * _LONGEST_PAUSE else min(pause * 2, _LONGEST_PAUSE)
             self._stopping.wait(pause)
 
     def _spawn(self) -> "subprocess.Popen[bytes] | None":
-        """A new worker process; None when there is to be none any more."""
+        """Start a worker process. Return None if the server is stopping."""
         with self._lock:
             if self._stopping.is_set():
                 return None

@@ -17,7 +17,7 @@ def open_existing() -> tuple[Settings, Backends]:
     handler.setFormatter(_Brief())
     logging.basicConfig(handlers=[handler])
     settings = load()
-    if settings.embedded and not settings.data_folder.is_dir():
+    if settings.self_hosted and not settings.data_folder.is_dir():
         raise ConfigurationError(f"DARKROOM_STORAGE_URL: folder not found: {settings.data_folder}")
     return settings, open_backends(settings)
 

@@ -1,4 +1,4 @@
-"""Bounds of the server: time-outs, and how many connections and requests there may be at once."""
+"""Limits of the server: time-outs, and numbers of connections and requests."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from uvicorn.server import ServerState
 if TYPE_CHECKING:
     from app.server.protocol import Protocol
 
-#: Descriptors for everything but connections: the database, the log, the worker's pipe, threads that write files.
+#: File descriptors reserved for the database, the log, the worker's pipe and threads that write files.
 RESERVED_DESCRIPTORS = 256
-#: A connection has one. A request has another one: the file that it sends or receives.
+#: One for the connection, one for the file that a request sends or receives.
 DESCRIPTORS_PER_REQUEST = 2
-#: More than are needed, and few enough for programs that walk over all of them. The second is for macOS.
+#: Enough, and few enough for programs that iterate over all descriptors. The second value is for macOS.
 _WANTED_DESCRIPTORS = (65536, 10240)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Bounds:
-    """What one client, and all of them together, can hold.
+    """Limits for one client, and for all of them together.
 
-    A request head has to be complete within `head_seconds` of its first byte, or of the connection. A client that
-    reads less than `stall_bytes` of a waiting answer in `stall_seconds` is disconnected. After a refusal, input is
-    discarded for `linger_seconds`: closing at once would reset the connection before the client has read the answer
-    (RFC 9112 section 9.6). `keep_alive_seconds` is longer than the 60 seconds after which nginx and AWS load balancers
-    drop an idle connection: a server that closes first makes them lose requests.
+    A request head must be complete within `head_seconds` of its first byte, or of the connection. A client that reads
+    less than `stall_bytes` of a waiting response in `stall_seconds` is disconnected. After a refusal, input is
+    discarded for `linger_seconds`: closing immediately would reset the connection before the client has read the
+    response (RFC 9112 section 9.6). `keep_alive_seconds` is longer than the 60 seconds after which nginx and AWS load
+    balancers drop an idle connection: a server that closes first makes them lose requests.
     """
 
     head_seconds: float = 30
@@ -39,19 +39,19 @@ class Bounds:
 
 
 class State(ServerState):
-    """The connections of a server.
+    """Connections of a server.
 
-    `most_requests` bounds the requests in progress: further ones are answered 503. There may be as many connections
-    besides: a further one takes the place of the connection that has waited longest for a request.
+    `most_requests` limits the requests in progress; others are answered 503. The same number of connections may be
+    idle; one more replaces the connection that has been idle longest.
     """
 
     def __init__(self, bounds: Bounds) -> None:
         super().__init__()
         self.bounds = bounds
         self.most_connections = 2 * bounds.most_requests
-        #: Connections without a request, longest wait first.
+        #: Idle connections, longest idle first.
         self.waiting: dict[Protocol, None] = {}
-        #: Shared by all connections: what was read is copied out of it at once.
+        #: Shared by all connections: received bytes are copied out of it immediately.
         self.buffer = memoryview(bytearray(256 * 1024))
 
     @property
@@ -61,7 +61,7 @@ class State(ServerState):
 
 
 def raise_descriptor_limit() -> int:
-    """Raise the soft limit of open descriptors towards the hard limit. Return the soft limit."""
+    """Raise the soft limit of open file descriptors towards the hard limit. Return the soft limit."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY:
         return _WANTED_DESCRIPTORS[0]
@@ -78,6 +78,6 @@ def raise_descriptor_limit() -> int:
 
 
 def bounds_for(descriptors: int) -> Bounds:
-    """Return the bounds for a process that may have so many descriptors."""
+    """Return the limits for a process with this number of file descriptors."""
     spare = (descriptors - RESERVED_DESCRIPTORS) // (DESCRIPTORS_PER_REQUEST + 1)
     return Bounds(most_requests=max(16, min(spare, Bounds.most_requests)))

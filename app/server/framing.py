@@ -1,6 +1,6 @@
-"""h11's connection with bounds on size and framing.
+"""h11's connection with limits on size and framing.
 
-Checked against h11 0.16. Of its private parts it uses the receive buffer.
+Checked against h11 0.16. It uses the private receive buffer.
 """
 
 import re
@@ -12,16 +12,16 @@ from app.domain.errors import RequestError
 from app.server import refusals
 from app.server.refusals import HEAD_BYTES, HEAD_FIELDS
 
-#: Chunk sizes, chunk extensions and trailers may be this much larger than the data that they carry.
+#: Chunk sizes, chunk extensions and trailers may exceed the data that they carry by this many bytes.
 EXTRA_FRAMING_BYTES = 64 * 1024
 
 _END_OF_HEAD = re.compile(rb"\n\r?\n")
 
 
 class Connection(h11.Connection):
-    """The server's side of a connection.
+    """Server side of a connection.
 
-    It never raises `RemoteProtocolError`: the reason is in `refusal`, and no further event comes.
+    Instead of raising `RemoteProtocolError` it sets `refusal`, and returns no further event.
     """
 
     def __init__(self) -> None:
@@ -36,7 +36,7 @@ class Connection(h11.Connection):
 
     @property
     def head_begun(self) -> bool:
-        """True while a request head has come in part."""
+        """True while a request head is incomplete."""
         return self.their_state is h11.IDLE and bool(self._receive_buffer)
 
     def receive_data(self, data: bytes) -> None:
@@ -64,7 +64,7 @@ class Connection(h11.Connection):
         return event if self.refusal is None else h11.NEED_DATA
 
     def _check_head(self) -> bytes:
-        """Return what has come of the request head."""
+        """Return the received part of the request head."""
         if not self._receive_buffer:
             return b""
         head, _ = self.trailing_data

@@ -1,4 +1,4 @@
-"""uvicorn's HTTP/1.1 protocol with time-outs, refusals as problem documents, and answers to half-closed clients.
+"""uvicorn's HTTP/1.1 protocol with time-outs, refusals as problem documents, and responses to half-closed clients.
 
 Checked against uvicorn 0.54. It relies on the attributes of `H11Protocol` and `RequestResponseCycle`.
 """
@@ -21,10 +21,10 @@ from app.server.capacity import State
 from app.server.framing import Connection
 from app.server.refusals import INCOMPLETE_HEAD, OVERLOADED, late_head
 
-# uvicorn has the phrases of the interpreter, which changed in Python 3.13.
+# uvicorn uses the interpreter's phrases, which changed in Python 3.13.
 STATUS_PHRASES.update({status: phrase.encode() for status, phrase in PHRASES.items()})
 
-#: What the application may write before it has to wait. The system's buffer comes on top.
+#: Bytes that the application may write before it has to wait, in addition to the system's buffer.
 _UNSENT_BYTES = 16 * 1024
 _RESET = struct.pack("ii", 1, 0)
 
@@ -49,24 +49,24 @@ class Protocol(H11Protocol):
         self._refused = False
         self._served = False
         self._stopping = False
-        self._waits_since = self.loop.time()
+        self._idle_since = self.loop.time()
         self._resumed = 0
         self._unsent = (0.0, 0, 0)
 
     @property
     def in_progress(self) -> bool:
-        """True from a request's head to the end of its answer."""
+        """True from a request's head to the end of its response."""
         return self.cycle is not None and not self.cycle.response_complete
 
     @property
     def read_bytes(self) -> int:
-        """How much to read at once: the less, the more work it can be to parse."""
+        """Bytes to read at once: few where parsing them can be slow."""
         if self._refused or (self.conn.their_state is h11.SEND_BODY and not self.conn.chunked):
             return 256 * 1024
         return 32 * 1024 if self.conn.chunk_bytes >= 1024 else 4 * 1024
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Take the connection; close the one that waits longest when there are too many."""
+        """Accept the connection; close the longest idle one if there are too many."""
         transport.set_write_buffer_limits(_UNSENT_BYTES)
         super().connection_made(transport)
         waiting = self.server_state.waiting
@@ -77,7 +77,7 @@ class Protocol(H11Protocol):
             oldest.transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forget the connection."""
+        """Remove the connection."""
         self.server_state.waiting.pop(self, None)
         self._unset_keepalive_if_required()
         super().connection_lost(exc)
@@ -87,7 +87,7 @@ class Protocol(H11Protocol):
         if self._refused:
             return
         if self._served and not self.in_progress and not self.conn.head_begun:
-            self._waits_since = self.loop.time()
+            self._idle_since = self.loop.time()
         super().data_received(data)
 
     def handle_events(self) -> None:
@@ -108,7 +108,7 @@ class Protocol(H11Protocol):
         return self.in_progress
 
     def on_response_complete(self) -> None:
-        """Wait for the next request, unless there will be none."""
+        """Wait for the next request, or close the connection if none can follow."""
         self._served = True
         if self._refused:
             return
@@ -118,16 +118,16 @@ class Protocol(H11Protocol):
         if self._half_closed:
             self.transport.close()
             return
-        self._waits_since = self.loop.time()
+        self._idle_since = self.loop.time()
         self.server_state.waiting[self] = None
 
     def resume_writing(self) -> None:
-        """Note that the client has read."""
+        """Record that the client has read."""
         self._resumed += 1
         super().resume_writing()
 
     def shutdown(self) -> None:
-        """Close the connection, after the answer to the request in progress."""
+        """Close the connection, after the response to the request in progress."""
         super().shutdown()
         self._stopping = True
         if self.in_progress and not self.cycle.more_body:
@@ -136,23 +136,23 @@ class Protocol(H11Protocol):
     def check(self, now: float) -> None:
         """Disconnect a client that is too slow. The server calls this every second."""
         bounds = self.server_state.bounds
-        waits = not self.in_progress and not self._refused and not self.transport.is_closing()
-        if waits and now - self._waits_since > bounds.head_seconds:
+        idle = not self.in_progress and not self._refused and not self.transport.is_closing()
+        if idle and now - self._idle_since > bounds.head_seconds:
             if self.conn.head_begun:
                 self._refuse(late_head(bounds.head_seconds))
-            elif not self._served:  # after a request, uvicorn's `timeout_keep_alive` counts
+            elif not self._served:  # after a request, uvicorn's `timeout_keep_alive` applies
                 self.transport.close()
         unsent = self.transport.get_write_buffer_size()
         since, before, resumed = self._unsent
         if not unsent or not before or before - unsent >= bounds.stall_bytes or resumed != self._resumed:
             self._unsent = (now, unsent, self._resumed)
         elif now - since > bounds.stall_seconds:
-            # Reset the connection: otherwise the system keeps what it has not sent.
+            # Reset the connection: otherwise the system keeps the unsent bytes.
             self.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
             self.transport.abort()
 
     def _should_upgrade(self) -> bool:
-        return False  # no protocol is offered, so `Upgrade` is ignored (RFC 9110 section 7.8)
+        return False  # no other protocol is offered: ignore `Upgrade` (RFC 9110 section 7.8)
 
     def _refuse(self, refusal: RequestError) -> None:
         """Answer with a problem document and close. A request in progress ends with it if it needs more input."""
@@ -214,15 +214,15 @@ class Protocol(H11Protocol):
             self.loop.call_later(self.server_state.bounds.linger_seconds, self.transport.close)
 
     async def _run(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Run the application; it sees a disconnect when no further input can come, and can still answer."""
+        """Run the application. It receives a disconnect if no further input can come, and can still respond."""
         cycle = self.cycle
         if self.server_state.overloaded:
             scope["state"].setdefault(REFUSAL, OVERLOADED)
-        whole = False
+        complete = False
 
         async def receiving() -> Message:
-            nonlocal whole
-            if whole:
+            nonlocal complete
+            if complete:
                 if not (self._half_closed or self._refused or self._stopping):
                     await receive()
                 return {"type": "http.disconnect"}
@@ -232,7 +232,7 @@ class Protocol(H11Protocol):
             if message["type"] == "http.request":
                 if self._cut_off(cycle) and not message["body"]:
                     return {"type": "http.disconnect"}
-                whole = not message["more_body"]
+                complete = not message["more_body"]
             return message
 
         await self.config.loaded_app(scope, receiving, send)
@@ -242,7 +242,7 @@ class Protocol(H11Protocol):
 
 
 class _Lingering(asyncio.Transport):
-    """The transport of a refused request: `close` begins the end of the connection."""
+    """Transport of a refused request: `close` starts a lingering close."""
 
     def __init__(self, transport: asyncio.Transport, close: Callable[[], None]) -> None:
         super().__init__()
@@ -258,5 +258,5 @@ class _Lingering(asyncio.Transport):
         return self._transport.is_closing()
 
     def close(self) -> None:
-        """Close the connection in a while."""
+        """Start the lingering close."""
         self._close()

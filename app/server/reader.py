@@ -1,4 +1,4 @@
-"""Reading from connections."""
+"""Reader of connections: limits the bytes that are parsed at once."""
 
 import asyncio
 from typing import Any, cast
@@ -10,7 +10,7 @@ from app.server.protocol import Protocol
 
 
 class Reader(asyncio.BufferedProtocol):
-    """Reads for a `Protocol`: little at a time where parsing is work, so that no client delays the others."""
+    """Reads for a `Protocol`: few bytes at once where parsing is slow, so that no client delays the others."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""The server's refusals: what was found in a connection, the limit, and the remedy."""
+"""Refusals of the server: the value found in a connection, the limit, and the remedy."""
 
 import re
 from collections.abc import Callable
@@ -22,8 +22,8 @@ _NOT_ASCII = re.compile(r"\\x[89a-f]")
 
 
 def late_head(seconds: float) -> RequestError:
-    """Refuse a request head that comes too slowly."""
-    detail = f"The request head was not complete within {seconds:.0f} seconds. Send it at once."
+    """Refuse a request head that arrives too slowly."""
+    detail = f"The request head was not complete within {seconds:.0f} seconds. Send it without pauses."
     return refusal("request_timeout", detail)
 
 
@@ -47,9 +47,9 @@ def unsupported_version(version: str) -> RequestError:
     return refusal("unsupported_http_version", found=version)
 
 
-def ambiguous_framing(beside: str) -> RequestError:
-    """Refuse a body whose end two readers could see at different places (RFC 9112 section 6.1)."""
-    return refusal("bad_request_head", f"The request has Transfer-Encoding and {beside}. Send one of them.")
+def ambiguous_framing(other: str) -> RequestError:
+    """Refuse a body whose end two parsers could find at different places (RFC 9112 section 6.1)."""
+    return refusal("bad_request_head", f"The request has Transfer-Encoding and {other}. Send one of them.")
 
 
 def too_much_framing(framing: int, data: int) -> RequestError:

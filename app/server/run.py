@@ -1,4 +1,4 @@
-"""Serving an application on a socket until a signal asks for the end."""
+"""Server of an application on a socket, until a signal."""
 
 import asyncio
 import logging
@@ -15,14 +15,14 @@ from app.server.reader import Reader
 
 log = logging.getLogger(__name__)
 
-#: How long requests in progress may go on when the server is to stop.
+#: Seconds for requests in progress after the server was asked to stop.
 STOP_SECONDS = 5
 _BACKLOG = 512
 _NOT_SENT_BYTES = 64 * 1024
 
 
 class Server(uvicorn.Server):
-    """uvicorn's server with bounds on connections and requests."""
+    """uvicorn's server with limits on connections and requests."""
 
     def __init__(self, config: uvicorn.Config, bounds: Bounds) -> None:
         super().__init__(config)
@@ -63,18 +63,18 @@ def listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-def _bound_send_buffers(listener: socket.socket) -> None:
-    """Bound what the system keeps of answers before it can send it, by itself megabytes for each connection.
+def _limit_send_buffers(listener: socket.socket) -> None:
+    """Limit the unsent bytes of responses that the system buffers: by default megabytes for each connection.
 
-    Bytes on their way to the client do not count, so that connections are as fast as before.
+    Bytes in flight do not count, so throughput is the same.
     """
     if hasattr(socket, "TCP_NOTSENT_LOWAT"):
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, _NOT_SENT_BYTES)
 
 
 def serve(app: Any, listener: socket.socket, bounds: Bounds | None = None) -> None:
-    """Serve until SIGTERM or SIGINT, and return. Logging has to be configured before."""
-    _bound_send_buffers(listener)
+    """Serve until SIGTERM or SIGINT. Configure logging before."""
+    _limit_send_buffers(listener)
     descriptors = raise_descriptor_limit()
     bounds = bounds or bounds_for(descriptors)
     config = uvicorn.Config(
@@ -91,7 +91,7 @@ def serve(app: Any, listener: socket.socket, bounds: Bounds | None = None) -> No
         timeout_graceful_shutdown=STOP_SECONDS,
     )
     server = Server(config, bounds)
-    # uvicorn raises the signal again when it has stopped, for these handlers: the process then ends with 0.
+    # uvicorn raises the signal again after it has stopped. These handlers then let the process exit with 0.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, server.stop)
     server.run(sockets=[listener])

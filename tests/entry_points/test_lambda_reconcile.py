@@ -100,10 +100,10 @@ def test_a_run_ends_before_the_functions_time_does_and_the_next_one_goes_on(
         pending(door, age=timedelta(hours=2), with_bytes=False)
     own_place.made.s3.put_object(Bucket=own_place.bucket, Key=original_key(new_id()), Body=b"abc")
     assert run(door, {"orphans": "report"}, seconds=30) == QUIET | {"left": 3, "search_left": 1}
-    assert "no time was left for all" in caplog.text
+    assert "stopped before the time-out" in caplog.text
     caplog.clear()
     assert run(door) == QUIET | {"never_came": 3}
-    assert "no time was left for all" not in caplog.text
+    assert "stopped before the time-out" not in caplog.text
 
 
 def test_a_run_that_met_errors_fails_after_the_rest_is_settled(door: ModuleType, own_place: Place) -> None:
@@ -111,6 +111,6 @@ def test_a_run_that_met_errors_fails_after_the_rest_is_settled(door: ModuleType,
     pending(door, age=timedelta(minutes=20), with_bytes=True)
     own_place.events()
     broken = replace(door._backends, queue=SqsQueue(own_place.made.sqs, own_place.queue_url + "-that-is-gone"))
-    with mock.patch.object(door, "_backends", broken), pytest.raises(door.Unsettled, match="errors 1"):
+    with mock.patch.object(door, "_backends", broken), pytest.raises(door.Incomplete, match="errors 1"):
         run(door)
     assert door._backends.images.get(never.id) is None

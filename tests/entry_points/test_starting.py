@@ -88,7 +88,7 @@ def test_what_the_sdk_lacks_is_one_sentence(change: dict[str, str | None], said:
     run = subprocess.run(
         [sys.executable, "-c", OPEN_ALL], env=environment, cwd=ROOT, capture_output=True, text=True, check=True
     )
-    sentence = f"DARKROOM_STORAGE_URL: s3://pictures needs AWS credentials and a region, and the SDK says: {said}"
+    sentence = f"DARKROOM_STORAGE_URL: s3://pictures needs AWS credentials and a region (SDK: {said})"
     ends = {door: tuple(end) for door, end in json.loads(run.stdout).items()}
     functions = dict.fromkeys(("app.lambda_api", "app.lambda_worker", "app.lambda_reconcile"), "ConfigurationError")
     assert ends.pop("app.main") == ("SystemExit", "2")
@@ -102,7 +102,7 @@ ASKS_FOR_KEYS = {"DARKROOM_AUTH": "required", "DARKROOM_ALLOW_ANONYMOUS": "false
 @pytest.mark.parametrize(
     ("change", "named"),
     [
-        (ASKS_FOR_KEYS, "DARKROOM_API_KEYS: authentication is required, and there is no key"),
+        (ASKS_FOR_KEYS, "DARKROOM_API_KEYS: must hold a key when DARKROOM_AUTH is `required`"),
         ({"DARKROOM_SECRET": None}, "DARKROOM_SECRET: must be set"),
     ],
     ids=str,

@@ -81,7 +81,7 @@ def test_one_sentence_for_a_busy_port(tmp_path: Path) -> None:
         port = str(taken.getsockname()[1])
         run = in_shell("serve.sh", tmp_path, PORT=port)
     assert run.returncode == 2
-    assert re.fullmatch(f"Port {port} of 127.0.0.1 cannot be used \\(.+\\): choose another, .+\n", run.stderr)
+    assert re.fullmatch(f"Cannot listen on 127.0.0.1, port {port} \\(.+\\): choose another, .+\n", run.stderr)
 
 
 class Checkout:
@@ -237,7 +237,7 @@ def test_run_listens_on_the_given_address_and_needs_consent_for_a_public_one(tmp
         )  # fmt: skip
         assert run.returncode != 0
         listens = arguments[0].removeprefix("HOST=") if arguments else host
-        assert f"DARKROOM_HOST: {listens} can be reached from other machines" in run.stderr
+        assert f"DARKROOM_HOST: {listens} is reachable from other machines" in run.stderr
         assert not (tmp_path / "data").exists()
 
 

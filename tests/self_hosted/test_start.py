@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from app import logs
-from app.bootstrap import open_backends, signer_of
+from app.bootstrap import build_signer, open_backends
 from app.domain.errors import ConfigurationError
 from app.settings import Settings, load
 from tests.contract.records import stored
@@ -32,12 +32,12 @@ def settings_in(folder: Path, monkeypatch: pytest.MonkeyPatch, **variables: str)
 def test_the_secret_is_made_once_and_for_its_owner_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = settings_in(tmp_path / "data", monkeypatch)
     open_backends(settings)
-    signature = signer_of(settings).sign("test", "text")
+    signature = build_signer(settings).sign("test", "text")
     secret = tmp_path / "data" / "secret"
     assert stat.S_IMODE(secret.stat().st_mode) == 0o600
     assert len(secret.read_text()) == 64
     open_backends(settings)
-    assert signer_of(settings).sign("test", "text") == signature
+    assert build_signer(settings).sign("test", "text") == signature
     assert [path.name for path in secret.parent.glob("secret*")] == ["secret"]
 
 
@@ -74,7 +74,7 @@ def test_a_secret_that_is_set_is_used_and_none_is_made(tmp_path: Path, monkeypat
 
 def test_a_damaged_secret_stops_the_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "secret").write_text("short")
-    with pytest.raises(ConfigurationError, match="does not hold a secret"):
+    with pytest.raises(ConfigurationError, match="holds no secret"):
         open_backends(settings_in(tmp_path, monkeypatch))
 
 
@@ -95,7 +95,7 @@ def test_a_server_that_asks_for_keys_and_has_none_does_not_start_and_leaves_noth
         cwd=Path(__file__).parents[2], capture_output=True, text=True, timeout=30, check=False,
     )  # fmt: skip
     assert (ended.returncode, "Traceback" in ended.stderr) == (2, False)
-    assert "DARKROOM_API_KEYS: authentication is required, and there is no key" in ended.stderr
+    assert "DARKROOM_API_KEYS: must hold a key when DARKROOM_AUTH is `required`" in ended.stderr
     assert not folder.exists()
 
 
@@ -109,7 +109,7 @@ def test_nonsense_stops_the_process_with_a_sentence(tmp_path: Path, module: str)
     assert ended.returncode == 2
     assert "Traceback" not in ended.stderr
     assert "DARKROOM_MAX_PIXELS" in ended.stderr
-    assert "DARKROOM_TYPO: there is no such setting" in ended.stderr
+    assert "DARKROOM_TYPO: unknown setting" in ended.stderr
 
 
 def test_a_folder_that_cannot_be_used_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

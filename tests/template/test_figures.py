@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from app.api.middleware.gateway import MARGIN_MS, MAX_SECONDS
-from app.bootstrap import visibility_of
+from app.bootstrap import visibility_seconds
 from app.domain.keys import ORIGINALS, PROCESSED, original_key, variant_key
 from app.domain.limits import MEBIBYTE
 from app.domain.maintenance.reconcile import CUT_OFF
@@ -35,7 +35,7 @@ def moving_seconds() -> int:
 
 def test_the_workers_time_is_two_tries_and_the_way_in_and_out(stack: Stack, settings: Settings) -> None:
     timeout = stack["ImageProcessingFunction"]["Timeout"]
-    assert timeout == visibility_of(settings)
+    assert timeout == visibility_seconds(settings)
     assert (
         timeout >= settings.processing_timeout_seconds + moving_seconds()
     )  # else a batch's second message is never begun

@@ -18,7 +18,7 @@ def read(monkeypatch: pytest.MonkeyPatch, **variables: str) -> Settings:
 
 def test_with_no_variable_set_everything_is_embedded(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = load()
-    assert settings.embedded
+    assert settings.self_hosted
     assert settings.data_folder.name == "data"
     assert settings.database_file == settings.data_folder / "darkroom.db"
 
@@ -28,7 +28,7 @@ def test_the_aws_side_needs_its_queue(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ConfigurationError, match="DARKROOM_QUEUE_URL"):
         read(monkeypatch, **aws)
     settings = read(monkeypatch, **aws, DARKROOM_QUEUE_URL="https://sqs.example.org/1/q")
-    assert (settings.bucket, settings.table, settings.embedded) == ("pictures", "Records", False)
+    assert (settings.bucket, settings.table, settings.self_hosted) == ("pictures", "Records", False)
 
 
 @pytest.mark.parametrize(
@@ -203,7 +203,7 @@ def test_nothing_follows_from_a_field_that_is_wrong() -> None:
 
 
 def test_keys_ask_for_authentication(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(ConfigurationError, match="DARKROOM_AUTH: keys are set"):
+    with pytest.raises(ConfigurationError, match="DARKROOM_AUTH: must be `required`"):
         read(monkeypatch, DARKROOM_AUTH="none", DARKROOM_API_KEYS=f"ann:read:{HASH}")
     settings = read(monkeypatch, DARKROOM_AUTH="required")
     assert [key.owner for key in settings.api_keys] == ["ann"]

@@ -1,0 +1,50 @@
+"""Composition root of the API: from settings to the application that a server or a function serves."""
+
+from collections.abc import Callable
+
+from fastapi import FastAPI
+
+from app import __version__
+from app.api.app import Services, create_app
+from app.bootstrap import build_keyring, build_limits, build_signer, open_backends
+from app.domain.limits import MEBIBYTE
+from app.domain.reports import RequestReporter, log_report
+from app.settings import Settings
+
+
+def build_api(
+    settings: Settings,
+    *,
+    same_site_only: bool,
+    reporter: RequestReporter = log_report,
+    worker_check: Callable[[], None] | None = None,
+) -> FastAPI:
+    """Build the application on the backends of the settings. `worker_check` becomes a readiness check of `/readyz`.
+
+    Raises `ConfigurationError` if the settings do not allow to serve callers.
+    """
+    keyring = build_keyring(settings)
+    backends = open_backends(settings)
+    return create_app(
+        Services(
+            store=backends.store,
+            repository=backends.images,
+            signer=build_signer(settings),
+            limits=build_limits(settings),
+            grants=backends.grants,
+            urls=backends.urls,
+            checks=backends.checks | ({"worker": worker_check} if worker_check else {}),
+            files=backends.file_path,
+            version=__version__,
+            local=backends.local,
+            keyring=keyring,
+            cors_origins=settings.cors_origins,
+            public_url=settings.public_url,
+            allowed_hosts=settings.allowed_hosts,
+            trusted_proxies=settings.trusted_proxies,
+            same_site_only=same_site_only,
+            reporter=reporter,
+            max_spool_bytes=settings.max_spool_mb * MEBIBYTE,
+            max_waiting=settings.max_waiting,
+        )
+    )
