@@ -3,7 +3,7 @@
 import json
 
 from app.api.bodies.base64_stream import Base64Stream, not_base64
-from app.api.bodies.reader import Received
+from app.api.bodies.reader import UploadFields
 from app.api.bodies.spool import Spool
 from app.api.http.json_object import DEPTH, JsonObject
 from app.api.http.problem_catalog import refusal
@@ -48,7 +48,7 @@ class JsonBody:
             else:
                 chunk = self._scan(chunk)
 
-    def finish(self) -> Received:
+    def finish(self) -> UploadFields:
         """See `BodyReader`."""
         document = JsonObject.parse(bytes(self._rest), KNOWN)
         if not self._image:
@@ -56,10 +56,10 @@ class JsonBody:
             raise refusal("missing_field", detail, field="image_base64")
         if not self._spool.size:
             raise refusal("missing_field", "`image_base64` is empty.", field="image_base64")
-        return Received(
+        return UploadFields(
             filename=document.text("filename"),
             declared_content_type=media_type_word(document.text("content_type")),
-            words=document.words(),
+            description=document.parse_description(),
         )
 
     def _scan(self, chunk: bytes) -> bytes:

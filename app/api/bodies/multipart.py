@@ -6,10 +6,10 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
 from app.api.bodies.form_parts import PLAIN, FilePart, Part, SkippedPart, TextPart, TransferDecoder
-from app.api.bodies.part_headers import PartHeaders, name_text
-from app.api.bodies.reader import Received
+from app.api.bodies.part_headers import PartHeaders, decode_name
+from app.api.bodies.reader import UploadFields
 from app.api.bodies.spool import Spool
-from app.api.http.form_fields import TextFields, is_file_field, text_field
+from app.api.http.form_fields import TextFields, is_file_field, resolve_field
 from app.api.http.problem_catalog import refusal
 from app.domain.errors import RequestError
 from app.domain.limits import MEBIBYTE
@@ -42,7 +42,7 @@ class MultipartBody:
         """Read into a spool of at most `limit` bytes."""
         self._spool = spool
         self._limit = limit
-        boundary = _boundary(content_type)
+        boundary = _parse_boundary(content_type)
         self._parser = MultipartParser(
             boundary,
             {
@@ -91,21 +91,21 @@ class MultipartBody:
         if other > OTHER_BYTES:
             raise refusal("fields_too_large", limit_bytes=OTHER_BYTES, received_bytes=other)
 
-    def finish(self) -> Received:
+    def finish(self) -> UploadFields:
         """See `BodyReader`."""
         if not self._received:
             raise refusal("empty_body")
         if not self._ended:
             raise self._unterminated()
         codec = self._texts.codec
-        words = self._texts.words()
+        description = self._texts.parse_description()
         file = next((file for file in self._files if not file.is_empty), None)
         if file is None:
             raise self._no_file(codec)
-        return Received(
-            filename=name_text(file.headers.filename or "", codec),
+        return UploadFields(
+            filename=decode_name(file.headers.filename or "", codec),
             declared_content_type=media_type_word(file.headers.content_type),
-            words=words,
+            description=description,
             ignored=tuple(self._ignored),
         )
 
@@ -116,7 +116,7 @@ class MultipartBody:
         return refusal("unterminated")
 
     def _no_file(self, codec: str) -> RequestError:
-        if any(name_text(file.headers.filename or "", codec) for file in self._files):
+        if any(decode_name(file.headers.filename or "", codec) for file in self._files):
             return refusal("empty_file", field="file")
         ignored = list(self._ignored)
         detail = "The form has no file. Send the image as a file in the field `file`."
@@ -167,7 +167,7 @@ class MultipartBody:
             if headers.transfer_encoding in PLAIN:
                 self.max_bytes = self._limit + OTHER_BYTES
             return file
-        field = headers.name if headers.name == TextFields.CHARSET else text_field(headers.name)
+        field = headers.name if headers.name == TextFields.CHARSET else resolve_field(headers.name)
         if field is None or (headers.is_file and not headers.is_text):
             self._ignored[shown(headers.name)[:_IGNORED_CHARACTERS]] = None
             return SkippedPart()
@@ -189,7 +189,7 @@ class MultipartBody:
         self._ended = True
 
 
-def _boundary(content_type: str) -> bytes:
+def _parse_boundary(content_type: str) -> bytes:
     options = parse_options_header(content_type)[1] if len(content_type) <= CONTENT_TYPE_BYTES else {}
     boundary = options.get(b"boundary", b"")
     if not _BOUNDARY.fullmatch(boundary):

@@ -50,8 +50,8 @@ class PartHeaders:
         charset = parameters.get(b"charset")
         encoding = headers.get(b"content-transfer-encoding", b"").partition(b";")[0]
         return cls(
-            name=name_text(options[b"name"]),
-            filename=_filename(line, options.get(b"filename")),
+            name=decode_name(options[b"name"]),
+            filename=_choose_filename(line, options.get(b"filename")),
             content_type=content_type.decode("latin-1"),
             charset=None if charset is None else charset.decode("latin-1"),
             transfer_encoding=encoding.decode("latin-1").strip().lower() or "binary",
@@ -73,7 +73,7 @@ class PartHeaders:
         return self.content_type.startswith("text/") or self.is_json
 
 
-def name_text(name: bytes | str, codec: str = "utf-8") -> str:
+def decode_name(name: bytes | str, codec: str = "utf-8") -> str:
     """Decode the name of a field or file: an encoded word, the form's charset, UTF-8, or else Windows-1252."""
     if isinstance(name, str):
         return name
@@ -88,25 +88,25 @@ def name_text(name: bytes | str, codec: str = "utf-8") -> str:
     if _QUOTED.fullmatch(text):
         with suppress(UnicodeDecodeError):
             return unquote(text, errors="strict")
-    return _decoded_words(text) or _ESCAPED.sub(_unescape, text)
+    return _decode_words(text) or _ESCAPED.sub(_unescape, text)
 
 
-def disposition_filename(line: bytes) -> bytes | str:
+def read_disposition_filename(line: bytes) -> bytes | str:
     """Return the file name of a `Content-Disposition`, such as that of a request; empty without one."""
     if not line or line.count(b";") > _SEMICOLONS:
         return b""
-    return _filename(line, parse_options_header(line)[1].get(b"filename")) or b""
+    return _choose_filename(line, parse_options_header(line)[1].get(b"filename")) or b""
 
 
-def _filename(line: bytes, plain: bytes | None) -> bytes | str | None:
+def _choose_filename(line: bytes, plain: bytes | None) -> bytes | str | None:
     """Return `filename`, or `filename*` if the former is missing, empty or an encoded word."""
     if plain and not _ENCODED_WORDS.fullmatch(plain.decode("latin-1")):
         return plain
-    extended = _extended_filename(line) if b"*" in line else None
+    extended = _decode_extended(line) if b"*" in line else None
     return extended or (extended if plain is None else plain)
 
 
-def _extended_filename(line: bytes) -> str | None:
+def _decode_extended(line: bytes) -> str | None:
     """Decode `filename*` (RFC 5987) or its pieces `filename*0*`, … (RFC 2231); empty if invalid, None if absent."""
     message = Message()
     message["Content-Disposition"] = line.decode("latin-1")
@@ -125,7 +125,7 @@ def _extended_filename(line: bytes) -> str | None:
     return None
 
 
-def _decoded_words(text: str) -> str | None:
+def _decode_words(text: str) -> str | None:
     """Decode RFC 2047 encoded words; return None for other text, and if it cannot be decoded."""
     if not _ENCODED_WORDS.fullmatch(text):
         return None

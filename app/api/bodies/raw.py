@@ -2,10 +2,10 @@
 
 from fastapi import Request
 
-from app.api.bodies.part_headers import disposition_filename, name_text
-from app.api.bodies.reader import Received
+from app.api.bodies.part_headers import decode_name, read_disposition_filename
+from app.api.bodies.reader import UploadFields
 from app.api.bodies.spool import Spool
-from app.api.http.form_fields import TextFields, text_field
+from app.api.http.form_fields import TextFields, resolve_field
 from app.api.http.problem_catalog import refusal
 from app.domain.errors import RequestError
 from app.domain.uploads.descriptions import media_type_word
@@ -34,7 +34,7 @@ class RawBody:
         """See `BodyReader`."""
         self._spool.write(chunk)
 
-    def finish(self) -> Received:
+    def finish(self) -> UploadFields:
         """See `BodyReader`."""
         query, headers = self._request.query_params, self._request.headers
         if not self._spool.size:
@@ -43,10 +43,10 @@ class RawBody:
             raise refusal("empty_body")
         fields = TextFields()
         for name, value in query.multi_items():
-            if field := text_field(name):
+            if field := resolve_field(name):
                 fields.add(field, value.encode())
         filename = query.get("filename")
         if filename is None:  # WordPress and others send it in a header
-            filename = name_text(disposition_filename(headers.get("content-disposition", "").encode("latin-1")))
+            filename = decode_name(read_disposition_filename(headers.get("content-disposition", "").encode("latin-1")))
         declared = media_type_word(headers.get("content-type"))
-        return Received(filename=filename, declared_content_type=declared, words=fields.words())
+        return UploadFields(filename=filename, declared_content_type=declared, description=fields.parse_description())

@@ -7,12 +7,12 @@ from app.domain.uploads.descriptions import Description
 
 
 @dataclass(frozen=True)
-class Received:
+class UploadFields:
     """Fields of an upload, whose image is in the spool. `ignored` are the names of unknown fields, as sent."""
 
     filename: str | None
     declared_content_type: str | None
-    words: Description
+    description: Description
     ignored: tuple[str, ...] = ()
 
 
@@ -30,5 +30,5 @@ class BodyReader(Protocol):
     def feed(self, chunk: bytes) -> None:
         """Read the next bytes. Raises a `RequestError` as soon as the body is known to be unacceptable."""
 
-    def finish(self) -> Received:
+    def finish(self) -> UploadFields:
         """End the body. Raises a `RequestError` if it is incomplete."""

@@ -139,7 +139,7 @@ class Spool:
         """SHA-256 of the bytes so far, in hexadecimal digits."""
         return self._hash.hexdigest()
 
-    def rewound(self) -> BinaryIO:
+    def rewind(self) -> BinaryIO:
         """Return the bytes as a file, at its start."""
         self._file.seek(0)
         return self._file

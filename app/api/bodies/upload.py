@@ -12,11 +12,11 @@ from fastapi.exceptions import RequestValidationError
 from app.api.bodies.json_form import JsonBody
 from app.api.bodies.multipart import MultipartBody
 from app.api.bodies.raw import RawBody, unsupported_body
-from app.api.bodies.reader import BodyReader, Received
+from app.api.bodies.reader import BodyReader, UploadFields
 from app.api.bodies.spool import Spool, Spools, too_large
 from app.api.http.body_stream import declared_length, stream_body
 from app.api.http.content_type import is_raw
-from app.api.http.form_fields import text_field
+from app.api.http.form_fields import resolve_field
 from app.api.http.problem_catalog import refusal
 from app.domain.errors import RequestError, TooLarge
 from app.domain.limits import Limits
@@ -43,10 +43,10 @@ async def receive_upload(request: Request, limits: Limits, spools: Spools) -> As
     """
     async with spools.open(limits.max_upload_bytes, declared_length(request) or 0) as spool:
         try:
-            reader = _reader(request, spool, limits.max_upload_bytes)
+            reader = _choose_reader(request, spool, limits.max_upload_bytes)
             await _read(request, reader, spool, limits.max_upload_bytes)
             received = await run_in_threadpool(reader.finish)
-            upload = await run_in_threadpool(_upload, received, spool, limits)
+            upload = await run_in_threadpool(_build_upload, received, spool, limits)
         except TooLarge as error:
             raise _with_direct_upload(error, request, limits) from None
         yield ReceivedUpload(upload, received.ignored)
@@ -62,7 +62,7 @@ def _with_direct_upload(error: TooLarge, request: Request, limits: Limits) -> Re
     return refusal(error.code, detail, **error.extra, **direct)
 
 
-def _reader(request: Request, spool: Spool, limit: int) -> BodyReader:
+def _choose_reader(request: Request, spool: Spool, limit: int) -> BodyReader:
     """Choose the reader by the content type. Raises `UnsupportedType`."""
     encoding = request.headers.get("content-encoding", "identity").strip().lower()
     if encoding not in {"", "identity"}:
@@ -79,7 +79,7 @@ def _reader(request: Request, spool: Spool, limit: int) -> BodyReader:
 
 def _check_no_fields(request: Request) -> None:
     """Refuse fields in the query of a form or of JSON: a field in the body may have another value."""
-    names = [name for name in request.query_params if name == "filename" or text_field(name)]
+    names = [name for name in request.query_params if name == "filename" or resolve_field(name)]
     if names:
         why = "Send it in the body; only raw bodies use the query"
         complaints: list[Any] = [{"type": "misplaced", "loc": ("query", name), "msg": why} for name in names]
@@ -108,8 +108,8 @@ def _check_size(reader: BodyReader, limit: int, declared: int | None, received: 
         raise refusal("body_too_large", limit_bytes=reader.max_bytes, received_bytes=received)
 
 
-def _upload(received: Received, spool: Spool, limits: Limits) -> Upload:
-    body = spool.rewound()
+def _build_upload(received: UploadFields, spool: Spool, limits: Limits) -> Upload:
+    body = spool.rewind()
     found = media_type_of(spool.head)
     if found is None or found not in limits.accepted_types:
         raise unsupported_type(body.read(NAMING_BYTES), found, limits.accepted_types)
@@ -120,7 +120,7 @@ def _upload(received: Received, spool: Spool, limits: Limits) -> Upload:
         content_type=found,
         filename=display_name(received.filename),
         declared_content_type=received.declared_content_type,
-        title=received.words.title,
-        alt=received.words.alt,
-        tags=received.words.tags,
+        title=received.description.title,
+        alt=received.description.alt,
+        tags=received.description.tags,
     )

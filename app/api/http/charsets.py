@@ -36,7 +36,7 @@ NAME_CODECS: Mapping[str, str] = {
 ACCEPTED = ["utf-8", "us-ascii", "iso-8859-1", "windows-1252", "utf-16"]
 
 
-def text_codec(charset: str, field: str) -> str:
+def get_codec(charset: str, field: str) -> str:
     """Return the codec for a text field's charset. Raises `UnsupportedType` for one that is not accepted."""
     codec = TEXT_CODECS.get(charset.strip().lower())
     if codec is None:

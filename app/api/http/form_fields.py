@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from app.api.http.charsets import decode, text_codec
+from app.api.http.charsets import decode, get_codec
 from app.api.http.problem_catalog import refusal
 from app.domain.uploads.descriptions import NAMES, Description
 
@@ -16,7 +16,7 @@ _DEFAULT_CHARSET = "utf-8"
 _INDEX = re.compile(r"\[\d{0,4}\]|\.\d{1,4}", re.ASCII)
 
 
-def base_name(name: str) -> str:
+def strip_index(name: str) -> str:
     """Strip the suffix that clients append to the name of a list: `tags[]`, `tags[0]` and `tags.0` are `tags`."""
     stem = re.match(r"[a-z]*", name)
     base = stem[0] if stem else ""
@@ -25,12 +25,12 @@ def base_name(name: str) -> str:
 
 def is_file_field(name: str) -> bool:
     """Return True if a part of this name may be the file."""
-    return base_name(name) in FILE_NAMES
+    return strip_index(name) in FILE_NAMES
 
 
-def text_field(name: str) -> str | None:
+def resolve_field(name: str) -> str | None:
     """Return the field that a name stands for, or None if it is unknown. Only lists may have an index."""
-    base = base_name(name)
+    base = strip_index(name)
     return base if base in NAMES and base in {name, "tags"} else None
 
 
@@ -54,17 +54,19 @@ class TextFields:
     @property
     def codec(self) -> str:
         """Codec of parts without a charset of their own. Raises `UnsupportedType`."""
-        return text_codec(self._form_charset or _DEFAULT_CHARSET, self.CHARSET)
+        return get_codec(self._form_charset or _DEFAULT_CHARSET, self.CHARSET)
 
-    def words(self) -> Description:
+    def parse_description(self) -> Description:
         """Decode and check every field."""
         found: dict[str, list[str]] = {name: [] for name in NAMES}
         for field, value, charset, is_json in self._values:
-            found[field] += _texts(field, self._text(field, value, charset), is_json=is_json)
-        return Description.parse(_single("title", found["title"]), _single("alt", found["alt"]), found["tags"])
+            found[field] += _parse_texts(field, self._decode(field, value, charset), is_json=is_json)
+        return Description.parse(
+            _single_value("title", found["title"]), _single_value("alt", found["alt"]), found["tags"]
+        )
 
-    def _text(self, field: str, value: bytes, charset: str | None) -> str:
-        codec = self.codec if charset is None else text_codec(charset, field)
+    def _decode(self, field: str, value: bytes, charset: str | None) -> str:
+        codec = self.codec if charset is None else get_codec(charset, field)
         try:
             return decode(value, codec)
         except UnicodeDecodeError:
@@ -73,16 +75,16 @@ class TextFields:
             raise refusal("bad_charset", field=field, charset=codec) from None
 
 
-def _single(name: str, values: list[str]) -> str | None:
+def _single_value(name: str, values: list[str]) -> str | None:
     if len(values) > 1:
         raise refusal("duplicate_field", field=name)
     return values[0] if values else None
 
 
-def _texts(field: str, text: str, *, is_json: bool) -> Iterable[str]:
+def _parse_texts(field: str, text: str, *, is_json: bool) -> Iterable[str]:
     """Return the texts of one value: itself, those of a JSON part, or those of `tags` written as a JSON list."""
     if not is_json:
-        return _listed_tags(text) if field == "tags" and text.lstrip()[:1] == "[" else [text]
+        return _parse_tags(text) if field == "tags" and text.lstrip()[:1] == "[" else [text]
     try:
         value: Any = json.loads(text)
     except (ValueError, RecursionError):
@@ -96,7 +98,7 @@ def _texts(field: str, text: str, *, is_json: bool) -> Iterable[str]:
     return values
 
 
-def _listed_tags(text: str) -> list[str]:
+def _parse_tags(text: str) -> list[str]:
     """Return the tags of a JSON list of strings; any other text in brackets is one tag."""
     try:
         value: Any = json.loads(text)

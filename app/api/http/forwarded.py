@@ -45,7 +45,7 @@ def is_forwarded(headers: Headers) -> bool:
 
 def is_trusted(address: str | None, trusted: Sequence[Network]) -> bool:
     """Return True if the text is an address in one of the networks."""
-    parsed = _address(address or "")
+    parsed = _parse_address(address or "")
     return parsed is not None and any(parsed in network for network in trusted)
 
 
@@ -60,27 +60,29 @@ def read_forwarding(headers: Headers, trusted: Sequence[Network]) -> Forwarding:
     """
     elements: list[dict[str, str]]
     if FORWARDED in headers and not any(name in headers for name in (FOR, HOST, PROTO)):
-        elements = [element for line in headers.getlist(FORWARDED) for element in _elements(line)][-_MAX_ELEMENTS:]
+        elements = [element for line in headers.getlist(FORWARDED) for element in _parse_elements(line)][
+            -_MAX_ELEMENTS:
+        ]
         clients = [element.get("for", "") for element in elements]
         hosts, schemes = ([element.get(name, "") for element in elements] for name in ("host", "proto"))
         header = FORWARDED
     else:
-        clients, hosts, schemes = (_list(headers, name) for name in (FOR, HOST, PROTO))
+        clients, hosts, schemes = (_list_values(headers, name) for name in (FOR, HOST, PROTO))
         header = HOST
-    depth = _depth(clients, trusted)
+    depth = _count_trusted(clients, trusted)
     scheme = _outermost(schemes, depth).lower()
-    client = _address(_outermost(clients, depth))
+    client = _parse_address(_outermost(clients, depth))
     return Forwarding(
         client=None if client is None else str(client),
         scheme=scheme if scheme in {"http", "https"} else None,
         host=_outermost(hosts, depth) or None,
         hosts=tuple(host for host in hosts[-depth:] if host),
-        prefix=_prefix(_list(headers, PREFIX)[-depth:]),
+        prefix=_join_prefixes(_list_values(headers, PREFIX)[-depth:]),
         header=header,
     )
 
 
-def _depth(clients: Sequence[str], trusted: Sequence[Network]) -> int:
+def _count_trusted(clients: Sequence[str], trusted: Sequence[Network]) -> int:
     """Return the number of trusted proxies in a row, counted from this server."""
     depth = 1
     for client in reversed(clients):
@@ -95,23 +97,23 @@ def _outermost(values: Sequence[str], depth: int) -> str:
     return values[-min(depth, len(values))] if values else ""
 
 
-def _prefix(values: Sequence[str]) -> str:
+def _join_prefixes(values: Sequence[str]) -> str:
     """Join the prefixes that the proxies have stripped. Malformed ones are ignored."""
     prefix = "".join(value.rstrip("/") for value in values)
     return prefix if _PREFIX.fullmatch(prefix) else ""
 
 
-def _list(headers: Headers, name: str) -> list[str]:
+def _list_values(headers: Headers, name: str) -> list[str]:
     values = [value.strip() for line in headers.getlist(name) for value in line.split(",")]
     return [value for value in values if value][-_MAX_ELEMENTS:]
 
 
-def _elements(text: str) -> list[dict[str, str]]:
+def _parse_elements(text: str) -> list[dict[str, str]]:
     """Parse the elements of a `Forwarded` header. A malformed one gets an invalid host: it must be refused."""
-    return [_pairs(element) or {"host": _INVALID_HOST} for element in _split(text, ",")]
+    return [_parse_pairs(element) or {"host": _INVALID_HOST} for element in _split(text, ",")]
 
 
-def _pairs(element: str) -> dict[str, str]:
+def _parse_pairs(element: str) -> dict[str, str]:
     pairs: dict[str, str] = {}
     for part in _split(element, ";"):
         found = _PAIR.fullmatch(part)
@@ -128,7 +130,7 @@ def _split(text: str, mark: str) -> list[str]:
     return [part for part in parts if part.strip()]
 
 
-def _address(text: str) -> Address | None:
+def _parse_address(text: str) -> Address | None:
     """Parse an IP address, with or without brackets and port."""
     text = text.strip()
     if text.startswith("["):

@@ -37,11 +37,11 @@ class JsonObject:
             raise refusal("empty_body")
         check_depth(body)
         try:
-            members = json.loads(body.decode("utf-8-sig"), object_pairs_hook=_unique, parse_constant=_no_constant)
+            members = json.loads(body.decode("utf-8-sig"), object_pairs_hook=_to_dict, parse_constant=_no_constant)
         except UnicodeDecodeError:
             raise refusal("bad_json", "The body is not JSON: it is not UTF-8.") from None
         except ValueError:
-            raise refusal("bad_json", f"The body is not JSON: {_fault(body)}.") from None
+            raise refusal("bad_json", f"The body is not JSON: {_describe_error(body)}.") from None
         if not isinstance(members, dict):
             raise refusal("wrong_type", "The body must be a JSON object.")
         if unknown := sorted(set(members) - set(known)):
@@ -70,7 +70,7 @@ class JsonObject:
         if not isinstance(value, int) or isinstance(value, bool):
             raise _wrong_type(name, "a whole number", value)
         if value < 1:
-            detail = f"`{name}` must be at least 1 (found: {_found(value)})."
+            detail = f"`{name}` must be at least 1 (found: {_describe_value(value)})."
             raise refusal("out_of_range", detail, field=name, minimum=1)
         return value
 
@@ -81,7 +81,7 @@ class JsonObject:
             return value and value.lower()
         raise refusal("bad_sha256", field=name, found=value[:_FOUND_CHARACTERS])
 
-    def words(self) -> Description:
+    def parse_description(self) -> Description:
         """Return title, alternative text and tags. Raises `Invalid`."""
         tags = self._members.get("tags")
         tags = [] if tags is None else [tags] if isinstance(tags, str) else tags
@@ -99,7 +99,7 @@ def check_depth(body: bytes) -> None:
             raise refusal("too_deep", limit=DEPTH, measured=depth)
 
 
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _to_dict(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     document: dict[str, Any] = {}
     for name, value in pairs:
         if name in document:
@@ -113,10 +113,10 @@ def _no_constant(name: str) -> None:
 
 
 def _wrong_type(name: str, kind: str, value: object) -> RequestError:
-    return refusal("wrong_type", f"`{name}` must be {kind} (found: {_found(value)}).", field=name)
+    return refusal("wrong_type", f"`{name}` must be {kind} (found: {_describe_value(value)}).", field=name)
 
 
-def _found(value: object) -> str:
+def _describe_value(value: object) -> str:
     """Describe a value: short ones literally, others by their type."""
     if isinstance(value, bool | str | float) or (isinstance(value, int) and abs(value) < 10**18):
         text = json.dumps(value)
@@ -124,7 +124,7 @@ def _found(value: object) -> str:
     return {list: "a list", dict: "an object", int: "a number of many digits"}.get(type(value), "something else")
 
 
-def _fault(body: bytes) -> str:
+def _describe_error(body: bytes) -> str:
     """Describe the error in the body. Python's own parser has other messages and positions in each version."""
     try:
         from_json(body.removeprefix(BOM_UTF8))

@@ -37,7 +37,7 @@ def problem_responses(*codes: str) -> Responses:
     return responses
 
 
-def example(code: str) -> dict[str, Any]:
+def build_example(code: str) -> dict[str, Any]:
     """Build the problem document that shows a code."""
     problem = CATALOG[code]
     detail = problem.detail.format(**problem.sample)
@@ -48,5 +48,5 @@ def _add(responses: Responses, key: int | str, description: str, code: str) -> N
     response = responses.setdefault(key, {"description": description, "content": {MEDIA_TYPE: {"examples": {}}}})
     content = response["content"][MEDIA_TYPE]
     content["schema"] = {"$ref": "#/components/schemas/Problem"}
-    document = example(code)
+    document = build_example(code)
     content["examples"][code] = {"summary": document["detail"], "value": document}

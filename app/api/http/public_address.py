@@ -22,7 +22,7 @@ class PublicAddress:
     foreign: tuple[str, str] | None
 
 
-def public_address(scope: Scope) -> PublicAddress:
+def get_public_address(scope: Scope) -> PublicAddress:
     """Return the address that `ResolveAddress` found for the request."""
     address: PublicAddress = scope["state"][ADDRESS]
     return address
@@ -30,7 +30,7 @@ def public_address(scope: Scope) -> PublicAddress:
 
 def absolute_url(scope: Scope, path: str) -> str:
     """Return the url of a path of this service: absolute if the public address is known, else relative to the host."""
-    return f"{public_address(scope).origin or ''}{scope.get('root_path', '')}{path}"
+    return f"{get_public_address(scope).origin or ''}{scope.get('root_path', '')}{path}"
 
 
 def set_gateway_host(scope: Scope, host: str) -> None:

@@ -9,7 +9,7 @@ from fastapi.dependencies.models import Dependant
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel
 
-from app.api.http.form_fields import base_name
+from app.api.http.form_fields import strip_index
 
 
 class QueryRule:
@@ -39,7 +39,7 @@ class QueryRule:
             raise RequestValidationError(complaints)
 
     def _known(self, name: str) -> str:
-        base = base_name(name)
+        base = strip_index(name)
         return base if base in self._lists else name
 
 

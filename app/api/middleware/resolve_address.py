@@ -46,7 +46,7 @@ class ResolveAddress(HttpMiddleware):
         """See `HttpMiddleware`."""
         scope = dict(scope)
         prefix = self._resolve(scope)
-        route = self._route(scope, prefix)
+        route = self._get_route(scope, prefix)
         scope |= {"root_path": prefix, "path": prefix + route}
         if not route:  # relative urls would lose the prefix
             await RedirectResponse(f"{prefix}/", 308)(scope, receive, send)
@@ -73,36 +73,36 @@ class ResolveAddress(HttpMiddleware):
             host, scheme = state[GATEWAY_HOST], "https"
         elif not forwarded:
             scheme = scope["scheme"]
-        foreign = self._foreign(hosts)
+        foreign = self._find_foreign(hosts)
         is_known = host is not None and (foreign is None or host == state.get(GATEWAY_HOST))
-        origin = _origin(scheme, host) if is_known else None
+        origin = _build_origin(scheme, host) if is_known else None
         if self._public_url is not None:
             prefix, origin = self._prefix, self._origin
         state[ADDRESS] = PublicAddress(host, origin, foreign)
         return prefix
 
-    def _foreign(self, hosts: Sequence[tuple[str, str]]) -> tuple[str, str] | None:
+    def _find_foreign(self, hosts: Sequence[tuple[str, str]]) -> tuple[str, str] | None:
         named = [host for header, host in hosts if header == "Host"]
         if len(named) != 1:
             return "Host", ", ".join(named)
         return next(((header, host) for header, host in hosts if host not in self._allowed), None)
 
-    def _route(self, scope: Scope, prefix: str) -> str:
+    def _get_route(self, scope: Scope, prefix: str) -> str:
         """Return the path without the prefix, for routing."""
         path: str = scope["path"]
         root = scope.get("root_path", "").rstrip("/")
-        path = _below(path, root)
+        path = _strip_prefix(path, root)
         public = unquote(prefix)
         if public == root or public.partition("/")[2].partition("/")[0] in self._first_segments:
             return path
-        return _below(path, public)
+        return _strip_prefix(path, public)
 
 
-def _below(path: str, prefix: str) -> str:
+def _strip_prefix(path: str, prefix: str) -> str:
     return path.removeprefix(prefix) if f"{path}/".startswith(f"{prefix}/") else path
 
 
-def _origin(scheme: str | None, host: str | None) -> str | None:
+def _build_origin(scheme: str | None, host: str | None) -> str | None:
     try:
         return normalize_origin(f"{scheme}://{host}") if scheme and host else None
     except ValueError:  # such as a trailing dot or a zone id, which urls do not allow

@@ -9,7 +9,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from app.api.http.forwarded import is_forwarded
 from app.api.http.problem_catalog import CATALOG, refusal
 from app.api.http.problems import problem_response
-from app.api.http.public_address import public_address
+from app.api.http.public_address import get_public_address
 from app.api.middleware.http_middleware import HttpMiddleware
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -28,7 +28,7 @@ class AllowedHostsOnly(HttpMiddleware):
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         """See `HttpMiddleware`."""
-        foreign = public_address(scope).foreign
+        foreign = get_public_address(scope).foreign
         if foreign is None or (scope["method"] in SAFE_METHODS and _route(scope) in HEALTH_PATHS):
             await self._app(scope, receive, send)
             return
@@ -70,7 +70,7 @@ def _route(scope: Scope) -> str:
 
 def _is_own(scope: Scope, origin: str) -> bool:
     """Return True if the origin has the host and port of the request."""
-    host = (public_address(scope).host or "").lower()
+    host = (get_public_address(scope).host or "").lower()
     try:
         found = urlsplit(origin)
     except ValueError:

@@ -49,7 +49,7 @@ def get_file(
     if image_id is not None:
         add_log_fields(request.scope, image_id=image_id)
     left = _seconds_left(request, services, key)
-    headers, media_type, tag = _original(services, key) if original_id(key) else _variant(key, left)
+    headers, media_type, tag = _original_headers(services, key) if original_id(key) else _variant_headers(key, left)
     headers |= {**_HEADERS, "ETag": tag}
     path = services.files(key) if services.files else None
     try:
@@ -57,7 +57,7 @@ def get_file(
     except OSError:
         status = None
     if path is None or status is None or not stat.S_ISREG(status.st_mode):
-        raise _absent()
+        raise _not_found()
     if not_modified(if_none_match, tag):
         return Response(status_code=304, headers=headers)
     return RangedFile(path, headers=headers, media_type=media_type, stat_result=status)
@@ -72,16 +72,16 @@ def _seconds_left(request: Request, services: Services, key: str) -> int | None:
     return seal.check(key, query.get("expires", ""), query.get("signature", ""))
 
 
-def _variant(key: str, left: int | None) -> tuple[dict[str, str], str, str]:
+def _variant_headers(key: str, left: int | None) -> tuple[dict[str, str], str, str]:
     found = _FILE.fullmatch(key)
     if found is None or processed_id(key) is None or found["extension"] not in _MEDIA_TYPES:
-        raise _absent()
+        raise _not_found()
     tag = f'"{found["rendering"]}.{found["file"]}"'
     cache = _IMMUTABLE if left is None else f"private, max-age={left}, immutable"
     return {"Cache-Control": cache}, _MEDIA_TYPES[found["extension"]], tag
 
 
-def _original(services: Services, key: str) -> tuple[dict[str, str], str, str]:
+def _original_headers(services: Services, key: str) -> tuple[dict[str, str], str, str]:
     # A signed url was issued for this image, so its owner need not be checked.
     owner = None if services.local and services.local.seal else ANONYMOUS
     image = services.images.original(owner, original_id(key) or "")
@@ -89,7 +89,7 @@ def _original(services: Services, key: str) -> tuple[dict[str, str], str, str]:
     return headers, image.content_type, f'"{image.id}"'
 
 
-def _absent() -> RequestError:
+def _not_found() -> RequestError:
     return refusal("file_not_found")
 
 
@@ -138,7 +138,7 @@ class RangedFile(FileResponse):
         except FileNotFoundError:
             if not held:
                 raise
-            raise _absent() from None
+            raise _not_found() from None
 
 
 def _is_valid(wanted: re.Match[str]) -> bool:

@@ -120,7 +120,7 @@ async def _ticket_request(request: Request) -> TicketRequest:
         if len(body) > _BODY_BYTES:
             raise refusal("body_too_large", limit_bytes=_BODY_BYTES, received_bytes=len(body))
     members = JsonObject.parse(body, FIELDS)
-    words = members.words()
+    description = members.parse_description()
     filename = display_name(members.text("filename"))
     declared = members.text("content_type")
     word = media_type_word(declared) or (declared or "").strip()[:80]
@@ -134,9 +134,9 @@ async def _ticket_request(request: Request) -> TicketRequest:
         declared_content_type=media_type_word(declared),
         sha256=members.sha256("sha256"),
         filename=filename,
-        title=words.title,
-        alt=words.alt,
-        tags=words.tags,
+        title=description.title,
+        alt=description.alt,
+        tags=description.tags,
     )
 
 
@@ -162,6 +162,6 @@ async def put_original(key: str, request: Request, services: ServicesDep) -> Res
         granted.check_content(spool.sha256)
         kind = granted.headers["Content-Type"]
         await run_in_threadpool(
-            services.uploads.store_ticket, image_id, spool.rewound(), size=spool.size, content_type=kind
+            services.uploads.store_ticket, image_id, spool.rewind(), size=spool.size, content_type=kind
         )
     return Response(headers={"ETag": f'"{image_id}"'})

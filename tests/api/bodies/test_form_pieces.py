@@ -35,7 +35,7 @@ def read(body: bytes, cuts: list[int]) -> tuple[Any, bytes]:
         result = reader.finish()
     except RequestError as error:
         result = (type(error), error.code)
-    content = spool.rewound().read()
+    content = spool.rewind().read()
     spool.close()
     return result, b"" if isinstance(result, tuple) else content
 

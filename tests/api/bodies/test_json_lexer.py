@@ -67,7 +67,7 @@ def read(body: bytes, cuts: list[int]) -> tuple[Any, bytes, bytes]:
         result = reader.finish()
     except RequestError as error:
         result = (type(error), error.code)
-    picture = spool.rewound().read()
+    picture = spool.rewind().read()
     spool.close()
     return result, picture, bytes(reader._rest)
 

@@ -7,7 +7,7 @@ from string import Formatter
 import pytest
 
 from app.api.http.problem_catalog import CATALOG, refusal
-from app.api.http.problem_examples import example
+from app.api.http.problem_examples import build_example
 from app.api.http.statuses import PHRASES, STATUS
 from tests.repository.tree import ROOT
 
@@ -49,7 +49,7 @@ def test_every_code_is_in_the_catalog_with_its_class() -> None:
 
 @pytest.mark.parametrize("code", CATALOG)
 def test_every_code_has_an_example(code: str) -> None:
-    document = example(code)
+    document = build_example(code)
     assert document["code"] == code
     assert document["status"] in PHRASES
     assert document["detail"].endswith(".")
@@ -57,7 +57,7 @@ def test_every_code_has_an_example(code: str) -> None:
 
 def test_the_examples_of_the_domains_errors_are_its_sentences() -> None:
     sentences = domain_sentences()
-    details = [example(code)["detail"] for code in DOMAIN]
+    details = [build_example(code)["detail"] for code in DOMAIN]
     assert [detail for detail in details if not any(re.fullmatch(each, detail) for each in sentences)] == []
 
 
