@@ -22,7 +22,7 @@ from PIL import Image, ImageDraw, ImageFilter, ImageOps
 from app.domain.recipe import Fit, VariantSpec
 from app.worker.analysis.attention import attention_of
 from app.worker.analysis.placeholder import nearer
-from app.worker.render.geometry import shape_of
+from app.worker.render.geometry import compute_shape
 
 Box = tuple[int, int, int, int]
 Scene = tuple[Image.Image, Box | None]
@@ -145,9 +145,9 @@ SCENES: dict[str, Callable[[], Scene]] = {
 
 def ours(image: Image.Image, shape: tuple[int, int]) -> Box:
     spec = VariantSpec(name="v", width=shape[0] * 1000, height=shape[1] * 1000, fit=Fit.COVER)
-    centered = shape_of(spec, *image.size, None)
+    centered = compute_shape(spec, *image.size, None)
     point = attention_of(nearer(image)).focus(centered, *image.size)
-    left, top, right, bottom = shape_of(spec, *image.size, point).box
+    left, top, right, bottom = compute_shape(spec, *image.size, point).box
     return round(left), round(top), round(right), round(bottom)
 
 

@@ -21,8 +21,8 @@ from app.worker.decode.heif.items import Container
 from app.worker.decode.heif.nclx import nclx_of
 from app.worker.metadata.exif_block import read_block, tiff_block
 from app.worker.metadata.text import plain
-from app.worker.pixels.icc import BT2020, Curve, Primaries, cicp_of, grey_profile, rgb_profile
-from app.worker.pixels.tone_map import HLG, PQ, tone_mapped_profile
+from app.worker.pixels.icc import BT2020, Curve, Primaries, build_gray_profile, build_rgb_profile, read_cicp
+from app.worker.pixels.tone_map import HLG, PQ, build_tone_mapped_profile
 
 _C: Final = (0.310, 0.316)
 # ITU-T H.273, table 2. What is not here is rare, or means that nothing is known.
@@ -80,7 +80,7 @@ def _said(image: ImageFile.ImageFile, path: Path) -> Colors:
 
 def _of_profile(profile: bytes, mode: str, peak: float | None = None) -> Colors:
     """A profile's `cicp` tag counts before its curves if it says PQ or HLG, which curves cannot."""
-    primaries, transfer = cicp_of(profile) or (0, 0)
+    primaries, transfer = read_cicp(profile) or (0, 0)
     if transfer in _HDR and primaries in _PRIMARIES and not mode.startswith(_GREYS):
         return _made(_PRIMARIES[primaries], transfer, mode, peak)
     return Colors(profile)
@@ -114,14 +114,14 @@ def _peak(content: float, display: float) -> float | None:
 def _made(primaries: Primaries, transfer: int, mode: str, peak: float | None = None) -> Colors:
     grey = mode.startswith(_GREYS)
     if transfer in _HDR:
-        return Colors(tone_mapped_profile(primaries, transfer, peak, grey=grey), _HDR[transfer])
+        return Colors(build_tone_mapped_profile(primaries, transfer, peak, gray=grey), _HDR[transfer])
     return Colors(_plain(primaries, _CURVES[transfer], mode))
 
 
 def _plain(primaries: Primaries, curve: Curve, mode: str) -> bytes | None:
     if mode.startswith(_GREYS):
-        return None if curve is _srgb else grey_profile(curve)
-    return None if (primaries, curve) == (_SRGB, _srgb) else rgb_profile(primaries, curve)
+        return None if curve is _srgb else build_gray_profile(curve)
+    return None if (primaries, curve) == (_SRGB, _srgb) else build_rgb_profile(primaries, curve)
 
 
 def _of_png(info: dict[Any, Any], mode: str) -> Colors:
@@ -167,7 +167,7 @@ def _of_camera(image: ImageFile.ImageFile) -> bytes | None:
     if image.mode != "RGB" or "exif" not in image.info:
         return None
     index = read_block(tiff_block(image.info["exif"])).interoperability.get(ExifTags.Interop.InteropIndex)
-    return rgb_profile(_ADOBE_RGB, _power(563 / 256)) if plain(index) == "R03" else None
+    return build_rgb_profile(_ADOBE_RGB, _power(563 / 256)) if plain(index) == "R03" else None
 
 
 def _srgb(tone: float) -> float:

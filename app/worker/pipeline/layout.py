@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 from app.worker.jobs import Job
-from app.worker.render.geometry import Shape, shape_of
-from app.worker.render.variants import top_size, turned
+from app.worker.render.geometry import Shape, compute_shape
+from app.worker.render.variants import orient_size, top_size
 
 Size = tuple[int, int]
 
@@ -25,11 +25,11 @@ class Layout:
     @property
     def stored_top(self) -> Size:
         """The size `top` before rotation."""
-        return turned(self.top, self.orientation)
+        return orient_size(self.top, self.orientation)
 
 
 def lay_out(stored: Size, orientation: int, job: Job) -> Layout:
     """Build the layout. Crops are around the job's focal point, or in the center."""
-    width, height = turned(stored, orientation)
-    shapes = tuple(shape_of(spec, width, height, job.focal_point) for spec in job.recipe.variants)
+    width, height = orient_size(stored, orientation)
+    shapes = tuple(compute_shape(spec, width, height, job.focal_point) for spec in job.recipe.variants)
     return Layout(orientation, stored, (width, height), shapes, top_size(shapes, width, height))

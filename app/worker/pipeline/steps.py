@@ -27,8 +27,8 @@ from app.worker.metadata.exif import Facts, read_facts
 from app.worker.pipeline.header import open_checked
 from app.worker.pipeline.out_of_memory import decoder_errors, memory_errors
 from app.worker.pipeline.plan import Plan
-from app.worker.render.geometry import Shape, shape_of
-from app.worker.render.variants import Source, render, resizer_for, scaled_by_decoder, shrink
+from app.worker.render.geometry import Shape, compute_shape
+from app.worker.render.variants import Source, make_resizer, render, scale_in_decoder, shrink
 
 
 @dataclass
@@ -124,8 +124,8 @@ def decode(state: State) -> None:
     with state.timer.phase("decode"):
         if state.image.format == "JPEG":
             refuse_if_cut(state.image, state.source)
-            layout, crisp = state.plan.layout, resizer_for(state.job).crisp
-            state.scaled = scaled_by_decoder(state.image, layout.top, layout.orientation, crisp=crisp)
+            layout, crisp = state.plan.layout, make_resizer(state.job).crisp
+            state.scaled = scale_in_decoder(state.image, layout.top, layout.orientation, crisp=crisp)
         state.image = load_pixels(state.image, state.source)
 
 
@@ -140,7 +140,7 @@ def read_metadata(state: State) -> None:
 @_reading
 def resize(state: State) -> None:
     """Bring the first frame, or all frames of an animation, to the size from which all variants are made."""
-    layout, profile, resizer = state.plan.layout, state.colors.profile, resizer_for(state.job)
+    layout, profile, resizer = state.plan.layout, state.colors.profile, make_resizer(state.job)
 
     def shrunk(frame: Image.Image) -> Image.Image:
         last = not state.plan.animated
@@ -163,7 +163,7 @@ def place_crops(state: State) -> None:
     with state.timer.phase("placeholder"):
         attention = attention_of(nearer(state.top))
     state.shapes = [
-        shape_of(spec, width, height, attention.focus(shape, width, height))
+        compute_shape(spec, width, height, attention.focus(shape, width, height))
         for spec, shape in zip(state.job.recipe.variants, state.shapes, strict=True)
     ]
 
@@ -174,7 +174,7 @@ def write_variants(state: State) -> None:
     source = Source(width, height, state.top, state.animation, state.scaled, state.facts.rights_block)
     specs = list(zip(state.job.recipe.variants, state.shapes, strict=True))
     with memory_errors(state.top.width * state.top.height):
-        state.variants = render(source, specs, state.out, state.job, resizer_for(state.job), state.timer)
+        state.variants = render(source, specs, state.out, state.job, make_resizer(state.job), state.timer)
 
 
 def describe(state: State) -> None:

@@ -1,4 +1,4 @@
-"""Pictures made in horizontal bands, each in a thread: Pillow lets go of the lock meanwhile."""
+"""Horizontal bands of an image, processed in threads: Pillow releases the GIL meanwhile."""
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -7,19 +7,19 @@ from typing import Final, TypeVar
 
 from PIL import Image
 
-#: Pixels of a result that are worth a thread more.
+#: Pixels of a result from which one more thread pays off.
 _WORTH: Final = 400_000
 
 _T = TypeVar("_T")
 
 
-def bands_for(size: tuple[int, int], threads: int) -> int:
-    """How many bands, of at most `threads`, are worth it for a result of that size; at least one."""
+def count_bands(size: tuple[int, int], threads: int) -> int:
+    """Return the number of bands that pay off for a result of that size: at least 1, at most `threads`."""
     return max(1, min(threads, size[0] * size[1] // _WORTH))
 
 
-def each_band(height: int, bands: int, make: Callable[[int, int], _T]) -> list[_T]:
-    """What `make` makes of each band, told its first row and the one after its last; from the top down."""
+def map_bands(height: int, bands: int, make: Callable[[int, int], _T]) -> list[_T]:
+    """Call `make` with the first row of each band and the row after its last; return the results from the top down."""
     edges = [height * index // bands for index in range(bands + 1)]
     if bands == 1:
         return [make(0, height)]
@@ -28,8 +28,8 @@ def each_band(height: int, bands: int, make: Callable[[int, int], _T]) -> list[_
         return [make(0, edges[1]), *(part.result() for part in later)]
 
 
-def stacked(bands: Sequence[Image.Image], size: tuple[int, int]) -> Image.Image:
-    """The picture of that size that the bands make up."""
+def stack(bands: Sequence[Image.Image], size: tuple[int, int]) -> Image.Image:
+    """Join the bands to an image of that size."""
     if len(bands) == 1:
         return bands[0]
     whole = Image.new(bands[0].mode, size, None)

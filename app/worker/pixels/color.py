@@ -1,4 +1,4 @@
-"""Any mode that a decoder answers with → 8-bit sRGB, with alpha where there is any."""
+"""Conversion of every mode that a decoder returns to 8-bit sRGB, with alpha if there is any."""
 
 import hashlib
 import io
@@ -8,22 +8,22 @@ from typing import Any, Final, cast
 
 from PIL import Image, ImageChops, ImageCms
 
-from app.worker.pixels.bands import bands_for, each_band, stacked
+from app.worker.pixels.bands import count_bands, map_bands, stack
 
 _MODES_OF_SPACE: Final = {"RGB ": "RGB", "GRAY": "L", "CMYK": "CMYK"}
 _SRGB_NAMES: Final = frozenset({"sRGB IEC61966-2.1", "sRGB built-in", "sRGB", "c2", "sRGB2014"})
 _LARGEST_PROFILE: Final = 4 * 1024 * 1024
-#: Rows that are looked at a time, so that what that takes does not count.
+#: Rows that are processed at a time, so that the memory for them is negligible.
 _ROWS: Final = 64
 
 _transforms: OrderedDict[tuple[bytes, str], ImageCms.ImageCmsTransform | None] = OrderedDict()
 
 
 def resizable(image: Image.Image) -> Image.Image:
-    """The picture in a mode that can be resized without harm: L, LA, RGB, RGBA or CMYK, 8 bits each.
+    """Convert an image to a mode that can be resized: L, LA, RGB, RGBA or CMYK, 8 bits per channel.
 
-    Colours stay in the picture's own space. 16-bit tones are divided by 257, and 12-bit ones by 16; wider integers and
-    floats are spread over what they span, floats from 0 to 1 being taken at their word.
+    Colors stay in the color space of the image. 16-bit tones are divided by 257, 12-bit tones by 16. The range of wider
+    integers and of floats is stretched to 0 to 255; floats from 0 to 1 are multiplied by 255.
     """
     key = image.info.get("transparency")
     mode = image.mode
@@ -32,19 +32,19 @@ def resizable(image: Image.Image) -> Image.Image:
     if mode in {"RGBA", "LA"} or (mode in {"RGB", "L"} and key is None):
         return image.convert("RGB") if _lacks_alpha(image) else image
     if mode.startswith("I") or mode == "F":
-        grey = _keyed(image.convert("I"), key, _most(image)) if mode.startswith("I;16") else _spread(image)
-        return ImageChops.invert(grey) if "starts_white" in image.info else grey
+        gray = _keyed(image.convert("I"), key, _most(image)) if mode.startswith("I;16") else _spread(image)
+        return ImageChops.invert(gray) if "starts_white" in image.info else gray
     if mode in {"RGB", "L"}:
-        return _with_colour_key(image)
+        return _with_color_key(image)
     if mode == "LAB":
         return ImageCms.applyTransform(image, _lab()) or image
     return image.convert(_simpler(image, has_key=key is not None))
 
 
 def to_srgb(image: Image.Image, profile: bytes | None, *, threads: int = 1) -> Image.Image:
-    """A resizable picture as RGB or RGBA in sRGB. A profile that is broken or of another space is ignored.
+    """Convert a resizable image to RGB or RGBA in sRGB. A profile that is broken or of another space is ignored.
 
-    Large images are converted in up to `threads`.
+    Large images are converted in up to `threads` threads.
     """
     alpha = None
     if image.mode in {"RGBA", "LA"}:
@@ -58,15 +58,15 @@ def to_srgb(image: Image.Image, profile: bytes | None, *, threads: int = 1) -> I
 
 
 def _in_bands(image: Image.Image, transform: ImageCms.ImageCmsTransform, threads: int) -> Image.Image | None:
-    """The image in sRGB; None if lcms cannot convert it."""
-    bands = bands_for(image.size, threads)
+    """Return the image in sRGB; None if lcms cannot convert it."""
+    bands = count_bands(image.size, threads)
     if bands == 1:
         return _apply(image, transform)
-    made = each_band(
+    made = map_bands(
         image.height, bands, lambda upper, lower: _apply(image.crop((0, upper, image.width, lower)), transform)
     )
     whole = [band for band in made if band is not None]
-    return stacked(whole, image.size) if len(whole) == bands else None
+    return stack(whole, image.size) if len(whole) == bands else None
 
 
 def _apply(image: Image.Image, transform: ImageCms.ImageCmsTransform) -> Image.Image | None:
@@ -75,12 +75,12 @@ def _apply(image: Image.Image, transform: ImageCms.ImageCmsTransform) -> Image.I
     except (ImageCms.PyCMSError, ValueError):
         return None
     if converted is not None:
-        converted.info.pop("icc_profile", None)  # it says sRGB, as no profile does, and the time of day
+        converted.info.pop("icc_profile", None)  # made by lcms: it holds the time of day
     return converted
 
 
 def _transform(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
-    """From the profile to sRGB for that mode, kept for the next frame or picture; None if there is nothing to do."""
+    """Return the transform from the profile to sRGB, cached for the next frame or image; None if none is needed."""
     key = (hashlib.sha256(profile).digest(), mode)
     if key not in _transforms:
         _transforms[key] = _build(profile, mode)
@@ -116,30 +116,30 @@ def _simpler(image: Image.Image, *, has_key: bool) -> str:
 
 
 def _ink(image: Image.Image) -> Image.Image:
-    """Pillow takes every CMYK JPEG for one of Adobe's, who write ink upside down; a marker says whose it is."""
+    """Invert a CMYK JPEG without Adobe's marker: Pillow assumes that all are Adobe's, which store ink inverted."""
     others = image.format == "JPEG" and "adobe" not in image.info
     return ImageChops.invert(image) if others else image
 
 
 def _lacks_alpha(image: Image.Image) -> bool:
-    """Return True if a BMP has an alpha channel that is 0 everywhere, as screenshots have."""
+    """Return True if a BMP has an alpha channel that is 0 everywhere, as screenshots do."""
     return image.format == "BMP" and image.mode == "RGBA" and image.getchannel("A").getextrema() == (0, 0)
 
 
 def _most(image: Image.Image) -> int:
-    """The value of white in an image of at most 16 bits: tones of a TIFF may have 12, which Pillow does not spread."""
+    """Return the value of white in an image of at most 16 bits. Pillow does not scale the 12-bit tones of a TIFF."""
     bits = getattr(image, "tag_v2", {}).get(258, (16,))[0] if image.format == "TIFF" else 16
     return (1 << int(bits)) - 1
 
 
 def _keyed(wide: Image.Image, key: Any, most: int) -> Image.Image:
-    """16-bit grey, whose one transparent tone must be told from its neighbours before they become 8 bits."""
-    grey = _scale(wide, 255 / most, 0.5)
+    """Convert 16-bit gray to 8 bits. Its transparent tone is compared before tones next to it become equal to it."""
+    gray = _scale(wide, 255 / most, 0.5)
     if not isinstance(key, int):
-        return grey
+        return gray
     above, below = _scale(wide, 1, -key), _scale(wide, -1, key)
-    grey.putalpha(ImageChops.lighter(above, below).point([0] + [255] * 255))
-    return grey
+    gray.putalpha(ImageChops.lighter(above, below).point([0] + [255] * 255))
+    return gray
 
 
 def _spread(image: Image.Image) -> Image.Image:
@@ -159,15 +159,15 @@ def _spread(image: Image.Image) -> Image.Image:
 
 
 def _spread_unsigned(image: Image.Image) -> Image.Image:
-    """The same of 32-bit numbers without a sign, of which Pillow takes large ones for negative."""
+    """Stretch unsigned 32-bit numbers. Pillow reads large ones as negative."""
     bands = [(0, row, image.width, min(row + _ROWS, image.height)) for row in range(0, image.height, _ROWS)]
     extrema = [_extrema(_without_sign(image.crop(band))) for band in bands]
     low, high = min(low for low, _ in extrema), max(high for _, high in extrema)
     factor = 255 / max(1, high - low)
-    grey = Image.new("L", image.size)
+    gray = Image.new("L", image.size)
     for band in bands:
-        grey.paste(_scale(_without_sign(image.crop(band)), factor, 0.5 - low * factor), band)
-    return grey
+        gray.paste(_scale(_without_sign(image.crop(band)), factor, 0.5 - low * factor), band)
+    return gray
 
 
 def _without_sign(part: Image.Image) -> Image.Image:
@@ -182,14 +182,14 @@ def _extrema(image: Image.Image) -> tuple[float, float]:
 
 
 def _scale(image: Image.Image, factor: float, offset: float) -> Image.Image:
-    """`tone × factor + offset` as 8-bit grey, clipped."""
+    """Return `tone × factor + offset` as 8-bit gray, clipped."""
     return image.point(lambda tone: tone * factor + offset).convert("L")
 
 
-def _with_colour_key(image: Image.Image) -> Image.Image:
+def _with_color_key(image: Image.Image) -> Image.Image:
     mode = "RGBA" if image.mode == "RGB" else "LA"
     try:
         return image.convert(mode)
-    except (ValueError, TypeError):  # a key that makes no sense hides nothing
+    except (ValueError, TypeError):  # an invalid key: nothing is transparent
         image.info.pop("transparency")
         return image

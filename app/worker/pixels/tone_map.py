@@ -1,9 +1,9 @@
 """HDR to SDR: PQ and HLG images as browsers show them on a screen without headroom.
 
 The curve is the reference white tone mapping operator of SMPTE ST 2094-50, annex C, for a target headroom of 0, which
-is what Chromium applies. Light up to the reference white of 203 cd/m² is halved; above it rolls off to the peak of the
-image. All channels are scaled alike, so hues stay. The result is an ICC profile with a table, so that all that follows
-is as with any other profile.
+is what Chromium applies. Light up to the reference white of 203 cd/m² is halved; light above it rolls off to the peak
+of the image. All channels are scaled equally, so hues stay. The result is an ICC profile with a table, which is then
+applied like any other profile.
 """
 
 import math
@@ -11,17 +11,25 @@ from collections.abc import Callable, Iterator
 from itertools import product
 from typing import Final
 
-from app.worker.pixels.icc import BT2020, Primaries, grey_profile, matrix_to_xyz, table_profile, times, to_primaries
+from app.worker.pixels.icc import (
+    BT2020,
+    Primaries,
+    build_gray_profile,
+    build_table_profile,
+    matrix_to_xyz,
+    multiply,
+    primaries_matrix,
+)
 
 #: Transfer functions by their numbers in ITU-T H.273, table 3.
 PQ: Final = 16
 HLG: Final = 18
-#: Light of reference white in cd/m² (ITU-R BT.2408), and of the brightest pixel where the image does not say.
+#: Light of reference white in cd/m² (ITU-R BT.2408), and of the brightest pixel if the image does not declare it.
 REFERENCE_WHITE: Final = 203.0
 _PEAK: Final = 1000.0
-#: Nodes of the table on each axis: as many as lcms keeps.
+#: Nodes of the table per axis: the number that lcms keeps.
 _NODES: Final = 33
-#: How far the bend of the curve lies between white and the peak.
+#: Position of the bend of the curve between white and the peak.
 _BEND: Final = 0.65
 _LUMA: Final = (0.2627, 0.6780, 0.0593)
 _HLG_GAMMA: Final = 1.2
@@ -29,17 +37,17 @@ _HLG_GAMMA: Final = 1.2
 Curve = Callable[[float], float]
 
 
-def tone_mapped_profile(primaries: Primaries, transfer: int, peak: float | None, *, grey: bool = False) -> bytes:
-    """A profile from PQ or HLG to what is shown. `peak` is the light of the brightest pixel, in cd/m²."""
+def build_tone_mapped_profile(primaries: Primaries, transfer: int, peak: float | None, *, gray: bool = False) -> bytes:
+    """Build a profile that tone maps PQ or HLG. `peak` is the light of the brightest pixel, in cd/m²."""
     curve = roll_off(peak or _PEAK)
-    if grey:
-        return grey_profile(lambda tone: curve(_display_light(transfer, tone)))
+    if gray:
+        return build_gray_profile(lambda tone: curve(_display_light(transfer, tone)))
     tones = [_linear(transfer, node / (_NODES - 1)) for node in range(_NODES)]
-    return table_profile(_NODES, _table(tones, primaries, transfer, curve))
+    return build_table_profile(_NODES, _table(tones, primaries, transfer, curve))
 
 
 def roll_off(peak: float) -> Curve:
-    """What light becomes, both in multiples of reference white, when the brightest pixel has so many cd/m²."""
+    """Return the tone curve, in multiples of reference white, for a brightest pixel of `peak` cd/m²."""
     top = peak / REFERENCE_WHITE
     if top <= 1:
         return lambda light: min(light, 1.0)
@@ -61,12 +69,12 @@ def roll_off(peak: float) -> Curve:
 
 
 def _table(tones: list[float], primaries: Primaries, transfer: int, curve: Curve) -> Iterator[tuple[float, ...]]:
-    """XYZ under D50 for each node. The matrices are folded into sums of what each channel adds."""
-    to_2020, to_xyz = to_primaries(primaries, BT2020), matrix_to_xyz(BT2020)
+    """Yield XYZ under D50 for each node, as the sum of what each channel contributes."""
+    to_2020, to_xyz = primaries_matrix(primaries, BT2020), matrix_to_xyz(BT2020)
     axes = []
     for channel in range(3):
-        added = [times(to_2020, [tone if at == channel else 0.0 for at in range(3)]) for tone in tones]
-        axes.append([(*color, *times(to_xyz, color)) for color in added])
+        added = [multiply(to_2020, [tone if at == channel else 0.0 for at in range(3)]) for tone in tones]
+        axes.append([(*color, *multiply(to_xyz, color)) for color in added])
     for (a, b, c, ax, ay, az), (d, e, f, bx, by, bz), (g, h, i, cx, cy, cz) in product(*axes):
         red, green, blue, gain = a + d + g, b + e + h, c + f + i, 1.0
         if transfer == HLG:
@@ -78,7 +86,7 @@ def _table(tones: list[float], primaries: Primaries, transfer: int, curve: Curve
 
 
 def _display_gain(luma: float) -> float:
-    """From the light of an HLG scene to that of a display of 1,000 cd/m² (ITU-R BT.2100, table 5)."""
+    """Return the factor from scene light of HLG to a display of 1,000 cd/m² (ITU-R BT.2100, table 5)."""
     return max(luma, 0.0) ** (_HLG_GAMMA - 1) * _PEAK / REFERENCE_WHITE  # type: ignore[no-any-return]
 
 
@@ -88,7 +96,7 @@ def _display_light(transfer: int, tone: float) -> float:
 
 
 def _linear(transfer: int, tone: float) -> float:
-    """PQ (SMPTE ST 2084) in multiples of reference white; HLG (ITU-R BT.2100) as light of the scene, from 0 to 1."""
+    """Linearize PQ (SMPTE ST 2084) to multiples of reference white, HLG (ITU-R BT.2100) to scene light from 0 to 1."""
     if transfer == PQ:
         root = tone ** (1 / 78.84375)
         light = max(root - 0.8359375, 0) / (18.8515625 - 18.6875 * root)

@@ -1,4 +1,4 @@
-"""Writing variants: one picture, one format, one file, and no metadata but the author's rights."""
+"""Encoding of variants: one image, one format, one file, and no metadata except the author's rights."""
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
@@ -11,27 +11,28 @@ from app.domain.models import Format
 from app.domain.recipe import DEFAULT_QUALITY, VariantSpec
 from app.worker.jobs import Fault
 
-# Steps of quality that make up for the softness of the cheaper filter, and for what the decoder has halved to just
-# above a size: the same SSIMULACRA2 as without, against a full LANCZOS reference, on a crisp and a smooth photograph.
+# Steps of quality that compensate for the softness of the cheaper filter, and of an image that the decoder has halved
+# to just above a size: they give the same SSIMULACRA2 as without either, against a full LANCZOS reference, on a crisp
+# and a smooth photograph.
 _STEPS_AFTER_BICUBIC: Final = {Format.WEBP: 2, Format.JPEG: 3, Format.AVIF: 2}
 _STEPS_AFTER_HALVING: Final = {Format.WEBP: 2, Format.JPEG: 3, Format.AVIF: 2}
 
-# Of AVIF's speeds 9 takes two fifths of the time of 8; on large pictures its files are 1 to 2 % larger and as much
-# better, on small ones, which take little time, 4 %. Pillow's default of 6 takes seconds. Sharpness of 2, where the
-# tuning for stills has 7, and four steps of quality more weigh the same: as good in SSIMULACRA2 on a smooth picture, up
-# to 1.2 points better on a crisp one, and alike by SSIM, PSNR and FLIP. Tiles are for threads alone.
+# AVIF: speed 9 takes two fifths of the time of speed 8. Its files are 1 to 2 % larger, and as much better, on
+# large images; on small ones, which take little time, they are 4 % larger. Pillow's default of 6 takes seconds.
+# Sharpness 2 (the tuning for stills has 7) with four more steps of quality gives the same bytes: equal SSIMULACRA2 on a
+# smooth image, up to 1.2 points better on a crisp one, equal by SSIM, PSNR and FLIP. Only threads need tiles.
 _AVIF_LARGE: Final = 500_000
 _AVIF_SPEEDS: Final = (8, 9)
 _AVIF_OPTIONS: Final = {"advanced": {"color:sharpness": "2"}, "autotiling": False, "max_threads": 1}
 
 
-def encoders(threads: int) -> Executor:
-    """Where encoding is submitted: other threads, beside the resizing of the next picture, or at once in this one."""
-    return ThreadPoolExecutor(threads) if threads > 1 else _AtOnce()
+def make_executor(threads: int) -> Executor:
+    """Create an executor for encoding: threads that run during the next resize, or the calling thread."""
+    return ThreadPoolExecutor(threads) if threads > 1 else _InlineExecutor()
 
 
-class _AtOnce(Executor):
-    """Runs what is submitted before it goes on."""
+class _InlineExecutor(Executor):
+    """Runs each call when it is submitted."""
 
     def submit(self, work: Callable[..., Any], /, *args: Any, **kwargs: Any) -> "Future[Any]":
         done: Future[Any] = Future()
@@ -39,20 +40,20 @@ class _AtOnce(Executor):
         return done
 
 
-def format_for(wanted: Format, image: Image.Image) -> Format:
-    """The format to write: what knows no WebP and must show alpha reads PNG."""
+def choose_format(wanted: Format, image: Image.Image) -> Format:
+    """Return the format to write: PNG instead of JPEG for an image with alpha."""
     return Format.PNG if wanted is Format.JPEG and image.mode == "RGBA" else wanted
 
 
-def quality_for(spec: VariantSpec, written: Format, *, halved: bool) -> int:
-    """The quality asked for; where the default serves, as many steps more as make up for a softer picture."""
+def choose_quality(spec: VariantSpec, written: Format, *, halved: bool) -> int:
+    """Return the requested quality, or the default raised to compensate for softness: see `_STEPS_AFTER_BICUBIC`."""
     asked = spec.quality.get(written)
     steps = (_STEPS_AFTER_HALVING if halved else _STEPS_AFTER_BICUBIC).get(written, 0)
     return DEFAULT_QUALITY[written] + steps if asked is None else asked
 
 
 def write_still(image: Image.Image, path: Path, written: Format, quality: int, rights: bytes) -> int:
-    """Encode a picture whose `info` is empty; the file's size in bytes."""
+    """Encode an image whose `info` is empty; return the size of the file in bytes."""
     options: dict[str, Any] = {"exif": rights}
     match written:
         case Format.WEBP:
@@ -70,8 +71,8 @@ def write_still(image: Image.Image, path: Path, written: Format, quality: int, r
 def write_animation(
     frames: Sequence[Image.Image], durations: Sequence[float], loop: int, path: Path, quality: int, rights: bytes
 ) -> int:
-    """Encode an animated WebP of at least two frames, `durations` in milliseconds; the file's size in bytes."""
-    exif = rights.removeprefix(b"Exif\0\0")  # the animation encoder takes the block as it is
+    """Encode an animated WebP of at least two frames, `durations` in milliseconds; return its size in bytes."""
+    exif = rights.removeprefix(b"Exif\0\0")  # the animation encoder writes the block unchanged
     options: dict[str, Any] = {
         "save_all": True,
         "append_images": frames[1:],
@@ -96,7 +97,7 @@ def _write(image: Image.Image, path: Path, written: Format, options: dict[str, A
 
 
 class _Sink:
-    """A file whose failures cannot be mistaken for the encoder's."""
+    """A file whose errors are distinct from the encoder's."""
 
     def __init__(self, file: Any) -> None:
         self._file = file

@@ -1,8 +1,8 @@
-"""From an opened picture to the files of its variants.
+"""Rendering of variants: from an opened image to their files.
 
-The order is what makes it fast (measured on a 12 MP photograph): the decoder scales a JPEG by halves while it decodes;
-one step to the largest size wanted; only then turned upright and brought to sRGB, when that costs a fifth; each smaller
-size from the next larger one instead of from the whole picture; and encoded while the next is resized.
+The order makes it fast (measured on a 12 MP photograph). The decoder scales a JPEG by halves while it decodes. One step
+leads to the largest requested size. Only then is the image rotated and converted to sRGB, at a fifth of the cost. Each
+smaller size is made from the next larger one, and encoded while the next is resized.
 """
 
 import math
@@ -24,7 +24,7 @@ from app.worker.pixels.resize import NEAR, Resizer
 from app.worker.render import encode
 from app.worker.render.geometry import Shape
 
-#: A size is made from one at least this much larger, so that no picture is softened by many small steps.
+#: Smallest factor between a size and the one it is made from: many small steps would soften the image.
 _STEP: Final = 1.25
 
 _TURNS: Final = {
@@ -38,13 +38,13 @@ _TURNS: Final = {
 }
 
 
-def turned(size: tuple[int, int], orientation: int) -> tuple[int, int]:
-    """A stored size as displayed, or a displayed one as stored."""
+def orient_size(size: tuple[int, int], orientation: int) -> tuple[int, int]:
+    """Convert a stored size to a displayed one, or the reverse."""
     return (size[1], size[0]) if orientation >= 5 else size
 
 
 def top_size(shapes: Sequence[Shape], width: int, height: int) -> tuple[int, int]:
-    """The displayed size that every variant can be made from: the whole picture at the largest scale wanted."""
+    """Return the displayed size from which every variant can be made: that of the largest requested scale."""
     whole = [shape.size for shape in shapes if shape.whole]
     scale = max(shape.scale for shape in shapes)
     wanted = (min(width, max(1, round(width * scale))), min(height, max(1, round(height * scale))))
@@ -62,11 +62,13 @@ def shrink(
     *,
     last: bool,
 ) -> Image.Image:
-    """A decoded picture at the top size, upright, in sRGB, without metadata. When it is the `last` frame, it is closed
-    as soon as its pixels are not needed: they are most of the memory."""
+    """Bring a decoded image to the top size, upright, in sRGB, without metadata.
+
+    The `last` frame is closed as soon as its pixels are no longer needed: they are most of the memory.
+    """
     with timer.phase("resize"):
         small = resizable(image)
-        stored = turned(top, orientation)
+        stored = orient_size(top, orientation)
         small = small.copy() if small is image and small.size == stored else resizer.whole(small, stored)
     small.info = {}
     if last:
@@ -74,30 +76,32 @@ def shrink(
     if orientation in _TURNS:
         with timer.phase("orient"):
             small = small.transpose(_TURNS[orientation])
-    with timer.phase("colour"):
+    with timer.phase("color"):
         return to_srgb(small, profile, threads=resizer.threads)
 
 
-def resizer_for(job: Job) -> Resizer:
-    """With no averaging for AVIF: beside its encoder that costs little, and bytes are what AVIF is there to save."""
+def make_resizer(job: Job) -> Resizer:
+    """Create the resizer of a job; crisp for AVIF, whose encoder takes longer and which is there to save bytes."""
     return Resizer(job.threads, crisp=any(Format.AVIF in spec.formats for spec in job.recipe.variants))
 
 
-def scaled_by_decoder(image: ImageFile.ImageFile, top: tuple[int, int], orientation: int, *, crisp: bool) -> bool:
-    """Have a JPEG decoded at the smallest eighth, quarter or half that is still larger than the top size, and into that
-    mode; whether the size is just above it, which costs detail. When it shall be `crisp` it never is."""
+def scale_in_decoder(image: ImageFile.ImageFile, top: tuple[int, int], orientation: int, *, crisp: bool) -> bool:
+    """Let the decoder scale a JPEG to the smallest eighth, quarter or half that is larger than the top size.
+
+    Return True if the result is just above the top size, which costs detail. With `crisp` it never is.
+    """
     if "lossless" in image.info:
         return False
     before = image.size
-    room = NEAR if crisp else 1.0
-    width, height = turned(top, orientation)
-    image.draft(None, (math.ceil(width * room), math.ceil(height * room)))
+    margin = NEAR if crisp else 1.0
+    width, height = orient_size(top, orientation)
+    image.draft(None, (math.ceil(width * margin), math.ceil(height * margin)))
     return image.size != before and image.width < width * NEAR
 
 
 @dataclass(frozen=True)
 class Source:
-    """What variants are made from: the displayed size, and the picture at the top size, moving or not."""
+    """Source of all variants: the displayed size and the image at the top size, still or animated."""
 
     width: int
     height: int
@@ -110,7 +114,7 @@ class Source:
 def render(
     source: Source, specs: Sequence[tuple[VariantSpec, Shape]], out: Path, job: Job, resizer: Resizer, timer: PhaseTimer
 ) -> list[Rendered]:
-    """Write every variant of the recipe into `out`. Equal pixels in equal format and quality are written once."""
+    """Write all variants of the recipe to `out`. Equal pixels in the same format and quality are written once."""
     displayed = (source.width, source.height)
     sizes = _Cascade(source.top, displayed, resizer)
     moving = [_Cascade(frame, displayed, resizer) for frame in source.animation.frames] if source.animation else []
@@ -118,31 +122,31 @@ def render(
     listed: dict[tuple[str, Format], tuple[Shape, Format, tuple[object, ...]]] = {}
     encoding: set[int] = set()
     largest_first = sorted(specs, key=lambda asked: (-asked[1].scale, not asked[1].whole))
-    with encode.encoders(job.threads) as encoders:
+    with encode.make_executor(job.threads) as encoders:
         for spec, shape in largest_first:
             with timer.phase("resize"):
-                picture = sizes.make(shape)
+                image = sizes.make(shape)
             for wanted in spec.formats:
-                written = encode.format_for(wanted, picture)
-                halved = source.scaled_decode and picture.size == source.top.size
-                quality = encode.quality_for(spec, written, halved=halved)
+                written = encode.choose_format(wanted, image)
+                halved = source.scaled_decode and image.size == source.top.size
+                quality = encode.choose_quality(spec, written, halved=halved)
                 key = (shape.size, shape.box, written, quality if written is not Format.PNG else 0)
                 listed[spec.name, wanted] = (shape, written, key)
                 if key in made:
                     continue
-                if id(picture) in encoding:  # saving leaves its settings on the picture: a second needs its own
-                    picture = picture.copy()
-                encoding.add(id(picture))
+                if id(image) in encoding:  # `save` leaves its settings on the image
+                    image = image.copy()
+                encoding.add(id(image))
                 file = f"{spec.name}.{written.extension}"
                 with timer.phase("encode"):
                     if source.animation and written is Format.WEBP:
-                        frames = [picture, *(frame.make(shape) for frame in moving[1:])]
+                        frames = [image, *(frame.make(shape) for frame in moving[1:])]
                         work = encoders.submit(
                             encode.write_animation, frames, source.animation.durations, source.animation.loop,
                             out / file, quality, source.rights,
                         )  # fmt: skip
                     else:
-                        work = encoders.submit(encode.write_still, picture, out / file, written, quality, source.rights)
+                        work = encoders.submit(encode.write_still, image, out / file, written, quality, source.rights)
                 made[key] = (file, work)
         with timer.phase("encode"):
             weights = {key: work.result() for key, (_, work) in made.items()}
@@ -161,7 +165,7 @@ def render(
 
 
 class _Cascade:
-    """A picture in ever smaller sizes, each from the smallest larger one that is large enough."""
+    """An image in decreasing sizes, each made from the smallest one that is large enough."""
 
     def __init__(self, top: Image.Image, displayed: tuple[int, int], resizer: Resizer) -> None:
         self._displayed = displayed
@@ -169,7 +173,7 @@ class _Cascade:
         self._wholes: list[Image.Image] = [top]
 
     def make(self, shape: Shape) -> Image.Image:
-        """The picture of that shape. Ask for larger ones first."""
+        """Make the image of that shape. Request larger ones first."""
         source = self._source(shape)
         width, height = self._displayed
         across, down = source.width / width, source.height / height
@@ -187,10 +191,10 @@ class _Cascade:
 
     def _source(self, shape: Shape) -> Image.Image:
         if shape.whole:
-            same = [picture for picture in self._wholes if picture.size == shape.size]
+            same = [image for image in self._wholes if image.size == shape.size]
             if same:
                 return same[0]
         width, height = self._displayed
         need = (shape.scale * width * _STEP, shape.scale * height * _STEP)
-        enough = [picture for picture in self._wholes if picture.width >= need[0] and picture.height >= need[1]]
-        return min(enough, key=lambda picture: picture.width) if enough else self._wholes[0]
+        enough = [image for image in self._wholes if image.width >= need[0] and image.height >= need[1]]
+        return min(enough, key=lambda image: image.width) if enough else self._wholes[0]

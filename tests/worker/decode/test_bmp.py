@@ -12,13 +12,13 @@ from PIL import Image
 from app.domain.errors import ImageError
 from app.domain.models import Format
 from app.domain.recipe import VariantSpec
-from app.worker.pixels.icc import Primaries, rgb_profile
+from app.worker.pixels.icc import Primaries, build_rgb_profile
 from tests.worker.conftest import Process, recipe_of
 
 LOSSLESS = recipe_of(VariantSpec(name="v", width=64, formats=(Format.PNG,)))
 WIDTH, HEIGHT = 8, 6
 COLORS = [(index * 17, 255 - index * 16, index * 7) for index in range(16)]
-P3 = rgb_profile(Primaries((0.68, 0.32), (0.265, 0.69), (0.15, 0.06)), lambda tone: tone**2.2)
+P3 = build_rgb_profile(Primaries((0.68, 0.32), (0.265, 0.69), (0.15, 0.06)), lambda tone: tone**2.2)
 
 
 def color(x: int, y: int) -> tuple[int, int, int]:

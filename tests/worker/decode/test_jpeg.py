@@ -12,7 +12,7 @@ from PIL import Image, ImageChops
 from app.domain.errors import ImageError
 from app.domain.models import Format
 from app.domain.recipe import VariantSpec
-from app.worker.pixels.icc import Primaries, rgb_profile
+from app.worker.pixels.icc import Primaries, build_rgb_profile
 from tests.samples import image_file, photo
 from tests.worker.conftest import Process, recipe_of
 from tests.worker.files import saved, srgb_profile, with_segment
@@ -112,7 +112,7 @@ def test_a_camera_is_read_beside_a_broken_segment(process: Process) -> None:
 @pytest.mark.parametrize("pieces", [2, 3])
 def test_a_profile_in_pieces_is_put_together(process: Process, pieces: int) -> None:
     """In their order, each once; and dropped when one is missing."""
-    profile = rgb_profile(Primaries((0.68, 0.32), (0.265, 0.69), (0.15, 0.06)), lambda tone: tone**2.2)
+    profile = build_rgb_profile(Primaries((0.68, 0.32), (0.265, 0.69), (0.15, 0.06)), lambda tone: tone**2.2)
     size = -(-len(profile) // pieces)
     parts = [profile[at : at + size] for at in range(0, len(profile), size)]
     body = jpeg()

@@ -10,7 +10,7 @@ from PIL import ExifTags, Image, PngImagePlugin
 
 from app.domain.models import Format
 from app.domain.recipe import Fit, VariantSpec
-from app.worker.pixels.icc import Primaries, rgb_profile
+from app.worker.pixels.icc import Primaries, build_rgb_profile
 from tests.samples import encoded, image_file, photo
 from tests.worker.conftest import Process, recipe_of
 from tests.worker.files import png_with, saved, with_segment
@@ -194,6 +194,6 @@ def test_a_copyright_is_kept_whole_and_so_is_its_editors(process: Process, given
 
 def test_a_converted_picture_says_nothing_about_when(process: Process) -> None:
     """lcms puts the time of day into the profile of what it converts."""
-    p3 = rgb_profile(Primaries((0.680, 0.320), (0.265, 0.690), (0.150, 0.060)), lambda tone: tone**2.2)
+    p3 = build_rgb_profile(Primaries((0.680, 0.320), (0.265, 0.690), (0.150, 0.060)), lambda tone: tone**2.2)
     processed, out = process(saved(photo(96, 64), "JPEG", icc_profile=p3), ALL)
     clean(processed, out)

@@ -10,7 +10,7 @@ from PIL import Image, ImageCms, ImageDraw
 
 from app.domain.models import Format
 from app.domain.recipe import VariantSpec
-from app.worker.pixels.icc import Primaries, grey_profile, rgb_profile
+from app.worker.pixels.icc import Primaries, build_gray_profile, build_rgb_profile
 from tests.worker.conftest import Process, recipe_of
 from tests.worker.files import (
     cmyk_profile,
@@ -79,12 +79,12 @@ def nclx(colour: tuple[int, ...], file_format: str, primaries: int, transfer: in
 
 CHRM = struct.pack(">8I", 31270, 32900, 68000, 32000, 26500, 69000, 15000, 6000)
 P3_FILES: dict[str, Callable[[tuple[int, ...]], bytes]] = {
-    "JPEG": lambda c: saved(plain(c), "JPEG", quality=100, icc_profile=rgb_profile(P3, srgb_light)),
-    "PNG": lambda c: saved(plain(c), "PNG", icc_profile=rgb_profile(P3, srgb_light)),
-    "WebP": lambda c: saved(plain(c), "WEBP", lossless=True, icc_profile=rgb_profile(P3, srgb_light)),
-    "TIFF": lambda c: saved(plain(c), "TIFF", icc_profile=rgb_profile(P3, srgb_light)),
-    "HEIC": lambda c: saved(plain(c), "HEIF", quality=100, icc_profile=rgb_profile(P3, srgb_light)),
-    "AVIF": lambda c: saved(plain(c), "AVIF", quality=100, speed=10, icc_profile=rgb_profile(P3, srgb_light)),
+    "JPEG": lambda c: saved(plain(c), "JPEG", quality=100, icc_profile=build_rgb_profile(P3, srgb_light)),
+    "PNG": lambda c: saved(plain(c), "PNG", icc_profile=build_rgb_profile(P3, srgb_light)),
+    "WebP": lambda c: saved(plain(c), "WEBP", lossless=True, icc_profile=build_rgb_profile(P3, srgb_light)),
+    "TIFF": lambda c: saved(plain(c), "TIFF", icc_profile=build_rgb_profile(P3, srgb_light)),
+    "HEIC": lambda c: saved(plain(c), "HEIF", quality=100, icc_profile=build_rgb_profile(P3, srgb_light)),
+    "AVIF": lambda c: saved(plain(c), "AVIF", quality=100, speed=10, icc_profile=build_rgb_profile(P3, srgb_light)),
     "HEIC, no profile": lambda c: nclx(c, "HEIF", 12, 13),
     "AVIF, no profile": lambda c: nclx(c, "AVIF", 12, 13),
     "AVIF, BT.709's curve": lambda c: nclx(c, "AVIF", 12, 1),
@@ -119,7 +119,7 @@ def test_colours_of_a_large_drawing_are_exact(process: Process, mode: str) -> No
     scene = _stripes()
     if mode == "RGBA":
         scene.putalpha(Image.linear_gradient("L").resize(scene.size))
-    body = saved(scene, "PNG", icc_profile=rgb_profile(P3, srgb_light))
+    body = saved(scene, "PNG", icc_profile=build_rgb_profile(P3, srgb_light))
     _, out = process(body, recipe_of(VariantSpec(name="v", width=1400, formats=(Format.PNG,))), threads=2)
     with Image.open(io.BytesIO(body)) as sent, Image.open(out / "v.png") as image:
         profile = io.BytesIO(sent.info["icc_profile"])
@@ -141,7 +141,7 @@ def test_adobe_rgb_becomes_srgb_whether_a_profile_or_a_camera_says_so(process: P
     exif.get_ifd(0x8769)[0xA005] = {1: "R03"}
     for colour in COLOURS:
         for body in (
-            saved(plain(colour), "JPEG", quality=100, icc_profile=rgb_profile(ADOBE, adobe_light)),
+            saved(plain(colour), "JPEG", quality=100, icc_profile=build_rgb_profile(ADOBE, adobe_light)),
             saved(plain(colour), "JPEG", quality=100, exif=exif),
         ):
             _, out = process(body, LOSSLESS)
@@ -185,16 +185,19 @@ def test_numbers_that_say_srgb_or_nothing_at_all(process: Process, chunks: list[
 
 def test_a_grey_profile(process: Process) -> None:
     for file_format in ("JPEG", "PNG", "TIFF"):
-        _, out = process(saved(plain((128,), "L"), file_format, icc_profile=grey_profile(lambda tone: tone)), LOSSLESS)
+        _, out = process(
+            saved(plain((128,), "L"), file_format, icc_profile=build_gray_profile(lambda tone: tone)), LOSSLESS
+        )
         assert off(pixel(out), (188, 188, 188)) <= 2
     wide = plain((128 * 257,), "I").convert("I;16")
-    _, out = process(saved(wide, "PNG", icc_profile=grey_profile(lambda tone: tone)), LOSSLESS)
+    _, out = process(saved(wide, "PNG", icc_profile=build_gray_profile(lambda tone: tone)), LOSSLESS)
     assert off(pixel(out), (188, 188, 188)) <= 2
 
 
 @pytest.mark.parametrize("file_format", ["JPEG", "PNG", "WEBP"])
 @pytest.mark.parametrize(
-    "profile", [cmyk_profile(), grey_profile(lambda tone: tone), rgb_profile(P3, srgb_light)[:-100], b"\xff" * 4000]
+    "profile",
+    [cmyk_profile(), build_gray_profile(lambda tone: tone), build_rgb_profile(P3, srgb_light)[:-100], b"\xff" * 4000],
 )
 def test_a_profile_of_another_kind_or_a_broken_one_is_ignored(
     process: Process, file_format: str, profile: bytes
@@ -322,7 +325,7 @@ def test_the_transparent_colour_of_a_png(
 def test_profiles_made_from_numbers_are_those_of_lcms() -> None:
     """Our sRGB, read by lcms, is its own: the picture stays as it was."""
     ours = ImageCms.ImageCmsProfile(
-        io.BytesIO(rgb_profile(Primaries((0.64, 0.33), (0.3, 0.6), (0.15, 0.06)), srgb_light))
+        io.BytesIO(build_rgb_profile(Primaries((0.64, 0.33), (0.3, 0.6), (0.15, 0.06)), srgb_light))
     )
     transform = ImageCms.buildTransform(ours, ImageCms.createProfile("sRGB"), "RGB", "RGB")
     for colour in COLOURS:

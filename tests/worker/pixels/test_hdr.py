@@ -13,7 +13,7 @@ from PIL import Image
 
 from app.domain.models import Format
 from app.domain.recipe import VariantSpec
-from app.worker.pixels.icc import Primaries, grey_profile, rgb_profile
+from app.worker.pixels.icc import Primaries, build_gray_profile, build_rgb_profile
 from tests.worker.conftest import Bench, Process, recipe_of
 from tests.worker.decode.heif_files import AVIF_BRANDS, HEIC_BRANDS, Item, auxc, box, coded, heif, nclx
 from tests.worker.files import png_with, saved, with_segment
@@ -177,7 +177,7 @@ def test_grey_images(process: Process) -> None:
 
 def profile_with_cicp(primaries: int, transfer: int) -> bytes:
     """A profile whose curves say one thing and whose `cicp` tag says another."""
-    plain = rgb_profile(Primaries((0.708, 0.292), (0.170, 0.797), (0.131, 0.046)), lambda tone: tone**2.2)
+    plain = build_rgb_profile(Primaries((0.708, 0.292), (0.170, 0.797), (0.131, 0.046)), lambda tone: tone**2.2)
     count = int.from_bytes(plain[128:132])
     tag = b"cicp" + bytes(4) + bytes((primaries, transfer, 0, 1))
     table = b"".join(
@@ -289,7 +289,7 @@ def test_what_is_no_hdr_has_none(process: Process, kind: str) -> None:
 
 
 def test_a_grey_profile_with_the_tag_is_ignored(process: Process) -> None:
-    body = saved(steps([(128,) * 3]).convert("L"), "PNG", icc_profile=grey_profile(lambda tone: tone))
+    body = saved(steps([(128,) * 3]).convert("L"), "PNG", icc_profile=build_gray_profile(lambda tone: tone))
     assert process(body, LOSSLESS)[0].hdr is None
 
 

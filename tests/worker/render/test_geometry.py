@@ -3,7 +3,7 @@ from hypothesis import strategies as st
 
 from app.domain.models import FocalPoint
 from app.domain.recipe import Fit, VariantSpec
-from app.worker.render.geometry import shape_of
+from app.worker.render.geometry import compute_shape
 
 SIDE = st.integers(1, 70_000)
 BOX = st.integers(1, 16_383)
@@ -11,7 +11,7 @@ BOX = st.integers(1, 16_383)
 
 @given(SIDE, SIDE, BOX, st.none() | BOX)
 def test_inside_keeps_aspect_and_never_enlarges(width: int, height: int, box_w: int, box_h: int | None) -> None:
-    shape = shape_of(VariantSpec(name="v", width=box_w, height=box_h), width, height, None)
+    shape = compute_shape(VariantSpec(name="v", width=box_w, height=box_h), width, height, None)
     assert shape.whole
     assert 1 <= shape.size[0] <= min(width, box_w)
     assert 1 <= shape.size[1] <= min(height, box_h or 16_383)
@@ -22,7 +22,7 @@ def test_inside_keeps_aspect_and_never_enlarges(width: int, height: int, box_w: 
 @given(SIDE, SIDE, BOX, BOX, st.floats(0, 1), st.floats(0, 1))
 def test_cover_stays_in_the_picture(width: int, height: int, box_w: int, box_h: int, x: float, y: float) -> None:
     spec = VariantSpec(name="v", width=box_w, height=box_h, fit=Fit.COVER)
-    shape = shape_of(spec, width, height, FocalPoint(x=x, y=y))
+    shape = compute_shape(spec, width, height, FocalPoint(x=x, y=y))
     left, top, right, bottom = shape.box
     assert 0 <= left < right <= width * (1 + 1e-9)
     assert 0 <= top < bottom <= height * (1 + 1e-9)
@@ -34,7 +34,7 @@ def test_cover_stays_in_the_picture(width: int, height: int, box_w: int, box_h: 
 
 
 def sized(picture_width: int, picture_height: int, **spec: object) -> tuple[int, int]:
-    return shape_of(VariantSpec.model_validate({"name": "v", **spec}), picture_width, picture_height, None).size
+    return compute_shape(VariantSpec.model_validate({"name": "v", **spec}), picture_width, picture_height, None).size
 
 
 def test_examples() -> None:
@@ -49,6 +49,6 @@ def test_examples() -> None:
 
 def test_focal_point_decides_the_crop() -> None:
     spec = VariantSpec(name="v", width=100, height=100, fit=Fit.COVER)
-    assert shape_of(spec, 400, 100, FocalPoint(x=0, y=0.5)).box == (0, 0, 100, 100)
-    assert shape_of(spec, 400, 100, FocalPoint(x=1, y=0.5)).box == (300, 0, 400, 100)
-    assert shape_of(spec, 400, 100, None).box == (150, 0, 250, 100)
+    assert compute_shape(spec, 400, 100, FocalPoint(x=0, y=0.5)).box == (0, 0, 100, 100)
+    assert compute_shape(spec, 400, 100, FocalPoint(x=1, y=0.5)).box == (300, 0, 400, 100)
+    assert compute_shape(spec, 400, 100, None).box == (150, 0, 250, 100)
