@@ -1,1 +1,1 @@
-"""What the service is: models, rules and ports. Nothing here knows HTTP, a database or a decoder."""
+"""Models, rules and ports of the service. No HTTP, no database, no decoder."""

@@ -36,7 +36,7 @@ def new_id() -> str:
 
 
 def is_id(text: str) -> bool:
-    """Whether the text is an id as this service writes them."""
+    """Return True if the text is an id in the form that this service writes."""
     return _ID.fullmatch(text) is not None
 
 

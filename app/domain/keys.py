@@ -7,7 +7,7 @@ PROCESSED = "processed/"
 
 
 def original_key(image_id: str) -> str:
-    """Where the bytes as sent are."""
+    """Return the key of the original."""
     return f"{ORIGINALS}{image_id}"
 
 
@@ -18,12 +18,12 @@ def original_id(key: str) -> str | None:
 
 
 def processed_prefix(image_id: str, rendering: str | None = None) -> str:
-    """What the keys of an image's variants start with; of one rendering's when it is given."""
+    """Return the prefix of the keys of an image's variants, or of one rendering."""
     return f"{PROCESSED}{image_id}/" + (f"{rendering}/" if rendering else "")
 
 
 def variant_key(image_id: str, rendering: str, file: str) -> str:
-    """Where a variant's bytes are: the same key always holds the same bytes."""
+    """Return the key of a variant. A key always has the same bytes."""
     return processed_prefix(image_id, rendering) + file
 
 

@@ -1,4 +1,4 @@
-"""What is taken, and how much of it: the answer of `GET /limits`."""
+"""Limits of uploads: the answer of `GET /limits`."""
 
 from pydantic import Field
 
@@ -10,10 +10,10 @@ MEBIBYTE = 1024 * 1024
 
 
 class Limits(Model):
-    """Bounds that a client can know before it sends."""
+    """Limits that a client can check before an upload."""
 
-    max_upload_bytes: int = Field(default=50 * MEBIBYTE, description="Decoded bytes of a picture sent to `/upload`.")
-    max_direct_bytes: int = Field(default=50 * MEBIBYTE, description="Bytes of a picture sent by ticket.")
+    max_upload_bytes: int = Field(default=50 * MEBIBYTE, description="Largest image for `/upload`, in decoded bytes.")
+    max_direct_bytes: int = Field(default=50 * MEBIBYTE, description="Largest image for an upload ticket, in bytes.")
     max_pixels: int = Field(default=100_000_000, description="Width × height, and × frames for an animation.")
     max_open_tickets: int = Field(
         default=1000, description="Upload tickets of one owner that are not used yet; more are refused with 429."

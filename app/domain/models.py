@@ -27,7 +27,7 @@ class Model(BaseModel):
 
 
 class Status(StrEnum):
-    """Where an image stands: `pending` → `ready` or `failed`."""
+    """Status of an image: `pending` → `ready` or `failed`."""
 
     PENDING = "pending"
     READY = "ready"
@@ -44,7 +44,7 @@ class Format(StrEnum):
 
     @property
     def extension(self) -> str:
-        """How a file name of this format ends, without the dot."""
+        """Extension of file names, without the dot."""
         return "jpg" if self is Format.JPEG else self.value
 
     @property
@@ -54,7 +54,7 @@ class Format(StrEnum):
 
 
 class Hdr(StrEnum):
-    """How an image tells more light than a screen without HDR shows: by PQ, by HLG, or by a gain map beside it."""
+    """Encoding of HDR in an original: PQ, HLG, or a separate gain map."""
 
     PQ = "pq"
     HLG = "hlg"
@@ -80,7 +80,7 @@ RETRYABLE = frozenset({FailureCode.ATTEMPTS_EXHAUSTED, FailureCode.TIMEOUT, Fail
 
 
 #: The sentence for `attempts_exhausted`, whoever finds it so.
-EXHAUSTED = "The picture could not be developed in any attempt."
+EXHAUSTED = "The image could not be processed in any attempt."
 
 
 class Failure(Model):
@@ -98,7 +98,7 @@ class FocalPoint(Model):
 
 
 class PrivacyReport(Model):
-    """What the original carried that no variant does."""
+    """Private data of the original, which no variant contains."""
 
     gps: bool = False
     serial: bool = False
@@ -186,9 +186,9 @@ class Image(Model):
 
 
 def failed(image: Image, code: FailureCode, detail: str, now: datetime) -> "Changes":
-    """What changes in a record that ends `failed`. `upload_expires_at` goes: its bytes have come, so it stays.
+    """Return the changes of a record that ends `failed`. `upload_expires_at` is cleared: the bytes have arrived.
 
-    With it goes a type that is only what a ticket was asked for: whoever has looked at the bytes puts in theirs.
+    A content type that only the ticket declared is cleared too; a caller that has detected the type sets it.
     """
     error = Failure(code=code, detail=detail)
     changes: Changes = {"status": Status.FAILED, "error": error, "processed_at": now, "upload_expires_at": None}
@@ -196,7 +196,7 @@ def failed(image: Image, code: FailureCode, detail: str, now: datetime) -> "Chan
 
 
 class Tombstone(Model):
-    """What is left of a deleted image: enough to finish the delete and to refuse late events.
+    """Rest of a deleted image: enough to finish the delete and to refuse late events.
 
     It is removed after `expires_at`, but never before the delete is finished (`settled`).
     """

@@ -1,4 +1,4 @@
-"""Where the time goes."""
+"""Durations of the phases of a task."""
 
 import time
 from collections.abc import Iterator

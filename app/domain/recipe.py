@@ -14,7 +14,7 @@ RENDERER_REVISION = 6
 
 
 class Fit(StrEnum):
-    """How a picture meets its box: `inside` keeps all of it, `cover` fills the box and crops."""
+    """Fit of an image in its box: `inside` keeps the whole image, `cover` fills the box and crops."""
 
     INSIDE = "inside"
     COVER = "cover"

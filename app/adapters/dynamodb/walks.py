@@ -24,35 +24,35 @@ class Span:
     descending: bool = False
 
     def is_before(self, one: str, other: str) -> bool:
-        """Whether a walk meets `one` before `other`."""
+        """Return True if a walk reaches `one` before `other`."""
         return one > other if self.descending else one < other
 
     def starting_at(self, image_id: str) -> "Span":
-        """What is left of it from that id on, which is within it. A bound's own id stays out: see `Walk`."""
+        """Return the rest of the span from that id on, which must be within it. Bounds are excluded: see `Walk`."""
         if self.descending:
             return Span(self.low, f"{image_id}-", descending=True)
         return Span(image_id, self.high)
 
 
 class Walk:
-    """The ids of one partition within a span. Pages may be empty though more follow; the walk goes on."""
+    """Iterator over the ids of one partition within a span. It continues after empty pages."""
 
     def __init__(self, client: Any, table: str, partition: str, span: Span, limit: int) -> None:
         self._client = client
         self._table = table
         self._partition = partition
         self._ids: deque[str] = deque()
-        self._limit = min(limit + 1, MOST)  # one for the upper bound, which BETWEEN takes in
+        self._limit = min(limit + 1, MOST)  # one for the upper bound, which BETWEEN includes
         self._begin(span)
 
     def head(self) -> str | None:
-        """The next id, or None at the end."""
+        """Return the next id, or None at the end."""
         while not self._ids and not self._ended:
             self._read()
         return self._ids[0] if self._ids else None
 
     def take(self) -> str | None:
-        """The next id, left behind."""
+        """Return the next id and move on, or None at the end."""
         image_id = self.head()
         if image_id is not None:
             self._ids.popleft()

@@ -91,7 +91,7 @@ def view(
 
 
 def _shows_all(variant: Variant, image: Image) -> bool:
-    """Whether nothing is cropped away: it has the image's shape, but for the rounding of its sides to pixels."""
+    """Return True if the variant is uncropped: it has the image's aspect ratio, except for rounding to pixels."""
     across, down = image.width or 0, image.height or 0
     return abs(variant.width * down - variant.height * across) <= max(across, down)
 

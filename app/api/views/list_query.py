@@ -61,7 +61,7 @@ class ListParameters(BaseModel):
     order: Literal["desc", "asc"] = Field(default="desc", description="`desc` is newest first.")
 
     def bound(self, owner: str) -> dict[str, object]:
-        """What a cursor is good for: everything but the page's size and place."""
+        """Return the query that a cursor is bound to: everything except page size and position."""
         filters = self.model_dump(mode="json", exclude={"limit", "cursor", "owner"}, exclude_none=True)
         return {"owner": owner, **filters}
 

@@ -1,4 +1,4 @@
-"""How records are written, and told unchanged."""
+"""Responses with records, and 304 for unchanged ones."""
 
 import re
 from collections.abc import Mapping
@@ -34,7 +34,7 @@ def etag(image: Image, urls: UrlSource) -> str:
 
 
 def not_modified(if_none_match: str | None, tag: str) -> bool:
-    """Whether an `If-None-Match` header names the tag, compared weakly (RFC 9110 section 13.1.2)."""
+    """Return True if an `If-None-Match` header names the tag, compared weakly (RFC 9110 section 13.1.2)."""
     if if_none_match is None:
         return False
     return if_none_match.strip() == "*" or tag in _TAG.findall(if_none_match[:4096])

@@ -1,4 +1,4 @@
-"""Who may do what: API keys with an owner and scopes, known by their hashes alone."""
+"""API keys with an owner and scopes, stored as hashes only."""
 
 import hashlib
 import hmac
@@ -11,10 +11,10 @@ from enum import StrEnum
 from app.domain.errors import Forbidden, Unauthorized
 from app.domain.models import ANONYMOUS
 
-#: What every key begins with, so that scanners for leaked secrets can tell one.
+#: Prefix of every key, by which scanners for leaked secrets recognize one.
 KEY_PREFIX = "dk_"
 _KEY_BYTES = 32
-#: Names that an owner can have.
+#: Valid names of owners.
 OWNER_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._@-]{0,127}$"
 _OWNER = re.compile(OWNER_PATTERN)
 _HASH = re.compile(r"[0-9a-f]{64}")
@@ -22,7 +22,7 @@ _CHALLENGE = {"WWW-Authenticate": 'Bearer realm="darkroom"'}
 
 
 class Scope(StrEnum):
-    """What a key is good for. `admin` is good for everything, and for every owner's images."""
+    """Right of a key. `admin` includes all rights, for the images of every owner."""
 
     UPLOAD = "upload"
     READ = "read"
@@ -32,14 +32,14 @@ class Scope(StrEnum):
 
 @dataclass(frozen=True)
 class Caller:
-    """Whoever makes a request."""
+    """Owner and scopes of a request."""
 
     owner: str
     scopes: frozenset[Scope]
 
     @property
     def visible_owner(self) -> str | None:
-        """The owner whose images there are for this caller; None for every owner's."""
+        """Return the owner whose images this caller can see; None for those of every owner."""
         return None if Scope.ADMIN in self.scopes else self.owner
 
     def require(self, scope: Scope) -> None:
@@ -60,13 +60,13 @@ class Caller:
         return requested
 
 
-#: The caller when nobody is asked who they are: alone on the machine, and so free to do everything as themselves.
+#: The caller where no API keys are required: has all scopes except `admin`.
 ANONYMOUS_CALLER = Caller(ANONYMOUS, frozenset({Scope.UPLOAD, Scope.READ, Scope.DELETE}))
 
 
 @dataclass(frozen=True)
 class ApiKey:
-    """One entry of the setting: whose key it is, what it is good for, and the SHA-256 of it in hex."""
+    """One entry of the setting: owner, scopes, and the SHA-256 of the key in hex."""
 
     owner: str
     scopes: frozenset[Scope]
@@ -77,25 +77,25 @@ class ApiKey:
 
 
 def new_key(owner: str, scopes: Iterable[Scope]) -> tuple[str, ApiKey]:
-    """A key with 256 random bits, to be shown once, and the entry that lets it in. Raises ValueError for the owner."""
+    """Create a key of 256 random bits and its entry. Raises ValueError for an invalid owner."""
     key = KEY_PREFIX + secrets.token_urlsafe(_KEY_BYTES)
     return key, parse_keys(str(ApiKey(owner, frozenset(scopes), hash_of(key))))[0]
 
 
 def hash_of(key: str) -> str:
-    """What the setting holds in place of a key. Random keys need no slow hash: there is nothing to guess."""
+    """Hash a key for the setting. Random keys need no slow hash, because they cannot be guessed."""
     return hashlib.sha256(key.encode(errors="surrogatepass")).hexdigest()
 
 
 def parse_keys(text: str) -> list[ApiKey]:
-    """The entries `<owner>:<scope>+<scope>:<sha256 hex>`, separated by commas or line breaks.
+    """Parse entries `<owner>:<scope>+<scope>:<sha256 hex>`, separated by commas or line breaks.
 
-    Raises ValueError that names the entry by its place, never by its hash.
+    Raises ValueError that names the entry by its position, never by its hash.
     """
     keys: list[ApiKey] = []
     for number, entry in enumerate(filter(None, (part.strip() for part in re.split(r"[,\n]", text))), 1):
         where = f"entry {number}"
-        if entry.count(":") < 2:  # what it says instead may be a key
+        if entry.count(":") < 2:  # the entry may be a key itself, so it is not repeated
             raise ValueError(f"{where} is not `<owner>:<scope>+<scope>:<sha256 hex>` (see `darkroom key new`)")
         owner, _, rest = entry.partition(":")
         words, _, digest = rest.partition(":")
@@ -113,13 +113,13 @@ def parse_keys(text: str) -> list[ApiKey]:
 
 
 class Keyring:
-    """The keys that are known. Looking one up takes as long for a good key as for a bad one."""
+    """Set of known keys. A lookup takes the same time for known and unknown keys."""
 
     def __init__(self, keys: Sequence[ApiKey]) -> None:
         self._keys = tuple(keys)
 
     def caller(self, key: str | None) -> Caller:
-        """Whose key it is. Raises `Unauthorized` for none and for one that is not known."""
+        """Return the caller of a key. Raises `Unauthorized` for a missing or unknown one."""
         if not key:
             detail = "This needs an API key: `Authorization: Bearer <key>` or `X-API-Key`."
             raise Unauthorized("key_missing", detail, headers=_CHALLENGE)

@@ -1,4 +1,4 @@
-"""Signed texts: cursors and urls that only this service can have made."""
+"""Signatures of cursors and urls."""
 
 import base64
 import hashlib
@@ -13,7 +13,7 @@ _CURSOR_CHARACTERS = 512
 
 
 class Signer:
-    """HMAC-SHA-256 under one secret, cut to 128 bits. A signature made for one purpose is no good for another."""
+    """HMAC-SHA-256 with one secret, truncated to 128 bits. A signature is valid for its purpose only."""
 
     def __init__(self, secret: bytes) -> None:
         if len(secret) < 16:
@@ -21,11 +21,11 @@ class Signer:
         self._secret = secret
 
     def sign(self, purpose: str, text: str) -> str:
-        """A signature of the text, in the URL-safe base64 alphabet."""
+        """Sign a text; return the signature in URL-safe base64."""
         return _encode(self._mac(purpose, text))
 
     def is_good(self, purpose: str, text: str, signature: str) -> bool:
-        """Whether the signature is this text's, in constant time."""
+        """Return True if the signature is that of the text. Takes constant time."""
         return hmac.compare_digest(self.sign(purpose, text).encode(), signature.encode(errors="replace"))
 
     def _mac(self, purpose: str, text: str) -> bytes:
@@ -34,17 +34,17 @@ class Signer:
 
 
 class Cursors:
-    """Opaque positions in a list, good for the query they were made for and no other."""
+    """Opaque positions in a list, each valid for one query only."""
 
     def __init__(self, signer: Signer) -> None:
         self._signer = signer
 
     def write(self, position: str, query: Mapping[str, object]) -> str:
-        """A cursor that says: go on after this position."""
+        """Build a cursor that continues after this position."""
         return f"{_encode(position.encode())}.{self._signer.sign('cursor', _bound(position, query))}"
 
     def read(self, cursor: str, query: Mapping[str, object]) -> str:
-        """The position in the cursor. Raises `Malformed` for one that was altered or made for another query."""
+        """Read the position in a cursor. Raises `Malformed` for one that was altered or made for another query."""
         encoded, _, signature = cursor.partition(".")
         position = _decode(encoded) if len(cursor) <= _CURSOR_CHARACTERS else None
         if position is None or not self._signer.is_good("cursor", _bound(position, query), signature):

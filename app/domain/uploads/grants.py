@@ -1,4 +1,4 @@
-"""What a ticket grants, and how the embedded server writes it into a url of its own."""
+"""Grants of upload tickets, and the urls that the self-hosted server makes of them."""
 
 import base64
 from collections.abc import Mapping
@@ -31,7 +31,7 @@ def grant_headers(image: Image) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Granted:
-    """What may be written: so many bytes of this type, with this checksum if there is one."""
+    """Object that may be written: size, type, and checksum if there is one."""
 
     bytes: int
     headers: Mapping[str, str]
@@ -91,8 +91,10 @@ class ServedGrants:
 
 @dataclass(frozen=True)
 class LocalStore:
-    """What a server needs to play the object store's part: where tickets' bytes go, what tickets grant, and the seal on
-    urls of files; None where no key is asked for, and so none is spared by a signature."""
+    """Parts by which a server acts as the object store.
+
+    The store of tickets' bytes, their grants, and the signatures of urls of files (None without API keys).
+    """
 
     store: ObjectStore
     grants: ServedGrants

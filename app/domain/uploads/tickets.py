@@ -109,7 +109,7 @@ class Tickets:
     def _check(self, request: TicketRequest) -> None:
         limit = self._limits.max_direct_bytes
         if request.bytes > limit:
-            detail = f"The picture is larger than {limit:,} bytes."
+            detail = f"The image is larger than {limit:,} bytes."
             raise TooLarge("too_large", detail, limit_bytes=limit, declared_bytes=request.bytes)
         if request.content_type not in self._limits.accepted_types:
             found = f"found: {request.content_type!a}"
