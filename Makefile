@@ -23,8 +23,8 @@ NOTHING_ELSE := not browser and not clients and not proxies and not openapi and 
 COMPILE := .venv/bin/uv pip compile --quiet --generate-hashes --no-header --no-annotate --no-emit-package darkroom
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-slow test-engines engines test-template images test-images test-system test-browser \
-	test-openapi test-proxies test-clients fuzz kill-storm \
+.PHONY: help run test test-python test-slow test-engines engines test-template images test-images test-system \
+	test-browser test-openapi test-proxies test-clients fuzz kill-storm \
 	lint types check format screenshot lock bench bench-list release clean .venv server-environment
 
 help: ## List the targets
@@ -36,6 +36,10 @@ run: server-environment ## Serve on HOST=127.0.0.1, PORT=8000, with data in DATA
 
 test: .venv ## Run the fast tests (ARGS= for pytest)
 	$(PYTEST) -n $(AT_ONCE) -m "not slow and $(NOTHING_ELSE)" $(ARGS)
+
+test-python: ## Run the fast tests on PYTHON=python3.14 (from Debian if it is not installed; needs root then)
+	@sh tools/python.sh tools/other_python.py $(or $(PYTHON),python3.13) -n $(AT_ONCE) \
+		-m "not slow and $(NOTHING_ELSE)" --ignore=tests/repository $(ARGS)
 
 test-slow: .venv ## Run the slow tests: crashes, load, locks, the commands of the docs
 	$(PYTEST) -m "slow and $(NOTHING_ELSE)" $(ARGS)

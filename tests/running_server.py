@@ -43,7 +43,11 @@ class Server:
             self.process = subprocess.Popen(
                 command, env=self.environment, stdout=log, stderr=log, cwd=Path(__file__).parents[1]
             )
-        wait_for(self._answers, START_SECONDS, self.log.read_text)
+        try:
+            wait_for(self._answers, START_SECONDS, self.log.read_text)
+        except BaseException:
+            self.kill()
+            raise
         return self
 
     def _answers(self) -> bool:

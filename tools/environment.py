@@ -21,8 +21,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-VENV = ROOT / ".venv"
+VENV = ROOT / os.environ.get("DARKROOM_VENV", ".venv")
 PYTHON = VENV / "bin" / "python"
+SHOWN = os.path.relpath(VENV, ROOT)
 LOCKED = ("-m", "pip", "install", "--require-hashes", "--only-binary=:all:", "--no-deps", "-r")
 PROJECT = ("-m", "pip", "install", "--no-deps", "--no-build-isolation", "--no-index", "-e", ".")
 
@@ -55,10 +56,10 @@ def main(arguments: list[str]) -> int:
         with only_one_builder():
             build(locks)
     except subprocess.CalledProcessError as failure:
-        print(f"{explain(str(failure.output))} (pip's output: .venv/build.log)", file=sys.stderr)
+        print(f"{explain(str(failure.output))} (pip's output: {SHOWN}/build.log)", file=sys.stderr)
         return 1
     except OSError as failure:
-        print(f"The environment could not be built in .venv: {failure}", file=sys.stderr)
+        print(f"The environment could not be built in {SHOWN}: {failure}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("\nInterrupted: the next make starts the environment again.", file=sys.stderr)
@@ -75,7 +76,7 @@ def build(locks: list[str]) -> None:
     for name in locks:
         if not is_installed(name):
             version = ".".join(map(str, sys.version_info[:3]))
-            say(f"Installing {PURPOSES[name]} into .venv (requirements/{name}.txt, Python {version}).")
+            say(f"Installing {PURPOSES[name]} into {SHOWN} (requirements/{name}.txt, Python {version}).")
             started = time.monotonic()
             set_stamp("unfinished", name)
             install(*LOCKED, f"requirements/{name}.txt")
@@ -132,7 +133,7 @@ def only_one_builder() -> Iterator[None]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            say("Another make is building .venv: waiting for it.")
+            say(f"Another make is building {SHOWN}: waiting for it.")
             fcntl.flock(file, fcntl.LOCK_EX)
         yield
 

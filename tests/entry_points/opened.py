@@ -136,7 +136,10 @@ def opened(door: str, environment: Mapping[str, str], scratch: Path) -> Iterator
             sys.modules.pop(door, None)
             if door == API:
                 with suppress(RuntimeError):  # there is none when it did not start
-                    asyncio.get_event_loop().close()
+                    loop = asyncio.get_event_loop()
+                    loop.run_until_complete(loop.shutdown_asyncgens())
+                    loop.run_until_complete(asyncio.sleep(0))  # tasks that close generators of refused bodies
+                    loop.close()
                 asyncio.set_event_loop(None)
 
 

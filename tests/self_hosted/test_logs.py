@@ -81,16 +81,19 @@ def test_every_line_is_json_whoever_writes_it(tmp_path: Path, what: str) -> None
 
 def test_a_chain_of_errors_names_no_file_and_keeps_its_reasons(tmp_path: Path) -> None:
     program = """
+        # Names that are not in the lines of source that a traceback quotes.
+        ours, target, missing = folder / "o'clock", "/elsewhere/b", "/elsewhere/c"
+
         def fail(number, name):
-            raise OSError(number, os.strerror(number), str(name), None, "/elsewhere/b")
+            raise OSError(number, os.strerror(number), str(name), None, target)
         try:
             try:
                 try:
-                    fail(28, folder / "o'clock")
+                    fail(28, ours)
                 except OSError as error:
                     raise RuntimeError("the second") from error
             except RuntimeError:
-                raise ExceptionGroup("several", [ValueError("third"), OSError(2, "No such file", "/elsewhere/c")])
+                raise ExceptionGroup("several", [ValueError("third"), OSError(2, "No such file", missing)])
         except Exception:
             log.exception("a chain")
     """
