@@ -238,7 +238,11 @@ CATALOG: Mapping[str, ProblemType] = {
     ),
     # The service
     "no_such_path": ProblemType(404, "There is nothing at this path. `/docs` lists the paths."),
-    "method_not_allowed": ProblemType(405, "This path accepts GET, HEAD, OPTIONS.", {"found": "POST"}),
+    "method_not_allowed": ProblemType(
+        405,
+        "The method {found!a} is not allowed at this path. Allowed: {allowed}.",
+        {"found": "POST", "allowed": "GET, HEAD, OPTIONS"},
+    ),
     "request_timeout": ProblemType(408, "No data received for 30 seconds."),
     "unavailable": ProblemType(503, "The service is temporarily unavailable. Try again in a moment."),
     "out_of_time": ProblemType(503, "The request was not finished in time. Try again in a moment."),

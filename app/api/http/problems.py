@@ -145,8 +145,8 @@ async def _http(request: Request, error: Exception) -> Response:
     headers = {**(error.headers or {}), "Allow": ", ".join(_methods_at(request))}
     if request.method == "OPTIONS":
         return Response(status_code=204, headers=headers)
-    detail = f"The method {request.method[:20]!a} is not allowed here. Allowed: {headers['Allow']}."
-    return problem_response(request.scope, refusal("method_not_allowed", detail, headers=headers))
+    refused = refusal("method_not_allowed", found=request.method[:20], allowed=headers["Allow"], headers=headers)
+    return problem_response(request.scope, refused)
 
 
 def _methods_at(request: Request) -> list[str]:

@@ -2,17 +2,16 @@
 
 from collections.abc import Callable
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
 from typing import Annotated, Any, Literal, TypeVar
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Query, Request
 from fastapi.concurrency import run_in_threadpool
 from pydantic import BaseModel, Field
 from starlette.responses import Response
 
 from app.api.bodies.request_schemas import FORM, IMAGE, JSON, RAW, request_body
 from app.api.bodies.upload import receive_upload
-from app.api.dependencies import BasePathDep, OwnerDep, ServicesDep
+from app.api.dependencies import BasePathDep, OwnerDep, Services, ServicesDep
 from app.api.http.access import ScopedRoute, requires
 from app.api.http.log_fields import add_log_fields, phase_timer
 from app.api.http.problem_examples import model_response, problem_responses
@@ -62,24 +61,13 @@ class UploadParameters(UploadOptions):
     tags: list[str] = Field(default_factory=list, description="Raw body only: tags, repeated or separated by commas.")
 
 
-@dataclass(frozen=True)
-class _Context:
-    """Dependencies of every upload."""
-
-    services: ServicesDep
-    owner: OwnerDep
-    base_path: BasePathDep
-
-
-Context = Annotated[_Context, Depends()]
-
-
 def _route(path: str, name: str, summary: str, tag: str, *bodies: dict[str, Any]) -> Callable[[F], F]:
     return router.post(
         path,
         operation_id=name,
         tags=[tag],
         summary=summary,
+        description="The same as `POST /upload`, described with one body type." if tag == ONE_BODY else None,
         status_code=201,
         response_description="The record of the new image",
         openapi_extra=request_body(*bodies),
@@ -91,40 +79,39 @@ def _route(path: str, name: str, summary: str, tag: str, *bodies: dict[str, Any]
     )
 
 
+@_route("/upload/raw", "upload_raw", "Upload an image as the body", ONE_BODY, RAW)
 @_route("/upload", "upload", "Upload an image", "uploads", FORM, JSON, IMAGE, RAW)
 @requires(Scope.UPLOAD)
-async def upload(request: Request, context: Context, query: Annotated[UploadParameters, Query()]) -> Response:
+async def upload(
+    request: Request,
+    services: ServicesDep,
+    owner: OwnerDep,
+    base_path: BasePathDep,
+    query: Annotated[UploadParameters, Query()],
+) -> Response:
     """Upload a form with a `file`, JSON with `image_base64`, or the image itself, whose format is detected.
 
     The response is sent when the original is stored; without `wait`, the variants follow later. `failed` images were
     received, but could not be processed: see `error`.
     """
-    return await _accept(request, context, query)
-
-
-@_route("/upload/form", "upload_form", "Upload an image in a form", ONE_BODY, FORM)
-@requires(Scope.UPLOAD)
-async def upload_form(request: Request, context: Context, query: Annotated[UploadOptions, Query()]) -> Response:
-    """Upload an image. The same as `POST /upload`, described with one body type."""
-    return await _accept(request, context, query)
+    return await _accept(request, services, owner, base_path, query)
 
 
 @_route("/upload/json", "upload_json", "Upload an image in JSON", ONE_BODY, JSON)
+@_route("/upload/form", "upload_form", "Upload an image in a form", ONE_BODY, FORM)
 @requires(Scope.UPLOAD)
-async def upload_json(request: Request, context: Context, query: Annotated[UploadOptions, Query()]) -> Response:
-    """Upload an image. The same as `POST /upload`, described with one body type."""
-    return await _accept(request, context, query)
+async def upload_fields(
+    request: Request,
+    services: ServicesDep,
+    owner: OwnerDep,
+    base_path: BasePathDep,
+    query: Annotated[UploadOptions, Query()],
+) -> Response:
+    """Upload an image in a form or JSON, which contain the fields that raw bodies have in the query."""
+    return await _accept(request, services, owner, base_path, query)
 
 
-@_route("/upload/raw", "upload_raw", "Upload an image as the body", ONE_BODY, RAW)
-@requires(Scope.UPLOAD)
-async def upload_raw(request: Request, context: Context, query: Annotated[UploadParameters, Query()]) -> Response:
-    """Upload an image. The same as `POST /upload`, described with one body type."""
-    return await _accept(request, context, query)
-
-
-async def _accept(request: Request, context: _Context, query: UploadOptions) -> Response:
-    services, owner = context.services, context.owner
+async def _accept(request: Request, services: Services, owner: str, base_path: str, query: UploadOptions) -> Response:
     timer = phase_timer(request.scope)
     async with AsyncExitStack() as stack:
         with timer.phase("receive"):
@@ -132,12 +119,9 @@ async def _accept(request: Request, context: _Context, query: UploadOptions) -> 
         keep = query.on_duplicate == "create"
         with timer.phase("store"):
             accepted = await run_in_threadpool(services.uploads.accept, owner, received.upload, keep_duplicate=keep)
-    add_log_fields(
-        request.scope, image_id=accepted.image.id, image_bytes=received.upload.size, duplicate=accepted.duplicate
-    )
+    duplicate = accepted.duplicate
+    add_log_fields(request.scope, image_id=accepted.image.id, image_bytes=received.upload.size, duplicate=duplicate)
     image = await wait_until_processed(request, services, owner, accepted.image, query.wait)
     tag = etag(image, services.urls)
-    shown = view(
-        image, services.urls, context.base_path, duplicate=accepted.duplicate, ignored_fields=received.ignored_fields
-    )
-    return image_response(shown, tag, 200 if accepted.duplicate else 201, {"Location": shown.links.self})
+    shown = view(image, services.urls, base_path, duplicate=duplicate, ignored_fields=received.ignored_fields)
+    return image_response(shown, tag, 200 if duplicate else 201, {"Location": shown.links.self})
