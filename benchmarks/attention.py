@@ -20,8 +20,8 @@ from pathlib import Path
 from PIL import Image, ImageDraw, ImageFilter, ImageOps
 
 from app.domain.recipe import Fit, VariantSpec
-from app.worker.analysis.attention import attention_of
-from app.worker.analysis.placeholder import nearer
+from app.worker.analysis.attention import measure_attention
+from app.worker.analysis.placeholder import reduce_large
 from app.worker.render.geometry import compute_shape
 
 Box = tuple[int, int, int, int]
@@ -146,7 +146,7 @@ SCENES: dict[str, Callable[[], Scene]] = {
 def ours(image: Image.Image, shape: tuple[int, int]) -> Box:
     spec = VariantSpec(name="v", width=shape[0] * 1000, height=shape[1] * 1000, fit=Fit.COVER)
     centered = compute_shape(spec, *image.size, None)
-    point = attention_of(nearer(image)).focus(centered, *image.size)
+    point = measure_attention(reduce_large(image)).focus(centered, *image.size)
     left, top, right, bottom = compute_shape(spec, *image.size, point).box
     return round(left), round(top), round(right), round(bottom)
 
@@ -187,9 +187,9 @@ def main() -> None:
                 boxes.append(box)
                 paths.append(path)
                 sizes.append((box[2] - box[0], box[3] - box[1]))
-            small = nearer(image)
+            small = reduce_large(image)
             started = time.perf_counter()
-            attention_of(small)
+            measure_attention(small)
             spent.append(1000 * (time.perf_counter() - started))
         other = theirs(given.vips, paths, sizes)
     print(f"{'':26}" + "".join(f"{shape:>12} ours  vips" for shape in SHAPES))

@@ -1,8 +1,8 @@
-"""Where a picture would be looked at, so that a crop keeps it when nobody has said what to keep.
+"""Most interesting part of an image: the center of crops without a focal point.
 
-Interest is what libvips's `attention` looks for too (edges, saturated colours, skin), and whatever differs from the
-picture's mean colour; squared, so that one strong spot outweighs much weak texture. It is read from a thumbnail of at
-most 64 pixels in 2 ms, the same for the same pixels, and centred where nothing stands out.
+Interest is what libvips's `attention` measures (edges, saturated colors, skin) and the difference from the image's mean
+color; squared, so that one strong spot outweighs much weak texture. It is measured in a thumbnail of at most 64 pixels,
+in 2 ms. The result is deterministic, and the center if nothing stands out.
 """
 
 import math
@@ -15,11 +15,11 @@ from app.domain.models import FocalPoint
 from app.worker.render.geometry import Shape
 
 _SIDE: Final = 64
-#: How far from the middle a crop goes for the last bit of interest: a plain picture is cropped in its middle.
-_CENTRE_BIAS: Final = 0.05
+#: Penalty of crops away from the center: a plain image is cropped in its center.
+_CENTER_BIAS: Final = 0.05
 
 # Skin of every tone lies in a narrow range of chroma (D. Chai, K. N. Ngan, "Face segmentation using skin-color map",
-# 1999: Cb 77-127, Cr 133-173), here cut so that grey is outside; what is nearly black has no colour to speak of.
+# 1999: Cb 77-127, Cr 133-173), here narrowed so that gray is excluded; nearly black pixels have no usable color.
 _SKIN_CB: Final = [max(0, min(255, round(255 - 12 * max(0, abs(cb - 102) - 22)))) for cb in range(256)]
 _SKIN_CR: Final = [max(0, min(255, round(255 - 24 * max(0, abs(cr - 153) - 15)))) for cr in range(256)]
 _LIT: Final = [max(0, min(255, 5 * (light - 40))) for light in range(256)]
@@ -33,13 +33,13 @@ class Attention:
     rows: list[int]
 
     def focus(self, shape: Shape, width: int, height: int) -> FocalPoint:
-        """The centre of the most interesting part of that shape's box in a picture of that size."""
+        """Return the center of the most interesting area of that shape's box in an image of that size."""
         left, top, right, bottom = shape.box
         return FocalPoint(x=_best(self.columns, (right - left) / width), y=_best(self.rows, (bottom - top) / height))
 
 
-def attention_of(image: Image.Image) -> Attention:
-    """What there is to see in an upright sRGB picture, RGB or RGBA, of any size."""
+def measure_attention(image: Image.Image) -> Attention:
+    """Measure the interest of an upright sRGB image, RGB or RGBA, of any size."""
     small, alpha = _thumbnail(image)
     light, blue, red = small.convert("YCbCr").split()
     edges = ImageChops.difference(light, light.filter(ImageFilter.GaussianBlur(1.5))).point(lambda tone: tone * 4)
@@ -60,24 +60,24 @@ def attention_of(image: Image.Image) -> Attention:
 
 
 def _thumbnail(image: Image.Image) -> tuple[Image.Image, Image.Image | None]:
-    """The picture as RGB of at most 64 pixels a side, and what of it can be seen."""
+    """Return the image as RGB of at most 64 pixels a side, and its alpha."""
     scale = min(1.0, _SIDE / max(image.size))
     size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
-    if image.mode == "RGBA":  # premultiplied: what cannot be seen has no colour
+    if image.mode == "RGBA":  # premultiplied: transparent pixels have no color
         small = image.convert("RGBa").resize(size, Image.Resampling.BOX, reducing_gap=1.0).convert("RGBA")
         return small.convert("RGB"), small.getchannel("A")
     return image.resize(size, Image.Resampling.BOX, reducing_gap=1.0), None
 
 
 def _best(profile: list[int], part: float) -> float:
-    """Where along the profile, from 0 to 1, the middle of a window of that part of it sees the most.
+    """Return the center, from 0 to 1, of the window with the most interest; `part` is its share of the profile.
 
-    What lies in the middle of the window counts most, so that a thing smaller than it is not left at its border.
+    The middle of the window counts most, so that an object smaller than the window is not placed at its border.
     """
     count = len(profile)
     span = part * count
     free = count - span
-    usual = sorted(profile)[count // 4]  # of a quarter, which is background: what all of it shows draws no eye
+    usual = sorted(profile)[count // 4]  # the lowest quarter is background
     profile = [max(0, value - usual) for value in profile]
     total = sum(profile)
     if free <= 0 or total <= 0:
@@ -93,7 +93,7 @@ def _best(profile: list[int], part: float) -> float:
             if abs(at + 0.5 - middle) < span / 2
         )
         off = abs(2 * step / steps - 1)
-        score = round(seen / total - _CENTRE_BIAS * off * off, 9)
+        score = round(seen / total - _CENTER_BIAS * off * off, 9)
         if score > best or (score == best and off < abs(2 * chosen - 1)):
             best, chosen = score, middle / count
     return chosen

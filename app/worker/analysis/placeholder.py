@@ -1,4 +1,4 @@
-"""What stands for a picture before it has loaded, and what it looks like: from a thumbnail of at most 32 pixels."""
+"""Placeholder, colors and perceptual hash of an image, from a thumbnail of at most 32 pixels."""
 
 import base64
 import math
@@ -12,12 +12,12 @@ from PIL import Image
 from app.worker.analysis.thumbhash import thumbhash
 
 _SIDE = 32
-_COLOURS = 5
+_COLORS = 5
 
 
 @dataclass(frozen=True)
 class Looks:
-    """`thumbhash` in base64, colours as `#rrggbb`, `phash` as 16 hex digits."""
+    """Appearance of an image: `thumbhash` in base64, colors as `#rrggbb`, `phash` as 16 hex digits."""
 
     thumbhash: str
     dominant_color: str
@@ -25,9 +25,9 @@ class Looks:
     phash: str
 
 
-def looks_of(image: Image.Image) -> Looks:
-    """The looks of an upright sRGB picture, RGB or RGBA, of any size."""
-    image = nearer(image)
+def describe_looks(image: Image.Image) -> Looks:
+    """Describe an upright sRGB image, RGB or RGBA, of any size."""
+    image = reduce_large(image)
     small = image.convert("RGBA")
     small.thumbnail((_SIDE, _SIDE), Image.Resampling.LANCZOS)
     palette = _palette(small)
@@ -39,40 +39,43 @@ def looks_of(image: Image.Image) -> Looks:
     )
 
 
-def nearer(image: Image.Image) -> Image.Image:
-    """A large picture averaged down to a few hundred pixels, which costs a twentieth of resampling it."""
+def reduce_large(image: Image.Image) -> Image.Image:
+    """Average a large image down to a few hundred pixels, at a twentieth of the cost of resampling."""
     factor = min(image.size) // (4 * _SIDE)
     if factor < 2:
         return image
-    if image.mode == "RGBA":  # premultiplied, so that what cannot be seen has no say
+    if image.mode == "RGBA":  # premultiplied, so that transparent pixels do not count
         return image.convert("RGBa").reduce(factor).convert("RGBA")
     return image.reduce(factor)
 
 
 def _palette(small: Image.Image) -> list[str]:
-    """At most five colours of what can be seen, the most frequent first."""
+    """Return at most five colors of the visible pixels, the most frequent first."""
     data = small.tobytes()
     seen = b"".join(data[at : at + 3] for at in range(0, len(data), 4) if data[at + 3] >= 128)
     if not seen:
         return ["#ffffff"]
     flat = Image.frombytes("RGB", (len(seen) // 3, 1), seen)
-    reduced = flat.quantize(_COLOURS, Image.Quantize.MEDIANCUT)
-    colours = reduced.getpalette() or []
+    reduced = flat.quantize(_COLORS, Image.Quantize.MEDIANCUT)
+    colors = reduced.getpalette() or []
     counts = sorted(((count, index) for index, count in enumerate(reduced.histogram()) if count), reverse=True)
-    names = [f"#{bytes(colours[3 * index : 3 * index + 3]).hex()}" for _, index in counts]
-    return list(dict.fromkeys(names))[:_COLOURS]
+    names = [f"#{bytes(colors[3 * index : 3 * index + 3]).hex()}" for _, index in counts]
+    return list(dict.fromkeys(names))[:_COLORS]
 
 
 def _phash(image: Image.Image) -> str:
-    """A 64-bit perceptual hash: the signs, about their median, of the 8 × 8 lowest frequencies of the DCT-II of a
-    32 × 32 grey picture (C. Zauner, "Implementation and Benchmarking of Perceptual Image Hash Functions", 2010)."""
+    """Compute a 64-bit perceptual hash (C. Zauner, "Implementation and Benchmarking of Perceptual Image Hash
+    Functions", 2010).
+
+    Its bits are the signs, about their median, of the 8 × 8 lowest frequencies of the DCT-II of 32 × 32 gray pixels.
+    """
     if image.mode == "RGBA":
         white = Image.new("RGBA", image.size, "white")
         image = Image.alpha_composite(white, image)
-    grey = image.convert("L").resize((_SIDE, _SIDE), Image.Resampling.LANCZOS).tobytes()
-    rows = [_low_frequencies(grey[at : at + _SIDE]) for at in range(0, len(grey), _SIDE)]
+    gray = image.convert("L").resize((_SIDE, _SIDE), Image.Resampling.LANCZOS).tobytes()
+    rows = [_low_frequencies(gray[at : at + _SIDE]) for at in range(0, len(gray), _SIDE)]
     columns = [_low_frequencies([row[u] for row in rows]) for u in range(8)]
-    # Rounded, so that the noise of floating point is not taken for a pattern in a plain picture.
+    # Rounded, so that floating-point noise is not a pattern in a plain image.
     frequencies = [round(columns[u][v], 3) for v in range(8) for u in range(8)]
     middle = statistics.median(frequencies)
     return f"{sum(1 << 63 - i for i, value in enumerate(frequencies) if value > middle):016x}"

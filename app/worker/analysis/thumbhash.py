@@ -1,6 +1,6 @@
-"""ThumbHash: a blurred picture with its aspect in some 25 bytes (https://evanw.github.io/thumbhash/, by Evan Wallace).
+"""ThumbHash: a blurred image with its aspect in about 25 bytes (https://evanw.github.io/thumbhash/, by Evan Wallace).
 
-Written out here because the PyPI package fails on every picture with alpha; for opaque ones the bytes are the same.
+Implemented here because the PyPI package fails on every image with alpha; for opaque images the bytes are the same.
 """
 
 import math
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class _Channel:
-    """A channel's mean, its low frequencies scaled to 0-1, and what they were scaled by."""
+    """Mean of a channel, its low frequencies scaled to 0-1, and the scale."""
 
     mean: float
     waves: list[float]
@@ -18,13 +18,13 @@ class _Channel:
 
 
 def thumbhash(width: int, height: int, rgba: bytes) -> bytes:
-    """The hash of a picture of at most 100 × 100 pixels, given as RGBA bytes that are not premultiplied."""
+    """Compute the hash of an image of at most 100 × 100 pixels, given as RGBA bytes that are not premultiplied."""
     if not (0 < width <= 100 and 0 < height <= 100 and len(rgba) == 4 * width * height):
         raise ValueError(f"{width} × {height} pixels in {len(rgba)} bytes")
     alpha = [a / 255 for a in rgba[3::4]]
     total = math.fsum(alpha)
     has_alpha = 255 * width * height > sum(rgba[3::4])
-    red, green, blue = (_on_average(rgba[band::4], alpha, total) for band in range(3))
+    red, green, blue = (_over_average(rgba[band::4], alpha, total) for band in range(3))
     longest = max(width, height)
     limit = 5 if has_alpha else 7
     across, down = (max(1, _round(limit * side / longest)) for side in (width, height))
@@ -51,14 +51,14 @@ def thumbhash(width: int, height: int, rgba: bytes) -> bytes:
     return bytes(hashed)
 
 
-def _on_average(band: bytes, alpha: Sequence[float], total: float) -> list[float]:
-    """The band from 0 to 1, over its own average colour where it is transparent."""
+def _over_average(band: bytes, alpha: Sequence[float], total: float) -> list[float]:
+    """Return the band from 0 to 1, over its average color where it is transparent."""
     average = math.fsum(a * value / 255 for a, value in zip(alpha, band, strict=True)) / total if total else 0.0
     return [average * (1 - a) + a * value / 255 for a, value in zip(alpha, band, strict=True)]
 
 
 def _encode(channel: Sequence[float], width: int, height: int, across: int, down: int) -> _Channel:
-    """The DCT's lowest frequencies in the triangle of `across` by `down`, rows first and then columns."""
+    """Compute the lowest frequencies of the DCT in the triangle of `across` by `down`, rows first."""
     waves_x = [[math.cos(math.pi / width * u * (x + 0.5)) for x in range(width)] for u in range(across)]
     waves_y = [[math.cos(math.pi / height * v * (y + 0.5)) for y in range(height)] for v in range(down)]
     rows = [channel[at : at + width] for at in range(0, len(channel), width)]
@@ -75,5 +75,5 @@ def _encode(channel: Sequence[float], width: int, height: int, across: int, down
 
 
 def _round(value: float) -> int:
-    """To the nearest, halves up: as the reference does."""
+    """Round to the nearest, halves up, as the reference does."""
     return math.floor(value + 0.5)

@@ -1,8 +1,8 @@
-"""Colors of an image: its ICC profile, or one made from what it says in numbers, and whether it is HDR.
+"""Colors of an image: its ICC profile, or one built from its color numbers, and the kind of HDR.
 
 HEIC and AVIF have numbers in `nclx`, PNG in `cICP` or in `gAMA` and `cHRM`, ICC profiles in a `cicp` tag, and cameras
-have an EXIF tag that stands for Adobe RGB. The numbers become a profile, and all that follows is as with any other. PQ
-and HLG are tone mapped: see `tone_map`.
+have an EXIF tag that stands for Adobe RGB. A profile is built from the numbers, so that later steps only know profiles.
+PQ and HLG are tone mapped: see `tone_map`.
 """
 
 import math
@@ -20,12 +20,12 @@ from app.worker.decode.heif.isobmff import read_container
 from app.worker.decode.heif.items import Container
 from app.worker.decode.heif.nclx import nclx_of
 from app.worker.metadata.exif_block import read_block, tiff_block
-from app.worker.metadata.text import plain
+from app.worker.metadata.text import plain_text
 from app.worker.pixels.icc import BT2020, Curve, Primaries, build_gray_profile, build_rgb_profile, read_cicp
 from app.worker.pixels.tone_map import HLG, PQ, build_tone_mapped_profile
 
 _C: Final = (0.310, 0.316)
-# ITU-T H.273, table 2. What is not here is rare, or means that nothing is known.
+# ITU-T H.273, table 2. Codes that are not listed are rare or mean "unknown".
 _PRIMARIES: Final = {
     1: Primaries((0.640, 0.330), (0.300, 0.600), (0.150, 0.060)),
     4: Primaries((0.670, 0.330), (0.210, 0.710), (0.140, 0.080), _C),
@@ -42,23 +42,23 @@ _SRGB: Final = _PRIMARIES[1]
 _ADOBE_RGB: Final = Primaries((0.640, 0.330), (0.210, 0.710), (0.150, 0.060))
 _HDR: Final = {PQ: Hdr.PQ, HLG: Hdr.HLG}
 _SRGB_CODE: Final = 13
-#: Bytes of a profile's header: less is none.
+#: Bytes of a profile's header; a shorter profile is ignored.
 _LEAST_PROFILE: Final = 132
 _GREYS: Final = ("1", "L", "I", "F")
 
 
 @dataclass(frozen=True)
 class Colors:
-    """`profile` is None for sRGB and for images that say nothing."""
+    """Colors of an image. `profile` is None for sRGB and for images without color information."""
 
     profile: bytes | None = None
     hdr: Hdr | None = None
 
 
-def colors_of(image: ImageFile.ImageFile, path: Path) -> Colors:
-    """The colors of an opened image. Broken color information counts as none."""
+def effective_colors(image: ImageFile.ImageFile, path: Path) -> Colors:
+    """Return the colors of a decoded image. Broken color information counts as none."""
     try:
-        colors = _said(image, path)
+        colors = _read_colors(image, path)
     except (OSError, ValueError, TypeError, ArithmeticError, AttributeError, LookupError, SyntaxError, struct.error):
         own = image.info.get("icc_profile")
         colors = Colors(own if isinstance(own, bytes) else None)
@@ -67,82 +67,82 @@ def colors_of(image: ImageFile.ImageFile, path: Path) -> Colors:
     return colors
 
 
-def _said(image: ImageFile.ImageFile, path: Path) -> Colors:
+def _read_colors(image: ImageFile.ImageFile, path: Path) -> Colors:
     if image.format == "PNG":
-        return _of_png(image.info, image.mode)
+        return _png_colors(image.info, image.mode)
     if image.format in {"HEIF", "AVIF"}:
-        return _of_heif(read_container(path), image.mode)
+        return _heif_colors(read_container(path), image.mode)
     own = image.info.get("icc_profile")
     if isinstance(own, bytes) and own:
-        return _of_profile(own, image.mode)
-    return Colors(_of_camera(image))
+        return _profile_colors(own, image.mode)
+    return Colors(_camera_profile(image))
 
 
-def _of_profile(profile: bytes, mode: str, peak: float | None = None) -> Colors:
-    """A profile's `cicp` tag counts before its curves if it says PQ or HLG, which curves cannot."""
+def _profile_colors(profile: bytes, mode: str, peak: float | None = None) -> Colors:
+    """Prefer the `cicp` tag of a profile to its curves if it says PQ or HLG, which curves cannot express."""
     primaries, transfer = read_cicp(profile) or (0, 0)
     if transfer in _HDR and primaries in _PRIMARIES and not mode.startswith(_GREYS):
-        return _made(_PRIMARIES[primaries], transfer, mode, peak)
+        return _colors_from_codes(_PRIMARIES[primaries], transfer, mode, peak)
     return Colors(profile)
 
 
-def _of_heif(container: Container, mode: str) -> Colors:
-    """The profile, else the numbers, else those of an AV1 bitstream (MIAF, section 7.3.6.4)."""
+def _heif_colors(container: Container, mode: str) -> Colors:
+    """Use the profile, else the numbers, else those of an AV1 bitstream (MIAF, section 7.3.6.4)."""
     shown = container.shown()
     is_av1 = any(one.kind == b"av1C" for one in shown)
     peak = _peak(
         next((int.from_bytes(one.body[:2]) for one in shown if one.kind == b"clli"), 0),
-        # Chromium does not read it of an AVIF.
+        # Chromium ignores it in an AVIF.
         next((int.from_bytes(one.body[16:20]) / 10_000 for one in shown if one.kind == b"mdcv" and not is_av1), 0),
     )
     for one in shown:
         if one.kind == b"colr" and one.body[:4] in {b"prof", b"rICC"} and len(one.body) > _LEAST_PROFILE:
-            return _of_profile(one.body[4:], mode, peak)
+            return _profile_colors(one.body[4:], mode, peak)
     coding = first_coding(container, container.image) if container.image else None
     code: tuple[int, ...] = coding.colors if coding and coding.colors else (0, 0)
     for numbers in [found for one in shown if (found := nclx_of(one))][:1]:
         code = (numbers.primaries, numbers.transfer)
     transfer = code[1] if code[1] in _CURVES.keys() | _HDR.keys() else _SRGB_CODE
-    return _made(_PRIMARIES.get(code[0], _SRGB), transfer, mode, peak)
+    return _colors_from_codes(_PRIMARIES.get(code[0], _SRGB), transfer, mode, peak)
 
 
 def _peak(content: float, display: float) -> float | None:
-    """The light of the brightest pixel by what the content says, else by what it was made on; in cd/m²."""
+    """Return the light of the brightest pixel of the content, else that of its mastering display, in cd/m²."""
     return content or display or None
 
 
-def _made(primaries: Primaries, transfer: int, mode: str, peak: float | None = None) -> Colors:
+def _colors_from_codes(primaries: Primaries, transfer: int, mode: str, peak: float | None = None) -> Colors:
     grey = mode.startswith(_GREYS)
     if transfer in _HDR:
         return Colors(build_tone_mapped_profile(primaries, transfer, peak, gray=grey), _HDR[transfer])
-    return Colors(_plain(primaries, _CURVES[transfer], mode))
+    return Colors(_sdr_profile(primaries, _CURVES[transfer], mode))
 
 
-def _plain(primaries: Primaries, curve: Curve, mode: str) -> bytes | None:
+def _sdr_profile(primaries: Primaries, curve: Curve, mode: str) -> bytes | None:
     if mode.startswith(_GREYS):
         return None if curve is _srgb else build_gray_profile(curve)
     return None if (primaries, curve) == (_SRGB, _srgb) else build_rgb_profile(primaries, curve)
 
 
-def _of_png(info: dict[Any, Any], mode: str) -> Colors:
-    """PNG (third edition), section 4.3: cICP counts before iCCP, that before sRGB, and that before gAMA and cHRM.
+def _png_colors(info: dict[Any, Any], mode: str) -> Colors:
+    """Precedence of PNG (third edition), section 4.3: cICP, then iCCP, then sRGB, then gAMA and cHRM.
 
-    A cICP that leaves something open is none (H.273 calls the code 2 unspecified), and so are codes unknown here.
+    A cICP with unspecified codes (2 in H.273) or with codes that are unknown here is ignored.
     """
     peak = _peak(info.get("content_light", 0), info.get("display_light", 0))
     code = info.get("cicp") or (0, 0)
     if code[0] in _PRIMARIES and code[1] in _HDR:
-        return _made(_PRIMARIES[code[0]], code[1], mode, peak)
+        return _colors_from_codes(_PRIMARIES[code[0]], code[1], mode, peak)
     if code[0] in _PRIMARIES and code[1] in _CURVES_OF_PNG:
-        return Colors(_plain(_PRIMARIES[code[0]], _CURVES_OF_PNG[code[1]], mode))
+        return Colors(_sdr_profile(_PRIMARIES[code[0]], _CURVES_OF_PNG[code[1]], mode))
     own = info.get("icc_profile") or b""
     if own[36:40] == b"acsp" and own[16:20] == (b"GRAY" if mode.startswith(_GREYS) else b"RGB "):
-        return _of_profile(bytes(own), mode, peak)
-    return Colors(None if "srgb" in info else _of_gamma(info, mode))
+        return _profile_colors(bytes(own), mode, peak)
+    return Colors(None if "srgb" in info else _gamma_profile(info, mode))
 
 
-def _of_gamma(info: dict[Any, Any], mode: str) -> bytes | None:
-    """PNG (third edition), sections 11.3.2.1 and 11.3.2.2: `gAMA` is the exponent that the file was encoded with."""
+def _gamma_profile(info: dict[Any, Any], mode: str) -> bytes | None:
+    """Build a profile (PNG, third edition, sections 11.3.2.1 and 11.3.2.2: `gAMA` is the encoding exponent."""
     gamma, corners = info.get("gamma"), info.get("chromaticity")
     if gamma is None and corners is None:
         return None
@@ -153,21 +153,21 @@ def _of_gamma(info: dict[Any, Any], mode: str) -> bytes | None:
     if isinstance(corners, tuple) and len(corners) == 8:
         white, red, green, blue = zip(corners[::2], corners[1::2], strict=True)
         given = Primaries(red, green, blue, white)
-        primaries = _SRGB if _near(given, _SRGB) else given
-    return _plain(primaries, curve, mode)
+        primaries = _SRGB if _is_near(given, _SRGB) else given
+    return _sdr_profile(primaries, curve, mode)
 
 
-def _near(one: Primaries, other: Primaries) -> bool:
+def _is_near(one: Primaries, other: Primaries) -> bool:
     pairs = ((one.red, other.red), (one.green, other.green), (one.blue, other.blue), (one.white, other.white))
     return all(abs(a - b) < 0.005 for p, q in pairs for a, b in zip(p, q, strict=True))
 
 
-def _of_camera(image: ImageFile.ImageFile) -> bytes | None:
-    """Adobe RGB as cameras say it (DCF 2.0, the interoperability index R03)."""
+def _camera_profile(image: ImageFile.ImageFile) -> bytes | None:
+    """Return Adobe RGB if the camera says so (DCF 2.0: interoperability index R03)."""
     if image.mode != "RGB" or "exif" not in image.info:
         return None
     index = read_block(tiff_block(image.info["exif"])).interoperability.get(ExifTags.Interop.InteropIndex)
-    return build_rgb_profile(_ADOBE_RGB, _power(563 / 256)) if plain(index) == "R03" else None
+    return build_rgb_profile(_ADOBE_RGB, _power(563 / 256)) if plain_text(index) == "R03" else None
 
 
 def _srgb(tone: float) -> float:
@@ -190,9 +190,9 @@ def _st_428(tone: float) -> float:
     return min(1.0, math.pow(tone, 2.6) * 52.37 / 48)
 
 
-# ITU-T H.273, table 3. BT.709's (1, 6, 14, 15) is what stills say that mean sRGB.
+# ITU-T H.273, table 3. Stills that mean sRGB give the codes of BT.709 (1, 6, 14, 15).
 _CURVES: Final[dict[int, Curve]] = {
     4: _power(2.2), 5: _power(2.8), 7: _smpte_240m, 8: _linear, _SRGB_CODE: _srgb, 17: _st_428,
 }  # fmt: skip
-#: A PNG that says BT.709 is shown as on a reference display (ITU-R BT.1886), which is what browsers do.
+#: A PNG with BT.709 is shown as on a reference display (ITU-R BT.1886), as browsers do.
 _CURVES_OF_PNG: Final[dict[int, Curve]] = _CURVES | dict.fromkeys((1, 6, 14, 15), _power(2.4))

@@ -1,4 +1,4 @@
-"""When an image was taken: the date and time that its metadata say, in any spelling that exiftool reads.
+"""Date and time when an image was taken, in any spelling that exiftool reads.
 
 The rules are in `docs/images.md`. A date is local time by the camera's clock; it has a zone only if one is known.
 """
@@ -13,12 +13,12 @@ from PIL import ExifTags
 
 from app.worker.metadata import xmp
 from app.worker.metadata.embedded import EmbeddedMetadata
-from app.worker.metadata.text import as_text, decoded
+from app.worker.metadata.text import as_text, decode_text
 
 _Tags = Mapping[int, Any]
 _Base = ExifTags.Base
 
-#: The year of the first photograph, and the first that is none of a camera.
+#: From the year of the first photograph.
 _YEARS: Final = range(1826, 3000)
 _LONGEST: Final = 100
 _DATE: Final = r"(?P<year>\d{4})(?:\D{1,3}(?P<month>\d{1,2})\D{1,3}(?P<day>\d{1,2})|(?P<m>\d{2})(?P<d>\d{2}))"
@@ -31,22 +31,23 @@ _MOMENT: Final = re.compile(
     re.IGNORECASE,
 )
 _OFFSET: Final = re.compile(rf"{_ZONE}(?::\d\d)?", re.IGNORECASE)
-#: Furthest from UTC that clocks are (UTC-12:00 to UTC+14:00), and zones that are not of whole hours, in minutes.
+#: Range of time zones (UTC-12:00 to UTC+14:00), and zones that are not whole hours, in minutes.
 _FIRST_ZONE, _LAST_ZONE = -12 * 60, 14 * 60
 _ODD_ZONES: Final = (-570, -210, -150, 210, 270, 330, 345, 390, 525, 570, 630, 765)
-#: How old the last position may be that the time of GPS belongs to, in minutes.
+#: Largest difference between the camera's clock and the time of the last GPS position, in minutes.
 _FRESH: Final = 5
-#: IPTC-IIM's dates and times: of what is shown, and of the file.
+#: Date and time datasets of IPTC-IIM: of creation and of digitization.
 _CREATED: Final = (55, 60)
 _DIGITIZED: Final = (62, 63)
 
 
-def taken_at(tags: _Tags, gps: _Tags, embedded: EmbeddedMetadata) -> datetime | None:
-    """The moment of the first source that says when the image was taken.
+def find_taken_at(tags: _Tags, gps: _Tags, embedded: EmbeddedMetadata) -> datetime | None:
+    """Return the date of the first source that says when the image was taken.
 
-    Dates of digitization count only if no source says anything of that: one that is odd must not be outdone by a worse.
+    Dates of digitization count only if there is no such source: a malformed date must not be replaced by a less
+    accurate one.
     """
-    for moments in (_of_original(tags, gps, embedded), _of_file(tags, embedded)):
+    for moments in (_original_dates(tags, gps, embedded), _digitized_dates(tags, embedded)):
         said = False
         for moment in moments:
             said = True
@@ -57,11 +58,11 @@ def taken_at(tags: _Tags, gps: _Tags, embedded: EmbeddedMetadata) -> datetime | 
     return None
 
 
-def parsed(text: str) -> datetime | None:
-    """A date and time in any spelling with the year first; None for what is none. A date alone is its midnight."""
+def parse_date(text: str) -> datetime | None:
+    """Parse a date and time in any spelling with the year first; None if it is malformed. A date alone is midnight."""
     found = _MOMENT.match(text.strip()[:_LONGEST])
     if not found:
-        return _of_mail(text)
+        return _parse_rfc_1123(text)
     part = {name: value for name, value in found.groupdict().items() if value}
     names = ("hour", "minute", "second")
     hour, minute, second = (int(part.get(name) or part.get(name[0].upper()) or 0) for name in names)
@@ -72,7 +73,7 @@ def parsed(text: str) -> datetime | None:
             int(part["year"]),
             int(part.get("month") or part["m"]),
             int(part.get("day") or part["d"]),
-            hour % 24 if hour <= 24 else hour,  # cameras that count from 1 call the hour after midnight 24
+            hour % 24 if hour <= 24 else hour,  # cameras that count hours from 1 write 24 for the hour after midnight
             minute,
             min(second, 59) if second <= 60 else second,
             int(part.get("fraction", "0")[:6].ljust(6, "0")),
@@ -83,55 +84,58 @@ def parsed(text: str) -> datetime | None:
     return moment if moment.year in _YEARS else None
 
 
-def offset(value: object) -> timezone | None:
-    """A zone as `OffsetTimeOriginal` has it, in any spelling."""
+def parse_offset(value: object) -> timezone | None:
+    """Parse the time zone of `OffsetTimeOriginal`, in any spelling."""
     found = _OFFSET.fullmatch((as_text(value) or "").replace("\0", " ").strip())
     return _zone(found) if found else None
 
 
-def _of_original(tags: _Tags, gps: _Tags, embedded: EmbeddedMetadata) -> Iterator[datetime | None]:
-    """What each source says of when the image was taken, None for what cannot be read."""
-    described = [*_in_xmp(embedded, "exif:DateTimeOriginal", "photoshop:DateCreated"), *_in_iptc(embedded, _CREATED)]
-    if text := _said(tags.get(_Base.DateTimeOriginal)):
-        moment = _with_fraction(parsed(text), tags.get(_Base.SubsecTimeOriginal))
+def _original_dates(tags: _Tags, gps: _Tags, embedded: EmbeddedMetadata) -> Iterator[datetime | None]:
+    """Yield the date of each source for when the image was taken, None for a malformed one."""
+    described = [
+        *_xmp_dates(embedded, "exif:DateTimeOriginal", "photoshop:DateCreated"),
+        *_iptc_dates(embedded, _CREATED),
+    ]
+    if text := _date_text(tags.get(_Base.DateTimeOriginal)):
+        moment = _with_fraction(parse_date(text), tags.get(_Base.SubsecTimeOriginal))
         if moment and not moment.tzinfo:
-            moment = moment.replace(tzinfo=_zone_of(moment, tags, gps, [one for one in described if one]))
+            moment = moment.replace(tzinfo=_find_zone(moment, tags, gps, [one for one in described if one]))
         yield moment
     yield from described
-    if text := _said(embedded.texts.get("exif:DateTimeOriginal")):  # by ImageMagick, in a PNG
-        yield parsed(text)
+    if text := _date_text(embedded.texts.get("exif:DateTimeOriginal")):  # by ImageMagick, in a PNG
+        yield parse_date(text)
 
 
-def _of_file(tags: _Tags, embedded: EmbeddedMetadata) -> Iterator[datetime | None]:
-    """What each source says of when the image was digitized."""
-    if text := _said(tags.get(_Base.DateTimeDigitized)):
-        moment = _with_fraction(parsed(text), tags.get(_Base.SubsecTimeDigitized))
+def _digitized_dates(tags: _Tags, embedded: EmbeddedMetadata) -> Iterator[datetime | None]:
+    """Yield the date of each source for when the image was digitized, None for a malformed one."""
+    if text := _date_text(tags.get(_Base.DateTimeDigitized)):
+        moment = _with_fraction(parse_date(text), tags.get(_Base.SubsecTimeDigitized))
         if moment and not moment.tzinfo:
-            moment = moment.replace(tzinfo=offset(tags.get(_Base.OffsetTimeDigitized)))
+            moment = moment.replace(tzinfo=parse_offset(tags.get(_Base.OffsetTimeDigitized)))
         yield moment
-    yield from _in_xmp(embedded, "exif:DateTimeDigitized", "xmp:CreateDate", "xap:CreateDate")
-    yield from _in_iptc(embedded, _DIGITIZED)
-    if text := _said(embedded.texts.get("Creation Time")):
-        yield parsed(text)
+    yield from _xmp_dates(embedded, "exif:DateTimeDigitized", "xmp:CreateDate", "xap:CreateDate")
+    yield from _iptc_dates(embedded, _DIGITIZED)
+    if text := _date_text(embedded.texts.get("Creation Time")):
+        yield parse_date(text)
 
 
-def _said(value: object) -> str | None:
-    """The text of a date; None for one that is blank or of zeros, which stand for unknown (Exif 2.32, 4.6.5)."""
+def _date_text(value: object) -> str | None:
+    """Return the text of a date; None for blanks and zeros, which stand for unknown (Exif 2.32, 4.6.5)."""
     text = (as_text(value) or "").replace("\0", " ").strip()
     return text if text.strip("0:-/. TZ") else None
 
 
-def _in_xmp(embedded: EmbeddedMetadata, *names: str) -> Iterator[datetime | None]:
+def _xmp_dates(embedded: EmbeddedMetadata, *names: str) -> Iterator[datetime | None]:
     for name in names:
-        for item in xmp.items(embedded.xmp, name)[:1]:
-            if text := _said(item):
-                yield parsed(text)
+        for item in xmp.read_items(embedded.xmp, name)[:1]:
+            if text := _date_text(item):
+                yield parse_date(text)
 
 
-def _in_iptc(embedded: EmbeddedMetadata, numbers: tuple[int, int]) -> Iterator[datetime | None]:
-    date, time = (decoded(embedded.iptc.get(number, [b""])[0]) for number in numbers)
-    if _said(date):
-        yield parsed(f"{date}T{time}" if time else date)
+def _iptc_dates(embedded: EmbeddedMetadata, numbers: tuple[int, int]) -> Iterator[datetime | None]:
+    date, time = (decode_text(embedded.iptc.get(number, [b""])[0]) for number in numbers)
+    if _date_text(date):
+        yield parse_date(f"{date}T{time}" if time else date)
 
 
 def _with_fraction(moment: datetime | None, value: object) -> datetime | None:
@@ -141,16 +145,16 @@ def _with_fraction(moment: datetime | None, value: object) -> datetime | None:
     return moment.replace(microsecond=int(found[1][:6].ljust(6, "0")))
 
 
-def _zone_of(moment: datetime, tags: _Tags, gps: _Tags, described: list[datetime]) -> tzinfo | None:
-    """The zone of the camera's clock: as the camera says it, as another source says of the same moment, or by GPS."""
-    if zone := offset(tags.get(_Base.OffsetTimeOriginal)):
+def _find_zone(moment: datetime, tags: _Tags, gps: _Tags, described: list[datetime]) -> tzinfo | None:
+    """Return the zone of the camera's clock: from the camera, from another source of the same moment, or from GPS."""
+    if zone := parse_offset(tags.get(_Base.OffsetTimeOriginal)):
         return zone
     hours = tags.get(_Base.TimeZoneOffset)
     hours = hours[0] if isinstance(hours, tuple) and hours else hours
     if isinstance(hours, int) and _FIRST_ZONE <= hours * 60 <= _LAST_ZONE:
         return timezone(timedelta(hours=hours))
-    is_original = _said(tags.get(_Base.DateTime)) == _said(tags.get(_Base.DateTimeOriginal))
-    if is_original and (zone := offset(tags.get(_Base.OffsetTime))):
+    is_original = _date_text(tags.get(_Base.DateTime)) == _date_text(tags.get(_Base.DateTimeOriginal))
+    if is_original and (zone := parse_offset(tags.get(_Base.OffsetTime))):
         return zone
     for other in described:
         if other.tzinfo and other.replace(tzinfo=None, microsecond=0) == moment.replace(microsecond=0):
@@ -159,8 +163,8 @@ def _zone_of(moment: datetime, tags: _Tags, gps: _Tags, described: list[datetime
 
 
 def _zone_by_gps(moment: datetime, gps: _Tags) -> timezone | None:
-    """The zone in which the camera's clock and that of GPS, which is UTC, show the same moment."""
-    date = parsed(_said(gps.get(ExifTags.GPS.GPSDateStamp)) or "")
+    """Return the time zone in which the camera's clock and the time of GPS, which is UTC, are the same moment."""
+    date = parse_date(_date_text(gps.get(ExifTags.GPS.GPSDateStamp)) or "")
     try:
         hour, minute, second = (float(part) for part in gps[ExifTags.GPS.GPSTimeStamp])
         if not date:
@@ -184,8 +188,8 @@ def _zone(found: re.Match[str]) -> timezone | None:
     return UTC if part["utc"] else None
 
 
-def _of_mail(text: str) -> datetime | None:
-    """As the specification of PNG suggests it: RFC 1123."""
+def _parse_rfc_1123(text: str) -> datetime | None:
+    """Parse a date of RFC 1123, which the specification of PNG suggests."""
     try:
         moment = parsedate_to_datetime(text[:_LONGEST])
     except (ValueError, TypeError, IndexError, OverflowError):

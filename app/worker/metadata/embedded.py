@@ -59,7 +59,7 @@ def read_embedded(info: Mapping[Any, Any]) -> EmbeddedMetadata:
     resources = _resources(info)
     texts = info.get("texts", {})
     return EmbeddedMetadata(
-        xmp=xmp.packet(info.get("xmp") or raw_profile(texts, "xmp")),
+        xmp=xmp.decode_packet(info.get("xmp") or raw_profile(texts, "xmp")),
         resources=resources,
         iptc=photoshop.datasets_of(resources.get(photoshop.IPTC) or info.get("iptc") or raw_profile(texts, "iptc")),
         texts=texts,

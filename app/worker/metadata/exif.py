@@ -1,4 +1,4 @@
-"""What a picture tells about itself, made safe to store and to show. Nothing in here ever raises on a bad file."""
+"""Facts in the metadata of an image, safe to store and to show. A broken file never raises."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -11,12 +11,12 @@ from PIL import ExifTags, ImageFile
 
 from app.domain.models import ExifValue, PrivacyReport
 from app.worker.jobs import MAX_TEXT, FoundRights
-from app.worker.metadata.dates import taken_at
+from app.worker.metadata.dates import find_taken_at
 from app.worker.metadata.embedded import EmbeddedMetadata, read_embedded, read_info
 from app.worker.metadata.exif_block import ExifBlock, read_block, tiff_block
-from app.worker.metadata.privacy import privacy_of
-from app.worker.metadata.rights import Notices, rights_of
-from app.worker.metadata.text import line, plain
+from app.worker.metadata.privacy import read_privacy
+from app.worker.metadata.rights import Notices, read_rights
+from app.worker.metadata.text import plain_text, to_line
 
 _Tags = Mapping[int, Any]
 _Base = ExifTags.Base
@@ -28,8 +28,8 @@ _TEXTS: Final = {
     "lens_make": _Base.LensMake,
     "lens_model": _Base.LensModel,
 }
-# Each with the least and the most that a camera can mean, ends included. Zero is left out where Exif 2.32 says, or
-# adapted lenses do, that it stands for "unknown"; of digital zoom it says "not used".
+# Each with the smallest and the largest plausible value, inclusive. Zero is excluded where Exif 2.32 or adapted lenses
+# use it for "unknown"; for digital zoom it means "not used".
 _NUMBERS: Final = {
     "exposure_time": (_Base.ExposureTime, 1e-9, 1e6),  # from gated sensors to eleven days of stacked stars, in seconds
     "f_number": (_Base.FNumber, 0.1, 1000),  # lenses begin at 0.7, and pinholes are some hundreds
@@ -38,10 +38,10 @@ _NUMBERS: Final = {
     "digital_zoom": (_Base.DigitalZoomRatio, 0, 1000),  # phones have 100
 }
 _INTEGERS: Final = {
-    "iso": (_Base.ISOSpeedRatings, 1, 10_000_000),  # the most that was sold is some 4,500,000
-    "focal_length_35mm": (_Base.FocalLengthIn35mmFilm, 1, 65534),  # a SHORT in Exif, and one of ones only is junk
+    "iso": (_Base.ISOSpeedRatings, 1, 10_000_000),  # the highest of a camera on sale is about 4,500,000
+    "focal_length_35mm": (_Base.FocalLengthIn35mmFilm, 1, 65534),  # a SHORT in Exif; 65535 is junk
     "exposure_program": (_Base.ExposureProgram, 0, 9),  # Exif's 0 to 8, and Canon's 9 for bulb
-    "metering_mode": (_Base.MeteringMode, 0, 255),  # 0 to 6, and 255 for others; what lies between is reserved
+    "metering_mode": (_Base.MeteringMode, 0, 255),  # 0 to 6, and 255 for others; values between are reserved
     "flash": (_Base.Flash, 0, 127),  # seven bits
     "white_balance": (_Base.WhiteBalance, 0, 1),
 }
@@ -60,13 +60,13 @@ class Facts:
 
 
 def read_facts(image: ImageFile.ImageFile, path: Path) -> Facts:
-    """Read what the file says. For PNG the picture must have been loaded: its metadata may follow the pixels."""
+    """Read the metadata of a decoded image. The metadata of a TIFF is available after decoding only."""
     info = _try(lambda: read_info(image, path)) or image.info
     block = _try(lambda: read_block(tiff_block(info.get("exif")))) or ExifBlock()
     tags = {**block.main, **block.photo}
     fields: dict[str, ExifValue] = {}
     for name, tag in _TEXTS.items():
-        if text := plain(tags.get(tag)):
+        if text := plain_text(tags.get(tag)):
             fields[name] = text
     for read, bounds in ((_number, _NUMBERS), (_integer, _INTEGERS)):
         for name, (tag, least, most) in bounds.items():
@@ -74,13 +74,13 @@ def read_facts(image: ImageFile.ImageFile, path: Path) -> Facts:
             if value is not None and least <= value <= most:
                 fields[name] = value
     embedded = _try(lambda: read_embedded(info)) or EmbeddedMetadata()
-    notices = _try(lambda: rights_of(tags, embedded)) or Notices()
+    notices = _try(lambda: read_rights(tags, embedded)) or Notices()
     return Facts(
         exif=fields,
-        camera=_camera(plain(tags.get(_Base.Make)), plain(tags.get(_Base.Model))),
-        taken_at=_try(lambda: taken_at(tags, block.gps, embedded)),
-        privacy=_try(lambda: privacy_of(info, tags, block.gps, block.thumbnail, embedded)) or PrivacyReport(),
-        rights=FoundRights(artist=line(notices.artist or ""), copyright=line(notices.copyright or "")),
+        camera=_camera(plain_text(tags.get(_Base.Make)), plain_text(tags.get(_Base.Model))),
+        taken_at=_try(lambda: find_taken_at(tags, block.gps, embedded)),
+        privacy=_try(lambda: read_privacy(info, tags, block.gps, block.thumbnail, embedded)) or PrivacyReport(),
+        rights=FoundRights(artist=to_line(notices.artist or ""), copyright=to_line(notices.copyright or "")),
         rights_block=notices.block(),
     )
 
@@ -90,17 +90,17 @@ def _try(read: Callable[[], Any]) -> Any:
         return read()
     except MemoryError:
         raise
-    except Exception:  # noqa: BLE001 - metadata is never worth a picture, and Pillow raises what it likes on junk
+    except Exception:  # noqa: BLE001 - broken metadata never fails an image, and Pillow raises any exception on it
         return None
 
 
 def _number(value: object) -> float | None:
-    """A finite number with ten significant digits, or None for n/0, NaN and whatever else is none."""
+    """Return a finite number with ten significant digits; None for n/0, NaN and anything that is not a number."""
     if isinstance(value, tuple) and len(value) == 1:
         value = value[0]
     if isinstance(value, (str, bytes, bool)) or value is None:
         return None
-    number = _try(lambda: float(value))  # type: ignore[arg-type]  # rationals, integers, and junk that raises
+    number = _try(lambda: float(value))  # type: ignore[arg-type]  # rationals, integers, and values that raise
     if not isinstance(number, float) or not math.isfinite(number):
         return None
     return float(f"{number:.10g}")
@@ -114,7 +114,7 @@ def _integer(value: object) -> int | None:
 
 
 def _camera(make: str | None, model: str | None) -> str | None:
-    """Make and model, said once: "NIKON CORPORATION" + "NIKON D70" is a "NIKON D70"."""
+    """Join make and model without repeating the make: "NIKON CORPORATION" and "NIKON D70" give "NIKON D70"."""
     if not make or not model:
         return model or make
     first = make.split()[0].casefold()

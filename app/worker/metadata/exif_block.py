@@ -1,4 +1,4 @@
-"""The directories of an EXIF block (Exif 3.0, TIFF 6.0), read entry by entry: one that is broken costs no other."""
+"""Directories of an EXIF block (Exif 3.0, TIFF 6.0), read entry by entry. A broken entry does not affect the others."""
 
 import struct
 from collections.abc import Iterator, Mapping
@@ -9,11 +9,11 @@ from typing import Any, Final
 Tags = Mapping[int, Any]
 
 _HEADERS: Final = {b"II*\0": "<", b"MM\0*": ">"}
-#: Bytes before the TIFF header in which it is looked for: prefixes are written twice, or wrong.
+#: Bytes in which the TIFF header is searched: some files have the prefix twice, or a wrong one.
 _SEARCHED: Final = 256
 _MOST_ENTRIES: Final = 1_000
 _MOST_BYTES: Final = 1 << 16
-#: Numbers by their type; the others are texts and bytes: BYTE, ASCII, UNDEFINED, and UTF-8 since Exif 3.0.
+#: Types of numbers. The other types are texts and bytes: BYTE, ASCII, UNDEFINED, and UTF-8 since Exif 3.0.
 _NUMBERS: Final = {3: "H", 4: "I", 6: "b", 8: "h", 9: "i", 11: "f", 12: "d", 13: "I"}
 _RATIONALS: Final = {5: "I", 10: "i"}
 _BYTES: Final = frozenset({1, 2, 7, 129})
@@ -22,7 +22,7 @@ _EXIF, _GPS, _INTEROPERABILITY = 0x8769, 0x8825, 0xA005
 
 @dataclass(frozen=True)
 class Entry:
-    """One entry of a directory; `value` is its last four bytes, which are the value or where it is."""
+    """One entry of a directory. `value` is its last four bytes: the value or its offset."""
 
     tag: int
     kind: int
@@ -32,7 +32,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class ExifBlock:
-    """Tags by number: of the image, of the photograph, of the place, of the thumbnail, and of interoperability.
+    """Tags by number, in the directories of the image, the photograph, GPS, the thumbnail and interoperability.
 
     Texts are bytes, numbers are scalars or tuples, rationals are fractions.
     """
@@ -45,7 +45,7 @@ class ExifBlock:
 
 
 def tiff_block(data: object) -> bytes:
-    """An EXIF block from its TIFF header on; nothing if it has none."""
+    """Return an EXIF block from its TIFF header on; no bytes if it has none."""
     if not isinstance(data, bytes):
         return b""
     places = [at for mark in _HEADERS if (at := data[:_SEARCHED].find(mark)) >= 0]
@@ -53,7 +53,7 @@ def tiff_block(data: object) -> bytes:
 
 
 def read_block(block: bytes) -> ExifBlock:
-    """All tags of a block that begins with its TIFF header. What is broken is left out."""
+    """Read all tags of a block that begins with its TIFF header, except broken ones."""
     order = _HEADERS.get(block[:4])
     if order is None or len(block) < 8:
         return ExifBlock()
@@ -71,7 +71,7 @@ def read_block(block: bytes) -> ExifBlock:
 
 
 def entries(block: bytes, at: int | None = None) -> Iterator[Entry]:
-    """The entries of the directory at that place, or of the first one. What is cut off ends the directory."""
+    """Yield the entries of the directory at that offset, or of the first one, as far as they are in the block."""
     order = _HEADERS.get(block[:4])
     if order is None or len(block) < 8:
         return
@@ -82,7 +82,7 @@ def entries(block: bytes, at: int | None = None) -> Iterator[Entry]:
 
 
 def _tags(block: bytes, order: str, at: object) -> dict[int, Any]:
-    """The first value of each tag that can be read."""
+    """Return the first readable value of each tag."""
     found: dict[int, Any] = {}
     for entry in entries(block, at) if isinstance(at, int) else ():
         value = _value(block, order, entry)
@@ -112,5 +112,5 @@ def _value(block: bytes, order: str, entry: Entry) -> Any:
 
 
 def _number(block: bytes, order: str, at: int, size: int = 4) -> int:
-    """The number there, 0 beyond the end."""
+    """Return the number at that offset, 0 beyond the end."""
     return int.from_bytes(block[at : at + size], "little" if order == "<" else "big") if at + size <= len(block) else 0

@@ -1,4 +1,4 @@
-"""What a picture told about people that none of its variants does."""
+"""Report on private data in an original. None of it is in the variants."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
@@ -19,37 +19,37 @@ _OWNERS: Final = (_Base.CameraOwnerName, _Base.XPAuthor)
 _COMMENTS: Final = (_Base.ImageDescription, _Base.UserComment, _Base.XPTitle, _Base.XPComment, _Base.XPSubject,
     _Base.XPKeywords)  # fmt: skip
 _THUMBNAIL: Final = 0x0201  # JPEGInterchangeFormat of IFD 1
-#: Properties of XMP; a name that says not whose it is stands for all that end so.
+#: Properties of XMP. A name without a namespace stands for all that end with it.
 _XMP_PLACES: Final = ("GPSLatitude", "GPSLongitude", "GPSAltitude")
 _XMP_SERIALS: Final = ("SerialNumber",)
 _XMP_OWNERS: Final = ("OwnerName", "xmpRights:Owner")
 _XMP_COMMENTS: Final = ("dc:description", "dc:title", "dc:subject", "photoshop:Headline", "UserComment")
 _XMP_THUMBNAILS: Final = ("xmp:Thumbnails", "xmpGImg:image", "xap:Thumbnails", "xapGImg:image")
-#: Keywords of PNG under which programs write, and those that are rights or are read for themselves; without case.
+#: Keywords of PNG, in lower case, that programs write, or that are reported elsewhere (rights, dates).
 _TECHNICAL: Final = frozenset({
     "software", "source", "creation time", "create-time", "modify-time", "date:create", "date:modify",
     "date:timestamp", "signature", "dpi", "gamma", "xml:com.adobe.xmp", "author", "copyright",
 })  # fmt: skip
 _TECHNICAL_KINDS: Final = ("raw profile type ", "png:", "jpeg:", "icc:", "tiff:", "exif:", "xmp:")
-#: What ImageMagick makes of EXIF in a PNG.
+#: Keywords for EXIF that ImageMagick writes into a PNG.
 _TEXT_PLACES: Final = ("exif:gpslatitude", "exif:gpslongitude", "exif:gpsaltitude")
 _TEXT_COMMENTS: Final = ("exif:usercomment", "exif:imagedescription")
 
 
-def privacy_of(
+def read_privacy(
     info: Mapping[Any, Any], tags: _Tags, place: _Tags, thumbnail: _Tags, embedded: EmbeddedMetadata
 ) -> PrivacyReport:
-    """What is in a picture's `info`, in its EXIF, main and photo tags together, GPS and IFD 1, and in other blocks."""
+    """Report what is in `info`, in EXIF (main and photo tags merged, GPS, IFD 1) and in the other blocks."""
 
     def in_xmp(names: tuple[str, ...]) -> bool:
-        return any(xmp.says(embedded.xmp, name) for name in names)
+        return any(xmp.has_text(embedded.xmp, name) for name in names)
 
     texts = {name.casefold(): text for name, text in embedded.texts.items()}
     return PrivacyReport(
         gps=any(tag in place for tag in _PLACES) or any(map(texts.get, _TEXT_PLACES)) or in_xmp(_XMP_PLACES),
         serial=any(tags.get(tag) for tag in _SERIALS) or in_xmp(_XMP_SERIALS),
         owner_name=any(tags.get(tag) for tag in _OWNERS) or in_xmp(_XMP_OWNERS),
-        comment=any(map(_says_something, _remarks(info, tags, embedded, texts))) or in_xmp(_XMP_COMMENTS),
+        comment=any(map(_has_text, _remarks(info, tags, embedded, texts))) or in_xmp(_XMP_COMMENTS),
         thumbnail=_THUMBNAIL in thumbnail or embedded.thumbnail or in_xmp(_XMP_THUMBNAILS),
     )
 
@@ -58,7 +58,7 @@ def _remarks(
     info: Mapping[Any, Any], tags: _Tags, embedded: EmbeddedMetadata, texts: Mapping[str, str]
 ) -> Iterator[object]:
     yield from (tags.get(tag) for tag in _COMMENTS)
-    yield info.get("comment")  # where Pillow puts those of JPEG and GIF
+    yield info.get("comment")  # of JPEG and GIF, by Pillow
     for name, text in texts.items():
         if name in _TEXT_COMMENTS or not (name in _TECHNICAL or name.startswith(_TECHNICAL_KINDS)):
             yield text
@@ -66,8 +66,8 @@ def _remarks(
         yield from embedded.iptc.get(dataset, ())
 
 
-def _says_something(remark: object) -> bool:
-    """Whether there is text in it: cameras leave fields of blanks, after the name of their encoding."""
+def _has_text(remark: object) -> bool:
+    """Return True if a remark has text. Cameras write blanks after the name of an encoding."""
     if isinstance(remark, tuple):
         remark = bytes(value for value in remark if isinstance(value, int) and 0 <= value < 256)
     if isinstance(remark, str):

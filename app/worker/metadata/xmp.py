@@ -1,4 +1,7 @@
-"""Reading a few properties of XMP. By searching, not by parsing: it is often broken, and entities can be bombs."""
+"""Properties of XMP, found by search: packets are often malformed XML, and entities can be bombs.
+
+Pillow's `getxmp` needs well-formed XML and the package defusedxml.
+"""
 
 import html
 import re
@@ -6,10 +9,10 @@ from collections.abc import Iterator
 from functools import cache
 from typing import Final
 
-from app.worker.metadata.text import decoded
+from app.worker.metadata.text import decode_text
 
 _MOST_BYTES: Final = 1 << 20
-#: Of one property, and how many of one name are looked at.
+#: Characters of one property, and properties of one name that are read.
 _MOST_CHARACTERS: Final = 20_000
 _MOST_FOUND: Final = 50
 
@@ -17,8 +20,8 @@ _MARKUP: Final = re.compile(r"<[^<>]*>?")
 _ITEM: Final = re.compile(r"<rdf:li([^<>]{0,200})>([^<>]*)")
 
 
-def packet(data: object) -> str:
-    """The text of a packet: UTF-8 mostly, but the other encodings of Unicode are allowed (XMP part 1, section 7.1)."""
+def decode_packet(data: object) -> str:
+    """Decode a packet: mostly UTF-8, but UTF-16 and UTF-32 are allowed (XMP part 1, section 7.1)."""
     if isinstance(data, str):
         return data[:_MOST_BYTES]
     if not isinstance(data, bytes):
@@ -26,19 +29,19 @@ def packet(data: object) -> str:
     data = data[:_MOST_BYTES]
     start, head = data.find(b"<"), data[:64]
     if start < 0 or b"\0" not in head:
-        return decoded(data)
+        return decode_text(data)
     wide = 4 if b"\0\0\0<" in head or b"<\0\0\0" in head else 2
     order = "le" if start % wide == 0 else "be"
     return data.decode(f"utf-{8 * wide}-{order}", "replace")
 
 
-def says(text: str, name: str) -> bool:
-    """Whether a property is there and says something. `name` may leave out how names of its kind begin."""
+def has_text(text: str, name: str) -> bool:
+    """Return True if a property exists and has text. `name` may omit the namespace and the beginning of the name."""
     return any(_MARKUP.sub("", value).strip() for value in _values(text, name))
 
 
-def items(text: str, name: str) -> list[str]:
-    """What a property says: the items of a list, and of translations the default one."""
+def read_items(text: str, name: str) -> list[str]:
+    """Return the items of a property: all of a list, the default one of translations."""
     for value in _values(text, name):
         found = [(about, html.unescape(item)) for about, item in _ITEM.findall(value)]
         if chosen := [item for about, item in found if "x-default" in about]:
@@ -50,7 +53,7 @@ def items(text: str, name: str) -> list[str]:
 
 
 def _values(text: str, name: str) -> Iterator[str]:
-    """What is in quotes after the name, or from the element's beginning to its end."""
+    """Yield the value in quotes after the name, or the content of the element."""
     start, at = _start(name), 0
     for _ in range(_MOST_FOUND):
         found = start.search(text, at)
@@ -68,6 +71,6 @@ def _values(text: str, name: str) -> Iterator[str]:
 
 @cache
 def _start(name: str) -> re.Pattern[str]:
-    """As an attribute, up to its closing quote, or as the beginning of an element."""
+    """Build the pattern of an attribute with its value, or of the start tag of an element."""
     quoted = rf"\"[^\"<]{{0,{_MOST_CHARACTERS}}}|'[^'<]{{0,{_MOST_CHARACTERS}}}"
     return re.compile(rf"{re.escape(name)}(?:\s{{0,20}}+=\s{{0,20}}+({quoted})|(?:\s[^<>]{{0,200}}+)?/?>)")

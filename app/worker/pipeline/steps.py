@@ -13,8 +13,8 @@ from typing import Final
 from PIL import Image, ImageFile
 
 from app.domain.phase_timer import PhaseTimer
-from app.worker.analysis.attention import attention_of
-from app.worker.analysis.placeholder import Looks, looks_of, nearer
+from app.worker.analysis.attention import measure_attention
+from app.worker.analysis.placeholder import Looks, describe_looks, reduce_large
 from app.worker.decode.animation import Animation, read_animation
 from app.worker.decode.formats import let_go, load_pixels
 from app.worker.decode.frames import surrounded
@@ -22,7 +22,7 @@ from app.worker.decode.heif.reader import APERTURE
 from app.worker.decode.jpeg.reader import refuse_if_cut
 from app.worker.decode.pillow_private import free_decoder
 from app.worker.jobs import Job, Processed, Rendered
-from app.worker.metadata.color_profile import Colors, colors_of
+from app.worker.metadata.color_profile import Colors, effective_colors
 from app.worker.metadata.exif import Facts, read_facts
 from app.worker.pipeline.header import open_checked
 from app.worker.pipeline.out_of_memory import decoder_errors, memory_errors
@@ -134,7 +134,7 @@ def read_metadata(state: State) -> None:
     """Read the metadata, which may follow the pixels in the file."""
     with state.timer.phase("metadata"):
         state.facts = read_facts(state.image, state.source)
-    state.colors = colors_of(state.image, state.source)
+    state.colors = effective_colors(state.image, state.source)
 
 
 @_reading
@@ -161,7 +161,7 @@ def place_crops(state: State) -> None:
         return
     width, height = state.plan.layout.displayed
     with state.timer.phase("placeholder"):
-        attention = attention_of(nearer(state.top))
+        attention = measure_attention(reduce_large(state.top))
     state.shapes = [
         compute_shape(spec, width, height, attention.focus(shape, width, height))
         for spec, shape in zip(state.job.recipe.variants, state.shapes, strict=True)
@@ -180,7 +180,7 @@ def write_variants(state: State) -> None:
 def describe(state: State) -> None:
     """Compute the placeholder, the colors and the perceptual hash."""
     with state.timer.phase("placeholder"):
-        state.looks = looks_of(state.top)
+        state.looks = describe_looks(state.top)
 
 
 #: All steps, in order.

@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw
 
 from app.domain.models import FocalPoint, Format
 from app.domain.recipe import Fit, VariantSpec
-from app.worker.analysis.attention import attention_of
+from app.worker.analysis.attention import measure_attention
 from app.worker.render.geometry import compute_shape
 from tests.samples import photo
 from tests.worker.conftest import Process, recipe_of
@@ -18,7 +18,7 @@ SQUARE = VariantSpec(name="v", width=100, height=100, fit=Fit.COVER, formats=(Fo
 
 
 def focus(image: Image.Image, spec: VariantSpec = SQUARE) -> tuple[float, float]:
-    point = attention_of(image).focus(compute_shape(spec, *image.size, None), *image.size)
+    point = measure_attention(image).focus(compute_shape(spec, *image.size, None), *image.size)
     return point.x, point.y
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from PIL import ExifTags, Image
 
-from app.worker.metadata.dates import offset, parsed
+from app.worker.metadata.dates import parse_date, parse_offset
 from tests.samples import photo
 from tests.worker.conftest import SMALL, Process
 from tests.worker.files import png_with, saved, with_segment
@@ -65,7 +65,7 @@ SPELLINGS: dict[str, datetime] = {
 
 @pytest.mark.parametrize("text", SPELLINGS)
 def test_a_spelling_is_read(text: str) -> None:
-    found = parsed(text)
+    found = parse_date(text)
     assert found == SPELLINGS[text]
     assert found is not None
     assert found.utcoffset() == SPELLINGS[text].utcoffset()
@@ -80,7 +80,7 @@ def test_a_spelling_is_read(text: str) -> None:
     ],
 )  # fmt: skip
 def test_what_is_no_date_or_could_be_several(text: str) -> None:
-    assert parsed(text) is None
+    assert parse_date(text) is None
 
 
 @pytest.mark.parametrize(
@@ -94,7 +94,7 @@ def test_what_is_no_date_or_could_be_several(text: str) -> None:
     ],
 )  # fmt: skip
 def test_an_offset(text: object, hours: float | None) -> None:
-    assert offset(text) == (None if hours is None else zone(hours))
+    assert parse_offset(text) == (None if hours is None else zone(hours))
 
 
 _Tags = dict[int, Any]

@@ -14,7 +14,7 @@ import pytest
 import thumbhash as package
 from PIL import ExifTags, Image, TiffImagePlugin
 
-from app.worker.analysis.placeholder import looks_of
+from app.worker.analysis.placeholder import describe_looks
 from app.worker.analysis.thumbhash import thumbhash
 from tests.samples import encoded, image_file, photo
 from tests.worker.conftest import SMALL, Process
@@ -166,7 +166,7 @@ def test_thumbhash_of_alpha() -> None:
 def test_looks() -> None:
     image = Image.new("RGB", (600, 400), "#204080")
     image.paste("#ff8000", (0, 0, 150, 400))
-    looks = looks_of(image)
+    looks = describe_looks(image)
     assert looks.dominant_color == "#204080"
     assert looks.palette[0] == "#204080"
     assert 2 <= len(looks.palette) <= 5
@@ -176,19 +176,20 @@ def test_looks() -> None:
 def test_what_cannot_be_seen_has_no_colour() -> None:
     image = Image.new("RGBA", (60, 40), (255, 0, 0, 0))
     image.paste((0, 0, 255, 255), (0, 0, 20, 40))
-    assert looks_of(image).palette == ["#0000ff"]
-    assert looks_of(Image.new("RGBA", (5, 5), (1, 2, 3, 0))).dominant_color == "#ffffff"
+    assert describe_looks(image).palette == ["#0000ff"]
+    assert describe_looks(Image.new("RGBA", (5, 5), (1, 2, 3, 0))).dominant_color == "#ffffff"
 
 
 def test_phash_knows_a_picture_again() -> None:
     def distance(one: Image.Image, other: Image.Image) -> int:
-        return (int(looks_of(one).phash, 16) ^ int(looks_of(other).phash, 16)).bit_count()
+        return (int(describe_looks(one).phash, 16) ^ int(describe_looks(other).phash, 16)).bit_count()
 
     picture = photo(800, 600, seed=3)
     assert distance(picture, picture.resize((200, 150))) <= 4
     assert distance(picture, photo(800, 600, seed=4)) > 12
     assert (
-        looks_of(Image.new("RGB", (99, 50), "#777777")).phash == looks_of(Image.new("RGB", (50, 80), "#777777")).phash
+        describe_looks(Image.new("RGB", (99, 50), "#777777")).phash
+        == describe_looks(Image.new("RGB", (50, 80), "#777777")).phash
     )
 
 
@@ -207,7 +208,8 @@ def test_phash_is_the_signs_of_the_lowest_frequencies() -> None:
     ]
     middle = statistics.median(frequencies)
     assert (
-        looks_of(picture.convert("RGB")).phash == f"{int(''.join(str(int(f > middle)) for f in frequencies), 2):016x}"
+        describe_looks(picture.convert("RGB")).phash
+        == f"{int(''.join(str(int(f > middle)) for f in frequencies), 2):016x}"
     )
 
 

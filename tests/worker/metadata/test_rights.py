@@ -135,7 +135,7 @@ def test_what_is_odd_in_iptc_costs_no_picture(process: Process, block: bytes) ->
 )
 def test_no_xmp_takes_long_to_read(junk: str) -> None:
     started = time.process_time()
-    text = xmp.packet(junk.encode())
-    assert xmp.says(text, "dc:creator") in {True, False}
-    assert sum(map(len, xmp.items(text, "dc:creator"))) < 30_000
+    text = xmp.decode_packet(junk.encode())
+    assert xmp.has_text(text, "dc:creator") in {True, False}
+    assert sum(map(len, xmp.read_items(text, "dc:creator"))) < 30_000
     assert time.process_time() - started < 2
