@@ -1,4 +1,4 @@
-"""The record of an image, as it is stored and as it is answered."""
+"""The record of an image, as it is stored and as the API returns it."""
 
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -13,14 +13,14 @@ ANONYMOUS = "anonymous"
 
 
 def utcnow() -> datetime:
-    """Now, with its zone."""
+    """Return the current time, in UTC."""
     return datetime.now(UTC)
 
 
 class Model(BaseModel):
-    """Immutable, and deaf to fields it does not know, so that an older process can read a newer record.
+    """Frozen; ignores unknown fields so that older processes can read newer records.
 
-    Its errors do not quote what was wrong: they end in the log, which is no place for titles and names of files.
+    Validation errors do not quote values: they end in the log, which must not contain titles and file names.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
@@ -35,7 +35,7 @@ class Status(StrEnum):
 
 
 class Format(StrEnum):
-    """Formats that variants are written in."""
+    """Format of a variant."""
 
     JPEG = "jpeg"
     WEBP = "webp"
@@ -44,17 +44,17 @@ class Format(StrEnum):
 
     @property
     def extension(self) -> str:
-        """Extension of file names, without the dot."""
+        """File name extension, without the dot."""
         return "jpg" if self is Format.JPEG else self.value
 
     @property
     def media_type(self) -> str:
-        """The media type of its bytes."""
+        """Media type."""
         return f"image/{self.value}"
 
 
 class Hdr(StrEnum):
-    """Encoding of HDR in an original: PQ, HLG, or a separate gain map."""
+    """Encoding of HDR in an original: the PQ or HLG transfer function, or a gain map in addition to an SDR image."""
 
     PQ = "pq"
     HLG = "hlg"
@@ -62,7 +62,7 @@ class Hdr(StrEnum):
 
 
 class FailureCode(StrEnum):
-    """Why an image ended `failed`."""
+    """Cause of a failure."""
 
     CORRUPT_IMAGE = "corrupt_image"
     TOO_MANY_PIXELS = "too_many_pixels"
@@ -75,30 +75,30 @@ class FailureCode(StrEnum):
     ATTEMPTS_EXHAUSTED = "attempts_exhausted"
 
 
-#: Failures that may go back to `pending`: another attempt can end differently.
+#: Failures that another attempt may not repeat. A later event processes the image again.
 RETRYABLE = frozenset({FailureCode.ATTEMPTS_EXHAUSTED, FailureCode.TIMEOUT, FailureCode.CRASHED, FailureCode.MEMORY})
 
 
-#: The sentence for `attempts_exhausted`, whoever finds it so.
-EXHAUSTED = "The image could not be processed in any attempt."
+#: Detail of `attempts_exhausted`.
+EXHAUSTED = "Processing failed in every attempt. The log of the service has the cause."
 
 
 class Failure(Model):
-    """Why an image is `failed`: a code for programs and a sentence for people."""
+    """Failure of an image: a code for programs and a sentence for people."""
 
     code: FailureCode
     detail: str
 
 
 class FocalPoint(Model):
-    """The point that cover crops keep, as fractions of the displayed width and height."""
+    """Point that crops keep, as fractions of the displayed width and height."""
 
     x: float = Field(ge=0, le=1)
     y: float = Field(ge=0, le=1)
 
 
 class PrivacyReport(Model):
-    """Private data of the original, which no variant contains."""
+    """Private data that the original contains. No variant contains any."""
 
     gps: bool = False
     serial: bool = False
@@ -115,7 +115,7 @@ class Rights(Model):
 
 
 class Variant(Model):
-    """One rendered size in one format. `file` names its object: names of equal size share one."""
+    """One rendered size in one format. `file` names its object: variants of equal size share one."""
 
     name: str
     format: Format
@@ -129,27 +129,29 @@ ExifValue = str | int | float
 
 
 class Image(Model):
-    """The metadata of one image. Sizes are in bytes and pixels, `width` and `height` as displayed."""
+    """Metadata of one image. `bytes` is the size of the original; `width` and `height` are in pixels, as displayed."""
 
     id: str
     owner: str
     status: Status = Status.PENDING
     error: Failure | None = None
-    filename: str | None = Field(default=None, description="The client's name for it, made safe for display.")
-    content_type: str = Field(description="What the bytes are, found in the bytes.")
-    declared_content_type: str | None = Field(default=None, description="What the client said they were.")
+    filename: str | None = Field(default=None, description="File name that the client sent, made safe for display.")
+    content_type: str = Field(description="Media type, detected from the bytes.")
+    declared_content_type: str | None = Field(default=None, description="Media type from the client, for display only.")
     bytes: int
     sha256: str | None = None
     width: int | None = None
     height: int | None = None
     frames: int | None = None
     has_alpha: bool | None = None
-    hdr: Hdr | None = Field(default=None, description="How the original tells HDR; variants are tone mapped to SDR.")
+    hdr: Hdr | None = Field(default=None, description="HDR encoding of the original. Variants are tone mapped to SDR.")
     uploaded_at: AwareDatetime
     processed_at: AwareDatetime | None = None
     updated_at: AwareDatetime
     version: int = 1
-    taken_at: datetime | None = Field(default=None, description="By the camera's clock; zoned only if it said so.")
+    taken_at: datetime | None = Field(
+        default=None, description="Time of the camera; has an offset if the image has one."
+    )
     camera: str | None = None
     exif: dict[str, ExifValue] = Field(default_factory=dict)
     rights: Rights | None = Field(
@@ -175,20 +177,21 @@ class Image(Model):
     variants: list[Variant] = Field(default_factory=list)
     upload_expires_at: AwareDatetime | None = Field(
         default=None,
-        description="Set on the record of an upload ticket until its image is processed: the record is in no list, and "
-        "is removed after this time if no bytes have come.",
+        description="Set on the record of an upload ticket until its image is processed. The record is in no list, and "
+        "is removed after this time if no bytes have arrived.",
     )
-    #: When the bytes of a ticket were seen in the store. Until then the ticket is open.
+    #: Time when the bytes of a ticket were found in the store. Until then the ticket is open.
     arrived_at: Annotated[AwareDatetime | None, SkipJsonSchema()] = None
     stale_renderings: Annotated[list[str], SkipJsonSchema()] = Field(default_factory=list)
-    #: When a worker began what its queue said was the last delivery: if nothing came of it, nothing more will.
+    #: Start of the last delivery of the event. A record that is still `pending` long after it is not tried again.
     last_tried_at: Annotated[AwareDatetime | None, SkipJsonSchema()] = None
 
 
-def failed(image: Image, code: FailureCode, detail: str, now: datetime) -> "Changes":
-    """Return the changes of a record that ends `failed`. `upload_expires_at` is cleared: the bytes have arrived.
+def mark_failed(image: Image, code: FailureCode, detail: str, now: datetime) -> "Changes":
+    """Return the changes that make a record `failed`.
 
-    A content type that only the ticket declared is cleared too; a caller that has detected the type sets it.
+    `upload_expires_at` is removed, because the bytes have arrived and the record stays. The type that the ticket was
+    issued for is removed too: a caller that has detected the type of the bytes adds it.
     """
     error = Failure(code=code, detail=detail)
     changes: Changes = {"status": Status.FAILED, "error": error, "processed_at": now, "upload_expires_at": None}
@@ -196,7 +199,7 @@ def failed(image: Image, code: FailureCode, detail: str, now: datetime) -> "Chan
 
 
 class Tombstone(Model):
-    """Rest of a deleted image: enough to finish the delete and to refuse late events.
+    """Remains of a deleted image: enough to finish the delete and to ignore late events.
 
     It is removed after `expires_at`, but never before the delete is finished (`settled`).
     """
@@ -208,12 +211,12 @@ class Tombstone(Model):
     settled: bool = False
 
 
-#: Fields that `ImageRepository.update` takes: everything but identity, ownership and what the repository sets itself.
+#: Fields that `ImageRepository.update` accepts: all except identity, owner and those that the repository sets.
 UPDATABLE = frozenset(Image.model_fields) - {"id", "owner", "uploaded_at", "updated_at", "version"}
 
 Changes = dict[str, Any]
 
 
 def is_open_ticket(image: Image) -> bool:
-    """Return True if the record is that of an upload ticket whose bytes have not been seen yet."""
+    """Return True if the record belongs to an upload ticket whose bytes have not been found yet."""
     return image.upload_expires_at is not None and image.arrived_at is None

@@ -1,4 +1,4 @@
-"""The recipe: which variants to make, as data."""
+"""The recipe: the list of variants to render."""
 
 import hashlib
 import json
@@ -9,22 +9,22 @@ from pydantic import ConfigDict, Field, model_validator
 
 from app.domain.models import FocalPoint, Format, Model
 
-#: Part of every rendering: raise it when the renderer's bytes change for the better.
+#: Part of every rendering id. Increase it when a change of the renderer makes better variants.
 RENDERER_REVISION = 6
 
 
 class Fit(StrEnum):
-    """Fit of an image in its box: `inside` keeps the whole image, `cover` fills the box and crops."""
+    """`inside` shows the whole image within the box, `cover` fills the box and crops."""
 
     INSIDE = "inside"
     COVER = "cover"
 
 
 class VariantSpec(Model):
-    """One size. `jpeg` stands for "readable by whatever knows no WebP": PNG where there is alpha.
+    """One size. `jpeg` stands for a format that every client reads: the variant is PNG if the image has alpha.
 
-    `height` may be left out for `inside`, which is then bounded by width alone. `quality` is 1-100 per format; a
-    format without one takes the encoder default of `DEFAULT_QUALITY`.
+    `height` is optional for `inside`, which is then bounded by the width only. `quality` is 1-100 per format; the
+    default is in `DEFAULT_QUALITY`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -41,7 +41,7 @@ class VariantSpec(Model):
         if self.fit is Fit.COVER and self.height is None:
             raise ValueError(f"variant {self.name!r}: fit 'cover' needs a height")
         if len(set(self.formats)) != len(self.formats):
-            raise ValueError(f"variant {self.name!r}: a format is named twice")
+            raise ValueError(f"variant {self.name!r}: duplicate format")
         return self
 
 
@@ -62,8 +62,8 @@ class Recipe(Model):
 
 DEFAULT_QUALITY = {Format.WEBP: 80, Format.JPEG: 80, Format.AVIF: 64, Format.PNG: 100}
 
-# Each object is a request that the store bills, and requests cost more than the CPU does: one format everywhere, and
-# one size in a format that every client can read.
+# The store bills a request per object, and requests cost more than CPU time: all sizes in one format, and one size in a
+# format that every client reads.
 DEFAULT_RECIPE = Recipe(
     variants=(
         VariantSpec(name="thumb", width=256, height=256, fit=Fit.COVER),

@@ -24,7 +24,7 @@ from app.domain.models import (
     Status,
     Tombstone,
     Variant,
-    failed,
+    mark_failed,
     utcnow,
 )
 from app.domain.other_formats import refused_type
@@ -105,7 +105,7 @@ class Worker:
                 found = self._images.get(image_id)
                 if not isinstance(found, Image) or found.status is not Status.PENDING:
                     return False
-                changes = failed(found, FailureCode.ATTEMPTS_EXHAUSTED, EXHAUSTED, utcnow())
+                changes = mark_failed(found, FailureCode.ATTEMPTS_EXHAUSTED, EXHAUSTED, utcnow())
                 with contextlib.suppress(Stale):
                     self._images.update(image_id, found.version, changes)
                     return True
@@ -247,7 +247,7 @@ class Worker:
 
     def _fail(self, image: Image, error: ImageError, original: Original | None) -> Outcome:
         """Record a fault of the image. An image that is `ready` keeps its status and its variants."""
-        changes = failed(image, FailureCode(error.code), error.detail, utcnow())
+        changes = mark_failed(image, FailureCode(error.code), error.detail, utcnow())
         if original is not None:
             changes |= _original_changes(original)
         for _ in range(_ATTEMPTS):

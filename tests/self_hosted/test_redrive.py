@@ -10,7 +10,7 @@ from app.cli.command import cli
 from app.domain.ids import new_id
 from app.domain.images.notifications import object_created
 from app.domain.keys import original_key
-from app.domain.models import ANONYMOUS, EXHAUSTED, FailureCode, Image, failed, utcnow
+from app.domain.models import ANONYMOUS, EXHAUSTED, FailureCode, Image, mark_failed, utcnow
 from tests.running_server import serving, wait_for
 from tests.samples import encoded
 from tests.sides import Side, embedded
@@ -28,7 +28,7 @@ def exhausted(side: Side) -> Image:
     side.queue.send(object_created(original_key(image.id), len(body)))  # as reconcile sends it again
     while messages := side.queue.receive():
         side.queue.release(messages[0].receipt)
-    side.images.update(image.id, image.version, failed(image, FailureCode.ATTEMPTS_EXHAUSTED, EXHAUSTED, now))
+    side.images.update(image.id, image.version, mark_failed(image, FailureCode.ATTEMPTS_EXHAUSTED, EXHAUSTED, now))
     return image
 
 

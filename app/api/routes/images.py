@@ -13,8 +13,8 @@ from app.api.http.access import ScopedRoute, requires
 from app.api.http.problem_examples import model_response, problem_responses
 from app.api.routes.wait import MAX_WAIT_SECONDS, WAIT_DESCRIPTION, parse_preferred_wait, wait_until_processed
 from app.api.views.image import ImageList, ImageView, view
-from app.api.views.list_page import records
-from app.api.views.list_query import Listing, ListParameters
+from app.api.views.list_page import write_items
+from app.api.views.list_query import ListParameters, ListParametersDep
 from app.api.views.responses import etag, image_response, not_modified
 from app.domain.access.api_keys import Scope
 
@@ -35,7 +35,9 @@ Wait = Annotated[int | None, Query(ge=0, le=MAX_WAIT_SECONDS, description=WAIT_D
     },
 )
 @requires(Scope.READ)
-def list_images(services: ServicesDep, caller: CallerDep, base_path: BasePathDep, parameters: Listing) -> Response:
+def list_images(
+    services: ServicesDep, caller: CallerDep, base_path: BasePathDep, parameters: ListParametersDep
+) -> Response:
     """List the caller's images, newest first. Unknown query parameters are refused.
 
     A page may have fewer images than `limit`, because it is at most 5 MB large. The last page has no `next_cursor`.
@@ -45,10 +47,10 @@ def list_images(services: ServicesDep, caller: CallerDep, base_path: BasePathDep
     An API key with the scope `admin` lists the images of another owner with `owner`.
     """
     owner = caller.list_owner(parameters.owner)
-    page = services.images.list(parameters.query(owner, services.cursors))
-    items = records(view(image, services.urls, base_path) for image in page.items)
+    page = services.images.list(parameters.build_query(owner, services.cursors))
+    items = write_items(view(image, services.urls, base_path) for image in page.items)
     last = items.cut_after or page.next_after
-    cursor = services.cursors.write(last, parameters.bound(owner)) if last else None
+    cursor = services.cursors.write(last, parameters.cursor_scope(owner)) if last else None
     headers = {"Cache-Control": "private, no-cache"}
     if cursor:
         headers["Link"] = f'<{base_path}/images?{_next(parameters, cursor)}>; rel="next"'

@@ -1,4 +1,4 @@
-"""The record that the API's description shows: a photograph as a server with the default settings answers it."""
+"""Example record of the API description: a photograph on a server with default settings."""
 
 from typing import Any
 

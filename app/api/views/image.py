@@ -1,4 +1,4 @@
-"""Records as they are answered: with what must not be stored."""
+"""Views of records: with urls and markup, which are never stored."""
 
 from collections.abc import Sequence
 from typing import Annotated
@@ -11,32 +11,32 @@ from app.api.views.example import READY
 from app.domain.images.urls import UrlSource
 from app.domain.models import Image, Model, Variant
 
-#: Built when the first one is made: a function's start has no record to show.
-LATER = ConfigDict(defer_build=True)
+#: Builds the validator at its first use, which makes the start of a function faster.
+DEFERRED = ConfigDict(defer_build=True)
 
 
 class VariantView(Variant):
-    """A variant and where its bytes are."""
+    """A variant and its url."""
 
-    model_config = LATER
+    model_config = DEFERRED
 
     file: Annotated[str, SkipJsonSchema(), Field(exclude=True)]
-    url: str = Field(description="Holds the bytes; usable as it stands. It may expire: ask again rather than keep it.")
+    url: str = Field(description="Url of the bytes. It may expire: get the record again instead of storing it.")
 
 
 class Links(Model):
-    """Ways on from an image."""
+    """Paths of the record and of its original."""
 
-    model_config = LATER
+    model_config = DEFERRED
 
     self: str
-    original: str = Field(description="Redirects to the original, which is saved rather than shown.")
+    original: str = Field(description="Redirects to the original, which browsers download.")
 
 
 class Embed(Model):
     """Markup that shows the whole image, escaped. All null until the image is ready, or if every variant is cropped."""
 
-    model_config = LATER
+    model_config = DEFERRED
 
     html: str | None = Field(default=None, description="A `<picture>` with all formats and sizes.")
     markdown: str | None = Field(default=None, description="`![alt](url)` with the largest size in one format.")
@@ -48,16 +48,16 @@ class Embed(Model):
 class ImageView(Image):
     """The record of an image, with urls."""
 
-    model_config = LATER | ConfigDict(json_schema_extra={"examples": [READY]})
+    model_config = DEFERRED | ConfigDict(json_schema_extra={"examples": [READY]})
 
     variants: list[VariantView] = Field(  # type: ignore[assignment]  # narrower, and models are immutable
         description="One for each name and format of the recipe; empty until the image is ready."
     )
     links: Links
     embed: Embed
-    duplicate: bool = Field(default=False, description="True when an upload found the same bytes here already.")
+    duplicate: bool = Field(default=False, description="True in the answer to an upload of known bytes.")
     ignored_fields: Sequence[str] = Field(
-        default=(), description="In the answer to an upload: form fields that are not known. They were not stored."
+        default=(), description="Unknown form fields in the answer to an upload. They were not stored."
     )
     stale_renderings: Annotated[list[str], SkipJsonSchema(), Field(exclude=True)] = Field(default_factory=list)
     last_tried_at: Annotated[AwareDatetime | None, SkipJsonSchema(), Field(exclude=True)] = None
@@ -67,19 +67,19 @@ class ImageView(Image):
 class ImageList(Model):
     """One page of a list."""
 
-    model_config = LATER
+    model_config = DEFERRED
 
     items: Sequence[ImageView]
-    next_cursor: str | None = Field(description="Send it back as `cursor` for the next page; null at the end.")
+    next_cursor: str | None = Field(description="`cursor` of the next page; null on the last page.")
 
 
 def view(
     image: Image, urls: UrlSource, base: str, *, duplicate: bool = False, ignored_fields: Sequence[str] = ()
 ) -> ImageView:
-    """The image as it is answered below the path prefix `base`."""
-    placed = [(variant, _under(base, urls.variant(image, variant))) for variant in image.variants]
+    """Build the view of a record. `base` is the path prefix of the service."""
+    placed = [(variant, _below(base, urls.variant(image, variant))) for variant in image.variants]
     here = f"{base}/images/{image.id}"
-    uncropped = [(variant, url) for variant, url in placed if _shows_all(variant, image)]
+    uncropped = [(variant, url) for variant, url in placed if _is_uncropped(variant, image)]
     return ImageView(
         **{name: getattr(image, name) for name in type(image).model_fields if name != "variants"},
         variants=[VariantView(**variant.model_dump(), url=url) for variant, url in placed],
@@ -90,11 +90,11 @@ def view(
     )
 
 
-def _shows_all(variant: Variant, image: Image) -> bool:
-    """Return True if the variant is uncropped: it has the image's aspect ratio, except for rounding to pixels."""
+def _is_uncropped(variant: Variant, image: Image) -> bool:
+    """Return True if the variant has the aspect ratio of the image, except for rounding to pixels."""
     across, down = image.width or 0, image.height or 0
     return abs(variant.width * down - variant.height * across) <= max(across, down)
 
 
-def _under(base: str, url: str) -> str:
+def _below(base: str, url: str) -> str:
     return base + url if url.startswith("/") else url

@@ -20,8 +20,8 @@ from app.domain.models import (
     Image,
     Status,
     Tombstone,
-    failed,
     is_open_ticket,
+    mark_failed,
     utcnow,
 )
 from app.domain.ports import EventQueue, ImageRepository, ObjectInfo, ObjectStore
@@ -177,7 +177,7 @@ class Reconciler:
         if is_implausible(tried_at, now):
             self._images.update(image.id, image.version, {"last_tried_at": now})
         elif tried_at < now - CUT_OFF:
-            changes = failed(image, FailureCode.ATTEMPTS_EXHAUSTED, EXHAUSTED, now)
+            changes = mark_failed(image, FailureCode.ATTEMPTS_EXHAUSTED, EXHAUSTED, now)
             self._images.update(image.id, image.version, changes)
             report.given_up += 1
 

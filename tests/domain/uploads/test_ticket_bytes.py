@@ -12,7 +12,7 @@ from app.domain.errors import Gone, PreconditionFailed, RequestError, Unavailabl
 from app.domain.images.service import Images
 from app.domain.keys import original_key
 from app.domain.maintenance.reconcile import Reconciler
-from app.domain.models import ANONYMOUS, FailureCode, Image, Status, Tombstone, failed, utcnow
+from app.domain.models import ANONYMOUS, FailureCode, Image, Status, Tombstone, mark_failed, utcnow
 from app.domain.uploads.service import Uploads
 from app.domain.uploads.tickets import RECORD_LIFE
 from tests.contract.races import eventually
@@ -184,7 +184,7 @@ def test_a_used_ticket_is_refused_as_used_whatever_has_become_of_its_image(side:
 
 def test_a_ticket_whose_image_was_given_up_without_bytes_is_refused(side: Side) -> None:
     image = ticket(side)
-    side.images.update(image.id, 1, failed(image, FailureCode.ATTEMPTS_EXHAUSTED, "No bytes.", utcnow()))
+    side.images.update(image.id, 1, mark_failed(image, FailureCode.ATTEMPTS_EXHAUSTED, "No bytes.", utcnow()))
     with pytest.raises(Gone):
         send(side, image)
     assert side.objects() == set()

@@ -12,7 +12,7 @@ from app.domain.images.service import Images
 from app.domain.keys import original_key
 from app.domain.limits import Limits
 from app.domain.maintenance.reconcile import Reconciler
-from app.domain.models import ANONYMOUS, FailureCode, Image, Status, failed, utcnow
+from app.domain.models import ANONYMOUS, FailureCode, Image, Status, mark_failed, utcnow
 from app.domain.ports import ListQuery
 from app.domain.uploads.service import Accepted
 from app.domain.uploads.tickets import Ticket, TicketRequest, Tickets
@@ -127,7 +127,7 @@ def test_what_was_not_checked_at_the_door_is_served_to_nobody(side: Side, code: 
     with pytest.raises(Conflict, match="not arrived yet"):
         images.original(ANONYMOUS, ticket.id)
     image = images.get(ANONYMOUS, ticket.id)
-    image = side.images.update(ticket.id, 1, failed(image, code, "It is a page.", utcnow()))
+    image = side.images.update(ticket.id, 1, mark_failed(image, code, "It is a page.", utcnow()))
     assert [image.id for image in listed(side)] == [ticket.id]
     with pytest.raises(Conflict) as refusal:
         images.original(ANONYMOUS, ticket.id)
@@ -141,4 +141,4 @@ def test_what_was_not_checked_at_the_door_is_served_to_nobody(side: Side, code: 
 def test_what_was_checked_at_the_door_keeps_its_type(side: Side, code: FailureCode) -> None:
     ticket = ask(side)
     checked = Images(side.store, side.images).get(ANONYMOUS, ticket.id).model_copy(update={"upload_expires_at": None})
-    assert "content_type" not in failed(checked, code, "It would not do.", utcnow())
+    assert "content_type" not in mark_failed(checked, code, "It would not do.", utcnow())
