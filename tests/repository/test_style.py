@@ -50,7 +50,7 @@ ALLOWED = {
     r"multi-picture (format|object)": "the name of the standard that MPO stands for",
     r"embedded (metric format|(color )?profiles?|metadata|images?)": "contained in a file or a line of a log",
     r"for development": "the activity of programmers",
-    r"(was|were) taken|taken with": "a photograph is taken",
+    r"(was|were) taken|taken (with|at)": "a photograph is taken",
     r"encoded words?": "the term of RFC 2047",
     r"licence\.\w+": "a file's name",
 }
