@@ -20,7 +20,7 @@ from typing import Any
 from PIL import Image
 
 from app.domain.recipe import DEFAULT_RECIPE
-from app.worker.decode.formats import open_picture
+from app.worker.decode.formats import open_image
 from app.worker.jobs import Job
 from app.worker.pipeline.plan import make_plan
 from app.worker.sandbox.parent import Sandbox
@@ -133,7 +133,7 @@ def _row(kind: str, picture: Image.Image, folder: Path, sandbox: Sandbox) -> dic
     job = Job(recipe=DEFAULT_RECIPE, media_type=media_type, max_pixels=10**9, max_frames=60, threads=2)
     sandbox.process(source, out, job)
     status = json.loads((out / STATUS).read_text())
-    with open_picture(source, media_type) as image:
+    with open_image(source, media_type) as image:
         status["estimated_mb"] = make_plan(image, source, job).memory.still / 2**20
     row = {"file_mb": round(source.stat().st_size / 2**20, 1)} | {name: round(status[name]) for name in status}
     for file in (source, *out.iterdir()):

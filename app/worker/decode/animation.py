@@ -1,4 +1,4 @@
-"""Reading the frames of an animation, small."""
+"""Frames of an animation, read at a reduced size."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -9,30 +9,30 @@ from typing import Any
 from PIL import Image, ImageFile
 
 from app.worker.decode import gif
-from app.worker.decode.frames import Canvas, is_grey
+from app.worker.decode.frames import Canvas, is_gray
 from app.worker.decode.png.reader import read_png
 from app.worker.jobs import Job
 
-#: Milliseconds that a frame is shown which does not say: what browsers do with such a GIF.
+#: Milliseconds that a frame without a duration is shown, as browsers show such a GIF.
 _DEFAULT_DURATION = 100.0
-#: The share of memory that shrunk frames may take, and of the time that reading them may.
+#: Largest shares of the memory limit for reduced frames, and of the time limit for reading them.
 _MEMORY_SHARE = 0.35
 _TIME_SHARE = 0.3
 
 
 @dataclass(frozen=True)
 class Animation:
-    """At least two upright sRGB frames of one size, how long each is shown in milliseconds, and how often all are."""
+    """At least two upright sRGB frames of one size, their durations in milliseconds, and the number of loops."""
 
     frames: list[Image.Image]
     durations: list[float]
     loop: int
 
 
-def may_animate(image: ImageFile.ImageFile, frames: int, top: tuple[int, int], job: Job) -> bool:
-    """Return True if all frames may be processed: within the frame limit, the pixel limit over all, and the memory.
+def can_animate(image: ImageFile.ImageFile, frames: int, top: tuple[int, int], job: Job) -> bool:
+    """Return True if all frames are within the limits of frames, of pixels in total, and of memory.
 
-    Those of an AVIF never are: it is a film, and its first frame stands for it.
+    An AVIF sequence is a film: only its first frame is processed.
     """
     held = frames * top[0] * top[1] * 4
     return (
@@ -46,7 +46,7 @@ def may_animate(image: ImageFile.ImageFile, frames: int, top: tuple[int, int], j
 def read_animation(
     image: ImageFile.ImageFile, path: Path, job: Job, shrink: Callable[[Image.Image], Image.Image]
 ) -> Animation | None:
-    """Every frame, composed and passed through `shrink`; None if one is broken or reading takes too long."""
+    """Compose each frame and pass it to `shrink`; return None if one is broken or reading takes too long."""
     deadline = time.monotonic() + job.seconds * _TIME_SHARE
     frames: list[Image.Image] = []
     durations: list[float] = []
@@ -58,7 +58,7 @@ def read_animation(
             frames.append(shrink(frame))
     except MemoryError:
         raise
-    except Exception:  # noqa: BLE001 - a broken later frame costs the animation, not the picture
+    except Exception:  # noqa: BLE001 - a broken later frame costs the animation, not the image
         return None
     if len(frames) < 2:
         return None
@@ -68,15 +68,15 @@ def read_animation(
 
 
 def _composed(image: ImageFile.ImageFile, path: Path, job: Job) -> Iterator[tuple[Image.Image, Any]]:
-    """The canvas with each frame, valid until the next is asked for, and its duration in milliseconds."""
+    """Yield the canvas with each frame, valid until the next one, and its duration in milliseconds."""
     if image.format == "WEBP":
         for index in range(int(getattr(image, "n_frames", 1))):
             image.seek(index)
             image.load()
             yield image, image.info.get("duration")
         return
-    frames = gif.frames_of(path, job.max_frames + 1) if image.format == "GIF" else read_png(path).frames()
-    canvas = Canvas(image.size, grey=is_grey(image))
+    frames = gif.read_frames(path, job.max_frames + 1) if image.format == "GIF" else read_png(path).frames()
+    canvas = Canvas(image.size, gray=is_gray(image))
     for frame in frames:
         yield canvas.paint(frame), frame.duration
 
@@ -90,7 +90,7 @@ def _duration(value: Any) -> float:
 
 
 def _loop(image: ImageFile.ImageFile) -> int:
-    """Number of times all frames are shown, 0 for ever. A GIF counts repetitions, and without a count is shown once."""
+    """Return how often all frames are shown, 0 for ever. A GIF counts repetitions; without a count it is shown once."""
     loop = image.info.get("loop")
     if not isinstance(loop, int) or loop < 0:
         return 1 if image.format == "GIF" else 0

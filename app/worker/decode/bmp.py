@@ -1,7 +1,7 @@
-"""BMP: the header of a file, and the file as Pillow is to see it.
+"""BMP reader: parses the header and opens the file with a new one.
 
-Pillow gets a header that says what pixels need, the colors and the pixels. Fields that no decoder needs may then say
-anything, older and rarer headers become usual ones, and an embedded profile is read, which Pillow does not do.
+Pillow gets a header with the fields that decoding needs, the colors and the pixels. So other fields may hold anything,
+old and rare headers become usual ones, and an embedded profile is read, which Pillow does not do.
 """
 
 import struct
@@ -13,7 +13,7 @@ from PIL import ImageFile
 
 from app.domain.errors import ImageError
 from app.domain.models import FailureCode
-from app.worker.decode.piecewise import open_pieces, stretch
+from app.worker.decode.piecewise import open_pieces, read_range
 
 _CORE, _OS2_SHORT, _INFO, _OS2, _V4, _V5 = 12, 16, 40, 64, 108, 124
 _RGB, _RLE8, _RLE4, _FIELDS, _ALPHA_FIELDS = 0, 1, 2, 3, 6
@@ -23,7 +23,7 @@ _NAMES: Final = {
     _ALPHA_FIELDS: "bit fields", 11: "CMYK", 12: "CMYK RLE8", 13: "CMYK RLE4",
 }  # fmt: skip
 _NAMES_OS2: Final = {3: "Huffman 1D", 4: "RLE24"}
-#: Masks of red, green, blue and alpha that Pillow has a mode for; 24 bits have one order.
+#: Masks of red, green, blue and alpha for which Pillow has a mode; 24 bits have one order.
 _MASKS: Final[dict[int, set[tuple[int, ...]]]] = {
     32: {
         (0xFF0000, 0xFF00, 0xFF, 0), (0xFF000000, 0xFF0000, 0xFF00, 0), (0xFF000000, 0xFF00, 0xFF, 0),
@@ -55,14 +55,14 @@ def open_bmp(path: Path) -> ImageFile.ImageFile:
             behind += 4 * count if size == _INFO else 0
             compression = _FIELDS
         elif compression == _RGB and bits == 32 and size >= _V4 and struct.unpack_from("<4I", head, 54) == _BGRA:
-            masks, compression = _BGRA, _FIELDS  # browsers heed its alpha, though the masks should not count
+            masks, compression = _BGRA, _FIELDS  # browsers apply its alpha, although the masks should not count
         if compression == _FIELDS:
             masks = (*masks, 0)[:4] if bits == 32 else masks[:3]
         _refuse_unknown(size, bits, compression, masks)
         start = max(int.from_bytes(head[10:14], "little"), behind)
         palette = _palette(path, behind, start, bits, colors, 3 if size == _CORE else 4)
         profile = _profile(file, head) if size == _V5 else b""
-    if start == behind:  # the place of the pixels is missing
+    if start == behind:  # the offset of the pixels is missing
         start += (3 if size == _CORE else 4) * (len(palette) // 4)
 
     def pieces() -> Iterator[bytes]:
@@ -73,7 +73,7 @@ def open_bmp(path: Path) -> ImageFile.ImageFile:
             written += struct.pack(f"<{len(masks)}I", *masks)
         written = written.ljust(used, b"\0") + palette
         yield b"BM" + struct.pack("<IHHI", 0, 0, 0, 14 + len(written)) + written
-        yield from stretch(path, start)
+        yield from read_range(path, start)
 
     image = open_pieces(pieces, "BMP")
     if profile:
@@ -82,7 +82,7 @@ def open_bmp(path: Path) -> ImageFile.ImageFile:
 
 
 def _numbers(head: bytes, size: int) -> tuple[int, int, int, int, int]:
-    """Width, height, bits, compression and how many colors are said to be there."""
+    """Read width, height, bits, compression and the declared number of colors."""
     if size == _CORE:
         width, height, _, bits = struct.unpack_from("<4H", head, 18)
         return width, height, bits, _RGB, 0
@@ -109,19 +109,19 @@ def _refuse_unknown(size: int, bits: int, compression: int, masks: tuple[int, ..
 
 
 def _palette(path: Path, at: int, end: int, bits: int, colors: int, size: int) -> bytes:
-    """Four bytes for each color, as many as pixels can name."""
+    """Read four bytes per color, at most as many colors as pixels can have."""
     if bits > 8:
         return b""
     count = min(colors or 1 << bits, 1 << bits)
     if end > at:
         count = min(count, (end - at) // size)
-    found = b"".join(stretch(path, at, at + count * size))
+    found = b"".join(read_range(path, at, at + count * size))
     whole = range(0, len(found) // size * size, size)
     return b"".join(found[place : place + 3] + b"\0" for place in whole) or bytes(4)
 
 
 def _profile(file: IO[bytes], head: bytes) -> bytes:
-    """The profile of a BITMAPV5HEADER; its place is counted from the header."""
+    """Read the profile of a BITMAPV5HEADER; its offset counts from the header."""
     kind = head[70:74]
     offset, size = struct.unpack_from("<II", head, 14 + 112)
     if kind != _EMBEDDED or not 128 <= size <= _LARGEST_PROFILE:

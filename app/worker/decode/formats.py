@@ -1,8 +1,7 @@
-"""The picture formats that are decoded, and no others.
+"""Accepted image formats, the only ones that are decoded.
 
-Pillow knows some forty formats, EPS by way of Ghostscript among them. Here only the plugins of accepted formats are
-loaded, and Pillow is told that it has loaded all there are. Every picture is opened as the one format that its bytes
-showed.
+Pillow reads some forty formats, EPS with Ghostscript among them. Only the plugins of accepted formats are loaded, and
+Pillow is kept from loading others. Each image is opened as the one format that was detected from its bytes.
 """
 
 import warnings
@@ -31,7 +30,7 @@ from app.worker.decode.png.reader import open_png
 from app.worker.decode.tiff.reader import add_metadata, open_tiff
 from app.worker.decode.webp import open_webp
 
-# One thread: the child's CPU is bounded by wall time × threads, and HEIC's own threads would not count in that.
+# One thread: the CPU limit of the child is wall time × threads, which does not count threads of the decoder.
 pillow_heif.register_heif_opener(thumbnails=True, decode_threads=1)
 
 pillow_private.forbid_other_formats()
@@ -52,7 +51,7 @@ PLUGINS: Final = {
     "image/bmp": "BMP",
 }
 
-#: Functions that give Pillow the pixels of a file and nothing else. AVIF and HEIF have their own, see `heif`.
+#: Functions that pass the pixels of a file to Pillow and nothing else. For AVIF and HEIF see `heif`.
 _OPENERS: Final[dict[str, Callable[[Path], ImageFile.ImageFile]]] = {
     "image/jpeg": open_jpeg,
     "image/webp": open_webp,
@@ -63,14 +62,14 @@ _OPENERS: Final[dict[str, Callable[[Path], ImageFile.ImageFile]]] = {
 
 
 def limit_pixels(max_pixels: int) -> None:
-    """Have Pillow refuse, and not just mention, whatever grows past the limit behind the header's back."""
+    """Make Pillow raise, not warn, for images above the limit, also for those whose header declares fewer pixels."""
     Image.MAX_IMAGE_PIXELS = max_pixels
-    warnings.filterwarnings("ignore", module=r"PIL(\.|$)")  # its remarks on odd metadata are of no use to anyone
+    warnings.filterwarnings("ignore", module=r"PIL(\.|$)")  # its warnings on odd metadata
     warnings.simplefilter("error", Image.DecompressionBombWarning)
 
 
-def open_picture(path: Path, media_type: str, *, threads: int = 1) -> ImageFile.ImageFile:
-    """Open the file as that type, header only. Raises `ImageError`, or whatever Pillow does, when it is none."""
+def open_image(path: Path, media_type: str, *, threads: int = 1) -> ImageFile.ImageFile:
+    """Open the file as that type, header only. Raises `ImageError` or an exception of Pillow if it is another."""
     if media_type == "image/png":
         return open_png(path, threads=threads)
     plugin = PLUGINS[media_type]
@@ -80,7 +79,7 @@ def open_picture(path: Path, media_type: str, *, threads: int = 1) -> ImageFile.
 
 
 def load_pixels(image: ImageFile.ImageFile, path: Path) -> ImageFile.ImageFile:
-    """Decode the pixels; the image itself, or another of the same file if its pixels had to be read in another way."""
+    """Decode the pixels; return the image, or another one of the same file if a second way of decoding was needed."""
     try:
         image.load()
     except OSError:
@@ -98,8 +97,7 @@ def load_pixels(image: ImageFile.ImageFile, path: Path) -> ImageFile.ImageFile:
     return image
 
 
-def let_go(image: ImageFile.ImageFile) -> None:
-    """Close a picture whose pixels are no longer needed, and free what its decoder holds, which `close` does not: half
-    of what a WebP takes."""
+def release(image: ImageFile.ImageFile) -> None:
+    """Close an image whose pixels are no longer needed, and free its decoder."""
     image.close()
     pillow_private.free_decoder(image)

@@ -1,4 +1,4 @@
-"""The frames of an animated GIF or PNG, decoded one by one and painted upon a canvas."""
+"""Frames of an animated GIF or PNG, decoded one by one and painted on a canvas."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from app.worker.pixels.color import resizable
 
 Box = tuple[int, int, int, int]
 
-#: Rows that are painted at a time, so that what that takes beside the canvas does not count.
+#: Rows that are painted at a time, so that the memory for them is negligible.
 _ROWS: Final = 64
 
 
@@ -25,10 +25,10 @@ class Disposal(Enum):
 
 @dataclass(frozen=True)
 class Frame:
-    """One frame: its place on the canvas, which it may reach over, and how it is painted.
+    """One frame: its box on the canvas, which it may exceed, and how it is painted.
 
-    `open` opens it as a still image of its own. `duration` is in milliseconds. A frame that is painted `over` others
-    lets them be seen where it is transparent; otherwise it replaces them.
+    `open` opens it as a still image. `duration` is in milliseconds. With `over`, earlier frames show through where it
+    is transparent; otherwise it replaces them.
     """
 
     box: Box
@@ -39,14 +39,14 @@ class Frame:
 
 
 class Canvas:
-    """Paints frames in their order. `grey` keeps it grey, for the sake of a grey color profile."""
+    """Paints frames in order. With `gray` it stays gray, so that a gray color profile applies."""
 
-    def __init__(self, size: tuple[int, int], *, grey: bool = False) -> None:
-        self._canvas = Image.new("LA" if grey else "RGBA", size)
+    def __init__(self, size: tuple[int, int], *, gray: bool = False) -> None:
+        self._canvas = Image.new("LA" if gray else "RGBA", size)
         self._undone: tuple[Image.Image, Box] | None = None
 
     def paint(self, frame: Frame) -> Image.Image:
-        """Decode and paint the next frame; the canvas as it is seen until the next call."""
+        """Decode and paint the next frame; return the canvas, valid until the next call."""
         canvas = self._canvas
         if self._undone:
             canvas.paste(*self._undone)
@@ -71,22 +71,22 @@ class Canvas:
         return self._seen()
 
     def _seen(self) -> Image.Image:
-        """The canvas; a copy without alpha where it is opaque, which is resized in less time."""
+        """Return the canvas, or a copy without alpha if it is opaque, which resizes faster."""
         canvas = self._canvas
         if canvas.mode == "RGBA" and canvas.getchannel("A").getextrema() == (255, 255):
             return canvas.convert("RGB")
         return canvas
 
 
-def surrounded(image: Image.Image, box: Box) -> Image.Image:
-    """A decoded first frame that has its place on a canvas of the same size, with nothing around it."""
-    canvas = Image.new("LA" if is_grey(image) else "RGBA", image.size)
+def place_on_canvas(image: Image.Image, box: Box) -> Image.Image:
+    """Return a decoded first frame on a canvas of the same size that is transparent outside of the box."""
+    canvas = Image.new("LA" if is_gray(image) else "RGBA", image.size)
     for row in range(box[1], box[3], _ROWS):
         part = image.crop((box[0], row, box[2], min(row + _ROWS, box[3])))
         canvas.paste(resizable(part).convert(canvas.mode), (box[0], row))
     return canvas
 
 
-def is_grey(image: Image.Image) -> bool:
-    """Return True if a grey color profile would fit the image, which is so in a PNG only."""
+def is_gray(image: Image.Image) -> bool:
+    """Return True if a gray color profile applies to the image. Only PNGs have one."""
     return image.format == "PNG" and (image.mode in {"1", "L", "LA"} or image.mode.startswith("I;16"))

@@ -1,7 +1,7 @@
-"""GIF89a: the blocks of a file, and each of its frames as a GIF of its own.
+"""GIF89a reader: parses the blocks and opens each frame as a GIF of its own.
 
-Pillow gets a header, the colors, the one transparent color and the pixels of one frame, and nothing else: a broken
-extension can then not make an image fail. Frames are painted by `frames.Canvas`, as browsers do.
+Pillow gets a header, the colors, the transparent color and the pixels of one frame. So a broken extension cannot make
+an image fail. `frames.Canvas` paints the frames as browsers do.
 """
 
 import mmap
@@ -18,32 +18,32 @@ from PIL import ImageFile
 from app.domain.errors import ImageError
 from app.domain.models import FailureCode
 from app.worker.decode.frames import Box, Disposal, Frame
-from app.worker.decode.piecewise import MOST_SEARCHES, open_pieces, stretch
+from app.worker.decode.piecewise import MOST_SEARCHES, open_pieces, read_range
 
 _IMAGE: Final = 0x2C
 _EXTENSION: Final = 0x21
 _COMMENT: Final = 0xFE
 _CONTROL: Final = 0xF9
 _APPLICATION: Final = 0xFF
-#: Applications whose block says how often an animation repeats.
+#: Applications whose block holds the number of repetitions.
 _LOOPS: Final = (b"NETSCAPE2.0", b"ANIMEXTS1.0")
-#: An application's block of eleven letters, after which the packet comes as it is (XMP part 3, section 1.1.2).
+#: Application block of eleven letters, followed by the packet without sub-blocks (XMP part 3, section 1.1.2).
 _XMP: Final = b"\xff\x0bXMP DataXMP"
 _MOST_BLOCKS: Final = 100_000
 _BLOCKS: Final = b",!;"
-#: A frame with what controls it, or without; how far and how often it is looked for.
+#: A frame with or without its control extension; the limits of a search for it.
 _FRAME: Final = re.compile(rb"(?:!\xf9\x04.{4}\0)?,.{9}", re.DOTALL)
 _SEARCHED: Final = 1 << 16
 _MOST_CANDIDATES: Final = 200
 _MOST_BYTES: Final = 1 << 20
 _MOST_REMARKS: Final = 1 << 16
-#: Browsers take the reserved value 4 for 3, and the others for none.
+#: Browsers treat the reserved value 4 as 3 and the others as none.
 _DISPOSALS: Final = {2: Disposal.CLEAR, 3: Disposal.UNDO, 4: Disposal.UNDO}
 
 
 @dataclass(frozen=True)
 class _Image:
-    """An image block: its place, its colors, where its compressed pixels are, and what was said of it before."""
+    """An image block: its box, colors, the offsets of its compressed pixels, and its control extension."""
 
     path: Path
     box: Box
@@ -66,7 +66,7 @@ class _Image:
         return _DISPOSALS.get(self.control[0] >> 2 & 7, Disposal.KEEP) if self.control else Disposal.KEEP
 
     def open(self, left: int, top: int, size: tuple[int, int]) -> ImageFile.ImageFile:
-        """Open it at a place on a canvas of that size."""
+        """Open it at a position on a canvas of that size."""
 
         def pieces() -> Iterator[bytes]:
             table = (len(self.colors) // 3).bit_length() - 2
@@ -76,7 +76,7 @@ class _Image:
                 yield bytes((_EXTENSION, _CONTROL, 4, 1, 0, 0, self.transparent, 0))
             box = _shorts(left, top, self.box[2] - self.box[0], self.box[3] - self.box[1])
             yield bytes((_IMAGE,)) + box + bytes((self.interlaced << 6,))
-            yield from stretch(self.path, self.start, self.end)
+            yield from read_range(self.path, self.start, self.end)
             yield b";"
 
         return open_pieces(pieces, "GIF")
@@ -100,8 +100,8 @@ def open_gif(path: Path) -> ImageFile.ImageFile:
     return image
 
 
-def frames_of(path: Path, most: int) -> list[Frame]:
-    """The first frames of the file, at most so many."""
+def read_frames(path: Path, most: int) -> list[Frame]:
+    """Read the first `most` frames of the file."""
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
         found = list(islice(_images(path, data), most))
     return [
@@ -122,8 +122,8 @@ def count_frames(path: Path) -> int:
         return max(1, _count(data))
 
 
-def notes_of(path: Path) -> dict[str, bytes]:
-    """The comments of all frames, as `comment`, and the first `xmp`."""
+def read_notes(path: Path) -> dict[str, bytes]:
+    """Read the comments of all frames, as `comment`, and the first `xmp`."""
     comments, xmp = b"", b""
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
         for at, end in islice(_walk(data), _MOST_BLOCKS):
@@ -136,7 +136,7 @@ def notes_of(path: Path) -> dict[str, bytes]:
 
 
 def _images(path: Path, data: mmap.mmap) -> Iterator[_Image]:
-    """The image blocks that have a size. Of an extension that controls one only its usual form counts."""
+    """Yield the image blocks that have a size. Control extensions of an unusual form are ignored."""
     shared = data[13 : 13 + _table(data[10])] if len(data) > 13 else b""
     control = b""
     for at, end in _walk(data):
@@ -167,7 +167,7 @@ def _canvas(data: mmap.mmap, first: _Image) -> tuple[int, int]:
 
 
 def _loop(data: mmap.mmap) -> int | None:
-    """Number of repetitions of an animation, 0 for ever; None if the file has no such number."""
+    """Return the number of repetitions, 0 for ever; None if the file declares none."""
     for at, _ in islice(_walk(data), _MOST_BLOCKS):
         if data[at] == _EXTENSION and data[at + 1 : at + 3] == b"\xff\x0b" and data[at + 3 : at + 14] in _LOOPS:
             body = data[at + 14 : at + 18]
@@ -177,8 +177,10 @@ def _loop(data: mmap.mmap) -> int | None:
 
 
 def _walk(data: mmap.mmap) -> Iterator[tuple[int, int]]:
-    """Start and end of each frame and extension. After an extension of a wrong length the walk goes on at the next
-    frame; any other broken block ends it."""
+    """Yield start and end of each frame and extension.
+
+    After an extension of a wrong length the walk continues at the next frame. Any other broken block ends it.
+    """
     size, searches = len(data), MOST_SEARCHES
     at = 13 + _table(data[10]) if size > 10 else size
     while at < size:
@@ -214,7 +216,7 @@ def _resumed(data: mmap.mmap, first: int) -> int | None:
 
 
 def _joined(data: mmap.mmap, at: int) -> bytes:
-    """Contents of a comment: its first 64 blocks."""
+    """Join the first 64 blocks of a comment."""
     parts: list[bytes] = []
     while len(parts) < 64 and at < len(data) and (length := data[at]):
         parts.append(data[at + 1 : at + 1 + length])

@@ -1,20 +1,24 @@
-"""Photoshop's image resources, and IPTC-IIM, which is one of them. What is cut off or broken ends the reading."""
+"""Photoshop image resources and IPTC-IIM, which is one of them. A broken or truncated entry ends the parsing.
+
+Pillow's `IptcImagePlugin.getiptcinfo` does not serve: it raises `SyntaxError` or `OSError` for one broken field or a
+byte of padding and returns nothing of the fields before it, has no limit on their number, and reads JPEG and TIFF only.
+"""
 
 from typing import Final
 
-#: More than any program writes, and a moment's work.
+#: Limits: more than any program writes; parsing takes milliseconds.
 _MOST_BYTES: Final = 1 << 20
 _MOST_VALUES: Final = 1_000
 
 IPTC: Final = 0x0404  # among Photoshop's resources
 BYLINE: Final = 80
 COPYRIGHT: Final = 116
-#: What people write: object name, keywords, instructions, headline, caption.
+#: Datasets with free text: object name, keywords, instructions, headline, caption.
 REMARKS: Final = (5, 25, 40, 105, 120)
 
 
-def resources_of(data: bytes) -> dict[int, bytes]:
-    """Photoshop's resources by their numbers."""
+def parse_resources(data: bytes) -> dict[int, bytes]:
+    """Parse Photoshop resources; the keys are their numbers."""
     found: dict[int, bytes] = {}
     at = 0
     data = data[:_MOST_BYTES]
@@ -27,15 +31,15 @@ def resources_of(data: bytes) -> dict[int, bytes]:
     return found
 
 
-def datasets_of(data: bytes) -> dict[int, list[bytes]]:
-    """The values of IPTC-IIM's record 2, the only one that describes a picture, by their numbers."""
+def parse_datasets(data: bytes) -> dict[int, list[bytes]]:
+    """Parse the datasets of record 2 of IPTC-IIM, which describes the image; the keys are their numbers."""
     found: dict[int, list[bytes]] = {}
     at = 0
     data = data[:_MOST_BYTES]
     for _ in range(_MOST_VALUES):
         head = data[at : at + 5]
         size = int.from_bytes(head[3:])
-        if len(head) < 5 or head[0] != 0x1C or size & 0x8000:  # the extended kind is for pictures within
+        if len(head) < 5 or head[0] != 0x1C or size & 0x8000:  # extended datasets hold images
             break
         if head[1] == 2:
             found.setdefault(head[2], []).append(data[at + 5 : at + 5 + size])

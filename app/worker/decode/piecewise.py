@@ -1,4 +1,4 @@
-"""A read-only file made of pieces, for decoders that shall see only part of an original."""
+"""Read-only file assembled from pieces, for decoders that get only part of an original."""
 
 import io
 from collections.abc import Callable, Iterator
@@ -7,14 +7,14 @@ from typing import IO, Final, cast
 
 from PIL import Image, ImageFile
 
-#: How often in a file the next sound piece is looked for after a broken one, which takes milliseconds.
+#: Searches per file for the next valid piece after a broken one. Each takes milliseconds.
 MOST_SEARCHES: Final = 10
 #: Bytes that are copied from a file at a time.
 _READ = 64 * 1024
 
 
 class PiecewiseFile(io.RawIOBase):
-    """A file whose bytes `make` yields in order. Going back starts anew; nothing is kept."""
+    """A file whose bytes `make` yields in order. Seeking back calls `make` again; nothing is cached."""
 
     def __init__(self, make: Callable[[], Iterator[bytes]]) -> None:
         super().__init__()
@@ -68,8 +68,8 @@ def open_pieces(make: Callable[[], Iterator[bytes]], plugin: str) -> ImageFile.I
     return Image.open(cast("IO[bytes]", PiecewiseFile(make)), formats=[plugin])
 
 
-def stretch(path: Path, start: int, end: int | None = None) -> Iterator[bytes]:
-    """The bytes of a file from `start` up to `end` or its own end."""
+def read_range(path: Path, start: int, end: int | None = None) -> Iterator[bytes]:
+    """Yield the bytes of a file from `start` to `end` or to its end."""
     with path.open("rb") as file:
         file.seek(start)
         left = (1 << 62) if end is None else end - start

@@ -1,7 +1,7 @@
-"""WebP (RFC 9649): the chunks of a file, and the file as Pillow is to see it.
+"""WebP reader (RFC 9649): parses the chunks and opens the pixels in a new container.
 
-Pillow gets the bitstream of a still, or the frames of an animation, in a container made anew from them. What the
-container said of flags, sizes and metadata can then not make an image fail.
+Pillow gets the bitstream of a still or the frames of an animation. So wrong flags, sizes and metadata of the original
+container cannot make an image fail.
 """
 
 import mmap
@@ -16,7 +16,7 @@ from PIL import ImageFile
 
 from app.domain.errors import ImageError
 from app.domain.models import FailureCode
-from app.worker.decode.piecewise import MOST_SEARCHES, open_pieces, stretch
+from app.worker.decode.piecewise import MOST_SEARCHES, open_pieces, read_range
 
 _ANIMATED, _ALPHA = 0x02, 0x10
 _MOST_CHUNKS: Final = 100_000
@@ -25,10 +25,10 @@ _SEARCHED: Final = 1 << 20
 _MOST_CANDIDATES: Final = 50
 _NAME: Final = re.compile(rb"[ -~]{4}")
 _NEXT: Final = re.compile(rb"VP8 |VP8L|ALPH|ANIM|ANMF")
-_TOLD: Final = {b"ICCP": "icc_profile", b"EXIF": "exif", b"XMP ": "xmp"}
+_METADATA: Final = {b"ICCP": "icc_profile", b"EXIF": "exif", b"XMP ": "xmp"}
 #: Offset and size of each frame, its duration and its flags.
 _FRAME_HEADER: Final = 16
-#: The background, which browsers do not heed, and "for ever".
+#: Background, which browsers ignore, and endless repetition.
 _ANIM: Final = b"\xff\xff\xff\xff\0\0"
 
 
@@ -45,7 +45,7 @@ class Webp:
     info: dict[str, Any] = field(default_factory=dict)
 
     def open(self) -> ImageFile.ImageFile:
-        """Open it, header only, with its `exif`, `xmp` and `icc_profile`. The decoder takes its memory now."""
+        """Open it, header only, with its `exif`, `xmp` and `icc_profile`. The decoder allocates its memory now."""
         parts = self.still or self.frames
         body = 4 + sum(end - start + (end - start) % 2 for start, end in parts)
         head = b""
@@ -59,7 +59,7 @@ class Webp:
         def pieces() -> Iterator[bytes]:
             yield riff
             for start, end in parts:
-                yield from stretch(self.path, start, end)
+                yield from read_range(self.path, start, end)
                 yield b"\0" * ((end - start) % 2)
 
         image = open_pieces(pieces, "WEBP")
@@ -86,23 +86,23 @@ def read_webp(path: Path) -> Webp:
             elif kind in {b"VP8 ", b"VP8L"} and not webp.still:
                 webp.still = [*alpha, place] if kind == b"VP8 " and webp.has_alpha else [place]
             else:
-                _tell(webp, kind, data[start + 8 : start + 8 + min(size, _MOST_BYTES + 1)])
-        if webp.frames:  # a still beside them is none of theirs
+                _add_metadata(webp, kind, data[start + 8 : start + 8 + min(size, _MOST_BYTES + 1)])
+        if webp.frames:  # a still image next to frames is ignored
             webp.still = []
             boxes = [webp.size, *(_box(data, start + 8) for start, _ in webp.frames)]
             webp.size = (max(right for right, _ in boxes), max(bottom for _, bottom in boxes))
         elif webp.still:
             start = webp.still[-1][0]
-            webp.size = size_of_bitstream(data[start : start + 18]) or (0, 0)
+            webp.size = read_bitstream_size(data[start : start + 18]) or (0, 0)
     if not webp.still and not webp.frames:
         raise ImageError(FailureCode.CORRUPT_IMAGE, "The WebP ends before its first image does.")
     return webp
 
 
-def _tell(webp: Webp, kind: bytes, body: bytes) -> None:
-    """Take what a chunk says that has no pixels. Of duplicates the first counts."""
-    if kind in _TOLD and len(body) <= _MOST_BYTES:
-        webp.info.setdefault(_TOLD[kind], body)
+def _add_metadata(webp: Webp, kind: bytes, body: bytes) -> None:
+    """Store the content of a chunk without pixels. The first of duplicates counts."""
+    if kind in _METADATA and len(body) <= _MOST_BYTES:
+        webp.info.setdefault(_METADATA[kind], body)
     elif kind == b"VP8X" and len(body) >= 10 and webp.size == (0, 0):
         webp.size = (int.from_bytes(body[4:7], "little") + 1, int.from_bytes(body[7:10], "little") + 1)
         webp.has_alpha = bool(body[0] & _ALPHA)
@@ -110,8 +110,8 @@ def _tell(webp: Webp, kind: bytes, body: bytes) -> None:
         webp.anim = body[:6]
 
 
-def size_of_bitstream(chunk: bytes) -> tuple[int, int] | None:
-    """The size of an image from the first 18 bytes of its chunk (sections 2.5 and 2.6), or None."""
+def read_bitstream_size(chunk: bytes) -> tuple[int, int] | None:
+    """Read the size of an image from the first 18 bytes of its chunk (sections 2.5 and 2.6), or None."""
     if chunk[:4] == b"VP8L" and len(chunk) >= 13 and chunk[8] == 0x2F:
         bits = int.from_bytes(chunk[9:13], "little")
         return 1 + (bits & 0x3FFF), 1 + (bits >> 14 & 0x3FFF)
@@ -122,7 +122,7 @@ def size_of_bitstream(chunk: bytes) -> tuple[int, int] | None:
 
 
 def _chunks(data: mmap.mmap) -> Iterator[tuple[bytes, int, int]]:
-    """Name, place and length of each chunk that is whole. One with a wrong length is left out."""
+    """Yield name, offset and length of each complete chunk. One with a wrong length is skipped."""
     at, searches = 12, MOST_SEARCHES
     for _ in range(_MOST_CHUNKS):
         kind, size = data[at : at + 4], int.from_bytes(data[at + 4 : at + 8], "little")
@@ -154,7 +154,7 @@ def _resumed(data: mmap.mmap, first: int) -> int | None:
         at = found.start()
         size = int.from_bytes(data[at + 4 : at + 8], "little")
         bitstream = found[0] in {b"VP8 ", b"VP8L"}
-        if at + 8 + size <= len(data) and (not bitstream or size_of_bitstream(data[at : at + 18])):
+        if at + 8 + size <= len(data) and (not bitstream or read_bitstream_size(data[at : at + 18])):
             return at
         if tried >= _MOST_CANDIDATES:
             break
@@ -162,7 +162,7 @@ def _resumed(data: mmap.mmap, first: int) -> int | None:
 
 
 def _box(data: mmap.mmap, at: int) -> tuple[int, int]:
-    """Right and bottom edge of a frame."""
+    """Return the right and bottom edge of a frame."""
     left, top = 2 * _three(data, at), 2 * _three(data, at + 3)
     return left + _three(data, at + 6) + 1, top + _three(data, at + 9) + 1
 

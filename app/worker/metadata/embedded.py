@@ -42,7 +42,7 @@ def read_info(image: ImageFile.ImageFile, path: Path) -> dict[Any, Any]:
     """Return `Image.info` of an image with the blocks that Pillow leaves out."""
     info: dict[Any, Any] = dict(image.info)
     if image.format == "GIF":
-        info.update(gif.notes_of(path))
+        info.update(gif.read_notes(path))
     elif image.format == "PNG":
         texts = info.get("texts", {})
         if exif := raw_exif(texts):
@@ -61,7 +61,7 @@ def read_embedded(info: Mapping[Any, Any]) -> EmbeddedMetadata:
     return EmbeddedMetadata(
         xmp=xmp.decode_packet(info.get("xmp") or raw_profile(texts, "xmp")),
         resources=resources,
-        iptc=photoshop.datasets_of(resources.get(photoshop.IPTC) or info.get("iptc") or raw_profile(texts, "iptc")),
+        iptc=photoshop.parse_datasets(resources.get(photoshop.IPTC) or info.get("iptc") or raw_profile(texts, "iptc")),
         texts=texts,
         thumbnail=bool(info.get("thumbnails")) or any(code in resources for code in _THUMBNAILS),
     )
@@ -97,4 +97,4 @@ def _resources(info: Mapping[Any, Any]) -> dict[int, bytes]:
     read = info.get("photoshop")
     if isinstance(read, dict):
         return {code: block for code, block in read.items() if isinstance(block, bytes)}
-    return photoshop.resources_of(raw_profile(info.get("texts", {}), "iptc"))
+    return photoshop.parse_resources(raw_profile(info.get("texts", {}), "iptc"))

@@ -6,7 +6,7 @@ from PIL import ImageFile, UnidentifiedImageError
 
 from app.domain.errors import ImageError
 from app.domain.models import FailureCode
-from app.worker.decode.formats import limit_pixels, open_picture
+from app.worker.decode.formats import limit_pixels, open_image
 from app.worker.decode.webp import read_webp
 from app.worker.jobs import Job
 from app.worker.pipeline.memory_estimate import check_memory, webp_canvas
@@ -27,7 +27,7 @@ def open_checked(path: Path, job: Job) -> tuple[ImageFile.ImageFile, Plan]:
             pixels = _check_webp(path, job)
     try:
         with decoder_errors(job.max_pixels, pixels):
-            image = open_picture(path, job.media_type, threads=job.threads)
+            image = open_image(path, job.media_type, threads=job.threads)
     except ImageError as error:
         if isinstance(error.__cause__, UnidentifiedImageError):
             detail = f"The file starts like {job.media_type} but cannot be read as that."

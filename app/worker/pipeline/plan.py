@@ -5,7 +5,7 @@ from pathlib import Path
 
 from PIL import ImageFile
 
-from app.worker.decode.animation import may_animate
+from app.worker.decode.animation import can_animate
 from app.worker.decode.heif.reader import shown_size
 from app.worker.jobs import Job
 from app.worker.metadata.orientation import read_orientation
@@ -37,14 +37,14 @@ def make_plan(image: ImageFile.ImageFile, path: Path, job: Job) -> Plan:
         pixels=image.width * image.height,
         frames=frames,
         memory=memory,
-        animated=may_animate(image, frames, layout.top, job) and memory.animation <= job.memory_mb * 1_048_576,
+        animated=can_animate(image, frames, layout.top, job) and memory.animation <= job.memory_mb * 1_048_576,
     )
 
 
 def count_frames(image: ImageFile.ImageFile) -> int:
     """Return the number of frames of an animation; 1 for a still, the pages of a TIFF and the extra images of phones.
 
-    The frames of an AVIF are counted, but only the first one is shown: see `may_animate`.
+    The frames of an AVIF are counted, but only the first one is shown: see `can_animate`.
     """
     if image.format in {"WEBP", "AVIF"}:
         return max(1, int(getattr(image, "n_frames", 1)))

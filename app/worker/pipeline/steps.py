@@ -16,8 +16,8 @@ from app.domain.phase_timer import PhaseTimer
 from app.worker.analysis.attention import measure_attention
 from app.worker.analysis.placeholder import Looks, describe_looks, reduce_large
 from app.worker.decode.animation import Animation, read_animation
-from app.worker.decode.formats import let_go, load_pixels
-from app.worker.decode.frames import surrounded
+from app.worker.decode.formats import load_pixels, release
+from app.worker.decode.frames import place_on_canvas
 from app.worker.decode.heif.reader import APERTURE
 from app.worker.decode.jpeg.reader import refuse_if_cut
 from app.worker.decode.pillow_private import free_decoder
@@ -151,7 +151,7 @@ def resize(state: State) -> None:
         state.animation = read_animation(state.image, state.source, state.job, shrunk)
     if state.animation:
         state.top = state.animation.frames[0]
-    let_go(state.image)
+    release(state.image)
 
 
 def place_crops(state: State) -> None:
@@ -190,7 +190,7 @@ STEPS: Final[tuple[Step, ...]] = (open_image, decode, read_metadata, resize, pla
 def _shown(image: ImageFile.ImageFile) -> Image.Image:
     """Return the visible area of a decoded image, which may be larger or smaller. The image may be closed."""
     if "frame_box" in image.info:
-        whole = surrounded(image, image.info["frame_box"])
+        whole = place_on_canvas(image, image.info["frame_box"])
         image.close()
         return whole
     if APERTURE in image.info:

@@ -15,7 +15,7 @@ import pytest
 from PIL import Image, PngImagePlugin
 
 from app.domain.errors import ImageError
-from app.worker.decode.formats import load_pixels, open_picture
+from app.worker.decode.formats import load_pixels, open_image
 
 SIZE = (1250, 900)
 _PASSES = [(0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2)]
@@ -89,7 +89,7 @@ def _interlaced(png: bytes) -> bytes:
 
 def _outcome(path: Path, threads: int) -> tuple[object, ...]:
     try:
-        image = load_pixels(open_picture(path, "image/png", threads=threads), path)
+        image = load_pixels(open_image(path, "image/png", threads=threads), path)
     except (OSError, SyntaxError, ImageError):
         return ("damaged",)
     with image:
@@ -191,7 +191,7 @@ def test_texts_behind_the_pixels_are_read(tmp_path: Path) -> None:
     png = _png()
     path = tmp_path / "picture.png"
     path.write_bytes(_with_stream(png, _stream(png)))
-    with open_picture(path, "image/png", threads=2) as image:
+    with open_image(path, "image/png", threads=2) as image:
         assert image.info["texts"]["Copyright"] == "Bo"
 
 

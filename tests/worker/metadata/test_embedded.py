@@ -150,10 +150,10 @@ def test_a_broken_gif_has_no_notes(tmp_path: Any) -> None:
     file = tmp_path / "cut.gif"
     for size in (1, 10, 11, 14, *range(700, len(good), 97)):
         file.write_bytes(good[:size])
-        assert set(gif.notes_of(file)) <= {"comment", "xmp"}
+        assert set(gif.read_notes(file)) <= {"comment", "xmp"}
         assert gif.count_frames(file) >= 1
     file.write_bytes(good[:13] + struct.pack("B", 0x21))
-    assert gif.notes_of(file) == {}
+    assert gif.read_notes(file) == {}
 
 
 def apng_with(*chunks: tuple[bytes, bytes]) -> bytes:

@@ -10,7 +10,7 @@ from PIL import Image
 from app.domain.errors import ImageError
 from app.domain.models import Format
 from app.domain.recipe import DEFAULT_RECIPE, Recipe, VariantSpec
-from app.worker.decode.formats import open_picture
+from app.worker.decode.formats import open_image
 from app.worker.jobs import Job, Processed
 from app.worker.pipeline.plan import make_plan
 from app.worker.sandbox.parent import Sandbox
@@ -46,7 +46,7 @@ def attempt(tmp_path: Path) -> Attempt:
 
 
 def megabytes(source: Path, job: Job) -> int:
-    with open_picture(source, job.media_type) as image:
+    with open_image(source, job.media_type) as image:
         return int(-(-make_plan(image, source, job).memory.still // MIB))
 
 
@@ -161,7 +161,7 @@ def test_an_animation_moves_when_that_fits_and_is_a_still_when_it_does_not(
     source = tmp_path / "original"
     write(photo(1200, 900), source)
     job = JOB.model_copy(update={"media_type": media_type, "recipe": DEFAULT_RECIPE, "threads": 2})
-    with open_picture(source, media_type) as image:
+    with open_image(source, media_type) as image:
         enough = int(-(-make_plan(image, source, job).memory.animation // MIB))
     assert enough > megabytes(source, job)
 

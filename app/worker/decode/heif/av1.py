@@ -94,9 +94,9 @@ def _read_colors(bits: Bits, profile: int) -> tuple[int, int, tuple[int, int, in
     depth = 10 if bits.read(1) else 8
     if profile == 2 and depth == 10 and bits.read(1):
         depth = 12
-    is_grey = profile != 1 and bits.read(1)
+    is_gray = profile != 1 and bits.read(1)
     colors = (bits.read(8), bits.read(8), bits.read(8)) if bits.read(1) else _UNSPECIFIED
-    if is_grey:
+    if is_gray:
         return depth, 0, colors
     if colors == _SRGB_IDENTITY:
         return depth, 3, colors

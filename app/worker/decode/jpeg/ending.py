@@ -1,7 +1,7 @@
-"""Telling a JPEG that lacks nothing but its end from one that lacks pixels.
+"""Check of a JPEG without its end for missing pixels.
 
-libjpeg fills with grey what is missing and does not say so. But what follows the last pixel has no influence on any:
-the image is decoded with other bytes after its end, and if it stays the same it is whole.
+libjpeg silently fills missing pixels with gray. Bytes after the last pixel do not influence any pixel: the image is
+decoded twice with different bytes after its end, and is complete if both results are equal.
 """
 
 import mmap
@@ -16,7 +16,7 @@ from app.domain.errors import ImageError
 from app.domain.models import FailureCode
 from app.worker.decode.jpeg.segments import Frame
 
-#: Two that differ in each bit, with markers for images that are coded in intervals.
+#: Two that differ in each bit, with restart markers for images that are coded in intervals.
 _FILLERS: Final = tuple(
     b"".join(bytes(zlib.crc32(bytes([at])) % 125 * 2 + 1 ^ bits for at in range(64)) + bytes((0xFF, 0xD0 + number % 8))
              for number in range(16)) for bits in (0, 0xFF))  # fmt: skip
@@ -28,9 +28,9 @@ _DCT: Final = 64
 
 
 def refuse_missing_pixels(frame: Frame, data: mmap.mmap, start: int, opened: Callable[[bytes], Image.Image]) -> None:
-    """Raise `ImageError` if pixels are missing at the end of a file that has no end of image.
+    """Raise `ImageError` if pixels are missing at the end of a file without an end-of-image marker.
 
-    `start` is the first scan's place; `opened` opens the image with bytes added to the file.
+    `start` is the offset of the first scan; `opened` opens the image with bytes appended to the file.
     """
     whole = frame.marker in _HUFFMAN and (frame.marker != _PROGRESSIVE or _is_refined(frame, data, start))
     if not whole or len({_digest(opened(filler)) for filler in _FILLERS}) > 1:
@@ -53,7 +53,7 @@ def _is_refined(frame: Frame, data: mmap.mmap, start: int) -> bool:
 
 
 def _digest(image: Image.Image) -> int:
-    """A checksum of all pixels."""
+    """Compute a checksum of all pixels."""
     with image:
         image.load()
         digest = 0

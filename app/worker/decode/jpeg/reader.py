@@ -1,7 +1,7 @@
-"""JPEG (ITU-T T.81): the segments of a file, and the file as Pillow is to see it.
+"""JPEG reader (ITU-T T.81): parses the segments and opens the file without those that decoding does not need.
 
-Pillow gets the tables, the frame and the scans, and of applications' segments those two that say what its colors are.
-The others are read here, so that a broken one cannot make an image fail.
+Pillow gets the tables, the frame, the scans, and the two application segments that declare colors. The other segments
+are parsed here, so that a broken one cannot make an image fail.
 """
 
 import mmap
@@ -15,22 +15,22 @@ from PIL import ImageFile
 from app.domain.errors import ImageError
 from app.domain.models import FailureCode
 from app.worker.decode.jpeg.ending import refuse_missing_pixels
-from app.worker.decode.jpeg.segments import APP0, COM, SOF, SOS, Frame, Segment, segments_of
-from app.worker.decode.photoshop import resources_of
-from app.worker.decode.piecewise import open_pieces, stretch
+from app.worker.decode.jpeg.segments import APP0, COM, SOF, SOS, Frame, Segment, read_segments
+from app.worker.decode.photoshop import parse_resources
+from app.worker.decode.piecewise import open_pieces, read_range
 
-_EXIF: Final = b"Exif\0"  # and one more byte, which browsers do not look at
+_EXIF: Final = b"Exif\0"  # and one more byte, which browsers ignore
 _EXIF_PREFIX: Final = 6
 _SEVERAL_IMAGES: Final = b"MPF\0"  # CIPA DC-007
 _XMP: Final = b"http://ns.adobe.com/xap/1.0/\0"
 _ICC: Final = b"ICC_PROFILE\0"
 _PHOTOSHOP: Final = b"Photoshop 3.0\0"
 _END: Final = b"\xff\xd9"
-#: In place of the end of an image in one scan. libjpeg would fill up with grey what is missing before that end; without
-#: it, it asks for more bytes than there are, but for those that it reads ahead of what it needs.
+#: Replaces the end of an image in one scan. libjpeg would fill missing pixels before that end with gray; without it
+#: libjpeg runs out of bytes. It reads this many more than it needs.
 _PADDING: Final = bytes(12)
 _SEQUENTIAL: Final = frozenset({0xC0, 0xC1})
-#: Bytes of a block that are kept; one that is longer is in several segments.
+#: Bytes of a block that are kept; longer ones span several segments.
 _MOST_BYTES: Final = 1 << 20
 _LARGEST_PROFILE: Final = 4 << 20
 #: Frames of kinds that libjpeg-turbo does not decode.
@@ -44,7 +44,7 @@ _LOSSLESS: Final = 0xC3
 
 
 @dataclass
-class _Told:
+class _Metadata:
     """Metadata of the application segments."""
 
     exif: bytes = b""
@@ -71,60 +71,60 @@ class _Told:
             self.pieces = self.pieces or body[13]
         elif marker == 0xED and body.startswith(_PHOTOSHOP) and len(self.photoshop) < _MOST_BYTES:
             self.photoshop += body[len(_PHOTOSHOP) :]
-        elif marker == APP0:  # JFIF's with a thumbnail, or its extension, which is one (JFIF 1.02, pages 5 and 7)
+        elif marker == APP0:  # a JFIF thumbnail or extension (JFIF 1.02, pages 5 and 7)
             shows = body.startswith(b"JFIF\0") and len(body) > 14 and body[12] * body[13] > 0
             self.thumbnail |= shows or body.startswith(b"JFXX\0")
 
     def info(self) -> dict[str, Any]:
-        """As Pillow has it in `Image.info`."""
+        """Return the metadata as Pillow has it in `Image.info`."""
         profile = b"".join(self.profile[number] for number in sorted(self.profile))
         whole = sorted(self.profile) == list(range(1, self.pieces + 1)) and len(profile) <= _LARGEST_PROFILE
-        told = {
+        metadata = {
             "exif": self.exif,
             "xmp": self.xmp,
-            "photoshop": resources_of(self.photoshop),
+            "photoshop": parse_resources(self.photoshop),
             "comment": self.comment,
             "icc_profile": profile if whole else b"",
             "thumbnails": self.thumbnail,
             "several_images": self.several_images,
         }
-        return {name: value for name, value in told.items() if value}
+        return {name: value for name, value in metadata.items() if value}
 
 
 @dataclass
 class _Jpeg:
-    """A file's first image: the bytes before its first scan, as Pillow is to see them, and the scan's place."""
+    """The first image of a file: the bytes that Pillow gets before its first scan, and the offsets of the scans."""
 
     path: Path
     head: bytes
     frame: Frame
-    told: _Told
+    metadata: _Metadata
     start: int
     end: int
     tail: bytes
     is_ended: bool
 
     def open(self, filler: bytes = b"") -> ImageFile.ImageFile:
-        """Open it, header only, with bytes added where the file ends."""
+        """Open it, header only, with bytes appended to the file."""
 
         def pieces() -> Iterator[bytes]:
             yield self.head
-            yield from stretch(self.path, self.start, self.end)
+            yield from read_range(self.path, self.start, self.end)
             yield filler + self.tail
 
         return open_pieces(pieces, "JPEG")
 
 
 def open_jpeg(path: Path) -> ImageFile.ImageFile:
-    """Open the file's first image, header only, with what applications say in `Image.info` as Pillow has it.
+    """Open the first image of the file, header only, with its metadata in `Image.info` as Pillow has it.
 
-    There `is_cut` says that the file has no end of image, and `lossless` that it can only be decoded at its size.
+    `info["is_cut"]` marks a file without an end of image, `info["lossless"]` one that is decoded at its full size only.
     Raises `ImageError` if there is no image or if it is of a kind that cannot be decoded.
     """
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
         jpeg = _read(path, data)
     image = jpeg.open()
-    image.info.update(jpeg.told.info())
+    image.info.update(jpeg.metadata.info())
     if not jpeg.is_ended:
         image.info["is_cut"] = True
     if jpeg.frame.marker == _LOSSLESS:
@@ -133,7 +133,7 @@ def open_jpeg(path: Path) -> ImageFile.ImageFile:
 
 
 def refuse_if_cut(image: ImageFile.ImageFile, path: Path) -> None:
-    """Raise `ImageError` if an opened image has no end and lacks pixels there. That takes two times to decode it."""
+    """Raise `ImageError` if an opened image has no end and lacks pixels there. This decodes it twice."""
     if not image.info.get("is_cut"):
         return
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
@@ -142,11 +142,11 @@ def refuse_if_cut(image: ImageFile.ImageFile, path: Path) -> None:
 
 
 def _read(path: Path, data: mmap.mmap) -> _Jpeg:
-    told, head, frame = _Told(), bytearray(b"\xff\xd8"), None
-    for segment in segments_of(data):
+    metadata, head, frame = _Metadata(), bytearray(b"\xff\xd8"), None
+    for segment in read_segments(data):
         if segment.marker == SOS:
             if frame is None:
-                raise ImageError(FailureCode.CORRUPT_IMAGE, "The JPEG has pixels, but no header that says how many.")
+                raise ImageError(FailureCode.CORRUPT_IMAGE, "The JPEG has pixels but no frame header.")
             found = data.find(_END, segment.start)
             in_one_scan = frame.marker in _SEQUENTIAL and segment.body[:1] == bytes((frame.components,))
             end, tail = len(data), b""
@@ -154,14 +154,14 @@ def _read(path: Path, data: mmap.mmap) -> _Jpeg:
                 tail = _END
             elif in_one_scan:
                 end, tail = found, _PADDING
-            while tail and data[end - 1] == 0xFF:  # half of a marker, or bytes that fill up to one
+            while tail and data[end - 1] == 0xFF:  # half of a marker, or fill bytes
                 end -= 1
-            return _Jpeg(path, bytes(head), frame, told, segment.start, end, tail, found >= 0)
+            return _Jpeg(path, bytes(head), frame, metadata, segment.start, end, tail, found >= 0)
         if segment.marker in SOF or segment.marker in _KINDS:
             frame = frame or _frame(segment)
         if segment.is_for_decoding:
             head += segment.raw
-        told.add(segment)
+        metadata.add(segment)
     raise ImageError(FailureCode.CORRUPT_IMAGE, "The JPEG ends before its pixels.")
 
 

@@ -1,4 +1,4 @@
-"""The segments of a JPEG up to its first scan, walked past those whose length is wrong."""
+"""Segments of a JPEG up to its first scan, read past those with a wrong length."""
 
 import mmap
 import re
@@ -19,7 +19,7 @@ _ALONE: Final = frozenset({0x01, *range(0xD0, 0xD9)})
 _EOI: Final = 0xD9
 _ALONE_OR_END: Final = _ALONE | {_EOI}
 _MOST_SEGMENTS: Final = 10_000
-#: Where a segment may end whose length is wrong: bytes after its start, candidates, and segments of each.
+#: Limits of a search for the end of a segment with a wrong length: bytes, candidates, and segments of each.
 _SEARCHED: Final = 66_000
 _MOST_CANDIDATES: Final = 300
 _LONGEST_CHAIN: Final = 100
@@ -28,7 +28,7 @@ _MARKER: Final = re.compile(rb"\xff[\xc0-\xcf\xdb-\xef\xfe]")
 
 @dataclass(frozen=True)
 class Segment:
-    """A marker with its body. `raw` is both with the length, `start` its place in the file."""
+    """A marker with its body. `raw` is both with the length, `start` the offset in the file."""
 
     marker: int
     start: int
@@ -40,7 +40,7 @@ class Segment:
 
     @property
     def is_for_decoding(self) -> bool:
-        """False for what applications say, but for JFIF's and Adobe's word on colors (as libjpeg recognizes them)."""
+        """False for application segments, except the two that declare colors (as libjpeg recognizes them)."""
         if self.marker == APP0:
             return self.body.startswith(b"JFIF\0") and len(self.body) >= 14
         if self.marker == APP14:
@@ -71,8 +71,8 @@ class Frame:
         return self.segment.body[5] if len(self.segment.body) > 5 else 0
 
 
-def segments_of(data: mmap.mmap) -> Iterator[Segment]:
-    """Each segment up to the first scan, that one included. Junk between them is skipped, as libjpeg does."""
+def read_segments(data: mmap.mmap) -> Iterator[Segment]:
+    """Yield each segment up to and including the first scan. Junk between them is skipped, as libjpeg does."""
     at, searches = 2, MOST_SEARCHES
     for _ in range(_MOST_SEGMENTS):
         at = data.find(b"\xff", at)
@@ -100,15 +100,15 @@ def segments_of(data: mmap.mmap) -> Iterator[Segment]:
 
 
 def _begins(data: mmap.mmap, at: int) -> bool:
-    """Return True if a segment begins there, or bytes that fill up to one."""
+    """Return True if a segment or the fill bytes before one begin there."""
     return data[at : at + 1] == b"\xff" and data[at + 1 : at + 2] >= b"\xc0" and data[at + 1] not in _ALONE_OR_END
 
 
 def _resumed(data: mmap.mmap, first: int) -> int | None:
     """Find the next segment after one whose length is wrong.
 
-    An image's segments follow one another up to a scan, with a frame among them. That is so too of a thumbnail inside
-    the broken segment, which is smaller.
+    The segments of an image follow one another up to a scan and include a frame. A thumbnail inside the broken segment
+    has such segments too, but is smaller.
     """
     best: tuple[int, int] | None = None
     for tried, found in enumerate(_MARKER.finditer(data, first, first + _SEARCHED)):
@@ -121,7 +121,7 @@ def _resumed(data: mmap.mmap, first: int) -> int | None:
 
 
 def _pixels_of_chain(data: mmap.mmap, at: int) -> int:
-    """Pixels of the frame in segments that follow one another from there to a scan, 0 if they do not."""
+    """Return the pixels of the frame if segments follow one another from there to a scan, else 0."""
     pixels = 0
     for _ in range(_LONGEST_CHAIN):
         marker, size = data[at + 1], int.from_bytes(data[at + 2 : at + 4])

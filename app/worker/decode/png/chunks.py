@@ -1,4 +1,4 @@
-"""The chunks of a PNG: walked past whatever is broken, and written."""
+"""Chunks of a PNG, read past broken ones, and written."""
 
 import mmap
 import re
@@ -10,28 +10,28 @@ from typing import Final
 from app.worker.decode.piecewise import MOST_SEARCHES
 
 _MOST_CHUNKS: Final = 100_000
-#: Bytes after a broken chunk in which the next is looked for, and bytes of candidates that are checked.
+#: Bytes after a broken chunk that are searched for the next, and bytes of candidates that are checked.
 _SEARCHED: Final = 1 << 20
 _MOST_CHECKED: Final = 64 << 20
 _NEXT: Final = re.compile(rb"IDAT|PLTE|tRNS|fcTL|acTL|iCCP|cICP|cLLI|mDCV|sRGB|gAMA|cHRM|eXIf|tEXt|zTXt|iTXt")
-#: Chunks whose damage is no matter of leaving them out.
+#: Chunks that cannot be skipped when damaged.
 _CHECKED_ELSEWHERE: Final = frozenset({b"IHDR", b"PLTE"})
 _NAME: Final = re.compile(rb"[A-Za-z]{4}")
 _READ: Final = 64 * 1024
 
 
-def chunks_of(data: mmap.mmap) -> Iterator[tuple[bytes, int, int]]:
-    """Name, place and length of each chunk. What is broken is left out, and what is cut off ends the walk."""
+def read_chunks(data: mmap.mmap) -> Iterator[tuple[bytes, int, int]]:
+    """Yield name, offset and length of each chunk. Broken ones are skipped; a truncated one ends the walk."""
     at, pixels, searches = 8, False, MOST_SEARCHES
     for _ in range(_MOST_CHUNKS):
         size, kind = int.from_bytes(data[at : at + 4]), data[at + 4 : at + 8]
         end = at + 12 + size
         if kind in {b"IDAT", b"fdAT"} and at + 8 < len(data):
-            pixels = True  # what there is of them counts
+            pixels = True  # even broken ones count
         elif not pixels and (
             not _NAME.fullmatch(kind) or (kind not in _CHECKED_ELSEWHERE and not is_whole(data, at, size))
         ):
-            follows = _NAME.fullmatch(kind) and _follows(data, end)  # then it may be its CRC alone that is wrong
+            follows = _NAME.fullmatch(kind) and _follows(data, end)  # then perhaps only its CRC is wrong
             last = min(end, at + _SEARCHED) if follows else at + _SEARCHED
             found = _resumed(data, at + 8, last) if searches else None
             searches = max(0, searches - 1)
@@ -77,16 +77,16 @@ def is_whole(data: mmap.mmap, at: int, size: int) -> bool:
 
 
 def _after_pixels(data: mmap.mmap, at: int) -> int:
-    """Past all further chunks of the same image, of which there may be millions."""
+    """Return the offset after all further chunks of the same image, of which there may be millions."""
     while data[at + 4 : at + 8] == b"IDAT":
         at += 12 + int.from_bytes(data[at : at + 4])
     return at
 
 
-def compressed_pixels(path: Path, at: int) -> Iterator[bytes]:
-    """Compressed pixels of an image, from its first chunk at that offset; fewer where the file is cut off.
+def read_compressed_pixels(path: Path, at: int) -> Iterator[bytes]:
+    """Yield the compressed pixels of an image, from its first chunk at that offset; fewer if the file is truncated.
 
-    Gathered, since a chunk may hold a byte, and handing that over takes longer than to inflate it.
+    They are gathered, since a chunk may hold one byte, and passing it on takes longer than inflating it.
     """
     with path.open("rb") as file:
         file.seek(at)
@@ -106,6 +106,6 @@ def compressed_pixels(path: Path, at: int) -> Iterator[bytes]:
         yield bytes(gathered)
 
 
-def chunk(kind: bytes, body: bytes) -> bytes:
-    """A chunk with its length and CRC."""
+def build_chunk(kind: bytes, body: bytes) -> bytes:
+    """Build a chunk with its length and CRC."""
     return len(body).to_bytes(4) + kind + body + zlib.crc32(kind + body).to_bytes(4)

@@ -1,10 +1,10 @@
-"""The chunks of a PNG that describe it: colors, texts, EXIF and XMP. What makes no sense is left out."""
+"""Descriptive chunks of a PNG: colors, texts, EXIF and XMP. Invalid ones are skipped."""
 
 import struct
 import zlib
 from typing import Any, Final
 
-#: Bytes of a chunk that are looked at, and of what it inflates to.
+#: Bytes of a chunk that are read, and of its inflated content.
 MOST_BYTES: Final = 1 << 22
 _MOST_TEXT: Final = 1 << 20
 _MOST_HELD: Final = 4 << 20
@@ -14,8 +14,8 @@ _XMP: Final = "XML:com.adobe.xmp"
 _COLORS: Final = {b"cICP": 4, b"sRGB": 1, b"gAMA": 4, b"cHRM": 32, b"cLLI": 8, b"mDCV": 24}
 
 
-class Told:
-    """Gathers what chunks say. Of duplicates the first counts."""
+class Metadata:
+    """Collects the content of chunks. The first of duplicates counts."""
 
     def __init__(self) -> None:
         self._info: dict[str, Any] = {}
@@ -23,7 +23,7 @@ class Told:
         self._held = 0
 
     def add(self, kind: bytes, body: bytes, size: int, *, early: bool) -> None:
-        """Take a chunk, cut to `MOST_BYTES`, of `size` bytes; `early` is before the pixels."""
+        """Add a chunk of `size` bytes, cut to `MOST_BYTES`; `early` means before the pixels."""
         if kind in _COLORS:
             if early and size == _COLORS[kind]:
                 self._color(kind, body)
@@ -36,7 +36,7 @@ class Told:
             self._text(kind, body)
 
     def info(self) -> dict[str, Any]:
-        """As Pillow has it in `Image.info`, but for texts, which are in `texts` by their keywords."""
+        """Return the metadata as Pillow has it in `Image.info`, except that `texts` maps keywords to texts."""
         return {**self._info, "texts": self._texts}
 
     def _color(self, kind: bytes, body: bytes) -> None:
@@ -70,20 +70,20 @@ class Told:
                 self._keep("xmp", value)
                 return
             text = value.decode(errors="replace")
-        if name and len(self._texts) < _MOST_TEXTS and self._has_room(len(text)):
+        if name and len(self._texts) < _MOST_TEXTS and self._fits(len(text)):
             self._texts.setdefault(name, str(text))
 
     def _keep(self, name: str, block: bytes) -> None:
-        if name not in self._info and self._has_room(len(block)):
+        if name not in self._info and self._fits(len(block)):
             self._info[name] = block
 
-    def _has_room(self, size: int) -> bool:
+    def _fits(self, size: int) -> bool:
         self._held += size
         return self._held <= _MOST_HELD
 
 
 def _profile(body: bytes) -> bytes:
-    """Whole, or nothing."""
+    """Return the complete profile, or nothing."""
     _, _, rest = body.partition(b"\0")
     if rest[:1] != b"\0":
         return b""
@@ -96,7 +96,7 @@ def _profile(body: bytes) -> bytes:
 
 
 def _inflated(data: bytes, most: int) -> bytes:
-    """The beginning of what is there, as far as it is sound."""
+    """Inflate the beginning of the data, as far as it is valid."""
     inflater = zlib.decompressobj()
     found = bytearray()
     for at in range(0, len(data), 4096):

@@ -1,9 +1,8 @@
-"""PNG (third edition): the chunks of a file, and the file as Pillow is to see it.
+"""PNG reader (third edition): parses the chunks and opens the pixels of one frame.
 
-Pillow gets a header, a palette, a transparent color and the pixels of one frame, and nothing else: whatever is wrong
-with another chunk can then not make an image fail. An ancillary chunk whose CRC is wrong, whose length is impossible or
-whose contents make no sense is dropped, as libpng does by default. The CRC of pixels does not count, since what it
-protects is either inflated to all rows or is not.
+Pillow gets a header, a palette, a transparent color and the pixels, so that no other chunk can make an image fail. An
+ancillary chunk with a wrong CRC, an impossible length or invalid content is dropped, as libpng does by default. The CRC
+of pixels is ignored, since they either inflate to all rows or they do not.
 """
 
 import mmap
@@ -19,15 +18,15 @@ from app.domain.models import FailureCode
 from app.worker.decode.frames import Box, Disposal, Frame
 from app.worker.decode.piecewise import open_pieces
 from app.worker.decode.png import inflate
-from app.worker.decode.png.chunks import chunk, chunks_of, compressed_pixels, is_whole
-from app.worker.decode.png.metadata import MOST_BYTES, Told
+from app.worker.decode.png.chunks import build_chunk, is_whole, read_chunks, read_compressed_pixels
+from app.worker.decode.png.metadata import MOST_BYTES, Metadata
 
 _SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
 _MOST_FRAMES: Final = 10_000
 _SAMPLES: Final = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 _DEPTHS: Final = {0: {1, 2, 4, 8, 16}, 2: {8, 16}, 3: {1, 2, 4, 8}, 4: {8, 16}, 6: {8, 16}}
 _DISPOSALS: Final = (Disposal.KEEP, Disposal.CLEAR, Disposal.UNDO)
-#: Pixels from which a second thread is worth it.
+#: Pixels from which a second thread pays off.
 _LARGE: Final = 1_000_000
 
 
@@ -44,7 +43,7 @@ class Control:
 
 @dataclass
 class Png:
-    """Contents of a file. `at` is the offset of the first pixel chunk of the image that is shown as a still."""
+    """Content of a file. `at` is the offset of the first pixel chunk of the still image."""
 
     path: Path
     header: bytes
@@ -62,18 +61,18 @@ class Png:
 
     @property
     def box(self) -> Box:
-        """Place of the still on the canvas."""
+        """Box of the still image on the canvas."""
         return self.controls[0].box if self.controls else (0, 0, *self.size)
 
     def frames(self) -> list[Frame]:
-        """The frames of an animation, or none."""
+        """Return the frames of an animation, or none."""
         return [
             Frame(control.box, self._opener(control), control.duration, control.disposal, control.over)
             for control in self.controls
         ]
 
     def open_still(self, *, inflated: bool, threads: int) -> ImageFile.ImageFile:
-        """Open what is shown as a still, at its place on the canvas."""
+        """Open the still image at its position on the canvas."""
         return self._open(self.at, self.box, self.size, inflated=inflated, threads=threads)
 
     def _opener(self, control: Control) -> Any:
@@ -82,26 +81,26 @@ class Png:
         return lambda: self._open(control.at, (0, 0, *size), size, inflated=True, threads=1)
 
     def _open(self, at: int, box: Box, size: tuple[int, int], *, inflated: bool, threads: int) -> ImageFile.ImageFile:
-        """Open the pixels that begin there, in that box of an image of that size."""
+        """Open the pixels at an offset of the file, in a box of an image of that size."""
         large = threads > 1 and (box[2] - box[0]) * (box[3] - box[1]) >= _LARGE
         bits = self.header[8] * _SAMPLES[self.header[9]]
-        rows = inflate.bytes_of_rows(box[2] - box[0], box[3] - box[1], bits, interlaced=bool(self.header[12]))
+        rows = inflate.count_row_bytes(box[2] - box[0], box[3] - box[1], bits, interlaced=bool(self.header[12]))
 
         def pieces() -> Iterator[bytes]:
             width, height = size
-            yield _SIGNATURE + chunk(b"IHDR", width.to_bytes(4) + height.to_bytes(4) + self.header[8:])
+            yield _SIGNATURE + build_chunk(b"IHDR", width.to_bytes(4) + height.to_bytes(4) + self.header[8:])
             if self.palette:
-                yield chunk(b"PLTE", self.palette)
+                yield build_chunk(b"PLTE", self.palette)
             if self.transparency:
-                yield chunk(b"tRNS", self.transparency)
+                yield build_chunk(b"tRNS", self.transparency)
             if box != (0, 0, *size):
-                yield chunk(b"fcTL", _control(box))
-            pixels = compressed = compressed_pixels(self.path, at)
+                yield build_chunk(b"fcTL", _control(box))
+            pixels = compressed = read_compressed_pixels(self.path, at)
             if inflated or large:
-                pixels = inflate.stored(compressed, rows)
-            for piece in inflate.ahead(pixels) if large else pixels:
+                pixels = inflate.to_stored_blocks(compressed, rows)
+            for piece in inflate.read_ahead(pixels) if large else pixels:
                 yield len(piece).to_bytes(4) + b"IDAT" + piece + bytes(4)
-            yield chunk(b"IEND", b"")
+            yield build_chunk(b"IEND", b"")
 
         image = open_pieces(pieces, "PNG")
         if image.mode in {"L", "RGB"} and "transparency" in image.info:
@@ -110,7 +109,7 @@ class Png:
 
 
 def open_png(path: Path, *, inflated: bool = False, threads: int = 1) -> ImageFile.ImageFile:
-    """Open what is shown as a still, with what the file tells in `info`: `frames` and `frame_box` beside Pillow's."""
+    """Open the still image with its metadata in `info`, including `frames` and `frame_box`."""
     png = read_png(path)
     image = png.open_still(inflated=inflated, threads=threads)
     image.info.update(png.info)
@@ -127,7 +126,7 @@ def read_png(path: Path) -> Png:
 
 
 class _Reading:
-    """One walk over the chunks of a file."""
+    """One pass over the chunks of a file."""
 
     def __init__(self, path: Path, data: mmap.mmap) -> None:
         self._data = data
@@ -139,7 +138,7 @@ class _Reading:
         self._animated = True
 
     def read(self) -> Png:
-        chunks = chunks_of(self._data)
+        chunks = read_chunks(self._data)
         kind, at, size = next(chunks, (b"", 8, 0))
         if kind == b"CgBI":
             raise _unsupported("It is of Apple's own kind (CgBI) for iOS applications")
@@ -147,7 +146,7 @@ class _Reading:
             raise ImageError(FailureCode.CORRUPT_IMAGE, "The header of the PNG is damaged.")
         self._png.header = bytes(self._data[at + 8 : at + 21])
         _check_kind(self._png.header)
-        told = Told()
+        metadata = Metadata()
         for kind, at, size in chunks:
             if kind == b"IEND":
                 break
@@ -159,11 +158,11 @@ class _Reading:
                 if not self._png.at:
                     raise _unsupported(f"It has a chunk {kind.decode()} without which it cannot be shown")
             elif is_whole(self._data, at, size):
-                self._ancillary(kind, self._data[at + 8 : at + 8 + min(size, MOST_BYTES)], size, told)
-        return self._finished(told)
+                self._ancillary(kind, self._data[at + 8 : at + 8 + min(size, MOST_BYTES)], size, metadata)
+        return self._finished(metadata)
 
     def _palette(self, at: int, size: int) -> None:
-        if self._png.header[9] != 3 or self._png.palette or self._png.at:  # elsewhere it is a suggestion
+        if self._png.header[9] != 3 or self._png.palette or self._png.at:  # otherwise it is a suggestion
             return
         if not is_whole(self._data, at, size):
             raise ImageError(FailureCode.CORRUPT_IMAGE, "The palette of the PNG is damaged.")
@@ -182,7 +181,7 @@ class _Reading:
             self._png.controls.append(Control(*self._open, at))
             self._open = None
 
-    def _ancillary(self, kind: bytes, body: bytes, size: int, told: Told) -> None:
+    def _ancillary(self, kind: bytes, body: bytes, size: int, metadata: Metadata) -> None:
         png, early = self._png, b"IDAT" not in self._seen
         if kind == b"fcTL":
             self._control(body)
@@ -198,10 +197,10 @@ class _Reading:
                 if png.header[9] == 3 or len(body) >= wanted:
                     png.transparency = body[:wanted]
         else:
-            told.add(kind, body, size, early=early)
+            metadata.add(kind, body, size, early=early)
 
     def _control(self, body: bytes) -> None:
-        """PNG, section 11.3.6.2. A control that makes no sense ends the animation before it."""
+        """Parse a frame control (PNG, section 11.3.6.2). An invalid one ends the animation before it."""
         number, width, height, left, top = (int.from_bytes(body[at : at + 4]) for at in range(0, 20, 4))
         across, down = self._png.size
         box = (left, top, left + width, top + height)
@@ -224,17 +223,17 @@ class _Reading:
             shown, share = int.from_bytes(body[20:22]), int.from_bytes(body[22:24]) or 100
             self._open = (box, 1000 * shown / share, _DISPOSALS[body[24]], body[25] == 1)
 
-    def _finished(self, told: Told) -> Png:
+    def _finished(self, metadata: Metadata) -> Png:
         png = self._png
         if not png.at or (png.header[9] == 3 and not png.palette):
             missing = "pixels" if not png.at else "palette"
             raise ImageError(FailureCode.CORRUPT_IMAGE, f"The PNG has no {missing}.")
         if self._promised and png.controls:
             png.controls = png.controls[: self._promised]
-            png.at = png.controls[0].at  # an image before the frames is for who shows none
+            png.at = png.controls[0].at  # an image before the frames is for viewers without animation
         else:
             png.controls = []
-        png.info = told.info()
+        png.info = metadata.info()
         return png
 
 
@@ -253,8 +252,11 @@ def _unsupported(reason: str) -> ImageError:
 
 
 def _as_8_bits(key: Any, depth: int) -> Any:
-    """The transparent tone or color. Pillow makes pixels 8 bits, but not this: greys of 2 or 4 are spread, colors of 16
-    cut to the upper ones. Of a key those beyond the depth do not count (section 11.3.1.1)."""
+    """Convert the transparent tone or color to 8 bits, as Pillow converts pixels but not this key.
+
+    Grays of 2 or 4 bits are scaled, colors of 16 bits are cut to the upper 8. Bits above the depth are ignored (section
+    11.3.1.1).
+    """
     most = (1 << depth) - 1
     if isinstance(key, int):
         return (key & most) * 255 // most

@@ -14,7 +14,7 @@ from PIL import Image, ImageFile
 from app.domain.errors import ImageError
 from app.domain.models import FailureCode
 from app.worker.decode import pillow_private
-from app.worker.decode.photoshop import resources_of
+from app.worker.decode.photoshop import parse_resources
 from app.worker.decode.tiff import kinds
 from app.worker.decode.tiff.tags import Directory, Reader, written
 
@@ -91,7 +91,7 @@ def add_metadata(image: ImageFile.ImageFile, path: Path) -> None:
             block = shown.block(tag) or first.block(tag)
             if block:
                 image.info[name] = block
-        image.info["photoshop"] = resources_of(shown.block(_RESOURCES) or first.block(_RESOURCES))
+        image.info["photoshop"] = parse_resources(shown.block(_RESOURCES) or first.block(_RESOURCES))
         image.info["exif"] = _exif_block(data, first)
         image.info["thumbnails"] = shown is not first and not _is_whole(first)
 
