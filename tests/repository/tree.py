@@ -22,7 +22,17 @@ def committed() -> tuple[Path, ...]:
     if listed.returncode == 0:
         names = [ROOT / name for name in listed.stdout.decode().split("\0") if name]
     else:
-        built = {".venv", "data", "__pycache__", ".git", ".mypy_cache", ".ruff_cache", ".pytest_cache", ".hypothesis"}
+        built = {
+            ".venv",
+            ".cache",
+            "data",
+            "__pycache__",
+            ".git",
+            ".mypy_cache",
+            ".ruff_cache",
+            ".pytest_cache",
+            ".hypothesis",
+        }
         names = [path for path in ROOT.rglob("*") if not built & set(path.relative_to(ROOT).parts)]
     return tuple(sorted(path for path in names if path.is_file()))
 
