@@ -1,4 +1,4 @@
-"""Free space and errors of files, for adapters that keep things in folders."""
+"""Free disk space and file errors, for adapters that store files."""
 
 import errno
 import io
@@ -11,9 +11,9 @@ from typing import Any
 
 from app.domain.errors import Full, Unavailable
 
-#: No free block, or none left of a quota.
+#: Disk or quota full.
 NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT})
-#: Free file entries below which a disk counts as full, as it does below the reserve of bytes.
+#: Free inodes below which a disk counts as full.
 MIN_FREE_ENTRIES = 1000
 _FEW_BYTES = 64 * 1024
 
@@ -28,9 +28,9 @@ def port_errors(no_space: type[Unavailable] = Full) -> Iterator[None]:
 
 
 def port_error(error: OSError, no_space: type[Unavailable] = Full) -> Unavailable:
-    """Return the port's error for an `OSError`; its message holds the system's words for the errno only."""
+    """Return the port's error for an `OSError`. Its message holds the system's text of the errno only."""
     kind = no_space if error.errno in NO_SPACE else Unavailable
-    return kind(f"The data folder refused: {error.strerror or 'input/output error'}.")
+    return kind(f"The data folder failed: {error.strerror or 'input/output error'}.")
 
 
 def nameless(error: OSError) -> OSError:
@@ -39,21 +39,23 @@ def nameless(error: OSError) -> OSError:
 
 
 def free_bytes(folder: Path) -> int:
-    """Return the bytes free on the disk of the folder, for anybody. Raises `OSError`."""
+    """Return the free bytes on the folder's disk that unprivileged users can use. Raises `OSError`."""
     status = os.statvfs(folder)
     return status.f_bavail * status.f_frsize
 
 
 def has_no_space(folder: Path) -> bool:
-    """Return True if the disk of the folder has no block free."""
+    """Return True if the folder's disk is full."""
     with suppress(OSError):
         return free_bytes(folder) < _FEW_BYTES
     return False
 
 
 def check_free(folder: Path, size: int, reserve: int) -> None:
-    """Raise `Full` if `size` more bytes in the folder would leave less than `reserve` free, which is off at 0, and
-    `OSError` if the folder takes no writes."""
+    """Raise `Full` if `size` more bytes would leave less than `reserve` bytes free; a `reserve` of 0 is off.
+
+    Raises `OSError` if the file system is read-only.
+    """
     status = os.statvfs(folder)
     if status.f_flag & os.ST_RDONLY:
         raise OSError(errno.EROFS, os.strerror(errno.EROFS))
@@ -61,15 +63,15 @@ def check_free(folder: Path, size: int, reserve: int) -> None:
         return
     free = status.f_bavail * status.f_frsize
     if free - size < reserve:
-        raise Full("The disk is full but for the reserve.", free_bytes=free, min_free_bytes=reserve)
-    if status.f_files and status.f_favail < MIN_FREE_ENTRIES:  # some file systems count no entries
-        raise Full("The disk has no free file entries but for the reserve.")
+        raise Full("The disk is full, except for the reserve.", free_bytes=free, min_free_bytes=reserve)
+    if status.f_files and status.f_favail < MIN_FREE_ENTRIES:  # some file systems report no inodes
+        raise Full("The disk has no free inodes, except for the reserve.")
 
 
 class PortFile(io.FileIO):
-    """An unbuffered file whose errors are the port's. A write is whole or fails.
+    """Unbuffered file that raises the port's errors. A write is complete or fails.
 
-    `no_space` is raised where the disk has no space.
+    `no_space` is the error of a full disk.
     """
 
     no_space: type[Unavailable] = Full
@@ -99,9 +101,9 @@ class PortFile(io.FileIO):
 
 
 def unnamed_file(folder: Path | None) -> int:
-    """Return the descriptor of a new file without a name, in the folder or the system's own one.
+    """Return the descriptor of a new file without a name, in the folder or the system's temporary folder.
 
-    The bytes are gone when it is closed, however the process ends. Raises `OSError`.
+    The bytes are gone when it is closed or the process ends. Raises `OSError`.
     """
     with tempfile.TemporaryFile(dir=folder, buffering=0) as file:
         return os.dup(file.fileno())

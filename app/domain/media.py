@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from typing import Final
 
-#: Bytes that `media_type_of` wants to see, when there are that many.
+#: Bytes at the start of a file that `media_type_of` reads.
 SNIFF_BYTES: Final = 64
 
-#: Every media type that can be accepted, each of which a setting may leave out.
+#: Media types that can be accepted. `DARKROOM_ACCEPTED_TYPES` can exclude each.
 MEDIA_TYPES: Final = (
     "image/jpeg",
     "image/png",
@@ -19,7 +19,7 @@ MEDIA_TYPES: Final = (
     "image/bmp",
 )
 
-#: The names of those formats.
+#: Names of those formats.
 NAMES: Final[Mapping[str, str]] = {
     "image/jpeg": "JPEG",
     "image/png": "PNG",
@@ -63,18 +63,18 @@ _EXTENSIONS: Final[Mapping[str, str]] = {
     "gif": "image/gif",
 }
 
-#: The type of bytes that nobody has looked at, or that are of no type known here.
+#: Type of bytes that were not examined, or whose format is unknown.
 UNKNOWN_TYPE: Final = "application/octet-stream"
 
-_SAYS_NOTHING: Final = frozenset({"", UNKNOWN_TYPE, "binary/octet-stream"})
+_UNSPECIFIC: Final = frozenset({"", UNKNOWN_TYPE, "binary/octet-stream"})
 
 
 def registered_type(declared: str, filename: str | None) -> str:
-    """The registered name of a declared media type (in lower case), which has others, such as `image/jpg`.
+    """Return the registered name of a declared media type (in lower case), such as `image/jpeg` for `image/jpg`.
 
-    A declared type that says nothing is replaced by that of the file name's extension: browsers know no type for HEIC.
+    An unspecific type is replaced by that of the file name's extension, because browsers know no type for HEIC.
     """
-    if declared in _SAYS_NOTHING and filename:
+    if declared in _UNSPECIFIC and filename:
         return _EXTENSIONS.get(filename.rpartition(".")[2].lower(), declared)
     return _ALIASES.get(declared, declared)
 
@@ -95,7 +95,7 @@ _AVIF: Final = frozenset({b"avif", b"avis"})
 _HEIC: Final = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs"})
 _HEIF: Final = frozenset({b"mif1", b"mif2", b"msf1"})
 
-# The low-overhead form of both, whose minor version names the codec.
+# The low-overhead form of both. Its minor version names the codec.
 _MINI: Final = b"mif3"
 
 # Sizes of the header that follows a BMP's 14 file bytes: BITMAPCOREHEADER to BITMAPV5HEADER.
@@ -103,7 +103,7 @@ _BMP_HEADERS: Final = frozenset({12, 16, 40, 52, 56, 64, 108, 124})
 
 
 def media_type_of(head: bytes) -> str | None:
-    """The media type of a file from its first `SNIFF_BYTES` bytes, or None for what is never accepted."""
+    """Return the media type of a file from its first `SNIFF_BYTES` bytes, or None for other formats."""
     for signature, media_type in _SIGNATURES:
         if head.startswith(signature):
             return media_type

@@ -1,6 +1,6 @@
 """Formats that are not accepted, recognized so that a refusal can name them.
 
-Nothing here decides what is accepted: see `media.media_type_of`.
+`media.media_type_of` decides which formats are accepted.
 """
 
 import re
@@ -10,12 +10,12 @@ from typing import Final, NamedTuple
 from app.domain.errors import UnsupportedType
 from app.domain.media import NAMES
 
-#: Bytes that `recognize` looks at: an XML prolog may come before the `svg` element.
+#: Bytes at the start of a file that `recognize` reads. An XML prolog may precede the `svg` element.
 NAMING_BYTES: Final = 1024
 
 
 class OtherFormat(NamedTuple):
-    """A format by its media type, and by the name that people know it by."""
+    """Format with its media type and common name."""
 
     media_type: str
     name: str
@@ -99,7 +99,7 @@ _BRANDS: Final = {
     b"crx ": OtherFormat("image/x-canon-cr3", "camera RAW (Canon CR3)"),
     b"jxl ": OtherFormat("image/jxl", "JPEG XL"),
 }  # fmt: skip
-_ATOMS: Final = frozenset({b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot"})  # QuickTime before it had brands
+_ATOMS: Final = frozenset({b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot"})  # QuickTime before brands
 _TEXT_BYTES: Final = bytes([*b"\t\n\f\r", *range(32, 127), *range(128, 256)])
 _TEXTS: Final = (
     (re.compile(rb"--[^\r\n]{1,70}\r?\nContent-", re.IGNORECASE), OtherFormat("multipart/form-data", "multipart form")),
@@ -113,7 +113,7 @@ _TEXTS: Final = (
 
 
 def recognize(head: bytes) -> OtherFormat | None:
-    """The format of a file from its first `NAMING_BYTES` bytes, or None if it is not known."""
+    """Return the format of a file from its first `NAMING_BYTES` bytes, or None if it is unknown."""
     for signature, found in _SIGNATURES:
         if head.startswith(signature):
             return found
@@ -142,20 +142,20 @@ def _is_text(raw: bytes) -> bool:
     try:
         raw.decode()
     except UnicodeDecodeError as error:
-        return len(raw) - error.start < 4  # a character that is cut at the end
+        return len(raw) - error.start < 4  # a truncated character at the end
     return True
 
 
 def unsupported_type(head: bytes, media_type: str | None, accepted: Sequence[str]) -> UnsupportedType:
-    """Build the refusal of bytes that are of another format, or of an accepted one that the settings leave out."""
+    """Build the refusal of bytes in an unsupported format, or in one that the settings exclude."""
     other = None if media_type else recognize(head)
     name = NAMES[media_type] if media_type else other.name if other else None
-    found = f"found: {name}" if name else "the bytes are of no format that is known"
+    found = f"found: {name}" if name else "unknown format"
     return refused_type(found, media_type or (other.media_type if other else None), accepted)
 
 
 def refused_type(found: str, media_type: str | None, accepted: Sequence[str]) -> UnsupportedType:
-    """Build the refusal of a type; `found` says in words what there was."""
+    """Build the refusal of a type; `found` describes it."""
     names = ", ".join(NAMES[each] for each in accepted)
     detail = f"Unsupported image format ({found}). Accepted: {names}."
     return UnsupportedType("unsupported_type", detail, found=media_type, accepted=list(accepted))

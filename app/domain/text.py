@@ -1,10 +1,10 @@
-"""Text that people write, made safe to store and to show."""
+"""Normalization of text for storage and display."""
 
 import re
 import unicodedata
 
-# Format characters (Cf) are invisible: they turn the direction of the text around them, hide words in it, or make two
-# different texts look the same. These three kinds are part of what is written, and stay.
+# Format characters (Cf) are invisible. They change the direction of the text around them, hide parts of it, or make
+# different texts look the same. These three kinds are part of the text and are kept.
 _JOINERS = "\u200c\u200d"  # inside emoji, Persian and Indic words
 _MARKS = frozenset("\u0600\u0601\u0602\u0603\u0604\u0605\u06dd\u070f\u0890\u0891\u08e2\U000110bd\U000110cd")  # visible
 _SUBDIVISION_FLAG = re.compile("\U0001f3f4[\U000e0030-\U000e0039\U000e0061-\U000e007a]{2,6}\U000e007f")
@@ -37,15 +37,15 @@ def _kept(text: str) -> list[str]:
 
 
 def normal_text(text: str) -> str:
-    """Text as it is stored and looked up: one line in NFC, trimmed, without format characters.
+    """Return the text in its stored form: one line in NFC, trimmed, without format characters.
 
-    Bound its length first: normalizing takes time by the square of the marks on a letter.
+    Limit its length first: the time of normalization grows with the square of the marks on a letter.
     """
     text = _LINE_BREAKS.sub(" ", without_format_characters(text)).strip()
     return unicodedata.normalize("NFC", text)
 
 
 def shown(text: str) -> str:
-    """One line of text for an answer: without format characters, control characters and lone surrogates."""
+    """Return one line of text for a response, without format characters, control characters and lone surrogates."""
     text = without_format_characters(text)
     return "".join(c for c in text if unicodedata.category(c) not in {"Cc", "Cs", "Zl", "Zp"})

@@ -1,12 +1,12 @@
 """Comparisons of stored times with a clock that may have been set back.
 
-A time written while the clock was ahead lies in the future once the clock is corrected. Waiting for it would take as
-long as the clock was wrong, so each comparison here has a bound.
+A time stored while the clock was ahead lies in the future after the clock is corrected. Waiting for it could take as
+long as the clock was wrong, so each comparison here has a limit.
 """
 
 from datetime import datetime, timedelta
 
-#: Differences between clocks, and small corrections of one, that are no reason to distrust a stored time.
+#: Difference between clocks, or correction of one, up to which a stored time is trusted.
 CLOCK_SLACK = timedelta(minutes=5)
 
 

@@ -231,7 +231,7 @@ def test_a_folder_that_takes_no_byte_is_not_ready_until_it_does(folder: Path) ->
         """,
         folder,
     )
-    assert output == "['The data folder refused: File too large.', None]\n"
+    assert output == "['The data folder failed: File too large.', None]\n"
     assert files(folder) == []
 
 
@@ -253,7 +253,7 @@ def test_a_file_too_large_for_the_process_leaves_nothing(folder: Path) -> None:
         """,
         folder,
     )
-    assert output.splitlines() == ["The data folder refused: File too large."] * 2 + ["None"]
+    assert output.splitlines() == ["The data folder failed: File too large."] * 2 + ["None"]
     assert [path.name for path in files(folder)] == ["b"]
 
 

@@ -7,7 +7,7 @@ from app.api.bodies.reader import UploadFields
 from app.api.bodies.spool import Spool
 from app.api.http.json_object import DEPTH, JsonObject
 from app.api.http.problem_catalog import refusal
-from app.domain.uploads.descriptions import NAMES, media_type_word
+from app.domain.uploads.descriptions import NAMES, parse_media_type
 
 #: Most bytes of the body in addition to the image.
 REST_BYTES = 64 * 1024
@@ -58,7 +58,7 @@ class JsonBody:
             raise refusal("missing_field", "`image_base64` is empty.", field="image_base64")
         return UploadFields(
             filename=document.text("filename"),
-            declared_content_type=media_type_word(document.text("content_type")),
+            declared_content_type=parse_media_type(document.text("content_type")),
             description=document.parse_description(),
         )
 

@@ -14,7 +14,7 @@ from app.api.http.problem_catalog import refusal
 from app.domain.errors import RequestError
 from app.domain.limits import MEBIBYTE
 from app.domain.text import shown
-from app.domain.uploads.descriptions import media_type_word
+from app.domain.uploads.descriptions import parse_media_type
 
 PARTS = 100
 #: Most bytes of a form in addition to the file: headers, text fields, skipped parts, preamble and epilogue.
@@ -104,7 +104,7 @@ class MultipartBody:
             raise self._no_file(codec)
         return UploadFields(
             filename=decode_name(file.headers.filename or "", codec),
-            declared_content_type=media_type_word(file.headers.content_type),
+            declared_content_type=parse_media_type(file.headers.content_type),
             description=description,
             ignored=tuple(self._ignored),
         )

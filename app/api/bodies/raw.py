@@ -8,7 +8,7 @@ from app.api.bodies.spool import Spool
 from app.api.http.form_fields import TextFields, resolve_field
 from app.api.http.problem_catalog import refusal
 from app.domain.errors import RequestError
-from app.domain.uploads.descriptions import media_type_word
+from app.domain.uploads.descriptions import parse_media_type
 
 #: Accepted types of bodies, as an error lists them.
 FORMS = ("multipart/form-data", "application/json", "image/*", "application/octet-stream")
@@ -48,5 +48,5 @@ class RawBody:
         filename = query.get("filename")
         if filename is None:  # WordPress and others send it in a header
             filename = decode_name(read_disposition_filename(headers.get("content-disposition", "").encode("latin-1")))
-        declared = media_type_word(headers.get("content-type"))
+        declared = parse_media_type(headers.get("content-type"))
         return UploadFields(filename=filename, declared_content_type=declared, description=fields.parse_description())

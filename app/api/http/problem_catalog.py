@@ -169,9 +169,14 @@ CATALOG: Mapping[str, ProblemType] = {
         },
     ),
     # Access
-    "key_missing": ProblemType(Unauthorized, "This needs an API key: `Authorization: Bearer <key>` or `X-API-Key`."),
-    "key_unknown": ProblemType(Unauthorized, "The API key is not known."),
-    "scope_missing": ProblemType(Forbidden, "The key lacks the scope `upload`.", {"scope": "upload"}),
+    "key_missing": ProblemType(
+        Unauthorized,
+        "This request needs an API key. Send it as `Authorization: Bearer <key>` or `X-API-Key: <key>`.",
+    ),
+    "key_unknown": ProblemType(Unauthorized, "Unknown API key."),
+    "scope_missing": ProblemType(
+        Forbidden, "The API key lacks the scope `upload`. Use a key that has it.", {"scope": "upload"}
+    ),
     "foreign_host": ProblemType(
         Forbidden,
         "{header} {found!a} is not a host of this service. Use an IP address or localhost, add the name to "
@@ -210,7 +215,7 @@ CATALOG: Mapping[str, ProblemType] = {
     "not_served": ProblemType(Conflict, "The original is not served: Unsupported image format (found: PDF)."),
     "busy": ProblemType(Conflict, "The image is changing. Try again."),
     "bad_cursor": ProblemType(
-        Malformed, "The cursor is not one of this list: use `next_cursor` as given, with the same filters."
+        Malformed, "Invalid `cursor`. Send `next_cursor` of the previous page unchanged, with the same filters."
     ),
     # Upload tickets
     "ticket_gone": ProblemType(

@@ -20,7 +20,7 @@ from app.api.views.responses import etag, image_response, json_answer
 from app.domain.access.api_keys import Scope
 from app.domain.keys import original_id
 from app.domain.media import registered_type
-from app.domain.uploads.descriptions import NAMES, media_type_word
+from app.domain.uploads.descriptions import NAMES, parse_media_type
 from app.domain.uploads.filenames import display_name
 from app.domain.uploads.service import Accepted
 from app.domain.uploads.tickets import Ticket, TicketRequest
@@ -123,7 +123,7 @@ async def _ticket_request(request: Request) -> TicketRequest:
     description = members.parse_description()
     filename = display_name(members.text("filename"))
     declared = members.text("content_type")
-    word = media_type_word(declared) or (declared or "").strip()[:80]
+    word = parse_media_type(declared) or (declared or "").strip()[:80]
     content_type = registered_type(word, filename)
     if declared is None and not content_type:
         detail = "`content_type` is required: the media type of the image, such as image/jpeg."
@@ -131,7 +131,7 @@ async def _ticket_request(request: Request) -> TicketRequest:
     return TicketRequest(
         bytes=members.whole_number("bytes", "the size of the image in bytes"),
         content_type=content_type,
-        declared_content_type=media_type_word(declared),
+        declared_content_type=parse_media_type(declared),
         sha256=members.sha256("sha256"),
         filename=filename,
         title=description.title,

@@ -45,7 +45,9 @@ class Caller:
     def require(self, scope: Scope) -> None:
         """Raise `Forbidden` unless the caller has the scope."""
         if scope not in self.scopes and Scope.ADMIN not in self.scopes:
-            raise Forbidden("scope_missing", f"The key lacks the scope `{scope}`.", scope=scope)
+            raise Forbidden(
+                "scope_missing", f"The API key lacks the scope `{scope}`. Use a key that has it.", scope=scope
+            )
 
     def list_owner(self, requested: str | None) -> str:
         """Return the owner whose images to list: `requested`, or the caller for None.
@@ -79,10 +81,10 @@ class ApiKey:
 def new_key(owner: str, scopes: Iterable[Scope]) -> tuple[str, ApiKey]:
     """Create a key of 256 random bits and its entry. Raises ValueError for an invalid owner."""
     key = KEY_PREFIX + secrets.token_urlsafe(_KEY_BYTES)
-    return key, parse_keys(str(ApiKey(owner, frozenset(scopes), hash_of(key))))[0]
+    return key, parse_keys(str(ApiKey(owner, frozenset(scopes), hash_key(key))))[0]
 
 
-def hash_of(key: str) -> str:
+def hash_key(key: str) -> str:
     """Hash a key for the setting. Random keys need no slow hash, because they cannot be guessed."""
     return hashlib.sha256(key.encode(errors="surrogatepass")).hexdigest()
 
@@ -96,19 +98,19 @@ def parse_keys(text: str) -> list[ApiKey]:
     for number, entry in enumerate(filter(None, (part.strip() for part in re.split(r"[,\n]", text))), 1):
         where = f"entry {number}"
         if entry.count(":") < 2:  # the entry may be a key itself, so it is not repeated
-            raise ValueError(f"{where} is not `<owner>:<scope>+<scope>:<sha256 hex>` (see `darkroom key new`)")
+            raise ValueError(f"{where}: must be `<owner>:<scope>+<scope>:<sha256 hex>` (see `darkroom key new`)")
         owner, _, rest = entry.partition(":")
-        words, _, digest = rest.partition(":")
+        scopes, _, digest = rest.partition(":")
         if not _OWNER.fullmatch(owner) or owner == ANONYMOUS:
             raise ValueError(f"{where}: {owner[:40]!r} is not a valid owner")
-        unknown = set(words.split("+")) - set(Scope)
+        unknown = set(scopes.split("+")) - set(Scope)
         if unknown:
-            raise ValueError(f"{where}: no scope {min(unknown)[:40]!r}; there are {', '.join(Scope)}")
+            raise ValueError(f"{where}: unknown scope {min(unknown)[:40]!r}; scopes are {', '.join(Scope)}")
         if not _HASH.fullmatch(digest):
             raise ValueError(f"{where}: a key is given as 64 hex digits of its SHA-256 (see `darkroom key new`)")
         if any(digest == key.sha256 for key in keys):
-            raise ValueError(f"{where}: the same key is given twice")
-        keys.append(ApiKey(owner, frozenset(map(Scope, words.split("+"))), digest))
+            raise ValueError(f"{where}: duplicate key")
+        keys.append(ApiKey(owner, frozenset(map(Scope, scopes.split("+"))), digest))
     return keys
 
 
@@ -121,13 +123,13 @@ class Keyring:
     def caller(self, key: str | None) -> Caller:
         """Return the caller of a key. Raises `Unauthorized` for a missing or unknown one."""
         if not key:
-            detail = "This needs an API key: `Authorization: Bearer <key>` or `X-API-Key`."
+            detail = "This request needs an API key. Send it as `Authorization: Bearer <key>` or `X-API-Key: <key>`."
             raise Unauthorized("key_missing", detail, headers=_CHALLENGE)
-        digest = hash_of(key)
+        digest = hash_key(key)
         found = None
         for known in self._keys:
             if hmac.compare_digest(known.sha256, digest):
                 found = known
         if found is None:
-            raise Unauthorized("key_unknown", "The API key is not known.", headers=_CHALLENGE)
+            raise Unauthorized("key_unknown", "Unknown API key.", headers=_CHALLENGE)
         return Caller(found.owner, found.scopes)

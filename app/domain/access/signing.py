@@ -24,7 +24,7 @@ class Signer:
         """Sign a text; return the signature in URL-safe base64."""
         return _encode(self._mac(purpose, text))
 
-    def is_good(self, purpose: str, text: str, signature: str) -> bool:
+    def verify(self, purpose: str, text: str, signature: str) -> bool:
         """Return True if the signature is that of the text. Takes constant time."""
         return hmac.compare_digest(self.sign(purpose, text).encode(), signature.encode(errors="replace"))
 
@@ -47,9 +47,10 @@ class Cursors:
         """Read the position in a cursor. Raises `Malformed` for one that was altered or made for another query."""
         encoded, _, signature = cursor.partition(".")
         position = _decode(encoded) if len(cursor) <= _CURSOR_CHARACTERS else None
-        if position is None or not self._signer.is_good("cursor", _bound(position, query), signature):
+        if position is None or not self._signer.verify("cursor", _bound(position, query), signature):
             raise Malformed(
-                "bad_cursor", "The cursor is not one of this list: use `next_cursor` as given, with the same filters."
+                "bad_cursor",
+                "Invalid `cursor`. Send `next_cursor` of the previous page unchanged, with the same filters.",
             )
         return position
 

@@ -50,7 +50,7 @@ class FileSeal:
         """Return for how many seconds the url stays valid. Raises `Forbidden` for a url that was altered or has
         expired, and for one that expires later than any url can: it was signed before the clock was set back."""
         good = expires.isascii() and expires.isdigit() and len(expires) < 12
-        if not good or not self._signer.is_good("file", _sealed(key, expires), signature):
+        if not good or not self._signer.verify("file", _sealed(key, expires), signature):
             raise Forbidden("bad_signature", "Invalid signature of the url. Get a new url from the image's record.")
         left = int(expires) - int(utcnow().timestamp())
         if not 0 < left <= 2 * FILE_LIFE + CLOCK_SLACK.total_seconds():

@@ -42,7 +42,7 @@ class Description:
         )
 
 
-def media_type_word(declared: str | None) -> str | None:
+def parse_media_type(declared: str | None) -> str | None:
     """The client's word for a media type, without parameters, or None if it is not one."""
     word = (declared or "")[:256].partition(";")[0].strip().lower()
     return word if _MEDIA_TYPE.fullmatch(word) else None

@@ -78,7 +78,7 @@ class ServedGrants:
         for one that expires later than any ticket can: it was signed before the clock was set back."""
         names = {"bytes", "type", "checksum", "expires", "signature"}
         complete = parameters.keys() == names
-        if not complete or not self._signer.is_good("grant", _signed(key, parameters), parameters["signature"]):
+        if not complete or not self._signer.verify("grant", _signed(key, parameters), parameters["signature"]):
             raise Forbidden("bad_signature", "The url is not as the ticket gave it: ask for another.")
         expires, now = datetime.fromtimestamp(int(parameters["expires"]), UTC), utcnow()
         if expires <= now or is_implausible(expires, now, TICKET_LIFE):

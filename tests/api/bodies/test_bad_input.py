@@ -388,7 +388,7 @@ class FullFile(io.BytesIO):
 
     def write(self, data: Any, /) -> int:
         if self.tell() + len(data) > self._space:
-            raise Full("The data folder refused: No space left on device.")
+            raise Full("The data folder failed: No space left on device.")
         return super().write(data)
 
 

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from app.domain.access.api_keys import ANONYMOUS_CALLER, ApiKey, Caller, Keyring, Scope, hash_of, new_key, parse_keys
+from app.domain.access.api_keys import ANONYMOUS_CALLER, ApiKey, Caller, Keyring, Scope, hash_key, new_key, parse_keys
 from app.domain.errors import Forbidden, Unauthorized
 
 HASH = "ab" * 32
@@ -31,7 +31,7 @@ def test_the_hash_of_a_key_is_no_key() -> None:
     key, entry = new_key("ann", [Scope.READ])
     with pytest.raises(Unauthorized):
         Keyring([entry]).caller(entry.sha256)
-    assert entry.sha256 == hash_of(key)
+    assert entry.sha256 == hash_key(key)
 
 
 def test_a_caller_needs_the_scope_and_admin_has_them_all() -> None:
@@ -84,5 +84,5 @@ def test_an_entry_that_makes_no_sense_is_refused_without_its_hash(text: str) -> 
 
 @pytest.mark.parametrize("text", ["dk_something", "ann", "ann:read", f"ann:read:{HASH},bob"])
 def test_an_entry_of_another_form_is_told_the_form(text: str) -> None:
-    with pytest.raises(ValueError, match=r"entry \d is not `<owner>:<scope>\+<scope>:<sha256 hex>`"):
+    with pytest.raises(ValueError, match=r"entry \d: must be `<owner>:<scope>\+<scope>:<sha256 hex>`"):
         parse_keys(text)

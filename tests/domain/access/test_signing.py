@@ -38,10 +38,10 @@ def test_a_cursor_of_another_secret_is_refused() -> None:
 
 def test_a_signature_is_good_for_one_purpose_and_one_text() -> None:
     signature = SIGNER.sign("file", "a")
-    assert SIGNER.is_good("file", "a", signature)
-    assert not SIGNER.is_good("file", "b", signature)
-    assert not SIGNER.is_good("cursor", "a", signature)
-    assert not SIGNER.is_good("file", "a", signature[:-1])
+    assert SIGNER.verify("file", "a", signature)
+    assert not SIGNER.verify("file", "b", signature)
+    assert not SIGNER.verify("cursor", "a", signature)
+    assert not SIGNER.verify("file", "a", signature[:-1])
 
 
 def test_a_short_secret_is_refused() -> None:
