@@ -29,7 +29,7 @@ class Coding:
 
 
 def coding_of(container: Container, item: Item) -> Coding | None:
-    """What an AV1 or HEVC item is; None for others."""
+    """Return the coding of an AV1 or HEVC item; None for others."""
     width, height = item.size() or (0, 0)
     for body in item.all(b"av1C"):
         header = av1.sequence_header(container.read(item, av1.HEAD)) or av1.sequence_header(body[4:])

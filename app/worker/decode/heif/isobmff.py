@@ -155,7 +155,7 @@ def _properties(iprp: bytes) -> dict[int, list[Property]]:
 
 
 def _references(iref: bytes) -> dict[int, dict[bytes, list[int]]]:
-    """Where each item's references lead, by their kind (14496-12, section 8.11.12)."""
+    """Read the references of each item, by type (14496-12, section 8.11.12)."""
     found: dict[int, dict[bytes, list[int]]] = {}
     width = 4 if iref[:1] > b"\0" else 2
     for kind, body in boxes(iref, 4):

@@ -49,7 +49,7 @@ class Item:
 
     @property
     def transformations(self) -> list[Property]:
-        """What is done to the decoded pixels, in order."""
+        """Return the operations on the decoded pixels, in order."""
         return [one for one in self.properties if one.kind in {b"clap", b"irot", b"imir"}]
 
     @property

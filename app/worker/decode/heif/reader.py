@@ -123,7 +123,7 @@ def _codecs(container: Container, shown: Item) -> set[bytes]:
 
 
 def _unsupported(container: Container, shown: Item) -> Iterator[str]:
-    """What no decoder here can show of it."""
+    """Return the properties that no decoder here can show."""
     codecs = _codecs(container, shown)
     parts = container.parts(shown)
     if {_DECODERS.get(codec) for codec in codecs} not in ({"AVIF"}, {"HEIF"}, set()):

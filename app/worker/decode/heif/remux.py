@@ -111,7 +111,7 @@ class _Parts:
         return struct.pack(">HHHH", number, item.method, 0, len(extents)) + b"".join(extents)
 
     def _properties(self, item: Item, *, is_alpha: bool) -> Iterator[_Link]:
-        """What decoding needs, each kind once and with nothing in it that a decoder refuses."""
+        """Return the properties that decoding needs, each type once and without contents that a decoder refuses."""
         given = dict(reversed([(one.kind, one) for one in item.properties]))
         coding = coding_of(self._container, item)
         size = self._size(item, coding)
@@ -135,7 +135,7 @@ class _Parts:
                 yield _box(b"clap", one.body), True
 
     def _size(self, item: Item, coding: Coding | None) -> tuple[int, int] | None:
-        """What the pixels say where a decoder goes by them: of tiles together, and of HEVC."""
+        """Return the properties as the pixels have them, for tiles and HEVC, where decoders rely on them."""
         if item.kind == b"grid":
             return derived_size(self._container, item) or item.size()
         if coding and (item.kind in HEVC or item.size() is None):
