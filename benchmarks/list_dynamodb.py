@@ -63,9 +63,9 @@ def seed(client: Any, table: str, count: int) -> list[Image]:
             fresh = [a_record(dice) for _ in range(min(2000, count - len(made)))]
             fresh = [image.model_copy(update={"tags": ["tag3"] if dice.random() < 0.1 else []}) for image in fresh]
             waiting = (
-                {"PutRequest": {"Item": items.write(item)}}
+                {"PutRequest": {"Item": items.serialize(item)}}
                 for image in fresh
-                for item in (items.image_item(image), *items.pointers_of(image).values())
+                for item in (items.image_item(image), *items.build_pointers(image).values())
             )
             list(pool.map(write, iter(lambda: list(islice(waiting, 25)), [])))  # noqa: B023 - emptied in this turn
             made += fresh

@@ -77,7 +77,7 @@ IMAGES = st.builds(
 
 def there_and_back(item: dict[str, Any]) -> Any:
     """Through DynamoDB's typed form, as it travels."""
-    return items.record_of(items.read(json.loads(json.dumps(items.write(item)))), NOW)
+    return items.read_record(items.deserialize(json.loads(json.dumps(items.serialize(item)))), NOW)
 
 
 @settings(max_examples=100, deadline=None)
@@ -101,13 +101,13 @@ def test_single_fields_written_over_a_record_change_these_alone(old: Image, new:
 @given(IMAGES, IMAGES, st.sets(st.sampled_from(sorted(UPDATABLE - items.LISTED))))
 def test_a_record_is_listed_by_the_fields_named_and_no_others(old: Image, new: Image, names: set[str]) -> None:
     changed = old.model_copy(update={name: getattr(new, name) for name in names})
-    assert items.pointers_of(changed) == items.pointers_of(old)
+    assert items.build_pointers(changed) == items.build_pointers(old)
 
 
 def test_each_of_those_fields_does_change_the_lists() -> None:
     plain = an_image(status=Status.READY)
     for name in items.LISTED:
-        assert items.pointers_of(plain.model_copy(update={name: FULL[name]})) != items.pointers_of(plain)
+        assert items.build_pointers(plain.model_copy(update={name: FULL[name]})) != items.build_pointers(plain)
 
 
 @settings(max_examples=100, deadline=None)
@@ -120,13 +120,13 @@ def test_no_two_lists_share_a_partition(lists: list[tuple[str, str, str]]) -> No
 @settings(max_examples=100, deadline=None)
 @given(IMAGES)
 def test_pointers_lead_to_their_image_from_keys_of_their_own(image: Image) -> None:
-    pointers = items.pointers_of(image)
+    pointers = items.build_pointers(image)
     assert image.id not in pointers
     for key, item in pointers.items():
         assert item[KEY] == key
         assert item[INDEX_SORT] == image.id
         assert key.startswith((f"{item[INDEX_KEY]}#", "open#"))
-        assert items.record_of(items.read(items.write(item)), NOW) is None  # never taken for a record
+        assert items.read_record(items.deserialize(items.serialize(item)), NOW) is None  # never taken for a record
     unsettled = image.status is Status.PENDING or bool(image.stale_renderings)
     assert (items.open_item(image.id)[KEY] in pointers) is unsettled
 

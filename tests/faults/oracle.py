@@ -18,7 +18,7 @@ from tests.sides import Side
 def unrest(side: Side, *, gone: set[str] = frozenset()) -> list[str]:  # type: ignore[assignment] # never written to
     """Every difference from a clean end, as sentences; `gone` are the ids that were deleted."""
     found = list(_items(side))
-    images = {item[KEY]: image for item in found if isinstance(image := items.record_of(item, utcnow()), Image)}
+    images = {item[KEY]: image for item in found if isinstance(image := items.read_record(item, utcnow()), Image)}
     return [
         *_of_items(found, images),
         *(sentence for image in images.values() for sentence in _of_image(side, image)),
@@ -29,11 +29,11 @@ def unrest(side: Side, *, gone: set[str] = frozenset()) -> list[str]:  # type: i
 
 
 def _of_items(found: list[dict[str, Any]], images: dict[str, Image]) -> Iterator[str]:
-    expected = {key for image in images.values() for key in items.pointers_of(image)}
+    expected = {key for image in images.values() for key in items.build_pointers(image)}
     seen = set()
     for item in found:
         key = item[KEY]
-        record = items.record_of(item, utcnow())
+        record = items.read_record(item, utcnow())
         if key.startswith("sha256#"):
             image = images.get(item["image_id"])
             if image is None or items.hash_key(image.owner, image.sha256 or "") != key:
@@ -89,4 +89,4 @@ def _bytes(side: Side, key: str) -> bytes | None:
 def _items(side: Side) -> Iterator[dict[str, Any]]:
     client, table = side.images._client, side.images._table  # type: ignore[attr-defined] # the table as it is
     for page in client.get_paginator("scan").paginate(TableName=table, ConsistentRead=True):
-        yield from (items.read(item) for item in page["Items"])
+        yield from (items.deserialize(item) for item in page["Items"])

@@ -228,7 +228,7 @@ def test_an_image_is_processed_again_with_another_recipe(old: Old) -> None:
 @pytest.mark.parametrize("name", ["again", "upload", "ticket"])
 def test_what_a_worker_of_0_1_0_writes_to_a_newer_record_counts(name: str) -> None:
     item = json.loads((FOLDER / "both_versions.json").read_text())[name]
-    image = items.record_of(items.read(item), utcnow())
+    image = items.read_record(items.deserialize(item), utcnow())
     assert isinstance(image, Image)
     assert (image.status, image.rendering_id, image.recipe_id) == (Status.READY, "d5ec11239862", None)
     assert image.stale_renderings == (["bf8af22bc353"] if name == "again" else [])

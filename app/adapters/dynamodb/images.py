@@ -15,14 +15,14 @@ from app.domain.ports import ListQuery, Page
 
 _ATTEMPTS = 6
 _TRANSACTION_ITEMS = 100  # TransactWriteItems' own limit
-#: Copies that a hash pointer notes. An item has a bound, and to write a large one costs more.
+#: Maximum number of copies in a hash pointer: items are limited in size, and writing a large one costs more.
 _MOST_COPIES = 20
 
 
 class DynamoImages:
-    """Records in one table. Reads by id are consistent; the index that lists walk is eventual.
+    """Records in one table. Reads by id are strongly consistent; the index for lists is eventually consistent.
 
-    Only the fields named are ever written to a record that is there, so those that a newer version has added stay.
+    Updates write the fields named only, so fields that a newer version has added are kept.
     """
 
     def __init__(self, client: Any, table: str) -> None:
@@ -35,7 +35,7 @@ class DynamoImages:
         writes = [self._writes.create(image)]
         if claim and image.sha256:
             writes.append(self._writes.claim(image, replaces))
-        writes += [self._writes.put(pointer) for pointer in items.pointers_of(image).values()]
+        writes += [self._writes.put(pointer) for pointer in items.build_pointers(image).values()]
         try:
             transact(self._client, writes)
         except Refused as refused:
@@ -44,7 +44,7 @@ class DynamoImages:
             raise HashTaken(self._taken_by(refused.reasons[1], image)) from None
 
     def claim(self, image: Image) -> bool:
-        """See `ImageRepository.claim`. A record that is gone, or has other bytes by now, claims nothing."""
+        """See `ImageRepository.claim`. A record that is deleted, or has other bytes now, does not claim them."""
         if not image.sha256:
             return False
         has_bytes = self._writes.has_bytes(image)
@@ -54,7 +54,7 @@ class DynamoImages:
             except Refused as refused:
                 if refused.reasons[0] is not None:
                     return False
-                found = items.read(refused.reasons[1] or {})
+                found = items.deserialize(refused.reasons[1] or {})
             else:
                 return True
             copies = found.get(COPIES, set())
@@ -63,7 +63,7 @@ class DynamoImages:
             try:
                 transact(self._client, [has_bytes, self._writes.note_copy(image, found.get("image_id", ""))])
             except Refused:
-                pause(attempt)  # the pointer has changed hands meanwhile
+                pause(attempt)  # the pointer has changed in between
             else:
                 return False
         return False
@@ -71,7 +71,7 @@ class DynamoImages:
     def get(self, image_id: str) -> Image | Tombstone | None:
         """See `ImageRepository.get`."""
         item = self._read(image_id)
-        return items.record_of(item, utcnow()) if item else None
+        return items.read_record(item, utcnow()) if item else None
 
     def versions(self, image_ids: Collection[str]) -> Mapping[str, int]:
         """See `ImageRepository.versions`."""
@@ -85,7 +85,7 @@ class DynamoImages:
     def update(self, image_id: str, expected_version: int, changes: Mapping[str, Any]) -> Image:
         """See `ImageRepository.update`. Raises `ValueError` for a field or a value that a record cannot have.
 
-        One write when nothing changes that the record is listed by; else a read and a transaction.
+        One write if no index entry changes, else a read and a transaction.
         """
         if unknown := set(changes) - UPDATABLE:
             raise ValueError(f"not fields that can be updated: {', '.join(sorted(unknown))}")
@@ -98,7 +98,7 @@ class DynamoImages:
         if items.PARTITIONED & changes.keys():
             fields |= items.listing_fields(new)
         update = self._writes.update(image_id, expected_version, fields, seen)
-        before, after = items.pointers_of(old), items.pointers_of(new)
+        before, after = items.build_pointers(old), items.build_pointers(new)
         if before.keys() == after.keys():
             return self._update_alone(image_id, update, fields)
         writes = [
@@ -121,8 +121,8 @@ class DynamoImages:
         self._end(image_id, expected_version, self._writes.delete(image_id), unsettled=False)
 
     def remove_all(self, images: Sequence[Image]) -> set[str]:
-        """See `ImageRepository.remove_all`. In transactions of as many records as fit; those of a transaction that is
-        refused are removed one by one."""
+        """See `ImageRepository.remove_all`. Removes as many records per transaction as fit, and those of a refused
+        transaction one by one."""
         removed: set[str] = set()
         for group in _grouped(images):
             try:
@@ -139,11 +139,11 @@ class DynamoImages:
     def _removal(self, image: Image) -> list[Write]:
         seen = str(items.changed_fields({"updated_at": image.updated_at})["updated_at"])
         record = while_live(self._writes.delete(image.id), image.version, seen)
-        pointers = [self._writes.delete(key) for key in items.pointers_of(image)]
+        pointers = [self._writes.delete(key) for key in items.build_pointers(image)]
         return [record, *pointers, *([self._writes.release(image)] if image.sha256 else [])]
 
     def open_tickets(self, owner: str, limit: int) -> Sequence[str]:
-        """See `ImageRepository.open_tickets`. By the index, because writes of one counter item would conflict."""
+        """See `ImageRepository.open_tickets`. Reads the index, because writes of one counter item would conflict."""
         return listing.open_tickets(self._client, self._table, owner, limit)
 
     def settle(self, image_id: str) -> None:
@@ -170,8 +170,8 @@ class DynamoImages:
         self._read("ping")
 
     def _update_alone(self, image_id: str, update: Write, fields: Item) -> Image:
-        """The update as a plain write, which costs half of a transaction. A single write has no token: when an
-        answer is lost the SDK's second try finds the first one's work, and that is no refusal."""
+        """Update without a transaction, which costs half. A single write has no idempotency token: if a response is
+        lost, the SDK's retry finds the values that the first attempt wrote, which counts as success."""
         try:
             answer = call(
                 self._client.update_item,
@@ -179,20 +179,20 @@ class DynamoImages:
                 ReturnValues="ALL_NEW",
                 ReturnValuesOnConditionCheckFailure="ALL_OLD",
             )
-            item = items.read(answer["Attributes"])
+            item = items.deserialize(answer["Attributes"])
         except Refused as refused:
-            item = items.read(refused.reasons[0] or {})
+            item = items.deserialize(refused.reasons[0] or {})
             if not item or any(item.get(name) != value for name, value in fields.items()):
                 raise Stale(image_id) from None
-        record = items.record_of(item, utcnow())
+        record = items.read_record(item, utcnow())
         if not isinstance(record, Image):
             raise Stale(image_id)
         return record
 
     def _end(self, image_id: str, expected_version: int, last: Write, *, unsettled: bool) -> None:
-        """Replace or delete the record, with everything that stands beside it."""
+        """Replace or delete the record, together with its pointers."""
         image, seen = self._live(image_id, expected_version)
-        pointers = items.pointers_of(image)
+        pointers = items.build_pointers(image)
         kept = items.open_item(image_id)
         if unsettled:
             pointers.pop(kept[KEY], None)
@@ -201,7 +201,7 @@ class DynamoImages:
             *(self._writes.delete(key) for key in pointers),
             *([self._writes.put(kept)] if unsettled else []),
         ]
-        # Nearly always the pointer is its own and has no copies: that is tried first, so that nobody needs to read it.
+        # In most cases the hash pointer names this record and has no copies. Try that first, which saves reading it.
         pointer = [self._writes.release(image)] if image.sha256 else []
         for attempt in range(_ATTEMPTS):
             try:
@@ -209,15 +209,15 @@ class DynamoImages:
             except Refused as refused:
                 if refused.reasons[0] is not None:
                     raise Stale(image_id) from None
-                pointer = [self._without(image, items.read(refused.reasons[-1] or {}))]
+                pointer = [self._without(image, items.deserialize(refused.reasons[-1] or {}))]
                 if attempt:
-                    pause(attempt)  # it changed hands meanwhile
+                    pause(attempt)  # the pointer has changed in between
             else:
                 return
         raise Unavailable("The record is busy.")
 
     def _without(self, image: Image, pointer: Item) -> Write:
-        """The write that takes a record out of the hash pointer as it was found."""
+        """Return the write that removes a record from the hash pointer that was found."""
         holder, copies = pointer.get("image_id"), pointer.get(COPIES, set())
         if holder == image.id and copies:
             return self._writes.pass_on(image, min(copies))
@@ -226,9 +226,9 @@ class DynamoImages:
         return self._writes.forget_copy(image, holder) if image.id in copies else self._writes.points_elsewhere(image)
 
     def _live(self, image_id: str, expected_version: int) -> tuple[Image, str]:
-        """The record at that version, and its time of update as it is stored."""
+        """Return the record at that version, and the stored text of its `updated_at`."""
         item = self._read(image_id)
-        record = items.record_of(item, utcnow()) if item else None
+        record = items.read_record(item, utcnow()) if item else None
         if item is None or not isinstance(record, Image) or record.version != expected_version:
             raise Stale(image_id)
         return record, str(item["updated_at"])
@@ -236,23 +236,23 @@ class DynamoImages:
     def _read(self, key: str) -> Item | None:
         if not key:  # DynamoDB refuses to look under no key at all
             return None
-        found = call(self._client.get_item, TableName=self._table, Key=items.write({KEY: key}), ConsistentRead=True)
-        return items.read(found["Item"]) if "Item" in found else None
+        found = call(self._client.get_item, TableName=self._table, Key=items.serialize({KEY: key}), ConsistentRead=True)
+        return items.deserialize(found["Item"]) if "Item" in found else None
 
     def _taken_by(self, found: Item | None, image: Image) -> str:
-        item = items.read(found) if found else self._read(items.hash_key(image.owner, image.sha256 or ""))
+        item = items.deserialize(found) if found else self._read(items.hash_key(image.owner, image.sha256 or ""))
         if not item:  # it was there when the transaction looked and is gone now: the caller's retry finds it free
             raise Unavailable("The record of these bytes keeps changing.")
         return str(item["image_id"])
 
 
 def _grouped(images: Sequence[Image]) -> Iterator[Sequence[Image]]:
-    """Split the records into groups that fit into one transaction each, with their pointers. A transaction may name an
-    item once: of records with the same bytes each is in another group."""
+    """Split the records into groups that fit into one transaction each, with their pointers. A transaction may contain
+    an item once only, so records with the same bytes are in different groups."""
     group: list[Image] = []
     keys: set[str] = set()
     for image in images:
-        own = {image.id, *items.pointers_of(image)}
+        own = {image.id, *items.build_pointers(image)}
         if image.sha256:
             own.add(items.hash_key(image.owner, image.sha256))
         if group and (own & keys or len(own) + len(keys) > _TRANSACTION_ITEMS):

@@ -1,4 +1,4 @@
-"""Records as items, and the pointer items that stand beside them."""
+"""Items of records, and the pointer items written together with them."""
 
 import json
 import math
@@ -15,18 +15,18 @@ from app.domain.models import Image, Status, Tombstone, is_open_ticket
 
 Item = dict[str, Any]
 
-#: What an item is: records and tombstones share the key space of ids.
+#: Kind of an item: records and tombstones share the key space of ids.
 KIND = "kind"
-#: The fields that decide which pointers a record has, with its id and owner.
+#: Fields that determine the pointers of a record, in addition to id and owner.
 LISTED = frozenset({"status", "content_type", "tags", "stale_renderings", "upload_expires_at"})
-#: The fields that decide in which partition of the index the record itself is.
+#: Fields that determine the index partition of the record itself.
 PARTITIONED = frozenset({"upload_expires_at", "arrived_at"})
-# Kept as text: maps with any key, and floats, of which DynamoDB's numbers cannot hold every one.
+# Stored as JSON text: maps with any key, and floats, because DynamoDB's numbers cannot represent every float.
 _AS_JSON = frozenset({"exif", "metadata", "focal_point"})
 # `upload_expires_at` of a record and `expires_at` of a tombstone, to the microsecond. `EXPIRES_AT`, in whole seconds,
 # is DynamoDB's time to live: it removes items without looking for their bytes, so only settled tombstones have it.
 _EXPIRES = "expires"
-#: What `EXPIRES_AT` of a tombstone becomes when its delete is finished.
+#: Value that `EXPIRES_AT` of a tombstone gets when its delete is finished.
 GONE_AFTER = "gone_after"
 # Functions of 0.1.0 run next to this version during a deployment. They find the variants that they serve and delete by
 # the attribute `rendering`, so it keeps its name.
@@ -36,26 +36,26 @@ _STORED_AS = {"rendering_id": "rendering"}
 _OLD_NAMES = {"declared_content_type": "declared_type", "privacy_report": "privacy"}
 #: Entries of `exif` that 0.1.0 has instead of the field `rights`.
 _RIGHTS = frozenset({"artist", "copyright"})
-# What a record cannot be without, for looking at single fields of one.
-_NOBODY = {"id": "", "owner": "", "content_type": "", "bytes": 0, "uploaded_at": 0, "updated_at": 0}
+# Required fields of a record, to validate single fields.
+_REQUIRED = {"id": "", "owner": "", "content_type": "", "bytes": 0, "uploaded_at": 0, "updated_at": 0}
 
 _serializer = TypeSerializer()
 _deserializer = TypeDeserializer()
 
 
-def write(item: Mapping[str, Any]) -> Item:
-    """Plain values in DynamoDB's typed form. There are no floats among them."""
+def serialize(item: Mapping[str, Any]) -> Item:
+    """Return plain values in DynamoDB's typed form. Floats are not supported."""
     return {name: _serializer.serialize(value) for name, value in item.items()}
 
 
-def read(item: Mapping[str, Any]) -> Item:
-    """The plain values of a typed item."""
+def deserialize(item: Mapping[str, Any]) -> Item:
+    """Return the plain values of a typed item."""
     return {name: _plain(_deserializer.deserialize(value)) for name, value in item.items()}
 
 
 def listing_fields(image: Image) -> Item:
-    """Return the attributes that put a record into its owner's list or, while it is that of a ticket, keep it out.
-    Open tickets are in a partition of their own, which is counted."""
+    """Return the attributes that add a record to its owner's list. The record of a ticket is not in the list; open
+    tickets have a separate partition, which is counted."""
     if image.upload_expires_at is None:
         return {EXPIRES_AT: None, _EXPIRES: None, INDEX_KEY: owner_key(image.owner), INDEX_SORT: image.id}
     expires = {EXPIRES_AT: None, _EXPIRES: image.upload_expires_at.isoformat()}
@@ -65,21 +65,21 @@ def listing_fields(image: Image) -> Item:
 
 
 def changed_fields(changes: Mapping[str, Any]) -> Item:
-    """Single fields of an image as plain values, None for what is to go. Raises `ValueError` for what cannot be."""
-    checked = Image.model_validate({**_NOBODY, **changes})
+    """Return single fields of an image as plain values, None for those to remove. Raises `ValueError` if invalid."""
+    checked = Image.model_validate({**_REQUIRED, **changes})
     old_names = {_OLD_NAMES[name]: None for name in _OLD_NAMES.keys() & changes.keys()}
     return _plain_fields(checked, set(changes)) | old_names
 
 
 def image_item(image: Image) -> Item:
-    """The record's own item, a member of its owner's list."""
+    """Return the item of a record, with the attributes of its owner's list."""
     fields = {**_plain_fields(image), **listing_fields(image)}
     return {KEY: image.id, KIND: "image", **{name: value for name, value in fields.items() if value is not None}}
 
 
 def tombstone_item(tombstone: Tombstone) -> Item:
-    """Return the item that takes a deleted record's place: in no list, removed by DynamoDB once it is settled and has
-    expired."""
+    """Return the item that replaces a deleted record. It is in no list; DynamoDB removes it when the delete is finished
+    and it has expired."""
     fields = tombstone.model_dump(mode="json", exclude={"id", "expires_at"})
     ends = math.ceil(tombstone.expires_at.timestamp())
     expiry = {_EXPIRES: tombstone.expires_at.isoformat(), GONE_AFTER: ends, EXPIRES_AT: ends}
@@ -88,9 +88,9 @@ def tombstone_item(tombstone: Tombstone) -> Item:
     return {KEY: tombstone.id, KIND: "tombstone", **expiry, **fields}
 
 
-def record_of(item: Mapping[str, Any], now: datetime) -> Image | Tombstone | None:
-    """Return the record or tombstone in an item; None for anything else, and for a settled tombstone that has
-    expired."""
+def read_record(item: Mapping[str, Any], now: datetime) -> Image | Tombstone | None:
+    """Return the record or tombstone of an item; None for other items, and for an expired tombstone whose delete is
+    finished."""
     if item.get(KIND) == "image":
         maps = {name: json.loads(item[name]) for name in _AS_JSON & item.keys()}
         own = {"id": item[KEY], "upload_expires_at": item.get(_EXPIRES)}
@@ -103,7 +103,7 @@ def record_of(item: Mapping[str, Any], now: datetime) -> Image | Tombstone | Non
 
 
 def _translate(fields: Item) -> Item:
-    """Return the fields with what 0.1.0 has written under their present names."""
+    """Return the fields with values that 0.1.0 wrote under their present names."""
     new = {field: fields[old] for field, old in _OLD_NAMES.items() if old in fields}
     if "privacy_report" in new:  # a worker of 0.1.0 made the variants
         new["recipe_id"] = None
@@ -114,32 +114,32 @@ def _translate(fields: Item) -> Item:
 
 
 def owner_key(owner: str) -> str:
-    """The index partition of everything an owner has."""
+    """Return the index partition of all images of an owner."""
     return f"owner#{_part(owner)}"
 
 
 def ticket_key(owner: str) -> str:
-    """The index partition of an owner's open upload tickets."""
+    """Return the index partition of an owner's open upload tickets."""
     return f"ticket#{_part(owner)}"
 
 
 def pointer_key(kind: str, owner: str, value: str) -> str:
-    """The index partition of an owner's images with a value: kind `tag`, `status` or `type`."""
+    """Return the index partition of an owner's images with a value. `kind` is `tag`, `status` or `type`."""
     return f"{kind}#{_part(owner)}#{_part(value)}"
 
 
 def hash_key(owner: str, sha256: str) -> str:
-    """The key of the item that says which image has these bytes."""
+    """Return the key of the item that points to the image with these bytes."""
     return f"sha256#{_part(owner)}#{sha256}"
 
 
 def open_partition(image_id: str) -> str:
-    """The index partition of an unsettled id: sixteen of them, by the id's last digit."""
+    """Return the index partition of an id with unfinished work: one of 16, by the last digit of the id."""
     return f"open#{image_id[-1]}"
 
 
-def pointers_of(image: Image) -> dict[str, Item]:
-    """The pointer items that stand beside a record, by their keys."""
+def build_pointers(image: Image) -> dict[str, Item]:
+    """Return the pointer items of a record, by key."""
     partitions = [
         pointer_key("status", image.owner, image.status),
         pointer_key("type", image.owner, image.content_type),
@@ -154,7 +154,7 @@ def pointers_of(image: Image) -> dict[str, Item]:
 
 
 def open_item(image_id: str) -> Item:
-    """The pointer of what is not at rest."""
+    """Return the pointer item of an id with unfinished work."""
     return {KEY: f"open#{image_id}", INDEX_KEY: open_partition(image_id), INDEX_SORT: image_id}
 
 

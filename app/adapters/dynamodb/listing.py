@@ -1,4 +1,4 @@
-"""The one list path: ids from the index, records by id, what is stale dropped, until the page is full."""
+"""The only code path of lists: read ids, fetch records, drop stale ones, until the page is full."""
 
 import time
 from collections.abc import Collection, Iterator, Sequence
@@ -9,7 +9,7 @@ from app.adapters.dynamodb import items
 from app.adapters.dynamodb.calls import call, pause
 from app.adapters.dynamodb.items import Item
 from app.adapters.dynamodb.table import KEY
-from app.adapters.dynamodb.walks import HIGHEST, LOWEST, MOST, Span, Walk, in_all
+from app.adapters.dynamodb.walks import HIGHEST, LOWEST, MOST, Span, Walk, intersect
 from app.domain.errors import Unavailable
 from app.domain.models import Image, Status, utcnow
 from app.domain.ports import ListQuery, Page
@@ -17,16 +17,16 @@ from app.domain.ports import ListQuery, Page
 _BATCH = 100  # BatchGetItem's own limit
 _ATTEMPTS = 8  # one after the other that bring nothing
 _SECONDS = 10  # for all of one batch, within the time that a request has
-#: Entries asked for at once where two partitions are joined: about five units of reading.
+#: Entries per query when two partitions are joined: about five read units.
 _JOINED = 250
 _HEX = "0123456789abcdef"
 
 
 def page(client: Any, table: str, query: ListQuery) -> Page:
-    """One page of the query; see `ImageRepository.list`.
+    """Return one page of the query; see `ImageRepository.list`.
 
-    Records are what a page costs, an index entry a fiftieth of one: no more of them are read than the page wants,
-    and more again only as far as those before were stale.
+    Reading a record costs as much as about 50 index entries. So no more records are read than the page needs, and
+    further ones only to replace stale ones.
     """
     if query.limit < 1:
         raise ValueError("a page has at least one item")
@@ -34,7 +34,7 @@ def page(client: Any, table: str, query: ListQuery) -> Page:
     span = _span(query)
     partitions = _partitions(query)
     entries = wanted if len(partitions) == 1 else max(wanted, _JOINED)
-    candidates = in_all([Walk(client, table, partition, span, entries) for partition in partitions])
+    candidates = intersect([Walk(client, table, partition, span, entries) for partition in partitions])
     found: list[Image] = []
     looked = 0
     while len(found) < wanted:
@@ -51,7 +51,7 @@ def page(client: Any, table: str, query: ListQuery) -> Page:
 
 
 def unsettled(client: Any, table: str, start: str = "") -> Iterator[str]:
-    """Ids in the sixteen partitions of what is not at rest, the partition of `start` first."""
+    """Yield the ids with unfinished work from the 16 partitions, that of `start` first."""
     first = _HEX.find(start[-1:]) if start else 0
     for span in (Span(low=start), Span(high=start)) if start else (Span(),):
         for digit in _HEX[first:] + _HEX[:first]:
@@ -74,7 +74,7 @@ def versions(client: Any, table: str, image_ids: Collection[str]) -> dict[str, i
     ids = sorted(filter(None, set(image_ids)))
     for start in range(0, len(ids), _BATCH):
         for typed in _batch_get(client, table, ids[start : start + _BATCH], wanted):
-            item = items.read(typed)
+            item = items.deserialize(typed)
             if item[items.KIND] == "image":
                 found[str(item[KEY])] = int(item["version"])
     return found
@@ -90,10 +90,10 @@ def _span(query: ListQuery) -> Span:
 
 
 def _partitions(query: ListQuery) -> Sequence[str]:
-    """The partitions that an id must be in to be looked at.
+    """Return the partitions that contain the ids to fetch.
 
-    Tags and states that pass hold few ids, and where they meet still fewer: those are joined. Most images are ready
-    and of one of few types: to walk along these costs more than to read the records that do not match.
+    Partitions of a tag or a transient status contain few ids, and are joined. Most images are ready and have one of few
+    types: reading those partitions costs more than reading the records that do not match.
     """
     passing = None if query.status is Status.READY else query.status
     narrow = {"tag": query.tag, "status": passing}
@@ -111,15 +111,15 @@ def _records(client: Any, table: str, ids: Sequence[str]) -> dict[str, Image]:
     now = utcnow()
     records: dict[str, Image] = {}
     for item in _batch_get(client, table, ids):
-        record = items.record_of(items.read(item), now)
+        record = items.read_record(items.deserialize(item), now)
         if isinstance(record, Image):
             records[record.id] = record
     return records
 
 
 def _batch_get(client: Any, table: str, ids: Sequence[str], wanted: Item | None = None) -> Iterator[Item]:
-    """Yield the items under these keys, or of each what the arguments in `wanted` name."""
-    keys = [items.write({KEY: image_id}) for image_id in ids]
+    """Yield the items with these keys, or the projection of them that `wanted` describes."""
+    keys = [items.serialize({KEY: image_id}) for image_id in ids]
     until = time.monotonic() + _SECONDS
     idle = 0
     while True:

@@ -1,4 +1,4 @@
-"""Walks along the index: ids in order, of one partition or of several at once."""
+"""Iteration over the index: ids in order, of one partition or common to several."""
 
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -9,9 +9,9 @@ from app.adapters.dynamodb import items
 from app.adapters.dynamodb.calls import call
 from app.adapters.dynamodb.table import INDEX, INDEX_KEY, INDEX_SORT
 
-# Ids are 36 characters of hex and dashes: these sort below and above all of them.
+# Bounds that sort below and above all ids, which are 36 characters of hex digits and dashes.
 LOWEST, HIGHEST = "0", "g"
-#: Entries asked for at once, at most: about a sixth of the megabyte that a query may read.
+#: Maximum number of entries per query: about a sixth of the megabyte that a query may read.
 MOST = 1000
 
 
@@ -59,7 +59,7 @@ class Walk:
         return image_id
 
     def skip_to(self, image_id: str) -> str | None:
-        """The first id that is not before this one, or None at the end. What lies between is not read if it is far."""
+        """Return the first id that is not before this one, or None at the end. Skip distant ids without a read."""
         while self._ids and self._span.is_before(self._ids[0], image_id):
             self._ids.popleft()
         if not self._ids and not self._ended:
@@ -74,13 +74,13 @@ class Walk:
             "TableName": self._table,
             "IndexName": INDEX,
             "KeyConditionExpression": f"{INDEX_KEY} = :partition AND {INDEX_SORT} BETWEEN :low AND :high",
-            "ExpressionAttributeValues": items.write(bounds),
+            "ExpressionAttributeValues": items.serialize(bounds),
             "ScanIndexForward": not span.descending,
         }
 
     def _read(self) -> None:
         answer = call(self._client.query, **self._arguments, Limit=self._limit)
-        ids = [items.read(item)[INDEX_SORT] for item in answer["Items"]]
+        ids = [items.deserialize(item)[INDEX_SORT] for item in answer["Items"]]
         self._ids.extend(image_id for image_id in ids if image_id != self._span.high)
         self._limit = min(self._limit * 2, MOST)
         self._ended = "LastEvaluatedKey" not in answer
@@ -88,11 +88,11 @@ class Walk:
             self._arguments["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
 
 
-def in_all(walks: Sequence[Walk]) -> Iterator[str]:
-    """The ids that every one of the walks meets, in their order.
+def intersect(walks: Sequence[Walk]) -> Iterator[str]:
+    """Yield the ids that all walks have in common, in their order.
 
-    Whichever walk is behind jumps to where the one ahead stands, so that this costs about as much as the shortest:
-    entries of the index, of which some fifty are read for the price of one record.
+    A walk that is behind skips to the position of the one ahead. The cost is about that of the shortest walk, in index
+    entries; about 50 of them cost as much as one record.
     """
     wanted = walks[0].head()
     agreed = 0

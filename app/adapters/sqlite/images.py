@@ -1,4 +1,4 @@
-"""Records as JSON documents, with the entries and pointers that find them."""
+"""Records as JSON documents, with their index entries and hash pointers."""
 
 import contextlib
 import json
@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 from app.adapters.sqlite.database import Database
-from app.adapters.sqlite.listing import OPEN_TICKET, entries_of, page
+from app.adapters.sqlite.listing import OPEN_TICKET, index_entries, page
 from app.domain.errors import AlreadyExists, HashTaken, Stale
 from app.domain.models import UPDATABLE, Image, Status, Tombstone, utcnow
 from app.domain.ports import ListQuery, Page
@@ -19,7 +19,7 @@ _HIGHEST = "g"  # sorts above every id
 
 
 class SqliteImages:
-    """An `ImageRepository` in a `Database`. Its lists never lag."""
+    """`ImageRepository` in a `Database`. Lists are always up to date."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -35,7 +35,7 @@ class SqliteImages:
             insert(connection, image)
 
     def claim(self, image: Image) -> bool:
-        """See `ImageRepository.claim`. A record that is gone claims nothing."""
+        """See `ImageRepository.claim`. A deleted record does not claim its bytes."""
         with self._database.writing() as connection:
             row = _row(connection, image.id)
             if row is None or row[1]:
@@ -78,15 +78,15 @@ class SqliteImages:
             document, before = _current(connection, image_id, expected_version)
             own = {"version": expected_version + 1, "updated_at": utcnow()}
             changed = Image.model_validate({**dict(before), **changes, **own})
-            # Merged into what is stored, so that fields which only a newer Darkroom knows stay.
+            # Merge into the stored document, so that unknown fields of a newer version are kept.
             fields = json.loads(changed.model_dump_json(include={*changes, *own}))
             document = json.dumps(json.loads(document) | fields, ensure_ascii=False, separators=(",", ":"))
-            after = Image.model_validate_json(document)  # what cannot be read again must not be written
+            after = Image.model_validate_json(document)  # refuse to write a document that cannot be read
             connection.execute(
                 "UPDATE images SET document = ?, unsettled = ? WHERE id = ?",
                 (document, _is_unsettled(after), image_id),
             )
-            old, new = entries_of(before), entries_of(after)
+            old, new = index_entries(before), index_entries(after)
             _drop_entries(connection, before, old - new)
             _add_entries(connection, after, new - old)
         return after
@@ -163,7 +163,7 @@ class SqliteImages:
         yield from self._unsettled("", start)
 
     def _unsettled(self, low: str, high: str) -> Iterator[str]:
-        """From `low` to before `high`."""
+        """Yield ids from `low` to before `high`."""
         statement = "SELECT id FROM images WHERE unsettled = 1 AND id >= ? AND id < ? ORDER BY id LIMIT ?"
         while True:
             with self._database.reading() as connection:
@@ -179,13 +179,13 @@ class SqliteImages:
 
 
 def insert(connection: sqlite3.Connection, image: Image) -> None:
-    """Write a record that is not there, with its entries, within the transaction that is open."""
+    """Write a new record with its entries, within the open transaction."""
     connection.execute("DELETE FROM images WHERE id = ?", (image.id,))  # an expired tombstone
     connection.execute(
         "INSERT INTO images (id, document, unsettled) VALUES (?, ?, ?)",
         (image.id, image.model_dump_json(), _is_unsettled(image)),
     )
-    _add_entries(connection, image, entries_of(image))
+    _add_entries(connection, image, index_entries(image))
 
 
 def _row(connection: sqlite3.Connection, image_id: str) -> tuple[str, bool] | None:
@@ -212,7 +212,7 @@ def _is_unsettled(image: Image) -> bool:
 
 
 def _expiry(tombstone: Tombstone) -> float | None:
-    """Return when the row may be forgotten: never before the delete is finished."""
+    """Return the time after which the row may be removed; None before the delete is finished."""
     return tombstone.expires_at.timestamp() if tombstone.settled else None
 
 
@@ -222,7 +222,7 @@ def _holder(connection: sqlite3.Connection, owner: str, sha256: str) -> str | No
 
 
 def _point(connection: sqlite3.Connection, image: Image, replaces: str | None) -> str:
-    """Take the pointer of the image's bytes if it is free or names `replaces`; whom it names then."""
+    """Point the hash to the image if it is free or points to `replaces`. Return the id that it points to."""
     if image.sha256 is None:
         raise ValueError("an image whose bytes are not known cannot stand for them")
     holder = _holder(connection, image.owner, image.sha256)
@@ -235,19 +235,19 @@ def _point(connection: sqlite3.Connection, image: Image, replaces: str | None) -
 
 
 def _drop(connection: sqlite3.Connection, image: Image) -> None:
-    """Remove the record with everything that leads to it."""
+    """Remove the record with its entries and hash pointer."""
     connection.execute("DELETE FROM images WHERE id = ?", (image.id,))
-    _drop_entries(connection, image, entries_of(image) | {_copy_of(image)})
+    _drop_entries(connection, image, index_entries(image) | {_copy_of(image)})
     _pass_on(connection, image)
 
 
 def _copy_of(image: Image) -> tuple[str, str]:
-    """The entry of a record whose bytes another record stands for."""
+    """Return the index entry of a record whose hash points to another record."""
     return "copy", image.sha256 or ""
 
 
 def _pass_on(connection: sqlite3.Connection, image: Image) -> None:
-    """Give the pointer that names this record to the oldest copy, or remove it."""
+    """Point the hash of this record to the oldest copy, or remove the pointer."""
     key = (image.owner, image.sha256)
     if image.sha256 is None or _holder(connection, image.owner, image.sha256) != image.id:
         return

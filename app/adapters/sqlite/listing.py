@@ -1,4 +1,4 @@
-"""Pages of records: walks along the index, with nothing to sort."""
+"""Pages of records, read along the index without sorting."""
 
 import sqlite3
 
@@ -9,14 +9,14 @@ _MATCHES = "{0}.owner = ? AND {0}.kind = ? AND {0}.value = ?"
 _RANGE = "walked.image >= ? AND walked.image < ? ORDER BY walked.image {0} LIMIT ?"
 _DIRECTIONS = {True: "DESC", False: "ASC"}
 _BEYOND = "\U0010ffff"  # after every id
-#: The kind and value of upload tickets whose bytes have not been seen.
+#: Kind and value of the entries of open upload tickets.
 OPEN_TICKET = ("ticket", "")
-#: How many entries ahead are looked at to tell which filter's lie furthest apart.
+#: Number of entries to look ahead to find the filter with the fewest matches.
 _PROBE = 256
 
 
-def entries_of(image: Image) -> set[tuple[str, str]]:
-    """Return the kinds and values under which the image is found: see `schema`. A ticket's record is in no list."""
+def index_entries(image: Image) -> set[tuple[str, str]]:
+    """Return the kinds and values of the image's entries, see `schema`. The record of a ticket is in no list."""
     if image.upload_expires_at is not None:
         return {OPEN_TICKET} if is_open_ticket(image) else set()
     tags = {("tag", tag) for tag in image.tags}
@@ -54,7 +54,7 @@ def _filters(query: ListQuery) -> list[tuple[str, str]]:
 
 
 def _bounds(query: ListQuery) -> tuple[str, str]:
-    """The lowest id of the page, and what lies beyond its highest."""
+    """Return the lowest id of the page, and an exclusive upper bound."""
     low, high = query.since or "", query.until or _BEYOND
     if query.after is not None:
         if query.descending:
@@ -67,7 +67,7 @@ def _bounds(query: ListQuery) -> tuple[str, str]:
 def _rarest(
     connection: sqlite3.Connection, query: ListQuery, filters: list[tuple[str, str]], bounds: tuple[str, str]
 ) -> tuple[str, str]:
-    """The filter whose entries lie furthest apart where the page begins: walking it passes the fewest."""
+    """Return the filter whose entries are furthest apart at the start of the page: it has the fewest to read."""
     parts = ["SELECT walked.image FROM entries AS walked WHERE", _MATCHES.format("walked"), "AND"]
     parts += [_RANGE.format(_DIRECTIONS[query.descending]), "OFFSET ?"]
     statement = " ".join(parts)

@@ -1,16 +1,16 @@
-"""The tables, and whether a file holds them."""
+"""Tables of the database, and their migrations."""
 
 import sqlite3
 
 from app.domain.errors import ConfigurationError
 
-#: "Dark" in ASCII: whose database this is.
+#: Application id in the header of the file: "Dark" in ASCII.
 APPLICATION_ID = 0x4461726B
 
-# `entries` is the index of every list: one row per image for each of its kinds, walked by id with nothing to sort.
+# `entries` is the index of all lists: one row per image and kind, read in the order of ids without sorting.
 # Kinds are '' (all images of the owner), 'status', 'type', 'tag', 'ticket' (open upload tickets), 'band' for the parts
 # of a perceptual hash, and 'copy' (further images of the same bytes).
-# `hashes` points from bytes to the record that stands for them. `images` also holds tombstones.
+# `hashes` points from bytes to their record. `images` also holds tombstones.
 _FIRST = """
 CREATE TABLE images (
     id TEXT PRIMARY KEY,
@@ -47,8 +47,8 @@ CREATE INDEX messages_receives ON messages (receives, due) WHERE dead = 0;
 CREATE INDEX messages_dead ON messages (id) WHERE dead = 1;
 """
 
-# Upload tickets never expire by themselves, nor do tombstones whose delete is not finished: `expires_at` is for settled
-# tombstones alone. Open tickets are counted by entries of kind 'ticket'.
+# Upload tickets and tombstones of unfinished deletes never expire by themselves: `expires_at` is for tombstones of
+# finished deletes only. Open tickets are counted by entries of kind 'ticket'.
 _TICKETS = """
 UPDATE images SET expires_at = NULL WHERE buried = 0 OR unsettled = 1;
 INSERT OR IGNORE INTO entries (owner, kind, value, image)
@@ -77,12 +77,12 @@ UPDATE images SET document = json_remove(
 WHERE buried = 0
 """
 
-#: What brings a database from each version to the next. Grows at its end; what is released stays as it is.
+#: Migration from each version to the next. Append only: released migrations never change.
 MIGRATIONS = (_FIRST, _TICKETS, _RENAMED_FIELDS)
 
 
 def check(connection: sqlite3.Connection, name: str) -> int:
-    """The version of the database's schema, 0 when it is empty.
+    """Return the version of the database's schema, 0 if it is empty.
 
     Raises `ConfigurationError` for a database that is another program's, damaged, or from a newer Darkroom.
     """
@@ -100,7 +100,7 @@ def check(connection: sqlite3.Connection, name: str) -> int:
 
 
 def migrate(connection: sqlite3.Connection, version: int) -> None:
-    """Bring the schema from `version` to the newest, within the transaction that is open."""
+    """Migrate the schema from `version` to the newest, within the open transaction."""
     for script in MIGRATIONS[version:]:
         for statement in script.split(";"):
             connection.execute(statement)
@@ -109,7 +109,7 @@ def migrate(connection: sqlite3.Connection, version: int) -> None:
 
 
 def refused(name: str, why: str) -> ConfigurationError:
-    """The error for a database that must not be touched."""
+    """Return the error for a database that must not be changed."""
     return ConfigurationError(
         f"The database {name} cannot be used: {why}. It has been left as it is; restore a copy, or set "
         "DARKROOM_DATABASE_URL to another file."
