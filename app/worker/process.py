@@ -13,25 +13,22 @@ from app.domain.errors import ImageError, Missing, Stale, Unavailable
 from app.domain.images.service import finish_delete
 from app.domain.keys import original_key, processed_prefix, variant_key
 from app.domain.limits import Limits
-from app.domain.media import UNKNOWN_TYPE
 from app.domain.models import (
     EXHAUSTED,
     RETRYABLE,
-    Changes,
     FailureCode,
     Image,
-    Rights,
     Status,
     Tombstone,
-    Variant,
     mark_failed,
     utcnow,
 )
 from app.domain.other_formats import refused_type
 from app.domain.phase_timer import PhaseTimer
 from app.domain.ports import ImageRepository, ObjectStore
-from app.domain.recipe import Recipe, build_recipe_id, build_rendering_id
+from app.domain.recipe import Recipe, build_rendering_id
 from app.domain.reports import ImageReport, ImageReporter, Outcome, log_report
+from app.worker.changes import original_changes, ready_changes
 from app.worker.jobs import Job, Processed
 from app.worker.originals import Original, adopt, fetch
 from app.worker.sandbox.parent import Sandbox
@@ -223,8 +220,7 @@ class Worker:
         for _ in range(_ATTEMPTS):
             is_current = self._rendering_id(current) == rendering
             if is_current:
-                changes = _ready_changes(current, processed, original, rendering)
-                changes["recipe_id"] = build_recipe_id(self._recipe)
+                changes = ready_changes(current, processed, original, self._recipe)
             else:  # the focal point has moved: these variants are swept
                 changes = {"stale_renderings": list(dict.fromkeys((*current.stale_renderings, rendering)))}
             try:
@@ -249,7 +245,7 @@ class Worker:
         """Record a fault of the image. An image that is `ready` keeps its status and its variants."""
         changes = mark_failed(image, FailureCode(error.code), error.detail, utcnow())
         if original is not None:
-            changes |= _original_changes(original)
+            changes |= original_changes(original)
         for _ in range(_ATTEMPTS):
             found = self._images.get(image.id)
             if not isinstance(found, Image):
@@ -279,29 +275,6 @@ def _add_to_report(report: ImageReport, processed: Processed) -> None:
     files = {variant.file: variant.bytes for variant in processed.variants}
     report.variants, report.variant_bytes = len(files), sum(files.values())
     report.phases |= processed.timings
-
-
-def _original_changes(original: Original) -> Changes:
-    kind = original.media_type or UNKNOWN_TYPE
-    return {"bytes": original.bytes, "sha256": original.sha256, "content_type": kind}
-
-
-def _ready_changes(image: Image, processed: Processed, original: Original, rendering: str) -> Changes:
-    stale = [old for old in (*image.stale_renderings, image.rendering_id) if old and old != rendering]
-    variants = [Variant.model_validate(variant.model_dump()) for variant in processed.variants]
-    names = set(Processed.model_fields) - {"rights", "variants", "timings", "memory_mb"}
-    return {
-        **{name: getattr(processed, name) for name in names},
-        **_original_changes(original),
-        "status": Status.READY,
-        "error": None,
-        "upload_expires_at": None,
-        "processed_at": utcnow(),
-        "rendering_id": rendering,
-        "rights": Rights.model_validate(processed.rights.model_dump()),
-        "variants": variants,
-        "stale_renderings": list(dict.fromkeys(stale)),
-    }
 
 
 def _usable_cpus() -> int:
