@@ -11,8 +11,8 @@ from app.worker.sandbox import landlock, seccomp
 
 IN_CI = os.environ.get("CI") == "true"
 
-# A shell starts its background jobs with this signal ignored, and programs that tests start would inherit that: a test
-# that presses Ctrl-C would wait for ever.
+# A shell starts background jobs with this signal ignored, and programs that tests start would inherit that: a test that
+# sends it would never end.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 

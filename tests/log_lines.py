@@ -124,7 +124,7 @@ def _check(line: Line) -> None:
 
 
 def _check_metrics(line: Line) -> None:
-    """By CloudWatch's specification of its embedded format, and what we have agreed on beyond."""
+    """Check a line against CloudWatch's embedded metric format and the names of our metrics."""
     head = line["_aws"]
     assert abs(head["Timestamp"] / 1000 - time.time()) < 3600
     (directive,) = head["CloudWatchMetrics"]

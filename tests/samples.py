@@ -1,4 +1,4 @@
-"""Pictures for tests: made on the spot, or small real ones from `tests/images`."""
+"""Images for tests: generated, or small real files from `tests/images`."""
 
 import io
 import random
@@ -14,7 +14,7 @@ SHARED = Path(__file__).parents[2] / "shared" / "images"
 
 
 def photo(width: int, height: int, seed: int = 0) -> Image.Image:
-    """A smooth picture of many colours, different for every seed, without pattern noise."""
+    """Return a smooth image of many colors, different for every seed, without noise."""
     dice = random.Random(seed)
     small = Image.new("RGB", (8, 6))
     small.putdata([(dice.randrange(256), dice.randrange(256), dice.randrange(256)) for _ in range(48)])

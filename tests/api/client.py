@@ -6,7 +6,7 @@ import httpx
 from fastapi import FastAPI
 
 from app.api.middleware.gateway import Gateway
-from tests.on_aws.gateway import Functions, door
+from tests.on_aws.gateway import Functions, build_handler
 
 _ADDRESS = "https://a1b2c3d4e5.execute-api.eu-west-1.amazonaws.com"
 
@@ -27,5 +27,5 @@ def embedded_client(app: FastAPI, prefix: str = "", peer: str = "testclient") ->
 
 def lambda_client(gateway: Gateway, prefix: str = "") -> httpx.Client:
     """Return a client of the application in a function behind an HTTP API, in a stage named like the prefix."""
-    transport = Functions(door(gateway), prefix.strip("/") or "$default")
+    transport = Functions(build_handler(gateway), prefix.strip("/") or "$default")
     return httpx.Client(transport=transport, base_url=_ADDRESS, follow_redirects=False)

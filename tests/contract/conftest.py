@@ -1,4 +1,4 @@
-"""The adapters that must keep the ports' promises.
+"""Adapters under the contract suites of their ports.
 
 A new adapter joins by one entry in its port's table: a name, and a function that opens it, empty, in a folder of its
 own. Tests here speak through the port alone; what only one adapter has is tested in `tests/adapters`.
@@ -106,7 +106,7 @@ REAL = frozenset({"s3-seaweedfs", "dynamodb-local"})
 
 
 def with_marks(name: str) -> Any:
-    """The adapter as a parameter; real engines are a tier of their own."""
+    """Return the adapter as a parameter; real engines have a tier of their own."""
     return pytest.param(name, marks=pytest.mark.engines) if name in REAL else name
 
 
@@ -124,7 +124,7 @@ def images(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ImageRepo
 
 @pytest.fixture
 def many(request: pytest.FixtureRequest) -> Many:
-    """So many, but for moto three tenths: it copies its whole table for every item of every transaction."""
+    """Seed three tenths of the records on moto, which copies its whole table for every item of a transaction."""
     on_moto = request.node.callspec.params["images"] == "dynamodb-moto"
     return lambda count: count * 3 // 10 if on_moto else count
 

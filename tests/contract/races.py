@@ -1,4 +1,4 @@
-"""Many threads doing the same thing at the same moment, and waiting for what may lag."""
+"""Concurrent calls from many threads, and waiting for results that may lag."""
 
 import threading
 import time
@@ -29,12 +29,12 @@ def race(action: Callable[[int], T], racers: int = RACERS) -> list[T | PortError
 
 
 def winners(results: list[T | PortError]) -> list[int]:
-    """The numbers of those who got no error."""
+    """Return the numbers of the racers without an error."""
     return [number for number, result in enumerate(results) if not isinstance(result, PortError)]
 
 
 def eventually(look: Callable[[], T], expected: T, seconds: float = 10) -> None:
-    """Wait until `look()` gives what is expected; fail with what it gave last."""
+    """Wait until `look()` returns the expected value; fail with the last value."""
     end = time.monotonic() + seconds
     while (seen := look()) != expected and time.monotonic() < end:
         time.sleep(0.02)

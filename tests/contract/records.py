@@ -62,7 +62,7 @@ FULL: dict[str, Any] = {
 
 
 def an_image(**fields: Any) -> Image:
-    """A record as an upload writes it, with these fields instead."""
+    """Return a record as an upload writes it, with `fields` changed."""
     now = utcnow()
     image_id = fields.get("id") or new_id()
     usual = {

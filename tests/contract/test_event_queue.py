@@ -14,7 +14,7 @@ from tests.contract.races import eventually, race
 
 
 def receive_all(queue: EventQueue, count: int) -> list[Message]:
-    """So many messages, none of them deleted."""
+    """Receive `count` messages and delete none."""
     found: list[Message] = []
     end = time.monotonic() + 15
     while len(found) < count and time.monotonic() < end:

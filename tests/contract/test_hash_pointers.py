@@ -136,7 +136,7 @@ def test_a_pointer_stays_when_a_record_goes_that_it_does_not_name(images: ImageR
 
 
 def copies_of(images: ImageRepository, count: int) -> list[Image]:
-    """So many further records of the same bytes, oldest first, each noted as a copy."""
+    """Create `count` further records of the same bytes, oldest first, each noted as a copy."""
     made = [stored(images, sha256=SHA, claim=False) for _ in range(count)]
     assert [images.claim(copy) for copy in made] == [False] * count
     return made

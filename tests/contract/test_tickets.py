@@ -22,7 +22,7 @@ def test_a_ticket_is_read_by_id_and_in_no_list(images: ImageRepository) -> None:
 
 
 def test_a_ticket_stays_when_its_time_has_passed(images: ImageRepository) -> None:
-    """Its bytes may have come: time alone removes no record."""
+    """Time alone removes no record, because its bytes may have arrived."""
     ticket = stored(images, claim=False, upload_expires_at=utcnow() - timedelta(days=30))
     assert images.get(ticket.id) == ticket
     with pytest.raises(AlreadyExists):

@@ -1,4 +1,4 @@
-"""The functions over moto."""
+"""Functions on moto."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -24,18 +24,18 @@ def scratch(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def api(aws_place: Place, scratch: Path) -> Iterator[Callable[..., Answer]]:
-    """Calls the API's function with an event, and for at most so many seconds."""
-    with opened("app.lambda_api", aws_place.environment, scratch) as door:
-        yield lambda event, seconds=30: Answer(door.handler(event, Context(seconds)))
+    """Return a call of the API's function with an event and a time limit in seconds."""
+    with opened("app.lambda_api", aws_place.environment, scratch) as entry_point:
+        yield lambda event, seconds=30: Answer(entry_point.handler(event, Context(seconds)))
 
 
 @pytest.fixture(scope="module")
-def worker_door(aws_place: Place, scratch: Path) -> Iterator[ModuleType]:
-    with opened("app.lambda_worker", aws_place.environment, scratch) as door:
-        yield door
+def worker_module(aws_place: Place, scratch: Path) -> Iterator[ModuleType]:
+    with opened("app.lambda_worker", aws_place.environment, scratch) as entry_point:
+        yield entry_point
 
 
 @pytest.fixture(scope="module")
-def worker(worker_door: ModuleType) -> Callable[..., Any]:
-    """Calls the worker's function with an event, and for at most so many seconds."""
-    return lambda event, seconds=300: worker_door.handler(event, Context(seconds))
+def worker(worker_module: ModuleType) -> Callable[..., Any]:
+    """Return a call of the worker's function with an event and a time limit in seconds."""
+    return lambda event, seconds=300: worker_module.handler(event, Context(seconds))

@@ -1,4 +1,4 @@
-"""The two functions' doors, opened in this process over moto as the Lambda runtime would open them."""
+"""Entry points of the functions, imported in this process on moto as the Lambda runtime imports them."""
 
 import asyncio
 import base64
@@ -41,7 +41,7 @@ class Context:
 
 
 class Answer:
-    """A function's answer, read as the gateway reads it."""
+    """Answer of a function, read as the gateway reads it."""
 
     def __init__(self, raw: dict[str, Any]) -> None:
         assert len(json.dumps(raw)) < 6_000_000
@@ -57,7 +57,7 @@ class Answer:
         return json.loads(self.content)
 
     def problem(self, status: int, code: str) -> dict[str, Any]:
-        """The problem document, which must be this one."""
+        """Return the problem document, which must have this status and code."""
         found: dict[str, Any] = self.json()
         assert (self.status, found["code"]) == (status, code), found
         assert self.headers["content-type"] == "application/problem+json"
@@ -99,7 +99,7 @@ class Place:
 
 @contextmanager
 def place() -> Iterator[Place]:
-    """An empty place of one's own."""
+    """Open an empty bucket, table and queue."""
     made = aws.moto()
     with (
         aws.bucket(made.s3) as bucket,
@@ -114,8 +114,8 @@ def place() -> Iterator[Place]:
 
 
 @contextmanager
-def opened(door: str, environment: Mapping[str, str], scratch: Path) -> Iterator[ModuleType]:
-    """The door's module, imported afresh in that environment, with nothing left of it afterwards."""
+def opened(entry_point: str, environment: Mapping[str, str], scratch: Path) -> Iterator[ModuleType]:
+    """Import the entry point afresh in that environment; leave nothing of it afterwards."""
     others = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
     with (
         mock.patch.dict(os.environ, {**others, **environment}, clear=True),
@@ -123,18 +123,18 @@ def opened(door: str, environment: Mapping[str, str], scratch: Path) -> Iterator
         logging_restored(),
         mock.patch("app.linux.hide") as hide,  # of this process, for good
     ):
-        sys.modules.pop(door, None)
-        if door == API:
+        sys.modules.pop(entry_point, None)
+        if entry_point == API:
             asyncio.set_event_loop(None)
         try:
-            module = importlib.import_module(door)
-            assert hide.called == (door == "app.lambda_worker")
+            module = importlib.import_module(entry_point)
+            assert hide.called == (entry_point == "app.lambda_worker")
             yield module
         finally:
             gc.enable()
             gc.unfreeze()
-            sys.modules.pop(door, None)
-            if door == API:
+            sys.modules.pop(entry_point, None)
+            if entry_point == API:
                 with suppress(RuntimeError):  # there is none when it did not start
                     loop = asyncio.get_event_loop()
                     loop.run_until_complete(loop.shutdown_asyncgens())

@@ -33,84 +33,86 @@ def own_place() -> Iterator[Place]:
 
 
 @pytest.fixture
-def door(own_place: Place, tmp_path: Path) -> Iterator[ModuleType]:
+def entry_point(own_place: Place, tmp_path: Path) -> Iterator[ModuleType]:
     with opened("app.lambda_reconcile", own_place.environment, tmp_path) as found:
         yield found
 
 
-def run(door: ModuleType, event: Any = None, seconds: float = 900) -> Any:
-    return door.handler(payload("warm_up_schedule") if event is None else event, Context(seconds))
+def run(entry_point: ModuleType, event: Any = None, seconds: float = 900) -> Any:
+    return entry_point.handler(payload("warm_up_schedule") if event is None else event, Context(seconds))
 
 
-def pending(door: ModuleType, *, age: timedelta, with_bytes: bool) -> Image:
+def pending(entry_point: ModuleType, *, age: timedelta, with_bytes: bool) -> Image:
     then = utcnow() - age
     image = an_image(uploaded_at=then, updated_at=then, bytes=3)
-    door._backends.images.create(image, claim=False)
+    entry_point._backends.images.create(image, claim=False)
     if with_bytes:
-        door._backends.store.put(original_key(image.id), io.BytesIO(b"abc"), size=3, content_type="image/png")
+        entry_point._backends.store.put(original_key(image.id), io.BytesIO(b"abc"), size=3, content_type="image/png")
     return image
 
 
-def test_with_nothing_to_do_it_does_nothing(door: ModuleType) -> None:
-    assert run(door) == QUIET
+def test_with_nothing_to_do_it_does_nothing(entry_point: ModuleType) -> None:
+    assert run(entry_point) == QUIET
 
 
-def test_a_lost_event_is_sent_again_and_what_never_came_goes(door: ModuleType, own_place: Place) -> None:
-    lost = pending(door, age=timedelta(minutes=20), with_bytes=True)
-    never = pending(door, age=timedelta(hours=2), with_bytes=False)
+def test_a_lost_event_is_sent_again_and_what_never_came_goes(entry_point: ModuleType, own_place: Place) -> None:
+    lost = pending(entry_point, age=timedelta(minutes=20), with_bytes=True)
+    never = pending(entry_point, age=timedelta(hours=2), with_bytes=False)
     own_place.events()  # the bucket's own, which is the one that is lost
-    assert run(door) == QUIET | {"queued_again": 1, "never_came": 1}
+    assert run(entry_point) == QUIET | {"queued_again": 1, "never_came": 1}
     (event,) = own_place.events()
     assert original_key(lost.id) in event["Records"][0]["body"]
-    assert door._backends.images.get(never.id) is None
+    assert entry_point._backends.images.get(never.id) is None
 
 
-def test_objects_of_no_record_are_looked_for_only_when_asked(door: ModuleType, own_place: Place) -> None:
+def test_objects_of_no_record_are_looked_for_only_when_asked(entry_point: ModuleType, own_place: Place) -> None:
     key = original_key(new_id())
     own_place.made.s3.put_object(Bucket=own_place.bucket, Key=key, Body=b"abc")
     later = utcnow() + timedelta(hours=2)
-    assert run(door, {"orphans": "remove"}) == QUIET | {"orphans_young": 1}
+    assert run(entry_point, {"orphans": "remove"}) == QUIET | {"orphans_young": 1}
     with mock.patch("app.domain.maintenance.orphans.utcnow", return_value=later):
-        assert run(door) == QUIET
-        assert run(door, {"orphans": "report"}) == QUIET | {"orphans": 1}
-        assert run(door, {"orphans": "remove"}) == QUIET | {"orphans": 1, "orphans_removed": 1}
-        assert run(door, {"orphans": "report"}) == QUIET
+        assert run(entry_point) == QUIET
+        assert run(entry_point, {"orphans": "report"}) == QUIET | {"orphans": 1}
+        assert run(entry_point, {"orphans": "remove"}) == QUIET | {"orphans": 1, "orphans_removed": 1}
+        assert run(entry_point, {"orphans": "report"}) == QUIET
 
 
-def test_the_grace_time_of_orphans_can_be_given(door: ModuleType, own_place: Place) -> None:
+def test_the_grace_time_of_orphans_can_be_given(entry_point: ModuleType, own_place: Place) -> None:
     own_place.made.s3.put_object(Bucket=own_place.bucket, Key=original_key(new_id()), Body=b"abc")
     for minutes, found in ((1, {"orphans_young": 1}), (0, {"orphans": 1})):
-        assert run(door, {"orphans": "report", "grace_minutes": minutes}) == QUIET | found
+        assert run(entry_point, {"orphans": "report", "grace_minutes": minutes}) == QUIET | found
 
 
 @pytest.mark.parametrize(
     "event", [{"orphans": "delete"}, {"orphans": "report", "grace_minutes": -1}, {"grace_minutes": "60"}]
 )
-def test_a_request_that_is_not_understood_removes_nothing(door: ModuleType, own_place: Place, event: Any) -> None:
+def test_a_request_that_is_not_understood_removes_nothing(
+    entry_point: ModuleType, own_place: Place, event: Any
+) -> None:
     own_place.made.s3.put_object(Bucket=own_place.bucket, Key=original_key(new_id()), Body=b"abc")
     with pytest.raises(ValueError, match="must be"):
-        run(door, event)
-    assert run(door, {"orphans": "report", "grace_minutes": 0}) == QUIET | {"orphans": 1}
+        run(entry_point, event)
+    assert run(entry_point, {"orphans": "report", "grace_minutes": 0}) == QUIET | {"orphans": 1}
 
 
 def test_a_run_ends_before_the_functions_time_does_and_the_next_one_goes_on(
-    door: ModuleType, own_place: Place, caplog: pytest.LogCaptureFixture
+    entry_point: ModuleType, own_place: Place, caplog: pytest.LogCaptureFixture
 ) -> None:
     for _ in range(3):
-        pending(door, age=timedelta(hours=2), with_bytes=False)
+        pending(entry_point, age=timedelta(hours=2), with_bytes=False)
     own_place.made.s3.put_object(Bucket=own_place.bucket, Key=original_key(new_id()), Body=b"abc")
-    assert run(door, {"orphans": "report"}, seconds=30) == QUIET | {"left": 3, "search_left": 1}
+    assert run(entry_point, {"orphans": "report"}, seconds=30) == QUIET | {"left": 3, "search_left": 1}
     assert "stopped before the time-out" in caplog.text
     caplog.clear()
-    assert run(door) == QUIET | {"never_came": 3}
+    assert run(entry_point) == QUIET | {"never_came": 3}
     assert "stopped before the time-out" not in caplog.text
 
 
-def test_a_run_that_met_errors_fails_after_the_rest_is_settled(door: ModuleType, own_place: Place) -> None:
-    never = pending(door, age=timedelta(hours=2), with_bytes=False)
-    pending(door, age=timedelta(minutes=20), with_bytes=True)
+def test_a_run_that_met_errors_fails_after_the_rest_is_settled(entry_point: ModuleType, own_place: Place) -> None:
+    never = pending(entry_point, age=timedelta(hours=2), with_bytes=False)
+    pending(entry_point, age=timedelta(minutes=20), with_bytes=True)
     own_place.events()
-    broken = replace(door._backends, queue=SqsQueue(own_place.made.sqs, own_place.queue_url + "-that-is-gone"))
-    with mock.patch.object(door, "_backends", broken), pytest.raises(door.Incomplete, match="errors 1"):
-        run(door)
-    assert door._backends.images.get(never.id) is None
+    broken = replace(entry_point._backends, queue=SqsQueue(own_place.made.sqs, own_place.queue_url + "-that-is-gone"))
+    with mock.patch.object(entry_point, "_backends", broken), pytest.raises(entry_point.Incomplete, match="errors 1"):
+        run(entry_point)
+    assert entry_point._backends.images.get(never.id) is None

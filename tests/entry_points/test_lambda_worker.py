@@ -26,7 +26,7 @@ def upload(api: Callable[..., Answer], content: bytes) -> str:
 
 @pytest.fixture
 def image_id(api: Callable[..., Answer], aws_place: Place) -> Iterator[str]:
-    """A small picture, uploaded and not developed yet."""
+    """Upload a small image and leave it unprocessed."""
     found = upload(api, samples.encoded(seed=hash(new_id())))
     yield found
     aws_place.events()
@@ -118,26 +118,34 @@ def three(api: Callable[..., Answer], place: Place) -> tuple[list[str], Any]:
 
 
 def test_of_a_batch_only_the_message_that_failed_comes_back(
-    api: Callable[..., Answer], worker_door: ModuleType, worker: Call, aws_place: Place, monkeypatch: pytest.MonkeyPatch
+    api: Callable[..., Answer],
+    worker_module: ModuleType,
+    worker: Call,
+    aws_place: Place,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     ids, event = three(api, aws_place)
-    store = worker_door._worker._store
-    monkeypatch.setattr(worker_door._worker, "_store", Failing(store, ids[1]))
+    store = worker_module._worker._store
+    monkeypatch.setattr(worker_module._worker, "_store", Failing(store, ids[1]))
     assert worker(event) == {"batchItemFailures": [{"itemIdentifier": event["Records"][1]["messageId"]}]}
     assert [status(api, image_id) for image_id in ids] == ["ready", "pending", "ready"]
-    monkeypatch.setattr(worker_door._worker, "_store", Failing(store, *ids))
+    monkeypatch.setattr(worker_module._worker, "_store", Failing(store, *ids))
     failed = {"batchItemFailures": [{"itemIdentifier": event["Records"][1]["messageId"]}]}
     assert worker(event) == failed, "what is done is a duplicate now"
-    monkeypatch.setattr(worker_door._worker, "_store", store)
+    monkeypatch.setattr(worker_module._worker, "_store", store)
     assert worker({"Records": event["Records"][1:2]}) == NONE
     assert status(api, ids[1]) == "ready"
 
 
 def test_a_batch_of_which_all_fail_comes_back_whole_and_in_its_last_delivery_is_closed(
-    api: Callable[..., Answer], worker_door: ModuleType, worker: Call, aws_place: Place, monkeypatch: pytest.MonkeyPatch
+    api: Callable[..., Answer],
+    worker_module: ModuleType,
+    worker: Call,
+    aws_place: Place,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     ids, event = three(api, aws_place)
-    monkeypatch.setattr(worker_door._worker, "_store", Failing(worker_door._worker._store, *ids))
+    monkeypatch.setattr(worker_module._worker, "_store", Failing(worker_module._worker._store, *ids))
     event["Records"][2]["attributes"]["ApproximateReceiveCount"] = "5"
     everything = [{"itemIdentifier": record["messageId"]} for record in event["Records"]]
     assert worker(event) == {"batchItemFailures": everything}
@@ -146,9 +154,9 @@ def test_a_batch_of_which_all_fail_comes_back_whole_and_in_its_last_delivery_is_
 
 @pytest.mark.parametrize("form", ["s3_created", "eventbridge_created"])
 def test_a_direct_event_that_fails_is_an_error_of_the_function(
-    worker_door: ModuleType, worker: Call, aws_place: Place, image_id: str, form: str, monkeypatch: pytest.MonkeyPatch
+    worker_module: ModuleType, worker: Call, aws_place: Place, image_id: str, form: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(worker_door._worker, "_store", Failing(worker_door._worker._store, image_id))
+    monkeypatch.setattr(worker_module._worker, "_store", Failing(worker_module._worker._store, image_id))
     with pytest.raises(Unavailable):
         worker(payload(form, key=f"originals/{image_id}", bucket=aws_place.bucket))
 
@@ -192,7 +200,7 @@ class Released:
 @pytest.mark.parametrize("error", [None, Unavailable("no"), ValueError("bug")], ids=str)
 def test_what_goes_back_is_released_soon_and_what_was_not_begun_at_once(
     api: Callable[..., Answer],
-    worker_door: ModuleType,
+    worker_module: ModuleType,
     worker: Call,
     aws_place: Place,
     monkeypatch: pytest.MonkeyPatch,
@@ -200,8 +208,8 @@ def test_what_goes_back_is_released_soon_and_what_was_not_begun_at_once(
 ) -> None:
     ids, event = three(api, aws_place)
     queue = Released(error)
-    monkeypatch.setattr(worker_door, "_backends", replace(worker_door._backends, queue=queue))
-    monkeypatch.setattr(worker_door._worker, "_store", Failing(worker_door._worker._store, ids[0], ids[2]))
+    monkeypatch.setattr(worker_module, "_backends", replace(worker_module._backends, queue=queue))
+    monkeypatch.setattr(worker_module._worker, "_store", Failing(worker_module._worker._store, ids[0], ids[2]))
     records = event["Records"]
     receipts = [record["receiptHandle"] for record in records]
     back = [{"itemIdentifier": record["messageId"]} for record in records]
@@ -222,15 +230,15 @@ def test_what_goes_back_is_released_soon_and_what_was_not_begun_at_once(
 
 
 def test_a_message_that_was_released_comes_again_before_its_queue_would_show_it(
-    worker_door: ModuleType, worker: Call, aws_place: Place, image_id: str, monkeypatch: pytest.MonkeyPatch
+    worker_module: ModuleType, worker: Call, aws_place: Place, image_id: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     aws_place.events()  # the bucket's own
     event = payload("sqs_one", key=f"originals/{image_id}", bucket=aws_place.bucket, receive_count="5")
-    queue = worker_door._backends.queue
+    queue = worker_module._backends.queue
     queue.send(event["Records"][0]["body"])
     (message,) = queue.receive()
     event["Records"][0]["receiptHandle"] = message.receipt
-    monkeypatch.setattr(worker_door._worker, "_store", Failing(worker_door._worker._store, image_id))
+    monkeypatch.setattr(worker_module._worker, "_store", Failing(worker_module._worker._store, image_id))
     assert worker(event)["batchItemFailures"]
     (again,) = queue.receive()
     assert (again.id, again.receive_count) == (message.id, 2)

@@ -25,7 +25,7 @@ from tests.log_lines import Line, counted, lines_of, of_images, of_metrics, of_r
 from tests.samples import encoded
 
 KEY, ENTRY = new_key("jane.doe@example.org", [Scope.UPLOAD, Scope.READ, Scope.DELETE])
-#: Everything personal, and everything that opens a door, that the tests send in.
+#: All personal data and credentials that the tests send.
 SECRETS = (
     KEY, KEY[:20], ENTRY.sha256, "jane", "Jane", "passport", "Passport", "203.0.113.80", "198.51.100.7", "Firefox",
     "session=", "X-Amz-Signature", "X-Amz-Credential", "Bearer", "secretsecret", "a secret of the tests", "Bergstrasse",
@@ -43,8 +43,8 @@ def photograph_of_jane(seed: int) -> bytes:
 
 
 @dataclass
-class Doors:
-    """Both functions, started when the first of them is called, and all that they have said."""
+class Functions:
+    """Both functions, started when the first of them is called, and their log lines."""
 
     place: Place
     captured: pytest.CaptureFixture[str]
@@ -83,23 +83,25 @@ class Doors:
 
 
 @pytest.fixture
-def doors(aws_place: Place, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Iterator[Doors]:
+def functions(aws_place: Place, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Iterator[Functions]:
     environment = aws_place.environment | {"DARKROOM_AUTH": "required", "DARKROOM_API_KEYS": str(ENTRY)}
     del environment["DARKROOM_ALLOW_ANONYMOUS"]
     with ExitStack() as stack:
-        yield Doors(aws_place, capsys, lambda door: stack.enter_context(opened(door, environment, tmp_path)))
+        yield Functions(
+            aws_place, capsys, lambda entry_point: stack.enter_context(opened(entry_point, environment, tmp_path))
+        )
 
 
-def test_a_line_for_each_request_and_each_picture(doors: Doors) -> None:
+def test_a_line_for_each_request_and_each_picture(functions: Functions) -> None:
     content = photograph_of_jane(1)
-    answer = doors.upload(content, title="Jane's passport", tags="jane")
+    answer = functions.upload(content, title="Jane's passport", tags="jane")
     assert answer.status == 201, answer.json()
     image_id = answer.json()["id"]
-    doors.work()
-    shown = doors.api(get_event(f"/images/{image_id}")).json()
+    functions.work()
+    shown = functions.api(get_event(f"/images/{image_id}")).json()
     assert shown["status"] == "ready"
-    doors.upload(content)
-    lines = doors.said()
+    functions.upload(content)
+    lines = functions.said()
 
     upload, look, again = of_requests(lines)
     assert (upload["method"], upload["route"], upload["status"]) == ("POST", "/upload", 201)
@@ -119,21 +121,21 @@ def test_a_line_for_each_request_and_each_picture(doors: Doors) -> None:
     assert picture["service"] == "darkroom"
 
 
-def test_the_first_invocation_of_each_function_is_the_cold_one(doors: Doors) -> None:
+def test_the_first_invocation_of_each_function_is_the_cold_one(functions: Functions) -> None:
     for seed in (2, 3):
-        doors.upload(photograph_of_jane(seed))
-        doors.work()
-    lines = doors.said()
+        functions.upload(photograph_of_jane(seed))
+        functions.work()
+    lines = functions.said()
     assert [line["cold_start"] for line in of_requests(lines)] == [True, False]
     assert [line["cold_start"] for line in of_images(lines)] == [True, False]
 
 
-def test_what_came_in_and_what_became_of_it_is_counted_once(doors: Doors) -> None:
+def test_what_came_in_and_what_became_of_it_is_counted_once(functions: Functions) -> None:
     good, bad = photograph_of_jane(4), photograph_of_jane(5)[:600]
     for content in (good, good, bad):
-        doors.upload(content)
-    doors.work()
-    lines = doors.said()
+        functions.upload(content)
+    functions.work()
+    lines = functions.said()
     assert (counted(lines, "Uploads"), counted(lines, "UploadBytes")) == (2, len(good) + len(bad))
     assert (counted(lines, "Processed"), counted(lines, "Failed"), counted(lines, "Retried")) == (1, 1, 0)
     (failure,) = (line for line in of_metrics(lines) if "Failed" in line)
@@ -146,32 +148,32 @@ def test_what_came_in_and_what_became_of_it_is_counted_once(doors: Doors) -> Non
         assert processed[f"{phase.capitalize()}Seconds"] == [pytest.approx(picture["phases"][phase] / 1000, abs=1e-4)]
 
 
-def test_what_comes_by_ticket_is_counted_when_it_has_come(doors: Doors) -> None:
+def test_what_comes_by_ticket_is_counted_when_it_has_come(functions: Functions) -> None:
     content = photograph_of_jane(6)
     body = json.dumps({"filename": "Jane Doe's passport.jpg", "content_type": "image/jpeg", "bytes": len(content)})
     event = payload("http_json", body=body, content_length=str(len(body)))
     event["rawPath"] = event["requestContext"]["http"]["path"] = "/prod/upload/direct"
     event |= {"rawQueryString": "", "queryStringParameters": {}}
-    ticket = doors.api(event).json()
+    ticket = functions.api(event).json()
     assert "X-Amz-Signature" in ticket["url"]
-    doors.place.made.s3.put_object(Bucket=doors.place.bucket, Key=f"originals/{ticket['id']}", Body=content)
-    (arrived,) = doors.place.events()
+    functions.place.made.s3.put_object(Bucket=functions.place.bucket, Key=f"originals/{ticket['id']}", Body=content)
+    (arrived,) = functions.place.events()
     for _ in range(2):
-        doors.call_worker(arrived, Context(300))
-    lines = doors.said()
+        functions.call_worker(arrived, Context(300))
+    lines = functions.said()
     assert of_requests(lines)[0]["image_id"] == ticket["id"]
     assert [(line["outcome"], line["direct"]) for line in of_images(lines)] == [("ready", True), ("duplicate", False)]
     assert (counted(lines, "Uploads"), counted(lines, "UploadBytes")) == (1, len(content))
 
 
-def test_an_attempt_that_failed_is_counted_as_one_to_come_again_until_the_last(doors: Doors) -> None:
-    image_id = doors.upload(photograph_of_jane(7)).json()["id"]
-    (event,) = doors.place.events()
-    doors.place.made.s3.delete_object(Bucket=doors.place.bucket, Key=f"originals/{image_id}")
+def test_an_attempt_that_failed_is_counted_as_one_to_come_again_until_the_last(functions: Functions) -> None:
+    image_id = functions.upload(photograph_of_jane(7)).json()["id"]
+    (event,) = functions.place.events()
+    functions.place.made.s3.delete_object(Bucket=functions.place.bucket, Key=f"originals/{image_id}")
     for receives in (1, 5):
         event["Records"][0]["attributes"]["ApproximateReceiveCount"] = str(receives)
-        assert doors.call_worker(event, Context(300))["batchItemFailures"]
-    lines = doors.said()
+        assert functions.call_worker(event, Context(300))["batchItemFailures"]
+    lines = functions.said()
     first, last = of_images(lines)
     assert (first["outcome"], first["receive_count"]) == ("retry", 1)
     assert (last["outcome"], last["code"], last["receive_count"]) == ("failed", "attempts_exhausted", 5)
@@ -189,23 +191,23 @@ def test_failures_that_are_ours_are_counted_apart_from_those_of_pictures(
     assert (counted(lines, "Failed"), counted(lines, "Faults")) == (1, ours)
 
 
-def test_events_that_lead_to_nothing_are_counted(doors: Doors) -> None:
-    bucket = doors.place.bucket
-    doors.call_worker(payload("s3_created", key=f"originals/{new_id()}", bucket=bucket), Context(300))
-    doors.call_worker(payload("s3_created", key="elsewhere/photo.jpg", bucket=bucket), Context(300))
-    doors.call_worker(payload("sqs_foreign_keys", image_id=new_id(), bucket=bucket), Context(300))
+def test_events_that_lead_to_nothing_are_counted(functions: Functions) -> None:
+    bucket = functions.place.bucket
+    functions.call_worker(payload("s3_created", key=f"originals/{new_id()}", bucket=bucket), Context(300))
+    functions.call_worker(payload("s3_created", key="elsewhere/photo.jpg", bucket=bucket), Context(300))
+    functions.call_worker(payload("sqs_foreign_keys", image_id=new_id(), bucket=bucket), Context(300))
     for event in ("text", {"of": "no form"}, payload("sqs_junk")):
-        doors.call_worker(event, Context(300))
-    doors.call_worker(payload("s3_test", bucket=bucket), Context(300))  # as a bucket sends it once: worth no count
-    lines = doors.said()
+        functions.call_worker(event, Context(300))
+    functions.call_worker(payload("s3_test", bucket=bucket), Context(300))  # as a bucket sends it once: worth no count
+    lines = functions.said()
     assert counted(lines, "Unknown") == 1
     warned = [line for line in lines if line.get("name") == "app.worker.events" and line["level"] == "WARNING"]
     assert counted(lines, "Ignored") == len(warned) > 8
 
 
-def test_nothing_personal_is_said_whatever_is_asked_for(doors: Doors) -> None:
-    image_id = doors.upload(photograph_of_jane(8)).json()["id"]
-    doors.work()
+def test_nothing_personal_is_said_whatever_is_asked_for(functions: Functions) -> None:
+    image_id = functions.upload(photograph_of_jane(8)).json()["id"]
+    functions.work()
     for path, query in {
         "/images/Jane%20Doe's%20passport.jpg": "",
         f"/images/{image_id}/variants/Jane.passport": "",
@@ -215,33 +217,33 @@ def test_nothing_personal_is_said_whatever_is_asked_for(doors: Doors) -> None:
         "/images": "cursor=Jane&tag=passport",
         "/files/originals/Jane": "signature=X-Amz-Signature",
     }.items():
-        doors.api(get_event(path, query=query))
+        functions.api(get_event(path, query=query))
     for body in ('{"Jane": "passport"}', '{"image_base64": "Jane passport"}', "Jane"):
-        doors.api(payload("http_json", body=body, content_length=str(len(body))))
+        functions.api(payload("http_json", body=body, content_length=str(len(body))))
     stranger = get_event("/images")
     stranger["headers"]["x-api-key"] = "dk_jane"
-    doors.call_api(stranger, Context(30))
+    functions.call_api(stranger, Context(30))
     for event in ({"Jane": "passport"}, {"requestContext": {"Jane": "passport"}, "version": "2.0"}):
-        doors.call_api(event, Context(30))
+        functions.call_api(event, Context(30))
     for key in ("Jane/passport.jpg", "originals/Jane", f"processed/{image_id}/Jane/passport.jpg"):
-        doors.call_worker(payload("s3_created", key=key, bucket=doors.place.bucket), Context(300))
+        functions.call_worker(payload("s3_created", key=key, bucket=functions.place.bucket), Context(300))
     for event in ({"Jane": "passport"}, {"Records": [{"Jane": "passport"}]}, "Jane"):
-        doors.call_worker(event, Context(300))
-    lines = doors.said()
+        functions.call_worker(event, Context(300))
+    lines = functions.said()
     assert len(of_requests(lines)) == 12
     assert {line["level"] for line in lines if "level" in line} == {"INFO", "WARNING"}
 
 
-def test_a_record_that_cannot_be_read_is_not_quoted(doors: Doors) -> None:
-    image_id = doors.upload(photograph_of_jane(9), title="Jane's passport").json()["id"]
-    doors.place.events()
-    doors.place.made.dynamodb.update_item(
-        TableName=doors.place.table, Key={"ImageID": {"S": image_id}}, UpdateExpression="SET #b = :b, title = :t",
+def test_a_record_that_cannot_be_read_is_not_quoted(functions: Functions) -> None:
+    image_id = functions.upload(photograph_of_jane(9), title="Jane's passport").json()["id"]
+    functions.place.events()
+    functions.place.made.dynamodb.update_item(
+        TableName=functions.place.table, Key={"ImageID": {"S": image_id}}, UpdateExpression="SET #b = :b, title = :t",
         ExpressionAttributeNames={"#b": "bytes"},
         ExpressionAttributeValues={":b": {"S": "Jane"}, ":t": {"M": {"Jane": {"S": "passport"}}}},
     )  # fmt: skip
-    assert doors.api(get_event(f"/images/{image_id}")).status in {500, 503}
-    errors = [line for line in doors.said() if line.get("level") == "ERROR"]
+    assert functions.api(get_event(f"/images/{image_id}")).status in {500, 503}
+    errors = [line for line in functions.said() if line.get("level") == "ERROR"]
     assert errors
     assert all("exception" in line for line in errors)
 

@@ -27,7 +27,7 @@ from tests.template.reading import Stack, source
 from tests.template.rights import allows, listed, statements
 
 API, WORKER, RECONCILE = "ImageApiFunction", "ImageProcessingFunction", "ReconcileFunction"
-DOORS = {API: "app.lambda_api", WORKER: "app.lambda_worker", RECONCILE: "app.lambda_reconcile"}
+ENTRY_POINTS = {API: "app.lambda_api", WORKER: "app.lambda_worker", RECONCILE: "app.lambda_reconcile"}
 #: What is not asked for here: by Lambda in the worker's name, by who has a presigned url, by giving a record up.
 BESIDE = {
     API: {("ReadVariants", "s3:GetObject")},
@@ -45,7 +45,7 @@ class Gate:
 
     def __init__(self, stack: Stack) -> None:
         self.running: str | None = None
-        self.asked: dict[str, list[Asked]] = {function: [] for function in DOORS}
+        self.asked: dict[str, list[Asked]] = {function: [] for function in ENTRY_POINTS}
         self.refused: list[tuple[str, str, str]] = []
         self._stack = stack
         self._call = BaseClient._make_api_call
@@ -98,15 +98,15 @@ class Gate:
 class Functions:
     """The three functions over moto, each behind the gate while it runs."""
 
-    def __init__(self, place: Place, gate: Gate, doors: Mapping[str, ModuleType]) -> None:
+    def __init__(self, place: Place, gate: Gate, modules: Mapping[str, ModuleType]) -> None:
         self.place = place
         self.gate = gate
-        self.doors = doors
+        self.modules = modules
 
     def run(self, function: str, event: Any, seconds: float = 300) -> Any:
         self.gate.running = function
         try:
-            return self.doors[function].handler(event, Context(seconds))
+            return self.modules[function].handler(event, Context(seconds))
         finally:
             self.gate.running = None
 
@@ -141,13 +141,13 @@ def functions(aws_place: Place, tmp_path: Path) -> Iterator[Functions]:
     def gated(client: BaseClient, operation: str, parameters: dict[str, Any]) -> Any:
         return gate(client, operation, parameters)
 
-    with ExitStack() as open_doors:
-        open_doors.enter_context(mock.patch.object(BaseClient, "_make_api_call", gated))
-        doors = {
-            function: open_doors.enter_context(opened(door, stack.environment(function) | there, tmp_path))
-            for function, door in DOORS.items()
+    with ExitStack() as started:
+        started.enter_context(mock.patch.object(BaseClient, "_make_api_call", gated))
+        modules = {
+            function: started.enter_context(opened(entry_point, stack.environment(function) | there, tmp_path))
+            for function, entry_point in ENTRY_POINTS.items()
         }
-        yield Functions(aws_place, gate, doors)
+        yield Functions(aws_place, gate, modules)
 
 
 def test_the_api_and_the_worker_have_the_rights_they_need_and_no_others(functions: Functions) -> None:
@@ -190,7 +190,7 @@ def test_the_api_and_the_worker_have_the_rights_they_need_and_no_others(function
 
 def test_reconcile_has_the_rights_it_needs_and_no_others(functions: Functions) -> None:
     call, gate, place = functions, functions.gate, functions.place
-    images = call.doors[RECONCILE]._backends.images
+    images = call.modules[RECONCILE]._backends.images
     old = utcnow() - timedelta(hours=2)
     lost = stored(images, uploaded_at=old, updated_at=old)
     call.put(original_key(lost.id))

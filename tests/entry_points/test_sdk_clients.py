@@ -1,4 +1,4 @@
-"""The SDK's clients as the doors make them: none waits for long, and none tries for ever."""
+"""SDK clients as the entry points configure them: short time-outs and few attempts."""
 
 import contextlib
 import socket

@@ -26,7 +26,7 @@ GOOD = {
 EMBEDDED = {"DARKROOM_STORAGE_URL": "file:./data", "DARKROOM_DATABASE_URL": "sqlite:./data/darkroom.db"}
 
 
-@pytest.mark.parametrize("door", ["app.lambda_api", "app.lambda_worker", "app.lambda_reconcile"])
+@pytest.mark.parametrize("entry_point", ["app.lambda_api", "app.lambda_worker", "app.lambda_reconcile"])
 @pytest.mark.parametrize(
     ("change", "named"),
     [
@@ -40,26 +40,26 @@ EMBEDDED = {"DARKROOM_STORAGE_URL": "file:./data", "DARKROOM_DATABASE_URL": "sql
     ],
     ids=str,
 )
-def test_a_wrong_setting_is_named(door: str, change: dict[str, str | None], named: str, tmp_path: Path) -> None:
+def test_a_wrong_setting_is_named(entry_point: str, change: dict[str, str | None], named: str, tmp_path: Path) -> None:
     environment = {name: value for name, value in {**GOOD, **change}.items() if value is not None}
     started = time.monotonic()
-    with pytest.raises(ConfigurationError, match=named), opened(door, environment, tmp_path):
+    with pytest.raises(ConfigurationError, match=named), opened(entry_point, environment, tmp_path):
         pass
     assert time.monotonic() - started < 5
     assert list(tmp_path.iterdir()) == []
 
 
-#: Opens every door, and says how each ends. In a process of its own, for moto gives credentials to whoever has none.
+#: Starts every entry point and prints how each ends, in a process without moto, which would provide credentials.
 OPEN_ALL = """
 import importlib, json
 ends = {}
-for door in ("app.lambda_api", "app.lambda_worker", "app.lambda_reconcile", "app.main"):
+for entry_point in ("app.lambda_api", "app.lambda_worker", "app.lambda_reconcile", "app.main"):
     try:
-        module = importlib.import_module(door)
-        if door == "app.main":
+        module = importlib.import_module(entry_point)
+        if entry_point == "app.main":
             module.main()
     except (SystemExit, Exception) as error:
-        ends[door] = (type(error).__name__, str(error))
+        ends[entry_point] = (type(error).__name__, str(error))
 print(json.dumps(ends))
 """
 
@@ -89,11 +89,11 @@ def test_what_the_sdk_lacks_is_one_sentence(change: dict[str, str | None], said:
         [sys.executable, "-c", OPEN_ALL], env=environment, cwd=ROOT, capture_output=True, text=True, check=True
     )
     sentence = f"DARKROOM_STORAGE_URL: s3://pictures needs AWS credentials and a region (SDK: {said})"
-    ends = {door: tuple(end) for door, end in json.loads(run.stdout).items()}
+    ends = {entry_point: tuple(end) for entry_point, end in json.loads(run.stdout).items()}
     functions = dict.fromkeys(("app.lambda_api", "app.lambda_worker", "app.lambda_reconcile"), "ConfigurationError")
     assert ends.pop("app.main") == ("SystemExit", "2")
     assert run.stderr.splitlines()[-1] == sentence
-    assert ends == {door: (kind, sentence) for door, kind in functions.items()}
+    assert ends == {entry_point: (kind, sentence) for entry_point, kind in functions.items()}
 
 
 ASKS_FOR_KEYS = {"DARKROOM_AUTH": "required", "DARKROOM_ALLOW_ANONYMOUS": "false"}
@@ -113,8 +113,8 @@ def test_only_who_answers_callers_needs_their_keys_and_the_secret(
     environment = {name: value for name, value in {**GOOD, **change}.items() if value is not None}
     with pytest.raises(ConfigurationError, match=named), opened("app.lambda_api", environment, tmp_path):
         pass
-    for door in ("app.lambda_worker", "app.lambda_reconcile"):
-        with opened(door, environment, tmp_path) as started:
+    for entry_point in ("app.lambda_worker", "app.lambda_reconcile"):
+        with opened(entry_point, environment, tmp_path) as started:
             assert callable(started.handler)
 
 
@@ -128,5 +128,5 @@ def test_an_api_that_anybody_may_use_needs_consent_and_a_worker_does_not(consent
         opened("app.lambda_api", environment, tmp_path),
     ):
         pass
-    with opened("app.lambda_worker", environment, tmp_path) as door:
-        assert door.handler({}, None) == {"batchItemFailures": []}
+    with opened("app.lambda_worker", environment, tmp_path) as entry_point:
+        assert entry_point.handler({}, None) == {"batchItemFailures": []}

@@ -16,7 +16,7 @@ Api = Callable[..., Answer]
 
 @pytest.fixture
 def black_hole() -> Iterator[str]:
-    """An address at which everything is taken and nothing answered."""
+    """Listen on an address that accepts connections and never answers."""
     with socket.create_server(("127.0.0.1", 0), backlog=100) as hole:
         yield f"http://127.0.0.1:{hole.getsockname()[1]}"
 
@@ -25,8 +25,8 @@ def black_hole() -> Iterator[str]:
 def api(request: pytest.FixtureRequest, aws_place: Place, black_hole: str, tmp_path: Path) -> Iterator[Api]:
     """The API's function with one backend that hangs."""
     environment = {**aws_place.environment, f"AWS_ENDPOINT_URL_{request.param}": black_hole}
-    with opened("app.lambda_api", environment, tmp_path) as door:
-        yield lambda event, seconds=30: Answer(door.handler(event, Context(seconds)))
+    with opened("app.lambda_api", environment, tmp_path) as entry_point:
+        yield lambda event, seconds=30: Answer(entry_point.handler(event, Context(seconds)))
 
 
 def test_a_request_is_answered_before_the_function_ends_and_the_next_one_works(api: Api, tmp_path: Path) -> None:

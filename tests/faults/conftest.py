@@ -1,4 +1,4 @@
-"""Faults run on moto within seconds, and on the real engines in their own tier."""
+"""Fault tests run on moto in seconds, and on the real engines in their own tier."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The whole service on the AWS side, and the two things that bring it to rest: delivery and reconcile."""
+"""The whole service on the AWS side, with delivery and reconcile, which finish all work."""
 
 import hashlib
 import io
@@ -76,7 +76,7 @@ class Scene:
         )
 
     def upload(self, seed: int = 0, *, images: ImageRepository | None = None, keep: bool = False) -> Accepted:
-        """A picture, another for every seed."""
+        """Upload an image, a different one for each seed."""
         body = encoded(seed=seed)
         upload = Upload(
             io.BytesIO(body), len(body), hashlib.sha256(body).hexdigest(), "image/jpeg", tags=("sea", f"seed {seed}")
@@ -84,7 +84,7 @@ class Scene:
         return Uploads(self.side.store, images or self.side.images).accept(OWNER, upload, keep_duplicate=keep)
 
     def ready(self, seed: int = 0) -> Image:
-        """A picture that has been processed."""
+        """Upload and process an image."""
         image = self.upload(seed).image
         self.deliver()
         return self.image(image.id)
@@ -95,12 +95,12 @@ class Scene:
         return found
 
     def delete(self, image_id: str) -> None:
-        """Delete as the API does; answered, it is gone for good."""
+        """Delete as the API does and note the id."""
         Images(self.side.store, self.side.images).delete(OWNER, image_id)
         self.gone.add(image_id)
 
     def edit(self, image_id: str, **changes: Any) -> Image:
-        """Change fields as a request would: again, as long as somebody else was quicker. `Missing` when it is gone."""
+        """Change fields as a request does: retry after conflicts. Raise `Missing` when the image is deleted."""
         while True:
             found = self.side.images.get(image_id)
             if not isinstance(found, Image):
@@ -122,7 +122,7 @@ class Scene:
                 settle(message.receipt)
 
     def reconcile(self, hours: float) -> Report:
-        """Reconcile as it would be after so many hours."""
+        """Run reconcile as if `hours` had passed."""
         reconciler = Reconciler(self.side.store, self.side.images, self.side.queue)
         now = utcnow() + timedelta(hours=hours)
         report = reconciler.run(requeue_after=timedelta(0), now=now)
@@ -133,7 +133,7 @@ class Scene:
         return report
 
     def come_to_rest(self) -> None:
-        """Redelivery, and what reconcile does in the next days; then nothing may be amiss."""
+        """Redeliver and reconcile for two days, then check every invariant."""
         self.deliver()
         self.reconcile(2)
         self.deliver()

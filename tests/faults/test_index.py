@@ -96,7 +96,7 @@ class InPieces(Through):
 
 
 class Slow(Through):
-    """Batches of which so many keys are done a round, given by turns."""
+    """Answer batches with a limited number of keys per round, from `turns` in order."""
 
     def __init__(self, client: Any, *done: int) -> None:
         super().__init__(client)

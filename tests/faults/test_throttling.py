@@ -1,4 +1,4 @@
-"""Services that refuse, stall and lose answers: what passes goes unnoticed, what lasts is told and leaves nothing."""
+"""Services that refuse, stall and lose answers: short faults are retried, lasting ones reported and cleaned up."""
 
 import itertools
 import logging

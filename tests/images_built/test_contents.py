@@ -26,13 +26,13 @@ OTHERS = {
     "api": {"PIL", "pillow_heif", "_pillow_heif", "pillow.libs"},
     "worker": {"fastapi", "starlette", "mangum", "python_multipart", "multipart", "anyio", "fastapi_offline"},
 }
-ROOMS = {
+OUR_PACKAGES = {
     "api": {"__init__.py", "adapters", "api", "bootstrap.py", "bootstrap_api.py", "domain", "lambda_api.py",
             "log_formats.py", "logs.py", "metrics.py", "settings.py"},
     "worker": {"__init__.py", "adapters", "bootstrap.py", "bootstrap_worker.py", "domain", "lambda_reconcile.py",
                "lambda_worker.py", "log_formats.py", "logs.py", "metrics.py", "linux.py", "settings.py", "worker"},
 }  # fmt: skip
-DOORS = {"api": ["app.lambda_api"], "worker": ["app.lambda_worker", "app.lambda_reconcile"]}
+ENTRY_POINTS = {"api": ["app.lambda_api"], "worker": ["app.lambda_worker", "app.lambda_reconcile"]}
 #: What the real base, Amazon Linux 2023, has of C and of C++ (GCC 11). The stand-in's are newer.
 BASE_HAS = {"GLIBC": (2, 34), "GLIBCXX": (3, 4, 29), "CXXABI": (1, 3, 13)}
 SETTINGS = {
@@ -93,7 +93,7 @@ def test_neither_has_what_it_does_not_use(roots: dict[str, Path], name: str) -> 
     there = {path.name.removesuffix(".py") for path in task(roots, name).iterdir()}
     assert there & (NEVER | OTHERS[name]) == set()
     assert "bin" not in there
-    assert {path.name for path in (task(roots, name) / "app").iterdir()} == ROOMS[name] | {"__pycache__"}
+    assert {path.name for path in (task(roots, name) / "app").iterdir()} == OUR_PACKAGES[name] | {"__pycache__"}
     assert {path.name for path in (task(roots, name) / "app" / "adapters").iterdir()} == {
         "__init__.py", "__pycache__", "dynamodb", "s3", "sqs.py"
     }  # fmt: skip
@@ -164,7 +164,7 @@ def test_the_configuration_holds_no_secret_and_no_settings(built: None, name: st
     image, base = inspect(IMAGES[name]), inspect(BASE)
     assert image["Config"]["Env"] == base["Config"]["Env"]
     assert image["Config"]["Entrypoint"] == base["Config"]["Entrypoint"]
-    assert image["Config"]["Cmd"] == [f"{DOORS[name][0]}.handler"]
+    assert image["Config"]["Cmd"] == [f"{ENTRY_POINTS[name][0]}.handler"]
     assert not image["Config"].get("User")
     labels = image["Config"]["Labels"]
     version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
@@ -182,12 +182,12 @@ def test_no_file_tells_from_where_the_packages_came(roots: dict[str, Path], name
 
 
 @both
-def test_its_doors_open_with_nothing_but_its_own_modules(built: None, name: str) -> None:
+def test_its_entry_points_start_with_nothing_but_its_own_modules(built: None, name: str) -> None:
     """Not even the SDK that the real base brings along: it changes without notice."""
     script = f"""
 import importlib, json, sys
-for door in {DOORS[name]}:
-    assert callable(importlib.import_module(door).handler)
+for entry_point in {ENTRY_POINTS[name]}:
+    assert callable(importlib.import_module(entry_point).handler)
 files = [module.__file__ for module in list(sys.modules.values()) if getattr(module, "__file__", None)]
 print(json.dumps(files))
 """

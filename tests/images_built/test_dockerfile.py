@@ -11,7 +11,7 @@ from tests.engines import INSTALLED
 from tests.repository.tree import ROOT
 
 DOCKERFILE = (ROOT / "Dockerfile").read_text().replace("\\\n", "")  # lines that go on are one
-DOORS = {"api": ["app.lambda_api"], "worker": ["app.lambda_worker", "app.lambda_reconcile"]}
+ENTRY_POINTS = {"api": ["app.lambda_api"], "worker": ["app.lambda_worker", "app.lambda_reconcile"]}
 #: What the composition root imports only where everything lives in a folder.
 EMBEDDED = ("app.adapters.filesystem", "app.adapters.sqlite")
 
@@ -27,10 +27,14 @@ def is_in(name: str, places: Iterable[str]) -> bool:
     return any(name == place or name.startswith(f"{place}/") for place in places)
 
 
-@pytest.mark.parametrize("target", DOORS)
-def test_an_image_has_the_modules_that_its_doors_import_and_no_other_rooms(target: str) -> None:
+@pytest.mark.parametrize("target", ENTRY_POINTS)
+def test_an_image_has_the_modules_that_its_entry_points_import_and_no_other_packages(target: str) -> None:
     graph = grimp.build_graph("app", cache_dir=None)
-    needed = {module for door in DOORS[target] for module in graph.find_upstream_modules(door) | {door}}
+    needed = {
+        module
+        for entry_point in ENTRY_POINTS[target]
+        for module in graph.find_upstream_modules(entry_point) | {entry_point}
+    }
     needed |= {module.rpartition(".")[0] for module in needed}
     files = set()
     for module in needed - {""}:

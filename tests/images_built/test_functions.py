@@ -62,7 +62,7 @@ def test_the_image_answers_as_it_is(built: None, tmp_path: Path, name: str, even
         assert answer in running.python(INVOKE, json.dumps(event)), running.log
 
 
-def test_a_photograph_goes_in_by_one_and_is_developed_by_the_other(
+def test_one_function_accepts_a_photograph_and_the_other_processes_it(
     api: Container, worker: Container, place: Place, capsys: pytest.CaptureFixture[str]
 ) -> None:
     content = samples.photograph("photo-12mp.jpg")

@@ -59,7 +59,7 @@ def test_how_long_the_functions_take_to_start(
     assert worker.init_ms < 10_000
 
 
-def test_a_photograph_goes_in_by_one_function_and_is_developed_by_the_other(
+def test_one_function_accepts_a_photograph_and_the_other_processes_it(
     api: Function, worker: Function, place: Place, worker_folder: Path
 ) -> None:
     content = samples.photograph("photo-12mp.jpg")

@@ -1,7 +1,7 @@
-"""API Gateway and Lambda as far as a client sees them: an httpx transport that invokes the door.
+"""API Gateway and Lambda as a client sees them: an httpx transport that invokes the entry point.
 
 A request becomes an event of an HTTP API (payload format 2.0), the event an invocation of what `app.lambda_api` builds,
-and its result an answer. What the payload may weigh is as AWS says in "Lambda quotas" and "HTTP API quotas".
+and its result an answer. The payload limits are those of AWS's pages "Lambda quotas" and "HTTP API quotas".
 """
 
 import asyncio
@@ -43,7 +43,7 @@ class Context:
         self._end = time.monotonic() + seconds
 
     def get_remaining_time_in_millis(self) -> int:
-        """Until the function is ended."""
+        """Return the milliseconds until the function is ended."""
         return int(1000 * (self._end - time.monotonic()))
 
 
@@ -121,7 +121,7 @@ class _Environment:
         return make()
 
 
-def door(gateway: Gateway) -> Callable[[], Handler]:
+def build_handler(gateway: Gateway) -> Callable[[], Handler]:
     """Wrap an application as `app.lambda_api` does, over services of the test's choice."""
     return lambda: Mangum(gateway, lifespan="off", text_mime_types=[*TEXT_TYPES])
 
@@ -187,7 +187,7 @@ def _parameters(query: str) -> dict[str, str]:
 
 
 def _body(body: bytes, content_type: str) -> tuple[str, bool]:
-    """As text where its type is a text's and it is one."""
+    """Return the body as text if its type and bytes are text, otherwise in base64."""
     if content_type.strip().lower().startswith(_TEXT):
         try:
             return body.decode(), False

@@ -1,4 +1,4 @@
-"""A large picture by ticket on AWS: past the functions, straight to the bucket, and back through the worker."""
+"""A large image by upload ticket on AWS: directly to the bucket, then through the worker."""
 
 import hashlib
 import re
@@ -15,7 +15,7 @@ from tests.self_hosted.test_direct_upload import MEGABYTE, noise
 
 
 class Ways(httpx.BaseTransport):
-    """The API through its door, everything else through the network."""
+    """The API through its entry point, everything else through the network."""
 
     def __init__(self, api: httpx.Client, network: httpx.BaseTransport) -> None:
         self._api = api

@@ -1,4 +1,4 @@
-"""One photograph all the way through AWS: in by the API's door, developed by the worker's, and out of the bucket."""
+"""One photograph through the whole AWS side: accepted by the API, processed by the worker, read from the bucket."""
 
 import io
 from collections.abc import Callable, Iterator

@@ -197,7 +197,7 @@ class Killer:
         self._dice = random.Random(f"{seed} killer")
 
     def run(self, seconds: float) -> None:
-        """Kill for so many seconds, and on a busy machine until there is something to prove. A server that was killed
+        """Kill for `seconds`, and on a busy machine until enough was killed. A server that was killed
         is started again."""
         end = time.monotonic() + seconds
         while time.monotonic() < end or (not self._is_enough() and time.monotonic() < end + _SETTLE_SECONDS):
@@ -243,7 +243,7 @@ def expire_tickets(side: Side, stop: threading.Event, dice: random.Random) -> No
 
 
 def storm(data: Path, *, seconds: float, seed: int) -> Outcome:
-    """Load and kill a server on this folder for so many seconds, let it settle, and look at what it has kept."""
+    """Load and kill a server on this folder for `seconds`, let it finish its work, and check what it has kept."""
     ledger, stop = Ledger(), threading.Event()
     # Kills count as attempts, and a storm has more of them than an image should need. With keys an original without a
     # record is adopted by nobody: it is lost.

@@ -1,4 +1,4 @@
-"""The command line's client when something is wrong: the call, the network, or whoever answers."""
+"""Client of the command line under errors of the call, the network and the answer."""
 
 import os
 from collections.abc import Iterator
@@ -44,7 +44,7 @@ def service(tmp_path: Path) -> Iterator[Service]:
 
 
 class Lossy(httpx.BaseTransport):
-    """The way to the service, on which the first so many answers to a method are lost."""
+    """Transport that loses the first answers to a method."""
 
     def __init__(self, service: Service, **lost: int) -> None:
         self._way = service.client._transport
@@ -115,9 +115,7 @@ def test_no_key_is_shown_whatever_is_wrong_with_it(picture: Path, peer: Peer, wr
 
 @pytest.mark.parametrize("method", ["PUT", "GET"])
 @pytest.mark.parametrize("lost", [1, 3])
-def test_a_lost_answer_does_not_store_the_picture_twice(
-    service: Service, picture: Path, method: str, lost: int
-) -> None:
+def test_a_lost_answer_does_not_store_the_image_twice(service: Service, picture: Path, method: str, lost: int) -> None:
     way = Lossy(service, **{method: lost})
     with DarkroomClient("http://testserver", transport=way) as client:
         record = client.upload(ImageFile.read(picture))
@@ -173,7 +171,7 @@ def test_a_ticket_that_is_refused_at_once_is_not_tried_again(
         (400, "application/problem+json", b"[]"),
     ],
 )
-def test_an_answer_that_is_not_darkrooms_is_told_in_a_sentence(
+def test_an_answer_that_is_not_darkrooms_is_reported_in_a_sentence(
     picture: Path, peer: Peer, status: int, content_type: str, content: bytes
 ) -> None:
     peer.status, peer.content_type, peer.content = status, content_type, content
@@ -195,7 +193,7 @@ def test_an_address_that_is_none_ends_the_command_at_once(picture: Path, url: st
     assert "address" in done.stderr
 
 
-def test_where_nobody_answers_the_first_picture_tells_and_the_others_are_not_tried(picture: Path) -> None:
+def test_without_an_answer_to_the_first_image_the_others_are_not_tried(picture: Path) -> None:
     done = darkroom("upload", str(picture), str(picture), str(picture), url="http://127.0.0.1:1")
     assert done.exit_code == 1
     told, counts = done.stderr.splitlines()
@@ -219,7 +217,7 @@ def test_a_service_that_goes_away_is_not_waited_for_to_the_end(
             client.wait_until_processed(record, 3600)
 
 
-def test_proxies_that_are_none_are_told_in_a_sentence(picture: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_invalid_proxies_are_reported_in_a_sentence(picture: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTP_PROXY", "foo://")
     done = darkroom("upload", str(picture), url="http://a.example")
     assert done.exit_code == 2
@@ -237,7 +235,7 @@ def test_a_name_that_is_no_text_is_sent_as_near_as_can_be(service: Service, tmp_
         assert "caf" in done.output
 
 
-def test_a_file_that_goes_before_it_is_sent_is_told(service: Service, picture: Path) -> None:
+def test_a_file_deleted_before_it_is_sent_is_reported(service: Service, picture: Path) -> None:
     measured = ImageFile.read(picture)
     picture.unlink()
     way = Lossy(service)

@@ -29,8 +29,8 @@ def server(tmp_path: Path) -> Iterator[Server]:
         yield running
 
 
-def big_picture(seed: int = 0) -> bytes:
-    """A picture whose development takes long enough to be interrupted."""
+def big_image(seed: int = 0) -> bytes:
+    """Return an image whose processing takes long enough to be interrupted."""
     path = shared_file("photo-12mp.heic")
     return path.read_bytes() if path and seed == 0 else encoded("PNG", 3000, 2000, seed=seed)
 
@@ -68,8 +68,8 @@ def worker_of(server: Server) -> int:
     raise AssertionError("the server has no worker process")
 
 
-def picture_child_of(server: Server) -> int | None:
-    """The process that develops a picture: a child of the worker's fork server."""
+def get_image_child(server: Server) -> int | None:
+    """Return the process that processes an image: a child of the worker's fork server."""
     for forkserver in children_of(worker_of(server)):
         for child in children_of(forkserver):
             return child
@@ -80,7 +80,7 @@ def wait_for_child(server: Server) -> int:
     found: list[int] = []
 
     def look() -> bool:
-        child = picture_child_of(server)
+        child = get_image_child(server)
         if child:
             found.append(child)
         return bool(found)
@@ -91,7 +91,7 @@ def wait_for_child(server: Server) -> int:
 
 @pytest.mark.slow
 def test_killing_the_server_right_after_an_upload_loses_nothing(server: Server) -> None:
-    image_id = upload(server, big_picture())
+    image_id = upload(server, big_image())
     worker = worker_of(server)
     server.kill()
     wait_for(lambda: not Path(f"/proc/{worker}").exists(), 15)
@@ -101,7 +101,7 @@ def test_killing_the_server_right_after_an_upload_loses_nothing(server: Server) 
 
 @pytest.mark.slow
 def test_killing_server_and_worker_together_loses_nothing(server: Server) -> None:
-    ids = [upload(server, big_picture(seed)) for seed in range(3)]
+    ids = [upload(server, big_image(seed)) for seed in range(3)]
     worker = worker_of(server)
     server.kill()
     os.kill(worker, signal.SIGKILL)
@@ -110,7 +110,7 @@ def test_killing_server_and_worker_together_loses_nothing(server: Server) -> Non
     assert len(server.client.get("/images").json()["items"]) == 3
 
 
-def test_what_waited_through_a_long_standstill_is_developed_and_not_given_up(tmp_path: Path) -> None:
+def test_images_that_waited_through_a_long_standstill_are_processed(tmp_path: Path) -> None:
     with embedded(tmp_path / "data") as side:
         body = encoded("JPEG", 320, 240, seed=4)
         then = utcnow() - timedelta(hours=25)
@@ -125,8 +125,8 @@ def test_what_waited_through_a_long_standstill_is_developed_and_not_given_up(tmp
 
 
 @pytest.mark.slow
-def test_killing_the_worker_process_delays_a_picture_and_no_more(server: Server) -> None:
-    image_id = upload(server, big_picture())
+def test_killing_the_worker_process_only_delays_an_image(server: Server) -> None:
+    image_id = upload(server, big_image())
     child = wait_for_child(server)
     worker = worker_of(server)
     os.kill(worker, signal.SIGKILL)
@@ -198,8 +198,8 @@ def test_no_other_process_of_its_user_reads_the_environment_of_server_or_worker(
     assert found == ["refused", "refused", "True"]
 
 
-def test_killing_the_process_of_a_picture_delays_it_and_no_more(server: Server) -> None:
-    image_id = upload(server, big_picture())
+def test_killing_the_process_of_an_image_only_delays_it(server: Server) -> None:
+    image_id = upload(server, big_image())
     os.kill(wait_for_child(server), signal.SIGKILL)
     assert status(server, image_id)["status"] == "ready"
     other = upload(server, encoded("JPEG", 320, 240, seed=3))

@@ -1,4 +1,4 @@
-"""Large pictures by ticket, with and without keys, through the real server and the command line."""
+"""Large images by upload ticket, with and without keys, through the real server and the command line."""
 
 import hashlib
 import io
@@ -60,7 +60,7 @@ def darkroom(server: Server, *arguments: str, key: str = KEY) -> subprocess.Comp
 
 
 @pytest.mark.slow
-def test_a_forty_megabyte_picture_goes_in_by_ticket_with_flat_memory(server: Server, tmp_path: Path) -> None:
+def test_a_forty_megabyte_image_is_uploaded_by_ticket_with_flat_memory(server: Server, tmp_path: Path) -> None:
     body = noise(3700, 3650)
     assert 40 * MEGABYTE < len(body) < 42 * MEGABYTE
     path = tmp_path / "large.png"
@@ -79,7 +79,7 @@ def test_a_forty_megabyte_picture_goes_in_by_ticket_with_flat_memory(server: Ser
 
 
 @pytest.mark.slow
-def test_a_48_megapixel_heic_as_phones_take_them_is_sent_and_developed(server: Server, tmp_path: Path) -> None:
+def test_a_48_megapixel_heic_of_a_phone_is_sent_and_processed(server: Server, tmp_path: Path) -> None:
     path = tmp_path / "IMG_4800.HEIC"
     smooth = pillow_heif.from_pillow(photo(8064, 6048, seed=54))
     smooth.save(path, quality=40, enc_params={"preset": "ultrafast"})
@@ -107,7 +107,7 @@ def test_the_command_sends_files_and_says_what_became_of_them(server: Server, tm
     assert "already stored" in again.stdout
 
 
-def test_the_command_tells_what_it_could_not_send(server: Server, tmp_path: Path) -> None:
+def test_the_command_reports_files_that_it_could_not_send(server: Server, tmp_path: Path) -> None:
     page = tmp_path / "page.jpg"
     page.write_text("<html>")
     broken = image_file("pillow-tests__truncated_image.png")
@@ -154,7 +154,7 @@ def test_a_send_that_breaks_is_begun_again(server: Server, tmp_path: Path) -> No
     assert record["status"] == "ready"
 
 
-def test_a_refusal_is_told_and_not_tried_again(server: Server, tmp_path: Path) -> None:
+def test_a_refusal_is_reported_and_not_retried(server: Server, tmp_path: Path) -> None:
     path = tmp_path / "photo.png"
     path.write_bytes(encoded("PNG", 70, 50, seed=52))
     with DarkroomClient(server.url, "dk_unknown") as client, pytest.raises(UploadError, match="not known") as refusal:

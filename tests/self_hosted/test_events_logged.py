@@ -36,14 +36,14 @@ def photograph_of_jane() -> bytes:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """As anybody starts it who has not read how: with uvicorn's access log."""
+    """A server started with uvicorn's access log, against the docs."""
     settings = {"DARKROOM_AUTH": "required", "DARKROOM_API_KEYS": str(ENTRY), "DARKROOM_LOG_LEVEL": "DEBUG"}
     with serving(tmp_path_factory.mktemp("sight") / "data", **settings) as running:
         running.client.headers.update(HEADERS)
         yield running
 
 
-def test_a_line_for_each_request_and_each_picture_and_nothing_personal(server: Server) -> None:
+def test_a_line_for_each_request_and_each_image_and_no_personal_data(server: Server) -> None:
     content = photograph_of_jane()
     fields = {"title": "Jane's passport", "tags": "jane"}
     sent = server.client.post("/upload?wait=20", files={"file": ("Jane Doe's passport.jpg", content)}, data=fields)

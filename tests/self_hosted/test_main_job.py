@@ -1,4 +1,4 @@
-"""The whole way on one machine: in by HTTP, developed by the worker process, listed, shown, deleted."""
+"""The main job on one machine: upload by HTTP, process in the worker, list, show, delete."""
 
 import base64
 import io
@@ -82,14 +82,14 @@ def test_a_rotated_photograph_comes_out_upright_by_base64(server: Server) -> Non
         ("thumbor__16384x16384.png", "too_many_pixels"),
     ],
 )
-def test_a_picture_that_cannot_be_developed_is_a_failed_record(server: Server, name: str, code: str) -> None:
+def test_an_image_that_cannot_be_processed_is_a_failed_record(server: Server, name: str, code: str) -> None:
     record = upload(server, image_file(name).read_bytes(), name)
     assert record["status"] == "failed"
     assert record["error"]["code"] == code
     assert record["variants"] == []
 
 
-def test_sending_the_same_picture_again_answers_with_the_record_that_is_there(server: Server) -> None:
+def test_sending_the_same_image_again_returns_the_existing_record(server: Server) -> None:
     body = encoded("PNG", 300, 200, seed=7)
     record = upload(server, body)
     again = server.client.post("/upload", files={"file": ("other.png", body)})

@@ -1,4 +1,4 @@
-"""The command line of who runs a service, when the call or the settings are wrong."""
+"""Operator commands with wrong arguments or settings."""
 
 import os
 import subprocess
@@ -40,7 +40,7 @@ def test_a_folder_that_is_not_there_is_named_and_not_made(
     assert not nowhere.exists()
 
 
-def test_a_store_that_refuses_is_told_with_its_reason_and_without_a_traceback() -> None:
+def test_a_store_that_refuses_is_reported_with_its_reason_and_without_a_traceback() -> None:
     nobody = "http://127.0.0.1:1"
     environment = {
         **os.environ,

@@ -48,7 +48,7 @@ def report_of(result: Result) -> dict[str, Any]:
 
 
 def age(data: Path, hours: float = 2) -> None:
-    """Give every file a time so many hours ago."""
+    """Set the time of every file `hours` back."""
     moment = (utcnow() - timedelta(hours=hours)).timestamp()
     for path in data.rglob("*"):
         os.utime(path, (moment, moment))

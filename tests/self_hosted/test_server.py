@@ -106,7 +106,7 @@ def test_a_signal_ends_it_with_0_and_its_worker_with_it(tmp_path: Path, number: 
     assert "Traceback" not in log
 
 
-def test_whoever_waits_for_an_image_is_answered_when_it_ends(tmp_path: Path) -> None:
+def test_waiting_clients_are_answered_when_the_image_is_finished(tmp_path: Path) -> None:
     with serving(tmp_path / "data") as server:
         wanted = {"filename": "a.jpg", "content_type": "image/jpeg", "bytes": 1000}
         ticket = server.client.post("/upload/direct", json=wanted).json()

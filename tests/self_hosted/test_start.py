@@ -78,7 +78,7 @@ def test_a_damaged_secret_stops_the_start(tmp_path: Path, monkeypatch: pytest.Mo
         open_backends(settings_in(tmp_path, monkeypatch))
 
 
-def test_records_are_not_begun_anew_over_pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_new_database_is_refused_over_existing_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     picture = tmp_path / "originals" / "ab" / "a-picture"
     picture.parent.mkdir(parents=True)
     picture.write_bytes(b"bytes")
@@ -148,7 +148,7 @@ def test_the_worker_empties_the_write_ahead_log_in_which_deleted_words_stay(tmp_
             wait_for(lambda: log.stat().st_size == 0, 10)
 
 
-def test_a_server_answers_under_the_hosts_that_it_is_told(tmp_path: Path) -> None:
+def test_a_server_answers_under_its_allowed_hosts(tmp_path: Path) -> None:
     wanted = {"content_type": "image/jpeg", "bytes": 3}
     with serving(tmp_path / "data", DARKROOM_ALLOWED_HOSTS="nas.local, .example.org") as server:
         for host in ("nas.local:8000", "img.example.org", f"127.0.0.1:{server.port}", "localhost"):

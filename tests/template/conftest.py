@@ -42,7 +42,7 @@ def form(request: pytest.FixtureRequest) -> dict[str, Any]:
 
 
 @pytest.fixture
-def stack_of(form: dict[str, Any]) -> Callable[..., Stack]:
+def build_stack(form: dict[str, Any]) -> Callable[..., Stack]:
     """Makes a stack of the template: with keys unless other parameters are given."""
 
     def made(name: str = "darkroom", **parameters: str) -> Stack:
@@ -52,12 +52,12 @@ def stack_of(form: dict[str, Any]) -> Callable[..., Stack]:
 
 
 @pytest.fixture
-def stack(stack_of: Callable[..., Stack]) -> Stack:
+def stack(build_stack: Callable[..., Stack]) -> Stack:
     """With keys, and else the defaults."""
-    return stack_of()
+    return build_stack()
 
 
 @pytest.fixture(params=["defaults", "everything"])
-def any_stack(request: pytest.FixtureRequest, stack_of: Callable[..., Stack]) -> Stack:
+def any_stack(request: pytest.FixtureRequest, build_stack: Callable[..., Stack]) -> Stack:
     """With the defaults, and with every option taken."""
-    return stack_of() if request.param == "defaults" else stack_of(**ALL)
+    return build_stack() if request.param == "defaults" else build_stack(**ALL)

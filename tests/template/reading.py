@@ -55,7 +55,7 @@ def source() -> dict[str, Any]:
 
 
 def _merged(shared: Any, own: Any) -> Any:
-    """As SAM does it: mappings into each other, of all else the function's own."""
+    """Merge as SAM does: mappings recursively; for everything else the function's own value wins."""
     if not (isinstance(shared, dict) and isinstance(own, dict)):
         return own
     both = {key: _merged(shared[key], own[key]) for key in shared.keys() & own.keys()}

@@ -14,8 +14,8 @@ from tests.template.reading import SECRET, Stack
 from tests.template.rights import statements
 
 API, WORKER, RECONCILE = "ImageApiFunction", "ImageProcessingFunction", "ReconcileFunction"
-DOORS = {API: "app.lambda_api", WORKER: "app.lambda_worker", RECONCILE: "app.lambda_reconcile"}
-#: What every function is told, and what each is told beside it: no more than its door makes use of.
+ENTRY_POINTS = {API: "app.lambda_api", WORKER: "app.lambda_worker", RECONCILE: "app.lambda_reconcile"}
+#: Variables of every function, and additional ones of each: only those that its entry point uses.
 EVERYBODYS = {"storage_url", "database_url", "queue_url", "log_level", "service"}
 TOLD = {
     API: EVERYBODYS | {
@@ -40,20 +40,20 @@ def read(stack: Stack, function: str, monkeypatch: pytest.MonkeyPatch) -> Settin
     return load()
 
 
-@pytest.mark.parametrize("function", DOORS)
+@pytest.mark.parametrize("function", ENTRY_POINTS)
 def test_a_function_is_told_what_it_needs_and_no_more(any_stack: Stack, function: str) -> None:
     cdn = set() if "CdnUrl" in any_stack.outputs else {"cdn_url"}
     assert set(any_stack.environment(function)) == {f"{PREFIX}{name.upper()}" for name in TOLD[function] - cdn}
 
 
-@pytest.mark.parametrize("function", DOORS)
-def test_its_door_opens_with_that(any_stack: Stack, function: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("function", ENTRY_POINTS)
+def test_its_entry_point_starts_with_them(any_stack: Stack, function: str, tmp_path: Path) -> None:
     runtimes = {"AWS_ACCESS_KEY_ID": "none", "AWS_SECRET_ACCESS_KEY": "none", "AWS_DEFAULT_REGION": "eu-west-1"}
-    with opened(DOORS[function], runtimes | any_stack.environment(function), tmp_path) as door:
-        assert callable(door.handler)
+    with opened(ENTRY_POINTS[function], runtimes | any_stack.environment(function), tmp_path) as entry_point:
+        assert callable(entry_point.handler)
 
 
-@pytest.mark.parametrize("function", DOORS)
+@pytest.mark.parametrize("function", ENTRY_POINTS)
 def test_each_is_told_of_the_same_place(any_stack: Stack, function: str, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = read(any_stack, function, monkeypatch)
     assert settings.bucket == any_stack["ImageBucket"]["BucketName"]
@@ -72,14 +72,14 @@ def test_the_api_knows_who_may_and_where_variants_are(any_stack: Stack, monkeypa
     assert settings.secret.get_secret_value() == SECRET
 
 
-def test_every_setting_is_set_or_left_out_on_purpose(stack_of: Callable[..., Stack]) -> None:
-    stack = stack_of(**ALL)
-    variables = {name.removeprefix(PREFIX).lower() for function in DOORS for name in stack.environment(function)}
+def test_every_setting_is_set_or_left_out_on_purpose(build_stack: Callable[..., Stack]) -> None:
+    stack = build_stack(**ALL)
+    variables = {name.removeprefix(PREFIX).lower() for function in ENTRY_POINTS for name in stack.environment(function)}
     assert variables == Settings.model_fields.keys() - LEFT_OUT
 
 
-def test_anonymous_is_a_choice(stack_of: Callable[..., Stack], monkeypatch: pytest.MonkeyPatch) -> None:
-    stack = stack_of(ApiKeys="", AllowAnonymous="true")
+def test_anonymous_is_a_choice(build_stack: Callable[..., Stack], monkeypatch: pytest.MonkeyPatch) -> None:
+    stack = build_stack(ApiKeys="", AllowAnonymous="true")
     settings = read(stack, API, monkeypatch)
     assert (settings.auth, settings.allow_anonymous, settings.api_keys) == ("none", True, ())
 
@@ -88,13 +88,13 @@ def test_anonymous_is_a_choice(stack_of: Callable[..., Stack], monkeypatch: pyte
     ("given", "auth"), [({"ApiKeys": "", "AllowAnonymous": "true"}, "none"), ({"ApiKeys": KEYS}, "required")]
 )
 def test_the_worker_knows_whether_objects_without_a_record_are_anybodys(
-    stack_of: Callable[..., Stack], given: dict[str, str], auth: str, monkeypatch: pytest.MonkeyPatch
+    build_stack: Callable[..., Stack], given: dict[str, str], auth: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert read(stack_of(**given), WORKER, monkeypatch).auth == auth
+    assert read(build_stack(**given), WORKER, monkeypatch).auth == auth
 
 
-def test_the_parameters_reach_the_settings(stack_of: Callable[..., Stack], monkeypatch: pytest.MonkeyPatch) -> None:
-    stack = stack_of(
+def test_the_parameters_reach_the_settings(build_stack: Callable[..., Stack], monkeypatch: pytest.MonkeyPatch) -> None:
+    stack = build_stack(
         AllowedOrigins="https://a.example,https://b.example:8443", MaxUploadBytes="7000", MaxOpenTickets="7",
         LogLevel="ERROR",
     )  # fmt: skip
@@ -102,14 +102,14 @@ def test_the_parameters_reach_the_settings(stack_of: Callable[..., Stack], monke
     assert settings.cors_origins == ("https://a.example", "https://b.example:8443")
     assert (settings.max_upload_bytes, settings.max_open_tickets, settings.log_level) == (7000, 7, "ERROR")
     assert stack.environment(WORKER)["DARKROOM_MAX_UPLOAD_BYTES"] == "7000"
-    assert {stack.environment(function)["DARKROOM_LOG_LEVEL"] for function in DOORS} == {"ERROR"}
+    assert {stack.environment(function)["DARKROOM_LOG_LEVEL"] for function in ENTRY_POINTS} == {"ERROR"}
 
 
 def test_they_fit_into_the_four_kilobytes_that_lambda_takes(
-    form: dict[str, Any], stack_of: Callable[..., Stack]
+    form: dict[str, Any], build_stack: Callable[..., Stack]
 ) -> None:
     longest = {name: "x" * int(form["Parameters"][name]["MaxLength"]) for name in ("ApiKeys", "AllowedOrigins")}
-    stack = stack_of("a-stack-with-a-name-of-fifty-characters-about-12345", **(ALL | longest))
+    stack = build_stack("a-stack-with-a-name-of-fifty-characters-about-12345", **(ALL | longest))
     assert sum(len(name) + len(value) for name, value in stack.environment(API).items()) <= 4096
 
 
@@ -120,5 +120,5 @@ def test_the_secret_is_generated_and_read_at_deployment_alone_and_for_the_api_al
     raw = stack[API]["Environment"]["Variables"]["DARKROOM_SECRET"]
     assert raw == "{{resolve:secretsmanager:" + stack.arn("SigningSecret") + ":SecretString}}"
     assert stack["SigningSecret"]["GenerateSecretString"]["PasswordLength"] >= 32
-    for function in DOORS:
+    for function in ENTRY_POINTS:
         assert not any("secretsmanager" in str(statement) for statement in statements(stack, function))

@@ -26,7 +26,7 @@ def settings(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Settings:
 
 
 def moving_seconds() -> int:
-    """`MOVING_SECONDS` of the worker's door, which cannot be imported without a bucket."""
+    """`MOVING_SECONDS` of the worker's entry point, which cannot be imported without a bucket."""
     for node in ast.parse((ROOT / "app" / "lambda_worker.py").read_text()).body:
         if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "MOVING_SECONDS":
             return int(ast.literal_eval(node.value))
@@ -127,8 +127,8 @@ def source_mapping(stack: Stack) -> Any:
     return event["Properties"]
 
 
-def test_the_worker_is_fed_by_the_queue_in_parts_that_can_fail_alone(stack_of: Any) -> None:
-    stack = stack_of(MaximumConcurrency="7", BatchSize="3")
+def test_the_worker_is_fed_by_the_queue_in_parts_that_can_fail_alone(build_stack: Any) -> None:
+    stack = build_stack(MaximumConcurrency="7", BatchSize="3")
     mapping = source_mapping(stack)
     assert mapping["Queue"] == stack.arn("EventQueue")
     assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]

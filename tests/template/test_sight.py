@@ -79,27 +79,27 @@ def test_one_failed_try_alone_is_no_alarm(stack: Stack) -> None:
 
 
 def test_one_picture_that_breaks_its_decoder_is_no_alarm_and_five_in_an_hour_are(
-    stack_of: Callable[..., Stack],
+    build_stack: Callable[..., Stack],
 ) -> None:
     """Whoever uploads can send one that takes too long. What is ours comes back with every picture."""
-    alarm = stack_of("second")["FaultsAlarm"]
+    alarm = build_stack("second")["FaultsAlarm"]
     assert (alarm["Statistic"], alarm["Period"] * alarm["EvaluationPeriods"], alarm["Threshold"]) == ("Sum", 3600, 5)
     assert alarm["Dimensions"] == [{"Name": "service", "Value": "second"}]
     assert alarm["MetricName"] in METRICS
 
 
-def test_alarms_go_to_an_address_if_there_is_one(stack_of: Callable[..., Stack]) -> None:
-    told = stack_of(**ALL)
+def test_alarms_go_to_an_address_if_there_is_one(build_stack: Callable[..., Stack]) -> None:
+    told = build_stack(**ALL)
     assert told["AlarmTopic"]["Subscription"] == [{"Protocol": "email", "Endpoint": "ops@example.org"}]
     for alarm in told.of_type("AWS::CloudWatch::Alarm").values():
         assert alarm["AlarmActions"] == alarm["OKActions"] == [told.arn("AlarmTopic")]
-    quiet = stack_of()
+    quiet = build_stack()
     assert "AlarmTopic" not in quiet.resources
     assert not any("AlarmActions" in alarm for alarm in quiet.of_type("AWS::CloudWatch::Alarm").values())
 
 
-def test_every_log_is_kept_for_a_while(stack_of: Callable[..., Stack]) -> None:
-    groups = stack_of(LogRetentionDays="7").of_type("AWS::Logs::LogGroup")
+def test_every_log_is_kept_for_a_while(build_stack: Callable[..., Stack]) -> None:
+    groups = build_stack(LogRetentionDays="7").of_type("AWS::Logs::LogGroup")
     assert len(groups) == 4
     assert {group["RetentionInDays"] for group in groups.values()} == {"7"}
 
@@ -155,8 +155,8 @@ def test_it_draws_all_that_the_functions_count(any_stack: Stack) -> None:
             assert {row[-1]["stat"] for row in widget["properties"]["metrics"]} == {"p50", "p95"}
 
 
-def test_two_stacks_are_counted_apart(stack_of: Callable[..., Stack]) -> None:
-    assert {row[3] for row in rows(stack_of("second")) if row[:1] == [NAMESPACE]} == {"second"}
+def test_two_stacks_are_counted_apart(build_stack: Callable[..., Stack]) -> None:
+    assert {row[3] for row in rows(build_stack("second")) if row[:1] == [NAMESPACE]} == {"second"}
 
 
 def test_what_is_kept_is_drawn_in_every_tier_and_over_days(form: dict[str, Any], any_stack: Stack) -> None:
@@ -202,8 +202,8 @@ def test_widgets_do_not_overlap(stack: Stack) -> None:
 
 
 @pytest.mark.parametrize(("architecture", "price"), [("x86_64", "0.0000166667"), ("arm64", "0.0000133334")])
-def test_its_prices_follow_the_functions(stack_of: Callable[..., Stack], architecture: str, price: str) -> None:
-    stack = stack_of(Architecture=architecture)
+def test_its_prices_follow_the_functions(build_stack: Callable[..., Stack], architecture: str, price: str) -> None:
+    stack = build_stack(Architecture=architecture)
     body = stack["Dashboard"]["DashboardBody"]
     for function in ("ImageApiFunction", "ImageProcessingFunction"):
         gigabytes = stack[function]["MemorySize"] / 1024

@@ -46,22 +46,22 @@ def names(stack: Stack) -> set[tuple[str, str]]:
     }
 
 
-def test_two_stacks_live_side_by_side(stack_of: Callable[..., Stack]) -> None:
+def test_two_stacks_live_side_by_side(build_stack: Callable[..., Stack]) -> None:
     options = {**ALL, "DomainName": "", "CertificateId": "none"}
-    one, other = stack_of("darkroom", **options), stack_of("Staging-2", TableName="Staging", **options)
+    one, other = build_stack("darkroom", **options), build_stack("Staging-2", TableName="Staging", **options)
     assert len(names(one)) == len(names(other)) >= 11
     assert names(one) & names(other) == set()
 
 
-def test_names_keep_the_rules_of_their_services(stack_of: Callable[..., Stack]) -> None:
-    stack = stack_of("Staging-2")
+def test_names_keep_the_rules_of_their_services(build_stack: Callable[..., Stack]) -> None:
+    stack = build_stack("Staging-2")
     assert re.fullmatch(r"darkroom-123456789012-[0-9a-f]{8}", stack["ImageBucket"]["BucketName"])
     assert all(re.fullmatch(r"[A-Za-z0-9_-]{1,80}", q["QueueName"]) for q in stack.of_type("AWS::SQS::Queue").values()
                if "QueueName" in q)  # fmt: skip
 
 
-def test_the_bucket_has_the_name_it_is_given(stack_of: Callable[..., Stack]) -> None:
-    stack = stack_of(BucketName="my-pictures")
+def test_the_bucket_has_the_name_it_is_given(build_stack: Callable[..., Stack]) -> None:
+    stack = build_stack(BucketName="my-pictures")
     assert stack["ImageBucket"]["BucketName"] == stack.outputs["Bucket"] == "my-pictures"
     statement = stack["EventQueuePolicy"]["PolicyDocument"]["Statement"][0]
     assert statement["Condition"]["ArnEquals"] == {"aws:SourceArn": "arn:aws:s3:::my-pictures"}
@@ -80,9 +80,9 @@ def test_the_bucket_has_the_name_it_is_given(stack_of: Callable[..., Stack]) -> 
     ],
 )
 def test_what_makes_no_sense_is_refused_before_anything_is_made(
-    stack_of: Callable[..., Stack], parameters: dict[str, str], refused: str
+    build_stack: Callable[..., Stack], parameters: dict[str, str], refused: str
 ) -> None:
-    refusals = stack_of(**parameters).refusals()
+    refusals = build_stack(**parameters).refusals()
     assert [sentence for sentence in refusals if refused not in sentence] == []
     assert len(refusals) == bool(refused)
 
@@ -153,14 +153,14 @@ def test_every_parameter_is_described_bounded_and_asked_for_in_a_group(form: dic
             assert parameter["Default"] in parameter["AllowedValues"], name
 
 
-def test_outputs_are_what_a_user_needs(stack_of: Callable[..., Stack]) -> None:
+def test_outputs_are_what_a_user_needs(build_stack: Callable[..., Stack]) -> None:
     common = {
         "ApiUrl", "DashboardUrl", "Bucket", "Table", "Queue", "DeadLetters", "DeadLettersArn", "ApiFunction",
         "ProcessingFunction", "ReconcileFunction",
     }  # fmt: skip
-    assert set(stack_of().outputs) == common
-    assert set(stack_of(**ALL).outputs) == common | {"DomainTarget", "DomainTargetZone", "CdnUrl"}
-    assert stack_of(**ALL).outputs["ApiUrl"] == "https://img.example.org"
+    assert set(build_stack().outputs) == common
+    assert set(build_stack(**ALL).outputs) == common | {"DomainTarget", "DomainTargetZone", "CdnUrl"}
+    assert build_stack(**ALL).outputs["ApiUrl"] == "https://img.example.org"
 
 
 def test_the_page_asks_for_outputs_that_are_there_and_while_they_are(stack: Stack) -> None:
@@ -180,14 +180,14 @@ def test_the_page_asks_for_outputs_that_are_there_and_while_they_are(stack: Stac
     assert kept == {"ImageBucket", "ImageMetadata"}
 
 
-def test_the_gateway_throttles_logs_and_hides_behind_the_domain(stack_of: Callable[..., Stack]) -> None:
-    stage = stack_of(ThrottleRate="20", ThrottleBurst="40")["ApiStage"]
+def test_the_gateway_throttles_logs_and_hides_behind_the_domain(build_stack: Callable[..., Stack]) -> None:
+    stage = build_stack(ThrottleRate="20", ThrottleBurst="40")["ApiStage"]
     assert stage["DefaultRouteSettings"] == {"ThrottlingRateLimit": "20", "ThrottlingBurstLimit": "40"}
     line = stage["AccessLogSettings"]["Format"]
     assert "$context.requestId" in line
     assert not re.search(r"identity|sourceIp|userAgent|querystring|authorizer", line, re.IGNORECASE)
-    assert stack_of()["ImageUploadAPI"]["DisableExecuteApiEndpoint"] is False
-    mine = stack_of(**ALL)
+    assert build_stack()["ImageUploadAPI"]["DisableExecuteApiEndpoint"] is False
+    mine = build_stack(**ALL)
     assert mine["ImageUploadAPI"]["DisableExecuteApiEndpoint"] is True
     (domain,) = mine["ApiDomain"]["DomainNameConfigurations"]
     assert domain["SecurityPolicy"] == "TLS_1_2"

@@ -16,8 +16,8 @@ OWN = "https://darkroom-imageuploadapi.execute-api.eu-west-1.amazonaws.com"
 CORS_NAMES = {"ExposeHeaders": "ExposedHeaders", "MaxAgeSeconds": "MaxAge"}
 
 
-def test_the_table_is_the_adapters(stack_of: Callable[..., Stack]) -> None:
-    table = stack_of(TableName="Photographs")["ImageMetadata"]
+def test_the_table_is_the_adapters(build_stack: Callable[..., Stack]) -> None:
+    table = build_stack(TableName="Photographs")["ImageMetadata"]
     expected = table_definition("Photographs")
     assert {name: table[name] for name in expected} == expected
     assert set(table) - set(expected) == {
@@ -36,9 +36,9 @@ def test_the_table_loses_nothing_and_forgets_what_has_expired(stack: Stack) -> N
     assert table["SSESpecification"] == {"SSEEnabled": True}
 
 
-def test_deletion_protection_is_a_choice(stack_of: Callable[..., Stack]) -> None:
-    assert stack_of()["ImageMetadata"]["DeletionProtectionEnabled"] == "false"
-    assert stack_of(DeletionProtection="true")["ImageMetadata"]["DeletionProtectionEnabled"] == "true"
+def test_deletion_protection_is_a_choice(build_stack: Callable[..., Stack]) -> None:
+    assert build_stack()["ImageMetadata"]["DeletionProtectionEnabled"] == "false"
+    assert build_stack(DeletionProtection="true")["ImageMetadata"]["DeletionProtectionEnabled"] == "true"
 
 
 @pytest.mark.parametrize("name", ["ImageBucket", "ImageMetadata"])
@@ -66,17 +66,17 @@ def rules_by_id(stack: Stack) -> dict[str, Any]:
     return {rule["Id"]: {k: v for k, v in rule.items() if k not in {"Id", "Status"}} for rule in rules}
 
 
-def test_the_bucket_cleans_up_after_itself(stack_of: Callable[..., Stack]) -> None:
-    assert rules_by_id(stack_of()) == {
+def test_the_bucket_cleans_up_after_itself(build_stack: Callable[..., Stack]) -> None:
+    assert rules_by_id(build_stack()) == {
         "abandoned-multipart-uploads": {"AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 1}},
         "deleted-images": {"NoncurrentVersionExpiration": {"NoncurrentDays": "7"}, "ExpiredObjectDeleteMarker": True},
     }
-    deleted = rules_by_id(stack_of(NoncurrentDays="30"))["deleted-images"]
+    deleted = rules_by_id(build_stack(NoncurrentDays="30"))["deleted-images"]
     assert deleted["NoncurrentVersionExpiration"] == {"NoncurrentDays": "30"}
 
 
-def test_originals_move_to_a_cheaper_class_if_asked_and_nothing_else_does(stack_of: Callable[..., Stack]) -> None:
-    rules = rules_by_id(stack_of(OriginalsTier="GLACIER_IR", OriginalsTierAfterDays="90"))
+def test_originals_move_to_a_cheaper_class_if_asked_and_nothing_else_does(build_stack: Callable[..., Stack]) -> None:
+    rules = rules_by_id(build_stack(OriginalsTier="GLACIER_IR", OriginalsTierAfterDays="90"))
     transition = {"StorageClass": "GLACIER_IR", "TransitionInDays": "90"}
     assert rules["tier-originals"] == {"Prefix": ORIGINALS, "Transitions": [transition]}
 
@@ -97,13 +97,13 @@ def test_no_tier_takes_hours_to_read(form: dict[str, Any]) -> None:
     ],
 )  # fmt: skip
 def test_the_buckets_cors_is_the_adapters(
-    stack_of: Callable[..., Stack], given: dict[str, str], origins: list[str]
+    build_stack: Callable[..., Stack], given: dict[str, str], origins: list[str]
 ) -> None:
     """Our own page sends by ticket too, and to the bucket it is another site's."""
     expected = [
         {CORS_NAMES.get(name, name): value for name, value in rule.items()} for rule in cors_rules(origins)["CORSRules"]
     ]
-    assert stack_of(**given)["ImageBucket"]["CorsConfiguration"] == {"CorsRules": expected}
+    assert build_stack(**given)["ImageBucket"]["CorsConfiguration"] == {"CorsRules": expected}
 
 
 def test_cors_is_the_applications_alone(any_stack: Stack) -> None:

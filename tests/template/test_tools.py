@@ -108,7 +108,7 @@ print(json.dumps(CfnParameterOverridesType().convert(tuple(sys.argv[1:]), None, 
 
 
 def test_the_pages_ways_to_more_keys_and_to_none_are_ways() -> None:
-    """As SAM reads them, over what is deployed; `--guided` takes no empty answer for a parameter that does not show."""
+    """Read the parameters as SAM does; `--guided` accepts no empty answer for a hidden parameter."""
     first, second = KEYS.split(",")
     said = [
         shlex.split(line, comments=True)[3:]
