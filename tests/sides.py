@@ -47,7 +47,7 @@ class Side:
 
 
 @contextmanager
-def embedded(folder: Path) -> Iterator[Side]:
+def self_hosted(folder: Path) -> Iterator[Side]:
     """Files and SQLite in a folder."""
     database = Database(folder / "darkroom.db")
     queue = SqliteQueue(database, visibility=30, max_attempts=3)
@@ -105,7 +105,7 @@ def _urls(made: aws.Clients, bucket: str) -> PresignedUrls:
 
 #: What tests of the whole run on. The engines are a tier of their own.
 SIDES: dict[str, Callable[[Path], AbstractContextManager[Side]]] = {
-    "embedded": embedded,
+    "self-hosted": self_hosted,
     "moto": on_moto,
     "engines": on_engines,
 }

@@ -16,7 +16,7 @@ with warnings.catch_warnings():
     from starlette.testclient import TestClient
 
 
-def embedded_client(app: FastAPI, prefix: str = "", peer: str = "testclient") -> httpx.Client:
+def self_hosted_client(app: FastAPI, prefix: str = "", peer: str = "testclient") -> httpx.Client:
     """Return a client of the application as a server runs it, with a path prefix (`--root-path`).
 
     `peer` is the address that the connection comes from.

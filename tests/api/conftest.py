@@ -1,8 +1,8 @@
 """Fixtures of the service under test, on every set of backends.
 
-A test that takes `service` runs self-hosted, and on AWS behind API Gateway and Lambda. Tests that take `embedded` have
-no counterpart on AWS: `/files/`, and bodies that stall or have no or a wrong length, because the gateway reads the body
-to its end and counts it. Neither do tests with real sockets (`test_sockets.py`).
+A test that takes `service` runs self-hosted, and on AWS behind API Gateway and Lambda. Tests that take `self_hosted`
+have no counterpart on AWS: `/files/`, and bodies that stall or have no or a wrong length, because the gateway reads the
+body to its end and counts it. Neither do tests with real sockets (`test_sockets.py`).
 """
 
 from collections.abc import Iterator
@@ -28,7 +28,7 @@ def service(side_name: str, tmp_path: Path) -> Iterator[Service]:
 
 
 @pytest.fixture
-def embedded(tmp_path: Path) -> Iterator[Service]:
+def self_hosted(tmp_path: Path) -> Iterator[Service]:
     """Self-hosted API, which serves files itself."""
-    with service_on("embedded", tmp_path) as service:
+    with service_on("self-hosted", tmp_path) as service:
         yield service

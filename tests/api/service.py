@@ -20,7 +20,7 @@ from app.domain.models import ANONYMOUS, Format, Image, Status, Variant, utcnow
 from app.domain.ports import ListQuery
 from app.domain.uploads.grants import LocalStore, ServedGrants
 from app.domain.uploads.service import Upload, Uploads
-from tests.api.client import embedded_client, lambda_client
+from tests.api.client import lambda_client, self_hosted_client
 from tests.samples import encoded
 from tests.sides import SIDES, SIGNER, Side
 
@@ -41,7 +41,7 @@ class Service:
     limits: Limits = field(default_factory=lambda: LIMITS)
 
     @property
-    def embedded(self) -> bool:
+    def self_hosted(self) -> bool:
         """True if the application is self-hosted and serves `/files/`."""
         return self.side.fetch is None
 
@@ -120,7 +120,7 @@ def service_on(name: str, folder: Path, **changes: Any) -> Iterator[Service]:
         before, tempfile.tempdir = tempfile.tempdir, str(scratch)  # running engines keep their folder
         try:
             app = create_app(make_services(side, **changes))
-            below = partial(embedded_client, app) if side.fetch is None else partial(lambda_client, Gateway(app))
+            below = partial(self_hosted_client, app) if side.fetch is None else partial(lambda_client, Gateway(app))
             with below() as client:
                 own = (folder / "data" / "tmp",) if side.fetch is None else ()
                 yield Service(side, app, client, scratch, (scratch, *own), below)

@@ -42,7 +42,7 @@ def test_a_hundred_concurrent_callers_share_one_check(tmp_path: Path) -> None:
         go_on.set()
         assert await asked == [200] * 100
 
-    with service_on("embedded", tmp_path, checks={"storage": check}) as service:
+    with service_on("self-hosted", tmp_path, checks={"storage": check}) as service:
         asyncio.run(many(service))
     assert len(calls) == 1
 
@@ -54,7 +54,7 @@ def test_sequential_callers_cause_one_check_per_second(tmp_path: Path) -> None:
         calls.append(None)
         raise Unavailable("failures are kept for a second too")
 
-    with service_on("embedded", tmp_path, checks={"storage": check}) as service:
+    with service_on("self-hosted", tmp_path, checks={"storage": check}) as service:
         started = time.monotonic()
         statuses = {service.client.get("/readyz").status_code for _ in range(50)}
         elapsed = time.monotonic() - started
@@ -72,7 +72,7 @@ def test_a_hanging_check_times_out_and_is_not_started_again(tmp_path: Path, monk
         begun.set()
         assert go_on.wait(20)
 
-    with service_on("embedded", tmp_path, checks={"storage": hang}) as service:
+    with service_on("self-hosted", tmp_path, checks={"storage": hang}) as service:
         for _ in range(5):
             problem = assert_problem(service.client.get("/readyz"), 503, "not_reachable")
             assert problem["failed"] == ["storage"]
@@ -87,7 +87,7 @@ def test_a_full_disk_is_reported_as_full(tmp_path: Path) -> None:
     def full() -> None:
         raise Full("No space left")
 
-    with service_on("embedded", tmp_path, checks={"storage": full, "records": lambda: None}) as service:
+    with service_on("self-hosted", tmp_path, checks={"storage": full, "records": lambda: None}) as service:
         problem = assert_problem(service.client.get("/readyz"), 503, "disk_full")
         assert problem["full"] == problem["failed"] == ["storage"]
         assert "No space left: storage." in problem["detail"]
@@ -96,7 +96,7 @@ def test_a_full_disk_is_reported_as_full(tmp_path: Path) -> None:
 @pytest.mark.parametrize("call", ["link", "fsync", "open", "mkdir"])
 @pytest.mark.parametrize("code", [errno.EPERM, errno.EROFS, errno.ENOSPC], ids=errno.errorcode.get)
 def test_a_data_folder_that_refuses_uploads_is_not_ready(
-    embedded: Service, monkeypatch: pytest.MonkeyPatch, call: str, code: int
+    self_hosted: Service, monkeypatch: pytest.MonkeyPatch, call: str, code: int
 ) -> None:
     real: Callable[..., Any] = getattr(os, call)
 
@@ -106,9 +106,9 @@ def test_a_data_folder_that_refuses_uploads_is_not_ready(
         return real(path, *arguments, **options)
 
     monkeypatch.setattr(os, call, refuse)
-    upload = embedded.client.post("/upload", files={"file": ("a.jpg", encoded())})
-    ready = embedded.client.get("/readyz")
+    upload = self_hosted.client.post("/upload", files={"file": ("a.jpg", encoded())})
+    ready = self_hosted.client.get("/readyz")
     assert upload.status_code in {503, 507}
     assert_problem(ready, 503, "disk_full" if code == errno.ENOSPC else "not_reachable")
     monkeypatch.undo()
-    assert embedded.client.post("/upload", files={"file": ("a.jpg", encoded())}).status_code == 201
+    assert self_hosted.client.post("/upload", files={"file": ("a.jpg", encoded())}).status_code == 201

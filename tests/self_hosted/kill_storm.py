@@ -32,7 +32,7 @@ from app.domain.maintenance.reconcile import Reconciler, Report
 from app.domain.models import RETRYABLE, Image, is_open_ticket, utcnow
 from tests.running_server import Server, wait_for
 from tests.samples import encoded
-from tests.sides import Side, embedded
+from tests.sides import Side, self_hosted
 
 #: Answers after which a client tries the same again.
 _AGAIN = frozenset({408, 409, 429, 503})
@@ -248,7 +248,7 @@ def storm(data: Path, *, seconds: float, seed: int) -> Outcome:
     # Kills count as attempts, and a storm has more of them than an image should need. With keys an original without a
     # record is adopted by nobody: it is lost.
     settings = {"DARKROOM_MAX_ATTEMPTS": "100", "DARKROOM_AUTH": "required", "DARKROOM_API_KEYS": str(_ENTRY)}
-    with Server(data, **settings) as server, embedded(data) as side:
+    with Server(data, **settings) as server, self_hosted(data) as side:
         server.client.headers.update(_KEY)
         kinds = [kind for kind, clients in KINDS.items() for _ in range(clients)]
         threads = [

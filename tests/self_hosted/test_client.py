@@ -39,7 +39,7 @@ def _no_pauses(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 @pytest.fixture
 def service(tmp_path: Path) -> Iterator[Service]:
-    with service_on("embedded", tmp_path) as made:
+    with service_on("self-hosted", tmp_path) as made:
         yield made
 
 

@@ -20,7 +20,7 @@ from app.domain.models import ANONYMOUS, Image, utcnow
 from app.embedded_worker import make_scratch
 from tests.running_server import START_SECONDS, Server, serving, wait_for
 from tests.samples import encoded, shared_file
-from tests.sides import embedded
+from tests.sides import self_hosted
 
 
 @pytest.fixture
@@ -111,7 +111,7 @@ def test_killing_server_and_worker_together_loses_nothing(server: Server) -> Non
 
 
 def test_images_that_waited_through_a_long_standstill_are_processed(tmp_path: Path) -> None:
-    with embedded(tmp_path / "data") as side:
+    with self_hosted(tmp_path / "data") as side:
         body = encoded("JPEG", 320, 240, seed=4)
         then = utcnow() - timedelta(hours=25)
         image = Image(

@@ -17,7 +17,7 @@ from tests.contract.records import an_image
 from tests.running_server import serving, wait_for
 from tests.samples import encoded
 from tests.self_hosted.kill_storm import descendants
-from tests.sides import Side, embedded
+from tests.sides import Side, self_hosted
 
 ROOT = Path(__file__).parents[2]
 BODY = encoded("JPEG", 320, 240, seed=12)
@@ -69,7 +69,7 @@ def is_ready(side: Side, image: Image) -> bool:
 
 def test_images_are_processed_while_reconcile_runs(tmp_path: Path) -> None:
     data, begun = tmp_path / "data", tmp_path / "begun"
-    with embedded(data) as side, worker(data, ENDLESS, begun) as process:
+    with self_hosted(data) as side, worker(data, ENDLESS, begun) as process:
         wait_for(begun.exists, 60)
         image = upload(side)
         wait_for(lambda: is_ready(side, image), 60)
@@ -79,7 +79,7 @@ def test_images_are_processed_while_reconcile_runs(tmp_path: Path) -> None:
 
 def test_a_reconcile_that_fails_does_not_end_the_worker(tmp_path: Path) -> None:
     data, begun = tmp_path / "data", tmp_path / "begun"
-    with embedded(data) as side, worker(data, FAILING, begun) as process:
+    with self_hosted(data) as side, worker(data, FAILING, begun) as process:
         wait_for(begun.exists, 60)
         image = upload(side)
         wait_for(lambda: is_ready(side, image), 60)
@@ -104,7 +104,7 @@ def test_an_image_queued_before_the_clock_was_set_back_does_not_wait(tmp_path: P
 
 def test_a_flood_of_unused_tickets_is_removed_while_images_are_processed(tmp_path: Path) -> None:
     data = tmp_path / "data"
-    with embedded(data) as side:
+    with self_hosted(data) as side:
         long_ago = utcnow().replace(year=2020)
         for _ in range(500):
             ticket = an_image(owner=ANONYMOUS, sha256=None, upload_expires_at=long_ago, uploaded_at=long_ago)

@@ -17,7 +17,7 @@ from app.domain.models import ANONYMOUS, Image, Status, utcnow
 from tests.contract.records import an_image
 from tests.running_server import serving, wait_for
 from tests.samples import encoded
-from tests.sides import Side, embedded
+from tests.sides import Side, self_hosted
 
 BODY = encoded("JPEG", 320, 240, seed=9)
 
@@ -28,7 +28,7 @@ def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "data"
     monkeypatch.setenv("DARKROOM_STORAGE_URL", f"file:{folder}")
     monkeypatch.setenv("DARKROOM_DATABASE_URL", f"sqlite:{folder}/darkroom.db")
-    with embedded(folder):
+    with self_hosted(folder):
         return folder
 
 
@@ -56,7 +56,7 @@ def age(data: Path, hours: float = 2) -> None:
 
 def test_images_uploaded_while_the_clock_was_ahead_keep_their_files(data: Path) -> None:
     """The clock was a year ahead, was corrected, and the folder was copied with `cp -r`."""
-    with embedded(data) as side:
+    with self_hosted(data) as side:
         then = utcnow() + timedelta(days=365)
         image = an_image(
             id=first_id_at(then)[:24] + new_id()[24:], owner=ANONYMOUS, status=Status.READY, rendering_id="r",
@@ -71,7 +71,7 @@ def test_images_uploaded_while_the_clock_was_ahead_keep_their_files(data: Path) 
 
 
 def test_orphans_are_listed_and_the_ways_on_are_named(data: Path) -> None:
-    with embedded(data) as side:
+    with self_hosted(data) as side:
         stray = put(side, original_key(new_id()))
         age(data)
         done = reconcile("--json")
@@ -83,7 +83,7 @@ def test_orphans_are_listed_and_the_ways_on_are_named(data: Path) -> None:
 
 
 def test_right_after_a_restore_it_says_why_it_lists_nothing(data: Path) -> None:
-    with embedded(data) as side:
+    with self_hosted(data) as side:
         stray = put(side, original_key(new_id()))
         done = reconcile("--json")
         assert (report_of(done)["orphans"], report_of(done)["orphans_young"]) == (0, 1)
@@ -107,7 +107,7 @@ def test_right_after_a_restore_it_says_why_it_lists_nothing(data: Path) -> None:
 def test_nothing_is_deleted_before_somebody_has_agreed(
     data: Path, options: tuple[str, ...], answer: str | None, code: int, removed: int
 ) -> None:
-    with embedded(data) as side:
+    with self_hosted(data) as side:
         image = an_image(owner=ANONYMOUS, status=Status.READY)
         side.images.create(image, claim=False)
         kept = put(side, original_key(image.id))
@@ -123,7 +123,7 @@ def test_nothing_is_deleted_before_somebody_has_agreed(
 
 
 def test_a_database_that_knows_none_of_the_files_is_doubted(data: Path) -> None:
-    with embedded(data) as side:
+    with self_hosted(data) as side:
         put(side, original_key(new_id()))
         age(data)
     done = reconcile("--remove-orphans", answer="n\n")
@@ -137,7 +137,7 @@ def test_without_orphans_nothing_is_asked(data: Path) -> None:
 
 
 def test_adopted_originals_become_images_of_the_owner_that_was_named(data: Path) -> None:
-    with embedded(data) as side:
+    with self_hosted(data) as side:
         image_id = new_id()
         put(side, original_key(image_id))
         old = put(side, variant_key(image_id, "old", "a.webp"))
@@ -148,7 +148,7 @@ def test_adopted_originals_become_images_of_the_owner_that_was_named(data: Path)
         assert report_of(done)["orphans_removed"] == 1  # of no image; the variant belongs to one now
         assert side.objects() == {original_key(image_id), old}
         assert junk not in side.objects()
-    with serving(data) as server, embedded(data) as side:
+    with serving(data) as server, self_hosted(data) as side:
 
         def ready() -> bool:
             found = side.images.get(image_id)
@@ -165,7 +165,7 @@ def test_adopted_originals_become_images_of_the_owner_that_was_named(data: Path)
 
 
 def test_adopting_and_removing_at_once_removes_only_what_could_not_be_adopted(data: Path) -> None:
-    with embedded(data) as side:
+    with self_hosted(data) as side:
         image_id = new_id()
         kept = {put(side, original_key(image_id)), put(side, variant_key(image_id, "old", "a.webp"))}
         put(side, variant_key(new_id(), "old", "a.webp"))

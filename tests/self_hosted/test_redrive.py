@@ -13,7 +13,7 @@ from app.domain.keys import original_key
 from app.domain.models import ANONYMOUS, EXHAUSTED, FailureCode, Image, mark_failed, utcnow
 from tests.running_server import serving, wait_for
 from tests.samples import encoded
-from tests.sides import Side, embedded
+from tests.sides import Side, self_hosted
 
 
 def exhausted(side: Side) -> Image:
@@ -36,7 +36,7 @@ def test_dead_letters_are_sent_again_and_their_images_become_ready(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     data = tmp_path / "data"
-    with embedded(data) as side:
+    with self_hosted(data) as side:
         image = exhausted(side)
         assert side.queue.dead_letters() == 2
     monkeypatch.setenv("DARKROOM_STORAGE_URL", f"file:{data}")
@@ -44,7 +44,7 @@ def test_dead_letters_are_sent_again_and_their_images_become_ready(
     for count in (1, 0):
         done = CliRunner().invoke(cli, ["redrive"])
         assert (done.exit_code, done.stdout) == (0, f"images sent again: {count}\n")
-    with embedded(data) as side:
+    with self_hosted(data) as side:
         assert side.queue.waiting() == 1
     with serving(data) as server:
         wait_for(lambda: server.client.get(f"/images/{image.id}").json()["status"] == "ready", 20, server.log.read_text)

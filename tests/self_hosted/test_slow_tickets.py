@@ -15,7 +15,7 @@ from app.domain.maintenance.reconcile import Reconciler
 from app.domain.models import Image, utcnow
 from tests.running_server import Server, serving, wait_for
 from tests.samples import encoded
-from tests.sides import Side, embedded
+from tests.sides import Side, self_hosted
 
 BODY = encoded("JPEG", 640, 480, seed=91)
 
@@ -29,7 +29,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 @pytest.fixture
 def side(server: Server) -> Iterator[Side]:
     """The server's own stores."""
-    with embedded(server.data) as opened:
+    with self_hosted(server.data) as opened:
         yield opened
 
 

@@ -18,7 +18,7 @@ from app.settings import Settings, load
 from tests.contract.records import stored
 from tests.log_lines import logging_restored
 from tests.running_server import serving, wait_for
-from tests.sides import embedded
+from tests.sides import self_hosted
 
 
 def settings_in(folder: Path, monkeypatch: pytest.MonkeyPatch, **variables: str) -> Settings:
@@ -141,7 +141,7 @@ def test_without_keys_the_server_answers_to_its_own_pages_and_names_only(tmp_pat
 
 def test_the_worker_empties_the_write_ahead_log_in_which_deleted_words_stay(tmp_path: Path) -> None:
     log = tmp_path / "data" / "darkroom.db-wal"
-    with embedded(tmp_path / "data") as side:
+    with self_hosted(tmp_path / "data") as side:
         stored(side.images)
         assert log.stat().st_size > 0
         with serving(tmp_path / "data"):

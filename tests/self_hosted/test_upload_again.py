@@ -32,7 +32,7 @@ def picture(tmp_path: Path) -> ImageFile:
 @pytest.fixture
 def service(tmp_path: Path) -> Iterator[Service]:
     """A service whose worker is not there: what is sent stays `pending`."""
-    with service_on("embedded", tmp_path) as made:
+    with service_on("self-hosted", tmp_path) as made:
         yield made
 
 

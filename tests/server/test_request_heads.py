@@ -23,7 +23,7 @@ FORM = b'--b\r\nContent-Disposition: form-data; name="file"; filename="a.jpg"\r\
 @pytest.fixture(scope="module")
 def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
     """One server for all of these tests."""
-    with live_on("embedded", tmp_path_factory.mktemp("live"), 1_000_000) as server:
+    with live_on("self-hosted", tmp_path_factory.mktemp("live"), 1_000_000) as server:
         yield server
 
 

@@ -29,14 +29,14 @@ MOST_REQUESTS = 20
 def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
     """A server with short time-outs."""
     bounds = {"head_seconds": HEAD_SECONDS, "keep_alive_seconds": 3, "stall_seconds": STALL_SECONDS}
-    with live_on("embedded", tmp_path_factory.mktemp("live"), 2 * LARGE, **bounds) as server:
+    with live_on("self-hosted", tmp_path_factory.mktemp("live"), 2 * LARGE, **bounds) as server:
         yield server
 
 
 @pytest.fixture
 def small(tmp_path: Path) -> Iterator[Live]:
     """A server that takes few requests at once, and twice as many connections."""
-    with live_on("embedded", tmp_path, MEBIBYTE, most_requests=MOST_REQUESTS) as server:
+    with live_on("self-hosted", tmp_path, MEBIBYTE, most_requests=MOST_REQUESTS) as server:
         yield server
 
 

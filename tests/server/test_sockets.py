@@ -26,7 +26,7 @@ HEAD = b'--b\r\nContent-Disposition: form-data; name="file"; filename="a.jpg"\r\
 END = b"\r\n--b--\r\n"
 
 
-@pytest.fixture(params=["embedded"], scope="module")
+@pytest.fixture(params=["self-hosted"], scope="module")
 def live(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
     """One server for all of these tests."""
     with live_on(request.param, tmp_path_factory.mktemp("live"), LIMIT) as server:
@@ -260,7 +260,7 @@ def json_pieces(size: int) -> Iterator[bytes]:
     ids=["form", "json"],
 )
 def test_100_megabytes_do_not_cost_100_megabytes(tmp_path: Path, content_type: str, pieces: object) -> None:
-    with live_on("embedded", tmp_path, LIMIT) as server:
+    with live_on("self-hosted", tmp_path, LIMIT) as server:
         small = httpx.post(f"{server.url}/upload", files={"file": ("a.jpg", encoded(seed=1))})
         assert small.status_code == 201, small.text
         before = server.memory()

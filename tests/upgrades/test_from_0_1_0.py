@@ -33,7 +33,7 @@ from app.domain.uploads.service import Upload, Uploads
 from app.worker.jobs import Job, Processed
 from app.worker.pipeline.steps import process_image
 from app.worker.process import Worker
-from tests.api.client import embedded_client
+from tests.api.client import self_hosted_client
 from tests.api.service import make_services
 from tests.sides import SIDES, Side, side_parameters
 
@@ -102,13 +102,13 @@ def old(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Old]:
     data, scratch = tmp_path / "data", tmp_path / "scratch"
     data.mkdir()
     scratch.mkdir()
-    embedded = request.param == "embedded"
-    left = json.loads((FOLDER / ("self_hosted.json" if embedded else "on_aws.json")).read_text())
+    self_hosted = request.param == "self-hosted"
+    left = json.loads((FOLDER / ("self_hosted.json" if self_hosted else "on_aws.json")).read_text())
     objects = {key: base64.b64decode(content) for key, content in left["objects"].items()}
-    if embedded:
+    if self_hosted:
         write_folder(data, objects)
     with SIDES[request.param](data) as side:
-        if not embedded:
+        if not self_hosted:
             write_items(side, left["items"], objects)
         originals = {key.rpartition("/")[2]: body for key, body in objects.items() if key.startswith("originals/")}
         yield Old(side, left["records"]["ready"]["owner"], left["records"], originals, scratch)
@@ -164,7 +164,7 @@ def test_artist_and_copyright_move_from_exif_to_rights(old: Old) -> None:
 
 
 def test_views_and_bytes_are_served(old: Old) -> None:
-    with embedded_client(create_app(make_services(old.side))) as client:
+    with self_hosted_client(create_app(make_services(old.side))) as client:
         fetch = old.side.fetch or client.get
         for name in LIVE:
             record = view(old.image(name), old.side.urls, "").model_dump(mode="json")

@@ -200,9 +200,9 @@ def test_too_large_has_the_limit_and_the_received_bytes(service: Service) -> Non
     assert problem["limit_bytes"] == LIMIT < problem["received_bytes"]
 
 
-def test_a_declared_length_over_the_limit_is_refused(embedded: Service) -> None:
+def test_a_declared_length_over_the_limit_is_refused(self_hosted: Service) -> None:
     headers = {"content-type": f"multipart/form-data; boundary={BOUNDARY}", "content-length": "9" * 12}
-    problem = assert_problem(embedded.client.post("/upload", content=b"", headers=headers), 413, "too_large")
+    problem = assert_problem(self_hosted.client.post("/upload", content=b"", headers=headers), 413, "too_large")
     assert (problem["limit_bytes"], problem["declared_bytes"]) == (LIMIT, 999_999_999_999)
 
 
@@ -324,11 +324,13 @@ def test_a_body_in_single_bytes_is_read_alike(service: Service) -> None:
     assert answer.json()["title"] == "é"
 
 
-def test_an_endless_body_without_a_length_is_cut_off(embedded: Service) -> None:
+def test_an_endless_body_without_a_length_is_cut_off(self_hosted: Service) -> None:
     def junk() -> Iterator[bytes]:
         yield from (b"\r\n" * 32_768 for _ in range(100))
 
-    problem = assert_problem(embedded.client.post("/upload", **form(b"") | {"content": junk()}), 413, "body_too_large")
+    problem = assert_problem(
+        self_hosted.client.post("/upload", **form(b"") | {"content": junk()}), 413, "body_too_large"
+    )
     assert problem["limit_bytes"] < problem["received_bytes"]
 
 
@@ -340,7 +342,7 @@ async def _silence() -> Message:
 @pytest.mark.parametrize("way", ["upload", "ticket", "sent by ticket"])
 @pytest.mark.parametrize("first", [b"", b"--"], ids=["nothing came", "it began"])
 def test_a_client_that_stalls_gets_a_timeout(
-    embedded: Service, monkeypatch: pytest.MonkeyPatch, way: str, first: bytes
+    self_hosted: Service, monkeypatch: pytest.MonkeyPatch, way: str, first: bytes
 ) -> None:
     monkeypatch.setattr(body_stream, "IDLE_SECONDS", 0.05)
     monkeypatch.setattr(lingering_close, "SECONDS", 0.05)
@@ -349,11 +351,11 @@ def test_a_client_that_stalls_gets_a_timeout(
     headers = {"content-type": form, "content-length": "100"}
     if way == "sent by ticket":
         wanted = {"content_type": "image/jpeg", "bytes": 100}
-        ticket = embedded.client.post("/upload/direct", json=wanted).json()
+        ticket = self_hosted.client.post("/upload/direct", json=wanted).json()
         method, url, headers = ticket["method"], ticket["url"], ticket["headers"] | {"content-length": "100"}
-    before = embedded.left_behind()
-    assert fallen_silent(embedded, method, url, headers, first) == (408, "request_timeout")
-    assert embedded.left_behind() == before
+    before = self_hosted.left_behind()
+    assert fallen_silent(self_hosted, method, url, headers, first) == (408, "request_timeout")
+    assert self_hosted.left_behind() == before
 
 
 def fallen_silent(service: Service, method: str, url: str, headers: dict[str, str], first: bytes) -> tuple[int, str]:
@@ -468,9 +470,9 @@ def test_an_unhandled_exception_is_a_500_without_details(
         (f'{{"a": {"9" * 5000}}}', "number out of range at line 1 column 4308"),
     ],
 )
-def test_json_errors_are_the_same_in_every_python(embedded: Service, body: str, fault: str) -> None:
+def test_json_errors_are_the_same_in_every_python(self_hosted: Service, body: str, fault: str) -> None:
     for path in ("/upload", "/upload/direct"):
-        answer = embedded.client.post(path, content=body.encode(), headers={"Content-Type": "application/json"})
+        answer = self_hosted.client.post(path, content=body.encode(), headers={"Content-Type": "application/json"})
         assert assert_problem(answer, 400, "bad_json")["detail"] == f"The body is not JSON: {fault}."
 
 

@@ -63,35 +63,35 @@ UNKNOWN: dict[str, tuple[bytes, list[str]]] = {
 
 
 @pytest.mark.parametrize("client", UNKNOWN)
-def test_unknown_fields_are_ignored_and_named(embedded: Service, client: str) -> None:
+def test_unknown_fields_are_ignored_and_named(self_hosted: Service, client: str) -> None:
     body, ignored = UNKNOWN[client]
-    record = accepted(embedded, body + END)
+    record = accepted(self_hosted, body + END)
     assert record["ignored_fields"] == ignored
     assert record["filename"] == "a.jpg"
     assert (record["title"], record["tags"]) == (None, [])
-    again = embedded.client.post("/upload", **form(body + END))
+    again = self_hosted.client.post("/upload", **form(body + END))
     assert (again.status_code, again.json()["ignored_fields"]) == (200, ignored)
-    assert embedded.client.get(f"/images/{record['id']}").json()["ignored_fields"] == []
+    assert self_hosted.client.get(f"/images/{record['id']}").json()["ignored_fields"] == []
 
 
 @pytest.mark.parametrize("content_type", ["image/jpeg", "application/octet-stream"])
-def test_a_file_without_a_name_is_recognized_by_its_type(embedded: Service, content_type: str) -> None:
-    record = accepted(embedded, part("file", JPEG, None, f"Content-Type: {content_type}") + END)
+def test_a_file_without_a_name_is_recognized_by_its_type(self_hosted: Service, content_type: str) -> None:
+    record = accepted(self_hosted, part("file", JPEG, None, f"Content-Type: {content_type}") + END)
     assert (record["filename"], record["declared_content_type"]) == (None, content_type)
 
 
-def test_two_files_are_refused_under_all_names(embedded: Service) -> None:
+def test_two_files_are_refused_under_all_names(self_hosted: Service) -> None:
     other = part("filepond", encoded(seed=5), "b.jpg")
     for body in (FILE + other, other + FILE, part("file", b"", "") + FILE + part("file", b"", "") + other):
-        problem = refused(embedded, body + END, 400, "two_files")
+        problem = refused(self_hosted, body + END, 400, "two_files")
         assert problem["field"] == "file"
 
 
-def test_ignored_fields_have_a_total_limit(embedded: Service) -> None:
+def test_ignored_fields_have_a_total_limit(self_hosted: Service) -> None:
     many = b"".join(part(f"x{number}", b"x" * 60_000) for number in range(40))
-    problem = refused(embedded, FILE + many + END, 413, "fields_too_large")
+    problem = refused(self_hosted, FILE + many + END, 413, "fields_too_large")
     assert problem["limit_bytes"] == 2 * 1024 * 1024 < problem["received_bytes"]
-    problem = refused(embedded, FILE + part("avatar", b"x" * 2_200_000, "b.jpg") + END, 413, "fields_too_large")
+    problem = refused(self_hosted, FILE + part("avatar", b"x" * 2_200_000, "b.jpg") + END, 413, "fields_too_large")
     assert problem["limit_bytes"] == 2 * 1024 * 1024
 
 
@@ -109,8 +109,8 @@ def test_ignored_fields_have_a_total_limit(embedded: Service) -> None:
         ("tags", "tags[]"),
     ],
 )
-def test_tags_accept_the_list_names_of_forms(embedded: Service, names: tuple[str, str]) -> None:
-    record = accepted(embedded, FILE + part(names[0], b"sea") + part(names[1], b"sky, evening") + END)
+def test_tags_accept_the_list_names_of_forms(self_hosted: Service, names: tuple[str, str]) -> None:
+    record = accepted(self_hosted, FILE + part(names[0], b"sea") + part(names[1], b"sky, evening") + END)
     assert (record["tags"], record["ignored_fields"]) == (["sea", "sky", "evening"], [])
 
 
@@ -128,27 +128,27 @@ def test_tags_accept_the_list_names_of_forms(embedded: Service, names: tuple[str
         (b" , ", []),
     ],
 )
-def test_tags_may_be_one_text(embedded: Service, value: bytes, tags: list[str]) -> None:
-    assert accepted(embedded, FILE + part("tags", value) + END)["tags"] == tags
+def test_tags_may_be_one_text(self_hosted: Service, value: bytes, tags: list[str]) -> None:
+    assert accepted(self_hosted, FILE + part("tags", value) + END)["tags"] == tags
 
 
-def test_a_deep_list_is_a_tag_that_is_too_long(embedded: Service) -> None:
-    assert refused(embedded, FILE + part("tags", b"[" * 50_000) + END, 422, "too_long")["field"] == "tags"
+def test_a_deep_list_is_a_tag_that_is_too_long(self_hosted: Service) -> None:
+    assert refused(self_hosted, FILE + part("tags", b"[" * 50_000) + END, 422, "too_long")["field"] == "tags"
 
 
 @pytest.mark.parametrize("content_type", ["application/json", "application/json; charset=UTF-8"])
-def test_fields_may_be_json(embedded: Service, content_type: str) -> None:
+def test_fields_may_be_json(self_hosted: Service, content_type: str) -> None:
     typed = f"Content-Type: {content_type}"
     body = part("title", '"Überschrift"'.encode(), None, typed) + part("tags", b'["a", "b"]', None, typed)
     body += part("alt", b"null", None, typed)
-    record = accepted(embedded, FILE + body + END)
+    record = accepted(self_hosted, FILE + body + END)
     assert (record["title"], record["alt"], record["tags"]) == ("Überschrift", None, ["a", "b"])
     other = part("file", encoded(seed=5), "b.jpg")
-    blob = embedded.client.post("/upload", **form(other + part("title", b'"T"', "blob", typed) + END)).json()
+    blob = self_hosted.client.post("/upload", **form(other + part("title", b'"T"', "blob", typed) + END)).json()
     assert (blob["title"], blob["ignored_fields"]) == ("T", [])
     for value, status, code in ((b"{", 400, "bad_json"), (b"5", 422, "wrong_type"), (b'["a"]', 422, "wrong_type")):
         problem = assert_problem(
-            embedded.client.post("/upload", **form(FILE + part("title", value, None, typed) + END)), status, code
+            self_hosted.client.post("/upload", **form(FILE + part("title", value, None, typed) + END)), status, code
         )
         assert problem["field"] == "title"
 
@@ -194,19 +194,19 @@ DISPOSITIONS: dict[str, tuple[str | bytes, str | None]] = {
 
 
 @pytest.mark.parametrize("client", DISPOSITIONS)
-def test_file_names_are_decoded_as_clients_encode_them(embedded: Service, client: str) -> None:
+def test_file_names_are_decoded_as_clients_encode_them(self_hosted: Service, client: str) -> None:
     line, shown = DISPOSITIONS[client]
     line = line.encode() if isinstance(line, str) else line
     head = f"--{BOUNDARY}\r\nContent-Disposition: form-data; ".encode() + line + b"\r\n\r\n"
-    assert accepted(embedded, head + JPEG + b"\r\n" + END)["filename"] == shown
+    assert accepted(self_hosted, head + JPEG + b"\r\n" + END)["filename"] == shown
 
 
-def test_headers_of_many_parameters_are_refused_at_once(embedded: Service) -> None:
+def test_headers_of_many_parameters_are_refused_at_once(self_hosted: Service) -> None:
     many = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="file"; {";" * 7000}\r\n\r\n\r\n'.encode()
     started = time.process_time()
-    refused(embedded, many * 90 + END, 400, "bad_multipart")
+    refused(self_hosted, many * 90 + END, 400, "bad_multipart")
     assert time.process_time() - started < 1
-    assert accepted(embedded, part("file", JPEG, ";" * 255) + END)["filename"] == ";" * 255
+    assert accepted(self_hosted, part("file", JPEG, ";" * 255) + END)["filename"] == ";" * 255
 
 
 # Transfer encodings.
@@ -221,34 +221,34 @@ def transferred(name: str, content: bytes, encoding: str, filename: str | None =
 
 
 @pytest.mark.parametrize("encoding", ["7bit", "8bit", "BINARY", " binary "])
-def test_plain_transfer_encodings_change_nothing(embedded: Service, encoding: str) -> None:
+def test_plain_transfer_encodings_change_nothing(self_hosted: Service, encoding: str) -> None:
     title = transferred("title", "é=20".encode(), encoding)
-    assert accepted(embedded, transferred("file", JPEG, encoding, "a.jpg") + title + END)["title"] == "é=20"
+    assert accepted(self_hosted, transferred("file", JPEG, encoding, "a.jpg") + title + END)["title"] == "é=20"
 
 
 @pytest.mark.parametrize("encoding", ["base64", "Base64"])
 @pytest.mark.parametrize("encode", [base64.b64encode, lambda raw: lines(base64.encodebytes(raw))], ids=["one", "many"])
-def test_base64_parts_are_decoded(embedded: Service, encoding: str, encode: Any) -> None:
+def test_base64_parts_are_decoded(self_hosted: Service, encoding: str, encode: Any) -> None:
     body = transferred("file", encode(JPEG), encoding, "a.jpg") + transferred("title", encode("é".encode()), encoding)
-    assert accepted(embedded, body + END)["title"] == "é"
+    assert accepted(self_hosted, body + END)["title"] == "é"
 
 
-def test_quoted_printable_parts_are_decoded(embedded: Service) -> None:
+def test_quoted_printable_parts_are_decoded(self_hosted: Service) -> None:
     title = transferred("title", lines(quopri.encodestring(("é" * 60).encode())), "quoted-printable")
     content = quopri.encodestring(JPEG, quotetabs=True).replace(b"=\n", b"=\r\n")
     content = content.replace(b"\r\n", b"\0").replace(b"\r", b"=0D").replace(b"\n", b"=0A").replace(b"\0", b"\r\n")
     body = transferred("file", content, "quoted-printable", "a.jpg")
-    assert accepted(embedded, body + title + END)["title"] == "é" * 60
+    assert accepted(self_hosted, body + title + END)["title"] == "é" * 60
 
 
-def test_an_encoded_file_has_the_same_size_limit(embedded: Service) -> None:
+def test_an_encoded_file_has_the_same_size_limit(self_hosted: Service) -> None:
     content = JPEG.ljust(LIMITS.max_upload_bytes, b"\0")
     written = lines(base64.encodebytes(content))
-    answer = embedded.client.post("/upload", **form(transferred("file", written, "base64", "a.jpg") + END))
+    answer = self_hosted.client.post("/upload", **form(transferred("file", written, "base64", "a.jpg") + END))
     assert (answer.status_code, answer.json()["bytes"]) == (201, len(content)), answer.text
     more = lines(base64.encodebytes(content + b"x"))
     problem = assert_problem(
-        embedded.client.post("/upload", **form(transferred("file", more, "base64", "a.jpg") + END)), 413, "too_large"
+        self_hosted.client.post("/upload", **form(transferred("file", more, "base64", "a.jpg") + END)), 413, "too_large"
     )
     assert problem["limit_bytes"] == len(content)
 
@@ -264,11 +264,11 @@ def test_an_encoded_file_has_the_same_size_limit(embedded: Service) -> None:
     ],
 )
 def test_unsupported_transfer_encodings_are_refused(
-    embedded: Service, name: str, content: bytes, encoding: str, status: int, code: str
+    self_hosted: Service, name: str, content: bytes, encoding: str, status: int, code: str
 ) -> None:
     body = transferred(name, content, encoding, "a.jpg" if name == "file" else None)
     body = body if name == "file" else FILE + body
-    problem = refused(embedded, body + END, status, code)
+    problem = refused(self_hosted, body + END, status, code)
     assert problem["field"] == name
     assert f"`{name}`" in problem["detail"]
     if code == "unsupported_encoding":
@@ -293,21 +293,21 @@ def test_unsupported_transfer_encodings_are_refused(
         ("utf-16be", "utf-16-be"),
     ],
 )
-def test_the_charset_of_a_text_part_is_honored(embedded: Service, charset: str, codec: str) -> None:
+def test_the_charset_of_a_text_part_is_honored(self_hosted: Service, charset: str, codec: str) -> None:
     typed = f"Content-Type: text/plain; charset={charset}"
     body = part("title", "Küste".encode(codec), None, typed) + part("tags[]", "Süden, Öl".encode(codec), None, typed)
-    record = accepted(embedded, FILE + body + END)
+    record = accepted(self_hosted, FILE + body + END)
     assert (record["title"], record["tags"]) == ("Küste", ["Süden", "Öl"])
 
 
 @pytest.mark.parametrize("first", [True, False])
-def test_a_form_may_declare_its_charset(embedded: Service, first: bool) -> None:
+def test_a_form_may_declare_its_charset(self_hosted: Service, first: bool) -> None:
     name = b'Content-Disposition: form-data; name="file"; filename="K\xfcste.jpg"'
     file = f"--{BOUNDARY}\r\n".encode() + name + b"\r\n\r\n" + JPEG + b"\r\n"
     charset, title = part("_charset_", b"iso-8859-1"), part("title", b"K\xfcste")
     own = part("alt", "Küste".encode(), None, "Content-Type: text/plain; charset=utf-8")
     body = charset + title + file + own if first else file + title + own + charset
-    record = accepted(embedded, body + END)
+    record = accepted(self_hosted, body + END)
     assert (record["title"], record["alt"], record["filename"]) == ("Küste", "Küste", "Küste.jpg")
     assert record["ignored_fields"] == []
 
@@ -321,17 +321,17 @@ def test_a_form_may_declare_its_charset(embedded: Service, first: bool) -> None:
         (part("_charset_", b"hex"), "_charset_"),
     ],
 )
-def test_unsupported_charsets_are_refused(embedded: Service, body: bytes, field: str) -> None:
-    problem = refused(embedded, FILE + body + END, 415, "unsupported_charset")
+def test_unsupported_charsets_are_refused(self_hosted: Service, body: bytes, field: str) -> None:
+    problem = refused(self_hosted, FILE + body + END, 415, "unsupported_charset")
     assert problem["field"] == field
     assert problem["accepted"] == ["utf-8", "us-ascii", "iso-8859-1", "windows-1252", "utf-16"]
 
 
-def test_text_that_is_not_in_its_charset_is_refused(embedded: Service) -> None:
+def test_text_that_is_not_in_its_charset_is_refused(self_hosted: Service) -> None:
     half = part("title", b"\0", None, "Content-Type: text/plain; charset=utf-16le")
-    assert refused(embedded, FILE + half + END, 400, "bad_charset")["field"] == "title"
+    assert refused(self_hosted, FILE + half + END, 400, "bad_charset")["field"] == "title"
     ascii_only = part("title", b"\xff", None, "Content-Type: text/plain; charset=us-ascii")
-    assert refused(embedded, FILE + ascii_only + END, 400, "not_utf8")["field"] == "title"
+    assert refused(self_hosted, FILE + ascii_only + END, 400, "not_utf8")["field"] == "title"
 
 
 # Around the parts.
@@ -350,17 +350,17 @@ AROUND: dict[str, bytes] = {
 
 @pytest.mark.parametrize("what", AROUND)
 @pytest.mark.parametrize("pieces", [1, 7, 1000])
-def test_text_around_the_parts_is_ignored(embedded: Service, what: str, pieces: int) -> None:
+def test_text_around_the_parts_is_ignored(self_hosted: Service, what: str, pieces: int) -> None:
     body = AROUND[what]
     chunks = (body[at : at + pieces] for at in range(0, len(body), pieces))
-    answer = embedded.client.post("/upload", content=chunks, headers=form(b"")["headers"])
+    answer = self_hosted.client.post("/upload", content=chunks, headers=form(b"")["headers"])
     assert answer.status_code == 201, answer.text
-    assert embedded.original(answer.json()["id"]) == JPEG
+    assert self_hosted.original(answer.json()["id"]) == JPEG
     assert answer.json()["ignored_fields"] == []
 
 
-def test_line_ends_without_cr_are_refused(embedded: Service) -> None:
-    problem = refused(embedded, (FILE + END).replace(b"\r\n", b"\n"), 400, "bad_multipart")
+def test_line_ends_without_cr_are_refused(self_hosted: Service) -> None:
+    problem = refused(self_hosted, (FILE + END).replace(b"\r\n", b"\n"), 400, "bad_multipart")
     assert "CRLF" in problem["detail"]
 
 

@@ -68,16 +68,18 @@ def test_fields_of_a_raw_body_are_query_parameters(service: Service) -> None:
         ("form-data", "?filename=", None),
     ],
 )
-def test_a_raw_body_may_be_named_in_content_disposition(embedded: Service, header: str, query: str, shown: str) -> None:
-    answer = send(embedded, JPEG, query=query, content_disposition=header)
+def test_a_raw_body_may_be_named_in_content_disposition(
+    self_hosted: Service, header: str, query: str, shown: str
+) -> None:
+    answer = send(self_hosted, JPEG, query=query, content_disposition=header)
     assert (answer.status_code, answer.json()["filename"]) == (201, shown), answer.text
 
 
-def test_a_raw_body_may_be_chunked(embedded: Service) -> None:
+def test_a_raw_body_may_be_chunked(self_hosted: Service) -> None:
     def pieces() -> Iterator[bytes]:
         yield from (JPEG[at : at + 100] for at in range(0, len(JPEG), 100))
 
-    answer = embedded.client.post("/upload", content=pieces(), headers={"content-type": "image/jpeg"})
+    answer = self_hosted.client.post("/upload", content=pieces(), headers={"content-type": "image/jpeg"})
     assert (answer.status_code, answer.json()["bytes"]) == (201, len(JPEG))
 
 
@@ -113,8 +115,8 @@ def test_a_raw_body_may_have_exactly_the_limit(service: Service) -> None:
     assert (answer.status_code, answer.json()["bytes"]) == (201, LIMIT)
 
 
-def test_a_length_over_the_limit_is_refused_before_the_body(embedded: Service) -> None:
-    problem = assert_problem(send(embedded, b"", content_length=str(LIMIT + 1)), 413, "too_large")
+def test_a_length_over_the_limit_is_refused_before_the_body(self_hosted: Service) -> None:
+    problem = assert_problem(send(self_hosted, b"", content_length=str(LIMIT + 1)), 413, "too_large")
     assert (problem["limit_bytes"], problem["declared_bytes"]) == (LIMIT, LIMIT + 1)
 
 
@@ -163,11 +165,11 @@ OTHERS: dict[str, tuple[bytes, str | None, str]] = {
 
 
 @pytest.mark.parametrize("kind", OTHERS)
-def test_an_unsupported_format_is_named(embedded: Service, kind: str) -> None:
+def test_an_unsupported_format_is_named(self_hosted: Service, kind: str) -> None:
     content, media_type, name = OTHERS[kind]
     for answer in (
-        send(embedded, content),
-        embedded.client.post("/upload", **form(part("file", content, "a.jpg") + END)),
+        send(self_hosted, content),
+        self_hosted.client.post("/upload", **form(part("file", content, "a.jpg") + END)),
     ):
         problem = assert_problem(answer, 415, "unsupported_type")
         assert problem["found"] == media_type
@@ -175,7 +177,7 @@ def test_an_unsupported_format_is_named(embedded: Service, kind: str) -> None:
             f"Unsupported image format (found: {name}). Accepted: JPEG, PNG, WebP, GIF, AVIF, HEIC, HEIF, TIFF, BMP."
         )
         assert problem["accepted"] == list(MEDIA_TYPES)
-    assert embedded.left_behind() == []
+    assert self_hosted.left_behind() == []
 
 
 def test_an_unknown_format_is_refused_as_unknown(service: Service) -> None:
@@ -186,7 +188,7 @@ def test_an_unknown_format_is_refused_as_unknown(service: Service) -> None:
 
 def test_a_format_that_the_settings_exclude_is_named(tmp_path: Path) -> None:
     limits = Limits(accepted_types=("image/jpeg", "image/png"))
-    with service_on("embedded", tmp_path, limits=limits) as service:
+    with service_on("self-hosted", tmp_path, limits=limits) as service:
         problem = assert_problem(send(service, encoded("GIF")), 415, "unsupported_type")
     assert problem["detail"] == "Unsupported image format (found: GIF). Accepted: JPEG, PNG."
     assert (problem["found"], problem["accepted"]) == ("image/gif", ["image/jpeg", "image/png"])

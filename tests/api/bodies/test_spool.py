@@ -33,7 +33,7 @@ WAYS = ("form", "json", "raw", "ticket")
 def roomy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Service]:
     """Service with temporary space for two uploads, which closes refused connections at once."""
     monkeypatch.setattr(lingering_close, "SECONDS", 0.05)
-    with service_on("embedded", tmp_path, max_spool_bytes=2 * SIZE) as service:
+    with service_on("self-hosted", tmp_path, max_spool_bytes=2 * SIZE) as service:
         yield service
 
 
@@ -346,7 +346,7 @@ def test_the_rate_of_many_pieces_needs_little_memory() -> None:
 
 
 def test_received_bytes_are_in_unnamed_files_of_the_data_folder(tmp_path: Path) -> None:
-    with live_on("embedded", tmp_path, 100 * MEBIBYTE) as live:
+    with live_on("self-hosted", tmp_path, 100 * MEBIBYTE) as live:
         sent = part("file", JPEG + bytes(5 * MEBIBYTE), "a.jpg")
         with live.connect() as sock:
             head = f"POST /upload HTTP/1.1\r\nHost: x\r\nContent-Type: {FORM['content-type']}\r\n"
@@ -361,14 +361,14 @@ def test_received_bytes_are_in_unnamed_files_of_the_data_folder(tmp_path: Path) 
 
 
 def test_an_upload_larger_than_its_share_of_memory_needs_no_system_folder(
-    embedded: Service, monkeypatch: pytest.MonkeyPatch
+    self_hosted: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(spool, "IN_MEMORY", 1000)
-    embedded.scratch.rmdir()
+    self_hosted.scratch.rmdir()
     try:
-        assert works(embedded)
+        assert works(self_hosted)
     finally:
-        embedded.scratch.mkdir()
+        self_hosted.scratch.mkdir()
 
 
 def test_the_space_must_hold_one_upload() -> None:

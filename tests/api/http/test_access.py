@@ -121,7 +121,7 @@ def test_only_the_listed_routes_need_no_key(service: Service) -> None:
     }
     pages = {("GET", path) for path in ("/", "/docs", "/redoc", "/openapi.json", *OPEN)}
     files = {(method, "/files/{key:path}") for method in ("GET", "HEAD", "PUT")}  # their urls are signed
-    assert opened == pages | (files if service.embedded else set())
+    assert opened == pages | (files if service.self_hosted else set())
 
 
 def test_another_owners_images_do_not_exist(service: Service) -> None:

@@ -15,7 +15,7 @@ from app.domain.configuration.hosts import network
 from app.domain.images.urls import ServedFiles
 from app.domain.uploads.grants import LocalStore, ServedGrants
 from tests.api.bodies.test_bad_input import assert_problem
-from tests.api.client import embedded_client
+from tests.api.client import self_hosted_client
 from tests.api.service import Service, service_on
 from tests.samples import encoded
 from tests.sides import SIGNER
@@ -27,7 +27,7 @@ TRUSTED = (network("10.0.0.0/24"), network("fd00::/8"))
 @contextmanager
 def served(folder: Path, public_url: str | None = None, **changes: Any) -> Iterator[Service]:
     """Run the self-hosted service as its entry point builds it with these settings."""
-    with service_on("embedded", folder, public_url=public_url, **changes) as service:
+    with service_on("self-hosted", folder, public_url=public_url, **changes) as service:
         grants = ServedGrants(SIGNER, public_url)
         local = LocalStore(service.side.store, grants, None)
         changed = replace(service.app.state.services, urls=ServedFiles(public_url), grants=grants, local=local)
@@ -49,7 +49,7 @@ def look(service: Service, peer: str, headers: Mapping[str, str], sent: str = ""
     service.place(seed=1)
     public = service.app.state.services.public_url is not None
 
-    with embedded_client(service.app, root, peer) as client:
+    with self_hosted_client(service.app, root, peer) as client:
         client.headers = httpx.Headers(headers)
 
         def ask(method: str, path: str, **options: Any) -> httpx.Response:
@@ -260,7 +260,7 @@ HOSTS_OF_A_CHAIN = [
 def test_a_foreign_host_in_any_proxy_header_is_refused(tmp_path: Path) -> None:
     with (
         served(tmp_path, trusted_proxies=TRUSTED, allowed_hosts=ALLOWED, same_site_only=True) as service,
-        embedded_client(service.app, peer=PROXY) as client,
+        self_hosted_client(service.app, peer=PROXY) as client,
     ):
         for headers, name in HOSTS_OF_A_CHAIN:
             sent = {"Host": "127.0.0.1:8000", **headers}
@@ -329,7 +329,7 @@ def test_pages_of_the_public_host_may_write_behind_a_proxy(tmp_path: Path) -> No
         folder.mkdir()
         with (
             served(folder, trusted_proxies=trusted, allowed_hosts=allowed, same_site_only=True) as service,
-            embedded_client(service.app, peer=PROXY) as client,
+            self_hosted_client(service.app, peer=PROXY) as client,
         ):
             answer = client.put("/files/nothing", content=b"x", headers=headers)
             assert answer.status_code == status

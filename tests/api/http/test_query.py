@@ -36,10 +36,10 @@ def ask(service: Service, method: str, path: str, query: str) -> Any:
     return service.client.request(method, f"{path}?{query}")
 
 
-def test_every_route_checks_its_query_or_is_a_link(embedded: Service) -> None:
-    found = routes(embedded)
+def test_every_route_checks_its_query_or_is_a_link(self_hosted: Service) -> None:
+    found = routes(self_hosted)
     assert {(method, path) for method, path, is_link in found if is_link} == LINKS
-    described = {(method, path) for method, path, _ in walk(embedded)}
+    described = {(method, path) for method, path, _ in walk(self_hosted)}
     assert described <= {(method, path) for method, path, _ in found}
     assert {(method, path) for method, path, is_link in found if not is_link} == described - LINKS
 

@@ -28,7 +28,7 @@ WRITES = {
 @pytest.fixture
 def open_service(tmp_path: Path) -> Iterator[Service]:
     """Self-hosted service without keys, as its entry point builds it."""
-    with service_on("embedded", tmp_path, same_site_only=True, public_url=PUBLIC, cors_origins=(LISTED,)) as made:
+    with service_on("self-hosted", tmp_path, same_site_only=True, public_url=PUBLIC, cors_origins=(LISTED,)) as made:
         made.client.base_url = f"http://{HERE}"
         yield made
 
@@ -156,7 +156,7 @@ def test_only_health_checks_accept_any_host(open_service: Service) -> None:
 
 
 def test_without_a_public_url_its_host_is_refused(tmp_path: Path) -> None:
-    with service_on("embedded", tmp_path, same_site_only=True) as service:
+    with service_on("self-hosted", tmp_path, same_site_only=True) as service:
         assert_problem(service.client.get("/images", headers={"Host": "img.example.org"}), 403, "foreign_host")
         assert_problem(service.client.get("/images", headers={"Host": ""}), 403, "foreign_host")
         assert service.client.get("/images", headers={"Host": HERE}).status_code == 200
@@ -252,7 +252,7 @@ def test_every_own_response_header_is_exposed(shared: Service) -> None:
     image = shared.place()
     shared.place(seed=1)
     paths = ["/images?limit=1", f"/images/{image.id}", f"/images/{image.id}/variants/thumb", "/nothing", "/limits"]
-    paths += [f"/files/originals/{image.id}"] if shared.embedded else []
+    paths += [f"/files/originals/{image.id}"] if shared.self_hosted else []
     # Headers that every page may read, and headers for browsers only.
     known = {
         "cache-control", "content-language", "content-length", "content-type", "expires", "last-modified", "pragma",

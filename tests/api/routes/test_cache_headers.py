@@ -26,14 +26,14 @@ def told(route: str) -> str:
 
 
 @pytest.fixture
-def embedded(tmp_path: Path) -> Iterator[Service]:
-    with service_on("embedded", tmp_path) as service:
+def self_hosted(tmp_path: Path) -> Iterator[Service]:
+    with service_on("self-hosted", tmp_path) as service:
         yield service
 
 
-def test_each_route_sends_the_headers_of_the_table(embedded: Service) -> None:
-    image = embedded.place(Status.READY)
-    get = embedded.client.get
+def test_each_route_sends_the_headers_of_the_table(self_hosted: Service) -> None:
+    image = self_hosted.place(Status.READY)
+    get = self_hosted.client.get
     record = get(f"/images/{image.id}").json()
     variant = get(f"/images/{image.id}/variants/w320.webp", follow_redirects=False)
     original = get(f"/images/{image.id}/original", follow_redirects=False)
@@ -47,8 +47,8 @@ def test_each_route_sends_the_headers_of_the_table(embedded: Service) -> None:
         "/readyz": get("/readyz"),
         "/openapi.json": get("/openapi.json"),
         "/files/originals/…": get(original.headers["location"]),
-        "/upload/direct": embedded.client.post("/upload/direct", json={"content_type": "image/jpeg", "bytes": 9}),
-        "/upload": embedded.client.post("/upload?filename=a.jpg", content=embedded.original(image.id),
+        "/upload/direct": self_hosted.client.post("/upload/direct", json={"content_type": "image/jpeg", "bytes": 9}),
+        "/upload": self_hosted.client.post("/upload?filename=a.jpg", content=self_hosted.original(image.id),
                                         headers={"Content-Type": "image/jpeg"}),
     }  # fmt: skip
     found = {route: answer.headers.get("cache-control") for route, answer in answers.items()}

@@ -29,8 +29,8 @@ def test_the_original_is_an_attachment_behind_a_redirect(service: Service) -> No
     assert "private" in saved.headers["cache-control"]
 
 
-def test_an_original_runs_no_scripts_if_displayed(embedded: Service) -> None:
-    saved = embedded.client.get(f"/files/originals/{embedded.place().id}")
+def test_an_original_runs_no_scripts_if_displayed(self_hosted: Service) -> None:
+    saved = self_hosted.client.get(f"/files/originals/{self_hosted.place().id}")
     assert saved.headers["content-disposition"].startswith("attachment")
     assert saved.headers["content-security-policy"] == "default-src 'none'; sandbox"
 
@@ -110,9 +110,9 @@ def variant(service: Service) -> tuple[str, bytes]:
     return f"/files/processed/{service.place().id}/{RENDERING}/w320.webp", encoded("WEBP", 32, 24)
 
 
-def test_a_variant_file_is_immutable_and_runs_no_scripts(embedded: Service) -> None:
-    path, content = variant(embedded)
-    answer = embedded.client.get(path)
+def test_a_variant_file_is_immutable_and_runs_no_scripts(self_hosted: Service) -> None:
+    path, content = variant(self_hosted)
+    answer = self_hosted.client.get(path)
     assert (answer.status_code, answer.content) == (200, content)
     expected = {
         "cache-control": FOREVER,
@@ -125,9 +125,9 @@ def test_a_variant_file_is_immutable_and_runs_no_scripts(embedded: Service) -> N
     }
     assert {name: answer.headers[name] for name in expected} == expected
     assert answer.headers["etag"].startswith('"')
-    head = embedded.client.head(path)
+    head = self_hosted.client.head(path)
     assert (head.status_code, head.content, head.headers["content-length"]) == (200, b"", str(len(content)))
-    again = embedded.client.get(path, headers={"if-none-match": answer.headers["etag"]})
+    again = self_hosted.client.get(path, headers={"if-none-match": answer.headers["etag"]})
     assert (again.status_code, again.content) == (304, b"")
     assert again.headers["etag"] == answer.headers["etag"]
     assert again.headers["cache-control"] == FOREVER
@@ -151,10 +151,10 @@ def test_a_variant_file_is_immutable_and_runs_no_scripts(embedded: Service) -> N
     ],
 )
 def test_one_range_is_served_and_invalid_ones_are_ignored(
-    embedded: Service, wanted: str, status: int, start: int, end: int | None
+    self_hosted: Service, wanted: str, status: int, start: int, end: int | None
 ) -> None:
-    path, content = variant(embedded)
-    answer = embedded.client.get(path, headers={"range": wanted})
+    path, content = variant(self_hosted)
+    answer = self_hosted.client.get(path, headers={"range": wanted})
     assert (answer.status_code, answer.content) == (status, content[start:end])
     assert answer.headers["content-length"] == str(len(answer.content))
     if status == 206:
@@ -164,22 +164,22 @@ def test_one_range_is_served_and_invalid_ones_are_ignored(
 
 
 @pytest.mark.parametrize("wanted", ["bytes=999999-", "bytes=-0", "bytes=99999999999999999-"])
-def test_a_range_past_the_end_is_refused_with_the_length(embedded: Service, wanted: str) -> None:
-    path, content = variant(embedded)
-    answer = embedded.client.get(path, headers={"range": wanted})
+def test_a_range_past_the_end_is_refused_with_the_length(self_hosted: Service, wanted: str) -> None:
+    path, content = variant(self_hosted)
+    answer = self_hosted.client.get(path, headers={"range": wanted})
     assert_problem(answer, 416, "range_not_satisfiable")
     assert answer.headers["content-range"] == f"bytes */{len(content)}"
 
 
-def test_if_range_with_another_etag_gets_the_whole_file(embedded: Service) -> None:
-    path, content = variant(embedded)
-    tag = embedded.client.get(path).headers["etag"]
-    same = embedded.client.get(path, headers={"range": "bytes=0-3", "if-range": tag})
-    other = embedded.client.get(path, headers={"range": "bytes=0-3", "if-range": '"other"'})
-    past = embedded.client.get(path, headers={"range": "bytes=999999-", "if-range": '"other"'})
+def test_if_range_with_another_etag_gets_the_whole_file(self_hosted: Service) -> None:
+    path, content = variant(self_hosted)
+    tag = self_hosted.client.get(path).headers["etag"]
+    same = self_hosted.client.get(path, headers={"range": "bytes=0-3", "if-range": tag})
+    other = self_hosted.client.get(path, headers={"range": "bytes=0-3", "if-range": '"other"'})
+    past = self_hosted.client.get(path, headers={"range": "bytes=999999-", "if-range": '"other"'})
     assert (same.status_code, other.status_code, past.status_code) == (206, 200, 200)
     assert other.content == past.content == content
-    none = embedded.client.get(path, headers={"range": "bytes=0-3", "if-range": ""})
+    none = self_hosted.client.get(path, headers={"range": "bytes=0-3", "if-range": ""})
     assert (none.status_code, none.content) == (200, content)
 
 
@@ -194,33 +194,33 @@ def test_if_range_with_another_etag_gets_the_whole_file(embedded: Service) -> No
         ("bytes=0-1,5-6", "bytes=0-3"),
     ],
 )
-def test_a_duplicate_range_header_gets_the_whole_file(embedded: Service, wanted: tuple[str, str]) -> None:
-    path, content = variant(embedded)
-    answer = embedded.client.get(path, headers=[("range", header) for header in wanted])
+def test_a_duplicate_range_header_gets_the_whole_file(self_hosted: Service, wanted: tuple[str, str]) -> None:
+    path, content = variant(self_hosted)
+    answer = self_hosted.client.get(path, headers=[("range", header) for header in wanted])
     assert (answer.status_code, answer.content) == (200, content), answer.text
     assert answer.headers["content-type"] == "image/webp"
 
 
 @pytest.mark.parametrize("headers", [{}, {"range": "bytes=0-3"}], ids=["whole", "a range"])
 def test_a_file_deleted_before_it_is_opened_is_not_found(
-    embedded: Service, monkeypatch: pytest.MonkeyPatch, headers: dict[str, str]
+    self_hosted: Service, monkeypatch: pytest.MonkeyPatch, headers: dict[str, str]
 ) -> None:
-    path, content = variant(embedded)
+    path, content = variant(self_hosted)
     looked_at = files.not_modified
 
     def gone(if_none_match: str | None, tag: str) -> bool:
-        for file in (embedded.scratch.parent / "data" / "processed").rglob("*.webp"):
+        for file in (self_hosted.scratch.parent / "data" / "processed").rglob("*.webp"):
             file.unlink()
         return looked_at(if_none_match, tag)
 
-    assert embedded.client.get(path, headers=headers).content == content[: 4 if headers else None]
+    assert self_hosted.client.get(path, headers=headers).content == content[: 4 if headers else None]
     monkeypatch.setattr(files, "not_modified", gone)
-    assert_problem(embedded.client.get(path, headers=headers), 404, "file_not_found")
+    assert_problem(self_hosted.client.get(path, headers=headers), 404, "file_not_found")
 
 
-def test_other_files_cannot_be_read(embedded: Service, tmp_path: Path) -> None:
-    image = embedded.place()
-    (embedded.scratch.parent / "data" / "processed" / "x.webp").write_bytes(b"x")
+def test_other_files_cannot_be_read(self_hosted: Service, tmp_path: Path) -> None:
+    image = self_hosted.place()
+    (self_hosted.scratch.parent / "data" / "processed" / "x.webp").write_bytes(b"x")
     paths = [
         "darkroom.db", "../darkroom.db", "%2e%2e/darkroom.db", "processed/../darkroom.db", "secret", "tmp/", "",
         "processed/x.webp", f"processed/{image.id}", f"processed/{image.id}/{RENDERING}",
@@ -231,12 +231,12 @@ def test_other_files_cannot_be_read(embedded: Service, tmp_path: Path) -> None:
         f"originals/{'a' * 5000}",
     ]  # fmt: skip
     for path in paths:
-        answer = embedded.client.get(f"/files/{path}")
+        answer = self_hosted.client.get(f"/files/{path}")
         assert answer.status_code == 404, path
-    assert embedded.client.get(f"/files/originals/{image.id}").status_code == 200
-    embedded.client.delete(f"/images/{image.id}")
-    assert embedded.client.get(f"/files/originals/{image.id}").status_code == 404
-    assert embedded.client.get(f"/files/processed/{image.id}/{RENDERING}/w320.webp").status_code == 404
+    assert self_hosted.client.get(f"/files/originals/{image.id}").status_code == 200
+    self_hosted.client.delete(f"/images/{image.id}")
+    assert self_hosted.client.get(f"/files/originals/{image.id}").status_code == 404
+    assert self_hosted.client.get(f"/files/processed/{image.id}/{RENDERING}/w320.webp").status_code == 404
 
 
 def test_there_is_no_files_route_with_another_object_store(side_name: str, tmp_path: Path) -> None:

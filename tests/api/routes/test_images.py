@@ -278,8 +278,8 @@ def test_a_method_that_is_not_allowed_lists_the_allowed_ones(
     assert (asked.status_code, asked.headers["allow"]) == (204, allow)
 
 
-def test_files_are_read_and_written_by_ticket(embedded: Service) -> None:
-    for asked, status in ((embedded.client.post("/files/x"), 405), (embedded.client.options("/files/x"), 204)):
+def test_files_are_read_and_written_by_ticket(self_hosted: Service) -> None:
+    for asked, status in ((self_hosted.client.post("/files/x"), 405), (self_hosted.client.options("/files/x"), 204)):
         assert (asked.status_code, asked.headers["allow"]) == (status, "GET, HEAD, PUT, OPTIONS")
 
 

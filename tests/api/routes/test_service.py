@@ -85,15 +85,15 @@ def test_links_are_below_a_path_prefix(service: Service) -> None:
         located = client.get(f"/prod/images/{image.id}/variants/thumb.webp").headers["location"]
         assert located == next(variant["url"] for variant in record["variants"] if variant["name"] == "thumb")
         assert client.get("/prod/images?limit=1").links["next"]["url"].startswith("/prod/images?")
-        origin = "" if service.embedded else str(client.base_url).rstrip("/")  # a gateway reports its own host
+        origin = "" if service.self_hosted else str(client.base_url).rstrip("/")  # a gateway reports its own host
         assert client.get("/prod/openapi.json").json()["servers"] == [{"url": f"{origin}/prod"}]
         made = client.post("/prod/upload", files={"file": ("a.jpg", encoded(seed=3))})
         assert made.headers["location"] == f"/prod/images/{made.json()['id']}"
 
 
-def test_files_are_below_a_path_prefix(embedded: Service) -> None:
-    image = embedded.place()
-    with embedded.below("/prod") as client:
+def test_files_are_below_a_path_prefix(self_hosted: Service) -> None:
+    image = self_hosted.place()
+    with self_hosted.below("/prod") as client:
         urls = [variant["url"] for variant in client.get(f"/images/{image.id}").json()["variants"]]
         assert all(url.startswith("/prod/files/") for url in urls)
         assert client.head(urls[0]).status_code == client.get(urls[0]).status_code == 200
@@ -128,7 +128,7 @@ def test_an_invalid_request_id_is_replaced(service: Service, bad: str) -> None:
     answer = service.client.get("/nothing", headers={"x-request-id": bad.encode()})
     made = answer.headers["x-request-id"]
     assert made == answer.json()["request_id"] != bad
-    assert re.fullmatch(r"[0-9a-f]{32}" if service.embedded else r"[\w-]{15}=", made)  # or the gateway's
+    assert re.fullmatch(r"[0-9a-f]{32}" if service.self_hosted else r"[\w-]{15}=", made)  # or the gateway's
 
 
 def test_each_request_is_one_line_in_the_log_without_secrets(

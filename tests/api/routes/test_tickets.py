@@ -133,27 +133,27 @@ def test_an_altered_url_and_another_images_are_refused(service: Service, send: S
     assert service.side.objects() == set()
 
 
-def test_an_expired_ticket_is_refused(embedded: Service, monkeypatch: pytest.MonkeyPatch) -> None:
-    ticket = ticket_of(embedded)
+def test_an_expired_ticket_is_refused(self_hosted: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    ticket = ticket_of(self_hosted)
     later = utcnow() + grants.timedelta(seconds=301)
     monkeypatch.setattr(grants, "utcnow", lambda: later)
-    answer = embedded.client.put(ticket["url"], content=BODY, headers=ticket["headers"])
+    answer = self_hosted.client.put(ticket["url"], content=BODY, headers=ticket["headers"])
     assert_problem(answer, 403, "url_expired")
 
 
 @pytest.mark.parametrize("how", ["deleted", "given up"])
-def test_a_ticket_that_has_ended_is_refused_with_410_and_stores_nothing(embedded: Service, how: str) -> None:
-    ticket = ticket_of(embedded)
+def test_a_ticket_that_has_ended_is_refused_with_410_and_stores_nothing(self_hosted: Service, how: str) -> None:
+    ticket = ticket_of(self_hosted)
     if how == "deleted":
-        assert embedded.client.delete(f"/images/{ticket['id']}").status_code == 204
+        assert self_hosted.client.delete(f"/images/{ticket['id']}").status_code == 204
     else:
-        embedded.side.images.remove(ticket["id"], 1)
-    answer = embedded.client.put(ticket["url"], content=BODY, headers=ticket["headers"])
+        self_hosted.side.images.remove(ticket["id"], 1)
+    answer = self_hosted.client.put(ticket["url"], content=BODY, headers=ticket["headers"])
     problem = assert_problem(answer, 410, "ticket_gone")
     assert "POST /upload/direct" in problem["detail"]
-    assert embedded.side.objects() == set()
-    assert embedded.client.get(f"/images/{ticket['id']}").status_code == 404
-    assert ticket_of(embedded)["id"] != ticket["id"]
+    assert self_hosted.side.objects() == set()
+    assert self_hosted.client.get(f"/images/{ticket['id']}").status_code == 404
+    assert ticket_of(self_hosted)["id"] != ticket["id"]
 
 
 def test_an_owner_has_a_limited_number_of_open_tickets(side_name: str, tmp_path: Path) -> None:
@@ -186,7 +186,7 @@ def eventually_issued(service: Service) -> dict[str, Any]:
 
 def test_a_used_ticket_does_not_count_as_open_while_its_image_is_pending(tmp_path: Path) -> None:
     limits = LIMITS.model_copy(update={"max_open_tickets": 1})
-    with service_on("embedded", tmp_path, limits=limits) as service:
+    with service_on("self-hosted", tmp_path, limits=limits) as service:
         for number in range(5):
             body = encoded("JPEG", 90, 60, seed=number)
             ticket = ticket_of(service, sha256=None, bytes=len(body))
@@ -196,7 +196,7 @@ def test_a_used_ticket_does_not_count_as_open_while_its_image_is_pending(tmp_pat
 
 def test_open_tickets_count_per_owner(tmp_path: Path) -> None:
     limits = LIMITS.model_copy(update={"max_open_tickets": 1})
-    with service_on("embedded", tmp_path, limits=limits) as service:
+    with service_on("self-hosted", tmp_path, limits=limits) as service:
         other = an_image(owner="other", upload_expires_at=utcnow() + grants.timedelta(days=1))
         service.side.images.create(other, claim=False)
         ticket_of(service, sha256=None)

@@ -46,14 +46,14 @@ class Reads:
 
 
 @pytest.fixture
-def looks(embedded: Service, monkeypatch: pytest.MonkeyPatch) -> Reads:
-    return Reads(embedded, monkeypatch)
+def looks(self_hosted: Service, monkeypatch: pytest.MonkeyPatch) -> Reads:
+    return Reads(self_hosted, monkeypatch)
 
 
 @pytest.fixture
 def narrow(tmp_path: Path) -> Iterator[Service]:
     """Service in which two requests may wait."""
-    with service_on("embedded", tmp_path, max_waiting=2) as service:
+    with service_on("self-hosted", tmp_path, max_waiting=2) as service:
         yield service
 
 
@@ -72,12 +72,12 @@ async def until(condition: Any) -> None:
         await asyncio.sleep(0.01)
 
 
-def test_a_hundred_waiting_requests_share_one_poller(embedded: Service, looks: Reads) -> None:
-    images = pending(embedded, 20)
+def test_a_hundred_waiting_requests_share_one_poller(self_hosted: Service, looks: Reads) -> None:
+    images = pending(self_hosted, 20)
     first, *others = images
 
     async def play() -> list[httpx.Response]:
-        transport = httpx.ASGITransport(embedded.app)
+        transport = httpx.ASGITransport(self_hosted.app)
         async with httpx.AsyncClient(transport=transport, base_url="http://testserver", timeout=60) as client:
             asked = [
                 (image, asyncio.create_task(client.get(f"/images/{image.id}", params=WAIT)))
@@ -85,18 +85,18 @@ def test_a_hundred_waiting_requests_share_one_poller(embedded: Service, looks: R
                 for _ in range(5)
             ]
             await until(lambda: {image.id for image in images} <= {image_id for look in looks.at for image_id in look})
-            await until(lambda: embedded.app.state.services.waiters._count == 100)
+            await until(lambda: self_hosted.app.state.services.waiters._count == 100)
             looks.gets.clear()
             seen = len(looks.at)
             await until(lambda: len(looks.at) >= seen + 3)
             assert looks.gets == []  # polls read versions only
-            await asyncio.to_thread(finish, embedded, first)
+            await asyncio.to_thread(finish, self_hosted, first)
             answers = [await task for image, task in asked if image is first]
             assert {answer.json()["status"] for answer in answers} == {"ready"}
             assert set(looks.gets) == {first.id}
             assert not any(task.done() for image, task in asked if image is not first)
             for image in others:
-                await asyncio.to_thread(finish, embedded, image)
+                await asyncio.to_thread(finish, self_hosted, image)
             return [await task for _, task in asked]
 
     answers = asyncio.run(play())
@@ -104,27 +104,27 @@ def test_a_hundred_waiting_requests_share_one_poller(embedded: Service, looks: R
     assert all(len(look) == len(set(look)) for look in looks.at)
 
 
-def test_nothing_is_polled_without_waiting_requests(embedded: Service, looks: Reads) -> None:
-    (image,) = pending(embedded, 1)
-    threading.Timer(0.2, finish, (embedded, image)).start()
-    assert embedded.client.get(f"/images/{image.id}", params=WAIT).json()["status"] == "ready"
+def test_nothing_is_polled_without_waiting_requests(self_hosted: Service, looks: Reads) -> None:
+    (image,) = pending(self_hosted, 1)
+    threading.Timer(0.2, finish, (self_hosted, image)).start()
+    assert self_hosted.client.get(f"/images/{image.id}", params=WAIT).json()["status"] == "ready"
     assert looks.at
     seen = len(looks.at)
     time.sleep(0.5)
     assert len(looks.at) == seen
 
 
-def test_a_failing_poll_does_not_end_the_wait(embedded: Service, looks: Reads) -> None:
-    (image,) = pending(embedded, 1)
+def test_a_failing_poll_does_not_end_the_wait(self_hosted: Service, looks: Reads) -> None:
+    (image,) = pending(self_hosted, 1)
     looks.failing = 3
 
     def finish_after_the_failures() -> None:
         wait_for(lambda: looks.failing == 0, 20)
-        finish(embedded, image)
+        finish(self_hosted, image)
 
     finishing = threading.Thread(target=finish_after_the_failures)
     finishing.start()
-    answer = embedded.client.get(f"/images/{image.id}", params=WAIT)
+    answer = self_hosted.client.get(f"/images/{image.id}", params=WAIT)
     finishing.join()
     assert (answer.status_code, answer.json()["status"]) == (200, "ready")
     assert looks.failing == 0
@@ -184,6 +184,6 @@ def test_a_finished_wait_frees_its_place(narrow: Service, end: str) -> None:
 
 
 def test_with_a_limit_of_zero_no_request_waits(tmp_path: Path) -> None:
-    with service_on("embedded", tmp_path, max_waiting=0) as service:
+    with service_on("self-hosted", tmp_path, max_waiting=0) as service:
         (image,) = pending(service, 1)
         assert service.client.get(f"/images/{image.id}", params=WAIT).json()["status"] == "pending"

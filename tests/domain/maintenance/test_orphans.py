@@ -17,7 +17,7 @@ from app.domain.maintenance.orphans import GRACE, Orphan, Orphans
 from app.domain.maintenance.reconcile import Reconciler, Report
 from app.domain.models import ANONYMOUS, Image, Status, utcnow
 from tests.contract.records import an_image
-from tests.sides import Interposed, Side, embedded
+from tests.sides import Interposed, Side, self_hosted
 
 LATER = utcnow() + timedelta(hours=2)
 
@@ -174,7 +174,7 @@ def test_an_object_whose_key_names_no_image_is_an_orphan_that_cannot_be_adopted(
 
 def test_an_images_files_are_its_own_whatever_times_they_have(tmp_path: Path) -> None:
     """As after `cp -r` or a restore, when the clock was ahead at the upload."""
-    with embedded(tmp_path) as side:
+    with self_hosted(tmp_path) as side:
         ready(side, ahead=timedelta(days=300))
         files = [path for folder in ("originals", "processed") for path in (tmp_path / folder).rglob("*")]
         assert len([path for path in files if path.is_file()]) == 2
