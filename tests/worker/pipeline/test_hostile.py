@@ -20,7 +20,7 @@ from app.domain.recipe import DEFAULT_RECIPE
 from app.settings import Settings
 from app.worker.sandbox.parent import Sandbox
 from tests.samples import IMAGES, SHARED, encoded
-from tests.sides import embedded
+from tests.sides import self_hosted
 from tests.worker.conftest import Bench
 from tests.worker.files import png_with, saved
 
@@ -39,7 +39,7 @@ def bench(tmp_path: Path, production: Sandbox) -> Iterator[Bench]:
     """On files and SQLite: what a picture does to its process is the same on every side."""
     for name in ("data", "scratch"):
         (tmp_path / name).mkdir()
-    with embedded(tmp_path / "data") as side:
+    with self_hosted(tmp_path / "data") as side:
         yield Bench(side, tmp_path / "scratch", production)
 
 

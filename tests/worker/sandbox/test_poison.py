@@ -11,7 +11,7 @@ from app.worker.process import Worker
 from app.worker.queue_loop import run
 from app.worker.sandbox.parent import Sandbox
 from tests.samples import encoded
-from tests.sides import Side, embedded
+from tests.sides import Side, self_hosted
 from tests.worker.conftest import Bench
 
 
@@ -33,7 +33,7 @@ class Deadly(Sandbox):
 
 
 def live(side: Side, worker: Worker) -> bool:
-    """One life of an embedded worker, from its start to the end of its work; False if it was killed before."""
+    """One life of a self-hosted worker, from its start to the end of its work; False if it was killed before."""
     assert isinstance(side.queue, SqliteQueue)
     side.queue.recover()
     Reconciler(side.store, side.images, side.queue).run(requeue_after=timedelta(0))
@@ -46,7 +46,7 @@ def live(side: Side, worker: Worker) -> bool:
 
 def test_a_picture_that_kills_every_worker_comes_to_its_end(tmp_path: Path, sandbox: Sandbox) -> None:
     (tmp_path / "scratch").mkdir()
-    with embedded(tmp_path / "data") as side:
+    with self_hosted(tmp_path / "data") as side:
         bench = Bench(side, tmp_path / "scratch", sandbox)
         deadly, good = encoded(width=40), encoded(width=50)
         ids = [bench.upload(good), bench.upload(deadly)]
