@@ -18,7 +18,7 @@ from app.worker.decode.heif import gain_map
 from app.worker.decode.heif.coding import first_coding
 from app.worker.decode.heif.isobmff import read_container
 from app.worker.decode.heif.items import Container
-from app.worker.decode.heif.nclx import nclx_of
+from app.worker.decode.heif.nclx import read_nclx
 from app.worker.metadata.exif_block import read_block, tiff_block
 from app.worker.metadata.text import plain_text
 from app.worker.pixels.icc import BT2020, Curve, Primaries, build_gray_profile, build_rgb_profile, read_cicp
@@ -62,7 +62,7 @@ def effective_colors(image: ImageFile.ImageFile, path: Path) -> Colors:
     except (OSError, ValueError, TypeError, ArithmeticError, AttributeError, LookupError, SyntaxError, struct.error):
         own = image.info.get("icc_profile")
         colors = Colors(own if isinstance(own, bytes) else None)
-    if colors.hdr is None and gain_map.is_there(image, path):
+    if colors.hdr is None and gain_map.has_gain_map(image, path):
         return Colors(colors.profile, Hdr.GAIN_MAP)
     return colors
 
@@ -100,7 +100,7 @@ def _heif_colors(container: Container, mode: str) -> Colors:
             return _profile_colors(one.body[4:], mode, peak)
     coding = first_coding(container, container.image) if container.image else None
     code: tuple[int, ...] = coding.colors if coding and coding.colors else (0, 0)
-    for numbers in [found for one in shown if (found := nclx_of(one))][:1]:
+    for numbers in [found for one in shown if (found := read_nclx(one))][:1]:
         code = (numbers.primaries, numbers.transfer)
     transfer = code[1] if code[1] in _CURVES.keys() | _HDR.keys() else _SRGB_CODE
     return _colors_from_codes(_PRIMARIES.get(code[0], _SRGB), transfer, mode, peak)

@@ -14,7 +14,7 @@ from PIL import ExifTags, ImageFile
 
 from app.domain.errors import ImageError
 from app.domain.models import FailureCode, Format
-from app.worker.decode.heif.coding import GREY, HALVED, coding_of, largest
+from app.worker.decode.heif.coding import GRAY, HALVED, largest, read_coding
 from app.worker.decode.heif.isobmff import read_container
 from app.worker.decode.pillow_private import jpeg_components
 from app.worker.jobs import THREAD_STACK, Job
@@ -165,11 +165,11 @@ def _heif(image: ImageFile.ImageFile, path: Path) -> float:
     container = read_container(path)
     colors = container.parts(container.image) if container.image else []
     parts = [*colors, *(alpha for part in colors for alpha in container.alphas(part))]
-    codings = [found for part in parts if (found := coding_of(container, part))]
+    codings = [found for part in parts if (found := read_coding(container, part))]
     pixels = max(image.width * image.height, largest(container, parts))
     richness = 1
     if any(coding.depth > 8 for coding in codings):
         richness = 2
-    elif codings and all(coding.chroma in {GREY, HALVED} for coding in codings):
+    elif codings and all(coding.chroma in {GRAY, HALVED} for coding in codings):
         richness = 0
     return pixels * _WITH_DECODER[image.format or "AVIF"][richness][image.mode == "RGBA"]

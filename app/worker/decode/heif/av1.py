@@ -1,11 +1,11 @@
-"""The sequence header of an AV1 image: what its pixels are, whatever the container says (AV1 specification, 5.5)."""
+"""Sequence header of an AV1 image: the actual format of its pixels, regardless of the container (AV1, 5.5)."""
 
 from dataclasses import dataclass
 from typing import Final
 
 from app.worker.decode.heif.bits import Bits
 
-#: Bytes of an image in which its sequence header is looked for.
+#: Bytes of an image that are searched for its sequence header.
 HEAD: Final = 256
 _SEQUENCE_HEADER: Final = 1
 _MOST_UNITS: Final = 4
@@ -15,7 +15,7 @@ _SRGB_IDENTITY: Final = (1, 13, 0)
 
 @dataclass(frozen=True)
 class SequenceHeader:
-    """`chroma` is 0, 1, 2 or 3 for grey, 4:2:0, 4:2:2 and 4:4:4; `colors` are primaries, transfer and matrix."""
+    """`chroma` is 0, 1, 2 or 3 for gray, 4:2:0, 4:2:2 and 4:4:4; `colors` are primaries, transfer and matrix."""
 
     width: int
     height: int
@@ -24,8 +24,8 @@ class SequenceHeader:
     colors: tuple[int, int, int]
 
 
-def sequence_header(data: bytes) -> SequenceHeader | None:
-    """The first sequence header in a run of OBUs; None if there is none or it is cut off."""
+def read_sequence_header(data: bytes) -> SequenceHeader | None:
+    """Read the first sequence header of a run of OBUs; None if there is none or it is truncated."""
     at = 0
     for _ in range(_MOST_UNITS):
         if at >= len(data):

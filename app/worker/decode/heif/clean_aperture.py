@@ -1,4 +1,4 @@
-"""The clean aperture of HEIC and AVIF images: the part that is to be shown (ISO/IEC 14496-12, section 12.1.4)."""
+"""Clean aperture of HEIC and AVIF images: the part to show (ISO/IEC 14496-12, section 12.1.4)."""
 
 import struct
 from collections.abc import Sequence
@@ -9,10 +9,10 @@ from app.worker.decode.heif.items import Property
 Box = tuple[int, int, int, int]
 
 
-def crop_of(body: bytes, size: tuple[int, int]) -> Box | None:
-    """Left, top, right and bottom of a `clap` in an image of that size; None for one that is invalid.
+def compute_crop(body: bytes, size: tuple[int, int]) -> Box | None:
+    """Compute left, top, right and bottom of a `clap` in an image of that size; None if it is invalid.
 
-    Valid are whole pixels within the image. libavif and Chromium ignore others.
+    A valid one consists of whole pixels within the image. libavif and Chromium ignore others.
     """
     if len(body) < 32:
         return None
@@ -31,10 +31,10 @@ def crop_of(body: bytes, size: tuple[int, int]) -> Box | None:
     return left, top, right, bottom
 
 
-def aperture_of(properties: Sequence[Property], size: tuple[int, int]) -> Box | None:
-    """The part of an AVIF of that size that is shown; None for all of it.
+def read_aperture(properties: Sequence[Property], size: tuple[int, int]) -> Box | None:
+    """Return the part of an AVIF of that size that is shown; None for all of it.
 
     AVIF allows one clean aperture, which comes before rotation and mirroring (MIAF, section 7.3.6.7).
     """
-    box = next((crop_of(one.body, size) for one in properties if one.kind == b"clap"), None)
+    box = next((compute_crop(one.body, size) for one in properties if one.kind == b"clap"), None)
     return None if box == (0, 0, *size) else box

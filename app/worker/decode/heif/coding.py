@@ -1,4 +1,4 @@
-"""Coded pixels of HEIC and AVIF items: by their bitstream, and by their configuration where that says nothing."""
+"""Coding of HEIC and AVIF items, read from the bitstream, or else from the configuration."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,14 +7,14 @@ from typing import Final
 from app.worker.decode.heif import av1, hevc
 from app.worker.decode.heif.items import Container, Item
 
-GREY: Final = 0
+GRAY: Final = 0
 HALVED: Final = 1
 FULL: Final = 3
 
 
 @dataclass(frozen=True)
 class Coding:
-    """`chroma` is 0, 1, 2 or 3 for grey, 4:2:0, 4:2:2 and 4:4:4; `colors` are primaries, transfer and matrix."""
+    """`chroma` is 0, 1, 2 or 3 for gray, 4:2:0, 4:2:2 and 4:4:4; `colors` are primaries, transfer and matrix."""
 
     width: int
     height: int
@@ -24,31 +24,31 @@ class Coding:
 
     @property
     def pixels(self) -> int:
-        """Pixels that a decoder makes of it."""
+        """Number of decoded pixels."""
         return self.width * self.height
 
 
-def coding_of(container: Container, item: Item) -> Coding | None:
-    """Return the coding of an AV1 or HEVC item; None for others."""
+def read_coding(container: Container, item: Item) -> Coding | None:
+    """Read the coding of an AV1 or HEVC item; None for others."""
     width, height = item.size() or (0, 0)
     for body in item.all(b"av1C"):
-        header = av1.sequence_header(container.read(item, av1.HEAD)) or av1.sequence_header(body[4:])
+        header = av1.read_sequence_header(container.read(item, av1.HEAD)) or av1.read_sequence_header(body[4:])
         if header:
             return Coding(header.width, header.height, header.depth, header.chroma, header.colors)
         if len(body) >= 3:  # AV1 in ISOBMFF, section 2.3.3
-            chroma = GREY if body[2] & 0x10 else (3, 3, 2, 1)[body[2] >> 2 & 3]
+            chroma = GRAY if body[2] & 0x10 else (3, 3, 2, 1)[body[2] >> 2 & 3]
             return Coding(width, height, (8, 8, 10, 12)[body[2] >> 5 & 3], chroma)
     for body in item.all(b"hvcC"):
-        parameters = hevc.parameter_set(body)
-        if parameters and (found := hevc.picture_format(parameters)):
+        parameters = hevc.read_parameter_set(body)
+        if parameters and (found := hevc.read_picture_format(parameters)):
             return Coding(*found)
         if len(body) >= 18:
             return Coding(width, height, (body[17] & 7) + 8, body[16] & 3)
     return None
 
 
-def configuration(kind: bytes, body: bytes, coding: Coding | None) -> bytes:
-    """A decoder's configuration that says of depth and chroma what the bitstream does."""
+def correct_configuration(kind: bytes, body: bytes, coding: Coding | None) -> bytes:
+    """Return the decoder configuration with depth and chroma as in the bitstream."""
     if coding is None:
         return body
     if kind == b"av1C" and len(body) >= 3:
@@ -61,7 +61,7 @@ def configuration(kind: bytes, body: bytes, coding: Coding | None) -> bytes:
 
 
 def derived_size(container: Container, item: Item) -> tuple[int, int] | None:
-    """The size of what a grid of tiles or an overlay shows (23008-12, section 6.6.2); None for others."""
+    """Read the size of a grid of tiles or an overlay (23008-12, section 6.6.2); None for others."""
     at = {b"grid": 4, b"iovl": 10}.get(item.kind)
     if at is None:
         return None
@@ -73,13 +73,13 @@ def derived_size(container: Container, item: Item) -> tuple[int, int] | None:
 
 
 def largest(container: Container, parts: Sequence[Item]) -> int:
-    """Pixels of the largest of the items, coded or derived."""
+    """Return the number of pixels of the largest item, coded or derived."""
     sizes = [item.size() or (0, 0) for item in parts]
     sizes += [found for item in parts if (found := derived_size(container, item))]
-    coded = [coding.pixels for item in parts if (coding := coding_of(container, item))]
+    coded = [coding.pixels for item in parts if (coding := read_coding(container, item))]
     return max((*(width * height for width, height in sizes), *coded), default=0)
 
 
 def first_coding(container: Container, item: Item) -> Coding | None:
-    """That of the item, or of the first one that it is derived from."""
-    return next((found for part in container.parts(item) if (found := coding_of(container, part))), None)
+    """Return the coding of the item, or of the first item that it is derived from."""
+    return next((found for part in container.parts(item) if (found := read_coding(container, part))), None)

@@ -1,6 +1,6 @@
-"""Gain maps: a second, smaller image beside an SDR image that tells how much brighter an HDR screen shows each pixel.
+"""Detection of gain maps: a second, smaller image that defines how much brighter an HDR screen shows each pixel.
 
-Variants are made from the SDR image. Here is only found out that there is more.
+Variants are made from the SDR image.
 """
 
 import mmap
@@ -11,13 +11,13 @@ from PIL import ImageFile
 
 from app.worker.decode.heif.isobmff import read_container
 
-#: What a gain map says of itself: Adobe's and Google's XMP, Apple's, and ISO 21496-1.
+#: Marks of a gain map: Adobe's and Google's XMP, Apple's, and ISO 21496-1.
 _MARKS: Final = (b"hdrgm:Version", b"HDRGainMapVersion", b"urn:iso:std:iso:ts:21496:-1")
 _AUXILIARY: Final = b"hdrgainmap"
 _SCAN: Final = 0xDA
 
 
-def is_there(image: ImageFile.ImageFile, path: Path) -> bool:
+def has_gain_map(image: ImageFile.ImageFile, path: Path) -> bool:
     """Return True if the file has a gain map for the image. Broken metadata counts as none."""
     if image.format in {"HEIF", "AVIF"}:
         return _in_items(path)

@@ -1,4 +1,4 @@
-"""The sequence parameter set of an HEVC image: what its pixels are, whatever the container says (ITU-T H.265, 7.3)."""
+"""Sequence parameter set of an HEVC image: the actual format of its pixels (ITU-T H.265, 7.3)."""
 
 from typing import Final
 
@@ -10,8 +10,8 @@ _PROFILE: Final = 88
 _PROFILE_AND_LEVEL: Final = 96
 
 
-def parameter_set(configuration: bytes) -> bytes | None:
-    """The first sequence parameter set of an `hvcC` box (ISO/IEC 14496-15, section 8.3.3.1.2); None without one."""
+def read_parameter_set(configuration: bytes) -> bytes | None:
+    """Find the first sequence parameter set of an `hvcC` box (ISO/IEC 14496-15, section 8.3.3.1.2), or None."""
     at = 23
     for _ in range(configuration[22] if len(configuration) > 22 else 0):
         kind, units = configuration[at : at + 1], int.from_bytes(configuration[at + 1 : at + 3])
@@ -24,8 +24,8 @@ def parameter_set(configuration: bytes) -> bytes | None:
     return None
 
 
-def picture_format(parameters: bytes) -> tuple[int, int, int, int] | None:
-    """Width and height as decoded, bits of a channel and chroma format; None if the parameter set is cut off."""
+def read_picture_format(parameters: bytes) -> tuple[int, int, int, int] | None:
+    """Read decoded width and height, bits per channel and chroma format; None if the set is truncated."""
     bits = Bits(parameters[2:].replace(b"\0\0\3", b"\0\0"))
     bits.skip(4)
     layers = bits.read(3)

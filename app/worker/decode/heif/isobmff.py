@@ -1,7 +1,7 @@
-"""Boxes of HEIC and AVIF files (ISO/IEC 14496-12), read as loosely as broken files need it.
+"""Boxes of HEIC and AVIF files (ISO/IEC 14496-12), read leniently.
 
-Tells what the decoders do not: the properties of the image that is shown, and metadata that they refuse. A file that is
-broken yields what is readable of it.
+They hold what the decoders do not report: properties of the primary image, and metadata that the decoders refuse. Of a
+broken file the readable part is returned.
 """
 
 import struct
@@ -31,7 +31,7 @@ def read_container(path: Path) -> Container:
 
 
 def boxes(data: bytes, at: int = 0) -> Iterator[tuple[bytes, bytes]]:
-    """The kinds and bodies of a run of boxes. One that is cut off ends it."""
+    """Yield kind and body of each box. A truncated box ends the run."""
     while at + 8 <= len(data):
         size, kind, head = int.from_bytes(data[at : at + 4]), data[at + 4 : at + 8], 8
         if size == 1:
@@ -53,7 +53,7 @@ def _parsed(file: IO[bytes], path: Path) -> Container:
     pitm = meta.get(b"pitm", b"")
     items, primary = _items(meta), int.from_bytes(pitm[4 : 8 if pitm[:1] > b"\0" else 6]) if len(pitm) >= 6 else None
     if b"meta" not in top and b"mini" in top:
-        items, primary = mini_box.items_of(*top[b"mini"], codec=brand[4:8]), 1
+        items, primary = mini_box.read_items(*top[b"mini"], codec=brand[4:8]), 1
     return Container(
         path,
         brands=[brand[:4], *(brand[at : at + 4] for at in range(8, min(len(brand), 4096) - 3, 4))],
@@ -66,7 +66,7 @@ def _parsed(file: IO[bytes], path: Path) -> Container:
 
 
 def _top_level(file: IO[bytes], size: int) -> dict[bytes, tuple[bytes, int]]:
-    """The first `ftyp`, `meta`, `mini` and `moov` of the file, and where they begin."""
+    """Read the first `ftyp`, `meta`, `mini` and `moov` of the file, with their offsets."""
     found: dict[bytes, tuple[bytes, int]] = {}
     at = 0
     for _ in range(_MOST_BOXES):
@@ -98,7 +98,7 @@ def _items(meta: Mapping[bytes, bytes]) -> dict[int, Item]:
 
 
 def _infos(iinf: bytes) -> Iterator[tuple[int, bytes, bytes]]:
-    """Number, type and content type of each item (14496-12, section 8.11.6)."""
+    """Yield number, type and content type of each item (14496-12, section 8.11.6)."""
     for kind, body in boxes(iinf, 6 if iinf[:1] == b"\0" else 8):
         if kind != b"infe" or body[:1] not in {b"\2", b"\3"}:
             continue
@@ -108,7 +108,7 @@ def _infos(iinf: bytes) -> Iterator[tuple[int, bytes, bytes]]:
 
 
 def _locations(iloc: bytes) -> dict[int, tuple[int, list[tuple[int, int]]]]:
-    """Construction method and extents of each item (14496-12, section 8.11.3)."""
+    """Read construction method and extents of each item (14496-12, section 8.11.3)."""
     found: dict[int, tuple[int, list[tuple[int, int]]]] = {}
     reader = _Reader(iloc)
     version = reader.number(4) >> 24
@@ -133,7 +133,7 @@ def _locations(iloc: bytes) -> dict[int, tuple[int, list[tuple[int, int]]]]:
 
 
 def _properties(iprp: bytes) -> dict[int, list[Property]]:
-    """The properties of each item, in the order in which they are associated (23008-12, section 9.3)."""
+    """Read the properties of each item, in the order of association (23008-12, section 9.3)."""
     known: list[tuple[bytes, bytes]] = []
     found: dict[int, list[Property]] = {}
     for kind, body in boxes(iprp):
@@ -155,7 +155,7 @@ def _properties(iprp: bytes) -> dict[int, list[Property]]:
 
 
 def _references(iref: bytes) -> dict[int, dict[bytes, list[int]]]:
-    """Read the references of each item, by type (14496-12, section 8.11.12)."""
+    """Read the targets of the references of each item, by kind (14496-12, section 8.11.12)."""
     found: dict[int, dict[bytes, list[int]]] = {}
     width = 4 if iref[:1] > b"\0" else 2
     for kind, body in boxes(iref, 4):
@@ -168,7 +168,7 @@ def _references(iref: bytes) -> dict[int, dict[bytes, list[int]]]:
 
 
 def _first_frame(moov: bytes) -> Item | None:
-    """The first sample of the first track that is no auxiliary one, as an item (14496-12, section 8)."""
+    """Return the first sample of the first non-auxiliary track, as an item (14496-12, section 8)."""
     for kind, trak in boxes(moov):
         inside = dict(boxes(trak))
         if kind != b"trak" or any(reference == b"auxl" for reference, _ in boxes(inside.get(b"tref", b""))):
@@ -198,18 +198,18 @@ def _first_length(table: Mapping[bytes, bytes]) -> int:
 
 
 class _Reader:
-    """Numbers from a box; zeros once it has ended."""
+    """Numbers from a box; zeros after its end."""
 
     def __init__(self, data: bytes) -> None:
         self._data, self._at = data, 0
 
     def number(self, size: int) -> int:
-        """The next number of that many bytes."""
+        """Read a number of that many bytes."""
         self._at += size
         return int.from_bytes(self._data[self._at - size : self._at])
 
     def numbers(self, count: int, size: int) -> list[int]:
-        """The next numbers, as many as there are."""
+        """Read `count` numbers of that many bytes, or none if the box is shorter."""
         if count * size > len(self._data) - self._at:
             self._at = len(self._data) + 1
             return []
@@ -217,5 +217,5 @@ class _Reader:
 
     @property
     def ended(self) -> bool:
-        """Return True if a number was asked for beyond the end."""
+        """Return True if a number was read beyond the end."""
         return self._at > len(self._data)

@@ -8,19 +8,19 @@ from functools import cached_property
 from pathlib import Path
 from typing import Final
 
-#: Derived items that are followed to the one that has the pixels.
+#: Limit of derived items between the primary item and the one with the pixels.
 _MOST_STEPS: Final = 16
 #: Pieces of an item that are read.
 _MOST_EXTENTS: Final = 100
 
-#: Item types that stand for coded pixels.
+#: Types of items with coded pixels.
 CODED: Final = frozenset({b"av01", b"hvc1", b"hev1", b"lhv1", b"avc1", b"jpeg", b"j2k1", b"vvc1", b"evc1", b"unci"})
 _ALPHA: Final = frozenset({b"urn:mpeg:mpegB:cicp:systems:auxiliary:alpha", b"urn:mpeg:hevc:2015:auxid:1"})
 
 
 @dataclass(frozen=True)
 class Property:
-    """One box of `ipco` and whether the item that has it depends on it."""
+    """One box of `ipco`; `essential` if the item must not be shown without it."""
 
     kind: bytes
     body: bytes
@@ -40,16 +40,16 @@ class Item:
     refs: Mapping[bytes, Sequence[int]] = field(default_factory=dict)
 
     def all(self, kind: bytes) -> list[bytes]:
-        """The bodies of its properties of that kind, in order."""
+        """Return the bodies of its properties of that kind, in order."""
         return [one.body for one in self.properties if one.kind == kind]
 
     def size(self) -> tuple[int, int] | None:
-        """Width and height of the coded item (`ispe`)."""
+        """Return width and height of the coded item (`ispe`)."""
         return next((struct.unpack_from(">II", body, 4) for body in self.all(b"ispe") if len(body) >= 12), None)
 
     @property
     def transformations(self) -> list[Property]:
-        """Return the operations on the decoded pixels, in order."""
+        """Transformations of the decoded pixels, in order."""
         return [one for one in self.properties if one.kind in {b"clap", b"irot", b"imir"}]
 
     @property
@@ -58,7 +58,7 @@ class Item:
         return b"dimg" in self.refs or any(length for _, length in self.extents)
 
     def auxiliary(self) -> bytes:
-        """The purpose of an auxiliary item (`auxC`), or nothing."""
+        """Return the purpose of an auxiliary item (`auxC`), or no bytes."""
         return next((body[4:].split(b"\0")[0] for body in self.all(b"auxC")), b"")
 
 
@@ -76,9 +76,9 @@ class Container:
 
     @cached_property
     def image(self) -> Item | None:
-        """The item that is shown: the first frame of an AVIF sequence, or the primary item.
+        """Item that is shown: the first frame of an AVIF sequence, or the primary item.
 
-        Of a tone-mapped item (`tmap`) it is the base image. An identity (`iden`) is the item that it stands for.
+        A tone-mapped item (`tmap`) resolves to its base image, an identity (`iden`) to its source.
         """
         primary = self.items.get(self.primary or 0)
         if self.frame and (primary is None or (self.frame.kind == b"av01" and self.brands[0] != b"avif")):
@@ -91,14 +91,14 @@ class Container:
             if source is None or item.kind not in {b"tmap", b"iden"}:
                 break
             if item.kind == b"iden" and item.transformations:
-                if source.transformations:  # two sets cannot be told as one
+                if source.transformations:  # two sets cannot be merged
                     break
                 source = replace(source, properties=[*source.properties, *item.transformations])
             item = source
         return item
 
     def read(self, item: Item, most: int) -> bytes:
-        """At most that many bytes of an item. What lies outside of the file is left out."""
+        """Read at most that many bytes of an item. Extents outside of the file are skipped."""
         data = b""
         try:
             with self.path.open("rb") as file:
@@ -115,12 +115,12 @@ class Container:
         return data
 
     def shown(self) -> list[Property]:
-        """The properties of what is shown, then those of its first tile, which count where the grid is silent."""
+        """Return the properties of the shown item, then those of its first tile, for what the grid lacks."""
         parts = self.parts(self.image) if self.image else []
         return [one for part in parts[:2] for one in part.properties]
 
     def parts(self, item: Item) -> list[Item]:
-        """The item and all that it is derived from, each once, in order."""
+        """Return the item and all items that it is derived from, each once, in order."""
         found = {item.number: item}
         waiting = deque(found.values())
         while waiting:
@@ -132,7 +132,7 @@ class Container:
 
     @cached_property
     def auxiliaries(self) -> Mapping[int, Sequence[Item]]:
-        """Items that accompany another (`auxl`): transparency, depth, gain maps; by the number of the other."""
+        """Auxiliary items (`auxl`: transparency, depth, gain maps) by the number of their main item."""
         found: dict[int, list[Item]] = {}
         for item in self.items.values():
             for to in item.refs.get(b"auxl", ()):
@@ -141,7 +141,7 @@ class Container:
         return found
 
     def alphas(self, item: Item) -> list[Item]:
-        """Auxiliary items with the transparency of the item; those without bytes are no transparency."""
+        """Return the auxiliary items with the transparency of the item; those without bytes do not count."""
         return [one for one in self.auxiliaries.get(item.number, ()) if one.auxiliary() in _ALPHA and one.has_bytes]
 
     def notes(self, kind: bytes) -> list[Item]:

@@ -1,4 +1,4 @@
-"""The low-overhead container of HEIC and AVIF: one box of bit fields instead of tables (ISO/IEC 23008-12, `mini`)."""
+"""Low-overhead container of HEIC and AVIF: one box of bit fields instead of tables (ISO/IEC 23008-12, `mini`)."""
 
 import struct
 from typing import Final
@@ -16,8 +16,8 @@ _MIRRORS: Final = {2: 1, 4: 0, 5: 0, 7: 0}
 _DISPLAY, _AMBIENT, _VIEWING, _WHITE = 192, 64, 128, 32
 
 
-def items_of(body: bytes, start: int, codec: bytes) -> dict[int, Item]:
-    """The items that a `mini` box stands for, whose body begins at `start` in the file; none if it is cut off."""
+def read_items(body: bytes, start: int, codec: bytes) -> dict[int, Item]:
+    """Read the items of a `mini` box whose body begins at `start` in the file; none if it is truncated."""
     fields = _Fields(Bits(body[: 1 << 16]), codec)
     if fields.bits.ended or fields.codec is None:
         return {}
@@ -39,8 +39,13 @@ def items_of(body: bytes, start: int, codec: bytes) -> dict[int, Item]:
     shown = [size, Property(configured, configuration, essential=True), *colors, *fields.light, *turns]
     items = {1: Item(1, kind, extents=[pixels], properties=shown, refs={b"prem": [2]} if fields.premultiplied else {})}
     if fields.alpha:
-        told = [size, Property(configured, alpha_configuration, essential=True), Property(b"auxC", _ALPHA), *turns]
-        items[2] = Item(2, kind, extents=[alpha], properties=told, refs={b"auxl": [1]})
+        properties = [
+            size,
+            Property(configured, alpha_configuration, essential=True),
+            Property(b"auxC", _ALPHA),
+            *turns,
+        ]
+        items[2] = Item(2, kind, extents=[alpha], properties=properties, refs={b"auxl": [1]})
     if fields.has_gains:
         items[3] = Item(3, b"tmap", refs={b"dimg": [1]})
     if fields.exif:
@@ -51,7 +56,7 @@ def items_of(body: bytes, start: int, codec: bytes) -> dict[int, Item]:
 
 
 class _Fields:
-    """The bit fields, in their order."""
+    """Bit fields of the box, in order."""
 
     def __init__(self, bits: Bits, codec: bytes) -> None:
         self.bits = bits
@@ -89,7 +94,7 @@ class _Fields:
             self.exif = self.xmp = 0
 
     def transformations(self) -> list[Property]:
-        """As boxes of the long form."""
+        """Return rotation and mirroring as boxes of the long form."""
         turn, mirror = _TURNS.get(self.orientation), _MIRRORS.get(self.orientation)
         boxes = ((b"irot", turn), (b"imir", mirror))
         return [Property(kind, bytes((value,)), essential=True) for kind, value in boxes if value is not None]

@@ -1,4 +1,4 @@
-"""Colors that HEIC and AVIF say in numbers (`colr` of type `nclx`, ISO/IEC 14496-12, section 12.1.5)."""
+"""Color codes of HEIC and AVIF (`colr` of type `nclx`, ISO/IEC 14496-12, section 12.1.5)."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -24,18 +24,18 @@ class Nclx:
     full_range: bool
 
     def unreadable(self) -> str | None:
-        """The name of a color model that neither decoder converts; None for one that is converted or means nothing."""
+        """Return the name of a color model that neither decoder converts, else None."""
         return _NAMED.get(self.matrix)
 
     def readable_matrix(self, coding: Coding | None) -> int:
-        """The matrix if both decoders convert it; else the one for unspecified, which is read as BT.601."""
+        """Return the matrix if both decoders convert it; else that for unspecified, which is read as BT.601."""
         if self.matrix == _IDENTITY and coding and coding.chroma == FULL:
             return _IDENTITY
         return self.matrix if self.matrix in _CONVERTED else UNSPECIFIED
 
 
-def nclx_of(one: Property) -> Nclx | None:
-    """The numbers of a property; None for one of another kind and for one that is cut off."""
+def read_nclx(one: Property) -> Nclx | None:
+    """Read the numbers of a property; None if it is of another kind or truncated."""
     body = one.body
     if one.kind != b"colr" or body[:4] != b"nclx" or len(body) < 11:
         return None

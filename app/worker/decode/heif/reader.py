@@ -1,7 +1,6 @@
-"""Opening HEIC and AVIF files: which decoder, and what it can show.
+"""HEIC and AVIF reader: chooses the decoder and refuses what it cannot show.
 
-A decoder refuses a whole file for broken metadata. A file that is refused is opened once more with nothing in it but
-its pixels: see `remux`.
+A decoder refuses a whole file for broken metadata. Such a file is opened once more with its pixels only: see `remux`.
 """
 
 import io
@@ -13,14 +12,14 @@ from PIL import Image, ImageFile
 
 from app.domain.errors import ImageError
 from app.domain.models import FailureCode
-from app.worker.decode.heif.clean_aperture import aperture_of
-from app.worker.decode.heif.coding import coding_of, configuration, derived_size, first_coding
+from app.worker.decode.heif.clean_aperture import read_aperture
+from app.worker.decode.heif.coding import correct_configuration, derived_size, first_coding, read_coding
 from app.worker.decode.heif.isobmff import read_container
 from app.worker.decode.heif.items import CODED, Container, Item
-from app.worker.decode.heif.nclx import nclx_of
-from app.worker.decode.heif.remux import HEVC, remuxed
+from app.worker.decode.heif.nclx import read_nclx
+from app.worker.decode.heif.remux import HEVC, remux
 
-#: Key of `info` under which is what part of an AVIF is shown. HEICs come out of their decoder cropped.
+#: Key of `info` with the visible part of an AVIF. The HEIC decoder crops by itself.
 APERTURE: Final = "aperture"
 _DECODERS: Final = {b"av01": "AVIF", **dict.fromkeys(HEVC, "HEIF")}
 _CODECS: Final = {
@@ -28,7 +27,7 @@ _CODECS: Final = {
     b"j2k1": "JPEG 2000", b"vvc1": "VVC", b"evc1": "EVC", b"unci": "uncompressed samples",
 }  # fmt: skip
 _DERIVED: Final = {b"iovl": "an overlay", b"iden": "an identity", b"tmap": "a tone map", b"sato": "a sample transform"}
-#: Properties that are known here. The image of an unknown one that is essential must not be shown.
+#: Known properties. An image with an unknown essential one must not be shown.
 _KNOWN: Final = frozenset({
     b"ispe", b"pixi", b"colr", b"auxC", b"clap", b"irot", b"imir", b"pasp", b"rloc", b"clli", b"mdcv", b"cclv", b"amve",
     b"ndwt", b"reve", b"av1C", b"hvcC", b"lhvC", b"lsel", b"a1op", b"a1lx", b"oinf", b"tols", b"free", b"skip",
@@ -37,20 +36,20 @@ _KNOWN: Final = frozenset({
 _LARGEST_PIECE: Final = 16 << 20
 #: libheif's limit of items.
 _MOST_TILES: Final = 1_000
-#: How much more than the limit may be coded, in pixels: tiles reach over the edges.
+#: Factor by which coded pixels may exceed the limit: tiles extend over the edges.
 _SLACK: Final = 2
 
 
 def open_heif(path: Path, plugin: str, max_pixels: int) -> ImageFile.ImageFile:
-    """Open the file with the decoder for its codec, header only. `plugin` is Pillow's name for what its brand says.
+    """Open the file with the decoder for its codec, header only. `plugin` is Pillow's name for its brand.
 
-    Raises `ImageError` for kinds that cannot be decoded, and whatever Pillow does for a file that is broken.
+    Raises `ImageError` for kinds that cannot be decoded, and an exception of Pillow for a broken file.
     """
     container = read_container(path)
     shown = container.image
     if shown is None:
         return Image.open(path, formats=[plugin])
-    coded = coded_pixels(container, shown, {})
+    coded = count_coded_pixels(container, shown, {})
     if coded > _SLACK * max_pixels:
         detail = f"The image is made of {coded:,} coded pixels; at most {_SLACK * max_pixels:,} can be processed."
         raise ImageError(FailureCode.TOO_MANY_PIXELS, detail)
@@ -59,7 +58,7 @@ def open_heif(path: Path, plugin: str, max_pixels: int) -> ImageFile.ImageFile:
         raise ImageError(FailureCode.UNSUPPORTED_IMAGE, detail)
     plugin = next((_DECODERS[codec] for codec in _codecs(container, shown)), plugin)
     image = _opened(container, shown, plugin)
-    aperture = aperture_of(shown.properties, image.size) if plugin == "AVIF" else None
+    aperture = read_aperture(shown.properties, image.size) if plugin == "AVIF" else None
     if aperture:
         image.info[APERTURE] = aperture
     return image
@@ -82,39 +81,39 @@ def refuse_large_pieces(path: Path) -> None:
 
 
 def shown_size(image: ImageFile.ImageFile) -> tuple[int, int]:
-    """Width and height of what is shown, before it is turned upright."""
+    """Return width and height of the visible part, before it is rotated upright."""
     left, top, right, bottom = image.info.get(APERTURE, (0, 0, *image.size))
     return right - left, bottom - top
 
 
 def _opened(container: Container, shown: Item, plugin: str) -> ImageFile.ImageFile:
-    """The file as it is, or its pixels alone where its decoder refuses it."""
+    """Open the file, or its pixels only if the decoder refuses it."""
     if _contradicts_itself(container, shown):
-        data = remuxed(container)
+        data = remux(container)
     else:
         try:
             return Image.open(container.path, formats=[plugin])
         except MemoryError:
             raise
         except Exception:
-            data = remuxed(container)
+            data = remux(container)
             if data is None:
                 raise
     return Image.open(io.BytesIO(data) if data else container.path, formats=[plugin])
 
 
-def coded_pixels(container: Container, item: Item, known: dict[int, int]) -> int:
-    """Pixels that are decoded to show the item: a tile counts as often as it is used. Circles end at themselves."""
+def count_coded_pixels(container: Container, item: Item, known: dict[int, int]) -> int:
+    """Count the pixels that are decoded to show the item. A tile counts each time it is used. Cycles are cut."""
     if item.number not in known:
         known[item.number] = 0
         width, height = item.size() or (0, 0)
-        coding = coding_of(container, item)
+        coding = read_coding(container, item)
         own = max(width * height, coding.pixels if coding else 0) if item.kind in CODED else 0
         if item.kind == b"iovl":
             across, down = derived_size(container, item) or (0, 0)
             own = across * down
         sources = [container.items[to] for to in item.refs.get(b"dimg", ()) if to in container.items]
-        known[item.number] = own + sum(coded_pixels(container, source, known) for source in sources)
+        known[item.number] = own + sum(count_coded_pixels(container, source, known) for source in sources)
     return known[item.number]
 
 
@@ -123,7 +122,7 @@ def _codecs(container: Container, shown: Item) -> set[bytes]:
 
 
 def _unsupported(container: Container, shown: Item) -> Iterator[str]:
-    """Return the properties that no decoder here can show."""
+    """Yield the reasons why no decoder can show it."""
     codecs = _codecs(container, shown)
     parts = container.parts(shown)
     if {_DECODERS.get(codec) for codec in codecs} not in ({"AVIF"}, {"HEIF"}, set()):
@@ -138,23 +137,23 @@ def _unsupported(container: Container, shown: Item) -> Iterator[str]:
     unknown = {one.kind for one in shown.properties if one.essential and one.kind not in _KNOWN and one.kind.isalnum()}
     if unknown:
         yield f"it depends on an unknown property, {', '.join(sorted(kind.decode('ascii') for kind in unknown))}"
-    for colors in [found for one in shown.properties if (found := nclx_of(one))][:1]:
+    for colors in [found for one in shown.properties if (found := read_nclx(one))][:1]:
         if model := colors.unreadable():
             yield f"its color model is {model}"
 
 
 def _contradicts_itself(container: Container, shown: Item) -> bool:
-    """Return True if a decoder would open it and then fail, or show something else than its pixels."""
-    for colors in [found for one in shown.properties if (found := nclx_of(one))][:1]:
+    """Return True if a decoder would open it and then fail or show wrong pixels."""
+    for colors in [found for one in shown.properties if (found := read_nclx(one))][:1]:
         if colors.readable_matrix(first_coding(container, shown)) != colors.matrix:
             return True
     if derived_size(container, shown) not in {None, shown.size()}:
         return True
     for part in container.parts(shown):
-        coding = coding_of(container, part)
+        coding = read_coding(container, part)
         if coding and part.kind in HEVC and part.size() not in {None, (coding.width, coding.height)}:
             return True
-        if any(configuration(one.kind, one.body, coding) != one.body for one in part.properties):
+        if any(correct_configuration(one.kind, one.body, coding) != one.body for one in part.properties):
             return True
         if any(not one.has_bytes for one in container.auxiliaries.get(part.number, ())):
             return True

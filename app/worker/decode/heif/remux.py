@@ -1,8 +1,8 @@
-"""The pixels of a HEIC or AVIF in a container of their own, without anything that they do not need.
+"""New container for the pixels of a HEIC or AVIF, without anything that decoding does not need.
 
-Decoders refuse a whole file for one broken Exif item, color property, thumbnail or reference. They are handed this
-container instead: the primary image, its tiles and its transparency, with the properties that decoding needs, and the
-bytes of the original behind them.
+Decoders refuse a whole file for one broken Exif item, color property, thumbnail or reference. This container holds the
+primary image, its tiles and its transparency, with the properties that decoding needs, followed by the bytes of the
+original.
 """
 
 import mmap
@@ -10,16 +10,16 @@ import struct
 from collections.abc import Iterator
 from typing import Final
 
-from app.worker.decode.heif.clean_aperture import crop_of
-from app.worker.decode.heif.coding import Coding, coding_of, configuration, derived_size, first_coding
+from app.worker.decode.heif.clean_aperture import compute_crop
+from app.worker.decode.heif.coding import Coding, correct_configuration, derived_size, first_coding, read_coding
 from app.worker.decode.heif.items import CODED, Container, Item
-from app.worker.decode.heif.nclx import nclx_of
+from app.worker.decode.heif.nclx import read_nclx
 
-#: Items of the new container. An item is repeated for each reference to it, as AVIF demands.
+#: Limit of items of the new container. An item is repeated for each reference to it, as AVIF requires.
 _MOST_PARTS: Final = 1_000
 _DEEPEST: Final = 16
 _CONFIGURATIONS: Final = frozenset({b"av1C", b"hvcC", b"avcC", b"jpgC", b"j2kH", b"vvcC", b"evcC"})
-#: Layers that are chosen. Their sizes (a1lx) only help to fetch parts of a file; without them every layer is decoded.
+#: Selected layers. Their sizes (a1lx) only help to fetch parts of a file; without them every layer is decoded.
 _LAYERS: Final = frozenset({b"lsel", b"a1op"})
 _DERIVED: Final = frozenset({b"grid", b"iden", b"iovl"})
 #: Item types of HEVC.
@@ -28,8 +28,8 @@ _ALPHA: Final = b"urn:mpeg:mpegB:cicp:systems:auxiliary:alpha\0"
 _Link = tuple[bytes, bool]
 
 
-def remuxed(container: Container) -> bytes | None:
-    """The file's pixels in a new container; None if it has no image that can be moved."""
+def remux(container: Container) -> bytes | None:
+    """Return the pixels of the file in a new container; None if it has no image that can be moved."""
     image = container.image
     if image is None:
         return None
@@ -56,9 +56,9 @@ class _Parts:
         self.items: list[Item] = []
 
     def add(self, item: Item, above: tuple[int, ...], of: int = 0) -> int:
-        """Add the item, what it is derived from and its transparency; its new number.
+        """Add the item, its sources and its transparency; return its new number.
 
-        Raises `ValueError` for circles, for too many items and for items that have no pixels.
+        Raises `ValueError` for cycles, too many items and items without pixels.
         """
         if item.number in above or len(above) > _DEEPEST or len(self.items) >= _MOST_PARTS:
             raise ValueError("no tree of images")
@@ -79,7 +79,7 @@ class _Parts:
         return number
 
     def meta(self, start: int) -> bytes:
-        """The new `meta` box, when the bytes of the original begin at `start`."""
+        """Build the new `meta` box; the bytes of the original begin at `start`."""
         known = list(dict.fromkeys(box for links in self._links for box, _ in links))
         index = {box: at + 1 for at, box in enumerate(known)}
         numbers = range(1, len(self.items) + 1)
@@ -111,31 +111,34 @@ class _Parts:
         return struct.pack(">HHHH", number, item.method, 0, len(extents)) + b"".join(extents)
 
     def _properties(self, item: Item, *, is_alpha: bool) -> Iterator[_Link]:
-        """Return the properties that decoding needs, each type once and without contents that a decoder refuses."""
+        """Yield the properties that decoding needs, each kind once, in a form that decoders accept."""
         given = dict(reversed([(one.kind, one) for one in item.properties]))
-        coding = coding_of(self._container, item)
+        coding = read_coding(self._container, item)
         size = self._size(item, coding)
         if size:
             yield _full(b"ispe", 0, struct.pack(">II", *size)), False
         for kind in (*_CONFIGURATIONS, *_LAYERS):
             if kind in given:
                 one = given[kind]
-                yield _box(kind, configuration(kind, one.body, coding)), one.essential or kind in _CONFIGURATIONS
+                yield (
+                    _box(kind, correct_configuration(kind, one.body, coding)),
+                    one.essential or kind in _CONFIGURATIONS,
+                )
         if is_alpha:
             yield _full(b"auxC", 0, _ALPHA), False
         else:
-            # How to make RGB of the coded channels. What the RGB means is read from the original.
-            for colors in [found for one in item.properties if (found := nclx_of(one))][:1]:
+            # Conversion of the coded channels to RGB. The meaning of RGB is read from the original.
+            for colors in [found for one in item.properties if (found := read_nclx(one))][:1]:
                 matrix = colors.readable_matrix(first_coding(self._container, item))
                 yield _box(b"colr", b"nclx", struct.pack(">HHHB", 1, 13, matrix, colors.full_range << 7)), False
         for one in item.transformations:
             if one.kind != b"clap" and one.body:
                 yield _box(one.kind, bytes((one.body[0] & (3 if one.kind == b"irot" else 1),))), True
-            elif size and item.kind != b"av01" and crop_of(one.body, size):
+            elif size and item.kind != b"av01" and compute_crop(one.body, size):
                 yield _box(b"clap", one.body), True
 
     def _size(self, item: Item, coding: Coding | None) -> tuple[int, int] | None:
-        """Return the properties as the pixels have them, for tiles and HEVC, where decoders rely on them."""
+        """Return the actual size where a decoder depends on it: that of all tiles, and that of HEVC."""
         if item.kind == b"grid":
             return derived_size(self._container, item) or item.size()
         if coding and (item.kind in HEVC or item.size() is None):

@@ -1,4 +1,4 @@
-"""Kinds of TIFF that cannot be decoded, and their names."""
+"""Kinds of TIFF that cannot be decoded, with their names."""
 
 import mmap
 from collections.abc import Iterable
@@ -19,11 +19,11 @@ _COMPRESSIONS: Final = {
     **dict.fromkeys((50002, 52546), "JPEG XL"),
 }  # fmt: skip
 _PHOTOMETRICS: Final = {
-    0: "grey", 1: "grey", 2: "RGB", 3: "palette", 4: "mask", 5: "CMYK", 6: "YCbCr", 8: "CIE Lab", 9: "ICC Lab",
+    0: "gray", 1: "gray", 2: "RGB", 3: "palette", 4: "mask", 5: "CMYK", 6: "YCbCr", 8: "CIE Lab", 9: "ICC Lab",
     10: "ITU Lab", 32844: "LogL", 32845: "LogLuv",
 }  # fmt: skip
 _FORMAT_NAMES: Final = {2: "signed ", 3: "floating-point ", 5: "complex ", 6: "complex "}
-#: Bits that a sample may sensibly have, and how many samples a pixel may.
+#: Plausible bits per sample, and samples per pixel.
 _DEPTHS: Final = frozenset({1, 2, 4, 6, 8, 10, 12, 14, 16, 24, 32, 64, 128})
 _MOST_SAMPLES: Final = 64
 #: Color filter arrays and linear raw of cameras, and the compressions of Sony, Nikon, Kodak, Pentax and Samsung.
@@ -52,19 +52,19 @@ def refuse_raw(data: mmap.mmap, directories: Iterable[Directory]) -> None:
 def refuse_unknown(directory: Directory) -> None:
     """Raise `ImageError` for a compression that is not decoded."""
     compression = directory.number(_COMPRESSION, 1)
-    grey_with_alpha = _samples(directory) == 2 and directory.number(_PHOTOMETRIC) in {0, 1, 3}
-    in_planes = directory.number(_PLANES) == 2 and grey_with_alpha and directory.numbers(338) not in {(), (0,)}
-    if (compression not in _DECODED or in_planes) and is_sensible(directory):
-        raise unsupported(directory)
+    gray_with_alpha = _samples(directory) == 2 and directory.number(_PHOTOMETRIC) in {0, 1, 3}
+    in_planes = directory.number(_PLANES) == 2 and gray_with_alpha and directory.numbers(338) not in {(), (0,)}
+    if (compression not in _DECODED or in_planes) and is_plausible(directory):
+        raise unsupported_error(directory)
 
 
-def is_sensible(directory: Directory) -> bool:
-    """Return True if its numbers of samples and bits may be right."""
+def is_plausible(directory: Directory) -> bool:
+    """Return True if its numbers of samples and bits are plausible."""
     return 1 <= _samples(directory) <= _MOST_SAMPLES and set(directory.numbers(_BITS)) <= _DEPTHS
 
 
-def unsupported(directory: Directory) -> ImageError:
-    """The refusal of an image of that kind."""
+def unsupported_error(directory: Directory) -> ImageError:
+    """Build the error for an image of that kind."""
     samples, bits = _samples(directory), max(directory.numbers(_BITS), default=1)
     compression = directory.number(_COMPRESSION, 1)
     photometric = directory.number(_PHOTOMETRIC)

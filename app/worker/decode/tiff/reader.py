@@ -1,7 +1,7 @@
-"""TIFF: which image of a file is shown, and the file as Pillow is to see it.
+"""TIFF reader: chooses the image to show and opens it with a new directory.
 
-Pillow gets the original's bytes in memory behind one new directory, of nothing but what pixels need, so that nothing
-else can make an image fail. libtiff decodes all of them: Pillow alone garbles planes of more than 8 bits.
+Pillow gets the bytes of the original in memory, after one new directory with only the tags that decoding needs, so that
+no other tag can make an image fail. libtiff decodes all images: Pillow alone garbles planes of more than 8 bits.
 """
 
 import io
@@ -16,7 +16,7 @@ from app.domain.models import FailureCode
 from app.worker.decode import pillow_private
 from app.worker.decode.photoshop import parse_resources
 from app.worker.decode.tiff import kinds
-from app.worker.decode.tiff.tags import Directory, Reader, written
+from app.worker.decode.tiff.tags import Directory, Reader, build_directory
 
 _TYPE, _OLD_TYPE, _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC = 254, 255, 256, 257, 258, 259, 262
 _ORIENTATION, _SAMPLES, _PLANES, _FORMATS, _XMP, _IPTC, _RESOURCES, _PROFILE = (
@@ -32,10 +32,10 @@ _ORIENTATION, _SAMPLES, _PLANES, _FORMATS, _XMP, _IPTC, _RESOURCES, _PROFILE = (
 _STRIPS, _TILES = 273, 324
 _EXIF, _GPS, _INTEROP = 34665, 34853, 40965
 _POINTERS: Final = frozenset({_EXIF, _GPS, _INTEROP, 330, _XMP, _IPTC, _RESOURCES, _PROFILE})
-#: Bytes of a tag that describes; more is a maker's note or junk.
+#: Bytes of a descriptive tag; longer ones are maker notes or junk.
 _LONGEST_TAG: Final = 1 << 14
 _MOST_TAGS: Final = 200
-#: What pixels need: tags of integers, and of other types with how many bytes they have.
+#: Tags that decoding needs: those of integers, and those of other types with their number of bytes.
 _NEEDED: Final = frozenset({
     _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC, 266, _STRIPS, _SAMPLES, 278, 279, _PLANES, 292, 293, 317, 320,
     322, 323, _TILES, 325, 332, 338, _FORMATS, 512, 513, 514, 515, 517, 518, 519, 520, 521, 530, 531,
@@ -43,15 +43,15 @@ _NEEDED: Final = frozenset({
 _NEEDED_BLOCKS: Final = {347: (7, None), 529: (5, 24), 532: (5, 48)}
 _REDUCED, _MASK = 1, 4
 _THUMBNAIL: Final = 2
-#: Tags that say where something is in the file.
+#: Tags with offsets into the file.
 _PLACES: Final = frozenset({_STRIPS, _TILES, 513, 519, 520, 521})
 _HIGHEST: Final = 2**32 - 1
 
 
 def open_tiff(path: Path) -> ImageFile.ImageFile:
-    """Open the image that is shown, header only. What it tells is put into `Image.info` by `add_metadata`.
+    """Open the image that is shown, header only. `add_metadata` adds its metadata to `Image.info` later.
 
-    There `starts_white` says that 0 is white, where Pillow does not heed it, and `unsigned` that negative numbers are
+    `info["starts_white"]` means that 0 is white, where Pillow ignores it, `info["unsigned"]` that negative numbers are
     large ones. Raises `ImageError` if there is no image or if it is of a kind that cannot be decoded.
     """
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
@@ -60,10 +60,10 @@ def open_tiff(path: Path) -> ImageFile.ImageFile:
         numbers = {tag: values for tag in _NEEDED if (values := shown.numbers(tag))}
         if not numbers.keys() >= {_WIDTH, _HEIGHT} or not numbers.keys() & {_STRIPS, _TILES, 513}:
             raise ImageError(FailureCode.CORRUPT_IMAGE, "The TIFF does not say where its pixels are.")
-        told = _adjusted(numbers)
-        lies = shown.number(_ORIENTATION) or first.number(_ORIENTATION)
-        if 1 <= lies <= 8:
-            numbers[_ORIENTATION] = (lies,)
+        notes = _adjusted(numbers)
+        orientation = shown.number(_ORIENTATION) or first.number(_ORIENTATION)
+        if 1 <= orientation <= 8:
+            numbers[_ORIENTATION] = (orientation,)
         blocks = {
             tag: (kind, shown.block(tag))
             for tag, (kind, size) in _NEEDED_BLOCKS.items()
@@ -71,7 +71,7 @@ def open_tiff(path: Path) -> ImageFile.ImageFile:
         }
         order = "<" if max(numbers.get(_BITS, (1,))) <= 12 else shown.order  # packed bits have none
         copy = _copied(data, order, numbers, blocks)
-        refusal = kinds.unsupported(shown) if kinds.is_sensible(shown) else None
+        refusal = kinds.unsupported_error(shown) if kinds.is_plausible(shown) else None
     try:
         image = Image.open(copy, formats=["TIFF"])
     except (OSError, SyntaxError, ValueError):
@@ -79,12 +79,12 @@ def open_tiff(path: Path) -> ImageFile.ImageFile:
             raise refusal from None
         raise
     pillow_private.read_native_numbers(image)
-    image.info.update(told)
+    image.info.update(notes)
     return image
 
 
 def add_metadata(image: ImageFile.ImageFile, path: Path) -> None:
-    """Put what the file says beside its pixels into `Image.info`, as Pillow has it. Call it once they are decoded."""
+    """Add the metadata of the file to `Image.info`, as Pillow has it. Call it after the pixels are decoded."""
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
         first, shown = _choose(data)
         for name, tag in (("xmp", _XMP), ("icc_profile", _PROFILE), ("iptc", _IPTC)):
@@ -97,7 +97,7 @@ def add_metadata(image: ImageFile.ImageFile, path: Path) -> None:
 
 
 def _exif_block(data: mmap.mmap, first: Directory) -> bytes:
-    """The tags of the first directory and of those that it points to, as they are in other formats."""
+    """Build an EXIF block, as in other formats, of the first directory and those that it points to."""
     reader, order = Reader(data), first.order
     block = b"II*\0" if order == "<" else b"MM\0*"
 
@@ -109,7 +109,9 @@ def _exif_block(data: mmap.mmap, first: Directory) -> bytes:
             if kind <= 12 and size <= _LONGEST_TAG and tag not in _NEEDED | _POINTERS
         }
         at = len(block) + len(block) % 2
-        block = block.ljust(at, b"\0") + written(order, at, {tag: (place,) for tag, place in pointers.items()}, blocks)
+        block = block.ljust(at, b"\0") + build_directory(
+            order, at, {tag: (place,) for tag, place in pointers.items()}, blocks
+        )
         return at
 
     def pointed(directory: Directory, tag: int) -> Directory | None:
@@ -128,9 +130,9 @@ def _exif_block(data: mmap.mmap, first: Directory) -> bytes:
 
 
 def _choose(data: mmap.mmap) -> tuple[Directory, Directory]:
-    """The first directory, and the one of the image that is shown: the first that is no reduced image and no mask.
+    """Return the first directory and that of the image to show: the first that is neither a reduced image nor a mask.
 
-    Raises `ImageError` for a camera's raw file, whose first is mostly a thumbnail.
+    Raises `ImageError` for a camera's raw file, whose first directory is mostly a thumbnail.
     """
     reader = Reader(data)
     chain = list(reader.chain())
@@ -156,29 +158,29 @@ def _area(directory: Directory) -> int:
 
 
 def _adjusted(numbers: dict[int, tuple[int, ...]]) -> dict[str, Any]:
-    """Turn what Pillow does not know into what it does; what is to be done with the pixels for that."""
-    told: dict[str, Any] = {}
-    grey = numbers.get(_PHOTOMETRIC, (0,))[0] <= 1
+    """Replace tags that Pillow does not support; return notes on how to correct the pixels."""
+    notes: dict[str, Any] = {}
+    gray = numbers.get(_PHOTOMETRIC, (0,))[0] <= 1
     if max(numbers.get(_BITS, (1,))) > 8 and numbers.get(_PHOTOMETRIC, (0,)) == (0,):
         numbers[_PHOTOMETRIC] = (1,)
-        told["starts_white"] = True
-    if set(numbers.get(_BITS, ())) == {32} and set(numbers.get(_FORMATS, (1,))) == {1} and grey:
+        notes["starts_white"] = True
+    if set(numbers.get(_BITS, ())) == {32} and set(numbers.get(_FORMATS, (1,))) == {1} and gray:
         numbers[_FORMATS] = (2,) * len(numbers[_BITS])
-        told["unsigned"] = True
+        notes["unsigned"] = True
     if numbers.get(_SAMPLES, (1,)) == (1,):
         numbers.pop(_PLANES, None)
-    return told
+    return notes
 
 
 def _copied(
     data: mmap.mmap, order: str, numbers: dict[int, tuple[int, ...]], blocks: dict[int, tuple[int, bytes]]
 ) -> io.BytesIO:
-    """The file in memory, behind a header and a new directory. So a file that is cut off still ends where it does."""
-    size = 8 + len(written(order, 8, _moved(numbers, _HIGHEST), blocks))
+    """Return the file in memory, after a header and a new directory. So a truncated file stays truncated."""
+    size = 8 + len(build_directory(order, 8, _moved(numbers, _HIGHEST), blocks))
     moved = _moved(numbers, size + size % 2)
     copy = io.BytesIO()
     copy.write(b"II*\0\x08\0\0\0" if order == "<" else b"MM\0*\0\0\0\x08")
-    copy.write(written(order, 8, moved, blocks).ljust(size + size % 2 - 8, b"\0"))
+    copy.write(build_directory(order, 8, moved, blocks).ljust(size + size % 2 - 8, b"\0"))
     copy.write(data)
     copy.seek(0)
     return copy

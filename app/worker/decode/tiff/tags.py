@@ -1,4 +1,4 @@
-"""The directories of a TIFF (TIFF 6.0, section 2, and BigTIFF): read within bounds, and written."""
+"""Directories of a TIFF (TIFF 6.0, section 2, and BigTIFF), read within limits, and written."""
 
 import mmap
 import struct
@@ -17,14 +17,14 @@ SUB_DIRECTORIES: Final = 330
 
 @dataclass(frozen=True)
 class Directory:
-    """The entries of one directory: tag → type, place and bytes of its values. An entry that lies is not there."""
+    """Entries of one directory: tag → type, offset and bytes of its values. Invalid entries are left out."""
 
     data: mmap.mmap
     order: str
     entries: Mapping[int, tuple[int, int, int]] = field(default_factory=dict)
 
     def numbers(self, tag: int, most: int = _MOST_VALUES) -> tuple[int, ...]:
-        """The first integers of a tag; none if it has none or is of another type."""
+        """Return the first integers of a tag; none if it is missing or of another type."""
         kind, at, size = self.entries.get(tag, (0, 0, 0))
         if kind not in _NUMBERS:
             return ()
@@ -32,11 +32,11 @@ class Directory:
         return struct.unpack(f"{self.order}{count}{_NUMBERS[kind]}", self.data[at : at + count * _SIZES[kind]])
 
     def number(self, tag: int, default: int = 0) -> int:
-        """The first integer of a tag."""
+        """Return the first integer of a tag."""
         return next(iter(self.numbers(tag, 1)), default)
 
     def block(self, tag: int, most: int = 4 << 20) -> bytes:
-        """The bytes of a tag of any type; none if there are more."""
+        """Return the bytes of a tag of any type; none if there are more than `most`."""
         _, at, size = self.entries.get(tag, (0, 0, 0))
         return self.data[at : at + size] if size <= most else b""
 
@@ -52,20 +52,20 @@ class Reader:
         self._seen: set[int] = set()
 
     def chain(self) -> Iterator[Directory]:
-        """The directories that follow one another. A loop ends them."""
+        """Yield the directories of the main chain. A loop ends it."""
         at = self.first
         while at and at not in self._seen and len(self._seen) < _MOST_DIRECTORIES:
             directory, at = self.directory(at)
             yield directory
 
     def subs(self, directory: Directory) -> Iterator[Directory]:
-        """The directories that one names as its own."""
+        """Yield the subdirectories of a directory."""
         for at in directory.numbers(SUB_DIRECTORIES, _MOST_DIRECTORIES):
             if at and at not in self._seen and len(self._seen) < _MOST_DIRECTORIES:
                 yield self.directory(at)[0]
 
     def directory(self, at: int) -> tuple[Directory, int]:
-        """The directory at that place, and where the next one is."""
+        """Read the directory at an offset; return it and the offset of the next one."""
         self._seen.add(at)
         wide, entry = ("Q", 20) if self._is_big else ("I", 12)
         count = self._unpack("Q" if self._is_big else "H", at)
@@ -92,10 +92,10 @@ class Reader:
         return int(struct.unpack(self.order + kind, body)[0]) if len(body) == size else 0
 
 
-def written(
+def build_directory(
     order: str, at: int, numbers: Mapping[int, Sequence[int]], blocks: Mapping[int, tuple[int, bytes]]
 ) -> bytes:
-    """A directory that is the only one, to be placed there: tags of integers, and tags with type and bytes."""
+    """Build the only directory of a file, for offset `at`: tags of integers, and tags with type and bytes."""
     bodies = dict(blocks)
     for tag, values in numbers.items():
         wide = max(values, default=0) > 0xFFFF
