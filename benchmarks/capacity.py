@@ -34,7 +34,7 @@ from benchmarks.bill import S3_READS, S3_WRITES, dollars_of
 from benchmarks.meter import Meter, Use
 from benchmarks.results_file import save
 from tests import aws
-from tests.api.client import embedded_client
+from tests.api.client import self_hosted_client
 from tests.api.service import make_services
 from tests.engines import dynamodb_local, missing
 from tests.faults.scene import queue_event
@@ -218,7 +218,7 @@ def bench_on(endpoint: str, folder: Path) -> Iterator[tuple[Bench, Meter]]:
             for method in sorted(route.methods)
         ]
         yield (
-            Bench(side, embedded_client(app), worker, Reconciler(side.store, side.images, queue), routes),
+            Bench(side, self_hosted_client(app), worker, Reconciler(side.store, side.images, queue), routes),
             Meter(aws.clients(dynamodb=endpoint).dynamodb, dynamodb=dynamodb, s3=made.s3, sqs=made.sqs),
         )
 

@@ -28,7 +28,7 @@ from benchmarks.list_sqlite import a_record
 from benchmarks.meter import Meter
 from benchmarks.results_file import save
 from tests import aws
-from tests.api.client import embedded_client
+from tests.api.client import self_hosted_client
 from tests.api.service import make_services
 from tests.engines import dynamodb_local, missing
 from tests.sides import SIGNER, Side
@@ -144,7 +144,7 @@ def matches(image: Image, filters: dict[str, Any]) -> bool:
 def rows(side: Side, made: list[Image], meter: Meter) -> Iterator[dict[str, Any]]:
     """Yield a row for each list, through the port and through the route."""
     parts = make_services(side, urls=_NoUrls(), files=None)
-    client = embedded_client(create_app(parts))
+    client = self_hosted_client(create_app(parts))
     cursors = Cursors(SIGNER)
     for name, filters in LISTS.items():
         expected = sorted((image.id for image in made if matches(image, filters)), reverse=True)
