@@ -50,8 +50,7 @@ CATALOG: Mapping[str, ProblemType] = {
     "empty_file": ProblemType(Malformed, "The file in the field `{field}` is empty.", {"field": "file"}),
     "bad_multipart": ProblemType(Malformed, "Malformed multipart body."),
     "bad_boundary": ProblemType(
-        Malformed,
-        "The Content-Type has no boundary of 1 to 70 characters. Let the HTTP client set the header.",
+        Malformed, "The Content-Type has no boundary of 1 to 70 characters. Let the HTTP client set the header."
     ),
     "unterminated": ProblemType(Malformed, "The body ends before its closing boundary. Send it again."),
     "two_files": ProblemType(Malformed, "The form has two files. Send one image per request.", {"field": "file"}),
@@ -144,9 +143,7 @@ CATALOG: Mapping[str, ProblemType] = {
     "wrong_type": ProblemType(Invalid, "`title` must be a string (found: 5).", {"field": "title"}),
     "out_of_range": ProblemType(Invalid, "`bytes` must be at least 1 (found: 0).", {"field": "bytes", "minimum": 1}),
     "bad_sha256": ProblemType(
-        Invalid,
-        "`{field}` must be 64 hexadecimal digits (found: {found!a}).",
-        {"field": "sha256", "found": "4eca"},
+        Invalid, "`{field}` must be 64 hexadecimal digits (found: {found!a}).", {"field": "sha256", "found": "4eca"}
     ),
     "control_character": ProblemType(
         Invalid, "`title` holds a control character or half a surrogate pair.", {"field": "title"}
@@ -170,8 +167,7 @@ CATALOG: Mapping[str, ProblemType] = {
     ),
     # Access
     "key_missing": ProblemType(
-        Unauthorized,
-        "This request needs an API key. Send it as `Authorization: Bearer <key>` or `X-API-Key: <key>`.",
+        Unauthorized, "This request needs an API key. Send it as `Authorization: Bearer <key>` or `X-API-Key: <key>`."
     ),
     "key_unknown": ProblemType(Unauthorized, "Unknown API key."),
     "scope_missing": ProblemType(
