@@ -1,7 +1,4 @@
-"""Catalog of the API's problems: the class or status of each code, its sentence, and an example.
-
-The codes that the domain raises are listed for the API's description; their sentences stand where they are raised.
-"""
+"""Catalog of the API's problems: class or status, sentence and example of each code. Those of the domain are copies."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
