@@ -19,14 +19,14 @@ TOLERANCE = 0.3
 BOUNDS: dict[str, tuple[float, float | None]] = {
     "webp_phone_wall_vs_sharp": (0.65, None),
     "webp_phone_cpu_vs_sharp": (0.75, None),
-    "jpeg_phone_wall_vs_sharp": (0.65, None),
+    "jpeg_phone_wall_vs_sharp": (0.60, None),
     "webp_wall_vs_best_cascade": (1.05, 0.95),
-    "jpeg_wall_vs_best_cascade": (1.60, 1.0),
+    "jpeg_wall_vs_best_cascade": (1.30, 1.0),
     "png_input_wall_vs_best_cascade": (1.30, 1.0),
     "avif_wall_vs_sharp": (0.9, None),
     "rss_vs_sharp_jpeg": (0.5, None),
     "webp_cpu_vs_floor": (1.30, 1.15),
-    "jpeg_cpu_vs_floor": (2.7, 1.5),
+    "jpeg_cpu_vs_floor": (2.3, 1.5),
 }
 
 
