@@ -1,4 +1,4 @@
-"""Formats of a log line: JSON for machines, text for a terminal. Neither shows private paths."""
+"""Formats of a log line: JSON for programs, text for a terminal. Neither shows private paths."""
 
 import json
 import logging
@@ -10,15 +10,15 @@ from pathlib import Path
 from typing import Any
 
 _DATA = "<data>"
-#: Attributes that every record has: what else is there was given as `extra`.
+#: Attributes of every record. All others were passed as `extra`.
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "color_message", "taskName"}
-#: Fields that the text format leaves out: they repeat what the message says.
+#: Fields that the text format omits, because the message contains them.
 _REPEATED = frozenset({"method", "route", "status", "outcome", "code"})
 _COLORS = {"DEBUG": "2", "INFO": "32", "WARNING": "33", "ERROR": "31", "CRITICAL": "1;31"}
 
 
 class Redactor:
-    """Replaces private paths, in every spelling, by `<data>`."""
+    """Replaces private paths, relative or absolute, with `<data>`."""
 
     def __init__(self, private: Iterable[Path] = ()) -> None:
         spelled = {str(spelling) for path in private for spelling in (path, path.absolute(), os.path.realpath(path))}
@@ -26,7 +26,7 @@ class Redactor:
         self._private = re.compile(rf"(?:{'|'.join(map(re.escape, longest_first))})(?!\w)") if longest_first else None
 
     def __call__(self, value: Any) -> Any:
-        """Redact a string, or the strings in a list or dict; anything else becomes what JSON can hold."""
+        """Redact a string, or the strings in a list or dict. Convert other values to JSON types."""
         if isinstance(value, str):
             return self._private.sub(_DATA, value) if self._private else value
         if isinstance(value, Mapping):
@@ -98,9 +98,9 @@ class TextFormatter(_Formatter):
             level = f"\033[{_COLORS.get(record.levelname, '0')}m{level}\033[0m"
         name = record.name.removeprefix("app.")
         fields = self.redact({name: value for name, value in self._extra(record).items() if name not in _REPEATED})
-        told = " ".join(f"{name}={_shown(value)}" for name, value in fields.items())
+        extra = " ".join(f"{name}={_shown(value)}" for name, value in fields.items())
         line = f"{time} {level} {name}: {_one_line(self.redact(record.getMessage()))}"
-        line += ("  " + _dimmed(told, color=self._color)) if told else ""
+        line += ("  " + _dimmed(extra, color=self._color)) if extra else ""
         if record.exc_info and record.exc_info[0] is not None:
             line += "\n" + self.redact(self.formatException(record.exc_info))
         if record.stack_info:
@@ -120,7 +120,7 @@ def _time(record: logging.LogRecord) -> datetime:
 
 
 def _one_line(text: str) -> str:
-    """Escape control characters, which could give orders to a terminal."""
+    """Escape control characters, which a terminal could execute."""
     return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
 
 
@@ -134,7 +134,7 @@ def _dimmed(text: str, *, color: bool) -> str:
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    """Walk the error and all that a traceback shows with it."""
+    """Yield the error and every error that its traceback shows."""
     left, seen = [error], set()
     while left:
         each = left.pop()

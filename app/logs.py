@@ -1,4 +1,4 @@
-"""The log: one line per event on standard error, from every entry point and every library."""
+"""Logging: one line per event on standard error, from every entry point and library."""
 
 import json
 import logging
@@ -25,8 +25,8 @@ def configure(level: str, service: str, private: Iterable[Path] = (), form: Form
 
     `form` is JSON, text, or `auto`: text if standard error is a terminal. The one handler is on the root logger, so
     libraries and warnings use the same format. The paths in `private` are replaced in every line, and so are the file
-    names in the errors of a traceback. uvicorn writes warnings and errors only: its access log would name callers and
-    signed urls, each request has a line of its own, and so have the start and the end.
+    names in the errors of a traceback. uvicorn logs warnings and errors only: its access log would name callers and
+    signed urls, and our own log has a line for each request, for the start and for the end.
     """
     terminal = sys.stderr.isatty()
     redact = Redactor(private)
@@ -37,7 +37,7 @@ def configure(level: str, service: str, private: Iterable[Path] = (), form: Form
         handler.setFormatter(TextFormatter(redact, color=terminal and not os.environ.get("NO_COLOR")))
     else:
         handler.setFormatter(JsonFormatter(redact, _constant))
-    handler.addFilter(_prepared)
+    handler.addFilter(_format_message)
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(max(logging.WARNING, logging.getLevelNamesMapping()[level]))
@@ -48,23 +48,23 @@ def configure(level: str, service: str, private: Iterable[Path] = (), form: Form
 
 
 def catch_uncaught() -> None:
-    """Log exceptions that end a thread or the process, or that have nowhere to go. Hooks of others stay."""
+    """Log exceptions that end a thread or the process, or that Python ignores. Hooks that others have set stay."""
     if sys.excepthook is sys.__excepthook__:
         sys.excepthook = _log_fatal
     if threading.excepthook is threading.__excepthook__:
-        threading.excepthook = lambda args: _log_error("a thread ended by an exception", args.exc_value)
+        threading.excepthook = lambda args: _log_error("exception ended a thread", args.exc_value)
     if sys.unraisablehook is sys.__unraisablehook__:
-        sys.unraisablehook = lambda args: _log_error("an exception was ignored", args.exc_value)
+        sys.unraisablehook = lambda args: _log_error("exception ignored", args.exc_value)
 
 
 def end_before_start(reason: Exception) -> NoReturn:
-    """Write why the process cannot start to standard error, as text, and end it with exit code 2."""
+    """Write the reason to standard error as text, and exit with code 2."""
     sys.stderr.write(f"{reason}\n")
     raise SystemExit(2)
 
 
 class Invocations:
-    """Adds to every line which invocation of a function it belongs to, and whether that was the first."""
+    """Adds the invocation of a Lambda function to every line, and whether it is a cold start."""
 
     def __init__(self) -> None:
         self._begun = 0
@@ -73,23 +73,23 @@ class Invocations:
         """Start the next invocation."""
         self._begun += 1
         _constant.update(cold_start=self._begun == 1, invocation_id=getattr(context, "aws_request_id", None))
-        # Lambda sets it anew for each invocation: `Root=1-…;Parent=…;Sampled=0`.
+        # Lambda sets it for each invocation: `Root=1-…;Parent=…;Sampled=0`.
         trace = os.environ.get("_X_AMZN_TRACE_ID", "").partition(";")[0].removeprefix("Root=")
         _constant.update({"xray_trace_id": trace} if trace else {})
 
 
 class _Handler(logging.StreamHandler[Any]):
-    """Writes a JSON line also for a record that cannot be formatted, where logging would write a traceback."""
+    """Writes a JSON line for a record that cannot be formatted, where `logging` would write a traceback."""
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - the name is logging's
         because = type(sys.exc_info()[1]).__name__
-        fields = {"level": "ERROR", "name": record.name, "message": "a log line could not be written"}
+        fields = {"level": "ERROR", "name": record.name, "message": "log record could not be formatted"}
         with suppress(Exception):  # standard error may be closed or full
             self.stream.write(json.dumps({**fields, "because": because}) + self.terminator)
 
 
-def _prepared(record: logging.LogRecord) -> bool:
-    """Make a record's message text, with errors in it that name no file."""
+def _format_message(record: logging.LogRecord) -> bool:
+    """Filter: convert a record's message to text, and remove file names from errors in it."""
     if isinstance(record.args, tuple):
         record.args = tuple(map(without_file_names, record.args))
     if not isinstance(record.msg, str):
@@ -101,7 +101,7 @@ def _log_fatal(kind: type[BaseException], error: BaseException, trace: Traceback
     if issubclass(kind, KeyboardInterrupt):
         sys.__excepthook__(kind, error, trace)
     else:
-        log.critical("the process ended by an exception", exc_info=(kind, error, trace))
+        log.critical("exception ended the process", exc_info=(kind, error, trace))
 
 
 def _log_error(sentence: str, error: BaseException | None) -> None:

@@ -44,7 +44,7 @@ PROGRAMS = {
     "a warning of Python": ("warnings.warn('old', DeprecationWarning)", ["old"]),
     "a record that cannot be formatted": (
         "logging.getLogger('a.library').error('%d', 'x')",
-        ["could not be written"],
+        ["could not be formatted"],
     ),
     "a record that is an error": ("logging.getLogger('a').error(OSError(2, 'No such file', str(folder)))", ["Errno 2"]),
     "an error among the arguments": (
@@ -53,8 +53,8 @@ PROGRAMS = {
     ),
     "an error in a field": ("log.error('said', extra={'why': OSError(2, 'No such file', str(folder))})", ["said"]),
     "a path in the words": ("log.error(f'{folder}/originals is odd', extra={'path': folder})", ["<data>/originals"]),
-    "a thread's end": ("t = threading.Thread(target=lambda: 1 / 0); t.start(); t.join()", ["a thread ended"]),
-    "the process's end": ("raise OSError(5, 'Input/output error', str(folder / 'a'))", ["the process ended"]),
+    "a thread's end": ("t = threading.Thread(target=lambda: 1 / 0); t.start(); t.join()", ["ended a thread"]),
+    "the process's end": ("raise OSError(5, 'Input/output error', str(folder / 'a'))", ["ended the process"]),
     "an exception that has nowhere to go": (
         """
         class Bad:
@@ -62,7 +62,7 @@ PROGRAMS = {
                 raise ValueError(f"{folder}")
         Bad()
         """,
-        ["an exception was ignored"],
+        ["exception ignored"],
     ),
     "uvicorn": ("logging.getLogger('uvicorn.error').error('bad', extra={'color_message': 'x'})", ["bad"]),
     "uvicorn's small talk": ("logging.getLogger('uvicorn.error').info('up')", []),

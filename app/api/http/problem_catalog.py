@@ -143,10 +143,10 @@ CATALOG: Mapping[str, ProblemType] = {
         Invalid, "`{field}` must be 64 hexadecimal digits (found: {found!a}).", {"field": "sha256", "found": "4eca"}
     ),
     "control_character": ProblemType(
-        Invalid, "`title` holds a control character or half a surrogate pair.", {"field": "title"}
+        Invalid, "`title` contains a control character or an unpaired surrogate. Remove it.", {"field": "title"}
     ),
     "too_long": ProblemType(
-        Invalid, "`title` has 300 characters; 200 can be kept.", {"field": "title", "measured": 300, "limit": 200}
+        Invalid, "`title` has 300 characters. The limit is 200.", {"field": "title", "measured": 300, "limit": 200}
     ),
     "invalid_request": ProblemType(
         Invalid,

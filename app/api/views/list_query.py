@@ -14,7 +14,7 @@ from app.domain.media import MEDIA_TYPES
 from app.domain.models import Status
 from app.domain.ports import ListQuery
 from app.domain.text import normal_text
-from app.domain.uploads.descriptions import AS_WRITTEN, TAG_CHARACTERS
+from app.domain.uploads.descriptions import RAW_FACTOR, TAG_CHARACTERS
 
 MAX_LIMIT = 200
 DEFAULT_LIMIT = 50
@@ -34,7 +34,7 @@ def _check_timestamp(text: object) -> object:
 
 def _normalize_tag(text: object) -> object:
     """Normalize a tag as stored tags are. A text that is too long in any form is left to the length check."""
-    if isinstance(text, str) and len(text) <= AS_WRITTEN * TAG_CHARACTERS:
+    if isinstance(text, str) and len(text) <= RAW_FACTOR * TAG_CHARACTERS:
         return normal_text(text)
     return text
 

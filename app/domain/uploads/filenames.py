@@ -1,4 +1,4 @@
-"""Client file names, made safe to show. They name nothing in any store."""
+"""Client file names, made safe for display. No object is named by one."""
 
 import re
 import unicodedata
@@ -7,18 +7,18 @@ from urllib.parse import quote
 from app.domain.text import without_format_characters
 
 MAX_BYTES = 255
-# Normalising takes time by the square of the marks on a letter: what is sure to be cut goes before.
+# The time of normalization grows with the square of the marks on a letter, so long names are cut before it.
 _HEAD, _TAIL = 1024, 64
 
-# Control characters, lone surrogates, private use, and separators of lines and paragraphs. What this interpreter's
-# version of Unicode does not know yet stays: it may be an emoji of next year.
+# Control characters, lone surrogates, private use, and separators of lines and paragraphs. Code points that this
+# interpreter's version of Unicode does not know are kept: they may be newer emoji.
 _UNSAFE = frozenset({"Cc", "Cs", "Co", "Zl", "Zp"})
 
 
 def display_name(name: str | None) -> str | None:
     """Return the base name in NFC without control, format or surrogate characters, at most 255 bytes of UTF-8.
 
-    None when nothing is left of it. An ending of up to 15 characters survives a cut.
+    None if nothing is left. A cut keeps an extension of up to 15 characters.
     """
     if not name:
         return None
@@ -43,12 +43,12 @@ def _cut(name: str) -> str:
     stem, dot, ending = name.rpartition(".")
     tail = f".{ending}" if stem and dot and len(ending) <= 15 and len(ending.encode()) <= 60 else ""
     head = name.removesuffix(tail) if tail else name
-    room = MAX_BYTES - len(tail.encode())
-    return head.encode()[:room].decode(errors="ignore").rstrip() + tail
+    left = MAX_BYTES - len(tail.encode())
+    return head.encode()[:left].decode(errors="ignore").rstrip() + tail
 
 
 def attachment(name: str | None) -> str:
-    """A `Content-Disposition` that saves under this display name: RFC 6266, with an ASCII name for old clients."""
+    """Return a `Content-Disposition` that saves under this name: RFC 6266, with an ASCII name for old clients."""
     if name is None:
         return "attachment"
     plain = "".join(c if " " <= c <= "~" and c not in '"\\%;' else "_" for c in name)

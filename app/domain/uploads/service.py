@@ -1,4 +1,4 @@
-"""Uploads: the record is written before the bytes, and no acknowledged upload is lost."""
+"""Uploads. The record is written before the bytes, and no acknowledged upload is lost."""
 
 import logging
 from dataclasses import dataclass
@@ -24,13 +24,13 @@ from app.domain.times import has_passed
 log = logging.getLogger(__name__)
 
 _ATTEMPTS = 8
-#: A write that takes longer may have outlasted its record, which `reconcile` removes after an hour without bytes.
+#: A write that takes longer may outlast its record, which `reconcile` removes after an hour without bytes.
 _SLOW = timedelta(minutes=10)
 
 
 @dataclass(frozen=True)
 class Upload:
-    """A picture as received: `body` can be rewound, `content_type` was found in its bytes."""
+    """Received image. `body` can be rewound; `content_type` was detected from the bytes."""
 
     body: BinaryIO
     size: int
@@ -45,18 +45,18 @@ class Upload:
 
 @dataclass(frozen=True)
 class Accepted:
-    """The record of an upload; `duplicate` when the owner already had these bytes."""
+    """Record of an upload; `duplicate` is True if the owner already had these bytes."""
 
     image: Image
     duplicate: bool
 
 
 class Uploads:
-    """Accepts pictures.
+    """Accepts images.
 
-    The record is written before the bytes, because the store's event can overtake us. Of requests that race with the
-    same bytes one writes the record; each other one answers with that record only after it has made sure that the
-    bytes are there, so that no answer depends on another request's luck.
+    The record is written before the bytes, because the store's event can arrive before this code continues. If requests
+    with the same bytes race, one writes the record. Each other one returns that record only after it has made sure that
+    the bytes are stored, so that no response depends on the success of another request.
     """
 
     def __init__(self, store: ObjectStore, images: ImageRepository) -> None:
@@ -66,8 +66,8 @@ class Uploads:
     def accept(self, owner: str, upload: Upload, *, keep_duplicate: bool = False) -> Accepted:
         """Store the image and its `pending` record, or return the record that these bytes have.
 
-        With `keep_duplicate` the bytes are stored again if they have a record; a later upload finds the first of the
-        records that are left. Raises `Unavailable` with nothing left behind when a backend refuses.
+        With `keep_duplicate`, bytes that have a record are stored again; a later upload finds the oldest remaining
+        record. Raises `Unavailable` if a backend fails; nothing is left then.
         """
         replaces: str | None = None
         for _ in range(_ATTEMPTS):
@@ -75,27 +75,27 @@ class Uploads:
             try:
                 self._images.create(image, claim=True, replaces=replaces)
             except HashTaken as taken:
-                if keep_duplicate and self._stands_for(taken.image_id, owner, upload):
+                if keep_duplicate and self._is_current(taken.image_id, owner, upload):
                     return Accepted(self._store_copy(image, upload), duplicate=False)
-                existing = None if keep_duplicate else self._vouch_for(taken.image_id, owner, upload)
+                existing = None if keep_duplicate else self._ensure_stored(taken.image_id, owner, upload)
                 if existing:
                     return Accepted(existing, duplicate=True)
                 replaces = taken.image_id
             else:
                 return Accepted(self._store_original(image, upload), duplicate=False)
-        raise Unavailable("Too many requests are storing these bytes at once.")
+        raise Unavailable("Too many requests are storing these bytes at once. Try again.")
 
     def _store_copy(self, image: Image, upload: Upload) -> Image:
         self._images.create(image, claim=False)
         stored = self._store_original(image, upload)
         try:
             self._images.claim(stored)
-        except PortError:  # the image is stored; a later upload of its bytes may not find it
-            log.exception("could not be noted as a copy", extra={"image_id": image.id})
+        except PortError:  # stored, but a later upload of its bytes may not find it
+            log.exception("copy not recorded", extra={"image_id": image.id})
         return stored
 
-    def _stands_for(self, image_id: str, owner: str, upload: Upload) -> bool:
-        """Return True if the record counts for these bytes. A failed one does not."""
+    def _is_current(self, image_id: str, owner: str, upload: Upload) -> bool:
+        """Return True if the record is a live record of these bytes that has not failed."""
         found = self._images.get(image_id)
         same = isinstance(found, Image) and found.owner == owner and found.sha256 == upload.sha256
         return isinstance(found, Image) and same and found.status is not Status.FAILED
@@ -107,25 +107,24 @@ class Uploads:
             survivor = self._withdraw(image)
             if survivor is None:
                 raise
-            if survivor.version == image.version:  # no racing request has made sure that the bytes are durable
+            if survivor.version == image.version:  # no racing request has made the bytes durable
                 self._put(survivor, upload)
             return survivor
-        # The machine may have been suspended meanwhile, or its clock set.
+        # Meanwhile the machine may have been suspended, or its clock set.
         return self._confirmed(image) if has_passed(_SLOW, image.uploaded_at, utcnow()) else image
 
     def _confirmed(self, image: Image) -> Image:
-        """Return the record of bytes that have just been stored. Without one they are removed again: raises
-        `Unavailable`."""
+        """Return the record of bytes that were just stored. Raises `Unavailable` if it is gone, after removing them."""
         found = self._kept(image.id)
         if found is None:
             raise Unavailable("The upload took so long that its record was removed. Send the image again.")
         return found
 
     def _kept(self, image_id: str) -> Image | None:
-        """Return the record of bytes that have just been stored; if there is none, remove the bytes and return None.
+        """Return the record of bytes that were just stored. If it is gone, remove the bytes and return None.
 
-        The version is moved on, so that `reconcile`, which may have looked for the bytes before they were there, can no
-        longer remove the record.
+        The version is incremented, so that `reconcile`, which may have looked for the bytes before they were stored,
+        can no longer remove the record.
         """
         for _ in range(_ATTEMPTS):
             found = self._images.get(image_id)
@@ -138,12 +137,12 @@ class Uploads:
                 return self._images.update(image_id, found.version, {"arrived_at": utcnow()})
             except Stale:
                 continue
-        raise Unavailable(f"The record of {image_id} keeps changing.")
+        raise Unavailable(f"The record of {image_id} is changing too often. Try again.")
 
     def check_ticket(self, image_id: str) -> None:
-        """Check that the ticket with this id still waits for its bytes.
+        """Check that the ticket with this id is open.
 
-        Raises `PreconditionFailed` if they have come, and `Gone` if the image was deleted or the ticket has expired.
+        Raises `PreconditionFailed` if its bytes are stored, and `Gone` if it was deleted or has expired.
         """
         found = self._images.get(image_id)
         if isinstance(found, Image):
@@ -154,8 +153,10 @@ class Uploads:
         raise _gone()
 
     def store_ticket(self, image_id: str, body: BinaryIO, *, size: int, content_type: str) -> None:
-        """Store the rest of `body` as the image of a ticket. Raises as `check_ticket` does: the record may have gone
-        while the bytes came, or while they were stored. Nothing is left of them then."""
+        """Store the rest of `body` as the image of a ticket. Raises as `check_ticket` does.
+
+        The record may be removed while the bytes are received or stored; nothing is left of them then.
+        """
         self.check_ticket(image_id)
         try:
             self._store.create(original_key(image_id), body, size=size, content_type=content_type)
@@ -165,12 +166,12 @@ class Uploads:
             raise _gone()
 
     def _withdraw(self, image: Image) -> Image | None:
-        """Take back a record whose bytes were refused, unless they are there after all; the record if it stays."""
+        """Remove the record of bytes that were not stored. Return the record if it stays because the bytes exist."""
         try:
             if self._store.stat(original_key(image.id)) is None:
                 self._images.remove(image.id, image.version)
                 return None
-        except Stale:  # a racing duplicate has stored the bytes and vouched for the record
+        except Stale:  # a racing duplicate has stored the bytes and updated the record
             pass
         except PortError:
             log.exception(
@@ -180,11 +181,11 @@ class Uploads:
         found = self._images.get(image.id)
         return found if isinstance(found, Image) else None
 
-    def _vouch_for(self, image_id: str, owner: str, upload: Upload) -> Image | None:
-        """The record with that id if it stands for these bytes for good, or None if it does not count.
+    def _ensure_stored(self, image_id: str, owner: str, upload: Upload) -> Image | None:
+        """Make sure that the bytes of this record are stored. Return the record; None if it is not one of these bytes.
 
-        A `pending` record counts once its bytes are known to be there and its version is past 1: from then on the
-        request that wrote it can no longer withdraw it.
+        A `pending` record is final once its bytes are stored and its version is above 1: from then on the request
+        that wrote it can no longer withdraw it.
         """
         for _ in range(_ATTEMPTS):
             found = self._images.get(image_id)
@@ -195,22 +196,22 @@ class Uploads:
             if found.status is not Status.PENDING:
                 return None
             stored = self._put(found, upload)
-            # The write proves that the record was there after the bytes were. Another request has done it at a higher
-            # version, but of an old record `reconcile` may have looked for the bytes before.
+            # The update proves that the record existed after the bytes. At a higher version another request has made
+            # one, but `reconcile` may have looked for the bytes of an old record before.
             unproven = stored or found.version == 1 or has_passed(_SLOW, found.updated_at, utcnow())
             try:
                 return self._images.update(found.id, found.version, {}) if unproven else found
             except Stale:
                 if stored and not isinstance(self._images.get(image_id), Image):
                     self._store.delete(original_key(image_id))
-        raise Unavailable("The record of these bytes keeps changing.")
+        raise Unavailable("The record of these bytes is changing too often. Try again.")
 
     def _put(self, image: Image, upload: Upload) -> bool:
-        """Put the bytes where the record expects them; whether it was this call that did."""
+        """Store the bytes under the record's key. Return False if they were stored already."""
         upload.body.seek(0)
         try:
             self._store.create(original_key(image.id), upload.body, size=upload.size, content_type=upload.content_type)
-        except AlreadyExists:  # only a request with the same bytes writes to this id
+        except AlreadyExists:  # written by a request with the same bytes
             return False
         return True
 
