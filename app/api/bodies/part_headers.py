@@ -12,7 +12,7 @@ from urllib.parse import unquote
 
 from python_multipart.multipart import parse_options_header
 
-from app.api.http.charsets import NAME_CODECS, decode
+from app.api.http.content_type import NAME_CODECS, decode
 from app.api.http.problem_catalog import refusal
 
 #: Types of parts that are files even without a file name.

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from app.api.http.charsets import decode, get_codec
+from app.api.http.content_type import decode, get_codec
 from app.api.http.problem_catalog import refusal
 from app.domain.uploads.descriptions import NAMES, Description
 

@@ -3,8 +3,8 @@
 It holds the loaded codecs and forks a child per image. It ends when this process and the children have closed the pipe
 that keeps it alive.
 
-This is the only module that uses private parts of multiprocessing. They were run on Python 3.11 to 3.13 and compared
-with the source of 3.14; `tests/worker/sandbox/test_fork_server.py` fails when one of them changes:
+This is the only module that uses private parts of multiprocessing. CI runs it on Python 3.11, 3.13 and
+3.14; `tests/worker/sandbox/test_fork_server.py` fails when one of them changes:
 
 * `forkserver._forkserver`, the one server of this process;
 * its attributes `_forkserver_alive_fd` and `_forkserver_pid`;
