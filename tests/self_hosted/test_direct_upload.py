@@ -157,7 +157,10 @@ def test_a_send_that_breaks_is_begun_again(server: Server, tmp_path: Path) -> No
 def test_a_refusal_is_reported_and_not_retried(server: Server, tmp_path: Path) -> None:
     path = tmp_path / "photo.png"
     path.write_bytes(encoded("PNG", 70, 50, seed=52))
-    with DarkroomClient(server.url, "dk_unknown") as client, pytest.raises(UploadError, match="Unknown API key") as refusal:
+    with (
+        DarkroomClient(server.url, "dk_unknown") as client,
+        pytest.raises(UploadError, match="Unknown API key") as refusal,
+    ):
         client.upload(ImageFile.read(path))
     assert refusal.value.problem["code"] == "key_unknown"
 
