@@ -1,1 +1,0 @@
-"""The service on AWS as a whole: its gateway, its doors, its urls."""
