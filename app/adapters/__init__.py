@@ -1,0 +1,1 @@
+"""Adapters: the ports on files, SQLite, S3, SQS and DynamoDB."""

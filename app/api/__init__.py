@@ -1,0 +1,1 @@
+"""HTTP API: request bodies, routes, views and problem documents on FastAPI."""

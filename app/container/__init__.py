@@ -1,0 +1,1 @@
+"""Entry points of the server image: its first process and its health check."""

@@ -71,7 +71,7 @@ def raise_descriptor_limit() -> int:
             break
         try:
             resource.setrlimit(resource.RLIMIT_NOFILE, (target, hard))
-        except (OSError, ValueError):  # macOS refuses more than its own limit, whatever the hard limit is
+        except (OSError, ValueError):  # macOS refuses more than its own limit, even below the hard limit
             continue
         return target
     return soft

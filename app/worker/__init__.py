@@ -1,1 +1,1 @@
-"""Turning originals into variants. The only room that decodes pictures, and it does so in child processes."""
+"""Processing of originals into variants. The only package that decodes images, in child processes."""

@@ -1,0 +1,1 @@
+"""Readers of upload bodies: multipart form, JSON and raw image."""

@@ -1,0 +1,1 @@
+"""HTTP building blocks that know no route: access, problems, queries, headers."""

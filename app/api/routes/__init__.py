@@ -1,0 +1,1 @@
+"""Routes by subject: uploads, tickets, images, variants, files, documentation."""

@@ -1,0 +1,1 @@
+"""Responses: records with urls, lists, and HTML to embed."""

@@ -1,0 +1,1 @@
+"""Types of settings: addresses, hosts, stores and lists."""

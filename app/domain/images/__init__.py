@@ -1,0 +1,1 @@
+"""Stored images: look-up, lists, deletion, urls and events."""

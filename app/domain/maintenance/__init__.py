@@ -1,0 +1,1 @@
+"""Repair of records, and objects without a record."""

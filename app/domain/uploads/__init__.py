@@ -1,0 +1,1 @@
+"""Uploads, upload tickets, and what users say about an image."""

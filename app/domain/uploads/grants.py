@@ -15,7 +15,7 @@ from app.domain.ports import ObjectStore
 from app.domain.times import is_implausible
 from app.domain.uploads.tickets import TICKET_LIFE
 
-#: Headers of a ticket's request, beside its length: they are signed, so none may be left out or changed.
+#: Headers of a ticket's request, in addition to its length: they are signed, so none may be left out or changed.
 CONTENT_TYPE = "Content-Type"
 WRITE_ONCE = "If-None-Match"
 CHECKSUM = "x-amz-checksum-sha256"

@@ -129,8 +129,10 @@ class Tickets:
             )
 
     def _any_arrived(self, image_ids: Sequence[str]) -> bool:
-        """Look for the bytes of some open tickets: a bucket tells nobody but the queue that they have come. Those of a
-        caller that uses its tickets are found soon, however long the queue is."""
+        """Look for the bytes of a random sample of open tickets, because only the queue learns of bytes in a bucket.
+
+        So tickets that are used stop counting soon, even if the queue is long.
+        """
         sample = random.sample(image_ids, min(_LOOKED_AT, len(image_ids)))
         return sum(map(self._has_arrived, sample)) > 0  # each of them is marked
 

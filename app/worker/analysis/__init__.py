@@ -1,0 +1,1 @@
+"""Attention, placeholders and colors of an image."""

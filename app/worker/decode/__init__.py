@@ -1,0 +1,1 @@
+"""Formats: containers, frames and damaged files, up to a decoded image."""

@@ -92,9 +92,9 @@ def open_gif(path: Path) -> ImageFile.ImageFile:
         if first is None:
             raise ImageError(FailureCode.CORRUPT_IMAGE, "The GIF has no frame.")
         size = _canvas(data, first)
-        told: dict[str, Any] = {"frames": _count(data), "loop": _loop(data)}
+        info: dict[str, Any] = {"frames": _count(data), "loop": _loop(data)}
     image = first.open(*first.box[:2], size)
-    image.info.update(told)
+    image.info.update(info)
     if first.box != (0, 0, *size):
         image.info["frame_box"] = first.box
     return image

@@ -1,0 +1,1 @@
+"""EXIF, XMP, IPTC and ICC: facts, rights, privacy and orientation."""

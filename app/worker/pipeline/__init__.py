@@ -1,0 +1,1 @@
+"""The pipeline of one image: plan, memory estimate and steps."""

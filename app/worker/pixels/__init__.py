@@ -1,0 +1,1 @@
+"""Operations on pixels: color conversion, resizing, tone mapping."""

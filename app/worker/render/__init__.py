@@ -1,0 +1,1 @@
+"""Variants: geometry, rendering and encoding."""

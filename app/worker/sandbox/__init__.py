@@ -1,0 +1,1 @@
+"""Child process per image, confined by Landlock and seccomp."""
