@@ -3,9 +3,10 @@
 import gc
 import os
 import signal
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 
 import pytest
+from PIL import Image
 
 from app.worker.sandbox import landlock, seccomp
 
@@ -37,6 +38,14 @@ def _runs_on_moto(item: pytest.Item) -> bool:
     callspec = getattr(item, "callspec", None)
     backends = callspec.params.values() if callspec else ()
     return any(isinstance(backend, str) and backend.endswith("moto") for backend in backends)
+
+
+@pytest.fixture(autouse=True)
+def _pixel_limit() -> Iterator[None]:
+    """End Pillow's pixel limit with the test that set it: it is global, and jobs run in the process of some tests."""
+    before = Image.MAX_IMAGE_PIXELS
+    yield
+    Image.MAX_IMAGE_PIXELS = before
 
 
 def pytest_collection_finish() -> None:

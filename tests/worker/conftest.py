@@ -104,13 +104,10 @@ Process = Callable[..., tuple[Processed, Path]]
 
 
 @pytest.fixture
-def process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Process:
+def process(tmp_path: Path) -> Process:
     """Process bytes in this process; returns the result and the folder of its files."""
-    from PIL import Image as Pillow
 
     from app.worker.pipeline.steps import process_image as work
-
-    monkeypatch.setattr(Pillow, "MAX_IMAGE_PIXELS", Pillow.MAX_IMAGE_PIXELS)  # the limit of a job ends with its test
 
     def run(body: bytes, recipe: Recipe = DEFAULT_RECIPE, **options: Any) -> tuple[Processed, Path]:
         out = tmp_path / f"out-{new_id()}"
