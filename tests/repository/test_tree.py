@@ -53,7 +53,7 @@ def test_no_file_names_a_path_of_a_machine() -> None:
 def test_the_rule_about_paths_finds_them() -> None:
     assert _HOME.search('open("/ho' + 'me/somebody/x")')
     assert _HOME.search("cd /ro" + "ot/x")
-    assert not _HOME.search("app/work/er and https://example.org/ho" + "me/")
+    assert not _HOME.search("app/wo" + "rk/er and https://example.org/ho" + "me/")
 
 
 def calls_of_open(text: str) -> list[ast.Call]:

@@ -1,6 +1,6 @@
 """Base class of the pure ASGI middleware."""
 
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 
 class HttpMiddleware:
@@ -15,4 +15,17 @@ class HttpMiddleware:
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one HTTP request."""
-        raise NotImplementedError
+        raise NotImplementedError  # each subclass implements it
+
+
+class TrackedSend:
+    """An ASGI `send` that records if a response has started."""
+
+    def __init__(self, send: Send) -> None:
+        self.started = False
+        self._send = send
+
+    async def __call__(self, message: Message) -> None:
+        """Send a message."""
+        self.started = True
+        await self._send(message)

@@ -2,11 +2,11 @@
 
 from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect
-from starlette.types import Message, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from app.api.http.problem_catalog import refusal
 from app.api.http.problems import problem_response
-from app.api.middleware.http_middleware import HttpMiddleware
+from app.api.middleware.http_middleware import HttpMiddleware, TrackedSend
 from app.domain.errors import RequestError
 
 #: Key of the server's refusal, a `RequestError`, in the state of a request.
@@ -24,17 +24,11 @@ class ServerRefusals(HttpMiddleware):
         if (refused := _get_refusal(scope)) is not None:
             await _respond(refused, scope, receive, send)
             return
-        started = False
-
-        async def sending(message: Message) -> None:
-            nonlocal started
-            started = True
-            await send(message)
-
+        tracked = TrackedSend(send)
         try:
-            await self._app(scope, receive, sending)
+            await self._app(scope, receive, tracked)
         except ClientDisconnect:
-            if started:
+            if tracked.started:
                 raise
             await _respond(_get_refusal(scope) or _incomplete(scope), scope, receive, send)
 

@@ -3,11 +3,11 @@
 import logging
 
 from starlette.requests import ClientDisconnect
-from starlette.types import Message, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from app.api.http.problem_catalog import refusal
 from app.api.http.problems import problem_response
-from app.api.middleware.http_middleware import HttpMiddleware
+from app.api.middleware.http_middleware import HttpMiddleware, TrackedSend
 
 log = logging.getLogger(__name__)
 
@@ -17,19 +17,13 @@ class UnhandledErrors(HttpMiddleware):
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         """See `HttpMiddleware`."""
-        started = False
-
-        async def sending(message: Message) -> None:
-            nonlocal started
-            started = True
-            await send(message)
-
+        tracked = TrackedSend(send)
         try:
-            await self._app(scope, receive, sending)
+            await self._app(scope, receive, tracked)
         except ClientDisconnect:
             raise
         except Exception:
             log.exception("unhandled exception", extra={"request_id": scope.get("state", {}).get("request_id")})
-            if started:
+            if tracked.started:
                 raise  # so that the server closes the connection: a partial response must not look complete
             await problem_response(scope, refusal("internal_error"))(scope, receive, send)
