@@ -49,7 +49,7 @@ def id_time(image_id: str) -> datetime:
 
 
 def first_id_at(moment: datetime) -> str:
-    """The lowest id of that millisecond: day ranges are id ranges."""
+    """Return the lowest id of that millisecond, so that a range of dates becomes a range of ids."""
     milliseconds = int(moment.timestamp() * 1000)
     return _assemble(max(milliseconds, 0) << 12, 0)
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+import httpx
 import pytest
 
 from app.server.capacity import Bounds, bounds_for
@@ -106,13 +107,14 @@ def test_a_signal_ends_it_with_0_and_its_worker_with_it(tmp_path: Path, number: 
     assert "Traceback" not in log
 
 
-def test_waiting_clients_are_answered_when_the_image_is_finished(tmp_path: Path) -> None:
+def test_waiting_clients_are_answered_when_the_server_stops(tmp_path: Path) -> None:
     with serving(tmp_path / "data") as server:
         wanted = {"filename": "a.jpg", "content_type": "image/jpeg", "bytes": 1000}
         ticket = server.client.post("/upload/direct", json=wanted).json()
         with socket.create_connection(("127.0.0.1", server.port), timeout=30) as sock:
             sock.sendall(f"GET /images/{ticket['id']}?wait=20 HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
-            server.client.get("/healthz")  # answered after that request has been read
+            # On a new connection, which is accepted and read after that of the waiting request.
+            httpx.get(f"{server.url}/healthz")
             assert server.process is not None
             server.process.send_signal(signal.SIGTERM)
             (answer,) = answers_in(read_all(sock))

@@ -22,7 +22,7 @@ CHECKSUM = "x-amz-checksum-sha256"
 
 
 def grant_headers(image: Image) -> dict[str, str]:
-    """The headers that a ticket asks for: the type, write-once, and the checksum when the client has given one."""
+    """Build the headers of a ticket: content type, write-once, and the checksum if the client gave one."""
     headers = {CONTENT_TYPE: image.content_type, WRITE_ONCE: "*"}
     if image.sha256:
         headers[CHECKSUM] = base64.b64encode(bytes.fromhex(image.sha256)).decode()

@@ -55,13 +55,13 @@ class Ticket(Model):
 
 
 class GrantSource(Protocol):
-    """Makes urls that take one write of one original.
+    """Creates urls that accept one write of one original.
 
-    The store itself refuses another length, type or content than granted, a second write, and one that comes late.
+    The store refuses another length, type or content than granted, a second write, and a late one.
     """
 
     def grant(self, image: Image, life: timedelta) -> tuple[str, dict[str, str]]:
-        """The url and the headers to send with it."""
+        """Return the url, and the headers to send with it."""
 
 
 class Tickets:

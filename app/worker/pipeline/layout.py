@@ -24,7 +24,7 @@ class Layout:
 
     @property
     def stored_top(self) -> Size:
-        """The size `top` before rotation."""
+        """Return the size `top` before rotation."""
         return orient_size(self.top, self.orientation)
 
 

@@ -106,9 +106,15 @@ def test_a_hundred_waiting_requests_share_one_poller(self_hosted: Service, looks
 
 def test_nothing_is_polled_without_waiting_requests(self_hosted: Service, looks: Reads) -> None:
     (image,) = pending(self_hosted, 1)
-    threading.Timer(0.2, finish, (self_hosted, image)).start()
+
+    def finish_after_the_first_poll() -> None:
+        wait_for(lambda: looks.at, 20)
+        finish(self_hosted, image)
+
+    finishing = threading.Thread(target=finish_after_the_first_poll)
+    finishing.start()
     assert self_hosted.client.get(f"/images/{image.id}", params=WAIT).json()["status"] == "ready"
-    assert looks.at
+    finishing.join()
     seen = len(looks.at)
     time.sleep(0.5)
     assert len(looks.at) == seen
