@@ -126,10 +126,19 @@ def test_waiting_clients_are_answered_when_the_server_stops(tmp_path: Path) -> N
 
 def test_a_signal_while_it_starts_ends_it_with_0(tmp_path: Path) -> None:
     server = Server(tmp_path / "data")
-    hang = (
-        "import time; from app import main; main.build = lambda _: print('building', flush=True) or time.sleep(60);"
-        "main.main()"
-    )
+    # Short sleeps: a signal that arrives just before a sleep does not interrupt it.
+    hang = """
+import time
+from app import main
+
+def build(_):
+    print("building", flush=True)
+    while True:
+        time.sleep(0.01)
+
+main.build = build
+main.main()
+"""
     with subprocess.Popen(
         [sys.executable, "-c", hang], cwd=ROOT, env=server.environment, stdout=subprocess.PIPE
     ) as process:
