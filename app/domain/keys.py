@@ -4,6 +4,8 @@ from app.domain.ids import is_id
 
 ORIGINALS = "originals/"
 PROCESSED = "processed/"
+#: Variants of public images: the only objects that are served without a signature.
+PUBLIC = "processed/public/"
 
 
 def original_key(image_id: str) -> str:
@@ -17,18 +19,40 @@ def original_id(key: str) -> str | None:
     return image_id if key.startswith(ORIGINALS) and is_id(image_id) else None
 
 
-def processed_prefix(image_id: str, rendering_id: str | None = None) -> str:
+def processed_prefix(image_id: str, rendering_id: str | None = None, *, public: bool = False) -> str:
     """Return the prefix of the keys of an image's variants, or of one rendering."""
-    return f"{PROCESSED}{image_id}/" + (f"{rendering_id}/" if rendering_id else "")
+    folder = PUBLIC if public else PROCESSED
+    return f"{folder}{image_id}/" + (f"{rendering_id}/" if rendering_id else "")
 
 
-def variant_key(image_id: str, rendering_id: str, file: str) -> str:
+def image_prefixes(image_id: str) -> tuple[str, ...]:
+    """Return every prefix that holds variants of an image."""
+    return processed_prefix(image_id), processed_prefix(image_id, public=True)
+
+
+def variant_key(image_id: str, rendering_id: str, file: str, *, public: bool = False) -> str:
     """Return the key of a variant. A key always holds the same bytes."""
-    return processed_prefix(image_id, rendering_id) + file
+    return processed_prefix(image_id, rendering_id, public=public) + file
+
+
+def rendering_name(rendering_id: str, *, public: bool) -> str:
+    """Return the name of a stored rendering: its id, and its place."""
+    return f"public/{rendering_id}" if public else rendering_id
+
+
+def rendering_prefix(image_id: str, name: str) -> str:
+    """Return the prefix of the rendering with this name."""
+    rendering_id = name.removeprefix("public/")
+    return processed_prefix(image_id, rendering_id, public=rendering_id != name)
 
 
 def processed_id(key: str) -> str | None:
     """Return the id in the key of a variant, or None for another key."""
-    head, _, rest = key.partition("/")
+    rest = key.removeprefix(PUBLIC) if key.startswith(PUBLIC) else key.removeprefix(PROCESSED)
     image_id, _, file = rest.partition("/")
-    return image_id if f"{head}/" == PROCESSED and file and is_id(image_id) else None
+    return image_id if key.startswith(PROCESSED) and file and is_id(image_id) else None
+
+
+def is_public(key: str) -> bool:
+    """Return True if the object may be served to everybody."""
+    return key.startswith(PUBLIC)

@@ -1,13 +1,15 @@
 """The record of an image, as it is stored and as the API returns it."""
 
-from datetime import UTC, datetime
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Annotated, Any
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 from pydantic.json_schema import SkipJsonSchema
 
 from app.domain.media import UNKNOWN_TYPE
+from app.domain.work import Task, Tasks, Work, derive_superseded, derive_work
 
 ANONYMOUS = "anonymous"
 
@@ -32,6 +34,13 @@ class Status(StrEnum):
     PENDING = "pending"
     READY = "ready"
     FAILED = "failed"
+
+
+class Visibility(StrEnum):
+    """`public`: variants are shown to everybody, under urls that last. `private`: under signed urls that expire."""
+
+    PRIVATE = "private"
+    PUBLIC = "public"
 
 
 class Format(StrEnum):
@@ -73,6 +82,7 @@ class FailureCode(StrEnum):
     CRASHED = "crashed"
     MEMORY = "memory"
     ATTEMPTS_EXHAUSTED = "attempts_exhausted"
+    ORIGINAL_MISSING = "original_missing"
 
 
 #: Failures that another attempt may not repeat. A later event processes the image again.
@@ -166,7 +176,11 @@ class Image(Model):
     alt: str | None = None
     tags: list[str] = Field(default_factory=list)
     focal_point: FocalPoint | None = None
-    metadata: dict[str, str] = Field(default_factory=dict)
+    metadata: dict[str, str] = Field(default_factory=dict, description="Texts of the client's own, by name.")
+    visibility: Visibility = Field(
+        default=Visibility.PRIVATE,
+        description="`public` variants are shown to everybody under urls that last; the original is never public.",
+    )
     rendering_id: str | None = Field(
         default=None,
         description="Hash of the recipe, the focal point and the renderer's revision: changes with the bytes.",
@@ -175,6 +189,9 @@ class Image(Model):
         default=None, description="Hash of the recipe that the variants were made with; null on records of 0.1.0."
     )
     variants: list[Variant] = Field(default_factory=list)
+    reprocess_error: Failure | None = Field(
+        default=None, description="Cause of the last failure to render a `ready` image again; its variants are older."
+    )
     upload_expires_at: AwareDatetime | None = Field(
         default=None,
         description="Set on the record of an upload ticket until its image is processed. The record is in no list, and "
@@ -182,9 +199,23 @@ class Image(Model):
     )
     #: Time when the bytes of a ticket were found in the store. Until then the ticket is open.
     arrived_at: Annotated[AwareDatetime | None, SkipJsonSchema()] = None
-    stale_renderings: Annotated[list[str], SkipJsonSchema()] = Field(default_factory=list)
-    #: Start of the last delivery of the event. A record that is still `pending` long after it is not tried again.
+    #: Visibility of the prefix that the variants are stored under. It follows `visibility` when they are moved.
+    placed: Annotated[Visibility, SkipJsonSchema()] = Visibility.PRIVATE
+    #: Renderings that are not shown any more (see `keys.rendering_name`), and the times after which they are removed.
+    superseded: Annotated[dict[str, AwareDatetime], SkipJsonSchema()] = Field(default_factory=dict)
+    #: Unfinished tasks. An update names the tasks to add and to remove; see `ImageRepository.update`.
+    work: Annotated[Tasks, SkipJsonSchema()] = Field(default_factory=dict)
+    #: Start of the last delivery of the event. A record that is still unprocessed long after it is not tried again.
     last_tried_at: Annotated[AwareDatetime | None, SkipJsonSchema()] = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _derive_work(cls, data: Any) -> Any:
+        """Derive the tasks of a record without any: 0.1.0 wrote it, or it is new."""
+        if isinstance(data, dict) and "work" not in data:
+            data = {"superseded": derive_superseded(data), **data}
+            data["work"] = derive_work(data)
+        return data
 
 
 def mark_failed(image: Image, code: FailureCode, detail: str, now: datetime) -> "Changes":
@@ -201,14 +232,28 @@ def mark_failed(image: Image, code: FailureCode, detail: str, now: datetime) -> 
 class Tombstone(Model):
     """Remains of a deleted image: enough to finish the delete and to ignore late events.
 
-    It is removed after `expires_at`, but never before the delete is finished (`settled`).
+    It is removed after `expires_at`, but never before its `work` is finished.
     """
 
     id: str
     owner: str
     deleted_at: AwareDatetime
     expires_at: AwareDatetime
-    settled: bool = False
+    work: Tasks
+
+    @model_validator(mode="before")
+    @classmethod
+    def _derive_work(cls, data: Any) -> Any:
+        """Derive the work of a tombstone that 0.1.0 wrote, and of a new one."""
+        if isinstance(data, dict) and "work" not in data:
+            since = data.get("deleted_at")
+            data = {**data, "work": {} if data.get("settled") else {Task.PURGE: {"since": since, "due": since}}}
+        return data
+
+    @property
+    def is_finished(self) -> bool:
+        """True if nothing of the image is left to remove."""
+        return not self.work
 
 
 #: Fields that `ImageRepository.update` accepts: all except identity, owner and those that the repository sets.

@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Any, BinaryIO, Protocol
 
 from app.domain.models import Image, Status, Tombstone
+from app.domain.work import Task, Work
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,12 @@ class ObjectStore(Protocol):
     def put(self, key: str, body: BinaryIO, *, size: int, content_type: str) -> None:
         """Store like `create`, and replace an existing object. Readers see the old bytes or the new ones, also after
         `Unavailable`. May use the disk's reserve."""
+
+    def copy(self, source: str, target: str) -> None:
+        """Store the bytes of one object under another key too, with its content type, as `put` does.
+
+        Raises `Missing` if there is no object `source`. The copies are independent: neither changes with the other.
+        """
 
     def open(self, key: str) -> AbstractContextManager[BinaryIO]:
         """Open the object as a stream. Raises `Missing` on entry if there is none. An object that may not be read can
@@ -129,7 +136,7 @@ class ImageRepository(Protocol):
         """
 
     def get(self, image_id: str) -> Image | Tombstone | None:
-        """Return the record, its tombstone, or None. A settled tombstone that has expired is absent."""
+        """Return the record, its tombstone, or None. A finished tombstone that has expired is absent."""
 
     def versions(self, image_ids: Collection[str]) -> Mapping[str, int]:
         """Return the versions of those records that exist, without tombstones. Strongly consistent, and much cheaper
@@ -142,20 +149,24 @@ class ImageRepository(Protocol):
     def update(self, image_id: str, expected_version: int, changes: Mapping[str, Any]) -> Image:
         """Write the fields named in `changes` (names of `Image`, model values) and no others; index entries follow.
 
-        Raises `Stale` and writes nothing if the record is not at `expected_version`, is deleted or does not exist. The
-        result has the next `version` and `updated_at` now; with `{}` only these two change.
+        `work` in `changes` maps tasks to add, or None to remove; other tasks stay. Raises `Stale` and writes nothing if
+        the record is not at `expected_version`, is deleted or does not exist. The result has the next `version` and
+        `updated_at` now; with `{}` only these two change.
         """
 
-    def bury(self, image_id: str, expected_version: int, tombstone: Tombstone) -> None:
+    def delete(self, image_id: str, expected_version: int, tombstone: Tombstone) -> None:
         """Replace the record by a tombstone. Its index entries are removed, and its hash pointer is removed or moves to
         a copy. Raises `Stale` like `update`.
         """
 
-    def settle(self, image_id: str) -> None:
-        """Mark the delete of a tombstone as finished, so that the tombstone can expire. A missing one is no error."""
+    def update_tombstone(self, image_id: str, work: Mapping[Task, Work | None]) -> None:
+        """Add tasks to a tombstone, or remove those that map to None. It can expire when none is left.
+
+        If there is no tombstone nothing is written, except that an index entry without a record is removed.
+        """
 
     def remove(self, image_id: str, expected_version: int) -> None:
-        """Remove a record without a tombstone. Index entries and hash pointer follow as in `bury`. Raises `Stale`."""
+        """Remove a record without a tombstone. Index entries and hash pointer follow as in `delete`. Raises `Stale`."""
 
     def remove_all(self, images: Sequence[Image]) -> set[str]:
         """Remove many records like `remove`, each at the version of `images`. Return the ids that were removed.
@@ -173,12 +184,20 @@ class ImageRepository(Protocol):
         `next_after`. A walk over all pages contains every image that existed throughout exactly once. All pages cost
         the same, however deep."""
 
-    def unsettled(self, start: str = "") -> Iterator[str]:
-        """Yield the ids of unfinished records: `pending` ones, those with `stale_renderings`, and tombstones whose
-        delete is not finished. May lag behind writes, so some of them may be finished by now.
+    def due(self, until: datetime) -> Iterator[str]:
+        """Yield the ids of records and tombstones with a task due at `until` or before, about the earliest first.
 
-        Ids from `start` on come first, then the others. A caller without time for all can start at another id each
-        time.
+        Also yields those with an implausible due time: later than `until` plus `LONGEST_DELAY` and not distant (see
+        `Work.is_distant`). May lag behind writes, so some tasks may be finished by now.
+        """
+
+    def owned(self, owner: str) -> Iterator[str]:
+        """Yield the ids of all images of an owner, with those of upload tickets. May lag behind writes."""
+
+    def scan(self, after: str | None = None) -> Iterator[Image]:
+        """Yield every record after the one with the id `after`, in an order of the repository's own.
+
+        Reads the whole table: for commands that run once, never for a request.
         """
 
     def ping(self) -> None:
@@ -227,3 +246,11 @@ class EventQueue(Protocol):
 
     def ping(self) -> None:
         """Return if the queue can be reached, else raise `Unavailable`."""
+
+
+class Cdn(Protocol):
+    """A content delivery network in front of the public prefix."""
+
+    def invalidate(self, image_ids: Collection[str]) -> bool:
+        """Start to remove the cached public variants of these images. Return False if too many removals are in
+        progress: try again later. Raises `Unavailable`."""
