@@ -14,7 +14,7 @@ from app.domain.errors import ConfigurationError
 from app.domain.images.notifications import object_created
 from app.domain.images.urls import FileSeal, ServedFiles, UrlSource
 from app.domain.limits import MEBIBYTE, Limits
-from app.domain.ports import EventQueue, ImageRepository, ObjectStore
+from app.domain.ports import Cdn, EventQueue, ImageRepository, ObjectStore
 from app.domain.uploads.grants import LocalStore, ServedGrants
 from app.domain.uploads.tickets import GrantSource
 from app.settings import Settings
@@ -32,7 +32,7 @@ class Backends:
 
     `file_path` returns the path of a stored object, if objects are local files. `recover` undoes the traces of a killed
     worker; `tidy` is maintenance after each reconcile. `check_space` raises `Full` while the disk has too little space
-    for the worker to process an image.
+    for the worker to process an image. `cdn` is set if public variants are removed from a CDN.
     """
 
     store: ObjectStore
@@ -42,6 +42,7 @@ class Backends:
     grants: GrantSource
     file_path: Callable[[str], Path | None] | None = None
     local: LocalStore | None = None
+    cdn: Cdn | None = None
     recover: Callable[[], None] = lambda: None
     tidy: Callable[[], object] = lambda: None
     check_space: Callable[[], None] = lambda: None
@@ -184,12 +185,18 @@ def _connect_to_aws(settings: Settings) -> Backends:
     if credentials is None:
         raise NoCredentialsError
     s3 = s3_client(session, config)
+    cdn = None
+    if settings.cdn_distribution:
+        from app.adapters.cloudfront import CloudFront
+
+        cdn = CloudFront(session.client("cloudfront", config=config), settings.cdn_distribution)
     return Backends(
         store=S3Store(s3, settings.bucket),
         images=DynamoImages(session.client("dynamodb", config=config), settings.table),
         queue=SqsQueue(session.client("sqs", config=config), settings.queue_url or ""),
         urls=PresignedUrls(Presigner(s3, settings.bucket, credentials), settings.cdn_url),
         grants=PresignedGrants(s3, settings.bucket),
+        cdn=cdn,
     )
 
 

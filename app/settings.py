@@ -1,15 +1,13 @@
 """Settings. The only module that reads the environment."""
 
 import os
-import re
 from collections.abc import Mapping
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from pydantic_core import ErrorDetails
 
+from app.domain.configuration.complaints import PREFIX, first_causes, invalid_setting, unknown_setting
 from app.domain.configuration.hosts import is_loopback
 from app.domain.configuration.values import (
     ApiKeys,
@@ -30,18 +28,8 @@ from app.domain.limits import MEBIBYTE
 from app.domain.media import MEDIA_TYPES
 from app.domain.recipe import DEFAULT_RECIPE
 
-PREFIX = "DARKROOM_"
 #: Variables of the command-line client, which the service ignores.
 CLIENT_NAMES = frozenset({"DARKROOM_URL", "DARKROOM_API_KEY"})
-#: Old names of settings.
-RENAMED = {
-    "DARKROOM_METADATA_URL": "DARKROOM_DATABASE_URL",
-    "DARKROOM_DEVELOP_SECONDS": "DARKROOM_PROCESSING_TIMEOUT_SECONDS",
-    "DARKROOM_DEVELOP_MEMORY_MB": "DARKROOM_PROCESSING_MEMORY_MB",
-    "DARKROOM_MAX_RECEIVES": "DARKROOM_MAX_ATTEMPTS",
-}
-#: Fields whose values no message repeats.
-_PRIVATE = frozenset({"secret", "api_keys"})
 
 
 class Settings(BaseModel):
@@ -104,6 +92,12 @@ class Settings(BaseModel):
         default=None,
         description="Address of a CDN in front of the bucket, such as `https://d1.cloudfront.net`. Urls of variants "
         "begin with it and are not signed. Only with `s3://`.",
+    )
+    cdn_distribution: str | None = Field(
+        default=None,
+        pattern="^[A-Z0-9]{1,64}$",
+        description="Id of the CloudFront distribution at `DARKROOM_CDN_URL`, such as `E1PA6795UKMFR9`. Variants that "
+        "are not public any more are then removed from its caches within minutes, not within a day.",
     )
     secret: Secret | None = Field(
         default=None,
@@ -205,14 +199,16 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
     environment = os.environ if environment is None else environment
     fields = {PREFIX + field.upper(): field for field in Settings.model_fields}
     given = {name: value for name, value in environment.items() if name.upper().startswith(PREFIX) and value.strip()}
-    complaints = [_unknown(name, fields) for name in sorted(given) if name not in fields and name not in CLIENT_NAMES]
+    complaints = [
+        unknown_setting(name, fields) for name in sorted(given) if name not in fields and name not in CLIENT_NAMES
+    ]
     values = {fields[name]: value for name, value in given.items() if name in fields}
     wrong: set[str] = set()
     try:
         settings = Settings.model_validate(values)
     except ValidationError as error:
-        problems = _first_causes(error)
-        complaints += map(_complaint, problems)
+        problems = first_causes(error)
+        complaints += map(invalid_setting, problems)
         wrong = {str(problem["loc"][0]) for problem in problems}
         settings = Settings.model_validate({name: value for name, value in values.items() if name not in wrong})
     complaints += [sentence for involved, sentence in _conflicts(settings) if not wrong & involved]
@@ -227,35 +223,6 @@ def load_on_lambda() -> Settings:
     if settings.self_hosted:
         raise ConfigurationError("DARKROOM_STORAGE_URL: must be s3://<bucket> on Lambda, which has no disk of its own")
     return settings
-
-
-def _unknown(name: str, known: Mapping[str, str]) -> str:
-    if current := RENAMED.get(name.upper()):
-        return f"{name}: renamed to {current}"
-    near = get_close_matches(name.upper(), known, n=1)
-    return f"{name}: unknown setting" + (f"; did you mean {near[0]}?" if near else "")
-
-
-def _first_causes(error: ValidationError) -> list[ErrorDetails]:
-    """Return the errors without those that others cause: a recipe with one invalid variant has no variants."""
-    problems = error.errors(include_url=False, include_context=False)
-    places = [problem["loc"] for problem in problems]
-    return [
-        problem
-        for problem, here in zip(problems, places, strict=True)
-        if not any(len(here) < len(place) and place[: len(here)] == here for place in places)
-    ]
-
-
-def _complaint(problem: ErrorDetails) -> str:
-    field, *inside = map(str, problem["loc"])
-    sentence = problem["msg"].removeprefix("Value error, ")
-    if problem["type"] != "value_error":  # our own messages already name the value, if it may be repeated
-        sentence = re.sub("^(Input|String|Value|Tuple) should ", "must ", sentence).partition(" after validation")[0]
-        found = problem["input"]
-        if field not in _PRIVATE and isinstance(found, str | int | float):
-            sentence += f" (found: {str(found)[:80]!r})"
-    return f"{'.'.join([PREFIX + field.upper(), *inside])}: {sentence}"
 
 
 def _conflicts(settings: Settings) -> list[tuple[set[str], str]]:
@@ -283,6 +250,9 @@ def _conflicts(settings: Settings) -> list[tuple[set[str], str]]:
     if schemes[0] == "file" and settings.cdn_url:
         sentence = "DARKROOM_CDN_URL: only with s3://. Unset it; with file: this server serves the variants"
         found.append(({"storage_url", "cdn_url"}, sentence))
+    if settings.cdn_distribution and not settings.cdn_url:
+        sentence = "DARKROOM_CDN_DISTRIBUTION: only with DARKROOM_CDN_URL. Set the address of the distribution too"
+        found.append(({"cdn_distribution", "cdn_url"}, sentence))
     if settings.max_spool_mb * MEBIBYTE < settings.max_upload_bytes:
         sentence = "DARKROOM_MAX_SPOOL_MB: must be at least DARKROOM_MAX_UPLOAD_BYTES"
         found.append(({"max_spool_mb", "max_upload_bytes"}, sentence))

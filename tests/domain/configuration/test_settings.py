@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from app.domain.configuration.complaints import RENAMED
 from app.domain.errors import ConfigurationError
-from app.settings import RENAMED, Settings, load
+from app.settings import Settings, load
 
 HASH = "0123456789abcdef" * 4
 
@@ -126,6 +127,7 @@ ON_AWS = {
         ("DARKROOM_QUEUE_URL", "https://sqs.eu-west-1.amazonaws.com/"),
         ("DARKROOM_QUEUE_URL", "https://sqs.eu-west-1.amazonaws.com/123456789012/pictures.fifo"),
         ("DARKROOM_CDN_URL", "d1.cloudfront.net"),
+        ("DARKROOM_CDN_DISTRIBUTION", "https://d1.cloudfront.net"),
     ],
 )
 def test_what_aws_would_refuse_at_the_first_call_is_refused_at_the_start(name: str, value: str) -> None:
@@ -143,6 +145,13 @@ def test_what_aws_would_refuse_at_the_first_call_is_refused_at_the_start(name: s
 def test_a_folder_is_a_path_after_the_scheme(url: str, folder: str) -> None:
     assert load({"DARKROOM_STORAGE_URL": url}).data_folder == Path(folder).absolute()
     assert load({"DARKROOM_DATABASE_URL": f"sqlite{url[4:]}/x.db"}).database_file == Path(folder, "x.db").absolute()
+
+
+def test_a_distribution_needs_its_address() -> None:
+    distribution = ON_AWS | {"DARKROOM_CDN_DISTRIBUTION": "E1PA6795UKMFR9"}
+    with pytest.raises(ConfigurationError, match="DARKROOM_CDN_DISTRIBUTION: only with DARKROOM_CDN_URL"):
+        load(distribution)
+    assert load(distribution | {"DARKROOM_CDN_URL": "https://d1.cloudfront.net"}).cdn_distribution == "E1PA6795UKMFR9"
 
 
 def test_a_slash_after_the_bucket_is_dropped() -> None:

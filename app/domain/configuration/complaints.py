@@ -1,0 +1,50 @@
+"""Sentences about invalid environment variables, for the error that stops the start."""
+
+import re
+from collections.abc import Mapping
+from difflib import get_close_matches
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+PREFIX = "DARKROOM_"
+#: Old names of settings.
+RENAMED = {
+    "DARKROOM_METADATA_URL": "DARKROOM_DATABASE_URL",
+    "DARKROOM_DEVELOP_SECONDS": "DARKROOM_PROCESSING_TIMEOUT_SECONDS",
+    "DARKROOM_DEVELOP_MEMORY_MB": "DARKROOM_PROCESSING_MEMORY_MB",
+    "DARKROOM_MAX_RECEIVES": "DARKROOM_MAX_ATTEMPTS",
+}
+#: Fields whose values no message repeats.
+_PRIVATE = frozenset({"secret", "previous_secret", "api_keys"})
+
+
+def unknown_setting(name: str, known: Mapping[str, str]) -> str:
+    """Return the sentence about a variable that is no setting."""
+    if current := RENAMED.get(name.upper()):
+        return f"{name}: renamed to {current}"
+    near = get_close_matches(name.upper(), known, n=1)
+    return f"{name}: unknown setting" + (f"; did you mean {near[0]}?" if near else "")
+
+
+def first_causes(error: ValidationError) -> list[ErrorDetails]:
+    """Return the errors without those that others cause: a recipe with one invalid variant has no variants."""
+    problems = error.errors(include_url=False, include_context=False)
+    places = [problem["loc"] for problem in problems]
+    return [
+        problem
+        for problem, here in zip(problems, places, strict=True)
+        if not any(len(here) < len(place) and place[: len(here)] == here for place in places)
+    ]
+
+
+def invalid_setting(problem: ErrorDetails) -> str:
+    """Return the sentence about an invalid value."""
+    field, *inside = map(str, problem["loc"])
+    sentence = problem["msg"].removeprefix("Value error, ")
+    if problem["type"] != "value_error":  # our own messages already name the value, if it may be repeated
+        sentence = re.sub("^(Input|String|Value|Tuple) should ", "must ", sentence).partition(" after validation")[0]
+        found = problem["input"]
+        if field not in _PRIVATE and isinstance(found, str | int | float):
+            sentence += f" (found: {str(found)[:80]!r})"
+    return f"{'.'.join([PREFIX + field.upper(), *inside])}: {sentence}"
