@@ -1,9 +1,9 @@
 """Objects as files under one folder.
 
-`originals/<id>` is the file `originals/<xx>/<id>` and `processed/<id>/<rest>` is `processed/<xx>/<id>/<rest>`, where
-`<xx>` are the last two digits of the id. The first digits are its date and would put a day's images into one
-folder. Callers use keys as the port defines them, with two limits of files: a key has at least two segments, and no key
-is another key followed by `/` and more.
+`originals/<id>` is the file `originals/<xx>/<id>`, `processed/<id>/<rest>` is `processed/<xx>/<id>/<rest>`, and
+`processed/public/<id>/<rest>` is `processed/public/<xx>/<id>/<rest>`, where `<xx>` are the last two digits of the id.
+The first digits are its date and would put a day's images into one folder. Callers use keys as the port defines them,
+with two limits of files: a key has at least two segments, and no key is another key followed by `/` and more.
 """
 
 import io
@@ -24,7 +24,7 @@ from app.adapters.filesystem.spool import SpoolFile
 from app.domain.disk import PortFile, check_free, nameless, port_error, port_errors, unnamed_file
 from app.domain.errors import AlreadyExists, ConfigurationError, Missing, Unavailable
 from app.domain.ids import is_id
-from app.domain.keys import ORIGINALS, PROCESSED
+from app.domain.keys import ORIGINALS, PROCESSED, PUBLIC
 from app.domain.ports import ObjectInfo
 
 log = logging.getLogger(__name__)
@@ -83,6 +83,16 @@ class FilesystemStore:
         target = self._place(key)
         with port_errors(), self._written(body, size) as temporary:
             self._bring(replace, temporary, target)
+
+    def copy(self, source: str, target: str) -> None:
+        """See `ObjectStore.copy`. Raises `ValueError` if `target` is not a key.
+
+        The copy is no hard link, because links share their modification time.
+        """
+        with self.open(source) as body:
+            with port_errors():
+                size = os.fstat(body.fileno()).st_size
+            self.put(target, body, size=size, content_type="")
 
     @contextmanager
     def open(self, key: str) -> Iterator[BinaryIO]:
@@ -163,8 +173,7 @@ class FilesystemStore:
         if folder and is_plain(folder):
             with port_errors():
                 for path, is_folder in walk(folder):
-                    first, _shard, *rest = path.relative_to(self._root).parts
-                    if not is_folder and (info := self.stat("/".join((first, *rest)))):
+                    if not is_folder and (info := self.stat(self._key(path))):
                         yield info
 
     def ping(self) -> None:
@@ -205,8 +214,17 @@ class FilesystemStore:
             or not all(map(_SEGMENT.fullmatch, (first, *rest)))
         ):
             raise ValueError(f"not a key: {key[:100]!r}")
+        if key.startswith(PUBLIC):
+            first = PUBLIC
+            del rest[0]
         shard = rest[0][-2:] if is_id(rest[0]) else _UNSHARDED
         return self._root.joinpath(first, shard, *rest)
+
+    def _key(self, path: Path) -> str:
+        """Return the key of the object in a file."""
+        inside = path.relative_to(self._root).as_posix()
+        top = PUBLIC if inside.startswith(PUBLIC) else f"{inside.partition('/')[0]}/"
+        return top + inside.removeprefix(top).partition("/")[2]
 
     def _folder(self, prefix: str) -> Path | None:
         """Return the folder of all objects whose key starts with `prefix`; None if `prefix` cannot have any."""
@@ -214,7 +232,7 @@ class FilesystemStore:
             inside = self._place(f"{prefix}-")
         except ValueError:
             return None
-        return inside.parents[1] if prefix.count("/") == 1 else inside.parent
+        return inside.parents[1] if prefix == PUBLIC or prefix.count("/") == 1 else inside.parent
 
     @contextmanager
     def _written(self, body: BinaryIO, size: int) -> Iterator[Path]:

@@ -5,17 +5,20 @@ import json
 import sqlite3
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from datetime import datetime
 from functools import partial
 from typing import Any
 
+from app.adapters.sqlite import walks
 from app.adapters.sqlite.database import Database
+from app.adapters.sqlite.documents import changed_record, changed_tombstone, due_columns
 from app.adapters.sqlite.listing import OPEN_TICKET, index_entries, page
 from app.domain.errors import AlreadyExists, HashTaken, Stale
-from app.domain.models import UPDATABLE, Image, Status, Tombstone, utcnow
+from app.domain.models import UPDATABLE, Image, Tombstone
 from app.domain.ports import ListQuery, Page
+from app.domain.work import Task, Work
 
 _BATCH = 500
-_HIGHEST = "g"  # sorts above every id
 
 
 class SqliteImages:
@@ -76,48 +79,47 @@ class SqliteImages:
             raise ValueError(f"not fields to be updated: {', '.join(sorted(foreign))}")
         with self._database.writing() as connection:
             document, before = _current(connection, image_id, expected_version)
-            own = {"version": expected_version + 1, "updated_at": utcnow()}
-            changed = Image.model_validate({**dict(before), **changes, **own})
-            # Merge into the stored document, so that unknown fields of a newer version are kept.
-            fields = json.loads(changed.model_dump_json(include={*changes, *own}))
-            document = json.dumps(json.loads(document) | fields, ensure_ascii=False, separators=(",", ":"))
-            after = Image.model_validate_json(document)  # refuse to write a document that cannot be read
+            document, after = changed_record(document, before, changes)
             connection.execute(
-                "UPDATE images SET document = ?, unsettled = ? WHERE id = ?",
-                (document, _is_unsettled(after), image_id),
+                "UPDATE images SET document = ?, due = ?, distant = ? WHERE id = ?",
+                (document, *due_columns(document), image_id),
             )
             old, new = index_entries(before), index_entries(after)
             _drop_entries(connection, before, old - new)
             _add_entries(connection, after, new - old)
         return after
 
-    def bury(self, image_id: str, expected_version: int, tombstone: Tombstone) -> None:
-        """See `ImageRepository.bury`. Works on a full disk."""
-        self._database.freeing(lambda: self._bury(image_id, expected_version, tombstone))
+    def delete(self, image_id: str, expected_version: int, tombstone: Tombstone) -> None:
+        """See `ImageRepository.delete`. Works on a full disk."""
+        self._database.freeing(lambda: self._delete(image_id, expected_version, tombstone))
 
-    def _bury(self, image_id: str, expected_version: int, tombstone: Tombstone) -> None:
+    def _delete(self, image_id: str, expected_version: int, tombstone: Tombstone) -> None:
         with self._database.writing() as connection:
             _, image = _current(connection, image_id, expected_version)
             _drop(connection, image)
+            document = tombstone.model_dump_json()
+            due, distant = due_columns(document)
             connection.execute(
-                "INSERT INTO images (id, document, buried, unsettled, expires_at) VALUES (?, ?, 1, ?, ?)",
-                (image_id, tombstone.model_dump_json(), not tombstone.settled, _expiry(tombstone)),
+                "INSERT INTO images (id, document, buried, due, distant, expires_at) VALUES (?, ?, 1, ?, ?, ?)",
+                (image_id, document, due, distant, _expiry(tombstone, due)),
             )
             _forget_expired(connection)
 
-    def settle(self, image_id: str) -> None:
-        """See `ImageRepository.settle`. Works on a full disk."""
-        self._database.freeing(lambda: self._settle(image_id))
+    def update_tombstone(self, image_id: str, work: Mapping[Task, Work | None]) -> None:
+        """See `ImageRepository.update_tombstone`. Works on a full disk."""
+        self._database.freeing(lambda: self._update_tombstone(image_id, work))
 
-    def _settle(self, image_id: str) -> None:
+    def _update_tombstone(self, image_id: str, work: Mapping[Task, Work | None]) -> None:
         with self._database.writing() as connection:
             row = _row(connection, image_id)
-            if row is not None and row[1]:
-                settled = Tombstone.model_validate_json(row[0]).model_copy(update={"settled": True})
-                connection.execute(
-                    "UPDATE images SET document = ?, unsettled = 0, expires_at = ? WHERE id = ?",
-                    (settled.model_dump_json(), _expiry(settled), image_id),
-                )
+            if row is None or not row[1]:
+                return
+            document = changed_tombstone(row[0], work)
+            due, distant = due_columns(document)
+            connection.execute(
+                "UPDATE images SET document = ?, due = ?, distant = ?, expires_at = ? WHERE id = ?",
+                (document, due, distant, _expiry(Tombstone.model_validate_json(document), due), image_id),
+            )
 
     def remove(self, image_id: str, expected_version: int) -> None:
         """See `ImageRepository.remove`. Works on a full disk."""
@@ -157,21 +159,17 @@ class SqliteImages:
         with self._database.reading() as connection:
             return page(connection, query)
 
-    def unsettled(self, start: str = "") -> Iterator[str]:
-        """See `ImageRepository.unsettled`."""
-        yield from self._unsettled(start, _HIGHEST)
-        yield from self._unsettled("", start)
+    def due(self, until: datetime) -> Iterator[str]:
+        """See `ImageRepository.due`."""
+        return walks.due(self._database, until)
 
-    def _unsettled(self, low: str, high: str) -> Iterator[str]:
-        """Yield ids from `low` to before `high`."""
-        statement = "SELECT id FROM images WHERE unsettled = 1 AND id >= ? AND id < ? ORDER BY id LIMIT ?"
-        while True:
-            with self._database.reading() as connection:
-                ids = [image_id for (image_id,) in connection.execute(statement, (low, high, _BATCH))]
-            if not ids:
-                return
-            yield from ids
-            low = f"{ids[-1]}-"
+    def owned(self, owner: str) -> Iterator[str]:
+        """See `ImageRepository.owned`. Exact."""
+        return walks.owned(self._database, owner)
+
+    def scan(self, after: str | None = None) -> Iterator[Image]:
+        """See `ImageRepository.scan`."""
+        return walks.scan(self._database, after)
 
     def ping(self) -> None:
         """See `ImageRepository.ping`."""
@@ -181,9 +179,10 @@ class SqliteImages:
 def insert(connection: sqlite3.Connection, image: Image) -> None:
     """Write a new record with its entries, within the open transaction."""
     connection.execute("DELETE FROM images WHERE id = ?", (image.id,))  # an expired tombstone
+    document = image.model_dump_json()
     connection.execute(
-        "INSERT INTO images (id, document, unsettled) VALUES (?, ?, ?)",
-        (image.id, image.model_dump_json(), _is_unsettled(image)),
+        "INSERT INTO images (id, document, due, distant) VALUES (?, ?, ?, ?)",
+        (image.id, document, *due_columns(document)),
     )
     _add_entries(connection, image, index_entries(image))
 
@@ -207,13 +206,9 @@ def _current(connection: sqlite3.Connection, image_id: str, expected_version: in
     return row[0], image
 
 
-def _is_unsettled(image: Image) -> bool:
-    return image.status is Status.PENDING or bool(image.stale_renderings)
-
-
-def _expiry(tombstone: Tombstone) -> float | None:
-    """Return the time after which the row may be removed; None before the delete is finished."""
-    return tombstone.expires_at.timestamp() if tombstone.settled else None
+def _expiry(tombstone: Tombstone, due: float | None) -> float | None:
+    """Return the time after which the row may be removed; None while work is left."""
+    return tombstone.expires_at.timestamp() if due is None else None
 
 
 def _holder(connection: sqlite3.Connection, owner: str, sha256: str) -> str | None:

@@ -11,6 +11,8 @@ _DIRECTIONS = {True: "DESC", False: "ASC"}
 _BEYOND = "\U0010ffff"  # after every id
 #: Kind and value of the entries of open upload tickets.
 OPEN_TICKET = ("ticket", "")
+#: Kind and value of the entries of upload tickets whose bytes have arrived and are not processed yet.
+ARRIVED_TICKET = ("arrived", "")
 #: Number of entries to look ahead to find the filter with the fewest matches.
 _PROBE = 256
 
@@ -18,7 +20,7 @@ _PROBE = 256
 def index_entries(image: Image) -> set[tuple[str, str]]:
     """Return the kinds and values of the image's entries, see `schema`. The record of a ticket is in no list."""
     if image.upload_expires_at is not None:
-        return {OPEN_TICKET} if is_open_ticket(image) else set()
+        return {OPEN_TICKET if is_open_ticket(image) else ARRIVED_TICKET}
     tags = {("tag", tag) for tag in image.tags}
     return {("", ""), ("status", image.status.value), ("type", image.content_type), *tags}
 

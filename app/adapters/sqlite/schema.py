@@ -8,8 +8,9 @@ from app.domain.errors import ConfigurationError
 APPLICATION_ID = 0x4461726B
 
 # `entries` is the index of all lists: one row per image and kind, read in the order of ids without sorting.
-# Kinds are '' (all images of the owner), 'status', 'type', 'tag', 'ticket' (open upload tickets), 'band' for the parts
-# of a perceptual hash, and 'copy' (further images of the same bytes).
+# Kinds are '' (all images of the owner), 'status', 'type', 'tag', 'ticket' (open upload tickets), 'arrived' (tickets
+# whose bytes have arrived and are not processed yet), 'band' for the parts of a perceptual hash, and 'copy' (further
+# images of the same bytes).
 # `hashes` points from bytes to their record. `images` also holds tombstones.
 _FIRST = """
 CREATE TABLE images (
@@ -77,8 +78,30 @@ UPDATE images SET document = json_remove(
 WHERE buried = 0
 """
 
+# `due` is the time of the next task, NULL if there is none, and `distant` is 1 if all tasks are distant (see `Work`).
+# The documents stay as they are, because `Image` and `Tombstone` derive the tasks. Pending images and unfinished
+# deletes are due at once, superseded renderings 24 hours after the update that replaced them.
+_WORK = """
+DROP INDEX images_unsettled;
+ALTER TABLE images RENAME COLUMN unsettled TO distant;
+ALTER TABLE images ADD COLUMN due REAL;
+UPDATE images SET
+    due = CASE
+        WHEN distant = 0 THEN NULL
+        WHEN buried = 1 OR json_extract(document, '$.status') = 'pending' THEN 0
+        ELSE coalesce(strftime('%s', json_extract(document, '$.updated_at')) + 86400, 0)
+    END,
+    distant = 0;
+CREATE INDEX images_due ON images (distant, due, id) WHERE due IS NOT NULL;
+INSERT OR IGNORE INTO entries (owner, kind, value, image)
+    SELECT json_extract(document, '$.owner'), 'arrived', '', id FROM images
+    WHERE buried = 0
+    AND json_extract(document, '$.upload_expires_at') IS NOT NULL
+    AND json_extract(document, '$.arrived_at') IS NOT NULL
+"""
+
 #: Migration from each version to the next. Append only: released migrations never change.
-MIGRATIONS = (_FIRST, _TICKETS, _RENAMED_FIELDS)
+MIGRATIONS = (_FIRST, _TICKETS, _RENAMED_FIELDS, _WORK)
 
 
 def check(connection: sqlite3.Connection, name: str) -> int:

@@ -1,0 +1,69 @@
+"""JSON documents of records and tombstones, and the columns that follow from their tasks.
+
+Changes are merged into the stored document, so that fields and tasks of a newer version are kept.
+"""
+
+import json
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from app.domain.models import Image, Tombstone, utcnow
+from app.domain.work import Task, Work, change_work
+
+#: `due` and `distant`, see `schema`.
+DueColumns = tuple[float | None, bool]
+
+_TASKS = TypeAdapter(dict[str, Work])
+
+
+def changed_record(document: str, before: Image, changes: Mapping[str, Any]) -> tuple[str, Image]:
+    """Return the document and the record after `ImageRepository.update`. Raises `ValueError` for an invalid value."""
+    fields = {**changes, "version": before.version + 1, "updated_at": utcnow()}
+    if "work" in changes:
+        fields["work"] = change_work(before.work, changes["work"])
+    stored = json.loads(document)
+    is_derived = "work" not in stored
+    names = {*fields, "work", "superseded"} if is_derived else {*fields}
+    changed = Image.model_validate({**dict(before), **fields})
+    written = json.loads(changed.model_dump_json(include=names))
+    if is_derived:
+        stored.pop("stale_renderings", None)
+    elif "work" in changes:
+        written["work"] = _merge_work(stored["work"], written["work"], changes["work"])
+    document = _dump(stored | written)
+    return document, Image.model_validate_json(document)  # refuse to write a document that cannot be read
+
+
+def changed_tombstone(document: str, changes: Mapping[Task, Work | None]) -> str:
+    """Return the document of a tombstone after changes of its tasks by name."""
+    before = Tombstone.model_validate_json(document)
+    changed = before.model_copy(update={"work": change_work(before.work, changes)})
+    written = json.loads(changed.model_dump_json())["work"]
+    stored = json.loads(document)
+    stored.pop("settled", None)
+    stored["work"] = _merge_work(stored.get("work", {}), written, changes) if "work" in stored else written
+    return _dump(stored)
+
+
+def due_columns(document: str) -> DueColumns:
+    """Return the columns for the tasks in a document, those of newer versions too."""
+    tasks = _TASKS.validate_python(json.loads(document)["work"]).values()
+    return _next_due(tasks), bool(tasks) and all(task.is_distant for task in tasks)
+
+
+def _next_due(tasks: Collection[Work]) -> float | None:
+    return min((task.due.timestamp() for task in tasks), default=None)
+
+
+def _merge_work(
+    stored: Mapping[str, Any], written: Mapping[str, Any], changes: Mapping[Task, Work | None]
+) -> dict[str, Any]:
+    """Return the stored tasks with those named in `changes` replaced or removed."""
+    kept = {name: task for name, task in stored.items() if name not in changes}
+    return kept | {name: written[name] for name in changes if name in written}
+
+
+def _dump(document: Any) -> str:
+    return json.dumps(document, ensure_ascii=False, separators=(",", ":"))
