@@ -5,6 +5,8 @@ import os
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
+from functools import cached_property
 from pathlib import Path
 
 from app.domain.access.api_keys import Keyring
@@ -12,11 +14,13 @@ from app.domain.access.signing import Signer
 from app.domain.disk import check_free, port_errors
 from app.domain.errors import ConfigurationError
 from app.domain.images.notifications import object_created
+from app.domain.images.renderings import Renderings
 from app.domain.images.urls import FileSeal, ServedFiles, UrlSource
 from app.domain.limits import MEBIBYTE, Limits
 from app.domain.ports import Cdn, EventQueue, ImageRepository, ObjectStore
 from app.domain.uploads.grants import LocalStore, ServedGrants
 from app.domain.uploads.tickets import GrantSource
+from app.domain.work import RENDERING_LIFE
 from app.settings import Settings
 
 #: An invocation carries at most 6 MB, in base64 and with its envelope. An image of this size fits.
@@ -24,6 +28,10 @@ LAMBDA_UPLOAD_BYTES = 4 * MEBIBYTE
 
 #: Disk space that the database reserves for deletes when the disk is full.
 _RESERVE_BYTES = 4 * MEBIBYTE
+
+
+#: Lifetime of superseded public variants in a bucket. Pages elsewhere name them, and no server redirects their urls.
+_PUBLIC_LIFE = timedelta(days=365)
 
 
 @dataclass(frozen=True)
@@ -43,9 +51,15 @@ class Backends:
     file_path: Callable[[str], Path | None] | None = None
     local: LocalStore | None = None
     cdn: Cdn | None = None
+    public_life: timedelta = RENDERING_LIFE
     recover: Callable[[], None] = lambda: None
     tidy: Callable[[], object] = lambda: None
     check_space: Callable[[], None] = lambda: None
+
+    @cached_property
+    def renderings(self) -> Renderings:
+        """Variants in the store."""
+        return Renderings(self.store, self.images, cdn=self.cdn, public_life=self.public_life)
 
     @property
     def checks(self) -> dict[str, Callable[[], None]]:
@@ -197,6 +211,7 @@ def _connect_to_aws(settings: Settings) -> Backends:
         urls=PresignedUrls(Presigner(s3, settings.bucket, credentials), settings.cdn_url),
         grants=PresignedGrants(s3, settings.bucket),
         cdn=cdn,
+        public_life=_PUBLIC_LIFE,
     )
 
 

@@ -29,6 +29,8 @@ def build_api(
         Services(
             store=backends.store,
             repository=backends.images,
+            queue=backends.queue,
+            renderings=backends.renderings,
             signer=build_signer(settings),
             limits=build_limits(settings),
             grants=backends.grants,

@@ -30,6 +30,7 @@ def build_worker(
     return Worker(
         backends.store,
         backends.images,
+        backends.renderings,
         sandbox,
         recipe=settings.recipe,
         limits=build_limits(settings),

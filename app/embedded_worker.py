@@ -118,7 +118,7 @@ def _reconcile_hourly(backends: Backends, stop: threading.Event) -> None:
 
     The first run sends the event of every pending image again, regardless of the queue.
     """
-    reconciler = Reconciler(backends.store, backends.images, backends.queue)
+    reconciler = Reconciler(backends.store, backends.images, backends.queue, backends.renderings)
     requeue_after = timedelta(0)
     while not stop.is_set():
         try:

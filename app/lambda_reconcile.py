@@ -41,7 +41,7 @@ def handler(event: Any, context: Any) -> dict[str, int]:
     """
     _invocations.begin(context)
     action, grace = _request(event)
-    reconciler = Reconciler(_backends.store, _backends.images, _backends.queue)
+    reconciler = Reconciler(_backends.store, _backends.images, _backends.queue, _backends.renderings)
 
     def is_time_left() -> bool:
         return bool(context.get_remaining_time_in_millis() > ENDING_SECONDS * 1000)

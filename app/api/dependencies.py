@@ -14,10 +14,13 @@ from app.api.readiness import ReadinessProbe
 from app.api.waiters import Waiters
 from app.domain.access.api_keys import Caller, Keyring
 from app.domain.access.signing import Cursors, Signer
+from app.domain.images.deletion import Deletion
+from app.domain.images.editing import Editor
+from app.domain.images.renderings import Renderings
 from app.domain.images.service import Images
 from app.domain.images.urls import UrlSource
 from app.domain.limits import MEBIBYTE, Limits
-from app.domain.ports import ImageRepository, ObjectStore
+from app.domain.ports import EventQueue, ImageRepository, ObjectStore
 from app.domain.reports import RequestReporter, log_report
 from app.domain.uploads.grants import LocalStore
 from app.domain.uploads.service import Uploads
@@ -39,6 +42,8 @@ class Services:
 
     store: ObjectStore
     repository: ImageRepository
+    queue: EventQueue
+    renderings: Renderings
     signer: Signer
     limits: Limits
     grants: GrantSource
@@ -64,8 +69,18 @@ class Services:
 
     @cached_property
     def images(self) -> Images:
-        """Reading and deleting images."""
-        return Images(self.store, self.repository)
+        """Reading images."""
+        return Images(self.repository)
+
+    @cached_property
+    def editor(self) -> Editor:
+        """Changing images."""
+        return Editor(self.repository, self.queue, self.renderings)
+
+    @cached_property
+    def deletion(self) -> Deletion:
+        """Deleting images."""
+        return Deletion(self.repository, self.renderings)
 
     @cached_property
     def tickets(self) -> Tickets:

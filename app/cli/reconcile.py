@@ -50,7 +50,7 @@ def reconcile(
     settings, backends = open_existing()
     if adopt:
         owner = _checked_owner(owner, keys_required=settings.auth == "required")
-    report = Reconciler(backends.store, backends.images, backends.queue).run(
+    report = Reconciler(backends.store, backends.images, backends.queue, backends.renderings).run(
         requeue_after=timedelta(minutes=requeue_minutes)
     )
     orphans = Orphans(backends.store, backends.images, backends.queue)

@@ -1,7 +1,6 @@
 """The record of an image, as it is stored and as the API returns it."""
 
-from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, Any
 
@@ -9,7 +8,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validato
 from pydantic.json_schema import SkipJsonSchema
 
 from app.domain.media import UNKNOWN_TYPE
-from app.domain.work import Task, Tasks, Work, derive_superseded, derive_work
+from app.domain.work import Task, Tasks, derive_superseded, derive_work
 
 ANONYMOUS = "anonymous"
 
@@ -225,8 +224,22 @@ def mark_failed(image: Image, code: FailureCode, detail: str, now: datetime) -> 
     issued for is removed too: a caller that has detected the type of the bytes adds it.
     """
     error = Failure(code=code, detail=detail)
-    changes: Changes = {"status": Status.FAILED, "error": error, "processed_at": now, "upload_expires_at": None}
+    changes: Changes = {
+        "status": Status.FAILED,
+        "error": error,
+        "processed_at": now,
+        "upload_expires_at": None,
+        "work": {Task.PROCESS: None},
+    }
     return changes if image.upload_expires_at is None else changes | {"content_type": UNKNOWN_TYPE}
+
+
+def mark_exhausted(image: Image, now: datetime) -> "Changes":
+    """Return the changes of a record whose every attempt has failed. A `ready` image keeps its variants."""
+    if image.status is not Status.READY:
+        return mark_failed(image, FailureCode.ATTEMPTS_EXHAUSTED, EXHAUSTED, now)
+    failure = Failure(code=FailureCode.ATTEMPTS_EXHAUSTED, detail=EXHAUSTED)
+    return {"reprocess_error": failure, "work": {Task.PROCESS: None}}
 
 
 class Tombstone(Model):

@@ -20,8 +20,6 @@ RENDERING_LIFE = timedelta(hours=24)
 LONGEST_ATTEMPT = timedelta(minutes=30)
 #: Longest delay of an ordinary task. One due later, see `Work.is_distant`, waits for the end of a retention period.
 LONGEST_DELAY = timedelta(hours=25)
-#: Attempts at a task before `reconcile` gives up where giving up loses nothing.
-MOST_TRIES = 8
 
 
 class Task(StrEnum):
@@ -86,7 +84,7 @@ def derive_work(document: Mapping[str, Any]) -> dict[str, Any]:
         work["process"] = {"since": since, "due": since and since + PROCESS_DELAY}
     superseded = document.get("superseded")
     if superseded:
-        work["sweep"] = {"since": _time(document.get("updated_at")), "due": min(map(_time, superseded.values()))}
+        work["sweep"] = {"since": _time(document.get("updated_at")), "due": min(superseded.values(), key=str)}
     return {name: task for name, task in work.items() if task["since"] is not None}
 
 
@@ -95,7 +93,7 @@ def derive_superseded(document: Mapping[str, Any]) -> dict[str, Any]:
     updated = _time(document.get("updated_at"))
     if updated is None:
         return {}
-    return {name: updated + RENDERING_LIFE for name in document.get("stale_renderings") or ()}
+    return dict.fromkeys(document.get("stale_renderings") or (), updated + RENDERING_LIFE)
 
 
 def _time(value: Any) -> datetime | None:

@@ -3,6 +3,7 @@
 from app.domain.media import UNKNOWN_TYPE
 from app.domain.models import Changes, Image, Rights, Status, Variant, utcnow
 from app.domain.recipe import Recipe, build_recipe_id, build_rendering_id
+from app.domain.work import Task
 from app.worker.jobs import Processed
 from app.worker.originals import Original
 
@@ -14,20 +15,20 @@ def original_changes(original: Original) -> Changes:
 
 
 def ready_changes(image: Image, processed: Processed, original: Original, recipe: Recipe) -> Changes:
-    """Return the changes that make a record `ready`. Its previous rendering becomes stale."""
-    rendering_id = build_rendering_id(recipe, image.focal_point)
-    stale = [old for old in (*image.stale_renderings, image.rendering_id) if old and old != rendering_id]
+    """Return the changes that make a record `ready`, with variants at the place of its visibility."""
     names = set(Processed.model_fields) - {"rights", "variants", "timings", "memory_mb"}
     return {
         **{name: getattr(processed, name) for name in names},
         **original_changes(original),
         "status": Status.READY,
         "error": None,
+        "reprocess_error": None,
+        "work": {Task.PROCESS: None},
         "upload_expires_at": None,
         "processed_at": utcnow(),
-        "rendering_id": rendering_id,
+        "rendering_id": build_rendering_id(recipe, image.focal_point),
         "recipe_id": build_recipe_id(recipe),
         "rights": Rights.model_validate(processed.rights.model_dump()),
         "variants": [Variant.model_validate(variant.model_dump()) for variant in processed.variants],
-        "stale_renderings": list(dict.fromkeys(stale)),
+        "placed": image.visibility,
     }

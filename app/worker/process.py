@@ -1,7 +1,5 @@
 """Processing of one original: from its id to a record that is `ready` or `failed`."""
 
-import contextlib
-import logging
 import os
 import tempfile
 import time
@@ -10,30 +8,20 @@ from collections.abc import Callable
 from pathlib import Path
 
 from app.domain.errors import ImageError, Missing, Stale, Unavailable
-from app.domain.images.service import finish_delete
-from app.domain.keys import original_key, processed_prefix, variant_key
+from app.domain.images.renderings import Renderings
+from app.domain.keys import original_key, variant_key
 from app.domain.limits import Limits
-from app.domain.models import (
-    EXHAUSTED,
-    RETRYABLE,
-    FailureCode,
-    Image,
-    Status,
-    Tombstone,
-    mark_failed,
-    utcnow,
-)
+from app.domain.models import RETRYABLE, FailureCode, Image, Status, Tombstone, Visibility, utcnow
 from app.domain.other_formats import refused_type
 from app.domain.phase_timer import PhaseTimer
 from app.domain.ports import ImageRepository, ObjectStore
-from app.domain.recipe import Recipe, build_rendering_id
+from app.domain.recipe import Recipe
 from app.domain.reports import ImageReport, ImageReporter, Outcome, log_report
-from app.worker.changes import original_changes, ready_changes
+from app.domain.work import Task
 from app.worker.jobs import Job, Processed
 from app.worker.originals import Original, adopt, fetch
+from app.worker.outcomes import Outcomes, Stored, keeps_changing
 from app.worker.sandbox.parent import Sandbox
-
-log = logging.getLogger(__name__)
 
 _ATTEMPTS = 16
 _MOST_THREADS = 4
@@ -51,6 +39,7 @@ class Worker:
         self,
         store: ObjectStore,
         images: ImageRepository,
+        renderings: Renderings,
         sandbox: Sandbox,
         *,
         recipe: Recipe,
@@ -66,6 +55,8 @@ class Worker:
         self.counts: Counter[Outcome] = Counter()
         self._store = store
         self._images = images
+        self._renderings = renderings
+        self._outcomes = Outcomes(store, images, renderings, recipe)
         self._sandbox = sandbox
         self._recipe = recipe
         self._limits = limits
@@ -79,14 +70,14 @@ class Worker:
         """Process the original of this image. Safe to repeat and to run concurrently with other workers.
 
         Faults of the image end in its record. An exception is an internal error, and the event should be delivered
-        again. `receive_count` is the number of this delivery; after the last one a `pending` record is closed.
+        again. `receive_count` is the number of this delivery; after the last one the task `process` ends.
         """
         report = ImageReport(image_id=image_id, receive_count=receive_count)
         started = time.perf_counter()
         try:
             report.outcome = self._handle(image_id, report)
         except Exception:
-            if (receive_count or 0) >= self.max_attempts and self._close(image_id):
+            if (receive_count or 0) >= self.max_attempts and self._outcomes.close(image_id):
                 report.outcome, report.code = Outcome.FAILED, FailureCode.ATTEMPTS_EXHAUSTED
             raise
         finally:
@@ -95,26 +86,11 @@ class Worker:
         self.counts[report.outcome] += 1
         return report.outcome
 
-    def _close(self, image_id: str) -> bool:
-        """Mark a record that is `pending` after its last delivery as failed. Returns True if it was pending."""
-        try:
-            for _ in range(_ATTEMPTS):
-                found = self._images.get(image_id)
-                if not isinstance(found, Image) or found.status is not Status.PENDING:
-                    return False
-                changes = mark_failed(found, FailureCode.ATTEMPTS_EXHAUSTED, EXHAUSTED, utcnow())
-                with contextlib.suppress(Stale):
-                    self._images.update(image_id, found.version, changes)
-                    return True
-        except Exception:
-            log.exception("an image could not be marked as failed", extra={"image_id": image_id})
-        return False
-
     def _handle(self, image_id: str, report: ImageReport) -> Outcome:
         for _ in range(_ATTEMPTS):
             found = self._images.get(image_id)
             if isinstance(found, Tombstone):
-                finish_delete(self._store, self._images, image_id)
+                self._renderings.purge(found, utcnow())
                 return Outcome.DELETED
             if found is None:
                 if not (self._adopt and adopt(self._store, self._images, image_id, self._max_bytes)):
@@ -128,20 +104,19 @@ class Worker:
             outcome = self._process(found, report)
             if outcome is not None:
                 return outcome
-        raise _keeps_changing(image_id)
+        raise keeps_changing(image_id)
 
     def _is_done(self, image: Image) -> bool:
+        if Task.PROCESS in image.work:
+            return False
         if image.status is Status.READY:
-            return image.rendering_id == self._rendering_id(image)
+            return image.rendering_id == self._outcomes.rendering_id(image)
         return image.status is Status.FAILED and image.error is not None and image.error.code not in RETRYABLE
 
     def _claim_if_free(self, image: Image) -> None:
         """Claim the hash of a `ready` image if an earlier delivery ended before it could."""
         if image.status is Status.READY and image.sha256 and not self._images.find_hash(image.owner, image.sha256):
             self._images.claim(image)
-
-    def _rendering_id(self, image: Image) -> str:
-        return build_rendering_id(self._recipe, image.focal_point)
 
     def _process(self, image: Image, report: ImageReport) -> Outcome | None:
         """Process for the record as it was read. Returns None if the record has changed: then start again."""
@@ -164,20 +139,20 @@ class Worker:
             except ImageError as error:
                 report.code = error.code
                 with timer.phase("record"):
-                    return self._fail(image, error, original)
+                    return self._outcomes.fail(image, error, original)
             _add_to_report(report, processed)
             with timer.phase("store"):
-                self._put(image, processed, out)
+                stored = self._put(image, processed, out)
         with timer.phase("record"):
-            return self._finish(image, processed, original)
+            return self._outcomes.finish(image, processed, original, stored)
 
     def _mark_last_attempt(self, image: Image, report: ImageReport) -> Image:
-        """Note the time of the last delivery in a `pending` record before it begins, and return the record.
+        """Note the time of the last delivery in a record with the task `process`, and return the record.
 
         The delivery may end this process. The note distinguishes the record from one that was never tried. Raises
         `Stale`.
         """
-        if image.status is not Status.PENDING or (report.receive_count or 0) < self.max_attempts:
+        if Task.PROCESS not in image.work or (report.receive_count or 0) < self.max_attempts:
             return image
         return self._images.update(image.id, image.version, {"last_tried_at": utcnow()})
 
@@ -205,69 +180,15 @@ class Worker:
             return Outcome.DELETED
         raise Unavailable(f"The original of {image.id} is missing: {original_key(image.id)}")
 
-    def _put(self, image: Image, processed: Processed, out: Path) -> None:
-        rendering = self._rendering_id(image)
+    def _put(self, image: Image, processed: Processed, out: Path) -> Stored:
+        rendering_id = self._outcomes.rendering_id(image)
+        public = image.visibility is Visibility.PUBLIC
         for variant in {variant.file: variant for variant in processed.variants}.values():
-            key = variant_key(image.id, rendering, variant.file)
+            key = variant_key(image.id, rendering_id, variant.file, public=public)
             descriptor = os.open(out / variant.file, os.O_RDONLY | os.O_NOFOLLOW)
             with os.fdopen(descriptor, "rb") as body:
                 self._store.put(key, body, size=variant.bytes, content_type=variant.format.media_type)
-
-    def _finish(self, image: Image, processed: Processed, original: Original) -> Outcome | None:
-        rendering = self._rendering_id(image)
-        claim = image.sha256 is None or image.upload_expires_at is not None  # uploaded with a ticket, or adopted
-        current = image
-        for _ in range(_ATTEMPTS):
-            is_current = self._rendering_id(current) == rendering
-            if is_current:
-                changes = ready_changes(current, processed, original, self._recipe)
-            else:  # the focal point has moved: these variants are swept
-                changes = {"stale_renderings": list(dict.fromkeys((*current.stale_renderings, rendering)))}
-            try:
-                updated = self._images.update(image.id, current.version, changes)
-            except Stale:
-                found = self._images.get(image.id)
-                if not isinstance(found, Image):
-                    self._store.delete_prefix(processed_prefix(image.id))
-                    return Outcome.DELETED
-                if found.status is Status.READY and found.rendering_id == rendering:
-                    return Outcome.DUPLICATE
-                current = found
-                continue
-            if not is_current:
-                return None
-            if claim:
-                self._images.claim(updated)
-            return Outcome.READY
-        raise _keeps_changing(image.id)
-
-    def _fail(self, image: Image, error: ImageError, original: Original | None) -> Outcome:
-        """Record a fault of the image. An image that is `ready` keeps its status and its variants."""
-        changes = mark_failed(image, FailureCode(error.code), error.detail, utcnow())
-        if original is not None:
-            changes |= original_changes(original)
-        for _ in range(_ATTEMPTS):
-            found = self._images.get(image.id)
-            if not isinstance(found, Image):
-                self._store.delete_prefix(processed_prefix(image.id))
-                return Outcome.DELETED
-            if found.status is Status.READY:
-                return Outcome.FAILED
-            if error.code in RETRYABLE:
-                # An earlier attempt may have left variants. They are swept later, unless a worker lists them in the
-                # record: another one may be about to do so, so they cannot be removed now.
-                stale = dict.fromkeys((*found.stale_renderings, self._rendering_id(image)))
-                changes["stale_renderings"] = list(stale)
-            try:
-                self._images.update(image.id, found.version, changes)
-            except Stale:
-                continue
-            return Outcome.FAILED
-        raise _keeps_changing(image.id)
-
-
-def _keeps_changing(image_id: str) -> Unavailable:
-    return Unavailable(f"The record of {image_id} keeps changing.")
+        return Stored(rendering_id, frozenset(variant.file for variant in processed.variants), public)
 
 
 def _add_to_report(report: ImageReport, processed: Processed) -> None:

@@ -109,5 +109,5 @@ async def get_image(
 @requires(Scope.DELETE)
 def delete_image(image_id: ImageId, services: ServicesDep, owner: VisibleOwnerDep) -> Response:
     """Delete record, original and variants permanently. Idempotent: 204 also for unknown ids and images of others."""
-    services.images.delete(owner, image_id)
+    services.deletion.delete(owner, image_id)
     return Response(status_code=204)

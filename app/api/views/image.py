@@ -9,7 +9,8 @@ from pydantic.json_schema import SkipJsonSchema
 from app.api.views.embed import embed_codes
 from app.api.views.example import READY
 from app.domain.images.urls import UrlSource
-from app.domain.models import Image, Model, Variant
+from app.domain.models import Image, Model, Variant, Visibility
+from app.domain.work import Tasks
 
 #: Builds the validator at its first use, which makes the start of a function faster.
 DEFERRED = ConfigDict(defer_build=True)
@@ -59,7 +60,9 @@ class ImageView(Image):
     ignored_fields: Sequence[str] = Field(
         default=(), description="Unknown form fields in the answer to an upload. They were not stored."
     )
-    stale_renderings: Annotated[list[str], SkipJsonSchema(), Field(exclude=True)] = Field(default_factory=list)
+    placed: Annotated[Visibility, SkipJsonSchema(), Field(exclude=True)] = Visibility.PRIVATE
+    superseded: Annotated[dict[str, AwareDatetime], SkipJsonSchema(), Field(exclude=True)] = Field(default_factory=dict)
+    work: Annotated[Tasks, SkipJsonSchema(), Field(exclude=True)] = Field(default_factory=dict)
     last_tried_at: Annotated[AwareDatetime | None, SkipJsonSchema(), Field(exclude=True)] = None
     arrived_at: Annotated[AwareDatetime | None, SkipJsonSchema(), Field(exclude=True)] = None
 

@@ -70,7 +70,7 @@ class Orphans:
                 if image_id is not None and last[0] != image_id:
                     last = (image_id, self._images.get(image_id))
                 found = last[1] if image_id is not None else None
-                if isinstance(found, Image) or (isinstance(found, Tombstone) and not found.settled):
+                if isinstance(found, Image) or (isinstance(found, Tombstone) and not found.is_finished):
                     self.known += 1  # `reconcile` finishes its delete
                     continue
                 if abs(now - info.modified_at) < grace:

@@ -1,32 +1,31 @@
 """Repair of records after crashes, lost events and unused upload tickets."""
 
 import logging
-import math
-import random
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from itertools import islice
 
 from app.domain.errors import AlreadyExists, HashTaken, PortError, Stale
-from app.domain.ids import first_id_at
 from app.domain.images.notifications import object_created
-from app.domain.images.service import finish_delete
-from app.domain.keys import original_key, processed_prefix
+from app.domain.images.renderings import Renderings
+from app.domain.keys import original_key
 from app.domain.models import (
-    EXHAUSTED,
     Changes,
+    Failure,
     FailureCode,
     Image,
     Status,
     Tombstone,
     is_open_ticket,
+    mark_exhausted,
     mark_failed,
     utcnow,
 )
 from app.domain.ports import EventQueue, ImageRepository, ObjectInfo, ObjectStore
 from app.domain.times import has_passed, is_implausible
 from app.domain.uploads.tickets import RECORD_LIFE
+from app.domain.work import LONGEST_ATTEMPT, LONGEST_DELAY, PROCESS_DELAY, Task, Tasks, Work
 
 log = logging.getLogger(__name__)
 
@@ -37,8 +36,9 @@ CUT_OFF = timedelta(hours=1)
 #: Number of events that each run sends again even if the queue is long. Otherwise a queue that is never empty would
 #: block lost events forever.
 SENT_ANYWAY = 100
-#: Lifetime of variants of an old rendering, for pages that still use them.
-RENDERING_LIFE = timedelta(hours=24)
+#: Delay before the event of an image is sent yet again.
+_RESEND_DELAY = timedelta(hours=1)
+_MISSING = "The original is missing from the store. Restore it from a backup, or upload the image again."
 
 #: Number of records that are removed in one call.
 _BATCH = 100
@@ -53,7 +53,7 @@ class Report:
     `waiting`: old `pending` images whose events may still be in the queue. `never_came`: records removed because their
     bytes never came. `left`: unfinished records that the run had no time for, counted up to a limit. `orphans_young`:
     objects without a record that are too young to count as orphans. `search_left`: 1 if there was no time to finish
-    the search for orphans.
+    the search for orphans. `original_missing`: images that cannot be rendered again, because their original is gone.
     """
 
     queued_again: int = 0
@@ -63,6 +63,9 @@ class Report:
     given_up: int = 0
     deletes_finished: int = 0
     renderings_swept: int = 0
+    hides_finished: int = 0
+    invalidated: int = 0
+    original_missing: int = 0
     orphans: int = 0
     orphans_young: int = 0
     orphans_removed: int = 0
@@ -76,32 +79,33 @@ class Report:
 
 
 class Reconciler:
-    """Finishes unfinished records. Safe during uploads, processing, deletes and other runs.
+    """Runs the tasks that are due. Safe during uploads, processing, edits, deletes and other runs.
 
-    Bytes are deleted only for an existing tombstone. A record is removed only after a search for its bytes, and written
-    again if they arrive meanwhile. A stored time that is implausibly far in the future was written before the clock was
-    set back: the event is then sent again, and other periods start now.
+    Bytes are deleted only for an existing tombstone or a task of the record. A record is removed only after a search
+    for its bytes, and written again if they arrive meanwhile. A stored time that is implausibly far in the future was
+    written before the clock was set back: the event is then sent again, and other periods start now.
     """
 
-    def __init__(self, store: ObjectStore, images: ImageRepository, queue: EventQueue) -> None:
+    def __init__(self, store: ObjectStore, images: ImageRepository, queue: EventQueue, renderings: Renderings) -> None:
         self._store = store
         self._images = images
         self._queue = queue
+        self._renderings = renderings
         self._in_queue: int | None = 0
         self._unused: list[Image] = []
+        self._cached: list[str] = []
 
     def run(
         self,
         *,
-        requeue_after: timedelta = timedelta(minutes=15),
+        requeue_after: timedelta = PROCESS_DELAY,
         now: datetime | None = None,
         is_time_left: Callable[[], bool] | None = None,
         stop: Callable[[], bool] = lambda: False,
     ) -> Report:
-        """Finish unfinished records while `is_time_left` and until `stop`. With `is_time_left`, start at a random id,
-        so that the next run reaches records that this one does not.
+        """Run the tasks that are due, while `is_time_left` and until `stop`.
 
-        Events of `pending` images older than `requeue_after` are sent again: the first hundred, and those in excess
+        Events of images that wait longer than `requeue_after` are sent again: the first hundred, and those in excess
         of the messages in the queue, because each message may be the event of one of them. With zero, as at a start,
         all events are sent again except for images whose last delivery was interrupted: such an image may crash every
         worker. A later run closes its record unless another event finishes it.
@@ -109,16 +113,16 @@ class Reconciler:
         now = now or utcnow()
         report = Report()
         self._in_queue = None if requeue_after else 0
-        self._unused = []
-        unsettled = self._images.unsettled(_random_start(now) if is_time_left else "")
-        for image_id in unsettled:
+        self._unused, self._cached = [], []
+        due = self._images.due(now + (timedelta(0) if requeue_after >= PROCESS_DELAY else LONGEST_DELAY))
+        for image_id in due:
             if stop():
                 break
             if is_time_left and not is_time_left():
-                report.left = 1 + sum(1 for _ in islice(unsettled, _MOST_COUNTED))
+                report.left = 1 + sum(1 for _ in islice(due, _MOST_COUNTED))
                 break
             try:
-                self._settle(image_id, now, requeue_after, report)
+                self._visit(image_id, now, requeue_after, report)
             except Stale:
                 continue  # changed meanwhile by someone else
             except PortError:
@@ -127,41 +131,65 @@ class Reconciler:
             if len(self._unused) >= _BATCH:
                 self._remove_unused(now, report)
         self._remove_unused(now, report)
+        self._invalidate(report)
         return report
 
-    def _settle(self, image_id: str, now: datetime, requeue_after: timedelta, report: Report) -> None:
+    def _visit(self, image_id: str, now: datetime, requeue_after: timedelta, report: Report) -> None:
         found = self._images.get(image_id)
         if found is None:
-            self._images.settle(image_id)  # removes an index entry without a record
-        elif isinstance(found, Tombstone):
-            if not found.settled:
-                finish_delete(self._store, self._images, image_id)
+            self._images.update_tombstone(image_id, {})  # removes an index entry without a record
+            return
+        if Task.INVALIDATE in found.work and _is_due(found.work, Task.INVALIDATE, now):
+            self._cached.append(image_id)
+        if isinstance(found, Tombstone):
+            if _is_due(found.work, Task.PURGE, now):
+                self._renderings.purge(found, now)
                 report.deletes_finished += 1
-        elif found.status is Status.PENDING:
-            self._settle_pending(found, now, requeue_after, report)
-        elif found.stale_renderings:
-            self._sweep(found, now, report)
+            return
+        if _is_due(found.work, Task.HIDE, now):
+            found = self._finish_hide(found, now, report)
+        if _is_due(found.work, Task.SWEEP, now):
+            report.renderings_swept += self._renderings.sweep(found, now)
+        elif Task.PROCESS in found.work:
+            self._settle_process(found, found.work[Task.PROCESS], now, requeue_after, report)
 
-    def _sweep(self, image: Image, now: datetime, report: Report) -> None:
-        if is_implausible(image.updated_at, now):
-            self._images.update(image.id, image.version, {})
-        elif image.updated_at < now - RENDERING_LIFE:
-            for rendering in image.stale_renderings:
-                self._store.delete_prefix(processed_prefix(image.id, rendering))
-            self._images.update(image.id, image.version, {"stale_renderings": []})
-            report.renderings_swept += len(image.stale_renderings)
+    def _finish_hide(self, image: Image, now: datetime, report: Report) -> Image:
+        self._renderings.agree(image.id)
+        task = image.work[Task.HIDE]
+        last = task.since + LONGEST_ATTEMPT
+        if is_implausible(task.since, now):
+            changed: Work | None = Work.add(now, LONGEST_ATTEMPT)
+        else:
+            changed = None if last <= now else task.retry(last)
+        report.hides_finished += changed is None
+        return self._images.update(image.id, image.version, {"work": {Task.HIDE: changed}})
 
-    def _settle_pending(self, image: Image, now: datetime, requeue_after: timedelta, report: Report) -> None:
+    def _settle_process(
+        self, image: Image, task: Work, now: datetime, requeue_after: timedelta, report: Report
+    ) -> None:
+        waits = has_passed(requeue_after, task.since, now) or requeue_after >= PROCESS_DELAY
+        if not waits or (requeue_after >= PROCESS_DELAY and not _is_due(image.work, Task.PROCESS, now)):
+            return
         original = self._store.find(original_key(image.id))  # not `stat`: a refusal must not look like a missing object
-        if original is None:
+        if image.status is not Status.PENDING and image.processed_at is not None and image.processed_at > task.since:
+            self._images.update(image.id, image.version, {"work": {Task.PROCESS: None}})  # done by a worker of 0.1.0
+        elif original is None and image.processed_at is not None:
+            self._images.update(image.id, image.version, _without_original(image, now))
+            report.original_missing += 1
+        elif original is None:
             self._settle_without_bytes(image, now)
         elif image.last_tried_at is not None:
             if requeue_after:
                 self._settle_cut_off(image, image.last_tried_at, now, report)
-        elif not requeue_after or has_passed(requeue_after, image.uploaded_at, now):
-            if is_open_ticket(image):
-                self._images.update(image.id, image.version, {"arrived_at": now})
-            self._send_again(original, report)
+        elif self._send_again(original, report):
+            self._reschedule(image, task, now, requeue_after)
+
+    def _reschedule(self, image: Image, task: Work, now: datetime, requeue_after: timedelta) -> None:
+        changes: Changes = {"arrived_at": now} if is_open_ticket(image) else {}
+        if requeue_after:
+            changes["work"] = {Task.PROCESS: task.retry(now + _RESEND_DELAY)}
+        if changes:
+            self._images.update(image.id, image.version, changes)
 
     def _settle_without_bytes(self, image: Image, now: datetime) -> None:
         ends, life = image.upload_expires_at, RECORD_LIFE
@@ -177,8 +205,7 @@ class Reconciler:
         if is_implausible(tried_at, now):
             self._images.update(image.id, image.version, {"last_tried_at": now})
         elif tried_at < now - CUT_OFF:
-            changes = mark_failed(image, FailureCode.ATTEMPTS_EXHAUSTED, EXHAUSTED, now)
-            self._images.update(image.id, image.version, changes)
+            self._images.update(image.id, image.version, mark_exhausted(image, now))
             report.given_up += 1
 
     def _remove_unused(self, now: datetime, report: Report) -> None:
@@ -216,18 +243,48 @@ class Reconciler:
             pass
         return True
 
-    def _send_again(self, original: ObjectInfo, report: Report) -> None:
+    def _send_again(self, original: ObjectInfo, report: Report) -> bool:
         if self._in_queue is None:
             self._in_queue = self._queue.waiting()
         if report.queued_again >= SENT_ANYWAY and report.waiting < self._in_queue:
             report.waiting += 1
-        else:
-            self._queue.send(object_created(original.key, original.size, made=original.modified_at))
-            report.queued_again += 1
+            return False
+        self._queue.send(object_created(original.key, original.size, made=original.modified_at))
+        report.queued_again += 1
+        return True
+
+    def _invalidate(self, report: Report) -> None:
+        """Invalidate the variants of hidden and deleted images at the CDN, all in one call."""
+        if not self._cached or not self._renderings.invalidate(self._cached):
+            return
+        for image_id in self._cached:
+            try:
+                self._end_invalidate(image_id)
+                report.invalidated += 1
+            except Stale:
+                continue  # invalidated again by the next run
+            except PortError:
+                log.exception("the task `invalidate` was not removed", extra={"image_id": image_id})
+                report.errors += 1
+
+    def _end_invalidate(self, image_id: str) -> None:
+        found = self._images.get(image_id)
+        if isinstance(found, Image):
+            self._images.update(image_id, found.version, {"work": {Task.INVALIDATE: None}})
+        elif found is not None:
+            self._images.update_tombstone(image_id, {Task.INVALIDATE: None})
 
 
-def _random_start(now: datetime) -> str:
-    """Return a random start id of a time between a minute and a month ago, with a logarithmic distribution: unfinished
-    records may be an hour or a week old. The last digit is random too: see `ImageRepository.unsettled`."""
-    minutes = math.exp(random.uniform(0, math.log(30 * 24 * 60)))  # noqa: S311 - not a secret
-    return first_id_at(now - timedelta(minutes=minutes))[:-1] + random.choice("0123456789abcdef")  # noqa: S311
+def _is_due(work: Tasks, name: Task, now: datetime) -> bool:
+    """Return True if there is such a task, and its time has come or is implausible."""
+    task = work.get(name)
+    if task is None:
+        return False
+    return task.due <= now or (not task.is_distant and is_implausible(task.due, now, LONGEST_DELAY))
+
+
+def _without_original(image: Image, now: datetime) -> Changes:
+    if image.status is Status.PENDING:
+        return mark_failed(image, FailureCode.ORIGINAL_MISSING, _MISSING, now)
+    failure = Failure(code=FailureCode.ORIGINAL_MISSING, detail=_MISSING)
+    return {"reprocess_error": failure, "work": {Task.PROCESS: None}}
