@@ -24,8 +24,10 @@ from app.domain.configuration.values import (
     StorageUrl,
 )
 from app.domain.errors import ConfigurationError
+from app.domain.images.urls import SIGNED_URL_SECONDS
 from app.domain.limits import MEBIBYTE
 from app.domain.media import MEDIA_TYPES
+from app.domain.models import Visibility
 from app.domain.recipe import DEFAULT_RECIPE
 
 #: Variables of the command-line client, which the service ignores.
@@ -104,6 +106,22 @@ class Settings(BaseModel):
         description="Secret that signs cursors and urls, at least 16 bytes. Self-hosted: created in the data folder "
         "if unset.",
     )
+    previous_secret: Secret | None = Field(
+        default=None,
+        description="Secret that signed before. What it has signed stays valid.",
+    )
+    signed_url_seconds: int = Field(
+        default=SIGNED_URL_SECONDS,
+        ge=60,
+        le=7 * 24 * 3600,
+        description="Longest life of a signed url, in seconds (60 to 604,800). A new one is valid for half of that at "
+        "least.",
+    )
+    default_visibility: Visibility | None = Field(
+        default=None,
+        description="Visibility of new images: `private` or `public`. Default: `public` without API keys, `private` "
+        "with them.",
+    )
     max_upload_bytes: int = Field(
         default=50 * MEBIBYTE, ge=1, le=1024 * MEBIBYTE, description="Size limit of an image, in bytes."
     )
@@ -172,6 +190,13 @@ class Settings(BaseModel):
     def self_hosted(self) -> bool:
         """True if all data is in a folder of this machine."""
         return self.storage_url.startswith("file:")
+
+    @property
+    def visibility(self) -> Visibility:
+        """Visibility of new images."""
+        if self.default_visibility is not None:
+            return self.default_visibility
+        return Visibility.PUBLIC if self.auth == "none" else Visibility.PRIVATE
 
     @property
     def data_folder(self) -> Path:

@@ -9,6 +9,8 @@ from app.domain.keys import original_key, variant_key
 from app.domain.models import Image, Variant, utcnow
 from app.domain.times import CLOCK_SLACK
 
+#: Default of the maximum lifetime of a signed url, in seconds.
+SIGNED_URL_SECONDS = 3600
 #: Minimum lifetime of a signed url of the self-hosted server in seconds; the maximum is twice that.
 FILE_LIFE = 15 * 60
 

@@ -6,6 +6,7 @@ import pytest
 
 from app.domain.configuration.complaints import RENAMED
 from app.domain.errors import ConfigurationError
+from app.domain.models import Visibility
 from app.settings import Settings, load
 
 HASH = "0123456789abcdef" * 4
@@ -33,6 +34,21 @@ def test_the_aws_side_needs_its_queue(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
+    ("variables", "expected"),
+    [
+        ({}, Visibility.PUBLIC),
+        ({"DARKROOM_AUTH": "required"}, Visibility.PRIVATE),
+        ({"DARKROOM_DEFAULT_VISIBILITY": "private"}, Visibility.PRIVATE),
+        ({"DARKROOM_AUTH": "required", "DARKROOM_DEFAULT_VISIBILITY": "public"}, Visibility.PUBLIC),
+    ],
+)
+def test_new_images_are_public_without_keys_and_private_with_them(
+    monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], expected: Visibility
+) -> None:
+    assert read(monkeypatch, **variables).visibility is expected
+
+
+@pytest.mark.parametrize(
     ("name", "value"),
     [
         ("DARKROOM_MAX_PIXELS", "0"),
@@ -50,6 +66,10 @@ def test_the_aws_side_needs_its_queue(monkeypatch: pytest.MonkeyPatch) -> None:
         ("DARKROOM_CDN_URL", "d1.cloudfront.net"),
         ("DARKROOM_CDN_URL", "https://d1.cloudfront.net"),
         ("DARKROOM_SECRET", "short"),
+        ("DARKROOM_PREVIOUS_SECRET", "short"),
+        ("DARKROOM_SIGNED_URL_SECONDS", "59"),
+        ("DARKROOM_SIGNED_URL_SECONDS", "604801"),
+        ("DARKROOM_DEFAULT_VISIBILITY", "hidden"),
         ("DARKROOM_RECIPE", "{"),
         ("DARKROOM_RECIPE", '{"variants": []}'),
         ("DARKROOM_RECIPE", "[]"),
