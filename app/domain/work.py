@@ -7,9 +7,9 @@ task only, so two tasks of one image never hide each other.
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict
 
 #: Delay before `reconcile` sends the event of an image again.
 PROCESS_DELAY = timedelta(minutes=15)
@@ -63,7 +63,13 @@ class Work(BaseModel):
         return self.due - self.since > LONGEST_DELAY
 
 
-Tasks = dict[Task, Work]
+def _known_tasks(work: Any) -> Any:
+    """Drop the tasks of a newer version: repositories keep them, and this version leaves them alone."""
+    known = frozenset(Task)
+    return {name: task for name, task in work.items() if name in known} if isinstance(work, dict) else work
+
+
+Tasks = Annotated[dict[Task, Work], BeforeValidator(_known_tasks)]
 
 
 def next_task(work: Mapping[Task, Work]) -> Work | None:
