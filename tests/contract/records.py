@@ -16,11 +16,15 @@ from app.domain.models import (
     Status,
     Tombstone,
     Variant,
+    Visibility,
     utcnow,
 )
 from app.domain.ports import ImageRepository, ListQuery
+from app.domain.work import Task, Work
 
 OWNER = "ada"
+#: Changes of a record that is processed.
+PROCESSED: dict[str, Any] = {"status": Status.READY, "work": {Task.PROCESS: None}}
 
 #: A value other than its default for every field that can be updated.
 FULL: dict[str, Any] = {
@@ -54,7 +58,11 @@ FULL: dict[str, Any] = {
     "rendering_id": "ab12cd34",
     "recipe_id": "ef56ab78",
     "variants": [Variant(name="w320", format=Format.WEBP, width=320, height=213, bytes=9, file="w320.webp")],
-    "stale_renderings": ["00aa11bb"],
+    "visibility": Visibility.PUBLIC,
+    "placed": Visibility.PUBLIC,
+    "reprocess_error": Failure(code=FailureCode.CRASHED, detail="It crashed."),
+    "superseded": {"00aa11bb": utcnow(), "public/00aa11bb": utcnow() + timedelta(days=365)},
+    "work": {Task.SWEEP: Work(since=utcnow(), due=utcnow() + timedelta(hours=24), tries=2)},
     "last_tried_at": utcnow(),
     "arrived_at": utcnow(),
     "upload_expires_at": utcnow() + timedelta(days=1),
@@ -112,3 +120,8 @@ def walk(images: ImageRepository, query: ListQuery) -> list[Image]:
 def ids(images: ImageRepository, **fields: Any) -> list[str]:
     """The ids of a whole list."""
     return [image.id for image in walk(images, a_query(**fields))]
+
+
+def unfinished(images: ImageRepository) -> set[str]:
+    """The ids of everything that has a task, due or not."""
+    return set(images.due(utcnow() + timedelta(days=1000)))

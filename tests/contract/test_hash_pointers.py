@@ -117,8 +117,8 @@ def test_of_racing_later_claims_exactly_one_wins(images: ImageRepository) -> Non
 
 
 def test_a_pointer_goes_with_the_record_it_names(images: ImageRepository) -> None:
-    buried = stored(images, sha256=SHA)
-    images.bury(buried.id, 1, tombstone_of(buried))
+    deleted = stored(images, sha256=SHA)
+    images.delete(deleted.id, 1, tombstone_of(deleted))
     assert holder(images) is None
     removed = stored(images, sha256=SHA)
     assert holder(images) == removed.id
@@ -130,7 +130,7 @@ def test_a_pointer_stays_when_a_record_goes_that_it_does_not_name(images: ImageR
     first, second = stored(images, sha256=SHA), an_image(sha256=SHA)
     third = stored(images, sha256=SHA, claim=False)
     images.create(second, claim=True, replaces=first.id)
-    images.bury(first.id, 1, tombstone_of(first))
+    images.delete(first.id, 1, tombstone_of(first))
     images.remove(third.id, 1)
     assert holder(images) == second.id
 
@@ -147,7 +147,7 @@ def test_a_pointer_passes_to_the_oldest_copy_when_its_record_goes(images: ImageR
     first = stored(images, sha256=SHA)
     second, third = copies_of(images, 2)
     assert images.claim(third) is False  # noted once, however often it asks
-    images.bury(first.id, 1, tombstone_of(first))
+    images.delete(first.id, 1, tombstone_of(first))
     assert holder(images) == second.id
     images.remove(second.id, 1)
     assert holder(images) == third.id
@@ -159,7 +159,7 @@ def test_a_pointer_passes_to_the_oldest_copy_when_its_record_goes(images: ImageR
 def test_a_copy_that_is_gone_gets_no_pointer(images: ImageRepository) -> None:
     first = stored(images, sha256=SHA)
     second, third, fourth = copies_of(images, 3)
-    images.bury(second.id, 1, tombstone_of(second))
+    images.delete(second.id, 1, tombstone_of(second))
     images.remove(third.id, 1)
     assert holder(images) == first.id
     images.remove(first.id, 1)

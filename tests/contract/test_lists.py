@@ -170,7 +170,7 @@ def test_inserts_and_deletes_while_paging_skip_and_double_no_survivor(
         # The image that the next page goes on after, one that was seen, and two of any kind.
         for image_id in {page.next_after, seen[0], *dice.sample(sorted(alive), 2)} & set(alive):
             image = alive.pop(image_id)
-            images.bury(image_id, image.version, tombstone_of(image))
+            images.delete(image_id, image.version, tombstone_of(image))
             survivors.discard(image_id)
         new = stored(images, tags=["kept"])
         alive[new.id] = new
@@ -193,7 +193,7 @@ def test_lists_never_show_what_is_deleted_or_does_not_match_while_others_write(
         try:
             for number, image in enumerate(written):
                 if number % 3 == 0:
-                    images.bury(image.id, 1, tombstone_of(image))
+                    images.delete(image.id, 1, tombstone_of(image))
                     gone.add(image.id)
                 else:
                     images.update(image.id, 1, {"status": Status.READY, "tags": ["new"]})

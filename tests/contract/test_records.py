@@ -6,18 +6,13 @@ from typing import Any
 import pytest
 
 from app.domain.errors import AlreadyExists, Stale
-from app.domain.ids import first_id_at, new_id
+from app.domain.ids import new_id
 from app.domain.models import UPDATABLE, Image, Status, Tombstone, utcnow
 from app.domain.ports import ImageRepository
-from tests.contract.conftest import Many
 from tests.contract.races import eventually, race, winners
-from tests.contract.records import FULL, OWNER, an_image, ids, stored, tombstone_of
+from tests.contract.records import FULL, OWNER, an_image, ids, stored, tombstone_of, unfinished
 
 STRANGE_OWNER = "a#b/c%20 ü:@"
-
-
-def unsettled(images: ImageRepository) -> set[str]:
-    return set(images.unsettled())
 
 
 def test_the_full_record_of_these_tests_has_every_field() -> None:
@@ -52,7 +47,7 @@ def test_an_id_is_created_once(images: ImageRepository) -> None:
 
 def test_an_id_is_taken_by_its_tombstone(images: ImageRepository) -> None:
     image = stored(images)
-    images.bury(image.id, 1, tombstone_of(image))
+    images.delete(image.id, 1, tombstone_of(image))
     with pytest.raises(AlreadyExists):
         images.create(image, claim=False)
     assert isinstance(images.get(image.id), Tombstone)
@@ -81,7 +76,7 @@ def test_update_writes_the_fields_named_and_no_others(images: ImageRepository) -
     assert images.get(image.id) == after
 
 
-@pytest.mark.parametrize("field", sorted(UPDATABLE))
+@pytest.mark.parametrize("field", sorted(UPDATABLE - {"work"}))
 def test_every_field_can_be_updated_and_emptied(images: ImageRepository, field: str) -> None:
     image = stored(images)
     updated = images.update(image.id, 1, {field: FULL[field]})
@@ -125,12 +120,12 @@ def test_what_was_never_there_cannot_be_changed(images: ImageRepository) -> None
     with pytest.raises(Stale):
         images.update(image.id, 1, {"title": "x"})
     with pytest.raises(Stale):
-        images.bury(image.id, 1, tombstone_of(image))
+        images.delete(image.id, 1, tombstone_of(image))
     with pytest.raises(Stale):
         images.remove(image.id, 1)
     assert images.get(image.id) is None
     assert ids(images) == []
-    assert unsettled(images) == set()
+    assert unfinished(images) == set()
 
 
 def test_of_racing_updates_from_one_version_exactly_one_wins(images: ImageRepository) -> None:
@@ -142,12 +137,12 @@ def test_of_racing_updates_from_one_version_exactly_one_wins(images: ImageReposi
     eventually(lambda: [number for number in range(24) if ids(images, tag=f"t{number}")], [winner])
 
 
-def test_of_a_racing_update_bury_and_remove_exactly_one_wins(images: ImageRepository) -> None:
+def test_of_a_racing_update_delete_and_remove_exactly_one_wins(images: ImageRepository) -> None:
     for _ in range(5):
         image = stored(images)
         actions = [
             lambda image=image: images.update(image.id, 1, {"title": "x"}),
-            lambda image=image: images.bury(image.id, 1, tombstone_of(image)),
+            lambda image=image: images.delete(image.id, 1, tombstone_of(image)),
             lambda image=image: images.remove(image.id, 1),
         ]
         results = race(lambda number, actions=actions: actions[number % 3](), racers=9)
@@ -179,11 +174,11 @@ def test_retried_updates_of_different_fields_all_survive(images: ImageRepository
 
 
 @pytest.mark.moto
-def test_a_buried_record_is_its_tombstone_and_in_no_list(images: ImageRepository) -> None:
+def test_a_deleted_record_is_its_tombstone_and_in_no_list(images: ImageRepository) -> None:
     image = stored(images, status=Status.READY, tags=["a", "b"])
     other = stored(images)
     tombstone = tombstone_of(image)
-    images.bury(image.id, 1, tombstone)
+    images.delete(image.id, 1, tombstone)
     assert images.get(image.id) == tombstone
     assert image.id not in ids(images) + ids(images, content_type="image/jpeg")
     assert ids(images, status=Status.READY) == ids(images, tag="a") == ids(images, tag="b") == []
@@ -191,70 +186,22 @@ def test_a_buried_record_is_its_tombstone_and_in_no_list(images: ImageRepository
     with pytest.raises(Stale):
         images.update(image.id, 2, {"title": "late"})
     with pytest.raises(Stale):
-        images.bury(image.id, 2, tombstone)
+        images.delete(image.id, 2, tombstone)
     with pytest.raises(Stale):
         images.remove(image.id, 2)
     assert images.get(image.id) == tombstone
 
 
 @pytest.mark.parametrize("version", [0, 2])
-def test_another_version_is_not_buried_or_removed(images: ImageRepository, version: int) -> None:
+def test_another_version_is_not_deleted_or_removed(images: ImageRepository, version: int) -> None:
     image = stored(images, tags=["a"])
     with pytest.raises(Stale):
-        images.bury(image.id, version, tombstone_of(image))
+        images.delete(image.id, version, tombstone_of(image))
     with pytest.raises(Stale):
         images.remove(image.id, version)
     assert images.get(image.id) == image
     assert images.find_hash(OWNER, image.sha256 or "") == image.id
     eventually(lambda: ids(images, tag="a"), [image.id])
-
-
-def test_a_settled_tombstone_stays_a_tombstone(images: ImageRepository) -> None:
-    image = stored(images)
-    tombstone = tombstone_of(image)
-    images.bury(image.id, 1, tombstone)
-    for _ in range(2):
-        images.settle(image.id)
-        assert images.get(image.id) == tombstone.model_copy(update={"settled": True})
-
-
-def test_settling_what_is_no_tombstone_changes_nothing(images: ImageRepository) -> None:
-    image = stored(images)
-    images.settle(image.id)
-    unknown = new_id()
-    images.settle(unknown)
-    assert images.get(image.id) == image
-    assert images.get(unknown) is None
-    eventually(lambda: unsettled(images), {image.id})
-
-
-def test_a_tombstone_outlives_its_time_until_the_delete_is_finished(images: ImageRepository) -> None:
-    image = stored(images)
-    tombstone = tombstone_of(image, seconds=-3600)
-    images.bury(image.id, 1, tombstone)
-    other = stored(images)
-    images.bury(other.id, 1, tombstone_of(other))  # the moment at which expired tombstones may be removed
-    assert images.get(image.id) == tombstone
-    with pytest.raises(AlreadyExists):
-        images.create(image, claim=False)
-    eventually(lambda: unsettled(images), {image.id, other.id})
-    images.settle(image.id)
-    assert images.get(image.id) is None
-    eventually(lambda: unsettled(images), {other.id})
-
-
-def test_an_expired_tombstone_is_absent(images: ImageRepository) -> None:
-    image = stored(images)
-    images.bury(image.id, 1, tombstone_of(image, seconds=0.3))
-    images.settle(image.id)
-    eventually(lambda: images.get(image.id), None)
-    images.settle(image.id)
-    assert images.get(image.id) is None
-    with pytest.raises(Stale):
-        images.update(image.id, 2, {})
-    images.create(image, claim=True)
-    assert images.get(image.id) == image
-    eventually(lambda: ids(images), [image.id])
 
 
 @pytest.mark.moto
@@ -265,7 +212,7 @@ def test_a_removed_record_leaves_no_trace(images: ImageRepository) -> None:
     assert images.find_hash(OWNER, image.sha256 or "") is None
     assert ids(images) == ids(images, tag="a") == ids(images, status=Status.PENDING) == []
     assert ids(images, content_type="image/jpeg") == []
-    eventually(lambda: unsettled(images), set())
+    eventually(lambda: unfinished(images), set())
     with pytest.raises(Stale):
         images.remove(image.id, 1)
     images.create(image, claim=True)
@@ -276,18 +223,18 @@ def test_many_records_are_removed_without_a_trace_and_changed_ones_stay(images: 
     tickets = [stored(images, claim=False, upload_expires_at=utcnow()) for _ in range(70)]
     listed = stored(images, tags=["a"])
     shared = stored(images, claim=False, sha256=listed.sha256)  # the pointer of these bytes names the other one
-    changed, buried, kept = stored(images), stored(images), stored(images, sha256="0" * 64)
+    changed, deleted, kept = stored(images), stored(images), stored(images, sha256="0" * 64)
     images.update(changed.id, 1, {"title": "changed"})
-    images.bury(buried.id, 1, tombstone_of(buried))
+    images.delete(deleted.id, 1, tombstone_of(deleted))
     unknown = an_image()
     gone = {*(ticket.id for ticket in tickets), listed.id, shared.id}
-    assert images.remove_all([*tickets, changed, shared, listed, buried, unknown]) == gone
+    assert images.remove_all([*tickets, changed, shared, listed, deleted, unknown]) == gone
     assert [image_id for image_id in sorted(gone) if images.get(image_id) is not None] == []
     assert images.find_hash(OWNER, listed.sha256 or "") is None
     assert images.find_hash(OWNER, "0" * 64) == kept.id
     assert isinstance(images.get(changed.id), Image)
-    assert isinstance(images.get(buried.id), Tombstone)
-    eventually(lambda: unsettled(images), {changed.id, buried.id, kept.id})
+    assert isinstance(images.get(deleted.id), Tombstone)
+    eventually(lambda: unfinished(images), {changed.id, deleted.id, kept.id})
     eventually(lambda: ids(images), [kept.id, changed.id])
     eventually(lambda: len(images.open_tickets(OWNER, 100)), 0)
     assert images.remove_all([]) == set()
@@ -300,44 +247,6 @@ def test_of_removals_at_once_each_record_is_removed_by_one(images: ImageReposito
     assert removed == sorted(ticket.id for ticket in tickets)
 
 
-@pytest.mark.moto
-def test_what_is_not_at_rest_is_unsettled(images: ImageRepository) -> None:
-    pending, ready, stale, settling, settled = (stored(images) for _ in range(5))
-    failed = stored(images, status=Status.FAILED, owner="bob")
-    foreign = stored(images, owner="bob")
-    images.update(ready.id, 1, {"status": Status.READY})
-    images.update(stale.id, 1, {"status": Status.READY, "stale_renderings": ["r1"]})
-    images.update(failed.id, 1, {"title": "still failed"})
-    for image in (settling, settled):
-        images.bury(image.id, 1, tombstone_of(image))
-    images.settle(settled.id)
-    eventually(lambda: unsettled(images), {pending.id, stale.id, settling.id, foreign.id})
-    images.update(stale.id, 2, {"stale_renderings": []})
-    images.update(failed.id, 2, {"status": Status.PENDING})
-    eventually(lambda: unsettled(images), {pending.id, settling.id, foreign.id, failed.id})
-
-
-def test_a_walk_of_the_unsettled_begins_where_it_is_told_and_meets_all(images: ImageRepository) -> None:
-    known = sorted(stored(images).id for _ in range(12))
-    eventually(lambda: unsettled(images), set(known))
-    for start in ("", known[0], known[5], known[-1], new_id(), first_id_at(utcnow() - timedelta(days=1)), "g"):
-        found = list(images.unsettled(start))
-        assert sorted(found) == known
-        later = sum(image_id >= start for image_id in known)
-        assert {image_id >= start for image_id in found[:later]} <= {True}
-
-
-def test_the_unsettled_can_be_settled_while_they_are_walked(images: ImageRepository, many: Many) -> None:
-    expected = {stored(images).id for _ in range(many(40))}
-    eventually(lambda: unsettled(images), expected)
-    seen = []
-    for image_id in images.unsettled():
-        seen.append(image_id)
-        images.update(image_id, 1, {"status": Status.READY})
-    assert sorted(seen) == sorted(expected)
-    eventually(lambda: unsettled(images), set())
-
-
 def test_ping_answers(images: ImageRepository) -> None:
     images.ping()
 
@@ -345,7 +254,7 @@ def test_ping_answers(images: ImageRepository) -> None:
 def test_versions_are_those_of_the_records_that_exist(images: ImageRepository) -> None:
     made = [stored(images) for _ in range(3)]
     images.update(made[1].id, 1, {"title": "changed"})
-    images.bury(made[2].id, 1, tombstone_of(made[2]))
+    images.delete(made[2].id, 1, tombstone_of(made[2]))
     ticket = stored(images, upload_expires_at=utcnow() + timedelta(hours=1))
     asked = [image.id for image in (*made, ticket, made[0])]
     expected = {made[0].id: 1, made[1].id: 2, ticket.id: 1}

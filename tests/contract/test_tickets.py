@@ -8,7 +8,7 @@ from app.domain.errors import AlreadyExists
 from app.domain.models import Status, utcnow
 from app.domain.ports import ImageRepository
 from tests.contract.races import eventually
-from tests.contract.records import OWNER, an_image, ids, stored, tombstone_of
+from tests.contract.records import OWNER, an_image, ids, stored, tombstone_of, unfinished
 
 
 def test_a_ticket_is_read_by_id_and_in_no_list(images: ImageRepository) -> None:
@@ -18,7 +18,7 @@ def test_a_ticket_is_read_by_id_and_in_no_list(images: ImageRepository) -> None:
     assert images.find_hash(OWNER, ticket.sha256 or "") is None
     for filters in ({}, {"tag": "a"}, {"status": Status.PENDING}, {"content_type": "image/jpeg"}):
         eventually(lambda filters=filters: ids(images, **filters), [listed.id])
-    eventually(lambda: set(images.unsettled()), {listed.id, ticket.id})
+    eventually(lambda: unfinished(images), {listed.id, ticket.id})
 
 
 def test_a_ticket_stays_when_its_time_has_passed(images: ImageRepository) -> None:
@@ -27,7 +27,7 @@ def test_a_ticket_stays_when_its_time_has_passed(images: ImageRepository) -> Non
     assert images.get(ticket.id) == ticket
     with pytest.raises(AlreadyExists):
         images.create(an_image(id=ticket.id), claim=True)
-    eventually(lambda: set(images.unsettled()), {ticket.id})
+    eventually(lambda: unfinished(images), {ticket.id})
     image = images.update(ticket.id, 1, {"upload_expires_at": None})
     assert images.get(ticket.id) == image
     eventually(lambda: ids(images), [image.id])
@@ -46,7 +46,7 @@ def test_open_tickets_are_counted_for_each_owner_and_up_to_a_limit(images: Image
     assert len(images.open_tickets("bob", 100)) == 0
     images.update(tickets[0].id, 1, {"arrived_at": utcnow()})
     images.update(tickets[1].id, 1, {"upload_expires_at": None, "status": Status.READY})
-    images.bury(tickets[2].id, 1, tombstone_of(tickets[2]))
+    images.delete(tickets[2].id, 1, tombstone_of(tickets[2]))
     images.remove(tickets[3].id, 1)
     images.update(tickets[4].id, 1, {"title": "still open"})
     eventually(lambda: len(images.open_tickets(OWNER, 100)), 3)
@@ -62,7 +62,7 @@ def test_a_ticket_whose_bytes_have_come_is_in_no_list_and_not_open(images: Image
     assert images.get(ticket.id) == image
     eventually(lambda: ids(images, tag="a"), [image.id])
     images.remove(image.id, 3)
-    eventually(lambda: set(images.unsettled()), set())
+    eventually(lambda: unfinished(images), set())
 
 
 def test_a_ticket_that_was_used_is_an_image_like_any_other(images: ImageRepository) -> None:
@@ -75,12 +75,12 @@ def test_a_ticket_that_was_used_is_an_image_like_any_other(images: ImageReposito
     assert images.find_hash(OWNER, image.sha256 or "") == image.id
 
 
-def test_a_ticket_can_be_changed_buried_and_removed(images: ImageRepository) -> None:
+def test_a_ticket_can_be_changed_deleted_and_removed(images: ImageRepository) -> None:
     expires_at = utcnow() + timedelta(days=1)
-    changed, buried, removed = (stored(images, claim=False, upload_expires_at=expires_at) for _ in range(3))
+    changed, deleted, removed = (stored(images, claim=False, upload_expires_at=expires_at) for _ in range(3))
     assert images.update(changed.id, 1, {"title": "T"}).upload_expires_at == expires_at
-    images.bury(buried.id, 1, tombstone_of(buried))
+    images.delete(deleted.id, 1, tombstone_of(deleted))
     images.remove(removed.id, 1)
     assert images.get(removed.id) is None
     eventually(lambda: ids(images), [])
-    eventually(lambda: set(images.unsettled()), {changed.id, buried.id})
+    eventually(lambda: unfinished(images), {changed.id, deleted.id})
