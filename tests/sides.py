@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,14 @@ from app.adapters.s3 import PresignedGrants, PresignedUrls, Presigner, S3Store
 from app.adapters.sqlite import Database, SqliteImages, SqliteQueue
 from app.adapters.sqs import SqsQueue
 from app.domain.access.signing import Signer
+from app.domain.images.deletion import Deletion
+from app.domain.images.editing import Editor
 from app.domain.images.notifications import object_created
+from app.domain.images.renderings import Renderings
 from app.domain.images.urls import ServedFiles, UrlSource
 from app.domain.keys import ORIGINALS, PROCESSED
+from app.domain.maintenance.reconcile import Reconciler
+from app.domain.models import utcnow
 from app.domain.ports import EventQueue, ImageRepository, ObjectStore
 from app.domain.uploads.grants import ServedGrants
 from app.domain.uploads.tickets import GrantSource
@@ -40,6 +46,30 @@ class Side:
     urls: UrlSource = field(default_factory=ServedFiles)
     grants: GrantSource = field(default_factory=lambda: ServedGrants(SIGNER))
     fetch: Callable[[str], httpx.Response] | None = None
+
+    @property
+    def renderings(self) -> Renderings:
+        """Variants in the store."""
+        return Renderings(self.store, self.images)
+
+    @property
+    def deletion(self) -> Deletion:
+        """Deletion of images."""
+        return Deletion(self.images, self.renderings)
+
+    @property
+    def editor(self) -> Editor:
+        """Changes of images."""
+        return Editor(self.images, self.queue, self.renderings)
+
+    @property
+    def reconciler(self) -> Reconciler:
+        """Repair of records."""
+        return Reconciler(self.store, self.images, self.queue, self.renderings)
+
+    def unfinished(self) -> list[str]:
+        """Ids of records and tombstones with any task, however late it is due."""
+        return list(self.images.due(utcnow() + timedelta(days=1000)))
 
     def objects(self) -> set[str]:
         """Every key in the store."""

@@ -20,6 +20,7 @@ from app.domain.models import ANONYMOUS, Format, Image, Status, Variant, utcnow
 from app.domain.ports import ListQuery
 from app.domain.uploads.grants import LocalStore, ServedGrants
 from app.domain.uploads.service import Upload, Uploads
+from app.domain.work import Task
 from tests.api.client import lambda_client, self_hosted_client
 from tests.samples import encoded
 from tests.sides import SIDES, SIGNER, Side
@@ -55,7 +56,7 @@ class Service:
         return [
             *sorted(self.side.objects()),
             *(f"record {image.id}" for image in page.items),
-            *(f"unsettled {image_id}" for image_id in self.side.images.unsettled()),
+            *(f"unfinished {image_id}" for image_id in self.side.unfinished()),
             *(f"event {message.body}" for message in self.side.queue.receive()),
             *(f"temporary {path.name}" for folder in self.temporary for path in folder.iterdir()),
         ]
@@ -66,6 +67,8 @@ class Service:
         upload = Upload(io.BytesIO(body), len(body), f"{seed:064x}", "image/jpeg", filename="photo.jpg")
         image = Uploads(self.side.store, self.side.images).accept(owner, upload).image
         changes: dict[str, Any] = {"status": status, "processed_at": utcnow(), **fields}
+        if status is not Status.PENDING:
+            changes["work"] = {Task.PROCESS: None}
         if status is Status.READY:
             changes |= {"width": 64, "height": 48, "rendering_id": RENDERING, "variants": self._variants(image.id)}
         return self.side.images.update(image.id, image.version, changes) if changes else image
@@ -99,6 +102,8 @@ def make_services(
     services: dict[str, Any] = {
         "store": side.store,
         "repository": side.images,
+        "queue": side.queue,
+        "renderings": side.renderings,
         "signer": SIGNER,
         "limits": limits,
         "grants": side.grants,

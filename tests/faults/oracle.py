@@ -22,7 +22,7 @@ def unrest(side: Side, *, gone: set[str] = frozenset()) -> list[str]:  # type: i
     return [
         *_of_items(found, images),
         *(sentence for image in images.values() for sentence in _of_image(side, image)),
-        *(f"unsettled: {image_id}" for image_id in side.images.unsettled()),
+        *(f"unsettled: {image_id}" for image_id in side.unfinished()),
         *(f"an object without a record: {key}" for key in sorted(side.objects() - _keys(images))),
         *(f"deleted and still there: {image_id}" for image_id in sorted(gone & images.keys())),
     ]

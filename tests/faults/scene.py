@@ -13,10 +13,10 @@ import pytest
 
 from app.adapters.dynamodb import DynamoImages
 from app.domain.errors import Missing, Stale
-from app.domain.images.service import Images
+from app.domain.images.renderings import Renderings
 from app.domain.limits import Limits
 from app.domain.maintenance.orphans import Orphans
-from app.domain.maintenance.reconcile import Reconciler, Report
+from app.domain.maintenance.reconcile import Report
 from app.domain.models import Image, utcnow
 from app.domain.ports import ImageRepository, ListQuery, Message
 from app.domain.recipe import Recipe, VariantSpec
@@ -67,6 +67,7 @@ class Scene:
         return Worker(
             self.side.store,
             images or self.side.images,
+            Renderings(self.side.store, images or self.side.images),
             Sandbox(20, 1024),
             recipe=RECIPE,
             limits=Limits(),
@@ -96,7 +97,7 @@ class Scene:
 
     def delete(self, image_id: str) -> None:
         """Delete as the API does and note the id."""
-        Images(self.side.store, self.side.images).delete(OWNER, image_id)
+        self.side.deletion.delete(OWNER, image_id)
         self.gone.add(image_id)
 
     def edit(self, image_id: str, **changes: Any) -> Image:
@@ -123,7 +124,7 @@ class Scene:
 
     def reconcile(self, hours: float) -> Report:
         """Run reconcile as if `hours` had passed."""
-        reconciler = Reconciler(self.side.store, self.side.images, self.side.queue)
+        reconciler = self.side.reconciler
         now = utcnow() + timedelta(hours=hours)
         report = reconciler.run(requeue_after=timedelta(0), now=now)
         assert report.errors == 0

@@ -28,7 +28,7 @@ from PIL import Image as Pillow
 from app.domain.access.api_keys import Scope, new_key
 from app.domain.errors import PortError
 from app.domain.maintenance.orphans import Orphans
-from app.domain.maintenance.reconcile import Reconciler, Report
+from app.domain.maintenance.reconcile import Report
 from app.domain.models import RETRYABLE, Image, is_open_ticket, utcnow
 from tests.running_server import Server, wait_for
 from tests.samples import encoded
@@ -234,12 +234,12 @@ def expire_tickets(side: Side, stop: threading.Event, dice: random.Random) -> No
     """Let the time of some open tickets pass, and reconcile beside everything else."""
     while not stop.wait(dice.uniform(0.2, 1.0)):
         with contextlib.suppress(PortError):
-            for image_id in side.images.unsettled():
+            for image_id in side.unfinished():
                 image = side.images.get(image_id)
                 if isinstance(image, Image) and is_open_ticket(image) and dice.random() < 0.1:
                     past = utcnow() - timedelta(seconds=1)
                     side.images.update(image.id, image.version, {"upload_expires_at": past})
-            Reconciler(side.store, side.images, side.queue).run(requeue_after=timedelta(0))
+            side.reconciler.run(requeue_after=timedelta(0))
 
 
 def storm(data: Path, *, seconds: float, seed: int) -> Outcome:
@@ -278,7 +278,7 @@ def _settled(server: Server, side: Side, ledger: Ledger) -> Outcome:
         if why and not (image_id in ledger.undecided and why == "no record"):
             outcome.lost.append(f"{image_id}: {why}")
     # A delete is finished by the worker or by reconcile, and an image is ready a moment before its folder is gone.
-    Reconciler(side.store, side.images, side.queue).run()
+    side.reconciler.run()
     wait_for(lambda: not any(server.data.joinpath("scratch").glob("*/*")), 60)
     keys = side.objects()
     outcome.undead = [

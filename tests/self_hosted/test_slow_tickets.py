@@ -11,7 +11,6 @@ from urllib.parse import urlsplit
 import pytest
 
 from app.domain.keys import original_key
-from app.domain.maintenance.reconcile import Reconciler
 from app.domain.models import Image, utcnow
 from tests.running_server import Server, serving, wait_for
 from tests.samples import encoded
@@ -77,7 +76,7 @@ def expire(side: Side, image_id: str) -> None:
     image = side.images.get(image_id)
     assert isinstance(image, Image)
     side.images.update(image_id, image.version, {"upload_expires_at": utcnow() - timedelta(seconds=1)})
-    assert Reconciler(side.store, side.images, side.queue).run().never_came == 1
+    assert side.reconciler.run().never_came == 1
 
 
 def status_of(server: Server, image_id: str) -> int:
@@ -90,7 +89,7 @@ def test_a_slow_upload_is_kept_though_reconcile_runs_meanwhile(server: Server, s
     with uploading(server, ticket) as upload:
         upload.send(0, 1000)
         later = utcnow() + timedelta(hours=2)
-        assert Reconciler(side.store, side.images, side.queue).run(now=later).never_came == 0
+        assert side.reconciler.run(now=later).never_came == 0
         upload.send(1000)
         assert upload.answer().startswith("200 ")
     record = server.client.get(f"/images/{ticket['id']}?wait=20").json()

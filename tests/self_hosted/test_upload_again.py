@@ -77,7 +77,7 @@ def change(service: Service, image_id: str, **changes: Any) -> None:
 
 
 def records(service: Service) -> list[str]:
-    return list(service.side.images.unsettled())
+    return service.side.unfinished()
 
 
 def test_what_had_arrived_when_it_was_interrupted_is_there_already(

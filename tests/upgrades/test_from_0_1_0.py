@@ -24,7 +24,6 @@ from app.api.views.image import view
 from app.domain.ids import is_id
 from app.domain.images.service import Images
 from app.domain.limits import Limits
-from app.domain.maintenance.reconcile import Reconciler
 from app.domain.media import media_type_of
 from app.domain.models import Image, Status, Tombstone, utcnow
 from app.domain.ports import ListQuery
@@ -85,7 +84,7 @@ class Old:
     def work(self, name: str) -> Image:
         """Process an image as the event of its original asks for."""
         worker = Worker(
-            self.side.store, self.side.images, InProcess(),  # type: ignore[arg-type]  # it has all that is called
+            self.side.store, self.side.images, self.side.renderings, InProcess(),  # type: ignore[arg-type]  # it has all that is called
             recipe=DEFAULT_RECIPE, limits=Limits(), adopt=False, scratch=self.scratch, max_attempts=3,
         )  # fmt: skip
         worker.handle(self.id(name))
@@ -243,24 +242,24 @@ def test_what_a_worker_of_0_1_0_writes_to_a_newer_record_counts(name: str) -> No
 
 
 def test_all_of_them_can_be_deleted(old: Old) -> None:
-    service = Images(old.side.store, old.side.images)
+    service = Images(old.side.images)
     for record in old.records.values():
         service.delete(old.owner, record["id"])
         assert isinstance(old.side.images.get(record["id"]), Tombstone)
-    Reconciler(old.side.store, old.side.images, old.side.queue).run()
+    old.side.reconciler.run()
     assert old.side.objects() == set()
-    assert list(old.side.images.unsettled()) == []
+    assert old.side.unfinished() == []
     assert old.names() == []
 
 
 def test_the_pointer_of_the_bytes_passes_to_the_copy(old: Old) -> None:
-    Images(old.side.store, old.side.images).delete(old.owner, old.id("ready"))
+    old.side.deletion.delete(old.owner, old.id("ready"))
     assert old.side.images.find_hash(old.owner, old.records["ready"]["sha256"]) == old.id("copy")
 
 
 def test_reconcile_finishes_what_is_unfinished(old: Old) -> None:
     assert old.image("swept").stale_renderings == ["d5ec11239862"]
-    report = Reconciler(old.side.store, old.side.images, old.side.queue).run()
+    report = old.side.reconciler.run()
     assert (report.queued_again, report.never_came, report.deletes_finished) == (2, 1, 1)
     assert (report.renderings_swept, report.errors) == (1, 0)
     assert old.side.images.get(old.id("open_ticket")) is None

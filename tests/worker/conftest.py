@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from app.domain.ids import new_id
+from app.domain.images.renderings import Renderings
 from app.domain.keys import original_key
 from app.domain.limits import Limits
 from app.domain.media import media_type_of
@@ -62,6 +63,7 @@ class Bench:
         return Worker(
             store or self.side.store,
             images or self.side.images,
+            Renderings(store or self.side.store, images or self.side.images),
             sandbox or self.sandbox,
             recipe=recipe,
             limits=limits or Limits(),

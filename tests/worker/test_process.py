@@ -15,7 +15,6 @@ from app.domain.ids import new_id
 from app.domain.images.service import Images
 from app.domain.keys import original_key, variant_key
 from app.domain.limits import Limits
-from app.domain.maintenance.reconcile import Reconciler
 from app.domain.models import EXHAUSTED, Failure, FailureCode, FocalPoint, Format, Status, Tombstone, utcnow
 from app.domain.recipe import DEFAULT_RECIPE, VariantSpec, build_rendering_id
 from app.worker.jobs import Job, Processed
@@ -179,13 +178,13 @@ def test_a_deleted_image_stays_deleted(bench: Bench) -> None:
     bench.side.images.bury(image_id, image.version, tombstone)
     assert bench.worker().handle(image_id) is Outcome.DELETED
     assert not bench.side.objects()
-    assert not list(bench.side.images.unsettled())
+    assert not bench.side.unfinished()
 
 
 @pytest.mark.parametrize("moment", ["open", "put"])
 def test_a_delete_during_processing_wins(bench: Bench, moment: str) -> None:
     image_id = bench.upload(encoded())
-    delete = once(lambda: Images(bench.side.store, bench.side.images).delete("ann", image_id))
+    delete = once(lambda: bench.side.deletion.delete("ann", image_id))
     worker = bench.worker(store=Interposed(bench.side.store, after={moment: delete}))
     assert worker.handle(image_id) is Outcome.DELETED
     assert not bench.side.objects()
@@ -373,14 +372,14 @@ def test_bytes_of_an_unknown_type_are_never_served(bench: Bench, what: str) -> N
         assert bench.worker(limits=limits).handle(image_id) is Outcome.FAILED
     assert bench.image(image_id).content_type == "application/octet-stream"
     with pytest.raises(Conflict, match="not served"):
-        Images(bench.side.store, bench.side.images).original(None, image_id)
+        Images(bench.side.images).original(None, image_id)
 
 
 def test_a_failed_image_is_served_once_its_type_is_known(bench: Bench) -> None:
     image_id = by_ticket(bench, TRUNCATED)
     assert bench.worker().handle(image_id) is Outcome.FAILED
     assert bench.image(image_id).content_type == "image/jpeg"
-    assert Images(bench.side.store, bench.side.images).original(None, image_id).id == image_id
+    assert Images(bench.side.images).original(None, image_id).id == image_id
 
 
 def test_an_unknown_id_is_ignored(bench: Bench) -> None:
@@ -474,10 +473,10 @@ def test_a_delete_removes_what_failed_attempts_stored(bench: Bench) -> None:
         )
     assert bench.image(image_id).status is Status.FAILED
     assert bench.variants(image_id)
-    Images(bench.side.store, bench.side.images).delete("ann", image_id)
-    Reconciler(bench.side.store, bench.side.images, bench.side.queue).run()
+    bench.side.deletion.delete("ann", image_id)
+    bench.side.reconciler.run()
     assert bench.side.objects() == set()
-    assert list(bench.side.images.unsettled()) == []
+    assert bench.side.unfinished() == []
 
 
 def test_only_an_interrupted_last_delivery_fails_the_image(bench: Bench) -> None:
@@ -489,7 +488,7 @@ def test_only_an_interrupted_last_delivery_fails_the_image(bench: Bench) -> None
             raise Killed
 
     image_id = bench.upload(encoded())
-    reconciler = Reconciler(bench.side.store, bench.side.images, bench.side.queue)
+    reconciler = bench.side.reconciler
     later = utcnow() + timedelta(hours=2)
     for receives in (1, 2):
         with pytest.raises(Killed):

@@ -7,11 +7,12 @@ from datetime import datetime, timedelta
 from app.domain.errors import AlreadyExists
 from app.domain.ids import id_time
 from app.domain.images.notifications import object_created
-from app.domain.keys import ORIGINALS, PROCESSED, original_id, processed_id, processed_prefix
+from app.domain.keys import ORIGINALS, PROCESSED, original_id, processed_id, processed_prefix, rendering_name
 from app.domain.maintenance.reconcile import Report
 from app.domain.media import UNKNOWN_TYPE
 from app.domain.models import Image, Tombstone, utcnow
 from app.domain.ports import EventQueue, ImageRepository, ObjectInfo, ObjectStore
+from app.domain.work import PROCESS_DELAY, RENDERING_LIFE, Task, Work
 
 #: Minimum age of an orphan. A younger object may belong to a running request or to an event that is not handled yet.
 GRACE = timedelta(hours=1)
@@ -92,7 +93,7 @@ class Orphans:
         variants are used again or swept. Return True if a record was created."""
         if not orphan.can_be_adopted or orphan.image_id is None:
             return False
-        image = adopted_record(orphan.image_id, owner, orphan.object.size, stale=self._renderings(orphan.image_id))
+        image = adopted_record(orphan.image_id, owner, orphan.object.size, renderings=self._renderings(orphan.image_id))
         try:
             self._images.create(image, claim=False)
         except AlreadyExists:
@@ -102,14 +103,19 @@ class Orphans:
         return True
 
     def _renderings(self, image_id: str) -> list[str]:
-        prefix = processed_prefix(image_id)
-        names = (info.key.removeprefix(prefix).partition("/") for info in self._store.list(prefix))
-        return list(dict.fromkeys(name for name, slash, _ in names if slash))
+        names: dict[str, None] = {}
+        for public in (False, True):
+            prefix = processed_prefix(image_id, public=public)
+            for info in self._store.list(prefix):
+                rendering_id, slash, _ = info.key.removeprefix(prefix).partition("/")
+                if slash:
+                    names[rendering_name(rendering_id, public=public)] = None
+        return list(names)
 
 
-def adopted_record(image_id: str, owner: str, size: int, *, stale: list[str]) -> Image:
-    """Build a record for an original without one. The worker finds its type and hash. `stale` are existing
-    renderings."""
+def adopted_record(image_id: str, owner: str, size: int, *, renderings: list[str]) -> Image:
+    """Build a record for an original without one. The worker finds its type and hash, and existing `renderings` are
+    removed after a day unless it makes them again."""
     now = utcnow()
     return Image(
         id=image_id,
@@ -118,5 +124,9 @@ def adopted_record(image_id: str, owner: str, size: int, *, stale: list[str]) ->
         bytes=size,
         uploaded_at=min(id_time(image_id), now),
         updated_at=now,
-        stale_renderings=stale,
+        superseded=dict.fromkeys(renderings, now + RENDERING_LIFE),
+        work={
+            Task.PROCESS: Work.add(now, PROCESS_DELAY),
+            **({Task.SWEEP: Work.add(now, RENDERING_LIFE)} if renderings else {}),
+        },
     )

@@ -165,7 +165,7 @@ def test_an_owner_has_a_limited_number_of_open_tickets(side_name: str, tmp_path:
         assert (problem["limit"], int(refused.headers["retry-after"]) > 0) == (3, True)
         assert "3 upload tickets" in problem["detail"]
         assert service.client.get("/limits").json()["max_open_tickets"] == 3
-        assert set(service.side.images.unsettled()) == {ticket["id"] for ticket in tickets}  # nothing else
+        assert set(service.side.unfinished()) == {ticket["id"] for ticket in tickets}  # nothing else
         assert service.client.post("/upload", files={"file": ("p.jpg", BODY)}).status_code == 201
         service.client.delete(f"/images/{tickets[0]['id']}")
         assert eventually_issued(service)
@@ -191,7 +191,7 @@ def test_a_used_ticket_does_not_count_as_open_while_its_image_is_pending(tmp_pat
             body = encoded("JPEG", 90, 60, seed=number)
             ticket = ticket_of(service, sha256=None, bytes=len(body))
             assert service.client.put(ticket["url"], content=body, headers=ticket["headers"]).status_code == 200
-        assert len(set(service.side.images.unsettled())) == 5
+        assert len(set(service.side.unfinished())) == 5
 
 
 def test_open_tickets_count_per_owner(tmp_path: Path) -> None:

@@ -117,7 +117,7 @@ def test_a_second_copy_counts_as_known_bytes(service: Service) -> None:
 
 def test_an_upload_can_wait_for_its_image(service: Service) -> None:
     def settle() -> None:
-        (image_id,) = service.side.images.unsettled()
+        (image_id,) = service.side.unfinished()
         service.side.images.update(image_id, 1, {"status": Status.READY})
 
     timer = threading.Timer(0.3, settle)

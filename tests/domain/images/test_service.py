@@ -8,7 +8,6 @@ from app.domain.errors import Conflict, NotFound, Unavailable
 from app.domain.ids import new_id
 from app.domain.images.service import Images
 from app.domain.keys import original_key, variant_key
-from app.domain.maintenance.reconcile import Reconciler
 from app.domain.models import ANONYMOUS, Format, Image, Status, Tombstone, Variant, utcnow
 from tests.sides import Interposed, Side, once
 
@@ -28,7 +27,7 @@ def put_image(side: Side, owner: str = ANONYMOUS) -> Image:
 
 def test_an_image_is_its_owners_alone(side: Side) -> None:
     image = put_image(side, owner="ann")
-    images = Images(side.store, side.images)
+    images = Images(side.images)
     assert images.get("ann", image.id) == image
     for owner, image_id in (("bob", image.id), ("ann", new_id()), ("ann", "../x"), ("ann", "")):
         with pytest.raises(NotFound) as refusal:
@@ -40,13 +39,13 @@ def test_an_image_is_its_owners_alone(side: Side) -> None:
 
 def test_delete_removes_every_byte_and_is_repeatable(side: Side) -> None:
     image, other = put_image(side), put_image(side, owner="other")
-    images = Images(side.store, side.images)
+    images = Images(side.images)
     for _ in range(2):
         images.delete(ANONYMOUS, image.id)
         with pytest.raises(NotFound):
             images.get(ANONYMOUS, image.id)
     assert all(other.id in key for key in side.objects())
-    assert list(side.images.unsettled()) == []
+    assert side.unfinished() == []
     images.delete(ANONYMOUS, new_id())
     images.delete(ANONYMOUS, "no id at all")
 
@@ -61,10 +60,10 @@ def test_a_delete_that_the_store_refuses_is_answered_and_finished_later(side: Si
     Images(broken, side.images).delete(ANONYMOUS, image.id)
     assert isinstance(side.images.get(image.id), Tombstone)
     assert side.objects()
-    report = Reconciler(side.store, side.images, side.queue).run()
+    report = side.reconciler.run()
     assert report.deletes_finished == 1
     assert side.objects() == set()
-    assert list(side.images.unsettled()) == []
+    assert side.unfinished() == []
 
 
 @pytest.mark.parametrize("state", [{"status": Status.PENDING}, {"status": Status.FAILED}, {"stale_renderings": ["r0"]}])
@@ -73,11 +72,11 @@ def test_what_an_image_in_work_may_have_beside_its_record_goes_later(side: Side,
     image = side.images.update(image.id, image.version, state)
     for rendering in ("r0", "r2"):
         side.store.put(variant_key(image.id, rendering, "a.webp"), io.BytesIO(b"abc"), size=3, content_type="x/y")
-    Images(side.store, side.images).delete(ANONYMOUS, image.id)
-    assert list(side.images.unsettled()) == [image.id]
-    Reconciler(side.store, side.images, side.queue).run()
+    side.deletion.delete(ANONYMOUS, image.id)
+    assert side.unfinished() == [image.id]
+    side.reconciler.run()
     assert side.objects() == set()
-    assert list(side.images.unsettled()) == []
+    assert side.unfinished() == []
 
 
 def test_a_delete_goes_through_though_the_record_moves_meanwhile(side: Side) -> None:
@@ -92,7 +91,7 @@ def test_a_delete_goes_through_though_the_record_moves_meanwhile(side: Side) -> 
 
 def test_variants_are_found_by_name(side: Side) -> None:
     image = put_image(side)
-    images = Images(side.store, side.images)
+    images = Images(side.images)
     found, variants = images.variants(ANONYMOUS, image.id, "b")
     assert found == image
     assert [variant.file for variant in variants] == ["b.webp"]

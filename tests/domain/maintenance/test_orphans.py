@@ -14,7 +14,7 @@ from app.domain.ids import first_id_at, new_id
 from app.domain.images.service import Images
 from app.domain.keys import original_key, variant_key
 from app.domain.maintenance.orphans import GRACE, Orphan, Orphans
-from app.domain.maintenance.reconcile import Reconciler, Report
+from app.domain.maintenance.reconcile import Report
 from app.domain.models import ANONYMOUS, Image, Status, utcnow
 from tests.contract.records import an_image
 from tests.sides import Interposed, Side, self_hosted
@@ -104,8 +104,8 @@ def test_what_a_finished_delete_has_left_is_an_orphan_that_nobody_brings_back(si
     image = an_image(owner=ANONYMOUS)
     side.images.create(image, claim=False)
     put(side, original_key(image.id))
-    Images(side.store, side.images).delete(ANONYMOUS, image.id)
-    Reconciler(side.store, side.images, side.queue).run()
+    side.deletion.delete(ANONYMOUS, image.id)
+    side.reconciler.run()
     stray = put(side, original_key(image.id))
     (orphan,) = find(side)
     assert (orphan.object.key, orphan.deleted, orphan.can_be_adopted) == (stray, True, False)
@@ -124,7 +124,7 @@ def test_what_a_delete_has_not_removed_yet_is_no_orphan(side: Side) -> None:
     store: Any = Interposed(side.store, before={"delete": refuse})
     Images(store, side.images).delete(ANONYMOUS, image.id)
     assert find(side) == []
-    assert Reconciler(side.store, side.images, side.queue).run().deletes_finished == 1
+    assert side.reconciler.run().deletes_finished == 1
     assert side.objects() == set()
 
 

@@ -45,7 +45,7 @@ def drain(side: Side) -> None:
 
 
 def run(side: Side, **options: Any) -> Report:
-    return Reconciler(side.store, side.images, side.queue).run(now=NOW, **options)
+    return side.reconciler.run(now=NOW, **options)
 
 
 def test_a_pending_image_gets_its_event_again(side: Side) -> None:
@@ -130,9 +130,9 @@ def test_a_clock_set_back_keeps_no_record_without_bytes_for_ever(side: Side) -> 
     upload = put_record(side, age=month, with_bytes=False)
     ticket = put_record(side, age=month, with_bytes=False, upload_expires_at=NOW - month + RECORD_LIFE)
     assert run(side) == Report()
-    assert {upload.id, ticket.id} == set(side.images.unsettled())
-    assert Reconciler(side.store, side.images, side.queue).run(now=utcnow() + timedelta(minutes=50)) == Report()
-    later = Reconciler(side.store, side.images, side.queue).run(now=utcnow() + RECORD_LIFE + timedelta(hours=1))
+    assert {upload.id, ticket.id} == set(side.unfinished())
+    assert side.reconciler.run(now=utcnow() + timedelta(minutes=50)) == Report()
+    later = side.reconciler.run(now=utcnow() + RECORD_LIFE + timedelta(hours=1))
     assert later == Report(never_came=2)
 
 
@@ -140,7 +140,7 @@ def test_a_clock_set_back_keeps_no_cut_off_image_pending_for_ever(side: Side) ->
     image = put_record(side, age=timedelta(hours=3), with_bytes=True, last_tried_at=NOW + timedelta(days=30))
     drain(side)
     assert run(side) == Report()
-    later = Reconciler(side.store, side.images, side.queue).run(now=NOW + timedelta(minutes=61))
+    later = side.reconciler.run(now=NOW + timedelta(minutes=61))
     assert later == Report(given_up=1)
     found = side.images.get(image.id)
     assert isinstance(found, Image)
@@ -154,7 +154,7 @@ def test_a_clock_set_back_keeps_no_old_rendering_for_ever(side: Side) -> None:
     side.store.put(key, io.BytesIO(b"abc"), size=3, content_type="image/webp")
     assert run(side) == Report()  # it waits from now on
     assert key in side.objects()
-    later = Reconciler(side.store, side.images, side.queue).run(now=utcnow() + timedelta(hours=25))
+    later = side.reconciler.run(now=utcnow() + timedelta(hours=25))
     assert later == Report(renderings_swept=1)
     assert key not in side.objects()
 
@@ -163,7 +163,7 @@ def test_what_nobody_has_tried_is_never_given_up(side: Side) -> None:
     image = put_record(side, age=timedelta(days=3), with_bytes=True)
     drain(side)
     for days in range(3):
-        report = Reconciler(side.store, side.images, side.queue).run(now=NOW + timedelta(days=days))
+        report = side.reconciler.run(now=NOW + timedelta(days=days))
         assert report == Report(queued_again=1)
         drain(side)
     assert side.images.get(image.id) == image
@@ -209,7 +209,7 @@ def test_a_ticket_waits_for_its_bytes_far_longer_than_any_upload_takes(side: Sid
     ticket = put_record(side, age=timedelta(hours=23), with_bytes=False, upload_expires_at=issued + RECORD_LIFE)
     assert run(side) == Report()
     assert side.images.get(ticket.id) == ticket
-    later = Reconciler(side.store, side.images, side.queue).run(now=issued + RECORD_LIFE + timedelta(seconds=1))
+    later = side.reconciler.run(now=issued + RECORD_LIFE + timedelta(seconds=1))
     assert later == Report(never_came=1)
 
 
@@ -232,9 +232,9 @@ def test_bytes_that_come_while_their_record_is_removed_have_it_back(side: Side, 
         image.upload_expires_at,
     )
     assert found.version > image.version
-    eventually(lambda: set(side.images.unsettled()), {image.id})
+    eventually(lambda: set(side.unfinished()), {image.id})
     drain(side)
-    assert Reconciler(side.store, side.images, side.queue).run(now=NOW + timedelta(hours=2)) == Report(queued_again=1)
+    assert side.reconciler.run(now=NOW + timedelta(hours=2)) == Report(queued_again=1)
 
 
 def test_a_flood_of_unused_tickets_is_removed_in_batches(side: Side) -> None:
@@ -246,7 +246,7 @@ def test_a_flood_of_unused_tickets_is_removed_in_batches(side: Side) -> None:
     assert Reconciler(side.store, images, side.queue).run(now=NOW) == Report(never_came=tickets)
     assert sum(batches) == tickets
     assert len(batches) == -(-tickets // 100)
-    eventually(lambda: list(side.images.unsettled()), [])
+    eventually(lambda: side.unfinished(), [])
 
 
 def test_a_batch_that_is_refused_is_removed_by_the_next_run(side: Side) -> None:
@@ -303,8 +303,8 @@ def test_old_renderings_are_swept_a_day_later(side: Side) -> None:
     for key in keys:
         side.store.put(key, io.BytesIO(b"abc"), size=3, content_type="image/webp")
     assert run(side) == Report()
-    late = Reconciler(side.store, side.images, side.queue).run(now=utcnow() + timedelta(hours=25))
+    late = side.reconciler.run(now=utcnow() + timedelta(hours=25))
     assert late.renderings_swept == 1
     assert variant_key(image.id, "old", "a.webp") not in side.objects()
     assert variant_key(image.id, "new", "a.webp") in side.objects()
-    assert list(side.images.unsettled()) == []
+    assert side.unfinished() == []

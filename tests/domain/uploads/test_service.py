@@ -10,9 +10,7 @@ from typing import Any
 import pytest
 
 from app.domain.errors import Unavailable
-from app.domain.images.service import Images
 from app.domain.keys import original_key
-from app.domain.maintenance.reconcile import Reconciler
 from app.domain.models import ANONYMOUS, Failure, FailureCode, Image, Status, Tombstone, utcnow
 from app.domain.ports import ListQuery
 from app.domain.uploads.service import Accepted, Upload, Uploads
@@ -115,7 +113,7 @@ def test_a_copy_whose_bytes_are_refused_leaves_nothing(side: Side) -> None:
     with pytest.raises(Unavailable):
         Uploads(refusing, side.images).accept(ANONYMOUS, upload(), keep_duplicate=True)  # type: ignore[arg-type]
     assert [image.id for image in everything(side)] == [first.id]
-    Images(side.store, side.images).delete(ANONYMOUS, first.id)
+    side.deletion.delete(ANONYMOUS, first.id)
     assert not accept(side).duplicate
 
 
@@ -143,7 +141,7 @@ def test_a_failed_or_deleted_image_does_not_count_as_a_duplicate(side: Side, sta
         error = Failure(code=FailureCode.TIMEOUT, detail="Too slow.")
         side.images.update(first.id, first.version, {"status": Status.FAILED, "error": error})
     else:
-        Images(side.store, side.images).delete(ANONYMOUS, first.id)
+        side.deletion.delete(ANONYMOUS, first.id)
     second = accept(side)
     assert not second.duplicate
     assert second.image.id != first.id
@@ -273,14 +271,14 @@ def test_an_upload_that_outlasts_its_record_is_refused_and_leaves_nothing(
 ) -> None:
     def reconcile(*_: object, **__: object) -> None:
         hours_pass()
-        report = Reconciler(side.store, side.images, side.queue).run(now=utcnow() + timedelta(hours=2))
+        report = side.reconciler.run(now=utcnow() + timedelta(hours=2))
         assert report.never_came == 1
 
     store: Any = Interposed(side.store, before={"create": reconcile})
     with pytest.raises(Unavailable, match="Send the image again"):
         Uploads(store, side.images).accept(ANONYMOUS, upload())
     assert side.objects() == set()
-    assert list(side.images.unsettled()) == []
+    assert side.unfinished() == []
 
 
 def test_a_slow_upload_whose_record_is_there_is_accepted(side: Side, hours_pass: Callable[..., None]) -> None:
@@ -298,7 +296,7 @@ def test_reconcile_cannot_remove_the_record_of_a_slow_upload_that_was_accepted(
 
     def look(*_: object, **__: object) -> None:
         hours_pass()
-        (image_id,) = side.images.unsettled()
+        (image_id,) = side.unfinished()
         image = side.images.get(image_id)
         assert isinstance(image, Image)
         read.append(image)

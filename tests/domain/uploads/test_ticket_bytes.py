@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from app.domain.errors import Gone, PreconditionFailed, RequestError, Unavailable
-from app.domain.images.service import Images
 from app.domain.keys import original_key
 from app.domain.maintenance.reconcile import Reconciler
 from app.domain.models import ANONYMOUS, FailureCode, Image, Status, Tombstone, mark_failed, utcnow
@@ -36,17 +35,17 @@ def send(side: Side, image: Image, *, store: Any = None, images: Any = None) -> 
 
 
 def delete(side: Side, image: Image) -> None:
-    Images(side.store, side.images).delete(ANONYMOUS, image.id)
+    side.deletion.delete(ANONYMOUS, image.id)
 
 
 def expire(side: Side, _: Image) -> None:
     """Reconcile, a day and more later."""
-    Reconciler(side.store, side.images, side.queue).run(now=utcnow() + RECORD_LIFE + timedelta(hours=1))
+    side.reconciler.run(now=utcnow() + RECORD_LIFE + timedelta(hours=1))
 
 
 def finish(side: Side) -> None:
     """Finish what a delete has left."""
-    Reconciler(side.store, side.images, side.queue).run()
+    side.reconciler.run()
 
 
 def assert_kept(side: Side, image: Image) -> None:

@@ -11,7 +11,6 @@ from app.domain.ids import new_id
 from app.domain.images.service import Images
 from app.domain.keys import original_key
 from app.domain.limits import Limits
-from app.domain.maintenance.reconcile import Reconciler
 from app.domain.models import ANONYMOUS, FailureCode, Image, Status, mark_failed, utcnow
 from app.domain.ports import ListQuery
 from app.domain.uploads.service import Accepted
@@ -47,7 +46,7 @@ def listed(side: Side) -> list[Image]:
 
 def test_a_ticket_has_a_pending_record_that_is_in_no_list(side: Side) -> None:
     ticket = ask(side, filename="a.jpg", sha256=SHA256, title="T", tags=("x",))
-    found = Images(side.store, side.images).get(ANONYMOUS, ticket.id)
+    found = Images(side.images).get(ANONYMOUS, ticket.id)
     assert (found.status, found.bytes, found.sha256, found.title) == (Status.PENDING, 10, SHA256, "T")
     assert (found.filename, found.tags, found.declared_content_type) == ("a.jpg", ["x"], "image/jpeg")
     assert listed(side) == []
@@ -61,7 +60,7 @@ def test_too_much_and_the_wrong_type_are_refused_before_any_byte(side: Side) -> 
     assert refusal.value.extra == {"limit_bytes": 1000, "declared_bytes": 1001}
     with pytest.raises(UnsupportedType):
         ask(side, content_type="image/svg+xml")
-    assert list(side.images.unsettled()) == []
+    assert side.unfinished() == []
 
 
 @pytest.mark.parametrize("status", [Status.READY, Status.PENDING, Status.FAILED])
@@ -82,12 +81,12 @@ def test_only_a_ready_image_makes_a_ticket_needless(side: Side, status: Status) 
 
 def test_a_ticket_never_used_vanishes_with_its_record(side: Side) -> None:
     ticket = ask(side)
-    reconciler = Reconciler(side.store, side.images, side.queue)
+    reconciler = side.reconciler
     assert reconciler.run().never_came == 0
     assert reconciler.run(now=utcnow() + timedelta(hours=23)).never_came == 0
     assert reconciler.run(now=utcnow() + timedelta(hours=24, seconds=1)).never_came == 1
     assert side.images.get(ticket.id) is None
-    assert list(side.images.unsettled()) == []
+    assert side.unfinished() == []
 
 
 def test_tickets_whose_bytes_have_come_are_not_open_however_long_the_queue_is(side: Side) -> None:
@@ -108,7 +107,7 @@ def test_an_owner_whose_tickets_are_all_unused_gets_no_more(side: Side) -> None:
     assert (refusal.value.code, refusal.value.extra) == ("too_many_tickets", {"limit": 20})
     assert int(refusal.value.headers["Retry-After"]) > 0
     ask(side, owner="other")
-    Images(side.store, side.images).delete(ANONYMOUS, issued[0].id)
+    side.deletion.delete(ANONYMOUS, issued[0].id)
     eventually(lambda: len(side.images.open_tickets(ANONYMOUS, 20)), 19)
     ask(side)
 
@@ -116,14 +115,14 @@ def test_an_owner_whose_tickets_are_all_unused_gets_no_more(side: Side) -> None:
 def test_a_ticket_whose_event_was_lost_gets_another(side: Side) -> None:
     ticket = ask(side)
     side.store.put(original_key(ticket.id), io.BytesIO(b"0123456789"), size=10, content_type="image/jpeg")
-    report = Reconciler(side.store, side.images, side.queue).run(requeue_after=timedelta(0))
+    report = side.reconciler.run(requeue_after=timedelta(0))
     assert report.queued_again == 1
 
 
 @pytest.mark.parametrize("code", FailureCode)
 def test_what_was_not_checked_at_the_door_is_served_to_nobody(side: Side, code: FailureCode) -> None:
     ticket = ask(side)
-    images = Images(side.store, side.images)
+    images = Images(side.images)
     with pytest.raises(Conflict, match="not arrived yet"):
         images.original(ANONYMOUS, ticket.id)
     image = images.get(ANONYMOUS, ticket.id)
@@ -140,5 +139,5 @@ def test_what_was_not_checked_at_the_door_is_served_to_nobody(side: Side, code: 
 @pytest.mark.parametrize("code", FailureCode)
 def test_what_was_checked_at_the_door_keeps_its_type(side: Side, code: FailureCode) -> None:
     ticket = ask(side)
-    checked = Images(side.store, side.images).get(ANONYMOUS, ticket.id).model_copy(update={"upload_expires_at": None})
+    checked = Images(side.images).get(ANONYMOUS, ticket.id).model_copy(update={"upload_expires_at": None})
     assert "content_type" not in mark_failed(checked, code, "It would not do.", utcnow())

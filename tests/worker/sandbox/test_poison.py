@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 from app.adapters.sqlite import SqliteQueue
-from app.domain.maintenance.reconcile import Reconciler
 from app.domain.models import Status, utcnow
 from app.worker.process import Worker
 from app.worker.queue_loop import run
@@ -36,7 +35,7 @@ def live(side: Side, worker: Worker) -> bool:
     """One life of a self-hosted worker, from its start to the end of its work; False if it was killed before."""
     assert isinstance(side.queue, SqliteQueue)
     side.queue.recover()
-    Reconciler(side.store, side.images, side.queue).run(requeue_after=timedelta(0))
+    side.reconciler.run(requeue_after=timedelta(0))
     try:
         run(side.queue, worker, lambda: not side.queue.waiting())
     except Killed:
@@ -59,6 +58,6 @@ def test_a_picture_that_kills_every_worker_comes_to_its_end(tmp_path: Path, sand
         assert bench.image(ids[0]).status is Status.READY
         assert bench.image(ids[1]).status is Status.PENDING
         assert side.queue.waiting() == 0
-        report = Reconciler(side.store, side.images, side.queue).run(now=utcnow() + timedelta(hours=2))
+        report = side.reconciler.run(now=utcnow() + timedelta(hours=2))
         assert (report.given_up, report.queued_again) == (1, 0)
         assert bench.image(ids[1]).status is Status.FAILED
