@@ -7,6 +7,7 @@ from fastapi.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from app.api.bodies.field_schemas import DESCRIPTION_FIELDS, FILENAME
+from app.api.bodies.json_body import read_json_body
 from app.api.dependencies import BasePathDep, OwnerDep, ServicesDep
 from app.api.http.access import ScopedRoute, allow_extra_query, no_key_required, requires
 from app.api.http.body_stream import stream_body
@@ -28,7 +29,6 @@ from app.domain.uploads.tickets import Ticket, TicketRequest
 router = APIRouter(tags=["uploads"], route_class=ScopedRoute)
 store_router = APIRouter(include_in_schema=False, route_class=ScopedRoute)
 
-_BODY_BYTES = 64 * 1024
 FIELDS = ("bytes", "content_type", "sha256", "filename", *NAMES)
 
 #: JSON schema of the request. The checks are those of an upload as JSON.
@@ -110,16 +110,7 @@ async def create_upload_ticket(
 
 
 async def _ticket_request(request: Request) -> TicketRequest:
-    form = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if form != "application/json":
-        detail = f"Unsupported body (found: {form[:80] or 'no Content-Type'}). Send application/json."
-        raise refusal("unsupported_body", detail, found=form[:80] or None, accepted=["application/json"])
-    body = b""
-    async for chunk in stream_body(request):
-        body += chunk
-        if len(body) > _BODY_BYTES:
-            raise refusal("body_too_large", limit_bytes=_BODY_BYTES, received_bytes=len(body))
-    members = JsonObject.parse(body, FIELDS)
+    members = JsonObject.parse(await read_json_body(request), FIELDS)
     description = members.parse_description()
     filename = display_name(members.text("filename"))
     declared = members.text("content_type")

@@ -1,0 +1,37 @@
+"""Small JSON bodies: of tickets, changes and share links."""
+
+from collections.abc import Sequence
+
+from fastapi import Request
+
+from app.api.http.body_stream import stream_body
+from app.api.http.json_object import JsonObject
+from app.api.http.problem_catalog import refusal
+
+#: Most bytes of a body.
+MAX_BYTES = 64 * 1024
+
+
+async def read_json_body(request: Request, accepted: Sequence[str] = ("application/json",)) -> bytes:
+    """Read a body of one of the accepted types. Raises `unsupported_body` and `body_too_large`."""
+    form = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if form not in accepted:
+        detail = f"Unsupported body (found: {form[:80] or 'no Content-Type'}). Send {' or '.join(accepted)}."
+        raise refusal("unsupported_body", detail, found=form[:80] or None, accepted=list(accepted))
+    return await _read(request)
+
+
+async def read_optional_object(request: Request, known: Sequence[str]) -> JsonObject:
+    """Read a JSON object with these members. No body at all counts as an empty object."""
+    if "content-type" not in request.headers and not await _read(request):
+        return JsonObject({})
+    return JsonObject.parse(await read_json_body(request), known)
+
+
+async def _read(request: Request) -> bytes:
+    body = b""
+    async for chunk in stream_body(request):
+        body += chunk
+        if len(body) > MAX_BYTES:
+            raise refusal("body_too_large", limit_bytes=MAX_BYTES, received_bytes=len(body))
+    return body
