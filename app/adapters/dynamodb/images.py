@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
+from datetime import datetime
 from typing import Any
 
 from app.adapters.dynamodb import items, listing
@@ -12,6 +13,7 @@ from app.adapters.dynamodb.writes import COPIES, Write, Writes, while_live
 from app.domain.errors import AlreadyExists, HashTaken, Stale, Unavailable
 from app.domain.models import UPDATABLE, Image, Tombstone, utcnow
 from app.domain.ports import ListQuery, Page
+from app.domain.work import Task, Work
 
 _ATTEMPTS = 6
 _TRANSACTION_ITEMS = 100  # TransactWriteItems' own limit
@@ -85,40 +87,76 @@ class DynamoImages:
     def update(self, image_id: str, expected_version: int, changes: Mapping[str, Any]) -> Image:
         """See `ImageRepository.update`. Raises `ValueError` for a field or a value that a record cannot have.
 
-        One write if no index entry changes, else a read and a transaction.
+        One write if no index entry changes, else a read and a transaction. If the record has no map of tasks yet, the
+        latter writes the map that was derived.
         """
         if unknown := set(changes) - UPDATABLE:
             raise ValueError(f"not fields that can be updated: {', '.join(sorted(unknown))}")
-        own = {"version": expected_version + 1, "updated_at": utcnow()}
-        fields = items.changed_fields({**changes, **own})
+        own = {**changes, "version": expected_version + 1, "updated_at": utcnow()}
+        work = items.changed_work(own.pop("work", {}))
+        fields = items.changed_fields(own)
         if not (items.LISTED | items.PARTITIONED) & changes.keys():
             return self._update_alone(image_id, self._writes.update(image_id, expected_version, fields), fields)
-        old, seen = self._live(image_id, expected_version)
-        new = Image.model_validate({**dict(old), **changes, **own})
+        old, item = self._live(image_id, expected_version)
+        before = items.stored_work(item, old)
+        after = items.change_tasks(before, work)
+        kept = {name: getattr(old, name) for name in old.model_fields_set}  # a field that is absent stays so
+        new = Image.model_validate(kept | own | {"work": after})
         if items.PARTITIONED & changes.keys():
             fields |= items.listing_fields(new)
-        update = self._writes.update(image_id, expected_version, fields, seen)
-        before, after = items.build_pointers(old), items.build_pointers(new)
-        if before.keys() == after.keys():
+        update = self._writes.update(
+            image_id,
+            expected_version,
+            fields if items.WORK in item else fields | items.derived_fields(new),
+            work=work if items.WORK in item else {},
+            seen=str(item["updated_at"]),
+        )
+        gone, there = items.build_pointers(old, before), items.build_pointers(new, after)
+        # A pointer that looks the same may be missing, or be that of 0.1.0: its worker removes it when it has finished.
+        unsure = {items.open_key(image_id)} if work or items.WORK not in item else set()
+        pointers = [self._writes.delete(key) for key in gone.keys() - there.keys()]
+        pointers += [self._writes.put(put) for key, put in there.items() if put != gone.get(key) or key in unsure]
+        if not pointers:
             return self._update_alone(image_id, update, fields)
-        writes = [
-            update,
-            *(self._writes.delete(key) for key in before.keys() - after.keys()),
-            *(self._writes.put(after[key]) for key in after.keys() - before.keys()),
-        ]
         try:
-            transact(self._client, writes)
+            transact(self._client, [update, *pointers])
         except Refused:
             raise Stale(image_id) from None
         return new
 
-    def bury(self, image_id: str, expected_version: int, tombstone: Tombstone) -> None:
-        """See `ImageRepository.bury`."""
-        self._end(image_id, expected_version, self._writes.put(items.tombstone_item(tombstone)), unsettled=True)
+    def delete(self, image_id: str, expected_version: int, tombstone: Tombstone) -> None:
+        """See `ImageRepository.delete`."""
+        item = items.tombstone_item(tombstone)
+        kept = items.open_item(image_id, item[items.WORK].values())
+        self._end(image_id, expected_version, self._writes.put(item), kept)
+
+    def update_tombstone(self, image_id: str, work: Mapping[Task, Work | None]) -> None:
+        """See `ImageRepository.update_tombstone`."""
+        changes = items.changed_work(work)
+        for attempt in range(_ATTEMPTS):
+            item = self._read(image_id)
+            record = items.read_record(item, utcnow()) if item else None
+            if isinstance(record, Image):
+                return
+            try:
+                if item and record:
+                    tasks = items.change_tasks(items.stored_work(item, record), changes)
+                    pointer = items.open_item(image_id, tasks.values())
+                    transact(self._client, [self._writes.update_tombstone(item, tasks), self._place(image_id, pointer)])
+                else:
+                    transact(self._client, [self._writes.absent(image_id), self._place(image_id, None)])
+            except Refused:
+                pause(attempt)  # it has changed in between
+            else:
+                return
+        raise Unavailable("The record is busy.")
+
+    def _place(self, image_id: str, pointer: Item | None) -> Write:
+        return self._writes.put(pointer) if pointer else self._writes.delete(items.open_key(image_id))
 
     def remove(self, image_id: str, expected_version: int) -> None:
         """See `ImageRepository.remove`."""
-        self._end(image_id, expected_version, self._writes.delete(image_id), unsettled=False)
+        self._end(image_id, expected_version, self._writes.delete(image_id), None)
 
     def remove_all(self, images: Sequence[Image]) -> set[str]:
         """See `ImageRepository.remove_all`. Removes as many records per transaction as fit, and those of a refused
@@ -146,24 +184,21 @@ class DynamoImages:
         """See `ImageRepository.open_tickets`. Reads the index, because writes of one counter item would conflict."""
         return listing.open_tickets(self._client, self._table, owner, limit)
 
-    def settle(self, image_id: str) -> None:
-        """See `ImageRepository.settle`."""
-        unlisted = self._writes.delete(items.open_item(image_id)[KEY])
-        try:
-            transact(self._client, [self._writes.settle(image_id), unlisted])
-        except Refused:
-            try:
-                transact(self._client, [self._writes.absent(image_id), unlisted])
-            except Refused:
-                return  # a live record's own pointer
-
     def list(self, query: ListQuery) -> Page:
         """See `ImageRepository.list`."""
         return listing.page(self._client, self._table, query)
 
-    def unsettled(self, start: str = "") -> Iterator[str]:
-        """See `ImageRepository.unsettled`."""
-        return listing.unsettled(self._client, self._table, start)
+    def due(self, until: datetime) -> Iterator[str]:
+        """See `ImageRepository.due`."""
+        return listing.due(self._client, self._table, until)
+
+    def owned(self, owner: str) -> Iterator[str]:
+        """See `ImageRepository.owned`."""
+        return listing.owned(self._client, self._table, owner)
+
+    def scan(self, after: str | None = None) -> Iterator[Image]:
+        """See `ImageRepository.scan`."""
+        return listing.scan(self._client, self._table, after)
 
     def ping(self) -> None:
         """See `ImageRepository.ping`."""
@@ -189,17 +224,14 @@ class DynamoImages:
             raise Stale(image_id)
         return record
 
-    def _end(self, image_id: str, expected_version: int, last: Write, *, unsettled: bool) -> None:
-        """Replace or delete the record, together with its pointers."""
-        image, seen = self._live(image_id, expected_version)
-        pointers = items.build_pointers(image)
-        kept = items.open_item(image_id)
-        if unsettled:
-            pointers.pop(kept[KEY], None)
+    def _end(self, image_id: str, expected_version: int, last: Write, kept: Item | None) -> None:
+        """Replace or delete the record, together with its pointers; `kept` is the pointer of a tombstone's work."""
+        image, item = self._live(image_id, expected_version)
+        pointers = items.build_pointers(image, items.stored_work(item, image)).keys()
         writes = [
-            while_live(last, expected_version, seen),
-            *(self._writes.delete(key) for key in pointers),
-            *([self._writes.put(kept)] if unsettled else []),
+            while_live(last, expected_version, str(item["updated_at"])),
+            *(self._writes.delete(key) for key in pointers - ({kept[KEY]} if kept else set())),
+            *([self._writes.put(kept)] if kept else []),
         ]
         # In most cases the hash pointer names this record and has no copies. Try that first, which saves reading it.
         pointer = [self._writes.release(image)] if image.sha256 else []
@@ -225,13 +257,13 @@ class DynamoImages:
             return self._writes.release(image)
         return self._writes.forget_copy(image, holder) if image.id in copies else self._writes.points_elsewhere(image)
 
-    def _live(self, image_id: str, expected_version: int) -> tuple[Image, str]:
-        """Return the record at that version, and the stored text of its `updated_at`."""
+    def _live(self, image_id: str, expected_version: int) -> tuple[Image, Item]:
+        """Return the record at that version, and its item."""
         item = self._read(image_id)
         record = items.read_record(item, utcnow()) if item else None
         if item is None or not isinstance(record, Image) or record.version != expected_version:
             raise Stale(image_id)
-        return record, str(item["updated_at"])
+        return record, item
 
     def _read(self, key: str) -> Item | None:
         if not key:  # DynamoDB refuses to look under no key at all

@@ -2,8 +2,8 @@
 
 import json
 import math
-from collections.abc import Mapping
-from datetime import datetime
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 from urllib.parse import quote
@@ -11,21 +11,29 @@ from urllib.parse import quote
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 
 from app.adapters.dynamodb.table import EXPIRES_AT, INDEX_KEY, INDEX_SORT, KEY
-from app.domain.models import Image, Status, Tombstone, is_open_ticket
+from app.domain.models import Image, Tombstone, is_open_ticket
+from app.domain.work import Task, Work, derive_superseded, derive_work
 
 Item = dict[str, Any]
 
 #: Kind of an item: records and tombstones share the key space of ids.
 KIND = "kind"
 #: Fields that determine the pointers of a record, in addition to id and owner.
-LISTED = frozenset({"status", "content_type", "tags", "stale_renderings", "upload_expires_at"})
+LISTED = frozenset({"status", "content_type", "tags", "upload_expires_at", "work"})
 #: Fields that determine the index partition of the record itself.
 PARTITIONED = frozenset({"upload_expires_at", "arrived_at"})
 # Stored as JSON text: maps with any key, and floats, because DynamoDB's numbers cannot represent every float.
-_AS_JSON = frozenset({"exif", "metadata", "focal_point"})
+_AS_JSON = frozenset({"exif", "metadata", "focal_point", "superseded"})
+#: Attribute of a record or a tombstone: the map of its tasks. Tasks change one by one, so that those of a newer version
+#: stay. An item of 0.1.0 has no such map.
+WORK = "work"
+#: Prefix of the index sort of distant work: above every date.
+DISTANT = "~"
 # `upload_expires_at` of a record and `expires_at` of a tombstone, to the microsecond. `EXPIRES_AT`, in whole seconds,
 # is DynamoDB's time to live: it removes items without looking for their bytes, so only settled tombstones have it.
 _EXPIRES = "expires"
+# Attribute of a tombstone that tells functions of 0.1.0 whether its delete is finished.
+_FINISHED = "settled"
 #: Value that `EXPIRES_AT` of a tombstone gets when its delete is finished.
 GONE_AFTER = "gone_after"
 # Functions of 0.1.0 run next to this version during a deployment. They find the variants that they serve and delete by
@@ -33,7 +41,11 @@ GONE_AFTER = "gone_after"
 _STORED_AS = {"rendering_id": "rendering"}
 # Fields and the attributes that 0.1.0 has for them. Writing a field removes its old attribute: one that exists was
 # written later, by 0.1.0.
-_OLD_NAMES = {"declared_content_type": "declared_type", "privacy_report": "privacy"}
+_OLD_NAMES = {
+    "declared_content_type": "declared_type",
+    "privacy_report": "privacy",
+    "superseded": "stale_renderings",
+}
 #: Entries of `exif` that 0.1.0 has instead of the field `rights`.
 _RIGHTS = frozenset({"artist", "copyright"})
 # Required fields of a record, to validate single fields.
@@ -55,35 +67,52 @@ def deserialize(item: Mapping[str, Any]) -> Item:
 
 def listing_fields(image: Image) -> Item:
     """Return the attributes that add a record to its owner's list. The record of a ticket is not in the list; open
-    tickets have a separate partition, which is counted."""
+    tickets have a separate partition, which is counted, and tickets whose bytes have arrived have another."""
     if image.upload_expires_at is None:
         return {EXPIRES_AT: None, _EXPIRES: None, INDEX_KEY: owner_key(image.owner), INDEX_SORT: image.id}
     expires = {EXPIRES_AT: None, _EXPIRES: image.upload_expires_at.isoformat()}
-    if not is_open_ticket(image):
-        return {**expires, INDEX_KEY: None, INDEX_SORT: None}
-    return {**expires, INDEX_KEY: ticket_key(image.owner), INDEX_SORT: image.id}
+    partition = ticket_key(image.owner) if is_open_ticket(image) else arrived_key(image.owner)
+    return {**expires, INDEX_KEY: partition, INDEX_SORT: image.id}
 
 
 def changed_fields(changes: Mapping[str, Any]) -> Item:
-    """Return single fields of an image as plain values, None for those to remove. Raises `ValueError` if invalid."""
+    """Return single fields of an image, except `work`, as plain values, None for those to remove. Raises `ValueError`
+    if invalid."""
     checked = Image.model_validate({**_REQUIRED, **changes})
     old_names = {_OLD_NAMES[name]: None for name in _OLD_NAMES.keys() & changes.keys()}
     return _plain_fields(checked, set(changes)) | old_names
 
 
+def changed_work(changes: Mapping[Task, Work | None]) -> Item:
+    """Return tasks by name as plain values, None for those to remove. Raises `ValueError` if invalid."""
+    return {str(Task(name)): task and plain_task(Work.model_validate(task)) for name, task in changes.items()}
+
+
+def plain_task(task: Work) -> Item:
+    """Return a task as plain values."""
+    return task.model_dump(mode="json")
+
+
+def derived_fields(image: Image) -> Item:
+    """Return the fields that replace those of 0.1.0 in an item without a map of tasks."""
+    return {**changed_fields({"superseded": image.superseded}), WORK: _plain_fields(image, {WORK})[WORK]}
+
+
 def image_item(image: Image) -> Item:
     """Return the item of a record, with the attributes of its owner's list."""
     fields = {**_plain_fields(image), **listing_fields(image)}
+    if "visibility" not in image.model_fields_set:  # as in a record of 0.1.0, which is written again
+        del fields["visibility"]
     return {KEY: image.id, KIND: "image", **{name: value for name, value in fields.items() if value is not None}}
 
 
 def tombstone_item(tombstone: Tombstone) -> Item:
     """Return the item that replaces a deleted record. It is in no list; DynamoDB removes it when the delete is finished
     and it has expired."""
-    fields = tombstone.model_dump(mode="json", exclude={"id", "expires_at"})
+    fields = tombstone.model_dump(mode="json", exclude={"id", "expires_at"}) | {_FINISHED: tombstone.is_finished}
     ends = math.ceil(tombstone.expires_at.timestamp())
     expiry = {_EXPIRES: tombstone.expires_at.isoformat(), GONE_AFTER: ends, EXPIRES_AT: ends}
-    if not tombstone.settled:
+    if not tombstone.is_finished:
         del expiry[EXPIRES_AT]
     return {KEY: tombstone.id, KIND: "tombstone", **expiry, **fields}
 
@@ -98,8 +127,20 @@ def read_record(item: Mapping[str, Any], now: datetime) -> Image | Tombstone | N
         return Image.model_validate(_translate({**item, **maps, **own}))
     if item.get(KIND) == "tombstone":
         tombstone = Tombstone.model_validate({**item, "id": item[KEY], "expires_at": item[_EXPIRES]})
-        return None if tombstone.settled and tombstone.expires_at <= now else tombstone
+        finished = not item.get(WORK, tombstone.work)
+        return None if finished and tombstone.expires_at <= now else tombstone
     return None
+
+
+def stored_work(item: Mapping[str, Any], record: Image | Tombstone) -> Item:
+    """Return all tasks of the item of a record as plain values, with those that only a newer version knows."""
+    found: Item = item.get(WORK, {})
+    return {**found, **{str(name): plain_task(task) for name, task in record.work.items()}}
+
+
+def change_tasks(tasks: Item, changes: Item) -> Item:
+    """Return the tasks, as plain values, after changes by name; None removes a task."""
+    return {name: task for name, task in {**tasks, **changes}.items() if task is not None}
 
 
 def _translate(fields: Item) -> Item:
@@ -110,6 +151,9 @@ def _translate(fields: Item) -> Item:
         exif = fields.get("exif", {})
         new["rights"] = {name: exif.get(name) for name in _RIGHTS}
         new["exif"] = {name: value for name, value in exif.items() if name not in _RIGHTS}
+    if new.pop("superseded", None) and WORK in fields:  # a worker of 0.1.0 processed it again
+        new["superseded"] = derive_superseded(fields) | fields.get("superseded", {})
+        new[WORK] = {Task.SWEEP: derive_work(fields | new)[Task.SWEEP], **fields[WORK]}
     return fields | new
 
 
@@ -123,6 +167,11 @@ def ticket_key(owner: str) -> str:
     return f"ticket#{_part(owner)}"
 
 
+def arrived_key(owner: str) -> str:
+    """Return the index partition of an owner's upload tickets whose bytes have arrived."""
+    return f"arrived#{_part(owner)}"
+
+
 def pointer_key(kind: str, owner: str, value: str) -> str:
     """Return the index partition of an owner's images with a value. `kind` is `tag`, `status` or `type`."""
     return f"{kind}#{_part(owner)}#{_part(value)}"
@@ -133,13 +182,37 @@ def hash_key(owner: str, sha256: str) -> str:
     return f"sha256#{_part(owner)}#{sha256}"
 
 
-def open_partition(image_id: str) -> str:
-    """Return the index partition of an id with unfinished work: one of 16, by the last digit of the id."""
-    return f"open#{image_id[-1]}"
+def open_partition(digit: str) -> str:
+    """Return the index partition of the ids with unfinished work that end with this hex digit."""
+    return f"open#{digit}"
 
 
-def build_pointers(image: Image) -> dict[str, Item]:
-    """Return the pointer items of a record, by key."""
+def open_key(image_id: str) -> str:
+    """Return the key of the pointer item of an id with unfinished work."""
+    return f"open#{image_id}"
+
+
+def open_item(image_id: str, tasks: Iterable[Mapping[str, Any]]) -> Item | None:
+    """Return the pointer item of an id with these tasks, as plain values; None if there is none.
+
+    It is sorted by the time at which the first task is due. Distant work is sorted separately if there is no other, so
+    that a search for implausible times does not meet it. The pointers of 0.1.0 are sorted by the id alone.
+    """
+    work = [Work.model_validate(task) for task in tasks]
+    if not work:
+        return None
+    moment = f"{due_text(min(task.due for task in work))}#{image_id}"
+    sort = DISTANT + moment if all(task.is_distant for task in work) else moment
+    return {KEY: open_key(image_id), INDEX_KEY: open_partition(image_id[-1]), INDEX_SORT: sort}
+
+
+def due_text(due: datetime) -> str:
+    """Return a time as text of a fixed width, in UTC, which sorts like the time."""
+    return due.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds")
+
+
+def build_pointers(image: Image, tasks: Item | None = None) -> dict[str, Item]:
+    """Return the pointer items of a record, by key. `tasks` as in `stored_work`; default: those of the record."""
     partitions = [
         pointer_key("status", image.owner, image.status),
         pointer_key("type", image.owner, image.content_type),
@@ -148,14 +221,8 @@ def build_pointers(image: Image) -> dict[str, Item]:
     if image.upload_expires_at is not None:
         partitions = []
     items = [{KEY: f"{partition}#{image.id}", INDEX_KEY: partition, INDEX_SORT: image.id} for partition in partitions]
-    if image.status is Status.PENDING or image.stale_renderings:
-        items.append(open_item(image.id))
-    return {item[KEY]: item for item in items}
-
-
-def open_item(image_id: str) -> Item:
-    """Return the pointer item of an id with unfinished work."""
-    return {KEY: f"open#{image_id}", INDEX_KEY: open_partition(image_id), INDEX_SORT: image_id}
+    unfinished = open_item(image.id, (stored_work({}, image) if tasks is None else tasks).values())
+    return {item[KEY]: item for item in [*items, *([unfinished] if unfinished else [])]}
 
 
 def _part(text: str) -> str:

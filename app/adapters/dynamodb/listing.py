@@ -1,8 +1,10 @@
 """The only code path of lists: read ids, fetch records, drop stale ones, until the page is full."""
 
+import heapq
 import time
 from collections.abc import Collection, Iterator, Sequence
-from itertools import islice
+from datetime import datetime
+from itertools import chain, islice
 from typing import Any
 
 from app.adapters.dynamodb import items
@@ -13,6 +15,7 @@ from app.adapters.dynamodb.walks import HIGHEST, LOWEST, MOST, Span, Walk, inter
 from app.domain.errors import Unavailable
 from app.domain.models import Image, Status, utcnow
 from app.domain.ports import ListQuery, Page
+from app.domain.work import LONGEST_DELAY
 
 _BATCH = 100  # BatchGetItem's own limit
 _ATTEMPTS = 8  # one after the other that bring nothing
@@ -20,6 +23,8 @@ _SECONDS = 10  # for all of one batch, within the time that a request has
 #: Entries per query when two partitions are joined: about five read units.
 _JOINED = 250
 _HEX = "0123456789abcdef"
+#: Sorts above every id.
+_LAST = "~"
 
 
 def page(client: Any, table: str, query: ListQuery) -> Page:
@@ -50,14 +55,55 @@ def page(client: Any, table: str, query: ListQuery) -> Page:
     return Page(shown, shown[-1].id if len(found) > query.limit else None)
 
 
-def unsettled(client: Any, table: str, start: str = "") -> Iterator[str]:
-    """Yield the ids with unfinished work from the 16 partitions, that of `start` first."""
-    first = _HEX.find(start[-1:]) if start else 0
-    for span in (Span(low=start), Span(high=start)) if start else (Span(),):
-        for digit in _HEX[first:] + _HEX[:first]:
-            walk = Walk(client, table, f"open#{digit}", span, MOST)
-            while (image_id := walk.take()) is not None:
-                yield image_id
+def due(client: Any, table: str, until: datetime) -> Iterator[str]:
+    """Yield the ids with unfinished work that is due, the earliest first, then those with an implausible due time; see
+    `ImageRepository.due`. Entries of 0.1.0 have no time, and come first."""
+    latest, implausible = items.due_text(until), items.due_text(until + LONGEST_DELAY)
+
+    def walk(low: str, high: str) -> Iterator[tuple[str, str]]:
+        partitions = [_sorted_walk(client, table, items.open_partition(digit), Span(low, high)) for digit in _HEX]
+        return heapq.merge(*partitions)
+
+    near = walk(LOWEST, f"{latest}#{_LAST}")
+    distant = walk(items.DISTANT, f"{items.DISTANT}{latest}#{_LAST}")
+    later = walk(f"{implausible}#{_LAST}", items.DISTANT)
+    for _, image_id in chain(heapq.merge(near, distant), later):
+        yield image_id
+
+
+def owned(client: Any, table: str, owner: str) -> Iterator[str]:
+    """Yield the ids of all images of an owner; see `ImageRepository.owned`."""
+    for partition in (items.owner_key(owner), items.ticket_key(owner), items.arrived_key(owner)):
+        yield from iter(Walk(client, table, partition, Span(), MOST).take, None)
+
+
+def scan(client: Any, table: str, after: str | None) -> Iterator[Image]:
+    """Yield all records of the table; see `ImageRepository.scan`."""
+    arguments: dict[str, Any] = {
+        "TableName": table,
+        "ConsistentRead": True,
+        "FilterExpression": "#kind = :image",
+        "ExpressionAttributeNames": {"#kind": items.KIND},
+        "ExpressionAttributeValues": items.serialize({":image": "image"}),
+    }
+    start = items.serialize({KEY: after}) if after else None
+    while True:
+        answer = call(client.scan, **arguments, **({"ExclusiveStartKey": start} if start else {}))
+        now = utcnow()
+        for item in answer["Items"]:
+            record = items.read_record(items.deserialize(item), now)
+            if isinstance(record, Image):
+                yield record
+        start = answer.get("LastEvaluatedKey")
+        if not start:
+            return
+
+
+def _sorted_walk(client: Any, table: str, partition: str, span: Span) -> Iterator[tuple[str, str]]:
+    """Yield the time and the id of each entry of a partition of unfinished work."""
+    for entry in iter(Walk(client, table, partition, span, MOST).take, None):
+        moment, _, image_id = entry.removeprefix(items.DISTANT).rpartition("#")
+        yield moment, image_id
 
 
 def open_tickets(client: Any, table: str, owner: str, limit: int) -> Sequence[str]:

@@ -44,33 +44,53 @@ class Writes:
         absent, condition = self._absent()
         return {"ConditionCheck": self._at(image_id) | condition | {"ConditionExpression": absent}}
 
-    def update(self, image_id: str, expected_version: int, fields: Mapping[str, Any], seen: str | None = None) -> Write:
-        """Write these fields if the record has that version; None removes a field. `seen` as for `while_live`."""
-        sets = {name: value for name, value in fields.items() if value is not None}
-        removes = [name for name in fields if name not in sets]
-        expression = "SET " + ", ".join(f"#{name} = :{name}" for name in sets)
+    def update(
+        self,
+        image_id: str,
+        expected_version: int,
+        fields: Mapping[str, Any],
+        *,
+        work: Mapping[str, Any] | None = None,
+        seen: str | None = None,
+    ) -> Write:
+        """Write these fields, and these tasks of the map `work`, if the record has that version. None removes a field
+        or a task. `seen` as for `while_live`."""
+        tasks = work or {}
+        names = {f"#{name}": name for name in fields} | {f"#task_{name}": name for name in tasks}
+        paths = {f"#{name}": (f":{name}", value) for name, value in fields.items()}
+        paths |= {f"#work.#task_{name}": (f":task_{name}", value) for name, value in tasks.items()}
+        sets = {path: name for path, (name, value) in paths.items() if value is not None}
+        removes = [path for path in paths if path not in sets]
+        expression = "SET " + ", ".join(f"{path} = {name}" for path, name in sets.items())
         if removes:
-            expression += " REMOVE " + ", ".join(f"#{name}" for name in removes)
+            expression += " REMOVE " + ", ".join(removes)
+        values = {name: value for name, value in paths.values() if value is not None}
         written = {
             **self._at(image_id),
             "UpdateExpression": expression,
-            "ExpressionAttributeNames": {f"#{name}": name for name in fields},
-            "ExpressionAttributeValues": items.serialize({f":{name}": value for name, value in sets.items()}),
+            "ExpressionAttributeNames": names | ({"#work": items.WORK} if tasks else {}),
+            "ExpressionAttributeValues": items.serialize(values),
         }
         return while_live({"Update": written}, expected_version, seen)
 
-    def settle(self, image_id: str) -> Write:
-        """Mark the delete of a tombstone as finished, so that it expires."""
+    def update_tombstone(self, item: Item, tasks: Item) -> Write:
+        """Write the tasks of the tombstone that was read, if they have not changed. It expires when there is none."""
         later = math.ceil((utcnow() + _TOMBSTONE_LIFE).timestamp())
+        expiry = " REMOVE #expires" if tasks else ", #expires = if_not_exists(#ends, :later)"
+        names = {"#kind": items.KIND, "#work": items.WORK, "#expires": EXPIRES_AT}
+        values = {":work": tasks, ":tombstone": "tombstone", ":finished": not tasks}
+        unchanged = "attribute_not_exists(#work)"
+        if items.WORK in item:
+            unchanged, values[":seen"] = "#work = :seen", item[items.WORK]
+        if not tasks:
+            names["#ends"], values[":later"] = items.GONE_AFTER, later
         return {
             "Update": {
-                **self._at(image_id),
-                "UpdateExpression": "SET settled = :yes, #expires = if_not_exists(#ends, :later)",
-                "ConditionExpression": "#kind = :tombstone",
-                "ExpressionAttributeNames": {"#kind": items.KIND, "#expires": EXPIRES_AT, "#ends": items.GONE_AFTER},
-                "ExpressionAttributeValues": items.serialize(
-                    {":yes": True, ":tombstone": "tombstone", ":later": later}
-                ),
+                **self._at(item[KEY]),
+                "UpdateExpression": "SET #work = :work, settled = :finished" + expiry,
+                "ConditionExpression": f"#kind = :tombstone AND {unchanged}",
+                "ExpressionAttributeNames": names,
+                "ExpressionAttributeValues": items.serialize(values),
             }
         }
 

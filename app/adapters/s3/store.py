@@ -14,6 +14,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from app.domain.disk import PortFile, port_errors, unnamed_file
 from app.domain.errors import AlreadyExists, Missing, PortError, Unavailable
+from app.domain.keys import is_public
 from app.domain.ports import ObjectInfo
 
 log = logging.getLogger(__name__)
@@ -21,8 +22,10 @@ log = logging.getLogger(__name__)
 _ATTEMPTS = 5
 _BASE_SECONDS = 0.05
 _DELETE_BATCH = 1000  # limit of DeleteObjects
-#: The bytes under a key never change, so browsers and CDNs can cache them.
+#: The bytes under a key never change, so browsers can cache them. Signed urls of these objects replace this header.
 _IMMUTABLE = "public, max-age=31536000, immutable"
+#: A public object can become private: caches forget it within a day.
+_PUBLIC = "public, max-age=86400"
 _WRITER = "writer"  # metadata of an object: id of the call that wrote it
 _EXISTS = frozenset({"PreconditionFailed", "412"})
 _CONFLICT = frozenset({"ConditionalRequestConflict", "409", "OperationAborted"})
@@ -65,7 +68,25 @@ class S3Store:
     def put(self, key: str, body: BinaryIO, *, size: int, content_type: str) -> None:
         """See `ObjectStore.put`."""
         with _translated():
-            self._put(key, body, size, content_type, CacheControl=_IMMUTABLE)
+            self._put(key, body, size, content_type, CacheControl=_cache_control(key))
+
+    def copy(self, source: str, target: str) -> None:
+        """See `ObjectStore.copy`. The store copies the bytes; the copy gets the cache header of its own key, for which
+        S3 wants the content type again."""
+        content_type = self._head(source)["ContentType"]
+        try:
+            self._client.copy_object(
+                Bucket=self._bucket,
+                Key=target,
+                CopySource={"Bucket": self._bucket, "Key": source},
+                MetadataDirective="REPLACE",
+                ContentType=content_type,
+                CacheControl=_cache_control(target),
+            )
+        except (ClientError, BotoCoreError) as error:
+            if _code(error) in _ABSENT:  # removed meanwhile, or the target may not be written
+                self._get(source)["Body"].close()
+            raise _unavailable(error) from error
 
     def open(self, key: str) -> AbstractContextManager[BinaryIO]:
         """See `ObjectStore.open`."""
@@ -82,24 +103,9 @@ class S3Store:
     def stat(self, key: str) -> ObjectInfo | None:
         """See `ObjectStore.stat`."""
         try:
-            found = self._client.head_object(Bucket=self._bucket, Key=key)
-        except ClientError as error:
-            if _code(error) == _HEAD_ABSENT:
-                return None
-            if _code(error) != _HEAD_REFUSED:
-                raise _unavailable(error) from error
-            return self._stat_by_get(key)
-        except BotoCoreError as error:
-            raise _unavailable(error) from error
-        return ObjectInfo(key, found["ContentLength"], found["LastModified"])
-
-    def _stat_by_get(self, key: str) -> ObjectInfo | None:
-        """Distinguish a missing object from bad credentials, which HEAD answers alike."""
-        try:
-            found = self._get(key)
+            found = self._head(key)
         except Missing:
             return None
-        found["Body"].close()
         return ObjectInfo(key, found["ContentLength"], found["LastModified"])
 
     def find(self, key: str) -> ObjectInfo | None:
@@ -157,6 +163,22 @@ class S3Store:
         """See `ObjectStore.ping`. Uses a GET: its errors tell a missing bucket and wrong keys from a missing object."""
         with suppress(Missing):
             self._get("originals/ping")["Body"].close()
+
+    def _head(self, key: str) -> dict[str, Any]:
+        """Return size, time and content type. Raises `Missing`. Repeats a refused request as a GET, which tells a
+        missing object from bad credentials."""
+        try:
+            found: dict[str, Any] = self._client.head_object(Bucket=self._bucket, Key=key)
+        except ClientError as error:
+            if _code(error) == _HEAD_ABSENT:
+                raise Missing(key) from None
+            if _code(error) != _HEAD_REFUSED:
+                raise _unavailable(error) from error
+            found = self._get(key)
+            found["Body"].close()
+        except BotoCoreError as error:
+            raise _unavailable(error) from error
+        return found
 
     def _get(self, key: str) -> dict[str, Any]:
         try:
@@ -248,6 +270,10 @@ def _translated() -> Iterator[None]:
         raise
     except (ClientError, BotoCoreError) as error:
         raise _unavailable(error) from error
+
+
+def _cache_control(key: str) -> str:
+    return _PUBLIC if is_public(key) else _IMMUTABLE
 
 
 def _pause(attempt: int) -> None:
