@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -66,6 +66,10 @@ class Side:
     def reconciler(self) -> Reconciler:
         """Repair of records."""
         return Reconciler(self.store, self.images, self.queue, self.renderings)
+
+    def having(self, **changes: Any) -> "Side":
+        """Return these backends with some replaced."""
+        return replace(self, **changes)
 
     def unfinished(self) -> list[str]:
         """Ids of records and tombstones with any task, however late it is due."""

@@ -175,15 +175,16 @@ class Renderings:
                 self._store.delete(variant_key(image.id, image.rendering_id or "", file))
         self._store.delete(original_key(image.id))
 
-    def purge(self, tombstone: Tombstone, now: datetime) -> None:
-        """Remove all bytes of a deleted image. The task stays until no attempt can store any more."""
+    def purge(self, tombstone: Tombstone, now: datetime) -> bool:
+        """Remove all bytes of a deleted image. Return True if the task is finished: no attempt can store any more."""
         for prefix in image_prefixes(tombstone.id):
             self._store.delete_prefix(prefix)
         self._store.delete(original_key(tombstone.id))
         task = tombstone.work.get(Task.PURGE)
-        if task is not None:
-            last = task.since + LONGEST_ATTEMPT
+        last = task.since + LONGEST_ATTEMPT if task else now
+        if task:
             self._images.update_tombstone(tombstone.id, {Task.PURGE: None if last <= now else task.retry(last)})
+        return last <= now
 
 
 def sweep_changes(image: Image, superseded: Mapping[str, datetime], now: datetime) -> Changes:

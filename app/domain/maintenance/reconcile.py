@@ -143,8 +143,7 @@ class Reconciler:
             self._cached.append(image_id)
         if isinstance(found, Tombstone):
             if _is_due(found.work, Task.PURGE, now):
-                self._renderings.purge(found, now)
-                report.deletes_finished += 1
+                report.deletes_finished += self._renderings.purge(found, now)
             return
         if _is_due(found.work, Task.HIDE, now):
             found = self._finish_hide(found, now, report)

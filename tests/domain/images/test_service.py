@@ -1,6 +1,7 @@
 """Deleting is final at once, repeatable, and leaves no byte."""
 
 import io
+from datetime import timedelta
 
 import pytest
 
@@ -9,7 +10,11 @@ from app.domain.ids import new_id
 from app.domain.images.service import Images
 from app.domain.keys import original_key, variant_key
 from app.domain.models import ANONYMOUS, Format, Image, Status, Tombstone, Variant, utcnow
+from app.domain.work import LONGEST_ATTEMPT
 from tests.sides import Interposed, Side, once
+
+#: A time when no attempt can store anything any more.
+LATER = utcnow() + LONGEST_ATTEMPT + timedelta(minutes=5)
 
 
 def put_image(side: Side, owner: str = ANONYMOUS) -> Image:
@@ -33,7 +38,7 @@ def test_an_image_is_its_owners_alone(side: Side) -> None:
         with pytest.raises(NotFound) as refusal:
             images.get(owner, image_id)
         assert refusal.value.detail == "There is no image with this id."
-    images.delete("bob", image.id)
+    side.deletion.delete("bob", image.id)
     assert images.get("ann", image.id) == image
 
 
@@ -41,13 +46,15 @@ def test_delete_removes_every_byte_and_is_repeatable(side: Side) -> None:
     image, other = put_image(side), put_image(side, owner="other")
     images = Images(side.images)
     for _ in range(2):
-        images.delete(ANONYMOUS, image.id)
+        side.deletion.delete(ANONYMOUS, image.id)
         with pytest.raises(NotFound):
             images.get(ANONYMOUS, image.id)
     assert all(other.id in key for key in side.objects())
+    assert side.unfinished() == [image.id]
+    assert side.reconciler.run(now=LATER).deletes_finished == 1
     assert side.unfinished() == []
-    images.delete(ANONYMOUS, new_id())
-    images.delete(ANONYMOUS, "no id at all")
+    assert not side.deletion.delete(ANONYMOUS, new_id())
+    assert not side.deletion.delete(ANONYMOUS, "no id at all")
 
 
 def test_a_delete_that_the_store_refuses_is_answered_and_finished_later(side: Side) -> None:
@@ -57,16 +64,18 @@ def test_a_delete_that_the_store_refuses_is_answered_and_finished_later(side: Si
         raise Unavailable("not now")
 
     broken = Interposed(side.store, before={"delete": once(refuse)})
-    Images(broken, side.images).delete(ANONYMOUS, image.id)
+    side.having(store=broken).deletion.delete(ANONYMOUS, image.id)
     assert isinstance(side.images.get(image.id), Tombstone)
     assert side.objects()
-    report = side.reconciler.run()
-    assert report.deletes_finished == 1
+    assert side.reconciler.run().deletes_finished == 0
     assert side.objects() == set()
+    assert side.reconciler.run(now=LATER).deletes_finished == 1
     assert side.unfinished() == []
 
 
-@pytest.mark.parametrize("state", [{"status": Status.PENDING}, {"status": Status.FAILED}, {"stale_renderings": ["r0"]}])
+@pytest.mark.parametrize(
+    "state", [{"status": Status.PENDING}, {"status": Status.FAILED}, {"superseded": {"r0": LATER}}]
+)
 def test_what_an_image_in_work_may_have_beside_its_record_goes_later(side: Side, state: dict[str, object]) -> None:
     image = put_image(side)
     image = side.images.update(image.id, image.version, state)
@@ -74,7 +83,7 @@ def test_what_an_image_in_work_may_have_beside_its_record_goes_later(side: Side,
         side.store.put(variant_key(image.id, rendering, "a.webp"), io.BytesIO(b"abc"), size=3, content_type="x/y")
     side.deletion.delete(ANONYMOUS, image.id)
     assert side.unfinished() == [image.id]
-    side.reconciler.run()
+    side.reconciler.run(now=LATER)
     assert side.objects() == set()
     assert side.unfinished() == []
 
@@ -82,9 +91,9 @@ def test_what_an_image_in_work_may_have_beside_its_record_goes_later(side: Side,
 def test_a_delete_goes_through_though_the_record_moves_meanwhile(side: Side) -> None:
     image = put_image(side)
     moving = Interposed(
-        side.images, before={"bury": once(lambda: side.images.update(image.id, image.version, {"title": "moved"}))}
+        side.images, before={"delete": once(lambda: side.images.update(image.id, image.version, {"title": "moved"}))}
     )
-    Images(side.store, moving).delete(ANONYMOUS, image.id)
+    side.having(images=moving).deletion.delete(ANONYMOUS, image.id)
     assert isinstance(side.images.get(image.id), Tombstone)
     assert side.objects() == set()
 

@@ -11,7 +11,6 @@ import pytest
 
 from app.domain.errors import Unavailable
 from app.domain.ids import first_id_at, new_id
-from app.domain.images.service import Images
 from app.domain.keys import original_key, variant_key
 from app.domain.maintenance.orphans import GRACE, Orphan, Orphans
 from app.domain.maintenance.reconcile import Report
@@ -105,7 +104,7 @@ def test_what_a_finished_delete_has_left_is_an_orphan_that_nobody_brings_back(si
     side.images.create(image, claim=False)
     put(side, original_key(image.id))
     side.deletion.delete(ANONYMOUS, image.id)
-    side.reconciler.run()
+    side.reconciler.run(now=utcnow() + timedelta(hours=1))
     stray = put(side, original_key(image.id))
     (orphan,) = find(side)
     assert (orphan.object.key, orphan.deleted, orphan.can_be_adopted) == (stray, True, False)
@@ -122,9 +121,9 @@ def test_what_a_delete_has_not_removed_yet_is_no_orphan(side: Side) -> None:
         raise Unavailable("closed")
 
     store: Any = Interposed(side.store, before={"delete": refuse})
-    Images(store, side.images).delete(ANONYMOUS, image.id)
+    side.having(store=store).deletion.delete(ANONYMOUS, image.id)
     assert find(side) == []
-    assert side.reconciler.run().deletes_finished == 1
+    assert side.reconciler.run(now=utcnow() + timedelta(hours=1)).deletes_finished == 1
     assert side.objects() == set()
 
 
@@ -144,7 +143,7 @@ def test_an_adopted_original_becomes_a_pending_image_and_has_its_event(side: Sid
     record = side.images.get(image_id)
     assert isinstance(record, Image)
     assert (record.owner, record.status, record.bytes) == ("ann", Status.PENDING, 3)
-    assert sorted(record.stale_renderings) == ["old", "older"]  # swept a day after the new ones are there
+    assert sorted(record.superseded) == ["old", "older"]  # swept a day after the new ones are there
     (message,) = side.queue.receive(10)
     assert original_key(image_id) in message.body
     assert find(side) == []

@@ -10,7 +10,6 @@ import pytest
 
 from app.domain.errors import Gone, PreconditionFailed, RequestError, Unavailable
 from app.domain.keys import original_key
-from app.domain.maintenance.reconcile import Reconciler
 from app.domain.models import ANONYMOUS, FailureCode, Image, Status, Tombstone, mark_failed, utcnow
 from app.domain.uploads.service import Uploads
 from app.domain.uploads.tickets import RECORD_LIFE
@@ -120,7 +119,7 @@ def test_bytes_that_come_while_reconcile_gives_the_ticket_up_are_kept_or_refused
     store: Any = Interposed(side.store, after={"find": once(arrive)}) if moment == "find" else side.store
     images: Any = Interposed(side.images, after={"remove_all": once(arrive)}) if moment != "find" else side.images
     later = utcnow() + RECORD_LIFE + timedelta(hours=1)
-    Reconciler(store, images, side.queue).run(now=later)
+    side.having(store=store, images=images).reconciler.run(now=later)
     (error,) = outcome
     if error is None:
         assert_kept(side, image)
