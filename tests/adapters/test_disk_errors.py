@@ -99,6 +99,35 @@ def test_a_put_that_fails_at_any_step_leaves_the_old_bytes_or_the_new(
 
 @pytest.mark.parametrize("lasting", [False, True], ids=["once", "for good"])
 @pytest.mark.parametrize("code", ERRORS, ids=errno.errorcode.get)
+def test_a_copy_that_fails_at_any_step_leaves_the_source_and_the_old_bytes_or_the_new(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int, lasting: bool
+) -> None:
+    failures = 0
+    for number in range(MOST_STEPS):
+        store = FilesystemStore(tmp_path / f"data{number}")
+        store.put(ORIGINAL, io.BytesIO(b"new"), size=3, content_type="image/webp")
+        store.put(KEY, io.BytesIO(b"old"), size=3, content_type="image/webp")
+        error = None
+        with monkeypatch.context() as patch:
+            disk = FailingDisk(patch, number, code, lasting=lasting)
+            try:
+                store.copy(ORIGINAL, KEY)
+            except Unavailable as raised:
+                error = raised
+        if not disk.failed:
+            break
+        assert read(store, ORIGINAL) == b"new"
+        assert read(store, KEY) in ([b"old", b"new"] if error else [b"new"]), disk.calls
+        if error:
+            failures += 1
+            check_error(error, code)
+    else:
+        pytest.fail("more steps than expected")
+    assert failures >= 5
+
+
+@pytest.mark.parametrize("lasting", [False, True], ids=["once", "for good"])
+@pytest.mark.parametrize("code", ERRORS, ids=errno.errorcode.get)
 def test_a_create_that_fails_at_any_step_leaves_nothing_that_was_announced(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int, lasting: bool
 ) -> None:

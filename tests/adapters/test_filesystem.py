@@ -79,6 +79,9 @@ def test_what_is_no_key_is_written_nowhere_and_found_nowhere(store: FilesystemSt
     for write in (store.create, store.put):
         with pytest.raises(ValueError, match="not a key"):
             write(key, io.BytesIO(b"x"), size=1, content_type="image/jpeg")
+    for source in ("originals/absent", key):
+        with pytest.raises(Missing):
+            store.copy(source, key)
     assert store.path(key) is None
     assert store.stat(key) is None
     with pytest.raises(Missing), store.open(key):
@@ -97,6 +100,61 @@ def test_images_are_spread_over_folders(store: FilesystemStore, folder: Path) ->
     assert len(folders) > 100
     assert max(len(list(each.iterdir())) for each in folders) < 20
     assert {info.key for info in store.list("originals/")} == keys
+
+
+def test_public_variants_are_spread_over_folders_too(store: FilesystemStore, folder: Path) -> None:
+    ids = [new_id() for _ in range(300)]
+    keys = {variant_key(image_id, "r", "thumb.webp", public=public) for image_id in ids for public in (False, True)}
+    for key in keys:
+        put(store, key)
+    for top in (folder / "processed", folder / "processed" / "public"):
+        folders = [each for each in top.iterdir() if each.name != "public"]
+        assert len(folders) > 100
+        assert max(len(list(each.iterdir())) for each in folders) < 20
+    assert {info.key for info in store.list("processed/")} == keys
+    assert {info.key for info in store.list("processed/public/")} == {key for key in keys if "public" in key}
+
+
+def test_an_object_beside_the_public_ones_has_a_name_like_their_prefix(store: FilesystemStore) -> None:
+    keys = ["processed/public", "processed/publicity/a", "processed/public/a", "originals/public/a"]
+    for key in keys:
+        put(store, key, key.encode())
+    for key in keys:
+        with store.open(key) as stream:
+            assert stream.read() == key.encode()
+    assert sorted(info.key for info in store.list("processed/")) == sorted(keys[:3])
+    assert [info.key for info in store.list("processed/public/")] == ["processed/public/a"]
+    assert store.delete_prefix("processed/public/") == 1
+    assert sorted(info.key for info in store.list("processed/")) == sorted(keys[:2])
+
+
+def test_a_copy_is_a_file_of_its_own(store: FilesystemStore) -> None:
+    source, target = original_key(new_id()), variant_key(new_id(), "r", "a.webp")
+    put(store, source, b"bytes")
+    path = store.path(source)
+    assert path is not None
+    os.utime(path, (1, 1))
+    store.copy(source, target)
+    copy = store.path(target)
+    assert copy is not None
+    assert copy.stat().st_ino != path.stat().st_ino
+    assert abs(copy.stat().st_mtime - time.time()) < 3600
+    assert copy.stat().st_mode & 0o077 == 0
+    with pytest.raises(ValueError, match="not a key"):
+        store.copy(source, "tmp/x")
+
+
+def test_a_link_is_not_copied(store: FilesystemStore, tmp_path: Path) -> None:
+    outside = tmp_path / "passwd"
+    outside.write_text("root")
+    put(store, "originals/a")
+    planted = store.path("originals/a")
+    assert planted is not None
+    planted.unlink()
+    planted.symlink_to(outside)
+    with pytest.raises(Missing):
+        store.copy("originals/a", "processed/a/r/a.webp")
+    assert list(store.list("processed/")) == []
 
 
 def test_the_path_of_an_object_is_its_file(store: FilesystemStore, folder: Path) -> None:
@@ -372,6 +430,7 @@ def test_only_created_originals_are_told_of_and_only_once(folder: Path) -> None:
     with pytest.raises(AlreadyExists):
         put(store, key)
     put(store, variant_key(new_id(), "r", "thumb.webp"))
+    store.copy(key, variant_key(new_id(), "r", "thumb.webp", public=True))
     with pytest.raises(Unavailable):
         store.create("originals/b", io.BytesIO(b"x"), size=2, content_type="image/jpeg")
     assert told == [(key, 5)]

@@ -17,8 +17,9 @@ import pytest
 from app.adapters.sqlite import Database, SqliteImages, SqliteQueue
 from app.adapters.sqlite.schema import MIGRATIONS
 from app.domain.errors import ConfigurationError, PortError, Unavailable
+from app.domain.models import utcnow
 from app.domain.ports import ListQuery
-from tests.contract.records import a_query, an_image, ids, stored
+from tests.contract.records import a_query, an_image, ids, stored, tombstone_of
 
 
 @pytest.fixture
@@ -46,9 +47,12 @@ def every_call(database: Database) -> dict[str, Callable[[], object]]:
         "remove": lambda: images.remove(image.id, 1),
         "remove_all": lambda: images.remove_all([image]),
         "open_tickets": lambda: images.open_tickets("ada", 5),
-        "settle": lambda: images.settle(image.id),
+        "delete image": lambda: images.delete(image.id, 1, tombstone_of(image)),
+        "update_tombstone": lambda: images.update_tombstone(image.id, {}),
         "list": lambda: images.list(ListQuery("ada", 10)),
-        "unsettled": lambda: list(images.unsettled()),
+        "due": lambda: list(images.due(utcnow())),
+        "owned": lambda: list(images.owned("ada")),
+        "scan": lambda: list(images.scan()),
         "images ping": images.ping,
         "send": lambda: queue.send("x"),
         "receive": queue.receive,
@@ -62,7 +66,7 @@ def every_call(database: Database) -> dict[str, Callable[[], object]]:
 
 
 CALLS = sorted(every_call(object.__new__(Database)))
-READS = {"get", "find_hash", "list", "open_tickets", "unsettled", "images ping", "queue ping", "receive"}
+READS = {"get", "find_hash", "list", "open_tickets", "due", "owned", "scan", "images ping", "queue ping", "receive"}
 WRITES = sorted(set(CALLS) - READS)
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from app.adapters.sqlite import Database, SqliteImages, SqliteQueue
 from app.domain.errors import Full, Unavailable
+from app.domain.work import Task
 from tests.contract.records import an_image, stored, tombstone_of
 
 MEBIBYTE = 1024 * 1024
@@ -114,8 +115,8 @@ def test_below_the_wanted_space_no_record_is_made_and_everything_else_works(
     queue.send("an event")
     (message,) = queue.receive()
     queue.delete(message.receipt)
-    images.bury(image.id, image.version, tombstone_of(image))
-    images.settle(image.id)
+    images.delete(image.id, image.version, tombstone_of(image))
+    images.update_tombstone(image.id, {Task.PURGE: None})
     images.remove(other.id, other.version)
     free(monkeypatch, 256 * MEBIBYTE)
     images.create(refused, claim=True)
@@ -128,16 +129,20 @@ def test_a_disk_that_takes_no_writes_is_not_ready(database: Database, monkeypatc
         database.ping()
 
 
-@pytest.mark.parametrize("call", ["bury", "settle", "remove"])
+@pytest.mark.parametrize("call", ["delete", "update_tombstone", "remove"])
 def test_every_step_of_a_delete_may_use_the_reserve(
     database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str
 ) -> None:
     images = SqliteImages(database)
     image = stored(images)
-    if call == "settle":
-        images.bury(image.id, image.version, tombstone_of(image))
-    arguments: tuple[Any, ...] = (image.id,) if call == "settle" else (image.id, image.version)
-    arguments += (tombstone_of(image),) if call == "bury" else ()
+    tombstone = tombstone_of(image)
+    if call == "update_tombstone":
+        images.delete(image.id, image.version, tombstone)
+    steps: dict[str, Callable[[], None]] = {
+        "delete": lambda: images.delete(image.id, image.version, tombstone),
+        "update_tombstone": lambda: images.update_tombstone(image.id, {Task.PURGE: None}),
+        "remove": lambda: images.remove(image.id, image.version),
+    }
     writing = database.writing
 
     def full() -> Any:
@@ -148,6 +153,6 @@ def test_every_step_of_a_delete_may_use_the_reserve(
     monkeypatch.setattr(database, "writing", full)
     with pytest.raises(Full):
         images.create(an_image(), claim=False)
-    getattr(images, call)(*arguments)
-    found = images.get(image.id)
-    assert found is None if call == "remove" else found.settled is (call == "settle")
+    steps[call]()
+    finished = tombstone.model_copy(update={"work": {}})
+    assert images.get(image.id) == {"delete": tombstone, "update_tombstone": finished, "remove": None}[call]

@@ -4,14 +4,18 @@ import itertools
 import json
 import time
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import pytest
 
 from app.adapters.sqlite import Database, SqliteImages, SqliteQueue
-from app.domain.models import Status
-from tests.contract.records import FULL, a_query, an_image, stored, tombstone_of
+from app.adapters.sqlite.images import insert
+from app.domain.models import Image, Status, utcnow
+from app.domain.ports import ImageRepository
+from app.domain.work import Task, Work
+from tests.contract.records import FULL, OWNER, a_query, an_image, stored, tombstone_of
 
 
 @pytest.fixture
@@ -88,10 +92,12 @@ def test_nothing_else_sorts_or_scans_either(database: Database, images: SqliteIm
         third = stored(images, tags=["a"])
         images.claim(third)
         images.update(third.id, 1, {"tags": ["b"]})
-        images.bury(third.id, 2, tombstone_of(third))
-        images.settle(third.id)
+        images.delete(third.id, 2, tombstone_of(third))
+        images.update_tombstone(third.id, {Task.PURGE: None})
         images.remove(second.id, 1)
-        assert list(images.unsettled()) == [first.id]
+        assert list(images.due(utcnow() + timedelta(hours=1))) == [first.id]
+        assert list(images.owned(OWNER)) == [first.id]
+        assert [image.id for image in images.scan(third.id)] == []
         queue.send("x")
         (message,) = queue.receive(10)
         queue.release(message.receipt)
@@ -142,6 +148,87 @@ def test_an_update_keeps_fields_that_only_a_newer_service_knows(database: Databa
     assert json.loads(document)["title"] == "new"
 
 
+def document_of(database: Database, image_id: str) -> dict[str, Any]:
+    with database.reading() as connection:
+        (document,) = connection.execute("SELECT document FROM images WHERE id = ?", (image_id,)).fetchone()
+    return json.loads(document)  # type: ignore[no-any-return]
+
+
+def write_document(database: Database, image_id: str, document: dict[str, Any]) -> None:
+    with database.writing() as connection:
+        connection.execute("UPDATE images SET document = ? WHERE id = ?", (json.dumps(document), image_id))
+
+
+def test_tasks_that_only_a_newer_service_knows_stay_and_stay_due(database: Database, images: SqliteImages) -> None:
+    image, gone = stored(images), stored(images)
+    images.delete(gone.id, 1, tombstone_of(gone, seconds=-10))
+    later = {"since": "2026-01-01T00:00:00Z", "due": "2026-01-01T01:00:00Z", "tries": 1, "more": [1]}
+    for image_id in (image.id, gone.id):
+        document = document_of(database, image_id)
+        process = document["work"].get("process", {}) | {"more": "x"}
+        write_document(database, image_id, document | {"work": document["work"] | {"later": later, "sweep": process}})
+    write_document(database, gone.id, document_of(database, gone.id) | {"work": {"later": later}})
+    found = images.get(image.id)
+    assert isinstance(found, Image)
+    assert set(found.work) == {Task.PROCESS, Task.SWEEP}
+    updated = images.update(image.id, 1, {"title": "new", "work": {Task.PROCESS: None, Task.HIDE: Work.add(utcnow())}})
+    assert set(updated.work) == {Task.SWEEP, Task.HIDE}
+    work = document_of(database, image.id)["work"]
+    assert set(work) == {"sweep", "hide", "later"}
+    assert (work["later"], work["sweep"]["more"]) == (later, "x")
+    images.update_tombstone(gone.id, {Task.PURGE: None})
+    assert document_of(database, gone.id)["work"] == {"later": later}
+    assert images.get(gone.id) is not None, "it expires only when its work is finished"
+    assert set(images.due(utcnow())) == {image.id, gone.id}
+
+
+def test_due_records_are_yielded_the_earliest_first_and_others_last(images: ImageRepository) -> None:
+    now = utcnow()
+    hours = [-3, -24, -1, 24_000, -2, 36_000]
+    made = {
+        number: stored(images, status=Status.READY, work={Task.HIDE: Work.add(now + timedelta(hours=number))}).id
+        for number in hours
+    }
+    assert list(images.due(now)) == [made[number] for number in (-24, -3, -2, -1, 24_000, 36_000)]
+
+
+def test_a_task_that_is_due_moments_later_is_not_due(images: ImageRepository) -> None:
+    due = utcnow()
+    image = stored(images, status=Status.READY, work={Task.HIDE: Work(since=due, due=due)})
+    assert list(images.due(due)) == [image.id]
+    assert list(images.due(due - timedelta(microseconds=1))) == []
+
+
+def test_a_distant_task_hides_no_implausible_one(images: ImageRepository) -> None:
+    now = utcnow()
+    distant = Work.add(now, timedelta(days=30))
+    implausible = Work.add(now + timedelta(days=1000))
+    image = stored(images, status=Status.READY, work={Task.PURGE: distant, Task.HIDE: implausible})
+    assert list(images.due(now)) == [image.id]
+    images.update(image.id, 1, {"work": {Task.HIDE: None}})
+    assert list(images.due(now)) == []
+
+
+def test_walks_go_on_after_the_records_that_one_statement_reads(database: Database, images: SqliteImages) -> None:
+    now = utcnow()
+    made = [an_image(work={Task.HIDE: Work.add(now)}) for _ in range(1001)]
+    with database.writing() as connection:
+        for image in made:
+            insert(connection, image)
+    expected = [image.id for image in made]
+    assert list(images.due(now)) == list(images.owned(OWNER)) == expected
+    assert list(images.scan()) == made
+    assert list(images.scan(made[0].id)) == made[1:]
+    walk = images.due(now)
+    assert next(walk) == expected[0]
+    with Watched(database) as watched:  # the connection is idle while the caller works
+        assert images.get(expected[0]) is not None
+    assert len(watched.statements) == 1
+    for image in made[1:]:
+        images.remove(image.id, 1)
+    assert len(list(walk)) < 500
+
+
 @pytest.mark.parametrize(
     "changes",
     [
@@ -151,6 +238,7 @@ def test_an_update_keeps_fields_that_only_a_newer_service_knows(database: Databa
         {"colour": "red"},
         {"width": "wide"},
         {"exif": {"F": float("nan")}},
+        {"work": {Task.HIDE: {"since": "yesterday"}}},
     ],
     ids=str,
 )
@@ -170,7 +258,7 @@ def test_a_claim_needs_bytes_that_are_known(images: SqliteImages) -> None:
 
 def test_a_record_that_is_gone_claims_nothing(images: SqliteImages) -> None:
     image = stored(images)
-    images.bury(image.id, 1, tombstone_of(image))
+    images.delete(image.id, 1, tombstone_of(image))
     assert images.claim(image) is False
     assert images.find_hash(image.owner, image.sha256 or "") is None
 
@@ -186,16 +274,16 @@ def test_nothing_of_a_removed_record_stays_in_any_table(database: Database, imag
 def test_expired_tombstones_are_forgotten_when_others_are_made(database: Database, images: SqliteImages) -> None:
     for seconds in (-10, -1, 3600):
         image = stored(images)
-        images.bury(image.id, 1, tombstone_of(image, seconds=seconds))
-        images.settle(image.id)
+        images.delete(image.id, 1, tombstone_of(image, seconds=seconds))
+        images.update_tombstone(image.id, {Task.PURGE: None})
     with database.reading() as connection:
         assert connection.execute("SELECT id FROM images").fetchall() == [(image.id,)]
 
 
 def test_an_expired_tombstone_counts_from_the_moment_it_expires(images: SqliteImages) -> None:
     image = stored(images)
-    images.bury(image.id, 1, tombstone_of(image, seconds=0.5))
-    images.settle(image.id)
+    images.delete(image.id, 1, tombstone_of(image, seconds=0.5))
+    images.update_tombstone(image.id, {Task.PURGE: None})
     assert images.get(image.id) is not None
     end = time.monotonic() + 5
     while images.get(image.id) is not None and time.monotonic() < end:

@@ -31,9 +31,12 @@ def first_version(tmp_path: Path) -> Path:
 def add(file: Path, record: Image | Tombstone) -> None:
     """Write a row as the first version did: tickets and tombstones expired by themselves."""
     buried = isinstance(record, Tombstone)
-    unsettled = not record.settled if isinstance(record, Tombstone) else True
+    unsettled = bool(record.work)
     expires_at = record.expires_at if isinstance(record, Tombstone) else record.upload_expires_at
-    document = {**record.model_dump(mode="json", exclude={"arrived_at"}), "expires_at": expires_at and str(expires_at)}
+    names = {"arrived_at", "work", "superseded", "visibility", "placed", "reprocess_error"}
+    document = {**record.model_dump(mode="json", exclude=names), "expires_at": expires_at and str(expires_at)}
+    if isinstance(record, Tombstone):
+        document["settled"] = record.is_finished
     with sqlite3.connect(file) as connection:
         connection.execute(
             "INSERT INTO images (id, document, buried, unsettled, expires_at) VALUES (?, ?, ?, ?, ?)",
@@ -45,7 +48,7 @@ def add(file: Path, record: Image | Tombstone) -> None:
 def test_tickets_and_unfinished_deletes_of_the_first_version_expire_no_more(first_version: Path) -> None:
     ticket, image = an_image(upload_expires_at=LONG_AGO), an_image()
     unfinished = tombstone_of(an_image(), seconds=-3600)
-    finished = tombstone_of(an_image(), seconds=-3600).model_copy(update={"settled": True})
+    finished = tombstone_of(an_image(), seconds=-3600).model_copy(update={"work": {}})
     for record in (ticket, image, unfinished, finished):
         add(first_version, record)
     database = Database(first_version)
@@ -53,7 +56,7 @@ def test_tickets_and_unfinished_deletes_of_the_first_version_expire_no_more(firs
     assert [images.get(record.id) for record in (ticket, image, unfinished, finished)] == [
         ticket, image, unfinished, None,
     ]  # fmt: skip
-    assert set(images.unsettled()) == {ticket.id, image.id, unfinished.id}
+    assert set(images.due(utcnow())) == {ticket.id, image.id, unfinished.id}
     assert len(images.open_tickets(OWNER, 10)) == 1
     images.remove(ticket.id, 1)
     assert len(images.open_tickets(OWNER, 10)) == 0

@@ -11,7 +11,7 @@ import pytest
 
 from app.domain.errors import AlreadyExists, Missing, Unavailable
 from app.domain.ids import new_id
-from app.domain.keys import original_key, processed_prefix, variant_key
+from app.domain.keys import PUBLIC, image_prefixes, original_key, processed_prefix, variant_key
 from app.domain.models import utcnow
 from app.domain.ports import ObjectStore
 from tests.contract.races import race, winners
@@ -232,6 +232,128 @@ def test_delete_prefix_removes_what_starts_with_it_and_nothing_else(store: Objec
     assert store.delete_prefix(processed_prefix(one)) == 0
     assert keys(store, "processed/") == sorted([of_other[0], of_other[2]])
     assert keys(store, "originals/") == [of_other[1]]
+
+
+@pytest.mark.moto
+def test_a_copy_has_the_bytes_and_the_size(store: ObjectStore) -> None:
+    data = random.Random(3).randbytes(3_000_001)
+    image_id = new_id()
+    source, target = variant_key(image_id, "r", "a.webp"), variant_key(image_id, "r", "a.webp", public=True)
+    put(store, source, data)
+    before = store.stat(source)
+    store.copy(source, target)
+    assert read(store, target) == read(store, source) == data
+    info = store.stat(target)
+    assert info is not None
+    assert (info.key, info.size) == (target, len(data))
+    assert abs(utcnow() - info.modified_at) < timedelta(minutes=1)
+    assert store.stat(source) == before
+    store.copy(target, source)
+    assert read(store, source) == data
+
+
+@pytest.mark.parametrize("data", [b"", b"x"], ids=["empty", "one byte"])
+def test_a_copy_may_be_small(store: ObjectStore, data: bytes) -> None:
+    put(store, "originals/a", data)
+    store.copy("originals/a", "processed/a/r/a.webp")
+    assert read(store, "processed/a/r/a.webp") == data
+
+
+@pytest.mark.moto
+def test_copies_are_independent(store: ObjectStore) -> None:
+    names = ["processed/a/r/a.webp", "processed/public/a/r/a.webp", "processed/b/r/a.webp"]
+    put(store, names[0], b"first")
+    for name in names[1:]:
+        store.copy(names[0], name)
+    put(store, names[0], b"second")
+    assert [read(store, name) for name in names] == [b"second", b"first", b"first"]
+    put(store, names[2], b"third, which is longer")
+    assert [read(store, name) for name in names[:2]] == [b"second", b"first"]
+    store.delete(names[0])
+    store.delete(names[2])
+    assert read(store, names[1]) == b"first"
+    assert keys(store, "processed/") == names[1:2]
+
+
+def test_a_copy_takes_the_place_of_what_is_there(store: ObjectStore) -> None:
+    put(store, "processed/a/r/a.webp", b"new")
+    put(store, "processed/b/r/a.webp", b"a longer text than the new one")
+    for _ in range(2):
+        store.copy("processed/a/r/a.webp", "processed/b/r/a.webp")
+        assert read(store, "processed/b/r/a.webp") == b"new"
+
+
+@pytest.mark.moto
+def test_what_is_missing_cannot_be_copied(store: ObjectStore) -> None:
+    put(store, "processed/b/r/a.webp", b"kept")
+    for source in ("processed/a/r/a.webp", "processed/b/r", "originals/absent"):
+        for target in ("processed/b/r/a.webp", "processed/c/r/a.webp"):
+            with pytest.raises(Missing):
+                store.copy(source, target)
+    assert read(store, "processed/b/r/a.webp") == b"kept"
+    assert keys(store, "processed/") == ["processed/b/r/a.webp"]
+
+
+def test_racing_copies_and_puts_end_with_the_bytes_of_one_of_them(store: ObjectStore) -> None:
+    sources = [variant_key(new_id(), "r", "a.webp") for _ in range(4)]
+    bodies = [bytes([number]) * 300_000 for number in range(8)]
+    for number, source in enumerate(sources):
+        put(store, source, bodies[number])
+    target = variant_key(new_id(), "r", "a.webp", public=True)
+
+    def write(number: int) -> None:
+        if number < 4:
+            store.copy(sources[number], target)
+        else:
+            put(store, target, bodies[number])
+
+    assert len(winners(race(write, racers=8))) == 8
+    assert read(store, target) in bodies
+    assert [read(store, source) for source in sources] == bodies[:4]
+
+
+def test_a_copy_of_what_is_replaced_or_removed_meanwhile_is_whole(store: ObjectStore) -> None:
+    source = variant_key(new_id(), "r", "a.webp")
+    bodies = [b"a" * 400_000, b"b" * 300_000]
+    put(store, source, bodies[0])
+
+    def work(number: int) -> None:
+        for turn in range(12):
+            target = f"{processed_prefix(new_id())}r/a.webp"
+            if number == 0:
+                put(store, source, bodies[turn % 2])
+            elif number == 1 and turn % 4 == 0:
+                store.delete(source)
+            elif number > 1:
+                try:
+                    store.copy(source, target)
+                except Missing:
+                    assert store.stat(target) is None
+                else:
+                    assert read(store, target) in bodies
+
+    assert winners(race(work, racers=5)) == list(range(5))
+
+
+@pytest.mark.moto
+def test_the_public_prefix_of_an_image_and_its_other_one_are_apart(store: ObjectStore) -> None:
+    one, other = new_id(), new_id()
+    private, public = image_prefixes(one)
+    names = [f"{prefix}{rest}" for prefix in (private, public) for rest in ("r1/a.webp", "r2/a.webp")]
+    others = [variant_key(other, "r1", "a.webp", public=public) for public in (False, True)]
+    for name in names + others:
+        put(store, name, name.encode())
+    assert {read(store, name).decode() for name in names} == set(names)
+    assert (keys(store, private), keys(store, public)) == (names[:2], names[2:])
+    assert keys(store, PUBLIC) == sorted([*names[2:], others[1]])
+    assert keys(store, "processed/") == sorted(names + others)
+    assert store.delete_prefix(processed_prefix(one, "r1", public=True)) == 1
+    assert store.delete_prefix(private) == 2
+    assert (keys(store, private), keys(store, public)) == ([], names[3:])
+    assert store.delete_prefix(public) == 1
+    assert keys(store, "processed/") == sorted(others)
+    assert store.delete_prefix(PUBLIC) == 1
+    assert keys(store, "processed/") == others[:1]
 
 
 @pytest.mark.moto

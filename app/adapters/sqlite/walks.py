@@ -11,6 +11,7 @@ from app.domain.work import LONGEST_DELAY
 
 _PAGE = 500
 _ABOVE = "\U0010ffff"  # after every id
+_EVER = 1e12  # seconds, beyond every date
 
 _DUE = "SELECT id, due FROM images WHERE distant = {} AND due IS NOT NULL AND (due, id) > (:due, :id) AND due <= :until"
 _DUE_ORDINARY = _DUE.format(0) + " ORDER BY due, id LIMIT :page"
@@ -25,9 +26,9 @@ _RECORDS = "SELECT id, document FROM images WHERE buried = 0 AND id > :id ORDER 
 
 def due(database: Database, until: datetime) -> Iterator[str]:
     """See `ImageRepository.due`. One pass: a record is met again only if its task is moved on and still due."""
-    now, infinity = until.timestamp(), float("inf")
-    yield from _due(database, _DUE_ALL, -infinity, now)
-    yield from _due(database, _DUE_ORDINARY, now + LONGEST_DELAY.total_seconds(), infinity)
+    now = until.timestamp()
+    yield from _due(database, _DUE_ALL, -_EVER, now)
+    yield from _due(database, _DUE_ORDINARY, now + LONGEST_DELAY.total_seconds(), _EVER)
 
 
 def _due(database: Database, statement: str, low: float, until: float) -> Iterator[str]:
