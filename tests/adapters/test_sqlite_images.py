@@ -224,8 +224,7 @@ def test_walks_go_on_after_the_records_that_one_statement_reads(database: Databa
     with Watched(database) as watched:  # the connection is idle while the caller works
         assert images.get(expected[0]) is not None
     assert len(watched.statements) == 1
-    for image in made[1:]:
-        images.remove(image.id, 1)
+    images.remove_all(made[1:])
     assert len(list(walk)) < 500
 
 

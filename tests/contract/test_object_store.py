@@ -317,22 +317,27 @@ def test_a_copy_of_what_is_replaced_or_removed_meanwhile_is_whole(store: ObjectS
     bodies = [b"a" * 400_000, b"b" * 300_000]
     put(store, source, bodies[0])
 
-    def work(number: int) -> None:
-        for turn in range(12):
-            target = f"{processed_prefix(new_id())}r/a.webp"
-            if number == 0:
+    def replace_and_remove() -> None:
+        try:
+            for turn in range(12):
                 put(store, source, bodies[turn % 2])
-            elif number == 1 and turn % 4 == 0:
-                store.delete(source)
-            elif number > 1:
-                try:
-                    store.copy(source, target)
-                except Missing:
-                    assert store.stat(target) is None
-                else:
-                    assert read(store, target) in bodies
+        finally:
+            store.delete(source)
 
-    assert winners(race(work, racers=5)) == list(range(5))
+    def copy_until_it_is_gone() -> int:
+        for copied in itertools.count():
+            target = variant_key(new_id(), "r", "a.webp")
+            try:
+                store.copy(source, target)
+            except Missing:
+                assert store.stat(target) is None
+                return copied
+            assert read(store, target) in bodies
+        raise AssertionError
+
+    results = race(lambda number: replace_and_remove() if number == 0 else copy_until_it_is_gone(), racers=5)
+    assert winners(results) == list(range(5))
+    assert store.stat(source) is None
 
 
 @pytest.mark.moto
