@@ -1,10 +1,11 @@
-"""Data of 0.1.0: this version opens, serves, changes, deletes and reconciles it.
+"""Data of older versions: this version opens, serves, changes, deletes and reconciles it.
 
 The server of 0.1.0 wrote `self_hosted.sql`, a dump of its database, and the records (as its API answered them) and
-files of `self_hosted.json`. Its adapters, on moto, wrote the items, records and objects of `on_aws.json`. Bytes are in
-base64. All times were moved back by a year, and the expiry of tombstones forward by 300 years. In `both_versions.json`
-are items that this version created and a worker of 0.1.0 processed, as may happen during a deployment: `again` was
-processed by this version first.
+files of `self_hosted.json`. Its adapters, on moto, wrote the items, records and objects of `on_aws.json`. The services
+of a version that had no tasks yet wrote the dump, records and files of `schema_3`. Bytes are in base64. All times were
+moved back by a year, and the expiry of tombstones forward by 300 years. In `both_versions.json` are items that this
+version created and a worker of 0.1.0 processed, as may happen during a deployment: `again` was processed by this
+version first.
 """
 
 import base64
@@ -22,13 +23,13 @@ from app.adapters.dynamodb import items
 from app.api.app import create_app
 from app.api.views.image import view
 from app.domain.ids import is_id
-from app.domain.images.service import Images
 from app.domain.limits import Limits
 from app.domain.media import media_type_of
-from app.domain.models import Image, Status, Tombstone, utcnow
+from app.domain.models import Image, Status, Tombstone, Visibility, utcnow
 from app.domain.ports import ListQuery
 from app.domain.recipe import DEFAULT_RECIPE, build_recipe_id
 from app.domain.uploads.service import Upload, Uploads
+from app.domain.work import LONGEST_ATTEMPT, PROCESS_DELAY, RENDERING_LIFE, Task, Work
 from app.worker.jobs import Job, Processed
 from app.worker.pipeline.steps import process_image
 from app.worker.process import Worker
@@ -46,7 +47,10 @@ NAMES = {
     "expires_at": "upload_expires_at",
 }
 #: Fields that a record of 0.1.0 does not have, or that only its API added.
-ADDED = {"rights", "recipe_id", "links", "duplicate", "ignored_fields", "arrived_at", "last_tried_at"}
+ADDED = {
+    "rights", "recipe_id", "links", "duplicate", "ignored_fields", "arrived_at", "last_tried_at",
+    "visibility", "placed", "superseded", "work", "reprocess_error",
+}  # fmt: skip
 LIVE = ("ready", "copy", "swept", "failed", "by_ticket", "pending")
 
 
@@ -59,7 +63,7 @@ class InProcess:
 
 @dataclass
 class Old:
-    """Data of 0.1.0: its records as it showed them, by the names that the tests use."""
+    """Data of an older version: its records as it showed them, by the names that the tests use."""
 
     side: Side
     owner: str
@@ -96,26 +100,26 @@ class Old:
         return Upload(io.BytesIO(body), len(body), self.records[name]["sha256"], media_type_of(body[:64]) or "")
 
 
-@pytest.fixture(params=side_parameters())
+@pytest.fixture(params=[*side_parameters(), "schema 3"])
 def old(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Old]:
     data, scratch = tmp_path / "data", tmp_path / "scratch"
     data.mkdir()
     scratch.mkdir()
-    self_hosted = request.param == "self-hosted"
-    left = json.loads((FOLDER / ("self_hosted.json" if self_hosted else "on_aws.json")).read_text())
+    name = {"self-hosted": "self_hosted", "schema 3": "schema_3"}.get(request.param, "on_aws")
+    left = json.loads((FOLDER / f"{name}.json").read_text())
     objects = {key: base64.b64decode(content) for key, content in left["objects"].items()}
-    if self_hosted:
-        write_folder(data, objects)
-    with SIDES[request.param](data) as side:
-        if not self_hosted:
+    if name != "on_aws":
+        write_folder(data, (FOLDER / f"{name}.sql").read_text(), objects)
+    with SIDES["self-hosted" if name == "schema_3" else request.param](data) as side:
+        if name == "on_aws":
             write_items(side, left["items"], objects)
         originals = {key.rpartition("/")[2]: body for key, body in objects.items() if key.startswith("originals/")}
         yield Old(side, left["records"]["ready"]["owner"], left["records"], originals, scratch)
 
 
-def write_folder(data: Path, objects: dict[str, bytes]) -> None:
+def write_folder(data: Path, dump: str, objects: dict[str, bytes]) -> None:
     connection = sqlite3.connect(data / "darkroom.db")
-    connection.executescript((FOLDER / "self_hosted.sql").read_text())
+    connection.executescript(dump)
     connection.close()
     for key, body in objects.items():
         (data / key).parent.mkdir(parents=True, exist_ok=True)
@@ -134,7 +138,7 @@ def write_items(side: Side, left: list[dict[str, Any]], objects: dict[str, bytes
 
 
 def translated(record: dict[str, Any]) -> dict[str, Any]:
-    """A record of 0.1.0 under the names of this version, without its variants and what has no counterpart."""
+    """An older record under the names of this version, without its variants and what has no counterpart."""
     kept = {NAMES.get(name, name): value for name, value in record.items() if name not in {"variants", *ADDED}}
     kept["exif"] = {name: value for name, value in kept["exif"].items() if name not in {"artist", "copyright"}}
     return kept
@@ -143,13 +147,59 @@ def translated(record: dict[str, Any]) -> dict[str, Any]:
 def test_records_are_read_under_their_present_names(old: Old) -> None:
     for name in (*LIVE, "open_ticket", "arrived_ticket"):
         record, image = old.records[name], old.image(name)
-        shown = image.model_dump(mode="json", exclude={"variants", "stale_renderings", *ADDED})
+        shown = image.model_dump(mode="json", exclude={"variants", *ADDED})
         assert shown == translated(record), name
         shape = ("name", "format", "width", "height", "bytes")
         made = [tuple(variant[field] for field in shape) for variant in record["variants"]]
         assert [(v.name, v.format, v.width, v.height, v.bytes) for v in image.variants] == made
         assert (image.rights is None) == (image.privacy_report is None) == (image.status is not Status.READY)
-        assert image.recipe_id is None
+        assert image.recipe_id == record.get("recipe_id")
+        assert (image.visibility, image.placed) == (Visibility.PRIVATE, Visibility.PRIVATE)
+        assert image.reprocess_error is None
+
+
+def test_tasks_and_superseded_renderings_are_derived(old: Old) -> None:
+    for name in (*LIVE, "open_ticket", "arrived_ticket"):
+        image = old.image(name)
+        waits, is_swept = image.status is Status.PENDING, name == "swept"
+        assert set(image.work) == ({Task.PROCESS} if waits else {Task.SWEEP} if is_swept else set())
+        if waits:
+            assert image.work[Task.PROCESS] == Work.add(image.uploaded_at, PROCESS_DELAY)
+        if is_swept:
+            ((superseded, remove_after),) = image.superseded.items()
+            assert superseded != image.rendering_id
+            assert remove_after == image.work[Task.SWEEP].due == image.updated_at + RENDERING_LIFE
+        else:
+            assert image.superseded == {}
+    finished, unfinished = (old.side.images.get(old.id(name)) for name in ("deleted", "half_deleted"))
+    assert isinstance(finished, Tombstone)
+    assert finished.is_finished
+    assert isinstance(unfinished, Tombstone)
+    assert set(unfinished.work) == {Task.PURGE}
+
+
+def test_walks_find_all_of_them(old: Old) -> None:
+    due = [old.id(name) for name in ("swept", "half_deleted", "pending", "open_ticket", "arrived_ticket")]
+    assert sorted(old.side.images.due(utcnow())) == sorted(due)
+    is_indexed = old.side.fetch is None  # 0.1.0 wrote no index entry for this ticket to DynamoDB
+    owned = [old.id(name) for name in (*LIVE, "open_ticket", *(["arrived_ticket"] if is_indexed else []))]
+    assert sorted(old.side.images.owned(old.owner)) == sorted(owned)
+    assert {image.id: image for image in old.side.images.scan()} == {
+        old.id(name): old.image(name) for name in (*LIVE, "open_ticket", "arrived_ticket")
+    }
+
+
+def test_an_update_stores_the_derived_tasks(old: Old) -> None:
+    for name in (*LIVE, "open_ticket", "arrived_ticket"):
+        before = old.image(name)
+        work = before.work | {Task.HIDE: Work.add(utcnow())}
+        after = old.side.images.update(before.id, before.version, {"work": {Task.HIDE: work[Task.HIDE]}})
+        assert (after.work, after.superseded) == (work, before.superseded)
+        assert old.image(name) == after
+        done = old.side.images.update(before.id, after.version, {"work": dict.fromkeys(Task), "superseded": {}})
+        assert (done.work, done.superseded) == ({}, {})
+        assert old.image(name) == done, "nothing is derived again"
+    assert list(old.side.images.due(utcnow())) == [old.id("half_deleted")]
 
 
 def test_artist_and_copyright_move_from_exif_to_rights(old: Old) -> None:
@@ -159,7 +209,7 @@ def test_artist_and_copyright_move_from_exif_to_rights(old: Old) -> None:
     assert image.exif == {"make": "NIKON CORPORATION", "model": "NIKON D70", "iso": 400}
     assert image.privacy_report is not None
     assert image.privacy_report.gps
-    assert image.rendering_id == "d5ec11239862"
+    assert image.rendering_id == translated(old.records["ready"])["rendering_id"]
 
 
 def test_views_and_bytes_are_served(old: Old) -> None:
@@ -217,7 +267,7 @@ def test_an_image_is_processed_again_with_another_recipe(old: Old) -> None:
     before = old.image("swept")
     after = old.work("swept")
     assert after.rendering_id != before.rendering_id
-    assert before.rendering_id in after.stale_renderings
+    assert {*before.superseded, before.rendering_id} - {after.rendering_id} == set(after.superseded)
     assert after.privacy_report == before.privacy_report
     images: Any = old.side.images
     if hasattr(images, "_read"):  # the item itself
@@ -230,7 +280,7 @@ def test_what_a_worker_of_0_1_0_writes_to_a_newer_record_counts(name: str) -> No
     image = items.read_record(items.deserialize(item), utcnow())
     assert isinstance(image, Image)
     assert (image.status, image.rendering_id, image.recipe_id) == (Status.READY, "d5ec11239862", None)
-    assert image.stale_renderings == (["bf8af22bc353"] if name == "again" else [])
+    assert list(image.superseded) == (["bf8af22bc353"] if name == "again" else [])
     assert (image.declared_content_type, image.upload_expires_at) == ("image/jpeg", None)
     assert image.privacy_report is not None
     assert image.privacy_report.gps
@@ -242,11 +292,10 @@ def test_what_a_worker_of_0_1_0_writes_to_a_newer_record_counts(name: str) -> No
 
 
 def test_all_of_them_can_be_deleted(old: Old) -> None:
-    service = Images(old.side.images)
     for record in old.records.values():
-        service.delete(old.owner, record["id"])
+        old.side.deletion.delete(old.owner, record["id"])
         assert isinstance(old.side.images.get(record["id"]), Tombstone)
-    old.side.reconciler.run()
+    old.side.reconciler.run(now=utcnow() + LONGEST_ATTEMPT)
     assert old.side.objects() == set()
     assert old.side.unfinished() == []
     assert old.names() == []
@@ -258,13 +307,13 @@ def test_the_pointer_of_the_bytes_passes_to_the_copy(old: Old) -> None:
 
 
 def test_reconcile_finishes_what_is_unfinished(old: Old) -> None:
-    assert old.image("swept").stale_renderings == ["d5ec11239862"]
+    assert len(old.image("swept").superseded) == 1
     report = old.side.reconciler.run()
     assert (report.queued_again, report.never_came, report.deletes_finished) == (2, 1, 1)
     assert (report.renderings_swept, report.errors) == (1, 0)
     assert old.side.images.get(old.id("open_ticket")) is None
-    assert old.image("swept").stale_renderings == []
+    assert (old.image("swept").superseded, old.image("swept").work) == ({}, {})
     tombstone = old.side.images.get(old.id("half_deleted"))
     assert isinstance(tombstone, Tombstone)
-    assert tombstone.settled
+    assert tombstone.is_finished
     assert all(is_id(key.split("/")[1]) for key in old.side.objects())
