@@ -11,7 +11,7 @@ from app.adapters.dynamodb import items
 from app.adapters.dynamodb.table import KEY
 from app.domain.errors import Missing
 from app.domain.keys import original_key, variant_key
-from app.domain.models import Image, Status, Tombstone, utcnow
+from app.domain.models import Image, Status, Tombstone, Visibility, utcnow
 from tests.sides import Side
 
 
@@ -22,7 +22,7 @@ def unrest(side: Side, *, gone: set[str] = frozenset()) -> list[str]:  # type: i
     return [
         *_of_items(found, images),
         *(sentence for image in images.values() for sentence in _of_image(side, image)),
-        *(f"unsettled: {image_id}" for image_id in side.unfinished()),
+        *(f"unfinished: {image_id}" for image_id in side.unfinished()),
         *(f"an object without a record: {key}" for key in sorted(side.objects() - _keys(images))),
         *(f"deleted and still there: {image_id}" for image_id in sorted(gone & images.keys())),
     ]
@@ -41,7 +41,7 @@ def _of_items(found: list[dict[str, Any]], images: dict[str, Image]) -> Iterator
             for copy in item.get("copies", set()) - images.keys():
                 yield f"a hash pointer that notes a copy which is gone: {key} -> {copy}"
         elif isinstance(record, Tombstone):
-            if not record.settled:
+            if not record.is_finished:
                 yield f"a delete that is not finished: {key}"
         elif key not in images and item.get(items.KIND) != "tombstone":
             seen.add(key)
@@ -60,7 +60,10 @@ def _of_image(side: Side, image: Image) -> Iterator[str]:
     if image.status is Status.READY and not image.variants:
         yield f"ready without variants: {image.id}"
     for variant in image.variants:
-        raw = _bytes(side, variant_key(image.id, image.rendering_id or "", variant.file))
+        raw = _bytes(
+            side,
+            variant_key(image.id, image.rendering_id or "", variant.file, public=image.placed is Visibility.PUBLIC),
+        )
         if raw is None or len(raw) != variant.bytes:
             yield f"a variant is not what the record says: {image.id} {variant.file}"
             continue
@@ -72,7 +75,7 @@ def _of_image(side: Side, image: Image) -> Iterator[str]:
 def _keys(images: dict[str, Image]) -> set[str]:
     originals = {original_key(image_id) for image_id in images}
     return originals | {
-        variant_key(image.id, image.rendering_id or "", variant.file)
+        variant_key(image.id, image.rendering_id or "", variant.file, public=image.placed is Visibility.PUBLIC)
         for image in images.values()
         for variant in image.variants
     }

@@ -9,6 +9,7 @@ from app.domain.errors import Unavailable
 from app.domain.images.notifications import object_created
 from app.domain.models import FailureCode, Image, Status, Tombstone, utcnow
 from app.domain.ports import Message
+from app.domain.work import Task
 from app.worker.events import handle_event
 from app.worker.process import Outcome
 from tests.contract.races import race, winners
@@ -153,8 +154,8 @@ def test_an_expired_tombstone_that_is_still_there(scene: Scene) -> None:
     gone = Tombstone(
         id=image.id, owner=OWNER, deleted_at=utcnow() - timedelta(days=30), expires_at=utcnow() - timedelta(seconds=2)
     )
-    scene.side.images.bury(image.id, 1, gone)
-    scene.side.images.settle(image.id)
+    scene.side.images.delete(image.id, 1, gone)
+    scene.side.images.update_tombstone(image.id, {Task.PURGE: None})
     assert scene.side.images.get(image.id) is None
     worker = scene.worker()
     scene.deliver(worker)

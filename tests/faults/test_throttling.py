@@ -9,6 +9,7 @@ from app.domain.errors import AlreadyExists, Stale, Unavailable
 from app.domain.ids import new_id
 from app.domain.models import Status, Tombstone, utcnow
 from app.domain.ports import ListQuery
+from app.domain.work import Task
 from tests.faults.oracle import unrest
 from tests.faults.scene import OWNER, Scene, tiered
 from tests.faults.wire import Fault, Script, answer_lost, cancelled, refused, unanswered
@@ -51,6 +52,7 @@ def test_what_is_refused_twice_is_done_all_the_same(scene: Scene, pair: tuple[st
         scene.edit(kept, title="seen", tags=["other"])
         assert scene.listed(tag="other") == [kept]
         scene.delete(gone)
+    scene.reconcile(1)
     assert unrest(scene.side, gone=scene.gone) == []
     assert scene.image(kept).status is Status.READY
 
@@ -155,6 +157,7 @@ def test_no_answer_that_is_lost_is_missed(scene: Scene) -> None:
         assert scene.edit(kept.id, title="once").version == before + 1
         scene.edit(kept.id, tags=["other"])
         scene.delete(gone.id)
+    scene.reconcile(1)
     assert unrest(scene.side, gone=scene.gone) == []
     assert scene.listed(status=Status.READY, tag="other") == [kept.id]
 
@@ -194,13 +197,15 @@ def test_every_promise_of_the_records_ends_as_unavailable(scene: Scene, fault: s
             lambda: images.claim(image),
             lambda: images.update(image.id, image.version, {"title": "x"}),
             lambda: images.update(image.id, image.version, {"tags": ["x"]}),
-            lambda: images.bury(image.id, image.version, tombstone),
+            lambda: images.delete(image.id, image.version, tombstone),
             lambda: images.remove(image.id, image.version),
             lambda: images.remove_all([image]),
             lambda: images.open_tickets(OWNER, 5),
-            lambda: images.settle(image.id),
+            lambda: images.update_tombstone(image.id, {Task.PURGE: None}),
+            lambda: list(images.owned(OWNER)),
+            lambda: list(images.scan()),
             lambda: images.list(ListQuery(OWNER, 10)),
-            lambda: list(images.unsettled()),
+            lambda: list(images.due(utcnow())),
             images.ping,
         ):
             with pytest.raises(Unavailable):

@@ -40,7 +40,7 @@ def test_a_delete_that_a_full_disk_refuses_can_be_tried_again(
         raise errors.Full("no space")
 
     with monkeypatch.context() as patch:
-        patch.setattr(service.side.images, "bury", full)
+        patch.setattr(service.side.images, "delete", full)
         answer = service.client.delete(f"/images/{image.id}")
     assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
     assert answer.headers["Retry-After"]
