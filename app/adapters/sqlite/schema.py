@@ -80,24 +80,24 @@ WHERE buried = 0
 
 # `due` is the time of the next task, NULL if there is none, and `distant` is 1 if all tasks are distant (see `Work`).
 # The documents stay as they are, because `Image` and `Tombstone` derive the tasks. Pending images and unfinished
-# deletes are due at once, superseded renderings 24 hours after the update that replaced them.
+# deletes are due at once, superseded renderings 24 hours after the update that replaced them. Tickets are pending.
 _WORK = """
-DROP INDEX images_unsettled;
 ALTER TABLE images RENAME COLUMN unsettled TO distant;
 ALTER TABLE images ADD COLUMN due REAL;
+INSERT OR IGNORE INTO entries (owner, kind, value, image)
+    SELECT json_extract(document, '$.owner'), 'arrived', '', id FROM images
+    WHERE distant = 1 AND buried = 0
+    AND json_extract(document, '$.upload_expires_at') IS NOT NULL
+    AND json_extract(document, '$.arrived_at') IS NOT NULL;
 UPDATE images SET
     due = CASE
-        WHEN distant = 0 THEN NULL
         WHEN buried = 1 OR json_extract(document, '$.status') = 'pending' THEN 0
         ELSE coalesce(strftime('%s', json_extract(document, '$.updated_at')) + 86400, 0)
     END,
-    distant = 0;
-CREATE INDEX images_due ON images (distant, due, id) WHERE due IS NOT NULL;
-INSERT OR IGNORE INTO entries (owner, kind, value, image)
-    SELECT json_extract(document, '$.owner'), 'arrived', '', id FROM images
-    WHERE buried = 0
-    AND json_extract(document, '$.upload_expires_at') IS NOT NULL
-    AND json_extract(document, '$.arrived_at') IS NOT NULL
+    distant = 0
+WHERE distant = 1;
+DROP INDEX images_unsettled;
+CREATE INDEX images_due ON images (distant, due, id) WHERE due IS NOT NULL
 """
 
 #: Migration from each version to the next. Append only: released migrations never change.
