@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Callable, Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -12,10 +12,12 @@ from app.adapters.dynamodb import DynamoImages, items
 from app.adapters.dynamodb.table import EXPIRES_AT, KEY
 from app.domain.errors import Stale
 from app.domain.ids import new_id
-from app.domain.models import FocalPoint, Format, Image, Status, Tombstone, Variant, utcnow
+from app.domain.models import FocalPoint, Format, Image, Status, Variant, Visibility, utcnow
+from app.domain.work import Task, Work
 from tests import aws
 from tests.contract.records import FULL, OWNER, a_query, an_image, ids, stored, tombstone_of
 from tests.faults.wire import Wire
+from tests.sides import once
 
 pytestmark = pytest.mark.moto
 
@@ -53,11 +55,24 @@ def test_an_edit_is_one_write(client: Any, images: DynamoImages) -> None:
     assert requests_of(client, lambda: images.update(image.id, 4, moved)) == ["GetItem", "UpdateItem"]
 
 
+def test_a_change_of_tasks_is_one_write_if_the_index_stays(client: Any, images: DynamoImages) -> None:
+    """The pointer follows the task that is due first. It is written with each change, because it may be missing."""
+    image = stored(images, status=Status.READY, work={})
+    now = utcnow()
+    later = {Task.SWEEP: Work(since=now, due=now + timedelta(hours=1))}
+    both = ["GetItem", "TransactWriteItems"]
+    assert requests_of(client, lambda: images.update(image.id, 1, {"work": {}})) == ["GetItem", "UpdateItem"]
+    assert requests_of(client, lambda: images.update(image.id, 2, {"work": later})) == both
+    assert requests_of(client, lambda: images.update(image.id, 3, {"title": "t"})) == ["UpdateItem"]
+    assert requests_of(client, lambda: images.update(image.id, 4, {"tags": ["t"], "work": {Task.SWEEP: None}})) == both
+
+
 def test_an_end_is_one_read_and_one_transaction(client: Any, images: DynamoImages) -> None:
     buried, removed = stored(images), stored(images)
     once = ["GetItem", "TransactWriteItems"]
-    assert requests_of(client, lambda: images.bury(buried.id, 1, tombstone_of(buried))) == once
+    assert requests_of(client, lambda: images.delete(buried.id, 1, tombstone_of(buried))) == once
     assert requests_of(client, lambda: images.remove(removed.id, 1)) == once
+    assert requests_of(client, lambda: images.update_tombstone(buried.id, {Task.PURGE: None})) == once
 
 
 @pytest.mark.parametrize(
@@ -120,8 +135,96 @@ def test_a_newer_versions_attributes_survive_an_update(client: Any, table: str, 
     found = client.get_item(TableName=table, Key={KEY: {"S": image.id}}, ConsistentRead=True)["Item"]
     assert {name: found[name] for name in unknown} == unknown
     assert [record.id for record in images.list(a_query(tag="b")).items] == [image.id]
-    images.bury(image.id, 3, tombstone_of(image))
+    images.delete(image.id, 3, tombstone_of(image))
     assert images.get(image.id)
+
+
+def raw(client: Any, table: str, key: str) -> dict[str, Any]:
+    """The item under a key, as plain values; empty if there is none."""
+    found = client.get_item(TableName=table, Key={KEY: {"S": key}}, ConsistentRead=True)
+    return items.deserialize(found.get("Item", {}))
+
+
+def add_task(client: Any, table: str, image_id: str, name: str, due: datetime) -> dict[str, Any]:
+    """Add a task as a newer version does; return it."""
+    task = {"since": due.isoformat(), "due": due.isoformat(), "tries": 2, "color": "red"}
+    client.update_item(
+        TableName=table,
+        Key={KEY: {"S": image_id}},
+        UpdateExpression="SET #work.#name = :task",
+        ExpressionAttributeNames={"#work": items.WORK, "#name": name},
+        ExpressionAttributeValues=items.serialize({":task": task}),
+    )
+    return task
+
+
+def test_tasks_of_a_newer_version_survive(client: Any, table: str, images: DynamoImages) -> None:
+    now = utcnow()
+    image = stored(images, status=Status.READY, work={Task.SWEEP: Work.add(now)})
+    due = now + timedelta(hours=3)
+    newer = add_task(client, table, image.id, "polish", due)
+    assert images.get(image.id) == image
+    changed = images.update(image.id, 1, {"work": {Task.SWEEP: None, Task.HIDE: Work(since=now, due=now)}})
+    assert raw(client, table, image.id)[items.WORK]["polish"] == newer
+    assert changed.work == {Task.HIDE: Work(since=now, due=now)}
+    images.update(image.id, 2, {"work": {Task.HIDE: None}, "status": Status.FAILED})
+    assert raw(client, table, image.id)[items.WORK] == {"polish": newer}
+    assert list(images.due(due - timedelta(seconds=1))) == []
+    assert list(images.due(due)) == [image.id]  # so that the newer version finds it
+    images.update(image.id, 3, {"tags": ["t"]})
+    assert list(images.due(due)) == [image.id]
+
+
+def test_tasks_of_a_newer_version_keep_a_tombstone(client: Any, table: str, images: DynamoImages) -> None:
+    image = stored(images)
+    images.delete(image.id, 1, tombstone_of(image, seconds=-1))
+    due = utcnow() + timedelta(hours=3)
+    newer = add_task(client, table, image.id, "polish", due)
+    images.update_tombstone(image.id, {Task.PURGE: None})
+    found = raw(client, table, image.id)
+    assert (found[items.WORK], found["settled"]) == ({"polish": newer}, False)
+    assert EXPIRES_AT not in found
+    assert images.get(image.id) is not None
+    assert list(images.due(due)) == [image.id]
+
+
+def test_an_absent_visibility_stays_absent(client: Any, table: str, images: DynamoImages) -> None:
+    """A record of 0.1.0 has none: its variants may have been public."""
+    image = stored(images)
+    edits: list[dict[str, Any]] = [{"title": "t"}, {"tags": ["t"]}, {"work": {Task.PROCESS: None}}]
+    for version, changes in enumerate(edits, 1):
+        found = images.update(image.id, version, changes)
+        assert "visibility" not in found.model_fields_set
+        assert "visibility" not in raw(client, table, image.id)
+    images.remove(image.id, 4)
+    images.create(found, claim=False)
+    (listed,) = images.list(a_query()).items
+    assert "visibility" not in listed.model_fields_set
+    hidden = images.update(image.id, 4, {"visibility": Visibility.PRIVATE})
+    assert "visibility" in hidden.model_fields_set
+    assert raw(client, table, image.id)["visibility"] == "private"
+
+
+def test_tombstones_changed_at_once_keep_every_change(client: Any, images: DynamoImages) -> None:
+    image = stored(images)
+    images.delete(image.id, 1, tombstone_of(image))
+    task = Work.add(utcnow())
+
+    class Overtaken:
+        """Another process changes the tombstone between read and write."""
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(client, name)
+
+        def transact_write_items(self, **arguments: Any) -> Any:
+            overtake()
+            return client.transact_write_items(**arguments)
+
+    overtake = once(lambda: images.update_tombstone(image.id, {Task.INVALIDATE: task}))
+    DynamoImages(Overtaken(), images._table).update_tombstone(image.id, {Task.PURGE: None})
+    found = images.get(image.id)
+    assert found is not None
+    assert found.work == {Task.INVALIDATE: task}
 
 
 def test_a_record_made_again_under_its_id_is_not_taken_for_the_old_one(client: Any, images: DynamoImages) -> None:
@@ -146,7 +249,7 @@ def test_a_record_made_again_under_its_id_is_not_taken_for_the_old_one(client: A
     with pytest.raises(Stale):
         swapped.update(old.id, 1, {"tags": ["other"]})
     with pytest.raises(Stale):
-        swapped.bury(old.id, 1, tombstone_of(old))
+        swapped.delete(old.id, 1, tombstone_of(old))
     fresh = again()
     assert images.get(old.id) == fresh
     assert ids(images, tag="new") == [old.id]
@@ -165,7 +268,8 @@ def largest() -> Image:
         "tags": [f"{number:02}" + "\U0001f4f7" * 62 for number in range(20)],
         "exif": {f"{number:02}" + "\U0001f4f7" * 198: "\U0001f4f7" * 200 for number in range(40)},
         "variants": variants,
-        "stale_renderings": [f"{number:012x}" for number in range(10)],
+        "superseded": {f"public/{number:012x}": utcnow() for number in range(20)},
+        "work": {task: Work.add(utcnow()) for task in Task},
         "status": Status.READY,
     }
     return an_image(owner="ö" * 60, **full)
@@ -182,7 +286,7 @@ def test_the_largest_record_there_can_be(images: DynamoImages) -> None:
     after = images.update(image.id, 1, {"tags": other, "status": Status.FAILED, "content_type": "image/png"})
     assert images.get(image.id) == after
     assert [found.id for found in images.list(a_query(owner=image.owner, tag=other[7])).items] == [image.id]
-    images.bury(image.id, 2, tombstone_of(image))
+    images.delete(image.id, 2, tombstone_of(image))
     assert images.list(a_query(owner=image.owner)).items == []
 
 
@@ -211,26 +315,18 @@ def test_time_to_live_is_for_finished_deletes_alone(client: Any, table: str, ima
     images.update(ticket.id, 1, {"arrived_at": utcnow()})
     assert expires(ticket.id) is None
     tombstone = tombstone_of(ticket)
-    images.bury(ticket.id, 2, tombstone)
+    images.delete(ticket.id, 2, tombstone)
     assert expires(ticket.id) is None
     for _ in range(2):
-        images.settle(ticket.id)
+        images.update_tombstone(ticket.id, {Task.PURGE: None})
         assert expires(ticket.id) == {"N": str(math.ceil(tombstone.expires_at.timestamp()))}
-
-
-def test_a_delete_begun_by_an_older_version_can_be_finished(client: Any, table: str, images: DynamoImages) -> None:
-    image = stored(images)
-    images.bury(image.id, 1, tombstone_of(image))
-    client.update_item(TableName=table, Key={KEY: {"S": image.id}}, UpdateExpression=f"REMOVE {items.GONE_AFTER}")
-    images.settle(image.id)
-    found = images.get(image.id)
-    assert isinstance(found, Tombstone)
-    assert found.settled
+    images.update_tombstone(ticket.id, {Task.INVALIDATE: Work.add(utcnow())})
+    assert expires(ticket.id) is None
 
 
 def test_no_id_at_all_is_unknown(images: DynamoImages) -> None:
     assert images.get("") is None
-    assert images.get(items.open_item(new_id())[KEY]) is None
+    assert images.get(items.open_key(new_id())) is None
     assert images.find_hash(OWNER, "") is None
 
 

@@ -1,7 +1,7 @@
 """Records as items: everything comes back as it was, and keys never meet."""
 
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 from hypothesis import given, settings
@@ -22,7 +22,9 @@ from app.domain.models import (
     Status,
     Tombstone,
     Variant,
+    Visibility,
 )
+from app.domain.work import Task, Work
 from tests.contract.records import FULL, an_image
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=60)
@@ -30,6 +32,9 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
 MOMENTS = st.datetimes(datetime(1970, 1, 2), datetime(9000, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001 - given a zone
 SIZES = st.integers(0, 10**38 - 1)
 FRACTIONS = st.floats(0, 1)
+WORK = st.dictionaries(
+    st.sampled_from(Task), st.builds(Work, since=MOMENTS, due=MOMENTS, tries=st.integers(0, 9)), max_size=3
+)
 MAPS = st.dictionaries(TEXT, TEXT, max_size=4)
 
 IMAGES = st.builds(
@@ -71,7 +76,11 @@ IMAGES = st.builds(
         ),
         max_size=3,
     ),
-    stale_renderings=st.lists(TEXT, max_size=3),
+    visibility=st.sampled_from(Visibility),
+    placed=st.sampled_from(Visibility),
+    reprocess_error=st.none() | st.builds(Failure, code=st.sampled_from(FailureCode), detail=TEXT),
+    superseded=st.dictionaries(TEXT, MOMENTS, max_size=3),
+    work=WORK,
 )
 
 
@@ -90,7 +99,10 @@ def test_a_record_comes_back_as_it_was(image: Image) -> None:
 @given(IMAGES, IMAGES, st.sets(st.sampled_from(sorted(UPDATABLE))))
 def test_single_fields_written_over_a_record_change_these_alone(old: Image, new: Image, names: set[str]) -> None:
     changes = {name: getattr(new, name) for name in names}
-    item = items.image_item(old) | items.changed_fields(changes)
+    item = items.image_item(old) | items.changed_fields({name: changes[name] for name in names - {items.WORK}})
+    if items.WORK in names:
+        removed = dict.fromkeys(old.work.keys() - new.work.keys())
+        item[items.WORK] = items.change_tasks(item[items.WORK], items.changed_work(new.work | removed))
     if items.PARTITIONED & names:
         item |= items.listing_fields(old.model_copy(update=changes))
     left = {name: value for name, value in item.items() if value is not None}
@@ -124,19 +136,48 @@ def test_pointers_lead_to_their_image_from_keys_of_their_own(image: Image) -> No
     assert image.id not in pointers
     for key, item in pointers.items():
         assert item[KEY] == key
-        assert item[INDEX_SORT] == image.id
-        assert key.startswith((f"{item[INDEX_KEY]}#", "open#"))
+        if key == items.open_key(image.id):
+            assert item[INDEX_KEY] == f"open#{image.id[-1]}"
+            assert item[INDEX_SORT].endswith(f"#{image.id}")
+        else:
+            assert item[INDEX_SORT] == image.id
+            assert key == f"{item[INDEX_KEY]}#{image.id}"
         assert items.read_record(items.deserialize(items.serialize(item)), NOW) is None  # never taken for a record
-    unsettled = image.status is Status.PENDING or bool(image.stale_renderings)
-    assert (items.open_item(image.id)[KEY] in pointers) is unsettled
+    assert (items.open_key(image.id) in pointers) is bool(image.work)
+
+
+@settings(max_examples=200, deadline=None)
+@given(MOMENTS, MOMENTS)
+def test_times_sort_as_text(one: datetime, other: datetime) -> None:
+    assert (items.due_text(one) < items.due_text(other)) is (one < other)
+    east = timezone(timedelta(hours=14))
+    assert items.due_text(one.astimezone(east)) == items.due_text(one)
+    assert items.due_text(one) < items.DISTANT
+
+
+def test_work_is_sorted_by_its_first_due_time_and_apart_if_all_of_it_is_distant() -> None:
+    image_id = new_id()
+
+    def sort(**hours: float) -> str:
+        tasks = {Task(name): Work(since=NOW, due=NOW + timedelta(hours=each)) for name, each in hours.items()}
+        item = items.open_item(image_id, items.changed_work(tasks).values())
+        assert item is not None
+        return str(item[INDEX_SORT])
+
+    assert sort(hide=25, sweep=2) == f"2026-01-01T02:00:00.000000#{image_id}"
+    assert sort(purge=26) == f"~2026-01-02T02:00:00.000000#{image_id}"
+    assert sort(purge=48, sweep=26) == f"~2026-01-02T02:00:00.000000#{image_id}"
+    assert sort(purge=48, sweep=24) == f"2026-01-02T00:00:00.000000#{image_id}"
+    assert items.open_item(image_id, []) is None
 
 
 @given(st.timedeltas(timedelta(seconds=-2), timedelta(seconds=2)), st.booleans())
-def test_a_tombstone_comes_back_until_its_delete_is_finished_and_it_expires(left: timedelta, settled: bool) -> None:
-    tombstone = Tombstone(id=new_id(), owner="ada", deleted_at=NOW, expires_at=NOW + left, settled=settled)
+def test_a_tombstone_comes_back_until_its_delete_is_finished_and_it_expires(left: timedelta, finished: bool) -> None:
+    work = {} if finished else {Task.PURGE: Work.add(NOW)}
+    tombstone = Tombstone(id=new_id(), owner="ada", deleted_at=NOW, expires_at=NOW + left, work=work)
     item = items.tombstone_item(tombstone)
-    assert there_and_back(item) == (tombstone if left > timedelta(0) or not settled else None)
-    assert (EXPIRES_AT in item) is settled
+    assert there_and_back(item) == (tombstone if left > timedelta(0) or not finished else None)
+    assert (EXPIRES_AT in item) is item["settled"] is finished
     for name in {EXPIRES_AT, items.GONE_AFTER} & item.keys():
         assert isinstance(item[name], int)  # DynamoDB takes nothing else for a time to live
         assert item[name] >= tombstone.expires_at.timestamp()

@@ -11,7 +11,7 @@ from app.adapters.dynamodb import items
 from app.adapters.dynamodb.table import KEY
 from app.domain.errors import Missing
 from app.domain.keys import original_key, variant_key
-from app.domain.models import Image, Status, Tombstone, Visibility, utcnow
+from app.domain.models import Image, Status, Tombstone, Variant, Visibility, utcnow
 from tests.sides import Side
 
 
@@ -59,11 +59,10 @@ def _of_image(side: Side, image: Image) -> Iterator[str]:
         yield f"the original is not what the record says: {image.id}"
     if image.status is Status.READY and not image.variants:
         yield f"ready without variants: {image.id}"
+    if image.status is Status.READY and image.placed is not image.visibility:
+        yield f"{image.visibility} and stored as {image.placed}: {image.id}"
     for variant in image.variants:
-        raw = _bytes(
-            side,
-            variant_key(image.id, image.rendering_id or "", variant.file, public=image.placed is Visibility.PUBLIC),
-        )
+        raw = _bytes(side, _variant_key(image, variant))
         if raw is None or len(raw) != variant.bytes:
             yield f"a variant is not what the record says: {image.id} {variant.file}"
             continue
@@ -74,11 +73,11 @@ def _of_image(side: Side, image: Image) -> Iterator[str]:
 
 def _keys(images: dict[str, Image]) -> set[str]:
     originals = {original_key(image_id) for image_id in images}
-    return originals | {
-        variant_key(image.id, image.rendering_id or "", variant.file, public=image.placed is Visibility.PUBLIC)
-        for image in images.values()
-        for variant in image.variants
-    }
+    return originals | {_variant_key(image, variant) for image in images.values() for variant in image.variants}
+
+
+def _variant_key(image: Image, variant: Variant) -> str:
+    return variant_key(image.id, image.rendering_id or "", variant.file, public=image.placed is Visibility.PUBLIC)
 
 
 def _bytes(side: Side, key: str) -> bytes | None:

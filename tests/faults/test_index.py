@@ -1,5 +1,6 @@
 """An index that lags, and answers that come in pieces."""
 
+from datetime import datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
@@ -7,10 +8,21 @@ import pytest
 
 from app.adapters.dynamodb.table import INDEX_KEY, INDEX_SORT, KEY
 from app.domain.errors import Unavailable
-from app.domain.models import Status
+from app.domain.models import Status, utcnow
 from app.domain.ports import ListQuery
 from app.domain.uploads.service import Accepted
-from tests.contract.records import OWNER, a_query, an_image, ids, stored, tombstone_of, walk
+from app.domain.work import Task, Work
+from tests.contract.records import (
+    OWNER,
+    PROCESSED,
+    a_query,
+    an_image,
+    ids,
+    stored,
+    tombstone_of,
+    unfinished,
+    walk,
+)
 from tests.faults.oracle import unrest
 from tests.faults.scene import Scene, tiered
 
@@ -157,9 +169,9 @@ def test_a_lagging_list_never_shows_what_is_gone_or_does_not_match(scene: Scene)
     client.catch_up()
     assert ids(images) == [image.id for image in (kept, removed, buried, changed)]
 
-    images.update(changed.id, 1, {"tags": ["hill"], "status": Status.READY, "content_type": "image/png"})
-    images.bury(buried.id, 1, tombstone_of(buried))
-    images.settle(buried.id)
+    images.update(changed.id, 1, {"tags": ["hill"], "content_type": "image/png", **PROCESSED})
+    images.delete(buried.id, 1, tombstone_of(buried))
+    images.update_tombstone(buried.id, {Task.PURGE: None})
     images.remove(removed.id, 1)
     new = stored(images, tags=["sea"])
     assert ids(images, tag="sea") == ids(images, status=Status.PENDING) == [kept.id]
@@ -172,7 +184,7 @@ def test_a_lagging_list_never_shows_what_is_gone_or_does_not_match(scene: Scene)
     client.catch_up()
     assert ids(images) == [new.id, kept.id, changed.id]
     assert ids(images, tag="hill", status=Status.READY) == [changed.id]
-    assert set(images.unsettled()) == {new.id, kept.id}
+    assert unfinished(images) == {new.id, kept.id}
 
 
 def test_a_lagging_list_is_full_beyond_what_is_gone(scene: Scene) -> None:
@@ -199,7 +211,7 @@ def test_what_was_written_is_read_at_once_whatever_a_replica_knows(scene: Scene)
     changed = images.update(image.id, 1, {"tags": ["sea"]})
     assert images.get(image.id) == changed
     tombstone = tombstone_of(buried)
-    images.bury(buried.id, 1, tombstone)
+    images.delete(buried.id, 1, tombstone)
     assert images.get(buried.id) == tombstone
     assert list(images.list(a_query(limit=5, tag="sea")).items) == [changed]
 
@@ -239,6 +251,7 @@ def test_answers_that_come_in_pieces_are_put_together(scene: Scene, limit: int, 
         an_image(
             status=[Status.READY, Status.FAILED, Status.READY][number % 3],
             tags=["sea"] if number % 2 else ["hill", "sea"],
+            work={},
         )
         for number in range(14)
     ]
@@ -256,13 +269,37 @@ def test_answers_that_come_in_pieces_are_put_together(scene: Scene, limit: int, 
     assert expect(tag="hill", status=Status.READY, content_type="image/jpeg") == hills
     assert expect(tag="hill", content_type="image/png") == []
     assert expect(**bounds) == [image.id for image in made if image.id != bounds["until"]]
-    assert list(images.unsettled()) == []
+    assert unfinished(images) == set()
+    assert sorted(images.owned(OWNER)) == sorted(image.id for image in made)
 
 
-def test_the_unsettled_come_in_pieces_too(scene: Scene) -> None:
+def test_unfinished_work_comes_in_pieces_too(scene: Scene) -> None:
     images = scene.images_with(InPieces(scene.dynamodb))
-    made = {stored(images).id for _ in range(20)}
-    assert set(images.unsettled()) == made
-    for image_id in images.unsettled():
+    now = utcnow()
+
+    def made(count: int, since: datetime, hours: int) -> list[str]:
+        tasks = [Work(since=since, due=since + timedelta(hours=hours, minutes=number)) for number in range(count)]
+        return [stored(images, claim=False, status=Status.READY, work={Task.SWEEP: task}).id for task in tasks]
+
+    due, distant = made(20, now, -1), made(5, now - timedelta(days=40), 39 * 24)
+    implausible = made(5, now + timedelta(days=900), 1)
+    made(5, now, 24)
+    made(5, now, 48)
+    assert list(images.due(now)) == distant + due + implausible  # the earliest first, of all partitions
+    for image_id in images.due(now + timedelta(days=1000)):
         images.remove(image_id, 1)
     assert unrest(scene.side) == []
+
+
+def test_a_scan_comes_in_pieces(scene: Scene) -> None:
+    class Pages(Through):
+        """Scans of two items at most, of which a page may hold no record."""
+
+        def scan(self, **arguments: Any) -> dict[str, Any]:
+            answer: dict[str, Any] = self._client.scan(**arguments, Limit=2)
+            return answer
+
+    images = scene.images_with(Pages(scene.dynamodb))
+    made = [stored(images, claim=False, tags=["a", "b", "c"]) for _ in range(5)]
+    images.delete(made[0].id, 1, tombstone_of(made[0]))
+    assert sorted(images.scan(), key=lambda image: image.id) == made[1:]

@@ -1,18 +1,18 @@
 """Races of functions that run at once."""
 
 import itertools
-from datetime import timedelta
 
 import pytest
 
 from app.domain.errors import Unavailable
 from app.domain.images.notifications import object_created
-from app.domain.models import FailureCode, Image, Status, Tombstone, utcnow
+from app.domain.models import FailureCode, Image, Status
 from app.domain.ports import Message
+from app.domain.reports import Outcome
 from app.domain.work import Task
 from app.worker.events import handle_event
-from app.worker.process import Outcome
 from tests.contract.races import race, winners
+from tests.contract.records import tombstone_of
 from tests.faults.scene import OWNER, Scene, queue_event, tiered
 from tests.faults.wire import first
 from tests.sides import Interposed
@@ -151,9 +151,7 @@ def test_edits_workers_and_deletes_at_once(scene: Scene) -> None:
 
 def test_an_expired_tombstone_that_is_still_there(scene: Scene) -> None:
     image = scene.upload().image
-    gone = Tombstone(
-        id=image.id, owner=OWNER, deleted_at=utcnow() - timedelta(days=30), expires_at=utcnow() - timedelta(seconds=2)
-    )
+    gone = tombstone_of(image, seconds=-2)
     scene.side.images.delete(image.id, 1, gone)
     scene.side.images.update_tombstone(image.id, {Task.PURGE: None})
     assert scene.side.images.get(image.id) is None
