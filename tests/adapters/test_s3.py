@@ -91,6 +91,77 @@ def test_a_store_that_stays_away_is_unavailable_after_a_few_tries(store: S3Store
         store.ping()
 
 
+def public(name: str = "a.webp") -> str:
+    return f"{processed_prefix(new_id(), 'r', public=True)}{name}"
+
+
+def test_public_objects_are_cached_for_a_day_and_others_forever(store: S3Store, bucket: str) -> None:
+    """A public object may have to be forgotten, when its image is hidden or deleted."""
+    private, shown, moved = f"{processed_prefix(new_id(), 'r')}a.webp", public(), public()
+
+    def headers(key: str) -> tuple[str, str]:
+        found = aws.moto().s3.head_object(Bucket=bucket, Key=key)
+        return found["ContentType"], found["CacheControl"]
+
+    forever, for_a_day = "public, max-age=31536000, immutable", "public, max-age=86400"
+    for key in (private, shown):
+        store.put(key, io.BytesIO(BODY), size=len(BODY), content_type="image/webp")
+    assert headers(private) == ("image/webp", forever)
+    assert headers(shown) == ("image/webp", for_a_day)
+    store.copy(private, moved)
+    assert headers(moved) == ("image/webp", for_a_day)
+    store.copy(moved, private)
+    assert headers(private) == ("image/webp", forever)
+
+
+def test_a_copy_is_made_by_the_store(store: S3Store, wire: Wire) -> None:
+    source, target = original_key(new_id()), public()
+    create(store, source)
+    for fault in (BUSY, unanswered, answer_lost):
+        with wire.at(2, fault):
+            store.copy(source, target)
+        assert wire.requests == ["HeadObject", "CopyObject", "CopyObject"]
+        assert read(store, target) == BODY
+
+
+def test_a_source_that_may_not_be_listed_is_missing(store: S3Store, wire: Wire) -> None:
+    """Without the right to list, S3 refuses a request for a missing object."""
+    source, target = original_key(new_id()), public()
+
+    def refusing(operation: str) -> Fault | None:
+        return {"HeadObject": HEAD_403, "GetObject": DENIED}.get(operation)
+
+    with wire.under(refusing), pytest.raises(Missing):
+        store.copy(source, target)
+    with pytest.raises(Missing):
+        store.copy(source, target)
+    assert store.find(target) is None
+
+
+@pytest.mark.parametrize("fault", [refused("NoSuchKey", 404), DENIED])
+def test_a_source_that_is_removed_while_it_is_copied_is_missing(store: S3Store, wire: Wire, fault: Fault) -> None:
+    source, target = original_key(new_id()), public()
+    create(store, source)
+
+    def removed(_: Any) -> Any:
+        store.delete(source)
+        return fault(lambda: None)
+
+    with wire.at(2, removed), pytest.raises(Missing):
+        store.copy(source, target)
+
+
+def test_a_copy_that_is_refused_is_unavailable(store: S3Store, wire: Wire) -> None:
+    """The source is there, so the refusal is about the target."""
+    source = original_key(new_id())
+    create(store, source)
+    for operation, fault in (("CopyObject", DENIED), ("CopyObject", BUSY), ("HeadObject", BUSY)):
+        with wire.under(always(fault, operation)), pytest.raises(Unavailable):
+            store.copy(source, public())
+    with wire.under(always(HEAD_403, "HeadObject")):
+        store.copy(source, public())  # a GET tells its type too
+
+
 def test_a_write_whose_answer_was_lost_is_a_write(store: S3Store, wire: Wire) -> None:
     key = original_key(new_id())
     with wire.at(1, answer_lost):

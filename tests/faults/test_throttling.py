@@ -53,6 +53,7 @@ def test_what_is_refused_twice_is_done_all_the_same(scene: Scene, pair: tuple[st
         scene.edit(kept, title="seen", tags=["other"])
         assert scene.listed(tag="other") == [kept]
         scene.delete(gone)
+    scene.reconcile(2)  # the delete is finished after the longest attempt
     assert unrest(scene.side, gone=scene.gone) == []
     assert scene.image(kept).status is Status.READY
 
