@@ -215,9 +215,8 @@ def test_a_record_withdrawn_while_its_duplicate_stores_the_bytes_is_replaced(sid
 def test_an_image_deleted_while_its_duplicate_looks_is_replaced(side: Side) -> None:
     first = accept(side).image
     tombstone = Tombstone(id=first.id, owner=ANONYMOUS, deleted_at=utcnow(), expires_at=utcnow() + timedelta(days=1))
-    racing = Interposed(
-        side.images, after={"get": once(lambda: side.images.delete(first.id, first.version, tombstone))}
-    )
+    delete = once(lambda: side.images.delete(first.id, first.version, tombstone))
+    racing = Interposed(side.images, after={"get": delete})
     second = Uploads(side.store, racing).accept(ANONYMOUS, upload())
     assert second.image.id != first.id
     assert stored(side, second.image) == BYTES
