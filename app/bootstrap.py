@@ -9,6 +9,8 @@ from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
 
+from pydantic import SecretStr
+
 from app.domain.access.api_keys import Keyring
 from app.domain.access.signing import Signer
 from app.domain.disk import check_free, port_errors
@@ -101,13 +103,19 @@ def build_keyring(settings: Settings) -> Keyring | None:
 def build_signer(settings: Settings) -> Signer:
     """Build the signer from `DARKROOM_SECRET` or, self-hosted, from the secret in the data folder.
 
-    Raises `ConfigurationError` if there is no secret.
+    `DARKROOM_PREVIOUS_SECRET` and, self-hosted, `secret.previous` in the data folder still verify. Raises
+    `ConfigurationError` if there is no secret.
     """
+    previous = [_to_bytes(settings.previous_secret)] if settings.previous_secret else []
+    file = settings.data_folder / "secret"
+    kept = file.with_name("secret.previous")
+    if settings.self_hosted and kept.exists():
+        previous.append(_check_secret(kept))
     if settings.secret:
-        return Signer(settings.secret.get_secret_value().encode())
+        return Signer(_to_bytes(settings.secret), previous)
     if not settings.self_hosted:
-        raise ConfigurationError("DARKROOM_SECRET: must be set with s3://; it signs cursors")
-    return Signer(_read_secret(settings.data_folder / "secret"))
+        raise ConfigurationError("DARKROOM_SECRET: must be set with s3://; it signs cursors and share links")
+    return Signer(_read_secret(file), previous)
 
 
 def visibility_seconds(settings: Settings) -> float:
@@ -152,13 +160,13 @@ def _open_self_hosted(settings: Settings) -> Backends:
         with port_errors():
             check_free(folder, 0, min_free_bytes // 4)
 
-    seal = FileSeal(signer) if settings.auth == "required" else None
+    seal = FileSeal(signer, settings.signed_url_seconds)
     grants = ServedGrants(signer, settings.public_url)
     return Backends(
         store=store,
         images=SqliteImages(database),
         queue=queue,
-        urls=ServedFiles(settings.public_url, seal),
+        urls=ServedFiles(seal, settings.public_url),
         grants=grants,
         file_path=store.path,
         local=LocalStore(store, grants, seal),
@@ -199,6 +207,7 @@ def _connect_to_aws(settings: Settings) -> Backends:
     if credentials is None:
         raise NoCredentialsError
     s3 = s3_client(session, config)
+    presigner = Presigner(s3, settings.bucket, credentials, seconds=settings.signed_url_seconds)
     cdn = None
     if settings.cdn_distribution:
         from app.adapters.cloudfront import CloudFront
@@ -208,7 +217,7 @@ def _connect_to_aws(settings: Settings) -> Backends:
         store=S3Store(s3, settings.bucket),
         images=DynamoImages(session.client("dynamodb", config=config), settings.table),
         queue=SqsQueue(session.client("sqs", config=config), settings.queue_url or ""),
-        urls=PresignedUrls(Presigner(s3, settings.bucket, credentials), settings.cdn_url),
+        urls=PresignedUrls(presigner, settings.cdn_url),
         grants=PresignedGrants(s3, settings.bucket),
         cdn=cdn,
         public_life=_PUBLIC_LIFE,
@@ -232,7 +241,15 @@ def _read_secret(file: Path) -> bytes:
         finally:
             fresh.unlink(missing_ok=True)
         sync_folders([file.parent])
+    return _check_secret(file)
+
+
+def _check_secret(file: Path) -> bytes:
     secret = file.read_bytes().strip()
     if len(secret) < 16:
-        raise ConfigurationError(f"{file} holds no secret of at least 16 bytes. Delete the file to get a new one")
+        raise ConfigurationError(f"{file} holds no secret of at least 16 bytes. Delete the file to start without it")
     return secret
+
+
+def _to_bytes(secret: SecretStr) -> bytes:
+    return secret.get_secret_value().encode()

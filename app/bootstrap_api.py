@@ -40,6 +40,7 @@ def build_api(
             version=__version__,
             local=backends.local,
             keyring=keyring,
+            default_visibility=settings.visibility,
             cors_origins=settings.cors_origins,
             public_url=settings.public_url,
             allowed_hosts=settings.allowed_hosts,

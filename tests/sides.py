@@ -21,7 +21,7 @@ from app.domain.images.deletion import Deletion
 from app.domain.images.editing import Editor
 from app.domain.images.notifications import object_created
 from app.domain.images.renderings import Renderings
-from app.domain.images.urls import ServedFiles, UrlSource
+from app.domain.images.urls import FileSeal, ServedFiles, UrlSource
 from app.domain.keys import ORIGINALS, PROCESSED
 from app.domain.maintenance.reconcile import Reconciler
 from app.domain.models import utcnow
@@ -35,17 +35,38 @@ from tests.on_aws.presigned import by_moto, by_network, reader
 SIGNER = Signer(b"a secret of the tests")
 
 
+class Clock:
+    """A clock that stands still, so that urls do not change within a test, unless the test sets it."""
+
+    def __init__(self) -> None:
+        self.now = time.time()
+
+    def __call__(self) -> float:
+        return self.now
+
+
 @dataclass(frozen=True)
 class Side:
     """One set of adapters, wired so that a new original sends its event. `fetch` reads a url of theirs, where the
-    application does not answer it itself."""
+    application does not answer it itself. `clock` is that of signed urls."""
 
     store: ObjectStore
     images: ImageRepository
     queue: EventQueue
-    urls: UrlSource = field(default_factory=ServedFiles)
+    clock: Clock = field(default_factory=Clock)
     grants: GrantSource = field(default_factory=lambda: ServedGrants(SIGNER))
+    presigned: PresignedUrls | None = None
     fetch: Callable[[str], httpx.Response] | None = None
+
+    @property
+    def seal(self) -> FileSeal:
+        """Signatures of the self-hosted server's urls."""
+        return FileSeal(SIGNER, clock=self.clock)
+
+    @property
+    def urls(self) -> UrlSource:
+        """Urls of originals and variants."""
+        return self.presigned or ServedFiles(self.seal)
 
     @property
     def renderings(self) -> Renderings:
@@ -106,8 +127,9 @@ def on_moto(folder: Path) -> Iterator[Side]:
         for message in queue.receive(10):  # the test event that S3 sends first
             queue.delete(message.receipt)
         fetch = reader(by_moto, f"{made.s3.meta.endpoint_url}/{bucket}/")
-        grants = PresignedGrants(made.s3, bucket)
-        yield Side(store, DynamoImages(made.dynamodb, table), queue, _urls(made, bucket), grants, fetch)
+        grants, clock = PresignedGrants(made.s3, bucket), Clock()
+        urls = _urls(made, bucket, clock)
+        yield Side(store, DynamoImages(made.dynamodb, table), queue, clock, grants, urls, fetch)
 
 
 @contextmanager
@@ -127,14 +149,13 @@ def on_engines(folder: Path) -> Iterator[Side]:
 
         store = Interposed(S3Store(made.s3, bucket), after={"create": notify})
         fetch = reader(by_network, f"{made.s3.meta.endpoint_url}/{bucket}/")
-        grants = PresignedGrants(made.s3, bucket)
-        yield Side(store, DynamoImages(made.dynamodb, table), queue, _urls(made, bucket), grants, fetch)
+        grants, clock = PresignedGrants(made.s3, bucket), Clock()
+        urls = _urls(made, bucket, clock)
+        yield Side(store, DynamoImages(made.dynamodb, table), queue, clock, grants, urls, fetch)
 
 
-def _urls(made: aws.Clients, bucket: str) -> PresignedUrls:
-    """Urls of one moment, so that none changes within a test."""
-    now = time.time()
-    return PresignedUrls(Presigner(made.s3, bucket, made.credentials, clock=lambda: now))
+def _urls(made: aws.Clients, bucket: str, clock: Clock) -> PresignedUrls:
+    return PresignedUrls(Presigner(made.s3, bucket, made.credentials, clock=clock))
 
 
 #: What tests of the whole run on. The engines are a tier of their own.

@@ -16,7 +16,7 @@ from app.api.middleware.resolve_address import ResolveAddress
 from app.api.middleware.same_site import AllowedHostsOnly, SameSiteOnly
 from app.api.middleware.server_refusals import ServerRefusals
 from app.api.middleware.unhandled_errors import UnhandledErrors
-from app.api.routes import docs, files, images, service, tickets, uploads, variants
+from app.api.routes import docs, files, images, service, share, tickets, uploads, variants
 from app.domain.configuration.hosts import AllowedHosts
 
 __all__ = ["Services", "create_app"]
@@ -35,8 +35,16 @@ def create_app(services: Services) -> FastAPI:
         redirect_slashes=False,  # FastAPI's redirects use the Host header
     )
     app.state.services = services
-    routers = [uploads.router, tickets.router, images.router, variants.router, service.router, docs.router]
-    routers += [files.router] if services.files is not None else []
+    routers = [
+        uploads.router,
+        tickets.router,
+        images.router,
+        variants.router,
+        share.router,
+        service.router,
+        docs.router,
+    ]
+    routers += [files.router] if services.files is not None and services.local is not None else []
     routers += [tickets.store_router] if services.local is not None else []
     for router in routers:
         app.include_router(router)

@@ -10,6 +10,7 @@ from fastapi import Depends, Request
 
 from app.api.bodies.spool import Spools
 from app.api.http.forwarded import Network
+from app.api.http.public_address import BasePath, get_base_path
 from app.api.readiness import ReadinessProbe
 from app.api.waiters import Waiters
 from app.domain.access.api_keys import Caller, Keyring
@@ -18,8 +19,10 @@ from app.domain.images.deletion import Deletion
 from app.domain.images.editing import Editor
 from app.domain.images.renderings import Renderings
 from app.domain.images.service import Images
+from app.domain.images.sharing import ShareLinks
 from app.domain.images.urls import UrlSource
 from app.domain.limits import MEBIBYTE, Limits
+from app.domain.models import Visibility
 from app.domain.ports import EventQueue, ImageRepository, ObjectStore
 from app.domain.reports import RequestReporter, log_report
 from app.domain.uploads.grants import LocalStore
@@ -33,6 +36,7 @@ class Services:
 
     `checks` have neutral names and raise if their backend does not work. `files` returns the path of an object's file
     where objects are local files; None if another server serves the bytes. Without `keyring`, callers need no API key.
+    `default_visibility` is that of new images.
     `cors_origins` are the origins whose pages may call the API. `public_url` is the service's own address,
     `allowed_hosts` are its other host names, and the headers of `trusted_proxies` say which one the client used. With
     `same_site_only`, writes from pages of other sites and requests under other host names are refused. `reporter`
@@ -53,6 +57,7 @@ class Services:
     version: str
     local: LocalStore | None = None
     keyring: Keyring | None = None
+    default_visibility: Visibility = Visibility.PRIVATE
     cors_origins: tuple[str, ...] = ()
     public_url: str | None = None
     allowed_hosts: tuple[str, ...] = ()
@@ -93,6 +98,11 @@ class Services:
         return Cursors(self.signer)
 
     @cached_property
+    def share_links(self) -> ShareLinks:
+        """Signatures of share links."""
+        return ShareLinks(self.signer)
+
+    @cached_property
     def spools(self) -> Spools:
         """Temporary space of all uploads in progress."""
         return Spools(self.store, self.max_spool_bytes)
@@ -129,9 +139,8 @@ async def _visible_owner(request: Request) -> str | None:
     return (await _caller(request)).visible_owner
 
 
-async def _base_path(request: Request) -> str:
-    base_path: str = request.scope.get("root_path", "")
-    return base_path.rstrip("/")
+async def _base_path(request: Request) -> BasePath:
+    return get_base_path(request.scope)
 
 
 ServicesDep = Annotated[Services, Depends(_services)]
@@ -141,4 +150,4 @@ OwnerDep = Annotated[str, Depends(_owner)]
 #: Owner whose images the caller may see; None for all owners.
 VisibleOwnerDep = Annotated[str | None, Depends(_visible_owner)]
 #: Path prefix that a proxy or gateway puts before the service's own paths.
-BasePathDep = Annotated[str, Depends(_base_path)]
+BasePathDep = Annotated[BasePath, Depends(_base_path)]

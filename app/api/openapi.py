@@ -13,6 +13,7 @@ from app.api.http.problem_examples import problem_responses
 from app.api.http.problems import MEDIA_TYPE, Problem
 from app.api.middleware.same_site import HEALTH_PATHS, SAFE_METHODS
 from app.api.routes.service import Health
+from app.api.routes.share import SHARE_BODY, ShareLink
 from app.api.routes.tickets import TICKET_BODY
 from app.api.routes.uploads import ONE_BODY
 from app.api.views.image import ImageList, ImageView
@@ -43,7 +44,7 @@ request in the log of the service. Send the header `X-Request-Id` to choose the 
 
 #: Models of the component schemas, and the mode of their schemas.
 MODELS: list[tuple[type[BaseModel], JsonSchemaMode]] = [
-    *((model, "serialization") for model in (ImageView, ImageList, Ticket, Limits, Health)),
+    *((model, "serialization") for model in (ImageView, ImageList, Ticket, ShareLink, Limits, Health)),
     (Problem, "validation"),
 ]
 
@@ -75,14 +76,14 @@ def describe(app: FastAPI, routers: Iterable[APIRouter], *, keys: bool, hosts: b
             components = schema.setdefault("components", {})
             _, described = models_json_schema(MODELS, ref_template="#/components/schemas/{model}")
             components.setdefault("schemas", {}).update(described["$defs"])
-            components["schemas"]["TicketBody"] = TICKET_BODY
+            components["schemas"] |= {"TicketBody": TICKET_BODY, "ShareBody": SHARE_BODY}
             if keys:
                 components["securitySchemes"] = _SCHEMES
             for route in (route for router in routers for route in router.routes):
                 if isinstance(route, ScopedRoute) and route.include_in_schema:
                     for method in route.methods or ():
                         operation = schema["paths"][route.path_format][method.lower()]
-                        _add_security(operation, route.required_scope if keys else None)
+                        _add_security(operation, route.required_scope if keys else None, route.open_to_public_images)
                         possible = {
                             "invalid_request": not route.allows_extra_query,
                             "foreign_host": hosts and route.path_format not in HEALTH_PATHS,
@@ -95,11 +96,15 @@ def describe(app: FastAPI, routers: Iterable[APIRouter], *, keys: bool, hosts: b
     app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's documented way to extend the description
 
 
-def _add_security(operation: dict[str, Any], scope: Scope | None) -> None:
-    """Describe the API key that the operation needs: none, or one with the scope."""
+def _add_security(operation: dict[str, Any], scope: Scope | None, open_to_public_images: bool) -> None:
+    """Describe the API key that the operation needs: none, or one with the scope, for public images none."""
     operation["security"] = [] if scope is None else [{"bearer": []}, {"header": []}]
     if scope is not None:
-        operation["description"] = f"{operation.get('description', '')}\n\nNeeds the scope `{scope}`.".strip()
+        sentence = f"Needs the scope `{scope}`."
+        if open_to_public_images:
+            operation["security"].append({})
+            sentence = f"A public image needs no API key. {sentence}"
+        operation["description"] = f"{operation.get('description', '')}\n\n{sentence}".strip()
         _add_problems(operation, "key_missing", "key_unknown", "scope_missing")
 
 

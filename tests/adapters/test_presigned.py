@@ -12,12 +12,14 @@ from botocore.credentials import Credentials
 from botocore.exceptions import CredentialRetrievalError
 
 from app.adapters.s3 import PresignedGrants, PresignedUrls, Presigner, s3_client
-from app.adapters.s3.presign import LIFE, WINDOW
 from app.domain.errors import Unavailable
-from app.domain.models import Format, Variant
+from app.domain.images.urls import SIGNED_URL_SECONDS
+from app.domain.models import Format, Variant, Visibility
 from tests.contract.records import an_image
 from tests.engines import REGION
 
+LIFE = SIGNED_URL_SECONDS
+WINDOW = LIFE // 2
 WINDOW_START = 1_770_000_000 // WINDOW * WINDOW
 RESPONSE = {
     "response-content-type": "image/svg+xml; charset=utf-8",
@@ -25,6 +27,7 @@ RESPONSE = {
     "response-cache-control": "private, max-age=900",
 }
 IMAGE = an_image(filename="é.jpg", rendering_id="ab12")
+PUBLIC = IMAGE.model_copy(update={"visibility": Visibility.PUBLIC, "placed": Visibility.PUBLIC})
 THUMB = Variant(name="thumb", format=Format.WEBP, width=1, height=1, bytes=1, file="thumb.webp")
 
 
@@ -83,13 +86,25 @@ def test_they_stay_the_same_for_a_window_and_leave_time_enough() -> None:
     at = {age: presigner_of(client, now=WINDOW_START + age) for age in (0, 1, WINDOW - 0.001, WINDOW)}
     urls = [presigner.get("originals/a", RESPONSE) for presigner in at.values()]
     assert urls[0] == urls[1] == urls[2] != urls[3]
-    editions = [PresignedUrls(presigner).edition for presigner in at.values()]
+    editions = [PresignedUrls(presigner).edition(IMAGE) for presigner in at.values()]
     assert editions[0] == editions[1] == editions[2] != editions[3]
     for age, presigner in at.items():
         date = dict(parse_qsl(presigner.get("a", {})))["X-Amz-Date"]
         signed = datetime.strptime(date, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
         left = signed.timestamp() + LIFE - (WINDOW_START + age)
-        assert 600 <= LIFE - WINDOW < left <= LIFE <= 900
+        assert LIFE / 2 <= left <= LIFE
+        expires_at = PresignedUrls(presigner).expires_at(IMAGE)
+        assert expires_at is not None
+        assert expires_at.timestamp() == signed.timestamp() + LIFE
+
+
+@pytest.mark.parametrize("seconds", [60, 61, 3600, 604_800])
+def test_their_life_is_that_of_the_settings(seconds: int) -> None:
+    for now in (WINDOW_START, WINDOW_START + 29.9, WINDOW_START + seconds / 2 - 0.1, WINDOW_START + 123_456.7):
+        presigner = Presigner(client_of(), "b", Credentials("A", "b"), lambda now=now: now, seconds)  # type: ignore[misc]
+        query = dict(parse_qsl(presigner.get("a", {})))
+        assert query["X-Amz-Expires"] == str(seconds)
+        assert seconds / 2 <= presigner.expires() - int(now) <= seconds
 
 
 def test_credentials_are_asked_for_each_time() -> None:
@@ -124,8 +139,27 @@ def test_a_variant_is_shown_and_an_original_is_saved() -> None:
     assert urlsplit(urls.original(IMAGE)).path == f"/originals/{IMAGE.id}"
 
 
-def test_variants_are_the_cdns_where_there_is_one_and_originals_never() -> None:
+def test_public_variants_are_the_cdns_where_there_is_one_and_originals_never() -> None:
     urls = PresignedUrls(presigner_of(client_of()), "https://d1.cloudfront.net")
-    assert urls.variant(IMAGE, THUMB) == f"https://d1.cloudfront.net/processed/{IMAGE.id}/ab12/thumb.webp"
-    assert urls.edition == ""
-    assert "X-Amz-Signature" in urls.original(IMAGE)
+    assert urls.variant(PUBLIC, THUMB) == f"https://d1.cloudfront.net/processed/public/{IMAGE.id}/ab12/thumb.webp"
+    assert (urls.edition(PUBLIC), urls.expires_at(PUBLIC)) == ("", None)
+    assert "X-Amz-Signature" in urls.original(PUBLIC)
+
+
+@pytest.mark.parametrize("cdn_url", [None, "https://d1.cloudfront.net"])
+def test_private_variants_are_presigned(cdn_url: str | None) -> None:
+    urls = PresignedUrls(presigner_of(client_of()), cdn_url)
+    shown = urlsplit(urls.variant(IMAGE, THUMB))
+    assert shown.path == f"/processed/{IMAGE.id}/ab12/thumb.webp"
+    assert "X-Amz-Signature" in shown.query
+    assert urls.edition(IMAGE)
+    assert urls.expires_at(IMAGE) is not None
+
+
+def test_without_a_cdn_public_variants_are_presigned_where_they_lie() -> None:
+    urls = PresignedUrls(presigner_of(client_of()))
+    shown = urlsplit(urls.variant(PUBLIC, THUMB))
+    assert shown.path == f"/processed/public/{IMAGE.id}/ab12/thumb.webp"
+    assert "X-Amz-Signature" in shown.query
+    assert urls.edition(PUBLIC) == ""
+    assert urls.expires_at(PUBLIC) is not None

@@ -16,7 +16,7 @@ from app.api.app import Services, create_app
 from app.api.middleware.gateway import Gateway
 from app.domain.keys import original_key, variant_key
 from app.domain.limits import Limits
-from app.domain.models import ANONYMOUS, Format, Image, Status, Variant, utcnow
+from app.domain.models import ANONYMOUS, Format, Image, Status, Variant, Visibility, utcnow
 from app.domain.ports import ListQuery
 from app.domain.uploads.grants import LocalStore, ServedGrants
 from app.domain.uploads.service import Upload, Uploads
@@ -61,19 +61,27 @@ class Service:
             *(f"temporary {path.name}" for folder in self.temporary for path in folder.iterdir()),
         ]
 
-    def place(self, status: Status = Status.READY, seed: int = 0, owner: str = ANONYMOUS, **fields: Any) -> Image:
+    def place(
+        self,
+        status: Status = Status.READY,
+        seed: int = 0,
+        owner: str = ANONYMOUS,
+        visibility: Visibility = Visibility.PRIVATE,
+        **fields: Any,
+    ) -> Image:
         """Create an image through the ports, with variants if it is ready."""
         body = encoded(seed=seed)
         upload = Upload(io.BytesIO(body), len(body), f"{seed:064x}", "image/jpeg", filename="photo.jpg")
         image = Uploads(self.side.store, self.side.images).accept(owner, upload).image
-        changes: dict[str, Any] = {"status": status, "processed_at": utcnow(), **fields}
+        changes: dict[str, Any] = {"status": status, "processed_at": utcnow(), "visibility": visibility, **fields}
         if status is not Status.PENDING:
             changes["work"] = {Task.PROCESS: None}
         if status is Status.READY:
-            changes |= {"width": 64, "height": 48, "rendering_id": RENDERING, "variants": self._variants(image.id)}
-        return self.side.images.update(image.id, image.version, changes) if changes else image
+            changes |= {"width": 64, "height": 48} | self.render(image.id, RENDERING, visibility)
+        return self.side.images.update(image.id, image.version, changes)
 
-    def _variants(self, image_id: str) -> list[Variant]:
+    def render(self, image_id: str, rendering_id: str, visibility: Visibility) -> dict[str, Any]:
+        """Store variants, and return the fields of the record that describe them."""
         made = []
         shapes = {
             "thumb": (16, 16, (Format.WEBP,)),
@@ -84,10 +92,10 @@ class Service:
             for form in formats:
                 content = encoded(form.value.upper(), width, height)
                 file = f"{name}.{form.extension}"
-                key = variant_key(image_id, RENDERING, file)
+                key = variant_key(image_id, rendering_id, file, public=visibility is Visibility.PUBLIC)
                 self.side.store.put(key, io.BytesIO(content), size=len(content), content_type=form.media_type)
                 made.append(Variant(name=name, format=form, width=width, height=height, bytes=len(content), file=file))
-        return made
+        return {"rendering_id": rendering_id, "variants": made, "placed": visibility}
 
     def original(self, image_id: str) -> bytes:
         """Return the bytes of the stored original."""
@@ -108,7 +116,7 @@ def make_services(
         "limits": limits,
         "grants": side.grants,
         "urls": side.urls,
-        "local": LocalStore(side.store, side.grants, None) if isinstance(side.grants, ServedGrants) else None,
+        "local": LocalStore(side.store, side.grants, side.seal) if isinstance(side.grants, ServedGrants) else None,
         "checks": {"storage": side.store.ping, "records": side.images.ping} if checks is None else checks,
         "files": getattr(side.store, "path", None),
         "version": "0.0.0",

@@ -8,20 +8,22 @@ import pytest
 
 from app.api.app import create_app
 from app.api.http.problem_catalog import CATALOG
+from app.api.http.public_address import BasePath
 from app.api.views.image import view
 from app.domain.access.api_keys import Keyring
-from app.domain.images.urls import ServedFiles
+from app.domain.images.urls import FileSeal, ServedFiles
 from app.domain.models import Image
 from app.domain.recipe import DEFAULT_RECIPE
 from tests.api.bodies.test_bad_input import REFUSED
 from tests.api.service import Service, make_services
 from tests.samples import encoded
+from tests.sides import SIGNER
 
 OPERATIONS = {
     ("post", "/upload"), ("get", "/images"), ("get", "/images/{image_id}"), ("delete", "/images/{image_id}"),
     ("get", "/images/{image_id}/original"), ("get", "/images/{image_id}/variants/{name}"), ("get", "/limits"),
     ("get", "/healthz"), ("get", "/readyz"), ("post", "/upload/direct"), ("post", "/upload/form"),
-    ("post", "/upload/json"), ("post", "/upload/raw"),
+    ("post", "/upload/json"), ("post", "/upload/raw"), ("post", "/images/{image_id}/share"),
 }  # fmt: skip
 #: Codes of preflights, of paths that are not described, and of events that are no requests.
 OUTSIDE = {
@@ -98,7 +100,8 @@ def test_security_is_described_only_if_keys_are_required(with_keys: dict[str, An
     assert set(with_keys["components"]["securitySchemes"]) == {"bearer", "header"}
     for _, path, operation in operations(with_keys):
         opened = path in {"/limits", "/healthz", "/readyz"}
-        assert operation["security"] == ([] if opened else [{"bearer": []}, {"header": []}]), path
+        security = [{"bearer": []}, {"header": []}, *([{}] if path == "/images/{image_id}/variants/{name}" else [])]
+        assert operation["security"] == ([] if opened else security), path
         assert ("Needs the scope" in operation["description"]) != opened
         assert codes(operation, "401") == (set() if opened else {"key_missing", "key_unknown"})
         assert codes(operation, "403") == (set() if opened else {"scope_missing"})
@@ -195,8 +198,8 @@ def test_records_have_exactly_the_described_fields(service: Service, description
 def test_the_example_of_a_record_is_what_the_server_returns(description: dict[str, Any]) -> None:
     (example,) = description["components"]["schemas"]["ImageView"]["examples"]
     variants = [variant | {"file": variant["url"].rpartition("/")[2]} for variant in example["variants"]]
-    image = Image.model_validate(example | {"variants": variants})
-    assert view(image, ServedFiles(None, None), "").model_dump(mode="json") == example
+    image = Image.model_validate(example | {"variants": variants, "placed": example["visibility"]})
+    assert view(image, ServedFiles(FileSeal(SIGNER)), BasePath()).model_dump(mode="json") == example
     wanted = [(spec.name, each) for spec in DEFAULT_RECIPE.variants for each in spec.formats]
     assert [(variant.name, variant.format) for variant in image.variants] == wanted
 

@@ -7,7 +7,7 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 import requests
 
-from app.adapters.s3.presign import LIFE, WINDOW
+from app.domain.images.urls import SIGNED_URL_SECONDS
 from app.domain.models import utcnow
 
 Fetch = Callable[[str], httpx.Response]
@@ -29,7 +29,7 @@ def by_network(url: str) -> httpx.Response:
         changed = (
             url.replace(signature, forged),
             f"{path}?{query.replace('response-cache-control=private', 'response-cache-control=public')}",
-            f"{path}?{query.replace(f'X-Amz-Expires={LIFE}', 'X-Amz-Expires=604800')}",
+            f"{path}?{query.replace(f'X-Amz-Expires={SIGNED_URL_SECONDS}', 'X-Amz-Expires=604800')}",
             path,
         )
         for each in changed:
@@ -45,8 +45,8 @@ def reader(fetch: Fetch, base: str) -> Fetch:
         assert url.startswith(base), url
         parameters = {name: values[0] for name, values in parse_qs(urlsplit(url).query).items()}
         age = utcnow().timestamp() - _moment(parameters["X-Amz-Date"])
-        assert 0 <= age <= WINDOW + 60
-        assert int(parameters["X-Amz-Expires"]) == LIFE == 900
+        assert 0 <= age <= SIGNED_URL_SECONDS // 2 + 60
+        assert int(parameters["X-Amz-Expires"]) == SIGNED_URL_SECONDS == 3600
         assert parameters["X-Amz-SignedHeaders"] == "host"
         assert "response-content-type" in parameters
         return fetch(url)

@@ -16,42 +16,47 @@ from urllib.parse import quote, urlsplit
 from botocore.exceptions import BotoCoreError, NoCredentialsError
 
 from app.domain.errors import Unavailable
-
-#: Lifetime of a url in seconds, from the start of its window.
-LIFE = 15 * 60
-#: Length of a window in seconds. A new url is valid for at least `LIFE - WINDOW`.
-WINDOW = 5 * 60
+from app.domain.images.urls import SIGNED_URL_SECONDS
 
 
 class Presigner:
     """Signs GETs of the objects in one bucket.
 
     `client` is the SDK's and knows the endpoint of the bucket. `credentials` are the SDK's too; they are read for each
-    url because those of a Lambda function are replaced while it runs. A url expires with its credentials.
+    url because those of a Lambda function are replaced while it runs. A url expires with its credentials. Otherwise it
+    is valid for `seconds` at most, from the start of its window, and half of that at least, the length of a window.
     """
 
-    def __init__(self, client: Any, bucket: str, credentials: Any, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        client: Any,
+        bucket: str,
+        credentials: Any,
+        clock: Callable[[], float] = time.time,
+        seconds: int = SIGNED_URL_SECONDS,
+    ) -> None:
+        self.seconds = seconds
         self._client = client
         self._bucket = bucket
         self._region: str = client.meta.region_name
         self._credentials = credentials
         self._clock = clock
 
-    def window(self) -> int:
-        """Return the number of the current window. Urls change with it."""
-        return int(self._clock() // WINDOW)
+    def expires(self) -> int:
+        """Return the time at which urls that are signed now expire, in seconds since 1970."""
+        return self._signed_at() + self.seconds
 
     def get(self, key: str, response: Mapping[str, str]) -> str:
         """Sign the url of an object. `response` has headers of the response, such as `response-content-type`."""
         access_key, secret_key, token = self._keys()
-        moment = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(self.window() * WINDOW))
+        moment = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(self._signed_at()))
         scope = f"{moment[:8]}/{self._region}/s3/aws4_request"
         parameters = {
             **response,
             "X-Amz-Algorithm": "AWS4-HMAC-SHA256",
             "X-Amz-Credential": f"{access_key}/{scope}",
             "X-Amz-Date": moment,
-            "X-Amz-Expires": str(LIFE),
+            "X-Amz-Expires": str(self.seconds),
             "X-Amz-SignedHeaders": "host",
             **({"X-Amz-Security-Token": token} if token else {}),
         }
@@ -62,6 +67,11 @@ class Presigner:
         text = f"AWS4-HMAC-SHA256\n{moment}\n{scope}\n{hashlib.sha256(request.encode()).hexdigest()}"
         signature = hmac.digest(_signing_key(secret_key, moment[:8], self._region), text.encode(), "sha256").hex()
         return f"{self._base}{name}?{query}&X-Amz-Signature={signature}"
+
+    def _signed_at(self) -> int:
+        """Return the start of the current window."""
+        window = self.seconds // 2
+        return int(self._clock()) // window * window
 
     @cached_property
     def _base(self) -> str:

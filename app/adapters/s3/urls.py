@@ -1,35 +1,32 @@
-"""Presigned urls of originals and variants in the bucket."""
+"""Presigned urls of originals and variants in the bucket, and urls of a CDN in front of it."""
 
+from datetime import UTC, datetime
 from urllib.parse import quote
 
-from app.adapters.s3.presign import LIFE, Presigner
-from app.domain.keys import original_key, variant_key
+from app.adapters.s3.presign import Presigner
+from app.domain.images.urls import is_public, shown_key
+from app.domain.keys import original_key
 from app.domain.models import Image, Variant
 from app.domain.uploads.filenames import attachment
 
 
 class PresignedUrls:
-    """`UrlSource` by presigned GETs, or by the CDN for variants if there is one."""
+    """`UrlSource` by presigned GETs. Variants of public images have urls of the CDN if there is one."""
 
     def __init__(self, presigner: Presigner, cdn_url: str | None = None) -> None:
         self._presigner = presigner
         self._cdn_url = cdn_url
 
-    @property
-    def edition(self) -> str:
-        """See `UrlSource.edition`."""
-        return "" if self._cdn_url else f"{self._presigner.window():x}"
-
     def variant(self, image: Image, variant: Variant) -> str:
         """See `UrlSource.variant`."""
-        key = variant_key(image.id, image.rendering_id or "-", variant.file)
-        if self._cdn_url:
+        key = shown_key(image, variant)
+        if self._cdn_url and is_public(image):
             return f"{self._cdn_url}/{quote(key)}"
         return self._presigner.get(
             key,
             {
                 "response-content-type": variant.format.media_type,
-                "response-cache-control": f"private, max-age={LIFE}",
+                "response-cache-control": f"private, max-age={self._presigner.seconds}",
             },
         )
 
@@ -43,3 +40,13 @@ class PresignedUrls:
                 "response-cache-control": "private",
             },
         )
+
+    def expires_at(self, image: Image) -> datetime | None:
+        """See `UrlSource.expires_at`. The credentials of a role can end earlier, and the url with them."""
+        if self._cdn_url and is_public(image):
+            return None
+        return datetime.fromtimestamp(self._presigner.expires(), UTC)
+
+    def edition(self, image: Image) -> str:
+        """See `UrlSource.edition`."""
+        return "" if is_public(image) else f"{self._presigner.expires():x}"

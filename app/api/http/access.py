@@ -15,12 +15,22 @@ from app.domain.ids import is_id
 F = TypeVar("F", bound=Callable[..., Any])
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
-_SCOPE, _EXTRA_QUERY = "required_scope", "allows_extra_query"
+_SCOPE, _EXTRA_QUERY, _OPEN = "required_scope", "allows_extra_query", "open_to_public_images"
 
 
 def requires(scope: Scope) -> Callable[[F], F]:
     """Mark an endpoint that needs a caller with this scope."""
     return lambda endpoint: _marked(endpoint, scope)
+
+
+def requires_unless_public(scope: Scope) -> Callable[[F], F]:
+    """Mark an endpoint that needs a caller with this scope unless the image is public. The endpoint calls `admit`."""
+
+    def marked(endpoint: F) -> F:
+        setattr(endpoint, _OPEN, True)
+        return _marked(endpoint, scope)
+
+    return marked
 
 
 def no_key_required(endpoint: F) -> F:
@@ -40,27 +50,26 @@ def _marked(endpoint: F, scope: Scope | None) -> F:
 
 
 class ScopedRoute(APIRoute):
-    """Route whose endpoint must be marked with `requires` or `no_key_required`."""
+    """Route whose endpoint must be marked with `requires`, `requires_unless_public` or `no_key_required`."""
 
     def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
         if not hasattr(endpoint, _SCOPE):
             raise TypeError(f"{path}: mark the endpoint with `requires` or `no_key_required`")
         self.required_scope: Scope | None = getattr(endpoint, _SCOPE)
+        self.open_to_public_images: bool = getattr(endpoint, _OPEN, False)
         self.allows_extra_query: bool = getattr(endpoint, _EXTRA_QUERY, False)
         super().__init__(path, endpoint, **options)
 
     def get_route_handler(self) -> Handler:
         """Check the caller, then the query, then call the endpoint."""
         handler = super().get_route_handler()
-        scope = self.required_scope
+        scope = None if self.open_to_public_images else self.required_scope
         query = None if self.allows_extra_query else QueryRule(self.dependant)
 
         async def checked(request: Request) -> Response:
             self._log(request)
             if scope is not None:
-                caller = get_caller(request)
-                caller.require(scope)
-                request.state.caller = caller
+                admit(request, scope)
             if query is not None:
                 query.check(request)
             return await handler(request)
@@ -72,6 +81,14 @@ class ScopedRoute(APIRoute):
         image_id = request.path_params.get("image_id", "")
         if is_id(image_id):  # other text is not logged
             add_log_fields(request.scope, image_id=image_id)
+
+
+def admit(request: Request, scope: Scope) -> Caller:
+    """Return the caller of a request. Raises `Unauthorized`, and `Forbidden` without the scope."""
+    caller = get_caller(request)
+    caller.require(scope)
+    request.state.caller = caller
+    return caller
 
 
 def get_caller(request: Request) -> Caller:

@@ -26,6 +26,9 @@ class JsonObject:
     def __init__(self, members: dict[str, Any]) -> None:
         self._members = members
 
+    def __contains__(self, name: str) -> bool:
+        return self._members.get(name) is not None
+
     @classmethod
     def parse(cls, body: bytes, known: Sequence[str]) -> "JsonObject":
         """Parse UTF-8, with or without a byte order mark.

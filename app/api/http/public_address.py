@@ -28,6 +28,24 @@ def get_public_address(scope: Scope) -> PublicAddress:
     return address
 
 
+class BasePath(str):
+    """Path prefix of the service, and its `origin` if it is certain."""
+
+    origin: str | None = None
+
+    @property
+    def absolute(self) -> str:
+        """Beginning of absolute urls; the path alone if the origin is not certain."""
+        return f"{self.origin or ''}{self}"
+
+
+def get_base_path(scope: Scope) -> BasePath:
+    """Return the path prefix of the service, as the client of a request sees it."""
+    base_path = BasePath(scope.get("root_path", "").rstrip("/"))
+    base_path.origin = get_public_address(scope).origin
+    return base_path
+
+
 def absolute_url(scope: Scope, path: str) -> str:
     """Return the url of a path of this service: absolute if the public address is known, else relative to the host."""
     return f"{get_public_address(scope).origin or ''}{scope.get('root_path', '')}{path}"

@@ -10,15 +10,18 @@ from starlette.datastructures import Headers
 from starlette.responses import FileResponse, Response
 from starlette.types import Message, Receive, Scope, Send
 
-from app.api.dependencies import Services, ServicesDep
+from app.api.dependencies import BasePathDep, Services, ServicesDep
 from app.api.http.access import ScopedRoute, allow_extra_query, no_key_required
 from app.api.http.log_fields import add_log_fields
 from app.api.http.problem_catalog import refusal
 from app.api.http.problems import problem_response
-from app.api.views.responses import not_modified
+from app.api.routes.variants import public_redirect_headers
+from app.api.views.responses import not_modified, redirect
 from app.domain.errors import RequestError
-from app.domain.keys import original_id, processed_id
-from app.domain.models import ANONYMOUS, Format
+from app.domain.images.choice import current_variant
+from app.domain.images.urls import shown_key
+from app.domain.keys import is_public, original_id, processed_id
+from app.domain.models import Format
 from app.domain.uploads.filenames import attachment
 
 router = APIRouter(include_in_schema=False, route_class=ScopedRoute)
@@ -27,10 +30,12 @@ _HEADERS = {
     "Content-Security-Policy": "default-src 'none'; sandbox",
     "Cross-Origin-Resource-Policy": "cross-origin",
 }
-_IMMUTABLE = "public, max-age=31536000, immutable"
+#: A public image can become private: caches must not keep its variants for longer than a day.
+_PUBLIC = "public, max-age=86400"
 _MEDIA_TYPES = {form.extension: form.media_type for form in Format}
 _FILE = re.compile(
-    r"processed/[0-9a-f-]{36}/(?P<rendering>[0-9a-z-]{1,64})/(?P<file>[a-z0-9][a-z0-9_-]*\.(?P<extension>[a-z]+))"
+    r"processed/(?:public/)?[0-9a-f-]{36}/(?P<rendering>[0-9a-z-]{1,64})/"
+    r"(?P<file>[a-z0-9][a-z0-9_-]*\.(?P<extension>[a-z]+))"
 )
 _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})", re.ASCII)
 
@@ -42,13 +47,15 @@ def get_file(
     key: str,
     request: Request,
     services: ServicesDep,
+    base_path: BasePathDep,
     if_none_match: Annotated[str | None, Header()] = None,
 ) -> Response:
-    """Return a variant, which never changes, or an original, as an attachment."""
+    """Return a variant, which never changes, or an original, as an attachment. All but public variants need a signed
+    url. A public variant of a superseded rendering redirects to the current one."""
     image_id = original_id(key) or processed_id(key)
     if image_id is not None:
         add_log_fields(request.scope, image_id=image_id)
-    left = _seconds_left(request, services, key)
+    left = None if is_public(key) else _seconds_left(request, services, key)
     headers, media_type, tag = _original_headers(services, key) if original_id(key) else _variant_headers(key, left)
     headers |= {**_HEADERS, "ETag": tag}
     path = services.files(key) if services.files else None
@@ -57,19 +64,29 @@ def get_file(
     except OSError:
         status = None
     if path is None or status is None or not stat.S_ISREG(status.st_mode):
-        raise _not_found()
+        return _redirect_to_current(services, key, base_path)
     if not_modified(if_none_match, tag):
         return Response(status_code=304, headers=headers)
     return RangedFile(path, headers=headers, media_type=media_type, stat_result=status)
 
 
-def _seconds_left(request: Request, services: Services, key: str) -> int | None:
-    """Return the seconds until the url expires; None if urls are not signed. Raises `Forbidden` for invalid urls."""
-    seal = services.local.seal if services.local else None
-    if seal is None:
-        return None
+def _seconds_left(request: Request, services: Services, key: str) -> int:
+    """Return the seconds until the url expires. Raises `Forbidden` for invalid urls."""
+    if services.local is None:
+        raise _not_found()
     query = request.query_params
-    return seal.check(key, query.get("expires", ""), query.get("signature", ""))
+    return services.local.seal.check(key, query.get("expires", ""), query.get("signature", ""))
+
+
+def _redirect_to_current(services: Services, key: str, base_path: str) -> Response:
+    """Redirect from a missing public variant to the one to show in its place, as long as the image is public."""
+    found = _FILE.fullmatch(key) if is_public(key) else None
+    image = services.images.get_public(processed_id(key) or "") if found else None
+    variant = current_variant(image, found["file"]) if image and found else None
+    if image is None or variant is None or shown_key(image, variant) == key:
+        raise _not_found()
+    headers = public_redirect_headers(services.urls.expires_at(image))
+    return redirect(services.urls.variant(image, variant), base_path, headers)
 
 
 def _variant_headers(key: str, left: int | None) -> tuple[dict[str, str], str, str]:
@@ -77,14 +94,13 @@ def _variant_headers(key: str, left: int | None) -> tuple[dict[str, str], str, s
     if found is None or processed_id(key) is None or found["extension"] not in _MEDIA_TYPES:
         raise _not_found()
     tag = f'"{found["rendering"]}.{found["file"]}"'
-    cache = _IMMUTABLE if left is None else f"private, max-age={left}, immutable"
+    cache = _PUBLIC if left is None else f"private, max-age={left}, immutable"
     return {"Cache-Control": cache}, _MEDIA_TYPES[found["extension"]], tag
 
 
 def _original_headers(services: Services, key: str) -> tuple[dict[str, str], str, str]:
     # A signed url was issued for this image, so its owner need not be checked.
-    owner = None if services.local and services.local.seal else ANONYMOUS
-    image = services.images.original(owner, original_id(key) or "")
+    image = services.images.original(None, original_id(key) or "")
     headers = {"Cache-Control": "private, no-cache", "Content-Disposition": attachment(image.filename)}
     return headers, image.content_type, f'"{image.id}"'
 

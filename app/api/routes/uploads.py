@@ -15,6 +15,7 @@ from app.api.dependencies import BasePathDep, OwnerDep, Services, ServicesDep
 from app.api.http.access import ScopedRoute, requires
 from app.api.http.log_fields import add_log_fields, phase_timer
 from app.api.http.problem_examples import model_response, problem_responses
+from app.api.http.public_address import BasePath
 from app.api.routes.wait import MAX_WAIT_SECONDS, WAIT_DESCRIPTION, wait_until_processed
 from app.api.views.image import ImageView, view
 from app.api.views.responses import etag, image_response
@@ -111,7 +112,9 @@ async def upload_fields(
     return await _accept(request, services, owner, base_path, query)
 
 
-async def _accept(request: Request, services: Services, owner: str, base_path: str, query: UploadOptions) -> Response:
+async def _accept(
+    request: Request, services: Services, owner: str, base_path: BasePath, query: UploadOptions
+) -> Response:
     timer = phase_timer(request.scope)
     async with AsyncExitStack() as stack:
         with timer.phase("receive"):

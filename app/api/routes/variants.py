@@ -1,28 +1,34 @@
 """Redirects to the urls of originals and variants."""
 
+from collections.abc import Sequence
+from datetime import datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, Path
-from starlette.responses import RedirectResponse, Response
+from fastapi import APIRouter, Header, Path, Request
+from starlette.responses import Response
 
 from app.api.dependencies import BasePathDep, ServicesDep, VisibleOwnerDep
 from app.api.http.accept import negotiate_format
-from app.api.http.access import ScopedRoute, allow_extra_query, requires
+from app.api.http.access import ScopedRoute, admit, allow_extra_query, requires, requires_unless_public
 from app.api.http.problem_catalog import refusal
 from app.api.http.problem_examples import problem_responses
 from app.api.routes.images import ImageId
+from app.api.views.responses import redirect
 from app.domain.access.api_keys import Scope
-from app.domain.models import Format
+from app.domain.images.choice import format_by_extension, largest_variant
+from app.domain.images.urls import is_public
+from app.domain.models import Variant, utcnow
 
 router = APIRouter(tags=["images"], route_class=ScopedRoute)
 
+#: Seconds for which caches may keep a redirect to a public variant.
+PUBLIC_SECONDS = 300
 _REDIRECT: dict[int | str, dict[str, Any]] = {
     307: {
         "description": "Redirect to the url of the file",
         "headers": {"Location": {"schema": {"type": "string", "format": "uri-reference"}}},
     }
 }
-_BY_EXTENSION = {form.extension: form for form in Format} | {"jpeg": Format.JPEG}
 
 
 @router.get(
@@ -37,13 +43,14 @@ _BY_EXTENSION = {form.extension: form for form in Format} | {"jpeg": Format.JPEG
 @allow_extra_query
 def get_original(image_id: ImageId, services: ServicesDep, owner: VisibleOwnerDep, base_path: BasePathDep) -> Response:
     """Redirect to the original file. Browsers save it under its file name."""
-    return _redirect(services.urls.original(services.images.original(owner, image_id)), base_path)
+    url = services.urls.original(services.images.original(owner, image_id))
+    return redirect(url, base_path, {"Cache-Control": "no-cache"})
 
 
 @router.get(
     "/images/{image_id}/variants/{name}",
     operation_id="get_variant",
-    summary="Download a variant",
+    summary="Show a variant",
     status_code=307,
     response_class=Response,
     responses={
@@ -51,9 +58,10 @@ def get_original(image_id: ImageId, services: ServicesDep, owner: VisibleOwnerDe
         **problem_responses("image_not_found", "variant_not_found", "format_not_found", "not_acceptable", "not_ready"),
     },
 )
-@requires(Scope.READ)
+@requires_unless_public(Scope.READ)
 @allow_extra_query
 def get_variant(
+    request: Request,
     image_id: ImageId,
     name: Annotated[
         str,
@@ -62,23 +70,43 @@ def get_variant(
         ),
     ],
     services: ServicesDep,
-    owner: VisibleOwnerDep,
     base_path: BasePathDep,
     accept: Annotated[str | None, Header()] = None,
 ) -> Response:
-    """Redirect to the file of a variant: in the format of the extension, or else the best one that `Accept` allows."""
+    """Redirect to the file of a variant: in the format of the extension, or else the best one that `Accept` allows.
+
+    The url lasts: it leads to the current rendering. That of a public image can be put into any page.
+    """
     stem, dot, extension = name.partition(".")
-    image, variants = services.images.variants(owner, image_id, stem)
-    formats = [variant.format for variant in variants]
-    chosen = _BY_EXTENSION.get(extension) if dot else negotiate_format(accept, formats)
-    if dot and chosen not in formats:
-        raise refusal("format_not_found", variant=stem, formats=formats)
-    if chosen is None:
+    image = services.images.get_shown(image_id, lambda: admit(request, Scope.READ).visible_owner)
+    variant = choose_variant(services.images.variants(image, stem), stem, extension if dot else None, accept)
+    headers = {} if dot else {"Vary": "Accept"}
+    if not is_public(image):
+        return redirect(services.urls.variant(image, variant), base_path, headers | {"Cache-Control": "no-cache"})
+    headers |= public_redirect_headers(services.urls.expires_at(image))
+    return redirect(services.urls.variant(image, variant), base_path, headers)
+
+
+def choose_variant(variants: Sequence[Variant], name: str, extension: str | None, accept: str | None) -> Variant:
+    """Return the largest variant in the format of the extension, or else in the best one that `Accept` allows.
+
+    Raises `NotFound` and `NotAcceptable`.
+    """
+    formats = list(dict.fromkeys(variant.format for variant in variants))
+    chosen = negotiate_format(accept, formats) if extension is None else format_by_extension(extension)
+    found = largest_variant(variant for variant in variants if variant.format is chosen)
+    if found is None and extension is None:
         raise refusal("not_acceptable", formats=formats)
-    variant = variants[formats.index(chosen)]
-    return _redirect(services.urls.variant(image, variant), base_path, {} if dot else {"Vary": "Accept"})
+    if found is None:
+        raise refusal("format_not_found", variant=name, formats=formats)
+    return found
 
 
-def _redirect(url: str, base_path: str, headers: dict[str, str] | None = None) -> Response:
-    target = base_path + url if url.startswith("/") else url
-    return RedirectResponse(target, 307, {"Cache-Control": "no-cache", **(headers or {})})
+def public_redirect_headers(expires_at: datetime | None) -> dict[str, str]:
+    """Return headers of a redirect to a public variant. Caches keep it for half of the time that the target has left,
+    at most, and pages of every site may show it."""
+    left = PUBLIC_SECONDS if expires_at is None else (expires_at - utcnow()).total_seconds() / 2
+    return {
+        "Cache-Control": f"public, max-age={max(0, min(PUBLIC_SECONDS, int(left)))}",
+        "Cross-Origin-Resource-Policy": "cross-origin",
+    }

@@ -3,7 +3,7 @@
 from typing import Any
 
 _ID = "01a21211-8a9b-7bc8-801b-cadcca2023b7"
-_FOLDER = f"/files/processed/{_ID}/e95af4b9e4ce"
+_FOLDER = f"/files/processed/public/{_ID}/e95af4b9e4ce"
 _VARIANTS = (
     ("thumb", "webp", 256, 256, 3252, f"{_FOLDER}/thumb.webp"),
     ("w320", "webp", 320, 240, 3892, f"{_FOLDER}/w320.webp"),
@@ -60,12 +60,15 @@ READY: dict[str, Any] = {
     "tags": ["sea", "evening"],
     "focal_point": None,
     "metadata": {},
+    "visibility": "public",
     "rendering_id": "e95af4b9e4ce",
     "recipe_id": "9655d0279a08",
     "variants": [
         dict(zip(("name", "format", "width", "height", "bytes", "url"), variant, strict=True)) for variant in _VARIANTS
     ],
+    "reprocess_error": None,
     "upload_expires_at": None,
+    "urls_expire_at": None,
     "links": {"self": f"/images/{_ID}", "original": f"/images/{_ID}/original"},
     "embed": {
         "html": f'<picture><source type="image/webp" srcset="{_FOLDER}/w320.webp 320w, {_FOLDER}/w640.webp 640w, '

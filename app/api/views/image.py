@@ -6,9 +6,11 @@ from typing import Annotated
 from pydantic import AwareDatetime, ConfigDict, Field
 from pydantic.json_schema import SkipJsonSchema
 
+from app.api.http.public_address import BasePath
 from app.api.views.embed import embed_codes
 from app.api.views.example import READY
-from app.domain.images.urls import UrlSource
+from app.domain.images.choice import is_uncropped
+from app.domain.images.urls import UrlSource, is_public
 from app.domain.models import Image, Model, Variant, Visibility
 from app.domain.work import Tasks
 
@@ -22,7 +24,10 @@ class VariantView(Variant):
     model_config = DEFERRED
 
     file: Annotated[str, SkipJsonSchema(), Field(exclude=True)]
-    url: str = Field(description="Url of the bytes. It may expire: get the record again instead of storing it.")
+    url: str = Field(
+        description="Url of the variant, for an `<img>`. It lasts for a public image. For a private one it expires: "
+        "see `urls_expire_at`."
+    )
 
 
 class Links(Model):
@@ -54,6 +59,11 @@ class ImageView(Image):
     variants: list[VariantView] = Field(  # type: ignore[assignment]  # narrower, and models are immutable
         description="One for each name and format of the recipe; empty until the image is ready."
     )
+    urls_expire_at: AwareDatetime | None = Field(
+        default=None,
+        description="Time when the urls in `variants` and `embed` expire: get the record again before. Null if they "
+        "last, because the image is public, and if there are none.",
+    )
     links: Links
     embed: Embed
     duplicate: bool = Field(default=False, description="True in the answer to an upload of known bytes.")
@@ -77,15 +87,21 @@ class ImageList(Model):
 
 
 def view(
-    image: Image, urls: UrlSource, base: str, *, duplicate: bool = False, ignored_fields: Sequence[str] = ()
+    image: Image, urls: UrlSource, base: BasePath, *, duplicate: bool = False, ignored_fields: Sequence[str] = ()
 ) -> ImageView:
     """Build the view of a record. `base` is the path prefix of the service."""
-    placed = [(variant, _below(base, urls.variant(image, variant))) for variant in image.variants]
+    expires_at = urls.expires_at(image) if image.variants else None
+    if expires_at is not None and is_public(image):  # the urls of the API last
+        expires_at = None
+        placed = [(variant, _api_url(base, image, variant)) for variant in image.variants]
+    else:
+        placed = [(variant, _below(base, urls.variant(image, variant))) for variant in image.variants]
     here = f"{base}/images/{image.id}"
-    uncropped = [(variant, url) for variant, url in placed if _is_uncropped(variant, image)]
+    uncropped = [(variant, url) for variant, url in placed if is_uncropped(variant, image)]
     return ImageView(
         **{name: getattr(image, name) for name in type(image).model_fields if name != "variants"},
         variants=[VariantView(**variant.model_dump(), url=url) for variant, url in placed],
+        urls_expire_at=expires_at,
         links=Links(self=here, original=f"{here}/original"),
         embed=Embed(**embed_codes(image, uncropped)),
         duplicate=duplicate,
@@ -93,10 +109,8 @@ def view(
     )
 
 
-def _is_uncropped(variant: Variant, image: Image) -> bool:
-    """Return True if the variant has the aspect ratio of the image, except for rounding to pixels."""
-    across, down = image.width or 0, image.height or 0
-    return abs(variant.width * down - variant.height * across) <= max(across, down)
+def _api_url(base: BasePath, image: Image, variant: Variant) -> str:
+    return f"{base.absolute}/images/{image.id}/variants/{variant.name}.{variant.format.extension}"
 
 
 def _below(base: str, url: str) -> str:

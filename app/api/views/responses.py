@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 
 from pydantic import BaseModel
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 
 from app.api.views.image import ImageView
 from app.domain.images.urls import UrlSource
@@ -24,13 +24,18 @@ def image_response(shown: ImageView, tag: str, status: int = 200, headers: Mappi
 
 
 def etag(image: Image, urls: UrlSource) -> str:
-    """Build the entity tag of a view: the version of the record and the edition of its urls.
+    """Build the entity tag of a view: the version of the record and the edition of its urls, which may expire.
 
     Call it before building the urls. A condition on the record compares the version only: `"v7"` and `"v7-<edition>"`
     are the same record with other urls.
     """
-    edition = urls.edition if image.variants else ""
+    edition = urls.edition(image) if image.variants else ""
     return f'"v{image.version}-{edition}"' if edition else f'"v{image.version}"'
+
+
+def redirect(url: str, base_path: str, headers: Mapping[str, str]) -> Response:
+    """Redirect to a url. A path gets the path prefix of the service."""
+    return RedirectResponse(base_path + url if url.startswith("/") else url, 307, headers)
 
 
 def not_modified(if_none_match: str | None, tag: str) -> bool:

@@ -26,6 +26,7 @@ class Scope(StrEnum):
 
     UPLOAD = "upload"
     READ = "read"
+    EDIT = "edit"
     DELETE = "delete"
     ADMIN = "admin"
 
@@ -63,7 +64,7 @@ class Caller:
 
 
 #: The caller where no API keys are required: has all scopes except `admin`.
-ANONYMOUS_CALLER = Caller(ANONYMOUS, frozenset({Scope.UPLOAD, Scope.READ, Scope.DELETE}))
+ANONYMOUS_CALLER = Caller(ANONYMOUS, frozenset({Scope.UPLOAD, Scope.READ, Scope.EDIT, Scope.DELETE}))
 
 
 @dataclass(frozen=True)

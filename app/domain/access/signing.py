@@ -4,33 +4,50 @@ import base64
 import hashlib
 import hmac
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from app.domain.errors import Malformed
 
 _MAC_BYTES = 16
+_KEY_ID_BYTES = 4
 _CURSOR_CHARACTERS = 512
 
 
 class Signer:
-    """HMAC-SHA-256 with one secret, truncated to 128 bits. A signature is valid for its purpose only."""
+    """HMAC-SHA-256, truncated to 128 bits. A signature is valid for its purpose only.
 
-    def __init__(self, secret: bytes) -> None:
-        if len(secret) < 16:
+    A signature begins with the id of its key, so that several secrets can be valid at once: `secret` signs, and those
+    in `previous` still verify.
+    """
+
+    def __init__(self, secret: bytes, previous: Sequence[bytes] = ()) -> None:
+        if any(len(each) < 16 for each in (secret, *previous)):
             raise ValueError("the signing secret must be at least 16 bytes long")
         self._secret = secret
+        self._secrets = {_key_id(each): each for each in (*previous, secret)}
+        #: Id of the key that signs. It does not reveal the secret.
+        self.key_id = _key_id(secret)
 
     def sign(self, purpose: str, text: str) -> str:
-        """Sign a text; return the signature in URL-safe base64."""
-        return _encode(self._mac(purpose, text))
+        """Sign a text; return the signature: key id and, in URL-safe base64, code."""
+        return f"{self.key_id}.{_encode(_mac(self._secret, purpose, text))}"
 
     def verify(self, purpose: str, text: str, signature: str) -> bool:
-        """Return True if the signature is that of the text. Takes constant time."""
-        return hmac.compare_digest(self.sign(purpose, text).encode(), signature.encode(errors="replace"))
+        """Return True if the signature is that of the text under a valid key. Takes constant time for each key id."""
+        key_id, _, code = signature.partition(".")
+        secret = self._secrets.get(key_id)
+        if secret is None:
+            return False
+        return hmac.compare_digest(_encode(_mac(secret, purpose, text)).encode(), code.encode(errors="replace"))
 
-    def _mac(self, purpose: str, text: str) -> bytes:
-        message = f"{purpose}\0{text}".encode(errors="surrogatepass")
-        return hmac.digest(self._secret, message, hashlib.sha256)[:_MAC_BYTES]
+
+def _mac(secret: bytes, purpose: str, text: str) -> bytes:
+    message = f"{purpose}\0{text}".encode(errors="surrogatepass")
+    return hmac.digest(secret, message, hashlib.sha256)[:_MAC_BYTES]
+
+
+def _key_id(secret: bytes) -> str:
+    return _mac(secret, "key id", "")[:_KEY_ID_BYTES].hex()
 
 
 class Cursors:

@@ -1,9 +1,11 @@
 """Look up and list images."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from app.domain.errors import Conflict, NotFound
 from app.domain.ids import is_id
+from app.domain.images.choice import whole_variants
+from app.domain.images.urls import is_public
 from app.domain.media import UNKNOWN_TYPE
 from app.domain.models import FailureCode, Image, Status, Variant, is_open_ticket
 from app.domain.ports import ImageRepository, ListQuery, Page
@@ -21,8 +23,28 @@ class Images:
         """Return an image of the owner, or of any owner for None. Raises `NotFound` for every other id."""
         found = self._images.get(image_id) if is_id(image_id) else None
         if not isinstance(found, Image) or owner not in {None, found.owner}:
-            raise NotFound("image_not_found", "There is no image with this id.")
+            raise _not_found()
         return found
+
+    def get_shown(self, image_id: str, visible_owner: Callable[[], str | None]) -> Image:
+        """Return a public image, or one that the caller may see.
+
+        `visible_owner` returns the owner whose images the caller may see, or None for all; it raises an error for
+        everybody else. It is called unless the image is public, so unknown and private images look alike to others.
+        """
+        found = self._images.get(image_id) if is_id(image_id) else None
+        if isinstance(found, Image) and is_public(found):
+            return found
+        owner = visible_owner()
+        if not isinstance(found, Image) or owner not in {None, found.owner}:
+            raise _not_found()
+        return found
+
+    def get_public(self, image_id: str) -> Image | None:
+        """Return the image if it is ready and public now."""
+        found = self._images.get(image_id) if is_id(image_id) else None
+        ready = isinstance(found, Image) and found.status is Status.READY and is_public(found)
+        return found if ready and isinstance(found, Image) else None
 
     def versions(self, image_ids: Collection[str]) -> Mapping[str, int]:
         """Return the versions of those records that exist, of any owner."""
@@ -45,14 +67,22 @@ class Images:
             raise Conflict("not_served", f"The original is not served: {why}")
         return image
 
-    def variants(self, owner: str | None, image_id: str, name: str) -> tuple[Image, Sequence[Variant]]:
-        """Return the image and its variants of that name, one per format. Raises `Conflict` if it is not ready."""
-        image = self.get(owner, image_id)
+    def variants(self, image: Image, name: str | None) -> Sequence[Variant]:
+        """Return the variants of that name, one per format; for None, those that show the whole image.
+
+        Raises `Conflict` if the image is not ready, and `NotFound` if it has no such variant.
+        """
         if image.status is not Status.READY:
             why = f": {image.error.detail}" if image.error else "."
             raise Conflict("not_ready", f"The image is {image.status}{why}", status_of_image=image.status)
+        if name is None:
+            return whole_variants(image)
         named = [variant for variant in image.variants if variant.name == name]
         if not named:
             names = sorted({variant.name for variant in image.variants})
             raise NotFound("variant_not_found", f"The image has no variant {name[:40]!a}.", variants=names)
-        return image, named
+        return named
+
+
+def _not_found() -> NotFound:
+    return NotFound("image_not_found", "There is no image with this id.")

@@ -93,12 +93,12 @@ class ServedGrants:
 class LocalStore:
     """Parts by which a server acts as the object store.
 
-    The store of tickets' bytes, their grants, and the signatures of urls of files (None without API keys).
+    The store of tickets' bytes, their grants, and the signatures of urls of files.
     """
 
     store: ObjectStore
     grants: ServedGrants
-    seal: FileSeal | None
+    seal: FileSeal
 
 
 def _signed(key: str, parameters: Mapping[str, str]) -> str:

@@ -1,7 +1,6 @@
 """Authentication: every route checks key and scope first, and callers see only their own images."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,17 +10,16 @@ from starlette.routing import BaseRoute, Mount
 
 from app.api.http.access import ScopedRoute
 from app.domain.access.api_keys import Keyring, Scope, new_key
-from app.domain.images.urls import FileSeal, ServedFiles
 from tests.api.bodies.test_bad_input import assert_problem
 from tests.api.service import Service, service_on
 from tests.samples import encoded
-from tests.sides import SIGNER, side_parameters
+from tests.sides import side_parameters
 
 pytestmark = pytest.mark.moto
 
-KEYS = {name: new_key("ann", [Scope(name)]) for name in ("upload", "read", "delete")}
-ANN = new_key("ann", [Scope.UPLOAD, Scope.READ, Scope.DELETE])
-BOB = new_key("bob", [Scope.UPLOAD, Scope.READ, Scope.DELETE])
+KEYS = {name: new_key("ann", [Scope(name)]) for name in ("upload", "read", "edit", "delete")}
+ANN = new_key("ann", [Scope.UPLOAD, Scope.READ, Scope.EDIT, Scope.DELETE])
+BOB = new_key("bob", [Scope.UPLOAD, Scope.READ, Scope.EDIT, Scope.DELETE])
 ADMIN = new_key("root", [Scope.ADMIN])
 KEYRING = Keyring([entry for _, entry in (*KEYS.values(), ANN, BOB, ADMIN)])
 #: Paths that need no key.
@@ -31,13 +29,7 @@ OPEN = {"/healthz", "/readyz", "/limits"}
 @pytest.fixture(params=side_parameters())
 def service(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Service]:
     """API that requires keys."""
-    changes: dict[str, Any] = {"keyring": KEYRING}
-    with service_on(request.param, tmp_path, **changes) as made:
-        services = made.app.state.services
-        if services.local is not None:
-            seal = FileSeal(SIGNER)
-            local = replace(services.local, seal=seal)
-            made.app.state.services = replace(services, urls=ServedFiles(seal=seal), local=local)
+    with service_on(request.param, tmp_path, keyring=KEYRING) as made:
         yield made
 
 
@@ -121,7 +113,8 @@ def test_only_the_listed_routes_need_no_key(service: Service) -> None:
     }
     pages = {("GET", path) for path in ("/", "/docs", "/redoc", "/openapi.json", *OPEN)}
     files = {(method, "/files/{key:path}") for method in ("GET", "HEAD", "PUT")}  # their urls are signed
-    assert opened == pages | (files if service.self_hosted else set())
+    shared = {("GET", "/shared/{file}"), ("GET", "/shared/{image_id}/{name}")}
+    assert opened == pages | shared | (files if service.self_hosted else set())
 
 
 def test_another_owners_images_do_not_exist(service: Service) -> None:

@@ -13,6 +13,7 @@ import pytest
 from app.api.http.forwarded import Network
 from app.domain.configuration.hosts import network
 from app.domain.images.urls import ServedFiles
+from app.domain.models import Visibility
 from app.domain.uploads.grants import LocalStore, ServedGrants
 from tests.api.bodies.test_bad_input import assert_problem
 from tests.api.client import self_hosted_client
@@ -29,8 +30,9 @@ def served(folder: Path, public_url: str | None = None, **changes: Any) -> Itera
     """Run the self-hosted service as its entry point builds it with these settings."""
     with service_on("self-hosted", folder, public_url=public_url, **changes) as service:
         grants = ServedGrants(SIGNER, public_url)
-        local = LocalStore(service.side.store, grants, None)
-        changed = replace(service.app.state.services, urls=ServedFiles(public_url), grants=grants, local=local)
+        seal = service.side.seal
+        local = LocalStore(service.side.store, grants, seal)
+        changed = replace(service.app.state.services, urls=ServedFiles(seal, public_url), grants=grants, local=local)
         service.app.state.services = changed
         yield service
 
@@ -45,7 +47,7 @@ class Seen:
 
 def look(service: Service, peer: str, headers: Mapping[str, str], sent: str = "", root: str = "") -> Seen:
     """Get every kind of url and compare them. `sent` is the prefix that the proxy passes on."""
-    image = service.place()
+    image = service.place(visibility=Visibility.PUBLIC)
     service.place(seed=1)
     public = service.app.state.services.public_url is not None
 
@@ -68,13 +70,16 @@ def look(service: Service, peer: str, headers: Mapping[str, str], sent: str = ""
 
         record = ask("GET", f"/images/{image.id}").json()
         assert record["links"]["original"] == f"{prefix}/images/{image.id}/original"
-        files = f"{origin if public else ''}{prefix}/files/processed/{image.id}/"
+        files = f"{origin if public else ''}{prefix}/files/processed/public/{image.id}/"
         assert all(variant["url"].startswith(files) for variant in record["variants"])
         assert f'src="{files}' in record["embed"]["html"]
         variant = ask("GET", f"/images/{image.id}/variants/thumb.webp").headers["location"]
         assert variant.startswith(files)
         original = ask("GET", f"/images/{image.id}/original").headers["location"]
         assert original.startswith(f"{origin if public else ''}{prefix}/files/originals/")
+
+        shared = ask("POST", f"/images/{image.id}/share").json()["url"]
+        assert shared.startswith(f"{origin}{prefix}/shared/{image.id}?")
 
         following = ask("GET", "/images?limit=1").links["next"]["url"]
         assert following.startswith(f"{prefix}/images?")

@@ -15,6 +15,7 @@ LINKS = {
     ("GET", "/images/{image_id}/original"), ("GET", "/images/{image_id}/variants/{name}"),
     ("GET", "/healthz"), ("GET", "/readyz"),
     ("GET", "/"), ("GET", "/docs"), ("GET", "/redoc"), ("GET", "/openapi.json"),
+    ("GET", "/shared/{file}"), ("GET", "/shared/{image_id}/{name}"),
     ("GET", "/files/{key:path}"), ("HEAD", "/files/{key:path}"), ("PUT", "/files/{key:path}"),
 }  # fmt: skip
 

@@ -20,6 +20,7 @@ WRITES = {
     ("POST", "/upload/json"),
     ("POST", "/upload/raw"),
     ("POST", "/upload/direct"),
+    ("POST", "/images/{image_id}/share"),
     ("DELETE", "/images/{image_id}"),
     ("PUT", "/files/originals/{image_id}"),
 }
@@ -116,7 +117,9 @@ def everything_read(service: Service) -> list[str]:
         if "get" in found
     ]
     assert len(paths) >= 7
-    files = [variant["url"] for variant in record["variants"]] + [f"/files/originals/{image.id}"]
+    shared = service.client.post(f"/images/{image.id}/share").json()["url"]
+    files = [variant["url"] for variant in record["variants"]] + [service.side.urls.original(image)]
+    files.append(shared.removeprefix(PUBLIC))
     return [*paths, *files, "/", "/docs", "/redoc", "/openapi.json", "/static/docs.js"]
 
 

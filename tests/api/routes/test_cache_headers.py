@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from app.domain.models import Status
+from app.domain.models import Visibility
 from tests.api.service import Service, service_on
 from tests.repository.tree import ROOT
 
@@ -32,16 +32,19 @@ def self_hosted(tmp_path: Path) -> Iterator[Service]:
 
 
 def test_each_route_sends_the_headers_of_the_table(self_hosted: Service) -> None:
-    image = self_hosted.place(Status.READY)
+    image = self_hosted.place()
+    public = self_hosted.place(seed=1, visibility=Visibility.PUBLIC)
     get = self_hosted.client.get
-    record = get(f"/images/{image.id}").json()
     variant = get(f"/images/{image.id}/variants/w320.webp", follow_redirects=False)
+    shared = self_hosted.client.post(f"/images/{image.id}/share")
     original = get(f"/images/{image.id}/original", follow_redirects=False)
     answers = {
         "/images": get("/images"),
         "/images/{image_id}": get(f"/images/{image.id}"),
         "/images/{image_id}/original": original,
         "/images/{image_id}/variants/{name}": variant,
+        "/images/{image_id}/share": shared,
+        "/shared/…": get(shared.json()["url"], follow_redirects=False),
         "/limits": get("/limits"),
         "/healthz": get("/healthz"),
         "/readyz": get("/readyz"),
@@ -53,6 +56,10 @@ def test_each_route_sends_the_headers_of_the_table(self_hosted: Service) -> None
     }  # fmt: skip
     found = {route: answer.headers.get("cache-control") for route, answer in answers.items()}
     assert found == {route: told(route) for route in answers}
-    file = get(record["variants"][0]["url"])
-    assert file.headers["cache-control"] == TABLE["`/files/processed/…` without keys"]
+    found = get(f"/images/{public.id}/variants/w320.webp", follow_redirects=False)
+    assert found.headers["cache-control"] == TABLE["the same of a public image"]
+    file = get(found.headers["location"])
+    assert file.headers["cache-control"] == told("/files/processed/public/…")
+    signed = get(variant.headers["location"]).headers["cache-control"]
+    assert re.sub(r"\d+", "<seconds that the url is valid>", signed) == TABLE["other files in `/files/processed/…`"]
     assert get("/images/none").headers["cache-control"] == TABLE["every problem document"]

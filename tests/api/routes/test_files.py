@@ -1,18 +1,20 @@
 """Redirects to originals and variants, and `/files/` of the self-hosted service."""
 
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
 
 from app.api.http.accept import negotiate_format
 from app.api.routes import files
-from app.domain.models import Failure, FailureCode, Format, Status
+from app.domain.images.urls import ServedFiles
+from app.domain.models import Failure, FailureCode, Format, Status, Visibility
 from tests.api.bodies.test_bad_input import assert_problem
 from tests.api.service import RENDERING, Service, service_on
 from tests.samples import encoded
 
 ALL = list(Format)
-FOREVER = "public, max-age=31536000, immutable"
+DAY = "public, max-age=86400"
 
 
 def test_the_original_is_an_attachment_behind_a_redirect(service: Service) -> None:
@@ -30,7 +32,7 @@ def test_the_original_is_an_attachment_behind_a_redirect(service: Service) -> No
 
 
 def test_an_original_runs_no_scripts_if_displayed(self_hosted: Service) -> None:
-    saved = self_hosted.client.get(f"/files/originals/{self_hosted.place().id}")
+    saved = self_hosted.client.get(self_hosted.side.urls.original(self_hosted.place()))
     assert saved.headers["content-disposition"].startswith("attachment")
     assert saved.headers["content-security-policy"] == "default-src 'none'; sandbox"
 
@@ -47,12 +49,16 @@ def test_an_original_runs_no_scripts_if_displayed(self_hosted: Service) -> None:
         ("w320", "*/*", "image/webp"),
     ],
 )
-def test_a_variant_is_behind_a_redirect(service: Service, name: str, accept: str | None, content_type: str) -> None:
-    image = service.place()
+@pytest.mark.parametrize("visibility", Visibility)
+def test_a_variant_is_behind_a_redirect(
+    service: Service, visibility: Visibility, name: str, accept: str | None, content_type: str
+) -> None:
+    image = service.place(visibility=visibility)
     headers = {"accept": accept} if accept else {}
     answer = service.client.get(f"/images/{image.id}/variants/{name}", headers=headers)
     assert answer.status_code == 307
-    assert answer.headers["cache-control"] == "no-cache"
+    cached = "public, max-age=300" if visibility is Visibility.PUBLIC else "no-cache"
+    assert answer.headers["cache-control"] == cached
     assert answer.headers.get("vary") == (None if "." in name else "Accept")
     found = service.fetch(answer.headers["location"])
     assert (found.status_code, found.headers["content-type"]) == (200, content_type)
@@ -106,16 +112,21 @@ def test_the_format_is_the_best_that_is_accepted(accept: str | None, chosen: For
     assert negotiate_format(accept, ALL) is chosen
 
 
-def variant(service: Service) -> tuple[str, bytes]:
-    return f"/files/processed/{service.place().id}/{RENDERING}/w320.webp", encoded("WEBP", 32, 24)
+def variant(service: Service, visibility: Visibility = Visibility.PUBLIC) -> tuple[str, bytes]:
+    image = service.place(visibility=visibility)
+    (shown,) = [variant for variant in image.variants if variant.name == "w320"]
+    return ServedFiles(service.side.seal).variant(image, shown), encoded("WEBP", 32, 24)
 
 
-def test_a_variant_file_is_immutable_and_runs_no_scripts(self_hosted: Service) -> None:
-    path, content = variant(self_hosted)
+@pytest.mark.parametrize("visibility", Visibility)
+def test_a_variant_file_can_be_cached_and_runs_no_scripts(self_hosted: Service, visibility: Visibility) -> None:
+    path, content = variant(self_hosted, visibility)
+    end = self_hosted.side.seal.expires() - int(self_hosted.side.clock())
+    cached = DAY if visibility is Visibility.PUBLIC else f"private, max-age={end}, immutable"
     answer = self_hosted.client.get(path)
     assert (answer.status_code, answer.content) == (200, content)
     expected = {
-        "cache-control": FOREVER,
+        "cache-control": cached,
         "content-type": "image/webp",
         "content-length": str(len(content)),
         "x-content-type-options": "nosniff",
@@ -130,7 +141,7 @@ def test_a_variant_file_is_immutable_and_runs_no_scripts(self_hosted: Service) -
     again = self_hosted.client.get(path, headers={"if-none-match": answer.headers["etag"]})
     assert (again.status_code, again.content) == (304, b"")
     assert again.headers["etag"] == answer.headers["etag"]
-    assert again.headers["cache-control"] == FOREVER
+    assert again.headers["cache-control"] == cached
 
 
 @pytest.mark.parametrize(
@@ -218,25 +229,35 @@ def test_a_file_deleted_before_it_is_opened_is_not_found(
     assert_problem(self_hosted.client.get(path, headers=headers), 404, "file_not_found")
 
 
-def test_other_files_cannot_be_read(self_hosted: Service, tmp_path: Path) -> None:
-    image = self_hosted.place()
-    (self_hosted.scratch.parent / "data" / "processed" / "x.webp").write_bytes(b"x")
+def test_other_files_cannot_be_read(self_hosted: Service) -> None:
+    image = self_hosted.place(visibility=Visibility.PUBLIC)
+    for folder in ("processed", "processed/public"):
+        (self_hosted.scratch.parent / "data" / folder / "x.webp").write_bytes(b"x")
+    public = f"processed/public/{image.id}"
     paths = [
         "darkroom.db", "../darkroom.db", "%2e%2e/darkroom.db", "processed/../darkroom.db", "secret", "tmp/", "",
-        "processed/x.webp", f"processed/{image.id}", f"processed/{image.id}/{RENDERING}",
-        f"processed/{image.id}/{RENDERING}/", f"processed/{image.id}/{RENDERING}/none.webp",
-        f"processed/{image.id}/%2e%2e/{image.id}/{RENDERING}/w320.webp",
-        f"processed/{image.id}/{RENDERING}/..%2f..%2f..%2f..%2fdarkroom.db",
-        f"processed/{image.id}/{RENDERING}/w320.webp%00", f"originals/{image.id}/x", "originals/x", "/etc/passwd",
-        f"originals/{'a' * 5000}",
+        "processed/x.webp", "processed/public/x.webp", "processed/public/", f"{public}", f"{public}/{RENDERING}",
+        f"{public}/{RENDERING}/", f"{public}/{RENDERING}/n.webp", f"{public}/%2e%2e/{image.id}/{RENDERING}/w320.webp",
+        f"{public}/{RENDERING}/..%2f..%2f..%2f..%2fdarkroom.db", f"{public}/{RENDERING}/w320.webp%00",
+        f"processed/public/..%2f{image.id}/{RENDERING}/w320.webp", f"processed/public/public/{image.id}/w320.webp",
+        f"processed/{image.id}/{RENDERING}/w320.webp", f"originals/{image.id}", f"originals/{image.id}/x",
+        "originals/x", "/etc/passwd", f"originals/{'a' * 5000}", f"processed/public%2f{image.id}/{RENDERING}/w9.webp",
     ]  # fmt: skip
     for path in paths:
         answer = self_hosted.client.get(f"/files/{path}")
-        assert answer.status_code == 404, path
-    assert self_hosted.client.get(f"/files/originals/{image.id}").status_code == 200
+        assert answer.status_code in {307, 403, 404}, path
+        if answer.status_code == 307:
+            assert answer.headers["location"].startswith(f"/files/{public}/{RENDERING}/")
+        signed = self_hosted.client.get(f"/files/{path}?{self_hosted.side.seal.query(unquote(path))}")
+        assert signed.status_code in {307, 403, 404} or path == f"originals/{image.id}", path
+
+
+def test_what_is_deleted_is_not_found(self_hosted: Service) -> None:
+    image = self_hosted.place(visibility=Visibility.PUBLIC)
+    urls = [self_hosted.side.urls.original(image), self_hosted.side.urls.variant(image, image.variants[0])]
+    assert [self_hosted.client.get(url).status_code for url in urls] == [200, 200]
     self_hosted.client.delete(f"/images/{image.id}")
-    assert self_hosted.client.get(f"/files/originals/{image.id}").status_code == 404
-    assert self_hosted.client.get(f"/files/processed/{image.id}/{RENDERING}/w320.webp").status_code == 404
+    assert [self_hosted.client.get(url).status_code for url in urls] == [404, 404]
 
 
 def test_there_is_no_files_route_with_another_object_store(side_name: str, tmp_path: Path) -> None:

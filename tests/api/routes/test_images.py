@@ -315,7 +315,6 @@ def test_an_image_of_another_owner_does_not_exist(service: Service) -> None:
     assert answer.status_code == 404
     assert {**answer.json(), "request_id": ""} == {**missing, "request_id": ""}
     assert service.client.get("/images").json()["items"] == []
-    assert service.client.get(f"/files/originals/{theirs.image.id}").status_code == 404
     assert service.client.get(f"/images/{theirs.image.id}/original").status_code == 404
     assert service.client.delete(f"/images/{theirs.image.id}").status_code == 204
     assert service.side.images.get(theirs.image.id) == theirs.image

@@ -47,3 +47,38 @@ def test_a_signature_is_good_for_one_purpose_and_one_text() -> None:
 def test_a_short_secret_is_refused() -> None:
     with pytest.raises(ValueError, match="16 bytes"):
         Signer(b"short")
+
+
+OLD, NEW = b"the secret that signed before", b"the secret that signs from now on"
+
+
+def test_signatures_of_the_previous_secret_stay_valid() -> None:
+    rotated = Signer(NEW, [OLD])
+    before = Signer(OLD).sign("file", "a")
+    assert rotated.verify("file", "a", before)
+    assert Signer(NEW).verify("file", "a", rotated.sign("file", "a"))
+    assert not Signer(NEW).verify("file", "a", before)
+    assert not rotated.verify("file", "b", before)
+    assert not rotated.verify("cursor", "a", before)
+    cursor = Cursors(Signer(OLD)).write("id", QUERY)
+    assert Cursors(rotated).read(cursor, QUERY) == "id"
+
+
+def test_a_signature_names_its_key_without_revealing_the_secret() -> None:
+    key_id, _, code = Signer(OLD).sign("file", "a").partition(".")
+    assert key_id == Signer(OLD).key_id != Signer(NEW).key_id
+    assert len(key_id) == 8
+    assert OLD.hex() not in key_id + code
+
+
+def test_a_code_under_another_key_id_is_refused() -> None:
+    rotated = Signer(NEW, [OLD])
+    code = Signer(OLD).sign("file", "a").partition(".")[2]
+    for key_id in (Signer(NEW).key_id, Signer(b"a secret from elsewhere").key_id, "", "\ud800"):
+        assert not rotated.verify("file", "a", f"{key_id}.{code}")
+    assert not rotated.verify("file", "a", code)
+
+
+def test_a_short_previous_secret_is_refused() -> None:
+    with pytest.raises(ValueError, match="16 bytes"):
+        Signer(NEW, [b"short"])

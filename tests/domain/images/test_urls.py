@@ -8,8 +8,7 @@ import pytest
 from app.domain.access.signing import Signer
 from app.domain.errors import Forbidden, Malformed
 from app.domain.ids import new_id
-from app.domain.images import urls
-from app.domain.images.urls import FILE_LIFE, FileSeal, ServedFiles
+from app.domain.images.urls import FileSeal, ServedFiles
 from app.domain.keys import original_key
 from app.domain.models import Format, Image, Variant, utcnow
 from app.domain.uploads import grants
@@ -33,21 +32,54 @@ def query_of(url: str) -> dict[str, str]:
     return dict(parse_qsl(urlsplit(url).query, keep_blank_values=True))
 
 
-def test_without_a_seal_urls_are_plain_and_absolute_when_the_address_is_known() -> None:
-    shown = image()
-    assert ServedFiles().variant(shown, VARIANT) == f"/files/processed/{shown.id}/r1/w320.webp"
-    assert (
-        ServedFiles("https://img.example.org/").original(shown) == f"https://img.example.org/files/originals/{shown.id}"
-    )
+def public(**fields: object) -> Image:
+    return image(visibility="public", placed="public", **fields)
 
 
-def test_a_sealed_url_is_good_for_its_key_and_a_while() -> None:
-    shown = image()
-    url = ServedFiles(seal=SEAL).original(shown)
-    query = query_of(url)
-    left = SEAL.check(original_key(shown.id), query["expires"], query["signature"])
-    assert FILE_LIFE <= left <= 2 * FILE_LIFE
-    assert ServedFiles(seal=SEAL).original(shown) == url  # the same for a while, so that browsers keep the bytes
+def test_variants_of_public_images_have_plain_urls() -> None:
+    shown = public()
+    path = f"/files/processed/public/{shown.id}/r1/w320.webp"
+    assert ServedFiles(SEAL).variant(shown, VARIANT) == path
+    assert ServedFiles(SEAL, "https://img.example.org/").variant(shown, VARIANT) == f"https://img.example.org{path}"
+    assert (ServedFiles(SEAL).edition(shown), ServedFiles(SEAL).expires_at(shown)) == ("", None)
+
+
+@pytest.mark.parametrize("fields", [{}, {"visibility": "public"}, {"placed": "public"}])
+def test_all_other_urls_are_signed(fields: dict[str, str]) -> None:
+    shown = image(**fields)
+    folder = "processed/public" if fields.get("placed") else "processed"
+    url = urlsplit(ServedFiles(SEAL).variant(shown, VARIANT))
+    assert url.path == f"/files/{folder}/{shown.id}/r1/w320.webp"
+    query = query_of(url.geturl())
+    expires_at = ServedFiles(SEAL).expires_at(shown)
+    assert expires_at is not None
+    assert query["expires"] == str(int(expires_at.timestamp()))
+    SEAL.check(url.path.removeprefix("/files/"), query["expires"], query["signature"])
+    assert "signature=" in ServedFiles(SEAL).original(public())
+
+
+@pytest.mark.parametrize("seconds", [60, 61, 3600, 604_800])
+@pytest.mark.parametrize("now", [1_770_000_000, 1_770_000_029.9, 1_770_123_456.7])
+def test_a_signed_url_lives_as_the_settings_say(seconds: int, now: float) -> None:
+    seal = FileSeal(SIGNER, seconds, lambda: now)
+    query = dict(parse_qsl(seal.query("originals/a")))
+    left = seal.check("originals/a", query["expires"], query["signature"])
+    assert seconds / 2 <= left <= seconds
+
+
+def test_a_signed_url_and_its_edition_stay_the_same_for_half_of_its_life() -> None:
+    start = 1_770_000_000 // 1800 * 1800
+    seals = [FileSeal(SIGNER, 3600, lambda now=start + age: now) for age in (0, 1799.9, 1800)]  # type: ignore[misc]
+    queries, editions = ([call(seal) for seal in seals] for call in (lambda s: s.query("a"), FileSeal.edition))
+    assert queries[0] == queries[1] != queries[2]
+    assert editions[0] == editions[1] != editions[2]
+
+
+def test_another_secret_is_another_edition() -> None:
+    assert FileSeal(Signer(b"another secret of some bytes"), clock=lambda: 0).edition() != EPOCH.edition()
+
+
+EPOCH = FileSeal(SIGNER, clock=lambda: 0)
 
 
 @pytest.mark.parametrize(
@@ -68,13 +100,25 @@ def test_a_url_moved_to_another_key_is_refused() -> None:
         SEAL.check(original_key(new_id()), query["expires"], query["signature"])
 
 
-def test_an_expired_url_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    key = original_key(new_id())
-    query = dict(parse_qsl(SEAL.query(key)))
-    later = utcnow() + timedelta(seconds=2 * FILE_LIFE + 1)
-    monkeypatch.setattr(urls, "utcnow", lambda: later)
+@pytest.mark.parametrize(
+    "later",
+    [
+        3601,
+        -365 * 86400,  # else a url that was signed while the clock was a year ahead would be valid for a year
+    ],
+)
+def test_a_url_is_refused_after_its_end_and_when_the_clock_was_set_back(later: int) -> None:
+    now = 1_770_000_000
+    query = dict(parse_qsl(FileSeal(SIGNER, 3600, lambda: now).query("originals/a")))
     with pytest.raises(Forbidden) as refusal:
-        SEAL.check(key, query["expires"], query["signature"])
+        FileSeal(SIGNER, 3600, lambda: now + later).check("originals/a", query["expires"], query["signature"])
+    assert refusal.value.code == "url_expired"
+
+
+def test_a_lower_setting_ends_longer_urls() -> None:
+    query = dict(parse_qsl(FileSeal(SIGNER, 604_800).query("originals/a")))
+    with pytest.raises(Forbidden) as refusal:
+        FileSeal(SIGNER, 3600).check("originals/a", query["expires"], query["signature"])
     assert refusal.value.code == "url_expired"
 
 
@@ -123,18 +167,6 @@ def test_an_expired_grant_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(grants, "utcnow", lambda: later)
     with pytest.raises(Forbidden) as refusal:
         ServedGrants(SIGNER).granted(original_key(wanted.id), query)
-    assert refusal.value.code == "url_expired"
-
-
-def test_a_url_signed_before_the_clock_was_set_back_is_no_longer_valid(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Else a url that was signed while the clock was a year ahead would be valid for a year."""
-    key = original_key(new_id())
-    ahead = utcnow() + timedelta(days=365)
-    with monkeypatch.context() as patched:
-        patched.setattr(urls, "utcnow", lambda: ahead)
-        query = dict(parse_qsl(SEAL.query(key)))
-    with pytest.raises(Forbidden) as refusal:
-        SEAL.check(key, query["expires"], query["signature"])
     assert refusal.value.code == "url_expired"
 
 
