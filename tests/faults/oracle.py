@@ -80,11 +80,6 @@ def _variant_key(image: Image, variant: Variant) -> str:
     return variant_key(image.id, image.rendering_id or "", variant.file, public=image.placed is Visibility.PUBLIC)
 
 
-def _key(image: Image, variant: Variant) -> str:
-    public = image.placed is Visibility.PUBLIC
-    return variant_key(image.id, image.rendering_id or "", variant.file, public=public)
-
-
 def _bytes(side: Side, key: str) -> bytes | None:
     try:
         with side.store.open(key) as stream:

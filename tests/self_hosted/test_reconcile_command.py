@@ -161,7 +161,7 @@ def test_adopted_originals_become_images_of_the_owner_that_was_named(data: Path)
         sha256 = found.sha256 or ""
         # The worker claims the hash after the record is ready.
         wait_for(lambda: side.images.find_hash("ann", sha256) == image_id, 30, server.log.read_text)
-        assert found.stale_renderings == ["old"]
+        assert list(found.superseded) == ["old"]
 
 
 def test_adopting_and_removing_at_once_removes_only_what_could_not_be_adopted(data: Path) -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from app.domain.keys import original_key
 from app.domain.models import Image, utcnow
+from app.domain.work import PROCESS_DELAY
 from tests.running_server import Server, serving, wait_for
 from tests.samples import encoded
 from tests.sides import Side, self_hosted
@@ -76,7 +77,7 @@ def expire(side: Side, image_id: str) -> None:
     image = side.images.get(image_id)
     assert isinstance(image, Image)
     side.images.update(image_id, image.version, {"upload_expires_at": utcnow() - timedelta(seconds=1)})
-    assert side.reconciler.run().never_came == 1
+    assert side.reconciler.run(now=utcnow() + PROCESS_DELAY).never_came == 1
 
 
 def status_of(server: Server, image_id: str) -> int:
