@@ -173,6 +173,9 @@ class Renderings:
         if not public:
             for file in {variant.file for variant in image.variants}:
                 self._store.delete(variant_key(image.id, image.rendering_id or "", file))
+        for name in image.superseded:
+            if not name.startswith("public/"):
+                self._store.delete_prefix(rendering_prefix(image.id, name))
         self._store.delete(original_key(image.id))
 
     def purge(self, tombstone: Tombstone, now: datetime) -> bool:
