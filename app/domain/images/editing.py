@@ -94,9 +94,7 @@ class Editor:
         now = utcnow()
         renders = "focal_point" in changes and image.status is Status.READY
         if renders:
-            changes = join_changes(
-                changes, {"work": self._process(now), "reprocess_error": None, "last_tried_at": None}
-            )
+            changes = join_changes(changes, self._process(now))
         if changes.get("visibility") is Visibility.PUBLIC and image.status is Status.READY:
             image = self._prepare_publish(image, now)
             changes = join_changes(changes, self._publish(image, now, copied))
