@@ -133,7 +133,7 @@ class Worker:
                 with timer.phase("process"):
                     processed = self._sandbox.process(source, out, self._job(image, original))
             except Missing:
-                return self._handle_missing_original(image)
+                return self._handle_missing_original(image, report)
             except Stale:
                 return None
             except ImageError as error:
@@ -174,10 +174,15 @@ class Worker:
             threads=self._threads,
         )
 
-    def _handle_missing_original(self, image: Image) -> Outcome:
+    def _handle_missing_original(self, image: Image, report: ImageReport) -> Outcome:
+        """Leave an image that was processed before to `reconcile`: it has the right to list originals, and only a
+        listing tells a missing object from one that may not be read. Another delivery would not help."""
         found = self._images.get(image.id)
         if not isinstance(found, Image):
             return Outcome.DELETED
+        if found.processed_at is not None and Task.PROCESS in found.work:
+            report.code = FailureCode.ORIGINAL_MISSING
+            return Outcome.FAILED
         raise Unavailable(f"The original of {image.id} is missing: {original_key(image.id)}")
 
     def _put(self, image: Image, processed: Processed, out: Path) -> Stored:
