@@ -7,8 +7,11 @@ from typing import Annotated
 import typer
 
 from app import __version__, logs
+from app.cli.delete import delete
 from app.cli.keys import keys
+from app.cli.migrate import migrate
 from app.cli.reconcile import reconcile
+from app.cli.reprocess import reprocess
 from app.cli.upload import upload
 from app.domain.errors import ConfigurationError, PortError
 
@@ -16,6 +19,9 @@ cli = typer.Typer(no_args_is_help=True, add_completion=False)
 cli.add_typer(keys, name="key")
 cli.command()(upload)
 cli.command()(reconcile)
+cli.command()(reprocess)
+cli.command()(migrate)
+cli.command()(delete)
 
 
 def _print_version(wanted: bool) -> None:

@@ -1,0 +1,61 @@
+"""`darkroom delete`: remove everything of an owner."""
+
+import json
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from app.cli.long_run import INTERRUPTED, Progress, Stop
+from app.cli.options import JSON, check_owner
+from app.domain.images.deletion import Deletion
+from app.domain.maintenance.owner_deletion import OwnerDeletion
+
+
+def delete(
+    *,
+    owner: Annotated[str, typer.Option(help="Owner of the images.", metavar="NAME")],
+    yes: Annotated[bool, typer.Option("--yes", help="Delete without asking.")] = False,
+    as_json: Annotated[bool, JSON] = False,
+) -> None:
+    """Delete all images of an owner permanently: records, originals, variants and upload tickets.
+
+    Examples:
+
+    darkroom delete --owner ann
+
+    darkroom delete --owner ann --yes --json
+
+    Revoke the owner's keys first: an upload that runs at the same time can
+    stay. Run the command again to continue after an interruption.
+
+    Exit codes: 0 done, 1 not agreed or a store failed, 2 wrong usage,
+    130 interrupted.
+    """
+    from app.cli.backends import open_existing
+
+    check_owner(owner)
+    _, backends = open_existing()
+    count = sum(1 for _ in backends.images.owned(owner))
+    if not (yes or count == 0 or _agreed(owner, count)):
+        raise typer.Exit(1)
+    stop, progress = Stop(), Progress("deleted")
+    with stop.on_signals():
+        done = OwnerDeletion(backends.images, Deletion(backends.images, backends.renderings)).delete_all(
+            owner, is_time_left=lambda: not stop.wait(0), progress=lambda deleted: progress.show(deleted, owner)
+        )
+    progress.end()
+    interrupted = stop.wait(0)
+    if not done.complete:
+        typer.echo(f"{'Interrupted' if interrupted else 'Not complete'}. Run the command again to continue.", err=True)
+    typer.echo(json.dumps(asdict(done)) if as_json else f"{done.deleted:,} images deleted")
+    raise typer.Exit(0 if done.complete else INTERRUPTED if interrupted else 1)
+
+
+def _agreed(owner: str, count: int) -> bool:
+    """Ask for confirmation. Return False if there is no terminal."""
+    try:
+        return typer.confirm(f"Delete all {count:,} images of {owner} permanently?", err=True)
+    except typer.Abort:
+        typer.echo("\nNothing was deleted. Add --yes to delete without asking.", err=True)
+        return False

@@ -1,0 +1,80 @@
+"""`darkroom migrate`: move the variants of images of 0.1.0 to the place of their visibility."""
+
+import json
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from app.cli.long_run import INTERRUPTED, Progress, Stop, print_position, resumable
+from app.cli.options import AFTER, DRY_RUN, JSON, SELECTION, check_id
+from app.domain.images.editing import Editor
+from app.domain.maintenance.migration import Migration, MigrationReport
+from app.domain.models import Visibility
+
+
+def migrate(
+    *,
+    visibility: Annotated[
+        Visibility | None,
+        typer.Option(
+            help="Visibility of these images. Default: public without API keys and with a CDN, otherwise private.",
+            rich_help_panel=SELECTION,
+        ),
+    ] = None,
+    after: Annotated[str | None, AFTER] = None,
+    dry_run: Annotated[bool, DRY_RUN] = False,
+    as_json: Annotated[bool, JSON] = False,
+) -> None:
+    """Give images of version 0.1.0 a visibility, and move their variants to its place.
+
+    Examples:
+
+    darkroom migrate --dry-run
+
+    darkroom migrate
+
+    darkroom migrate --visibility private
+
+    It can run while the service runs, and be repeated: images that have a
+    visibility stay as they are. Ctrl-C ends it, and prints the --after to
+    continue with.
+
+    Exit codes: 0 done, 1 some images or a store failed, 2 wrong usage,
+    130 interrupted.
+    """
+    from app.cli.backends import open_existing
+
+    after = check_id(after)
+    settings, backends = open_existing()
+    chosen = visibility or _as_before(settings.auth, settings.cdn_url)
+    run = Migration(backends.images, Editor(backends.images, backends.queue, backends.renderings), chosen)
+    report, stop, progress = run.report, Stop(), Progress("images")
+    again = f"migrate --visibility {chosen}"
+
+    def pause(seconds: float) -> bool:
+        progress.show(report.looked_at, report.last_id)
+        return stop.wait(seconds)
+
+    with stop.on_signals(), resumable(progress, lambda: report.last_id, again):
+        run.run(after=after, dry_run=dry_run, pause=pause)
+    if not report.complete:
+        typer.echo("Interrupted.", err=True)
+        print_position(again, report.last_id)
+    elif report.failed:
+        typer.echo(f"Run the command again for the images that failed: darkroom {again}", err=True)
+    typer.echo(json.dumps(asdict(report)) if as_json else _summary(report, dry_run=dry_run))
+    raise typer.Exit((1 if report.failed else 0) if report.complete else INTERRUPTED)
+
+
+def _as_before(auth: str, cdn_url: str | None) -> Visibility:
+    """Return the visibility that images of 0.1.0 had: urls of their variants were signed with API keys, except on a
+    CDN."""
+    return Visibility.PUBLIC if auth == "none" or cdn_url else Visibility.PRIVATE
+
+
+def _summary(report: MigrationReport, *, dry_run: bool) -> str:
+    counts = [f"{report.migrated:,} {'to become' if dry_run else 'now'} {report.visibility}"]
+    counts += [f"{report.unchanged:,} unchanged"] if report.unchanged else []
+    counts += [f"{report.failed:,} failed"] if report.failed else []
+    return f"{report.looked_at:,} images: {', '.join(counts)}"
