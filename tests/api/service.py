@@ -50,6 +50,15 @@ class Service:
         """Get the url of a file."""
         return self.client.get(url) if self.side.fetch is None else self.side.fetch(url)
 
+    def show(self, url: str, **headers: str) -> httpx.Response:
+        """Get a url and follow its redirects, as a browser does that has no API key."""
+        while True:
+            is_own = url.startswith(("/", str(self.client.base_url)))
+            answer = self.client.get(url, headers=headers) if is_own else self.fetch(url)
+            if not answer.is_redirect:
+                return answer
+            url = answer.headers["location"]
+
     def left_behind(self) -> list[str]:
         """List everything that an upload could leave: objects, records, events and temporary files."""
         page = self.side.images.list(ListQuery(owner=ANONYMOUS, limit=200))
