@@ -87,15 +87,14 @@ class DynamoImages:
     def update(self, image_id: str, expected_version: int, changes: Mapping[str, Any]) -> Image:
         """See `ImageRepository.update`. Raises `ValueError` for a field or a value that a record cannot have.
 
-        One write if no index entry changes, else a read and a transaction. If the record has no map of tasks yet, the
-        latter writes the map that was derived.
+        One write if no index entry changes, else a read and a transaction, which also renews what 0.1.0 wrote.
         """
         if unknown := set(changes) - UPDATABLE:
             raise ValueError(f"not fields that can be updated: {', '.join(sorted(unknown))}")
         own = {**changes, "version": expected_version + 1, "updated_at": utcnow()}
         work = items.changed_work(own.pop("work", {}))
         fields = items.changed_fields(own)
-        if not (items.LISTED | items.PARTITIONED) & changes.keys():
+        if not (items.LISTED | items.PARTITIONED | items.RENEWED) & changes.keys():
             return self._update_alone(image_id, self._writes.update(image_id, expected_version, fields), fields)
         old, item = self._live(image_id, expected_version)
         before = items.stored_work(item, old)
@@ -104,16 +103,17 @@ class DynamoImages:
         new = Image.model_validate(kept | own | {"work": after})
         if items.PARTITIONED & changes.keys():
             fields |= items.listing_fields(new)
+        renewed = items.renewed_fields(new, after, item)
         update = self._writes.update(
             image_id,
             expected_version,
-            fields if items.WORK in item else fields | items.derived_fields(new),
-            work=work if items.WORK in item else {},
+            fields | renewed,
+            work={} if items.WORK in renewed else work,
             seen=str(item["updated_at"]),
         )
         gone, there = items.build_pointers(old, before), items.build_pointers(new, after)
         # A pointer that looks the same may be missing, or be that of 0.1.0: its worker removes it when it has finished.
-        unsure = {items.open_key(image_id)} if work or items.WORK not in item else set()
+        unsure = {items.open_key(image_id)} if work or items.WORK in renewed else set()
         pointers = [self._writes.delete(key) for key in gone.keys() - there.keys()]
         pointers += [self._writes.put(put) for key, put in there.items() if put != gone.get(key) or key in unsure]
         if not pointers:

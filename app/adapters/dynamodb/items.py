@@ -11,7 +11,7 @@ from urllib.parse import quote
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 
 from app.adapters.dynamodb.table import EXPIRES_AT, INDEX_KEY, INDEX_SORT, KEY
-from app.domain.models import Image, Tombstone, is_open_ticket
+from app.domain.models import Image, Tombstone, Visibility, is_open_ticket
 from app.domain.work import Task, Work, derive_superseded, derive_work
 
 Item = dict[str, Any]
@@ -20,6 +20,8 @@ Item = dict[str, Any]
 KIND = "kind"
 #: Fields that determine the pointers of a record, in addition to id and owner.
 LISTED = frozenset({"status", "content_type", "tags", "upload_expires_at", "work"})
+#: Fields that a worker of 0.1.0 may have changed: an update of one writes the others too, see `renewed_fields`.
+RENEWED = frozenset({"placed"})
 #: Fields that determine the index partition of the record itself.
 PARTITIONED = frozenset({"upload_expires_at", "arrived_at"})
 # Stored as JSON text: maps with any key, and floats, because DynamoDB's numbers cannot represent every float.
@@ -46,6 +48,8 @@ _OLD_NAMES = {
     "privacy_report": "privacy",
     "superseded": "stale_renderings",
 }
+# Fields that are read in another way while the attribute of 0.1.0 for `privacy_report` exists.
+_RENDERED = frozenset({"privacy_report", "recipe_id", "placed", "rights", "exif"})
 #: Entries of `exif` that 0.1.0 has instead of the field `rights`.
 _RIGHTS = frozenset({"artist", "copyright"})
 # Required fields of a record, to validate single fields.
@@ -93,9 +97,15 @@ def plain_task(task: Work) -> Item:
     return task.model_dump(mode="json")
 
 
-def derived_fields(image: Image) -> Item:
-    """Return the fields that replace those of 0.1.0 in an item without a map of tasks."""
-    return {**changed_fields({"superseded": image.superseded}), WORK: _plain_fields(image, {WORK})[WORK]}
+def renewed_fields(image: Image, tasks: Item, item: Mapping[str, Any]) -> Item:
+    """Return the fields that replace what 0.1.0 wrote to an item: `tasks` and superseded renderings, and fields that
+    are read in another way because it made the variants."""
+    fields: Item = {}
+    if WORK not in item or item.get(_OLD_NAMES["superseded"]):
+        fields |= {**changed_fields({"superseded": image.superseded}), WORK: tasks}
+    if _OLD_NAMES["privacy_report"] in item:
+        fields |= changed_fields({name: getattr(image, name) for name in _RENDERED})
+    return fields
 
 
 def image_item(image: Image) -> Item:
@@ -147,7 +157,7 @@ def _translate(fields: Item) -> Item:
     """Return the fields with values that 0.1.0 wrote under their present names."""
     new = {field: fields[old] for field, old in _OLD_NAMES.items() if old in fields}
     if "privacy_report" in new:  # a worker of 0.1.0 made the variants
-        new["recipe_id"] = None
+        new |= {"recipe_id": None, "placed": Visibility.PRIVATE}
         exif = fields.get("exif", {})
         new["rights"] = {name: exif.get(name) for name in _RIGHTS}
         new["exif"] = {name: value for name, value in exif.items() if name not in _RIGHTS}
