@@ -12,6 +12,8 @@ from app.api.http.access import ScopedRoute
 from app.api.http.problem_examples import problem_responses
 from app.api.http.problems import MEDIA_TYPE, Problem
 from app.api.middleware.same_site import HEALTH_PATHS, SAFE_METHODS
+from app.api.routes.bulk import BulkResults
+from app.api.routes.edits import BULK_EDIT, IMAGE_PATCH
 from app.api.routes.service import Health
 from app.api.routes.share import SHARE_BODY, ShareLink
 from app.api.routes.tickets import TICKET_BODY
@@ -44,9 +46,17 @@ request in the log of the service. Send the header `X-Request-Id` to choose the 
 
 #: Models of the component schemas, and the mode of their schemas.
 MODELS: list[tuple[type[BaseModel], JsonSchemaMode]] = [
-    *((model, "serialization") for model in (ImageView, ImageList, Ticket, ShareLink, Limits, Health)),
+    *((model, "serialization") for model in (ImageView, ImageList, BulkResults, Ticket, ShareLink, Limits, Health)),
     (Problem, "validation"),
 ]
+
+#: Component schemas of request bodies.
+BODIES: dict[str, Any] = {
+    "TicketBody": TICKET_BODY,
+    "ImagePatch": IMAGE_PATCH,
+    "BulkEdit": BULK_EDIT,
+    "ShareBody": SHARE_BODY,
+}
 
 #: A request needs one of them.
 _SCHEMES = {
@@ -76,7 +86,7 @@ def describe(app: FastAPI, routers: Iterable[APIRouter], *, keys: bool, hosts: b
             components = schema.setdefault("components", {})
             _, described = models_json_schema(MODELS, ref_template="#/components/schemas/{model}")
             components.setdefault("schemas", {}).update(described["$defs"])
-            components["schemas"] |= {"TicketBody": TICKET_BODY, "ShareBody": SHARE_BODY}
+            components["schemas"] |= BODIES
             if keys:
                 components["securitySchemes"] = _SCHEMES
             for route in (route for router in routers for route in router.routes):

@@ -70,7 +70,6 @@ def install(app: FastAPI) -> None:
     """Answer the service's own errors, and those of FastAPI and Starlette, with problem documents."""
     app.add_exception_handler(errors.RequestError, _refused)
     app.add_exception_handler(errors.Unavailable, _unavailable)
-    app.add_exception_handler(errors.Full, _full)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
 
@@ -82,22 +81,19 @@ async def _refused(request: Request, error: Exception) -> Response:
 
 async def _unavailable(request: Request, error: Exception) -> Response:
     assert isinstance(error, errors.Unavailable)  # noqa: S101 - the class that it is installed for
-    request_id = request.scope.get("state", {}).get("request_id")
-    log.error("a backend is unavailable", exc_info=error, extra={"request_id": request_id})
-    return problem_response(request.scope, refusal("unavailable", headers={"Retry-After": str(error.retry_after)}))
+    return problem_response(request.scope, get_refusal(error, request.scope))
 
 
-async def _full(request: Request, error: Exception) -> Response:
-    assert isinstance(error, errors.Full)  # noqa: S101 - the class that it is installed for
-    if request.method == "DELETE":
-        return await _unavailable(request, error)
+def get_refusal(error: errors.Unavailable, scope: Scope) -> errors.RequestError:
+    """Return the refusal of a request for which a backend is unavailable or full, and log the cause."""
+    known = {"request_id": scope.get("state", {}).get("request_id")}
+    if not isinstance(error, errors.Full) or scope["method"] == "DELETE":
+        log.error("a backend is unavailable", exc_info=error, extra=known)
+        return refusal("unavailable", headers={"Retry-After": str(error.retry_after)})
     if error.free_bytes is None or error.min_free_bytes is None:  # the disk is full in spite of the reserve
-        log.error("no space is left", exc_info=error, extra={"request_id": request.scope["state"].get("request_id")})
-        return problem_response(
-            request.scope, refusal("storage_full", "The disk is full. Delete images, then try again.")
-        )
-    refused = refusal("storage_full", free_bytes=error.free_bytes, min_free_bytes=error.min_free_bytes)
-    return problem_response(request.scope, refused)
+        log.error("no space is left", exc_info=error, extra=known)
+        return refusal("storage_full", "The disk is full. Delete images, then try again.")
+    return refusal("storage_full", free_bytes=error.free_bytes, min_free_bytes=error.min_free_bytes)
 
 
 async def _invalid(request: Request, error: Exception) -> Response:

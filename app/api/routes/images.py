@@ -31,7 +31,7 @@ Wait = Annotated[int | None, Query(ge=0, le=MAX_WAIT_SECONDS, description=WAIT_D
     responses={
         200: model_response(ImageList)
         | {"headers": {"Link": {"description": 'Url of the next page, `rel="next"`.', "schema": {"type": "string"}}}},
-        **problem_responses("bad_cursor", "invalid_request"),
+        **problem_responses("bad_cursor", "invalid_request", "scope_missing"),
     },
 )
 @requires(Scope.READ)

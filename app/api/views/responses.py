@@ -1,15 +1,20 @@
 """Responses with records, and conditional requests."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from pydantic import BaseModel
 from starlette.responses import RedirectResponse, Response
 
+from app.api.http.problem_catalog import refusal
 from app.api.views.image import ImageView
 from app.domain.images.urls import UrlSource
 from app.domain.models import Image
 
+# An element of a list of entity tags (RFC 9110 section 8.8.3), which may be empty.
+_ELEMENT = re.compile(r'[ \t]*(?:(W/)?"([\x21\x23-\x7e\x80-\xff]*)"[ \t]*)?(?:,|$)')
+_OWN_TAG = re.compile(r"v(\d{1,18})(?:-.*)?")
+_FOUND_CHARACTERS = 80
 _TAG = re.compile(r'(?:W/)?("[\x21\x23-\x7e]*")')
 
 
@@ -43,3 +48,27 @@ def not_modified(if_none_match: str | None, tag: str) -> bool:
     if if_none_match is None:
         return False
     return if_none_match.strip() == "*" or tag in _TAG.findall(if_none_match[:4096])
+
+
+def parse_if_match(fields: Sequence[str]) -> frozenset[int] | None:
+    """Return the versions that `If-Match` headers name; None if every version matches.
+
+    Tags are compared strongly (RFC 9110 section 13.1.1): weak ones, and those that this service did not make, match
+    nothing. Raises `Malformed`.
+    """
+    text = ", ".join(fields).strip()
+    if not fields or text == "*":
+        return None
+    tags: list[tuple[str | None, str]] = []
+    position = 0
+    while position < len(text):
+        element = _ELEMENT.match(text, position)
+        if element is None:
+            break
+        position = element.end()
+        if element[2] is not None:
+            tags.append((element[1], element[2]))
+    if position < len(text) or not tags:
+        raise refusal("bad_if_match", found=text[:_FOUND_CHARACTERS])
+    own = [_OWN_TAG.fullmatch(tag) for weak, tag in tags if not weak]
+    return frozenset(int(found[1]) for found in own if found)

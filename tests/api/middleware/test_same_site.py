@@ -21,6 +21,8 @@ WRITES = {
     ("POST", "/upload/raw"),
     ("POST", "/upload/direct"),
     ("POST", "/images/{image_id}/share"),
+    ("POST", "/images/edit"),
+    ("PATCH", "/images/{image_id}"),
     ("DELETE", "/images/{image_id}"),
     ("PUT", "/files/originals/{image_id}"),
 }

@@ -261,7 +261,7 @@ def test_a_tag_is_found_in_any_normalization_form(service: Service) -> None:
     ("method", "path", "allow"),
     [
         ("PUT", "/images", "GET, HEAD, OPTIONS"),
-        ("POST", f"/images/{UNKNOWN}", "GET, HEAD, DELETE, OPTIONS"),
+        ("POST", f"/images/{UNKNOWN}", "GET, HEAD, PATCH, DELETE, OPTIONS"),
         ("GET", "/upload", "POST, OPTIONS"),
         ("DELETE", "/healthz", "GET, HEAD, OPTIONS"),
         ("BREW", "/upload", "POST, OPTIONS"),
