@@ -6,6 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated
 
+from anyio import CapacityLimiter
 from fastapi import Depends, Request
 
 from app.api.bodies.spool import Spools
@@ -28,6 +29,9 @@ from app.domain.reports import RequestReporter, log_report
 from app.domain.uploads.grants import LocalStore
 from app.domain.uploads.service import Uploads
 from app.domain.uploads.tickets import GrantSource, Tickets
+
+#: Images that all requests for many images together work on at a time.
+BULK_THREADS = 8
 
 
 @dataclass(frozen=True)
@@ -70,7 +74,7 @@ class Services:
     @cached_property
     def uploads(self) -> Uploads:
         """Uploads through the API."""
-        return Uploads(self.store, self.repository)
+        return Uploads(self.store, self.repository, default_visibility=self.default_visibility)
 
     @cached_property
     def images(self) -> Images:
@@ -90,7 +94,14 @@ class Services:
     @cached_property
     def tickets(self) -> Tickets:
         """Upload tickets."""
-        return Tickets(self.repository, self.grants, self.limits, self.store)
+        return Tickets(
+            self.repository, self.grants, self.limits, self.store, default_visibility=self.default_visibility
+        )
+
+    @cached_property
+    def bulk_limiter(self) -> CapacityLimiter:
+        """Threads of all requests for many images."""
+        return CapacityLimiter(BULK_THREADS)
 
     @cached_property
     def cursors(self) -> Cursors:
@@ -131,10 +142,6 @@ async def _caller(request: Request) -> Caller:
     return caller
 
 
-async def _owner(request: Request) -> str:
-    return (await _caller(request)).owner
-
-
 async def _visible_owner(request: Request) -> str | None:
     return (await _caller(request)).visible_owner
 
@@ -145,8 +152,6 @@ async def _base_path(request: Request) -> BasePath:
 
 ServicesDep = Annotated[Services, Depends(_services)]
 CallerDep = Annotated[Caller, Depends(_caller)]
-#: Owner of the images that the caller uploads.
-OwnerDep = Annotated[str, Depends(_owner)]
 #: Owner whose images the caller may see; None for all owners.
 VisibleOwnerDep = Annotated[str | None, Depends(_visible_owner)]
 #: Path prefix that a proxy or gateway puts before the service's own paths.

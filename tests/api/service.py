@@ -19,7 +19,8 @@ from app.domain.limits import Limits
 from app.domain.models import ANONYMOUS, Format, Image, Status, Variant, Visibility, utcnow
 from app.domain.ports import ListQuery
 from app.domain.uploads.grants import LocalStore, ServedGrants
-from app.domain.uploads.service import Upload, Uploads
+from app.domain.uploads.requests import Upload
+from app.domain.uploads.service import Uploads
 from app.domain.work import Task
 from tests.api.client import lambda_client, self_hosted_client
 from tests.samples import encoded

@@ -20,7 +20,9 @@ from app.domain.maintenance.reconcile import Report
 from app.domain.models import Image, utcnow
 from app.domain.ports import ImageRepository, ListQuery, Message
 from app.domain.recipe import Recipe, VariantSpec
-from app.domain.uploads.service import Accepted, Upload, Uploads
+from app.domain.uploads.descriptions import Description
+from app.domain.uploads.requests import Upload
+from app.domain.uploads.service import Accepted, Uploads
 from app.worker.events import handle_event
 from app.worker.process import Worker
 from app.worker.sandbox.parent import Sandbox
@@ -80,7 +82,11 @@ class Scene:
         """Upload an image, a different one for each seed."""
         body = encoded(seed=seed)
         upload = Upload(
-            io.BytesIO(body), len(body), hashlib.sha256(body).hexdigest(), "image/jpeg", tags=("sea", f"seed {seed}")
+            io.BytesIO(body),
+            len(body),
+            hashlib.sha256(body).hexdigest(),
+            "image/jpeg",
+            description=Description(tags=("sea", f"seed {seed}")),
         )
         return Uploads(self.side.store, images or self.side.images).accept(OWNER, upload, keep_duplicate=keep)
 

@@ -28,7 +28,8 @@ from app.domain.media import media_type_of
 from app.domain.models import Image, Status, Tombstone, Visibility, utcnow
 from app.domain.ports import ListQuery
 from app.domain.recipe import DEFAULT_RECIPE, build_recipe_id
-from app.domain.uploads.service import Upload, Uploads
+from app.domain.uploads.requests import Upload
+from app.domain.uploads.service import Uploads
 from app.domain.work import LONGEST_ATTEMPT, PROCESS_DELAY, RENDERING_LIFE, Task, Work
 from app.worker.jobs import Job, Processed
 from app.worker.pipeline.steps import process_image

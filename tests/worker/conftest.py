@@ -16,7 +16,8 @@ from app.domain.media import media_type_of
 from app.domain.models import Image
 from app.domain.ports import ImageRepository, ObjectStore
 from app.domain.recipe import DEFAULT_RECIPE, Recipe, VariantSpec
-from app.domain.uploads.service import Upload, Uploads
+from app.domain.uploads.requests import Upload
+from app.domain.uploads.service import Uploads
 from app.worker.jobs import Job, Processed
 from app.worker.process import Worker
 from app.worker.sandbox.parent import Sandbox

@@ -5,7 +5,7 @@ from python_multipart.decoders import QuotedPrintableDecoder
 from app.api.bodies.base64_stream import Base64Stream
 from app.api.bodies.part_headers import PartHeaders
 from app.api.bodies.spool import Spool
-from app.api.http.form_fields import TextFields
+from app.api.http.form_fields import NAME_CHARACTERS, TextFields
 from app.api.http.problem_catalog import refusal
 
 FIELD_BYTES = 64 * 1024
@@ -42,8 +42,9 @@ class TextPart(Part):
         self._value += data
         self._fields.kept_bytes += len(data)
         if len(self._value) > FIELD_BYTES:
-            detail = f"The field `{self._field}` is larger than {FIELD_BYTES:,} bytes."
-            found = {"field": self._field, "limit_bytes": FIELD_BYTES, "received_bytes": len(self._value)}
+            field = self._field[:NAME_CHARACTERS]
+            detail = f"The field `{field}` is larger than {FIELD_BYTES:,} bytes."
+            found = {"field": field, "limit_bytes": FIELD_BYTES, "received_bytes": len(self._value)}
             raise refusal("fields_too_large", detail, **found)
 
     def end(self) -> None:

@@ -1,6 +1,6 @@
 """Small JSON bodies: of tickets, changes and share links."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from fastapi import Request
 
@@ -12,12 +12,14 @@ from app.api.http.problem_catalog import refusal
 MAX_BYTES = 64 * 1024
 
 
-async def read_json_body(request: Request, accepted: Sequence[str] = ("application/json",)) -> bytes:
-    """Read a body of one of the accepted types. Raises `unsupported_body` and `body_too_large`."""
+async def read_json_body(
+    request: Request, accepted: Sequence[str] = ("application/json",), *, headers: Mapping[str, str] | None = None
+) -> bytes:
+    """Read a body of one of the accepted types. Raises `unsupported_body`, with these headers, and `body_too_large`."""
     form = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if form not in accepted:
         detail = f"Unsupported body (found: {form[:80] or 'no Content-Type'}). Send {' or '.join(accepted)}."
-        raise refusal("unsupported_body", detail, found=form[:80] or None, accepted=list(accepted))
+        raise refusal("unsupported_body", detail, headers=headers, found=form[:80] or None, accepted=list(accepted))
     return await _read(request)
 
 

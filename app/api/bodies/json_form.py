@@ -8,10 +8,11 @@ from app.api.bodies.spool import Spool
 from app.api.http.json_object import DEPTH, JsonObject
 from app.api.http.problem_catalog import refusal
 from app.domain.uploads.descriptions import NAMES, parse_media_type
+from app.domain.uploads.field_values import missing_field
 
 #: Most bytes of the body in addition to the image.
 REST_BYTES = 64 * 1024
-KNOWN = ("filename", "content_type", "image_base64", *NAMES)
+KNOWN = ("filename", "content_type", "image_base64", *NAMES, "owner")
 
 _QUOTE, _BACKSLASH = b'"'[0], b"\\"[0]
 _OPENING, _CLOSING = b"{[", b"}]"
@@ -52,14 +53,14 @@ class JsonBody:
         """See `BodyReader`."""
         document = JsonObject.parse(bytes(self._rest), KNOWN)
         if not self._image:
-            detail = "`image_base64` is required: the image as a base64 string."
-            raise refusal("missing_field", detail, field="image_base64")
+            raise missing_field("image_base64", "the image as a base64 string")
         if not self._spool.size:
             raise refusal("missing_field", "`image_base64` is empty.", field="image_base64")
         return UploadFields(
             filename=document.text("filename"),
             declared_content_type=parse_media_type(document.text("content_type")),
             description=document.parse_description(),
+            owner=document.text("owner"),
         )
 
     def _scan(self, chunk: bytes) -> bytes:

@@ -98,7 +98,8 @@ class MultipartBody:
         if not self._ended:
             raise self._unterminated()
         codec = self._texts.codec
-        description = self._texts.parse_description()
+        members = self._texts.parse()
+        description, owner = members.parse_description(), members.text("owner")
         file = next((file for file in self._files if not file.is_empty), None)
         if file is None:
             raise self._no_file(codec)
@@ -106,6 +107,7 @@ class MultipartBody:
             filename=decode_name(file.headers.filename or "", codec),
             declared_content_type=parse_media_type(file.headers.content_type),
             description=description,
+            owner=owner,
             ignored=tuple(self._ignored),
         )
 

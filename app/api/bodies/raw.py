@@ -48,5 +48,10 @@ class RawBody:
         filename = query.get("filename")
         if filename is None:  # WordPress and others send it in a header
             filename = decode_name(read_disposition_filename(headers.get("content-disposition", "").encode("latin-1")))
-        declared = parse_media_type(headers.get("content-type"))
-        return UploadFields(filename=filename, declared_content_type=declared, description=fields.parse_description())
+        members = fields.parse()
+        return UploadFields(
+            filename=filename,
+            declared_content_type=parse_media_type(headers.get("content-type")),
+            description=members.parse_description(),
+            owner=members.text("owner"),
+        )

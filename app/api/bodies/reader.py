@@ -8,11 +8,15 @@ from app.domain.uploads.descriptions import Description
 
 @dataclass(frozen=True)
 class UploadFields:
-    """Fields of an upload, whose image is in the spool. `ignored` are the names of unknown fields, as sent."""
+    """Fields of an upload, whose image is in the spool. `ignored` are the names of unknown fields, as sent.
+
+    `owner` is the owner that an admin names.
+    """
 
     filename: str | None
     declared_content_type: str | None
     description: Description
+    owner: str | None = None
     ignored: tuple[str, ...] = ()
 
 

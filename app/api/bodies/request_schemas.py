@@ -2,14 +2,14 @@
 
 from typing import Any
 
-from app.api.bodies.field_schemas import DESCRIPTION_FIELDS, FILENAME
+from app.api.bodies.field_schemas import DESCRIPTION_FIELDS, FILENAME, FORM_FIELDS
 
 _PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 _RAW = {
     "schema": {
         "type": "string",
         "format": "binary",
-        "description": "The image itself. `filename`, `title`, `alt` and `tags` are query parameters.",
+        "description": "The image itself. `filename`, `title` and the other fields are query parameters.",
     }
 }
 
@@ -20,7 +20,7 @@ FORM: dict[str, Any] = {
             "required": ["file"],
             "properties": {
                 "file": {"type": "string", "format": "binary", "description": "The image."},
-                **DESCRIPTION_FIELDS,
+                **FORM_FIELDS,
             },
         },
         "encoding": {"tags": {"style": "form", "explode": True}},

@@ -18,24 +18,28 @@ from app.api.http.body_stream import declared_length, stream_body
 from app.api.http.content_type import is_raw
 from app.api.http.form_fields import resolve_field
 from app.api.http.problem_catalog import refusal
+from app.domain.access.api_keys import Caller
 from app.domain.errors import RequestError, TooLarge
 from app.domain.limits import Limits
 from app.domain.media import media_type_of
 from app.domain.other_formats import NAMING_BYTES, unsupported_type
 from app.domain.uploads.filenames import display_name
-from app.domain.uploads.service import Upload
+from app.domain.uploads.requests import Upload
 
 
 @dataclass(frozen=True)
 class ReceivedUpload:
-    """Upload, and the names of unknown fields."""
+    """Upload, the owner of the image, and the names of unknown fields."""
 
     upload: Upload
+    owner: str
     ignored_fields: tuple[str, ...]
 
 
 @asynccontextmanager
-async def receive_upload(request: Request, limits: Limits, spools: Spools) -> AsyncIterator[ReceivedUpload]:
+async def receive_upload(
+    request: Request, caller: Caller, limits: Limits, spools: Spools
+) -> AsyncIterator[ReceivedUpload]:
     """Read the request's body to its end; the bytes of the upload are kept until the context ends.
 
     Raises a `RequestError` as soon as the body is known to be unacceptable, without reading on, and `ClientDisconnect`
@@ -46,10 +50,11 @@ async def receive_upload(request: Request, limits: Limits, spools: Spools) -> As
             reader = _choose_reader(request, spool, limits.max_upload_bytes)
             await _read(request, reader, spool, limits.max_upload_bytes)
             received = await run_in_threadpool(reader.finish)
+            owner = caller.upload_owner(received.owner)
             upload = await run_in_threadpool(_build_upload, received, spool, limits)
         except TooLarge as error:
             raise _with_direct_upload(error, request, limits) from None
-        yield ReceivedUpload(upload, received.ignored)
+        yield ReceivedUpload(upload, owner, received.ignored)
 
 
 def _with_direct_upload(error: TooLarge, request: Request, limits: Limits) -> RequestError:
@@ -120,7 +125,5 @@ def _build_upload(received: UploadFields, spool: Spool, limits: Limits) -> Uploa
         content_type=found,
         filename=display_name(received.filename),
         declared_content_type=received.declared_content_type,
-        title=received.description.title,
-        alt=received.description.alt,
-        tags=received.description.tags,
+        description=received.description,
     )

@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from app.api.bodies.field_schemas import DESCRIPTION_FIELDS, FILENAME
 from app.api.bodies.json_body import read_json_body
-from app.api.dependencies import BasePathDep, OwnerDep, ServicesDep
+from app.api.dependencies import BasePathDep, CallerDep, ServicesDep
 from app.api.http.access import ScopedRoute, allow_extra_query, no_key_required, requires
 from app.api.http.body_stream import stream_body
 from app.api.http.json_object import JsonObject
@@ -22,14 +22,16 @@ from app.domain.access.api_keys import Scope
 from app.domain.keys import original_id
 from app.domain.media import registered_type
 from app.domain.uploads.descriptions import NAMES, parse_media_type
+from app.domain.uploads.field_values import missing_field
 from app.domain.uploads.filenames import display_name
+from app.domain.uploads.requests import TicketRequest
 from app.domain.uploads.service import Accepted
-from app.domain.uploads.tickets import Ticket, TicketRequest
+from app.domain.uploads.tickets import Ticket
 
 router = APIRouter(tags=["uploads"], route_class=ScopedRoute)
 store_router = APIRouter(include_in_schema=False, route_class=ScopedRoute)
 
-FIELDS = ("bytes", "content_type", "sha256", "filename", *NAMES)
+FIELDS = ("bytes", "content_type", "sha256", "filename", *NAMES, "owner")
 
 #: JSON schema of the request. The checks are those of an upload as JSON.
 TICKET_BODY: dict[str, Any] = {
@@ -82,14 +84,15 @@ _REQUEST = {
         **problem_responses(
             "incomplete_body", "empty_body", "bad_json", "too_deep", "duplicate_field",
             "request_timeout", "body_too_large", "too_large", "unsupported_type", "unsupported_body", "unknown_field",
-            "missing_field", "wrong_type", "out_of_range", "bad_sha256", "control_character", "too_long",
-            "invalid_request", "too_many_tickets", "storage_full",
+            "missing_field", "wrong_type", "out_of_range", "bad_sha256", "bad_metadata_key", "bad_visibility",
+            "bad_owner", "control_character", "too_long", "invalid_request", "scope_missing", "too_many_tickets",
+            "storage_full",
         ),
     },
 )  # fmt: skip
 @requires(Scope.UPLOAD)
 async def create_upload_ticket(
-    request: Request, services: ServicesDep, owner: OwnerDep, base_path: BasePathDep
+    request: Request, services: ServicesDep, caller: CallerDep, base_path: BasePathDep
 ) -> Response:
     """Create a ticket to upload an image directly to the object store, such as one larger than `max_upload_bytes`.
 
@@ -97,8 +100,14 @@ async def create_upload_ticket(
     another type, bytes that do not match `sha256`, and a second upload. The image is then processed without another
     call: `GET /images/{id}?wait=20`. The record is not in lists until the bytes have arrived.
     """
-    wanted = await _ticket_request(request)
-    issued = await run_in_threadpool(services.tickets.issue, owner, wanted)
+    body = await read_json_body(request)
+
+    def issue() -> Ticket | Accepted:
+        members = JsonObject.parse(body, FIELDS)
+        wanted = _parse_request(members)
+        return services.tickets.issue(caller.upload_owner(members.text("owner")), wanted)
+
+    issued = await run_in_threadpool(issue)
     add_log_fields(request.scope, image_id=issued.image.id if isinstance(issued, Accepted) else issued.id)
     if isinstance(issued, Accepted):
         tag = etag(issued.image, services.urls)
@@ -109,25 +118,20 @@ async def create_upload_ticket(
     return json_answer(issued.model_copy(update={"url": url}), 201, headers)
 
 
-async def _ticket_request(request: Request) -> TicketRequest:
-    members = JsonObject.parse(await read_json_body(request), FIELDS)
-    description = members.parse_description()
+def _parse_request(members: JsonObject) -> TicketRequest:
     filename = display_name(members.text("filename"))
     declared = members.text("content_type")
     word = parse_media_type(declared) or (declared or "").strip()[:80]
     content_type = registered_type(word, filename)
     if declared is None and not content_type:
-        detail = "`content_type` is required: the media type of the image, such as image/jpeg."
-        raise refusal("missing_field", detail, field="content_type")
+        raise missing_field("content_type", "the media type of the image, such as image/jpeg")
     return TicketRequest(
-        bytes=members.whole_number("bytes", "the size of the image in bytes"),
+        size=members.whole_number("bytes", "the size of the image in bytes"),
         content_type=content_type,
         declared_content_type=parse_media_type(declared),
         sha256=members.sha256("sha256"),
         filename=filename,
-        title=description.title,
-        alt=description.alt,
-        tags=description.tags,
+        description=members.parse_description(),
     )
 
 

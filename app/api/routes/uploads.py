@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from app.api.bodies.request_schemas import FORM, IMAGE, JSON, RAW, request_body
 from app.api.bodies.upload import receive_upload
-from app.api.dependencies import BasePathDep, OwnerDep, Services, ServicesDep
+from app.api.dependencies import BasePathDep, CallerDep, Services, ServicesDep
 from app.api.http.access import ScopedRoute, requires
 from app.api.http.log_fields import add_log_fields, phase_timer
 from app.api.http.problem_examples import model_response, problem_responses
@@ -19,7 +19,7 @@ from app.api.http.public_address import BasePath
 from app.api.routes.wait import MAX_WAIT_SECONDS, WAIT_DESCRIPTION, wait_until_processed
 from app.api.views.image import ImageView, view
 from app.api.views.responses import etag, image_response
-from app.domain.access.api_keys import Scope
+from app.domain.access.api_keys import Caller, Scope
 
 router = APIRouter(route_class=ScopedRoute)
 F = TypeVar("F", bound=Callable[..., Any])
@@ -31,8 +31,8 @@ _REFUSALS = (
     "two_files", "too_many_fields", "duplicate_field", "not_utf8", "bad_charset", "bad_json", "too_deep",
     "request_timeout", "too_large", "body_too_large", "fields_too_large", "unsupported_type", "unsupported_body",
     "unsupported_encoding", "unsupported_charset", "damaged_by_gateway", "missing_file", "missing_field",
-    "unknown_field", "bad_base64", "wrong_type", "control_character", "too_long", "invalid_request", "too_many_uploads",
-    "storage_full",
+    "unknown_field", "bad_base64", "wrong_type", "out_of_range", "bad_metadata_key", "bad_visibility", "bad_owner",
+    "control_character", "too_long", "invalid_request", "scope_missing", "too_many_uploads", "storage_full",
 )  # fmt: skip
 
 
@@ -60,6 +60,16 @@ class UploadParameters(UploadOptions):
     title: str | None = Field(default=None, description="Raw body only: title of the image.")
     alt: str | None = Field(default=None, description="Raw body only: alternative text.")
     tags: list[str] = Field(default_factory=list, description="Raw body only: tags, repeated or separated by commas.")
+    metadata: str | None = Field(
+        default=None, description="Raw body only: texts of your own, as a JSON object.", examples=['{"album":"7"}']
+    )
+    focal_point: str | None = Field(
+        default=None, description="Raw body only: point that cropped variants keep, as `x,y`.", examples=["0.5,0.25"]
+    )
+    visibility: str | None = Field(default=None, description="Raw body only: `private` or `public`.")
+    owner: str | None = Field(
+        default=None, description="Raw body only: owner of the image. Any but your own needs the scope `admin`."
+    )
 
 
 def _route(path: str, name: str, summary: str, tag: str, *bodies: dict[str, Any]) -> Callable[[F], F]:
@@ -86,7 +96,7 @@ def _route(path: str, name: str, summary: str, tag: str, *bodies: dict[str, Any]
 async def upload(
     request: Request,
     services: ServicesDep,
-    owner: OwnerDep,
+    caller: CallerDep,
     base_path: BasePathDep,
     query: Annotated[UploadParameters, Query()],
 ) -> Response:
@@ -95,7 +105,7 @@ async def upload(
     The response is sent when the original is stored; without `wait`, the variants follow later. `failed` images were
     received, but could not be processed: see `error`.
     """
-    return await _accept(request, services, owner, base_path, query)
+    return await _accept(request, services, caller, base_path, query)
 
 
 @_route("/upload/json", "upload_json", "Upload an image in JSON", ONE_BODY, JSON)
@@ -104,27 +114,31 @@ async def upload(
 async def upload_fields(
     request: Request,
     services: ServicesDep,
-    owner: OwnerDep,
+    caller: CallerDep,
     base_path: BasePathDep,
     query: Annotated[UploadOptions, Query()],
 ) -> Response:
     """Upload an image in a form or JSON, which contain the fields that raw bodies have in the query."""
-    return await _accept(request, services, owner, base_path, query)
+    return await _accept(request, services, caller, base_path, query)
 
 
 async def _accept(
-    request: Request, services: Services, owner: str, base_path: BasePath, query: UploadOptions
+    request: Request, services: Services, caller: Caller, base_path: BasePath, query: UploadOptions
 ) -> Response:
     timer = phase_timer(request.scope)
     async with AsyncExitStack() as stack:
         with timer.phase("receive"):
-            received = await stack.enter_async_context(receive_upload(request, services.limits, services.spools))
+            received = await stack.enter_async_context(
+                receive_upload(request, caller, services.limits, services.spools)
+            )
         keep = query.on_duplicate == "create"
         with timer.phase("store"):
-            accepted = await run_in_threadpool(services.uploads.accept, owner, received.upload, keep_duplicate=keep)
+            accepted = await run_in_threadpool(
+                services.uploads.accept, received.owner, received.upload, keep_duplicate=keep
+            )
     duplicate = accepted.duplicate
     add_log_fields(request.scope, image_id=accepted.image.id, image_bytes=received.upload.size, duplicate=duplicate)
-    image = await wait_until_processed(request, services, owner, accepted.image, query.wait)
+    image = await wait_until_processed(request, services, received.owner, accepted.image, query.wait)
     tag = etag(image, services.urls)
     shown = view(image, services.urls, base_path, duplicate=duplicate, ignored_fields=received.ignored_fields)
     return image_response(shown, tag, 200 if duplicate else 201, {"Location": shown.links.self})

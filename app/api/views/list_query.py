@@ -14,7 +14,7 @@ from app.domain.media import MEDIA_TYPES
 from app.domain.models import Status
 from app.domain.ports import ListQuery
 from app.domain.text import normal_text
-from app.domain.uploads.descriptions import RAW_FACTOR, TAG_CHARACTERS
+from app.domain.uploads.field_values import RAW_FACTOR, TAG_CHARACTERS
 
 MAX_LIMIT = 200
 DEFAULT_LIMIT = 50

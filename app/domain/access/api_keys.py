@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from app.domain.errors import Forbidden, Unauthorized
+from app.domain.errors import Forbidden, Invalid, Unauthorized
 from app.domain.models import ANONYMOUS
 
 #: Prefix of every key, by which scanners for leaked secrets recognize one.
@@ -17,6 +17,7 @@ _KEY_BYTES = 32
 #: Valid names of owners.
 OWNER_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._@-]{0,127}$"
 _OWNER = re.compile(OWNER_PATTERN)
+_FOUND_CHARACTERS = 80
 _HASH = re.compile(r"[0-9a-f]{64}")
 _CHALLENGE = {"WWW-Authenticate": 'Bearer realm="darkroom"'}
 
@@ -55,10 +56,30 @@ class Caller:
 
         Raises `Forbidden` for another owner unless the caller is an admin, whether or not there is such an owner.
         """
+        return self._act_for(requested, "Another owner's images are listed")
+
+    def upload_owner(self, requested: str | None) -> str:
+        """Return the owner of images to upload: `requested`, or the caller for None.
+
+        Raises `Invalid` for a name that no owner can have, and `Forbidden` for another owner unless the caller is an
+        admin.
+        """
+        if requested is not None and not _OWNER.fullmatch(requested):
+            found = requested[:_FOUND_CHARACTERS]
+            raise Invalid(
+                "bad_owner",
+                f"`owner` must be 1 to 128 letters, digits, and characters of `._@-`, and begin with a letter or a "
+                f"digit (found: {found!a}).",
+                field="owner",
+                found=found,
+            )
+        return self._act_for(requested, "Images are uploaded for another owner")
+
+    def _act_for(self, requested: str | None, action: str) -> str:
         if requested is None or requested == self.owner:
             return self.owner
         if Scope.ADMIN not in self.scopes:
-            detail = f"Another owner's images are listed only with a key that has the scope `{Scope.ADMIN}`."
+            detail = f"{action} only with a key that has the scope `{Scope.ADMIN}`."
             raise Forbidden("scope_missing", detail, scope=Scope.ADMIN)
         return requested
 

@@ -1,44 +1,57 @@
-"""Title, alternative text and tags of an image, bounded and normalized."""
+"""Description of an image by its uploader."""
 
 import re
-import unicodedata
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
-from app.domain.errors import Invalid
-from app.domain.text import normal_text
+from app.domain.models import FocalPoint, Visibility
+from app.domain.uploads.field_values import (
+    ALT_CHARACTERS,
+    TITLE_CHARACTERS,
+    merge_focal_point,
+    merge_metadata,
+    parse_focal_point,
+    parse_metadata,
+    parse_tags,
+    parse_text,
+    parse_visibility,
+)
 
-TITLE_CHARACTERS = 200
-ALT_CHARACTERS = 1000
-TAGS = 20
-TAG_CHARACTERS = 64
-#: Raw text may be this many times longer than normalized text. The time of normalization grows with the square of the
-#: marks on a letter, so the length is checked before it; it combines at most four characters into one.
-RAW_FACTOR = 4
 #: Fields of a form or a JSON document that describe the image.
-NAMES = ("title", "alt", "tags")
+NAMES = ("title", "alt", "tags", "metadata", "focal_point", "visibility")
 
 _MEDIA_TYPE = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]{0,62}/[a-z0-9][a-z0-9!#$&^_.+-]{0,62}")
 
 
 @dataclass(frozen=True)
 class Description:
-    """Title, alternative text and tags of an image."""
+    """Facts about an image that its uploader states. Without `visibility` the service's default applies."""
 
     title: str | None = None
     alt: str | None = None
     tags: tuple[str, ...] = ()
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    focal_point: FocalPoint | None = None
+    visibility: Visibility | None = None
 
     @classmethod
-    def parse(cls, title: str | None, alt: str | None, tags: Iterable[str]) -> "Description":
-        """Normalize the texts (see `normal_text`). Tags are split at commas; duplicates are dropped, the order stays.
+    def parse(cls, members: Mapping[str, Any]) -> "Description":
+        """Check and normalize the members that `NAMES` lists, as JSON has them. A null member counts as absent.
 
-        Raises `Invalid` with the field, the measured length and the limit.
+        Raises `Invalid` with the field, the value found and the limit.
         """
+        given = {name: members[name] for name in NAMES if members.get(name) is not None}
+        metadata = parse_metadata(given.get("metadata", {}))
         return cls(
-            title=_normalize("title", title or "", TITLE_CHARACTERS) or None,
-            alt=_normalize("alt", alt or "", ALT_CHARACTERS) or None,
-            tags=_tags(tags),
+            title=parse_text("title", given.get("title"), TITLE_CHARACTERS),
+            alt=parse_text("alt", given.get("alt"), ALT_CHARACTERS),
+            tags=parse_tags(given.get("tags")),
+            metadata=merge_metadata({}, metadata),
+            focal_point=(
+                merge_focal_point(None, parse_focal_point(given["focal_point"])) if "focal_point" in given else None
+            ),
+            visibility=parse_visibility(given["visibility"]) if "visibility" in given else None,
         )
 
 
@@ -46,46 +59,3 @@ def parse_media_type(declared: str | None) -> str | None:
     """Return a declared media type in lower case without parameters, or None if it is malformed."""
     word = (declared or "")[:256].partition(";")[0].strip().lower()
     return word if _MEDIA_TYPE.fullmatch(word) else None
-
-
-def _tags(texts: Iterable[str]) -> tuple[str, ...]:
-    written = dict.fromkeys(tag for text in texts for tag in text.split(",") if tag and not tag.isspace())
-    _check_count(len(written), RAW_FACTOR * TAGS)
-    normal = dict.fromkeys(_normalize("tags", tag, TAG_CHARACTERS) for tag in written)
-    unique = tuple(tag for tag in normal if tag)
-    _check_count(len(unique), TAGS)
-    return unique
-
-
-def _check_count(count: int, most: int) -> None:
-    if count > most:
-        raise _too_long("tags", f"`tags` has {count} tags. The limit is {TAGS}.", count, TAGS)
-
-
-def _normalize(field: str, text: str, limit: int) -> str:
-    if len(text) > RAW_FACTOR * limit:
-        raise _too_many_characters(field, len(text), limit)
-    text = _normalize_text(field, text)
-    if len(text) > limit:
-        raise _too_many_characters(field, len(text), limit)
-    return text
-
-
-def _normalize_text(field: str, text: str) -> str:
-    text = normal_text(text)
-    if any(unicodedata.category(character) in {"Cc", "Cs"} for character in text):
-        raise Invalid(
-            "control_character",
-            f"`{field}` contains a control character or an unpaired surrogate. Remove it.",
-            field=field,
-        )
-    return text
-
-
-def _too_many_characters(field: str, count: int, limit: int) -> Invalid:
-    what = "A tag" if field == "tags" else f"`{field}`"
-    return _too_long(field, f"{what} has {count} characters. The limit is {limit}.", count, limit)
-
-
-def _too_long(field: str, detail: str, measured: int, limit: int) -> Invalid:
-    return Invalid("too_long", detail, field=field, measured=measured, limit=limit)

@@ -15,32 +15,17 @@ from app.domain.errors import (
     Stale,
     Unavailable,
 )
-from app.domain.ids import new_id
 from app.domain.keys import original_key
-from app.domain.models import Image, Status, is_open_ticket, utcnow
+from app.domain.models import Image, Status, Visibility, is_open_ticket, utcnow
 from app.domain.ports import ImageRepository, ObjectStore
 from app.domain.times import has_passed
+from app.domain.uploads.requests import Upload, new_record
 
 log = logging.getLogger(__name__)
 
 _ATTEMPTS = 8
 #: A write that takes longer may outlast its record, which `reconcile` removes after an hour without bytes.
 _SLOW = timedelta(minutes=10)
-
-
-@dataclass(frozen=True)
-class Upload:
-    """Received image. `body` can be rewound; `content_type` was detected from the bytes."""
-
-    body: BinaryIO
-    size: int
-    sha256: str
-    content_type: str
-    filename: str | None = None
-    declared_content_type: str | None = None
-    title: str | None = None
-    alt: str | None = None
-    tags: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -59,9 +44,12 @@ class Uploads:
     the bytes are stored, so that no response depends on the success of another request.
     """
 
-    def __init__(self, store: ObjectStore, images: ImageRepository) -> None:
+    def __init__(
+        self, store: ObjectStore, images: ImageRepository, *, default_visibility: Visibility = Visibility.PRIVATE
+    ) -> None:
         self._store = store
         self._images = images
+        self._default_visibility = default_visibility
 
     def accept(self, owner: str, upload: Upload, *, keep_duplicate: bool = False) -> Accepted:
         """Store the image and its `pending` record, or return the record that these bytes have.
@@ -71,7 +59,7 @@ class Uploads:
         """
         replaces: str | None = None
         for _ in range(_ATTEMPTS):
-            image = _new_record(owner, upload)
+            image = new_record(owner, upload, self._default_visibility)
             try:
                 self._images.create(image, claim=True, replaces=replaces)
             except HashTaken as taken:
@@ -225,23 +213,4 @@ def _gone() -> RequestError:
         "ticket_gone",
         "The upload ticket no longer waits for an image: the image was deleted, or the ticket has expired. Nothing was "
         "stored. Request a new ticket: POST /upload/direct.",
-    )
-
-
-def _new_record(owner: str, upload: Upload) -> Image:
-    now = utcnow()
-    return Image(
-        id=new_id(),
-        owner=owner,
-        status=Status.PENDING,
-        filename=upload.filename,
-        content_type=upload.content_type,
-        declared_content_type=upload.declared_content_type,
-        bytes=upload.size,
-        sha256=upload.sha256,
-        title=upload.title,
-        alt=upload.alt,
-        tags=list(upload.tags),
-        uploaded_at=now,
-        updated_at=now,
     )

@@ -3,17 +3,17 @@
 import random
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Protocol
 
 from app.domain.errors import Stale, TooLarge, TooManyRequests
-from app.domain.ids import new_id
 from app.domain.keys import original_key
 from app.domain.limits import Limits
-from app.domain.models import Image, Model, Status, is_open_ticket, utcnow
+from app.domain.models import Image, Model, Status, Visibility, is_open_ticket, utcnow
 from app.domain.other_formats import refused_type
 from app.domain.ports import ImageRepository, ObjectStore
+from app.domain.uploads.requests import TicketRequest, new_record
 from app.domain.uploads.service import Accepted
 
 #: How long a ticket's url is valid: the upload has to begin within this time.
@@ -25,23 +25,6 @@ RECORD_LIFE = timedelta(hours=24)
 RETRY_SECONDS = 60
 #: Open tickets whose bytes are looked for when an owner has too many.
 _LOOKED_AT = 8
-
-
-@dataclass(frozen=True)
-class TicketRequest:
-    """The upload that a client announces: the store accepts `bytes` and `content_type` only.
-
-    `declared_content_type` is the client's word for that type, stored for display.
-    """
-
-    bytes: int
-    content_type: str
-    declared_content_type: str | None = None
-    sha256: str | None = None
-    filename: str | None = None
-    title: str | None = None
-    alt: str | None = None
-    tags: tuple[str, ...] = ()
 
 
 class Ticket(Model):
@@ -68,12 +51,19 @@ class Tickets:
     """Gives out tickets. The event of the store alone completes one; there is no call for it."""
 
     def __init__(
-        self, images: ImageRepository, grants: GrantSource, limits: Limits, store: ObjectStore | None = None
+        self,
+        images: ImageRepository,
+        grants: GrantSource,
+        limits: Limits,
+        store: ObjectStore | None = None,
+        *,
+        default_visibility: Visibility = Visibility.PRIVATE,
     ) -> None:
         self._images = images
         self._grants = grants
         self._limits = limits
         self._store = store
+        self._default_visibility = default_visibility
 
     def issue(self, owner: str, request: TicketRequest) -> Ticket | Accepted:
         """Return a ticket and write its `pending` record, or return the record of these bytes if they are `ready`.
@@ -86,31 +76,17 @@ class Tickets:
         if existing:
             return Accepted(existing, duplicate=True)
         self._check_open(owner)
-        now = utcnow()
-        image = Image(
-            id=new_id(),
-            owner=owner,
-            filename=request.filename,
-            content_type=request.content_type,
-            declared_content_type=request.declared_content_type or request.content_type,
-            bytes=request.bytes,
-            sha256=request.sha256,
-            title=request.title,
-            alt=request.alt,
-            tags=list(request.tags),
-            uploaded_at=now,
-            updated_at=now,
-            upload_expires_at=now + RECORD_LIFE,
-        )
+        typed = replace(request, declared_content_type=request.declared_content_type or request.content_type)
+        image = new_record(owner, typed, self._default_visibility, life=RECORD_LIFE)
         url, headers = self._grants.grant(image, TICKET_LIFE)
         self._images.create(image, claim=False)
-        return Ticket(id=image.id, url=url, headers=headers, expires_at=now + TICKET_LIFE)
+        return Ticket(id=image.id, url=url, headers=headers, expires_at=image.uploaded_at + TICKET_LIFE)
 
     def _check(self, request: TicketRequest) -> None:
         limit = self._limits.max_direct_bytes
-        if request.bytes > limit:
+        if request.size > limit:
             detail = f"The image is larger than {limit:,} bytes."
-            raise TooLarge("too_large", detail, limit_bytes=limit, declared_bytes=request.bytes)
+            raise TooLarge("too_large", detail, limit_bytes=limit, declared_bytes=request.size)
         if request.content_type not in self._limits.accepted_types:
             found = f"found: {request.content_type!a}"
             raise refused_type(found, request.content_type, self._limits.accepted_types)

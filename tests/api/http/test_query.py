@@ -6,6 +6,7 @@ import pytest
 from starlette.routing import Mount
 
 from app.api.http.access import ScopedRoute
+from app.api.http.form_fields import TEXT_FIELDS
 from tests.api.bodies.test_bad_input import assert_problem
 from tests.api.http.test_access import every_route, walk
 from tests.api.service import Service
@@ -73,7 +74,11 @@ def test_repeated_parameters_are_refused_except_lists(service: Service) -> None:
     [
         ("DELETE", "/images/{image_id}", "Unknown (this path has no parameters)"),
         ("GET", "/images/{image_id}", "Unknown (accepted: wait)"),
-        ("POST", "/upload", "Unknown (accepted: wait, on_duplicate, filename, title, alt, tags)"),
+        (
+            "POST",
+            "/upload",
+            f"Unknown (accepted: wait, on_duplicate, filename, {', '.join(TEXT_FIELDS)})",
+        ),
     ],
 )
 def test_unknown_parameters_get_the_accepted_ones(service: Service, method: str, path: str, known: str) -> None:

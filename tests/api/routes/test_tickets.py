@@ -236,7 +236,9 @@ def test_known_bytes_need_no_ticket(service: Service) -> None:
         ({"sha256": 5}, 422, "wrong_type"),
         ({"filename": ["a"]}, 422, "wrong_type"),
         ({"id": "mine"}, 422, "unknown_field"),
-        ({"owner": "root"}, 422, "unknown_field"),
+        ({"owner": "root"}, 403, "scope_missing"),
+        ({"owner": "a b"}, 422, "bad_owner"),
+        ({"owner": 5}, 422, "wrong_type"),
         ({"title": "x" * 201}, 422, "too_long"),
         ({"title": "a\0b"}, 422, "control_character"),
         ({"title": {}}, 422, "wrong_type"),
@@ -298,7 +300,12 @@ def test_null_members_count_as_absent(service: Service) -> None:
 @pytest.mark.parametrize(
     "members",
     [
-        '"owner": "root"', '"title": 5', '"title": {"a": 1}', '"alt": true', '"tags": [1]', '"tags": {}', '"tags": 0',
+        '"owner": "root"', '"owner": ""', '"owner": 5', '"metadata": []', '"metadata": {"a b": "c"}',
+        '"metadata": {"a": 1}', f'"metadata": {{"a": "{"x" * 2048}"}}', '"metadata": {"a": "\\u0000"}',
+        '"metadata": {"a": "b", "a": "c"}', '"focal_point": "0.5,0.5"', '"focal_point": {"x": 0.5}',
+        '"focal_point": {"x": 0.5, "y": 1.01}', '"focal_point": {"x": 0.5, "y": 1e999}', '"focal_point": {"z": 0}',
+        '"focal_point": {"x": 0.5, "y": true}', '"visibility": "hidden"', '"visibility": ""', '"visibility": true',
+        '"title": 5', '"title": {"a": 1}', '"alt": true', '"tags": [1]', '"tags": {}', '"tags": 0',
         '"filename": ["a"]', '"content_type": 5', f'"title": "{"x" * 201}"', '"title": "\\u0000"', '"title": "\\ud800"',
         '"title": NaN', '"title": "a", "title": "b"', '"title": ' + "[" * 40 + "]" * 40, '"title"',
         f'"tags": "{"x" * 65}"',
@@ -368,7 +375,7 @@ def test_many_quotes_and_backslashes_are_parsed_fast(service: Service) -> None:
         ('"title": null', "`bytes` is required: the size of the image in bytes."),
         (f'"bytes": 1, "sha256": "{"X" * 200}"', f"`sha256` must be 64 hexadecimal digits (found: '{'X' * 80}')."),
         ('"bytes": 1, "password": "secret"', f"Unknown field 'password'. Accepted: {', '.join(tickets.FIELDS)}."),
-        ('"bytes": 1, "tags": 7', "`tags` must be a list of strings."),
+        ('"bytes": 1, "tags": 7', "`tags` must be a list of strings (found: 7)."),
         ('"bytes": 1, "title": 7', "`title` must be a string (found: 7)."),
     ],
 )

@@ -11,9 +11,11 @@ import pytest
 
 from app.domain.errors import Unavailable
 from app.domain.keys import original_key
-from app.domain.models import ANONYMOUS, Failure, FailureCode, Image, Status, Tombstone, utcnow
+from app.domain.models import ANONYMOUS, Failure, FailureCode, FocalPoint, Image, Status, Tombstone, Visibility, utcnow
 from app.domain.ports import ListQuery
-from app.domain.uploads.service import Accepted, Upload, Uploads
+from app.domain.uploads.descriptions import Description
+from app.domain.uploads.requests import Upload
+from app.domain.uploads.service import Accepted, Uploads
 from tests.contract.records import an_image
 from tests.sides import Interposed, Side, once
 
@@ -57,8 +59,9 @@ def after_first(action: Callable[..., None]) -> Callable[..., None]:
 
 
 def test_an_upload_has_a_pending_record_and_its_bytes(side: Side) -> None:
+    described = Description("T", "A", ("x", "y"), {"album": "7"}, FocalPoint(x=0.25, y=0.5), Visibility.PUBLIC)
     accepted = Uploads(side.store, side.images).accept(
-        ANONYMOUS, upload(filename="a.jpg", declared_content_type="image/png", title="T", alt="A", tags=("x", "y"))
+        ANONYMOUS, upload(filename="a.jpg", declared_content_type="image/png", description=described)
     )
     image = accepted.image
     assert not accepted.duplicate
@@ -66,6 +69,8 @@ def test_an_upload_has_a_pending_record_and_its_bytes(side: Side) -> None:
     assert (image.status, image.bytes, image.content_type) == (Status.PENDING, len(BYTES), "image/jpeg")
     assert (image.filename, image.declared_content_type, image.title, image.alt) == ("a.jpg", "image/png", "T", "A")
     assert image.tags == ["x", "y"]
+    assert (image.metadata, image.focal_point) == ({"album": "7"}, FocalPoint(x=0.25, y=0.5))
+    assert image.visibility is Visibility.PUBLIC
     assert stored(side, image) == BYTES
 
 

@@ -13,8 +13,10 @@ from app.domain.keys import original_key
 from app.domain.limits import Limits
 from app.domain.models import ANONYMOUS, FailureCode, Image, Status, mark_failed, utcnow
 from app.domain.ports import ListQuery
+from app.domain.uploads.descriptions import Description
+from app.domain.uploads.requests import TicketRequest
 from app.domain.uploads.service import Accepted
-from app.domain.uploads.tickets import Ticket, TicketRequest, Tickets
+from app.domain.uploads.tickets import Ticket, Tickets
 from tests.contract.races import eventually
 from tests.sides import Side
 
@@ -34,7 +36,7 @@ def tickets(side: Side) -> Tickets:
 
 
 def ask(side: Side, owner: str = ANONYMOUS, **fields: Any) -> Ticket:
-    request = TicketRequest(**({"bytes": 10, "content_type": "image/jpeg"} | fields))
+    request = TicketRequest(**({"size": 10, "content_type": "image/jpeg"} | fields))
     issued = tickets(side).issue(owner, request)
     assert isinstance(issued, Ticket)
     return issued
@@ -45,7 +47,7 @@ def listed(side: Side) -> list[Image]:
 
 
 def test_a_ticket_has_a_pending_record_that_is_in_no_list(side: Side) -> None:
-    ticket = ask(side, filename="a.jpg", sha256=SHA256, title="T", tags=("x",))
+    ticket = ask(side, filename="a.jpg", sha256=SHA256, description=Description("T", tags=("x",)))
     found = Images(side.images).get(ANONYMOUS, ticket.id)
     assert (found.status, found.bytes, found.sha256, found.title) == (Status.PENDING, 10, SHA256, "T")
     assert (found.filename, found.tags, found.declared_content_type) == ("a.jpg", ["x"], "image/jpeg")
@@ -56,7 +58,7 @@ def test_a_ticket_has_a_pending_record_that_is_in_no_list(side: Side) -> None:
 
 def test_too_much_and_the_wrong_type_are_refused_before_any_byte(side: Side) -> None:
     with pytest.raises(TooLarge) as refusal:
-        ask(side, bytes=1001)
+        ask(side, size=1001)
     assert refusal.value.extra == {"limit_bytes": 1000, "declared_bytes": 1001}
     with pytest.raises(UnsupportedType):
         ask(side, content_type="image/svg+xml")
@@ -71,7 +73,7 @@ def test_only_a_ready_image_makes_a_ticket_needless(side: Side, status: Status) 
         uploaded_at=now, updated_at=now, status=status,
     )  # fmt: skip
     side.images.create(there, claim=True)
-    issued = tickets(side).issue(ANONYMOUS, TicketRequest(bytes=10, content_type="image/jpeg", sha256=SHA256))
+    issued = tickets(side).issue(ANONYMOUS, TicketRequest(size=10, content_type="image/jpeg", sha256=SHA256))
     if status is Status.READY:
         assert issued == Accepted(there, duplicate=True)
         assert isinstance(tickets(side).issue("other", TicketRequest(10, "image/jpeg", SHA256)), Ticket)

@@ -1,0 +1,1 @@
+"""Types of the API's problems, by the part of a request that they concern."""

@@ -1,0 +1,65 @@
+"""Problems of images and upload tickets."""
+
+from app.api.http.problem_types.problem_type import ProblemType, ProblemTypes
+from app.domain.errors import (
+    Conflict,
+    Forbidden,
+    Gone,
+    Malformed,
+    NotAcceptable,
+    NotFound,
+    PreconditionFailed,
+    TooManyRequests,
+)
+
+IMAGES: ProblemTypes = {
+    "image_not_found": ProblemType(NotFound, "There is no image with this id."),
+    "variant_not_found": ProblemType(NotFound, "The image has no variant 'w9'.", {"variants": ["thumb", "w320"]}),
+    "format_not_found": ProblemType(
+        NotFound,
+        "The variant {variant!a} is not available in this format. See `formats`.",
+        {"variant": "w320", "formats": ["webp"]},
+    ),
+    "not_acceptable": ProblemType(
+        NotAcceptable, "The Accept header matches none of the variant's formats. See `formats`.", {"formats": ["webp"]}
+    ),
+    "file_not_found": ProblemType(NotFound, "There is no such file."),
+    "range_not_satisfiable": ProblemType(
+        416, "The range starts after the end of the file. The file has {bytes:,} bytes.", {"bytes": 3252}
+    ),
+    "not_ready": ProblemType(Conflict, "The image is pending.", {"status_of_image": "pending"}),
+    "not_served": ProblemType(Conflict, "The original is not served: Unsupported image format (found: PDF)."),
+    "busy": ProblemType(Conflict, "The image is changing. Try again."),
+    "version_mismatch": ProblemType(
+        PreconditionFailed,
+        "The image has changed: its version is 8. Get the record again and repeat the change.",
+        {"version": 8},
+    ),
+    "bad_cursor": ProblemType(
+        Malformed, "Invalid `cursor`. Send `next_cursor` of the previous page unchanged, with the same filters."
+    ),
+    # Upload tickets
+    "ticket_gone": ProblemType(
+        Gone,
+        "The upload ticket no longer waits for an image: the image was deleted, or the ticket has expired. Nothing was "
+        "stored. Request a new ticket: POST /upload/direct.",
+    ),
+    "grant_mismatch": ProblemType(
+        Forbidden, "The ticket is for 1,378,236 bytes.", {"expected_bytes": 1378236, "declared": "1000"}
+    ),
+    "bad_digest": ProblemType(
+        Malformed,
+        "The bytes are not those that the ticket was asked for.",
+        {"sha256": "4eca3eb96ee3e63d9b116ebabbe3dfdb8b77906d28a07d6fe9caaab7f2a2a510"},
+    ),
+    "upload_in_progress": ProblemType(
+        Conflict, "Another upload with this ticket is in progress. Wait until it has ended, then try again."
+    ),
+    "already_there": ProblemType(PreconditionFailed, "The upload ticket has been used: its image is stored."),
+    "too_many_tickets": ProblemType(
+        TooManyRequests,
+        "1,000 upload tickets of this owner are open, which is the limit. Send their images, delete unused tickets "
+        "(DELETE /images/{{id}}), or wait: an unused ticket is removed after 24 hours.",
+        {"limit": 1000},
+    ),
+}

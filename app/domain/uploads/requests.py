@@ -1,0 +1,63 @@
+"""Requests to store an image, and the records that they begin with."""
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import BinaryIO
+
+from app.domain.ids import new_id
+from app.domain.models import Image, Visibility, utcnow
+from app.domain.uploads.descriptions import Description
+
+
+@dataclass(frozen=True)
+class Upload:
+    """Received image. `body` can be rewound; `content_type` was detected from the bytes."""
+
+    body: BinaryIO
+    size: int
+    sha256: str
+    content_type: str
+    filename: str | None = None
+    declared_content_type: str | None = None
+    description: Description = field(default_factory=Description)
+
+
+@dataclass(frozen=True)
+class TicketRequest:
+    """The upload that a client announces: the store accepts `size` bytes of `content_type` only.
+
+    `declared_content_type` is the type as the client wrote it, stored for display.
+    """
+
+    size: int
+    content_type: str
+    declared_content_type: str | None = None
+    sha256: str | None = None
+    filename: str | None = None
+    description: Description = field(default_factory=Description)
+
+
+def new_record(
+    owner: str, request: Upload | TicketRequest, default_visibility: Visibility, *, life: timedelta | None = None
+) -> Image:
+    """Build the `pending` record of a new image. The record of a ticket expires after `life`."""
+    now = utcnow()
+    described = request.description
+    return Image(
+        id=new_id(),
+        owner=owner,
+        filename=request.filename,
+        content_type=request.content_type,
+        declared_content_type=request.declared_content_type,
+        bytes=request.size,
+        sha256=request.sha256,
+        title=described.title,
+        alt=described.alt,
+        tags=list(described.tags),
+        metadata=dict(described.metadata),
+        focal_point=described.focal_point,
+        visibility=described.visibility or default_visibility,
+        uploaded_at=now,
+        updated_at=now,
+        upload_expires_at=None if life is None else now + life,
+    )
