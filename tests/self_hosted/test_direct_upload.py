@@ -107,6 +107,7 @@ def test_the_command_sends_files_and_says_what_became_of_them(server: Server, tm
     assert "already stored" in again.stdout
 
 
+@pytest.mark.slow
 def test_the_command_reports_files_that_it_could_not_send(server: Server, tmp_path: Path) -> None:
     page = tmp_path / "page.jpg"
     page.write_text("<html>")
@@ -125,6 +126,7 @@ def test_the_command_reports_files_that_it_could_not_send(server: Server, tmp_pa
     assert darkroom(server, "upload").returncode == 2
 
 
+@pytest.mark.slow
 def test_a_key_that_may_send_and_not_look_sends(server: Server, tmp_path: Path) -> None:
     path = tmp_path / "photo.png"
     path.write_bytes(encoded("PNG", 90, 60, seed=53))
@@ -136,6 +138,7 @@ def test_a_key_that_may_send_and_not_look_sends(server: Server, tmp_path: Path) 
     assert record["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
 
 
+@pytest.mark.slow
 def test_a_key_is_made_and_shown_once() -> None:
     command = [sys.executable, "-c", "from app.cli.command import main; main()", "key", "new", "--owner"]
     made = subprocess.run([*command, "bob", "--scope", "read"], capture_output=True, text=True, check=True)

@@ -18,6 +18,7 @@ from app.domain.ports import ListQuery
 from tests.api.live import Live, live_on
 from tests.running_server import wait_for
 from tests.samples import encoded
+from tests.tiers import smoke
 
 MEBIBYTE = 1024 * 1024
 LIMIT = 150 * MEBIBYTE
@@ -84,7 +85,7 @@ def send_while_it_takes(sock: socket.socket, piece: bytes, seconds: float) -> bo
     ("path", "content_type", "status"),
     [("/upload", "text/plain", 415), ("/nothing-here", "text/plain", 404), ("/images", "text/plain", 405)],
 )
-@pytest.mark.parametrize("length", ["Content-Length: 52428800", "Transfer-Encoding: chunked"])
+@pytest.mark.parametrize("length", smoke(["Content-Length: 52428800", "Transfer-Encoding: chunked"]))
 def test_an_early_answer_reaches_a_client_that_sends_everything_first(
     live: Live, path: str, content_type: str, status: int, length: str
 ) -> None:
@@ -122,7 +123,7 @@ def test_a_length_over_the_limit_is_refused_before_the_bytes_come(live: Live) ->
     assert b'"declared_bytes": 160432128' in answer
 
 
-@pytest.mark.parametrize("length", [f"Content-Length: {LIMIT + MEBIBYTE}", "Transfer-Encoding: chunked"])
+@pytest.mark.parametrize("length", smoke([f"Content-Length: {LIMIT + MEBIBYTE}", "Transfer-Encoding: chunked"]))
 def test_too_many_bytes_are_refused_while_they_come(live: Live, length: str) -> None:
     chunked = length.endswith("chunked")
     body, piece = HEAD + JPEG, b"\0" * 65536
@@ -144,7 +145,7 @@ def test_too_many_bytes_are_refused_while_they_come(live: Live, length: str) -> 
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
-@pytest.mark.parametrize("options", [[], ["-H", "Transfer-Encoding: chunked"], ["-H", "Expect:"]])
+@pytest.mark.parametrize("options", smoke([[], ["-H", "Transfer-Encoding: chunked"], ["-H", "Expect:"]]))
 def test_curl_shows_the_refusal_of_a_file_that_is_too_large(live: Live, options: list[str], tmp_path: Path) -> None:
     large = tmp_path / "large.jpg"
     with large.open("wb") as file:
