@@ -16,8 +16,12 @@ unexport PYTHONDONTWRITEBYTECODE
 
 PY := .venv/bin/python
 PYTEST := $(PY) -m pytest
-# One more than there are cores, because many tests wait.
-AT_ONCE = $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
+# Two more than there are cores, because many tests wait; a worker that has run its share takes over tests of others.
+AT_ONCE = -n $(shell expr $$(getconf _NPROCESSORS_ONLN) + 2) --dist worksteal
+# Each file by one worker, because its tests share servers.
+SLOW_AT_ONCE = -n $(shell getconf _NPROCESSORS_ONLN) --dist loadfile
+# With ARGS, one of two calls may select no test.
+NONE_IS_FINE = $(if $(ARGS),|| [ $$? -eq 5 ])
 # Markers of tests with a target of their own.
 NOTHING_ELSE := not browser and not clients and not proxies and not openapi and not engines and not template and not containers and not system
 COMPILE := .venv/bin/uv pip compile --quiet --generate-hashes --no-header --no-annotate --no-emit-package darkroom
@@ -35,14 +39,15 @@ run: server-environment ## Serve on HOST=127.0.0.1, PORT=8000, with data in DATA
 	@exec sh tools/serve.sh
 
 test: .venv ## Run the fast tests (ARGS= for pytest)
-	$(PYTEST) -n $(AT_ONCE) -m "not slow and $(NOTHING_ELSE)" $(ARGS)
+	$(PYTEST) $(AT_ONCE) -m "not slow and $(NOTHING_ELSE)" $(ARGS)
 
 test-python: ## Run the fast tests on PYTHON=python3.14 (from Debian if it is not installed; needs root then)
-	@sh tools/python.sh tools/other_python.py $(or $(PYTHON),python3.13) -n $(AT_ONCE) \
+	@sh tools/python.sh tools/other_python.py $(or $(PYTHON),python3.13) $(AT_ONCE) \
 		-m "not slow and $(NOTHING_ELSE)" --ignore=tests/repository $(ARGS)
 
 test-slow: .venv ## Run the slow tests: crashes, load, locks, the commands of the docs
-	$(PYTEST) -m "slow and $(NOTHING_ELSE)" $(ARGS)
+	$(PYTEST) $(SLOW_AT_ONCE) -m "slow and not alone and $(NOTHING_ELSE)" $(ARGS) $(NONE_IS_FINE)
+	$(PYTEST) -m "slow and alone and $(NOTHING_ELSE)" $(ARGS) $(NONE_IS_FINE)
 
 test-engines: .venv engines ## Run the AWS tests on DynamoDB Local, SeaweedFS and Lambda's emulator
 	$(PYTEST) -m engines $(ARGS)

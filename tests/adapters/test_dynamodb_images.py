@@ -275,6 +275,7 @@ def largest() -> Image:
     return an_image(owner="ö" * 60, **full)
 
 
+@pytest.mark.slow
 def test_the_largest_record_there_can_be(images: DynamoImages) -> None:
     image = largest()
     assert (

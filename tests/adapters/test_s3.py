@@ -312,6 +312,7 @@ def read_slowly(store: S3Store, key: str) -> None:
             pass
 
 
+@pytest.mark.slow
 def test_a_store_that_accepts_and_says_nothing_is_waited_for_and_given_up() -> None:
     with half_answers(b"", silent=True) as server:
         started = time.monotonic()

@@ -316,6 +316,7 @@ def test_a_full_disk_is_unavailable_and_room_brings_it_back(file: Path) -> None:
     assert done.stdout.splitlines() == ["The database failed. True", "True", "True"], done.stderr
 
 
+@pytest.mark.slow
 def test_processes_that_write_at_once_lose_and_corrupt_nothing(file: Path) -> None:
     program = f"""
         import sys

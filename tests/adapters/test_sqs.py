@@ -92,6 +92,7 @@ def test_a_message_that_comes_late_in_a_wait_is_received_once(url: str) -> None:
     assert 1 < time.monotonic() - started < 10
 
 
+@pytest.mark.slow
 def test_a_queue_that_says_nothing_is_given_up() -> None:
     with half_answers(b"", silent=True) as server:
         queue = SqsQueue(client_of(1, server.url), f"{server.url}/1/q")

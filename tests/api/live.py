@@ -12,6 +12,7 @@ from typing import Any
 
 import httpx
 
+from app.api.middleware import lingering_close
 from tests.running_server import wait_for
 from tests.sides import SIDES, Side
 
@@ -68,7 +69,14 @@ class Live:
 
 
 @contextmanager
-def live_on(name: str, folder: Path, max_upload_bytes: int, **bounds: float) -> Iterator[Live]:
+def live_on(
+    name: str,
+    folder: Path,
+    max_upload_bytes: int,
+    *,
+    drain_seconds: float = lingering_close.SECONDS,
+    **bounds: float,
+) -> Iterator[Live]:
     """Run a server during a block, optionally with other limits than the default ones."""
     scratch = folder / "scratch"
     scratch.mkdir()
@@ -78,7 +86,13 @@ def live_on(name: str, folder: Path, max_upload_bytes: int, **bounds: float) -> 
         listener.listen(512)
         listener.set_inheritable(True)
         port = listener.getsockname()[1]
-        setup = {"side": name, "data": str(folder / "data"), "max_upload_bytes": max_upload_bytes, "bounds": bounds}
+        setup = {
+            "side": name,
+            "data": str(folder / "data"),
+            "max_upload_bytes": max_upload_bytes,
+            "drain_seconds": drain_seconds,
+            "bounds": bounds,
+        }
         command = [sys.executable, "-m", "tests.api.live_server", str(listener.fileno()), json.dumps(setup)]
         environment = os.environ | {"TMPDIR": str(scratch)}
         with log.open("wb") as out:

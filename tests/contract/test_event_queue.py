@@ -76,6 +76,7 @@ def test_all_messages_come_and_no_more_at_once_than_asked(queue: EventQueue) -> 
     assert len({message.id for message in rest}) == len({message.receipt for message in rest}) == len(rest)
 
 
+@pytest.mark.slow
 def test_a_deleted_message_is_done(open_queue: OpenQueue) -> None:
     queue = open_queue(visibility=1)
     queue.send("once")
@@ -107,6 +108,7 @@ def test_a_released_message_is_due_at_once_with_a_higher_count(queue: EventQueue
     assert (second.id, second.receive_count) == (first.id, 2)
 
 
+@pytest.mark.slow
 def test_a_message_can_be_released_for_later(queue: EventQueue) -> None:
     queue.send("x")
     start = time.monotonic()
@@ -116,6 +118,7 @@ def test_a_message_can_be_released_for_later(queue: EventQueue) -> None:
     assert time.monotonic() - start > 1
 
 
+@pytest.mark.slow
 def test_a_message_can_be_sent_for_later(queue: EventQueue) -> None:
     start = time.monotonic()
     queue.send("later", delay=2)
@@ -180,6 +183,7 @@ def test_what_waits_is_counted_and_what_is_with_a_receiver_or_due_later_is_not(o
     eventually(queue.waiting, 0)
 
 
+@pytest.mark.slow
 def test_a_message_that_is_done_on_its_last_receive_is_no_dead_letter(open_queue: OpenQueue) -> None:
     queue = open_queue(visibility=1, max_attempts=1)
     queue.send("just in time")
@@ -196,7 +200,6 @@ def test_a_message_whose_last_receiver_vanished_is_a_dead_letter(open_queue: Ope
     eventually(queue.dead_letters, 1)
 
 
-@pytest.mark.moto
 def test_redriven_messages_come_again_with_a_fresh_count(open_queue: OpenQueue) -> None:
     queue = open_queue(max_attempts=1)
     assert queue.redrive() == 0

@@ -188,6 +188,7 @@ def test_the_api_and_the_worker_have_the_rights_they_need_and_no_others(function
     }
 
 
+@pytest.mark.slow
 def test_reconcile_has_the_rights_it_needs_and_no_others(functions: Functions) -> None:
     call, gate, place = functions, functions.gate, functions.place
     images = call.modules[RECONCILE]._backends.images

@@ -75,6 +75,7 @@ def holes(monkeypatch: pytest.MonkeyPatch, *, hangs_up: bool) -> Iterator[tuple[
         yield open_backends(load()), made
 
 
+@pytest.mark.slow
 def test_a_service_that_says_nothing_is_asked_again_within_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
     ends: dict[str, Exception] = {}
 

@@ -12,6 +12,7 @@ import pytest
 from app.domain.errors import ConfigurationError
 from tests.entry_points.opened import opened
 from tests.repository.tree import ROOT
+from tests.tiers import smoke
 
 GOOD = {
     "AWS_ACCESS_KEY_ID": "AKIDLOCAL1",
@@ -66,12 +67,14 @@ print(json.dumps(ends))
 
 @pytest.mark.parametrize(
     ("change", "said"),
-    [
-        ({"AWS_ACCESS_KEY_ID": None, "AWS_SECRET_ACCESS_KEY": None}, "Unable to locate credentials"),
-        ({"AWS_SECRET_ACCESS_KEY": None}, "Partial credentials found in env, missing: AWS_SECRET_ACCESS_KEY"),
-        ({"AWS_DEFAULT_REGION": None}, "You must specify a region."),
-        ({"AWS_ENDPOINT_URL_S3": "somewhere"}, "Invalid endpoint: somewhere"),
-    ],
+    smoke(
+        [
+            ({"AWS_ACCESS_KEY_ID": None, "AWS_SECRET_ACCESS_KEY": None}, "Unable to locate credentials"),
+            ({"AWS_SECRET_ACCESS_KEY": None}, "Partial credentials found in env, missing: AWS_SECRET_ACCESS_KEY"),
+            ({"AWS_DEFAULT_REGION": None}, "You must specify a region."),
+            ({"AWS_ENDPOINT_URL_S3": "somewhere"}, "Invalid endpoint: somewhere"),
+        ]
+    ),
     ids=str,
 )
 def test_what_the_sdk_lacks_is_one_sentence(change: dict[str, str | None], said: str, tmp_path: Path) -> None:

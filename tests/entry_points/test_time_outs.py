@@ -9,6 +9,7 @@ import pytest
 
 from tests.entry_points.opened import Answer, Context, Place, get_event, opened, upload_event
 from tests.samples import encoded
+from tests.tiers import smoke
 
 IMAGE = "/images/019a9d1c-7c1e-7a3b-9f60-3d2b5a1c8e47"
 Api = Callable[..., Answer]
@@ -21,7 +22,7 @@ def black_hole() -> Iterator[str]:
         yield f"http://127.0.0.1:{hole.getsockname()[1]}"
 
 
-@pytest.fixture(params=["S3", "DYNAMODB"])
+@pytest.fixture(params=smoke(["S3", "DYNAMODB"]))
 def api(request: pytest.FixtureRequest, aws_place: Place, black_hole: str, tmp_path: Path) -> Iterator[Api]:
     """The API's function with one backend that hangs."""
     environment = {**aws_place.environment, f"AWS_ENDPOINT_URL_{request.param}": black_hole}

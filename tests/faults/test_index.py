@@ -145,6 +145,7 @@ def test_a_busy_table_is_waited_for_as_long_as_it_does_something(scene: Scene, p
     assert pauses == [0.03, 0.06] * 19
 
 
+@pytest.mark.slow
 def test_a_busy_table_is_given_up_after_a_while(scene: Scene, pauses: list[float]) -> None:
     made = [stored(scene.side.images).id for _ in range(20)]
     idle = Slow(scene.dynamodb, 0)
@@ -187,6 +188,7 @@ def test_a_lagging_list_never_shows_what_is_gone_or_does_not_match(scene: Scene)
     assert unfinished(images) == {new.id, kept.id}
 
 
+@pytest.mark.slow
 def test_a_lagging_list_is_full_beyond_what_is_gone(scene: Scene) -> None:
     client = LaggingIndex(scene.dynamodb, scene.side.images._table)  # type: ignore[attr-defined] # the table as it is
     images = scene.images_with(client)
@@ -243,6 +245,7 @@ def test_the_service_comes_to_rest_with_an_index_that_lags(scene: Scene) -> None
     scene.come_to_rest()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("descending", tiered([True, False]))
 @pytest.mark.parametrize("limit", tiered([4, 1, 100]))
 def test_answers_that_come_in_pieces_are_put_together(scene: Scene, limit: int, descending: bool) -> None:

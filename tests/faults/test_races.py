@@ -35,6 +35,7 @@ def test_the_same_event_ten_times_at_once(scene: Scene) -> None:
     assert scene.image(image.id).status is Status.READY
 
 
+@pytest.mark.slow
 def test_the_event_that_comes_before_the_original(scene: Scene) -> None:
     early = []
 
@@ -52,6 +53,7 @@ def test_the_event_that_comes_before_the_original(scene: Scene) -> None:
     assert scene.image(image.id).status is Status.READY
 
 
+@pytest.mark.slow
 def test_the_event_that_comes_before_the_record_can_be_read(scene: Scene) -> None:
     image = scene.upload().image
 
@@ -85,6 +87,7 @@ def test_a_transaction_cancelled_by_the_hash_pointer(scene: Scene) -> None:
     assert scene.listed(status=Status.READY) == [late.image.id]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ended", tiered(["failed", "deleted"]))
 def test_uploads_at_once_after_a_record_that_does_not_count(scene: Scene, ended: str) -> None:
     old = scene.ready().id
@@ -101,6 +104,7 @@ def test_uploads_at_once_after_a_record_that_does_not_count(scene: Scene, ended:
     assert scene.side.images.find_hash(OWNER, scene.image(new).sha256 or "") == new
 
 
+@pytest.mark.slow
 def test_a_delete_frees_the_bytes_whoever_stands_for_them(scene: Scene) -> None:
     """The pointer names another image when the delete first looks, and is its own when it is done."""
     first_one, kept = scene.upload(), scene.upload(keep=True)
@@ -129,6 +133,7 @@ def test_a_deleted_record_claims_no_bytes(scene: Scene) -> None:
     scene.come_to_rest()
 
 
+@pytest.mark.slow
 def test_edits_workers_and_deletes_at_once(scene: Scene) -> None:
     ids = [scene.upload(seed).image.id for seed in range(4)]
     workers = [scene.worker() for _ in range(4)]

@@ -14,6 +14,7 @@ SEED = 20_250_101
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_no_mutated_picture_does_worse_than_fail(tmp_path: Path) -> None:
     done = hunt(60, SEED, tmp_path / "findings")
     assert done.findings == {}

@@ -228,6 +228,7 @@ def test_one_sentence_for_a_package_that_does_not_exist(checkout: Checkout) -> N
     assert said.splitlines()[-1].startswith("There is no ready-made package")
 
 
+@pytest.mark.slow
 def test_run_listens_on_the_given_address_and_needs_consent_for_a_public_one(tmp_path: Path) -> None:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("DARKROOM_")}
     for arguments, host in ((["HOST=0.0.0.0"], None), ([], "0.0.0.0"), (["HOST=::"], "127.0.0.1")):

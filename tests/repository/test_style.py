@@ -107,9 +107,6 @@ def user_facing() -> dict[str, str]:
     return found
 
 
-USER_FACING = user_facing()
-
-
 def misused(text: str) -> list[str]:
     allowed = [match.span() for match in _ALLOWED.finditer(text)]
     return [
@@ -130,7 +127,7 @@ def test_docstrings_open_with_a_verb_or_a_noun() -> None:
 
 
 def test_user_facing_text_uses_standard_terms() -> None:
-    found = {name: misused(text) for name, text in USER_FACING.items()}
+    found = {name: misused(text) for name, text in user_facing().items()}
     assert {name: uses for name, uses in found.items() if uses} == {}, "see PHRASES above for the terms to use"
 
 

@@ -110,6 +110,7 @@ def test_killing_server_and_worker_together_loses_nothing(server: Server) -> Non
     assert len(server.client.get("/images").json()["items"]) == 3
 
 
+@pytest.mark.slow
 def test_images_that_waited_through_a_long_standstill_are_processed(tmp_path: Path) -> None:
     with self_hosted(tmp_path / "data") as side:
         body = encoded("JPEG", 320, 240, seed=4)
@@ -198,6 +199,7 @@ def test_no_other_process_of_its_user_reads_the_environment_of_server_or_worker(
     assert found == ["refused", "refused", "True"]
 
 
+@pytest.mark.slow
 def test_killing_the_process_of_an_image_only_delays_it(server: Server) -> None:
     image_id = upload(server, big_image())
     os.kill(wait_for_child(server), signal.SIGKILL)

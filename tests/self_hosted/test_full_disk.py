@@ -77,6 +77,7 @@ def check_works_again(server: Server) -> None:
     check_readable(server, made(server, 99))
 
 
+@pytest.mark.slow
 def test_below_the_reserve_uploads_are_refused_early_and_all_else_works(disk: SmallDisk) -> None:
     with served(disk) as server:
         records = [made(server, seed) for seed in range(3)]

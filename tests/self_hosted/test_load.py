@@ -45,6 +45,7 @@ def test_two_hundred_uploads_eight_at_a_time_are_all_ready(server: Server) -> No
     assert sorted(listed) == sorted(ids)
 
 
+@pytest.mark.slow
 def test_racing_uploads_of_the_same_bytes_make_one_image(server: Server) -> None:
     body = encoded("JPEG", 500, 400, seed=999)
 

@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+
 from app.domain.ids import new_id
 from app.domain.keys import original_key
 from app.domain.models import ANONYMOUS, Image, Status, utcnow
@@ -67,6 +69,7 @@ def is_ready(side: Side, image: Image) -> bool:
     return isinstance(found, Image) and found.status is Status.READY
 
 
+@pytest.mark.slow
 def test_images_are_processed_while_reconcile_runs(tmp_path: Path) -> None:
     data, begun = tmp_path / "data", tmp_path / "begun"
     with self_hosted(data) as side, worker(data, ENDLESS, begun) as process:
@@ -102,6 +105,7 @@ def test_an_image_queued_before_the_clock_was_set_back_does_not_wait(tmp_path: P
         assert record["status"] == "ready"
 
 
+@pytest.mark.slow
 def test_a_flood_of_unused_tickets_is_removed_while_images_are_processed(tmp_path: Path) -> None:
     data = tmp_path / "data"
     with self_hosted(data) as side:

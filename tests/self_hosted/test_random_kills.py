@@ -10,6 +10,7 @@ SECONDS = 15
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_nothing_acknowledged_is_lost_and_nothing_deleted_comes_back(tmp_path: Path) -> None:
     outcome = storm(tmp_path / "data", seconds=SECONDS, seed=20)
     print(outcome)

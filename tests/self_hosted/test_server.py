@@ -16,6 +16,7 @@ from app.server.capacity import Bounds, bounds_for
 from tests.api.raw_requests import answers_in, read_all
 from tests.repository.tree import ROOT, texts
 from tests.running_server import Server, serving, wait_for
+from tests.tiers import smoke
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +94,7 @@ def test_a_head_without_end_costs_no_memory(running: Server) -> None:
             assert answers_in(read_all(sock))[0].problem["code"] == "head_too_large"
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", smoke([signal.SIGTERM, signal.SIGINT]))
 def test_a_signal_ends_it_with_0_and_its_worker_with_it(tmp_path: Path, number: signal.Signals) -> None:
     with serving(tmp_path / "data") as server:
         wait_for(lambda: children_of(server), 30)
@@ -124,6 +125,7 @@ def test_waiting_clients_are_answered_when_the_server_stops(tmp_path: Path) -> N
     assert "ERROR" not in server.log.read_text()
 
 
+@pytest.mark.slow
 def test_a_signal_while_it_starts_ends_it_with_0(tmp_path: Path) -> None:
     server = Server(tmp_path / "data")
     # Short sleeps: a signal that arrives just before a sleep does not interrupt it.

@@ -16,6 +16,7 @@ from app.domain.work import PROCESS_DELAY
 from tests.running_server import Server, serving, wait_for
 from tests.samples import encoded
 from tests.sides import Side, self_hosted
+from tests.tiers import smoke
 
 BODY = encoded("JPEG", 640, 480, seed=91)
 
@@ -97,7 +98,7 @@ def test_a_slow_upload_is_kept_though_reconcile_runs_meanwhile(server: Server, s
     assert (record["status"], record["sha256"]) == ("ready", hashlib.sha256(BODY).hexdigest())
 
 
-@pytest.mark.parametrize("how", ["deleted", "expired"])
+@pytest.mark.parametrize("how", smoke(["deleted", "expired"]))
 def test_a_ticket_that_ends_while_its_bytes_come_is_refused_and_leaves_nothing(
     server: Server, side: Side, how: str
 ) -> None:
@@ -116,7 +117,7 @@ def test_a_ticket_that_ends_while_its_bytes_come_is_refused_and_leaves_nothing(
     wait_for(lambda: original_key(ticket["id"]) not in side.objects(), 10)
 
 
-@pytest.mark.parametrize("how", ["deleted", "expired"])
+@pytest.mark.parametrize("how", smoke(["deleted", "expired"]))
 def test_a_ticket_that_has_ended_is_refused_before_its_bytes_come(server: Server, side: Side, how: str) -> None:
     ticket = ticket_of(server)
     if how == "deleted":

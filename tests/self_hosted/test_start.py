@@ -139,6 +139,7 @@ def test_without_keys_the_server_answers_to_its_own_pages_and_names_only(tmp_pat
         assert (answer.status_code, answer.json().get("code")) == (403, "foreign_host")
 
 
+@pytest.mark.slow
 def test_the_worker_empties_the_write_ahead_log_in_which_deleted_words_stay(tmp_path: Path) -> None:
     log = tmp_path / "data" / "darkroom.db-wal"
     with self_hosted(tmp_path / "data") as side:
@@ -148,6 +149,7 @@ def test_the_worker_empties_the_write_ahead_log_in_which_deleted_words_stay(tmp_
             wait_for(lambda: log.stat().st_size == 0, 10)
 
 
+@pytest.mark.slow
 def test_a_server_answers_under_its_allowed_hosts(tmp_path: Path) -> None:
     wanted = {"content_type": "image/jpeg", "bytes": 3}
     with serving(tmp_path / "data", DARKROOM_ALLOWED_HOSTS="nas.local, .example.org") as server:

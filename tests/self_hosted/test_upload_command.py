@@ -71,6 +71,7 @@ def test_a_folder_without_pictures_is_said_to_be_one(server: Server, tmp_path: P
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "No images found.\n")
 
 
+@pytest.mark.slow
 def test_without_waiting_what_has_arrived_will_do(server: Server, tmp_path: Path) -> None:
     folder = folder_of(tmp_path, 710, "a.jpg", "b.jpg")
     done = upload(server, folder, "--wait", "0")
@@ -101,6 +102,7 @@ def test_names_take_one_line_and_tell_the_terminal_nothing(server: Server, tmp_p
     assert "👩\u200d👧.jpg" in {item["filename"] for item in items}
 
 
+@pytest.mark.slow
 def test_letters_that_the_terminal_has_not_are_no_reason_to_end(server: Server, tmp_path: Path) -> None:
     path = folder_of(tmp_path, 730, "é👧.jpg") / "é👧.jpg"
     done = upload(server, path, PYTHONIOENCODING="ascii")
@@ -108,6 +110,7 @@ def test_letters_that_the_terminal_has_not_are_no_reason_to_end(server: Server, 
     assert "\\xe9\\U0001f467.jpg" in done.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("more", [[], ["--json"]])
 def test_on_a_terminal_what_is_sent_to_a_file_goes_there(server: Server, tmp_path: Path, more: list[str]) -> None:
     folder = folder_of(tmp_path, 740 + 10 * len(more), "[bold]a.jpg", "[x.jpg")
@@ -134,6 +137,7 @@ def test_on_a_terminal_what_is_sent_to_a_file_goes_there(server: Server, tmp_pat
     assert b"2 ready." in shown
 
 
+@pytest.mark.slow
 def test_a_server_that_goes_while_pictures_are_developed_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -159,6 +163,7 @@ def test_a_server_that_goes_while_pictures_are_developed_is_told(
     assert counts == "2 pending."
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_it_with_what_was_done_and_the_next_run_goes_on(server: Server, tmp_path: Path) -> None:
     names = [f"{number:02}.jpg" for number in range(30)]
     folder = folder_of(tmp_path, 760, *names)

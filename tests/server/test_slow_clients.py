@@ -1,5 +1,6 @@
 """Clients that hold connections: silent, slow to send, slow to read, or too many. The bounds are short here."""
 
+import re
 import select
 import socket
 import time
@@ -14,6 +15,7 @@ from tests.api.live import Live, live_on
 from tests.api.raw_requests import answers_in, exchange, read_all
 from tests.running_server import wait_for
 from tests.samples import encoded
+from tests.tiers import smoke
 
 MEBIBYTE = 1024 * 1024
 HEALTH = b"GET /healthz HTTP/1.1\r\nHost: x\r\n"
@@ -27,10 +29,11 @@ MOST_REQUESTS = 20
 
 @pytest.fixture(scope="module")
 def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
-    """A server with short time-outs."""
+    """A server with short time-outs. It may have logged no error when these tests have run."""
     bounds = {"head_seconds": HEAD_SECONDS, "keep_alive_seconds": 3, "stall_seconds": STALL_SECONDS}
     with live_on("self-hosted", tmp_path_factory.mktemp("live"), 2 * LARGE, **bounds) as server:
         yield server
+        assert [line for line in server.log().splitlines() if re.search("ERROR|WARNING|Traceback", line)] == []
 
 
 @pytest.fixture
@@ -53,7 +56,7 @@ def test_a_connection_is_kept_for_a_while_after_a_request(live: Live) -> None:
         assert time.monotonic() - started > HEAD_SECONDS
 
 
-@pytest.mark.parametrize("served", [False, True], ids=["first", "second"])
+@pytest.mark.parametrize("served", smoke([False, True]), ids=["first", "second"])
 def test_a_head_that_comes_byte_by_byte_ends_with_a_problem(live: Live, served: bool) -> None:
     head = (HEALTH if served else LAST)[:30] + b"\r\nX-A: "
     with live.connect() as sock:
@@ -69,6 +72,7 @@ def test_a_head_that_comes_byte_by_byte_ends_with_a_problem(live: Live, served: 
     assert answer.problem["detail"].startswith(f"The request head was not complete within {HEAD_SECONDS} seconds.")
 
 
+@pytest.mark.slow
 def test_a_body_may_take_longer_than_a_head(live: Live) -> None:
     body = b'{"image_base64": "' + b"A" * 40 + b'"}'
     with live.connect() as sock:
@@ -94,6 +98,7 @@ def large_original(live: Live, seed: int) -> bytes:
     return f"GET {httpx.URL(where).raw_path.decode()} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode()
 
 
+@pytest.mark.slow
 def test_a_client_that_does_not_read_is_disconnected_and_its_file_closed(live: Live) -> None:
     request = large_original(live, 601)
 
@@ -111,6 +116,7 @@ def test_a_client_that_does_not_read_is_disconnected_and_its_file_closed(live: L
                 read_all(sock)
 
 
+@pytest.mark.slow
 def test_a_client_that_does_not_read_small_answers_is_disconnected(live: Live) -> None:
     with live.connect() as sock:
         sock.settimeout(60)
@@ -123,6 +129,7 @@ def send_for_ever(sock: socket.socket, data: bytes) -> None:
         sock.sendall(data)
 
 
+@pytest.mark.slow
 def test_a_client_that_reads_slowly_gets_everything(live: Live) -> None:
     request = large_original(live, 602)
     received = 0
@@ -173,8 +180,3 @@ def test_refused_connections_do_not_count_as_requests(small: Live) -> None:
         for _ in range(2 * MOST_REQUESTS):  # each of them lingers
             stack.enter_context(small.connect()).sendall(b"nonsense\r\n\r\n")
         assert exchange(small.port, LAST)[0].status == 200
-
-
-def test_the_servers_had_no_error(live: Live) -> None:
-    log = live.log()
-    assert [line for line in log.splitlines() if "ERROR" in line or "WARNING" in line or "Traceback" in line] == []

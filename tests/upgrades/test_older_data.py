@@ -38,8 +38,6 @@ from tests.api.client import self_hosted_client
 from tests.api.service import make_services
 from tests.sides import SIDES, Side, side_parameters
 
-pytestmark = pytest.mark.moto
-
 FOLDER = Path(__file__).parent
 NAMES = {
     "declared_type": "declared_content_type",
@@ -145,6 +143,7 @@ def translated(record: dict[str, Any]) -> dict[str, Any]:
     return kept
 
 
+@pytest.mark.moto
 def test_records_are_read_under_their_present_names(old: Old) -> None:
     for name in (*LIVE, "open_ticket", "arrived_ticket"):
         record, image = old.records[name], old.image(name)
@@ -255,6 +254,7 @@ def test_an_update_changes_the_fields_named_alone(old: Old) -> None:
     assert old.names(tag="sea") == []
 
 
+@pytest.mark.moto
 def test_images_that_wait_are_processed(old: Old) -> None:
     for name in ("pending", "arrived_ticket"):
         image = old.work(name)

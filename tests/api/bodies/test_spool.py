@@ -21,6 +21,7 @@ from tests.api.live import live_on
 from tests.api.service import LIMITS, Service, service_on
 from tests.running_server import wait_for
 from tests.samples import encoded
+from tests.tiers import smoke
 
 MEBIBYTE = 1024 * 1024
 SIZE = 200_000
@@ -148,7 +149,7 @@ ENDS: dict[str, Callable[[Exchange, bytes], Awaitable[None]]] = {
 }
 
 
-@pytest.mark.parametrize("on_disk", [False, True], ids=["in memory", "on disk"])
+@pytest.mark.parametrize("on_disk", smoke([True, False]), ids=["on disk", "in memory"])
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("end", ENDS)
 def test_temporary_space_is_released_after_every_request(

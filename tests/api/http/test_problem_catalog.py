@@ -2,6 +2,8 @@
 
 import ast
 import re
+from functools import cache
+from pathlib import Path
 from string import Formatter
 
 import pytest
@@ -12,18 +14,25 @@ from app.api.http.statuses import PHRASES, STATUS
 from tests.repository.tree import ROOT
 
 KINDS = {kind.__name__: kind for kind in STATUS}
-#: Calls whose first argument is a string: file, name of the function or class, that string, and the call.
-CALLS = [
-    (path, node.func.id, node.args[0].value, node)
-    for path in sorted((ROOT / "app").rglob("*.py"))
-    for node in ast.walk(ast.parse(path.read_text()))
-    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
-    if node.args and isinstance(node.args[0], ast.Constant) and isinstance(node.args[0].value, str)
-]
-#: Codes that are raised without the catalog, by the domain, with their classes.
-DOMAIN = {code: KINDS[name] for _, name, code, _ in CALLS if name in KINDS}
 #: Codes that are chosen by a condition, or used without a request.
 OTHER = {"not_reachable", "disk_full", "unknown_event"}
+
+
+@cache
+def calls() -> list[tuple[Path, str, str, ast.Call]]:
+    """Return the calls whose first argument is a string: file, name of the function or class, that string, the call."""
+    return [
+        (path, node.func.id, node.args[0].value, node)
+        for path in sorted((ROOT / "app").rglob("*.py"))
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+        if node.args and isinstance(node.args[0], ast.Constant) and isinstance(node.args[0].value, str)
+    ]
+
+
+def raised_by_the_domain() -> dict[str, type[Exception]]:
+    """Return the codes that the domain raises without the catalog, with their classes."""
+    return {code: KINDS[name] for _, name, code, _ in calls() if name in KINDS}
 
 
 def fields(template: str) -> set[str]:
@@ -43,8 +52,9 @@ def domain_sentences() -> list[str]:
 
 
 def test_every_code_is_in_the_catalog_with_its_class() -> None:
-    assert {code for _, name, code, _ in CALLS if name == "refusal"} | DOMAIN.keys() | OTHER == CATALOG.keys()
-    assert {code: CATALOG[code].kind for code in DOMAIN} == DOMAIN
+    raised = raised_by_the_domain()
+    assert {code for _, name, code, _ in calls() if name == "refusal"} | raised.keys() | OTHER == CATALOG.keys()
+    assert {code: CATALOG[code].kind for code in raised} == raised
 
 
 @pytest.mark.parametrize("code", CATALOG)
@@ -57,12 +67,12 @@ def test_every_code_has_an_example(code: str) -> None:
 
 def test_the_examples_of_the_domains_errors_are_its_sentences() -> None:
     sentences = domain_sentences()
-    details = [build_example(code)["detail"] for code in DOMAIN]
+    details = [build_example(code)["detail"] for code in raised_by_the_domain()]
     assert [detail for detail in details if not any(re.fullmatch(each, detail) for each in sentences)] == []
 
 
 def test_every_call_has_the_members_that_the_sentence_needs() -> None:
-    for path, name, code, call in CALLS:
+    for path, name, code, call in calls():
         if name == "refusal" and len(call.args) == 1:
             missing = fields(CATALOG[code].detail) - {str(keyword.arg) for keyword in call.keywords}
             assert missing == set(), f"{path}:{call.lineno}"

@@ -20,6 +20,7 @@ from tests.api.client import self_hosted_client
 from tests.api.service import Service, service_on
 from tests.samples import encoded
 from tests.sides import SIGNER
+from tests.tiers import smoke
 
 PROXY, SECOND, STRANGER = "10.0.0.9", "10.0.0.8", "203.0.113.5"
 TRUSTED = (network("10.0.0.0/24"), network("fd00::/8"))
@@ -101,7 +102,7 @@ def look(service: Service, peer: str, headers: Mapping[str, str], sent: str = ""
 BEHIND = {"X-Forwarded-For": "198.51.100.7", "X-Forwarded-Proto": "https", "X-Forwarded-Host": "img.example.org"}
 
 
-@pytest.mark.parametrize("keyless", [True, False], ids=["keyless", "keys"])
+@pytest.mark.parametrize("keyless", smoke([True, False]), ids=["keyless", "keys"])
 def test_a_ticket_is_absolute_under_an_allowed_host(tmp_path: Path, keyless: bool) -> None:
     hosts = {
         "localhost:8000": "http://localhost:8000",
@@ -229,7 +230,7 @@ def test_headers_of_a_trusted_proxy_are_used(tmp_path: Path) -> None:
             assert look(service, peer, {"Host": "127.0.0.1:8000", **headers}) == seen, name
 
 
-@pytest.mark.parametrize(("trusted", "peer"), [(TRUSTED, STRANGER), ((), PROXY), (TRUSTED, "testclient")])
+@pytest.mark.parametrize(("trusted", "peer"), smoke([(TRUSTED, STRANGER), ((), PROXY), (TRUSTED, "testclient")]))
 def test_headers_of_other_peers_are_ignored(tmp_path: Path, trusted: tuple[Network, ...], peer: str) -> None:
     with served(tmp_path, trusted_proxies=trusted, allowed_hosts=ALLOWED, same_site_only=True) as service:
         for name, (_, headers, _) in CHAINS.items():
@@ -277,9 +278,12 @@ def test_a_foreign_host_in_any_proxy_header_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("public_url", "passed_on"),
-    [("https://img.example.org", ""), ("https://www.example.org:8443/pics", ""), ("http://h/a/b", ""),
-     ("https://h/images", ""), ("https://h/i%20m", ""), ("https://www.example.org/pics", "/pics"),
-     ("http://h/a/b", "/a/b"), ("https://h/i%20m", "/i%20m")],
+    smoke(
+        [("https://img.example.org", ""), ("https://www.example.org:8443/pics", ""),
+         ("https://www.example.org/pics", "/pics"), ("http://h/a/b", ""), ("https://h/images", ""),
+         ("https://h/i%20m", ""), ("http://h/a/b", "/a/b"), ("https://h/i%20m", "/i%20m")],
+        fast=3,
+    ),
 )  # fmt: skip
 def test_the_public_url_begins_every_url(tmp_path: Path, public_url: str, passed_on: str) -> None:
     with served(

@@ -94,6 +94,7 @@ def test_an_orientation_that_is_none_counts_as_upright(process: Process, orienta
     assert (processed.width, processed.height) == (40, 20)
 
 
+@pytest.mark.slow
 def test_the_default_recipe_on_a_large_photo(process: Process) -> None:
     processed, out = process(encoded("JPEG", 2600, 1950), focal_point=FocalPoint(x=0.5, y=0.5))
     assert [(v.name, v.format, v.width, v.height) for v in processed.variants] == [

@@ -22,6 +22,7 @@ from app.worker.sandbox import landlock, parent, seccomp
 from app.worker.sandbox.parent import Sandbox
 from tests.repository.tree import ROOT, table
 from tests.samples import encoded
+from tests.tiers import smoke
 from tests.worker.conftest import SMALL
 from tests.worker.sandbox import escapes
 
@@ -163,7 +164,7 @@ def rows() -> list[list[str]]:
     return table("A hijacked decoder tries to", (ROOT / "SECURITY.md").read_text())
 
 
-@pytest.mark.parametrize("system", SYSTEMS)
+@pytest.mark.parametrize("system", smoke(SYSTEMS))
 def test_escapes_end_as_the_page_says(folder: Path, system: str) -> None:
     missing = [
         name for name, there in (("landlock", landlock.available()), ("seccomp", seccomp.available())) if not there
@@ -189,7 +190,7 @@ def expected(cell: str) -> str:
     return cell
 
 
-@pytest.mark.parametrize("system", SYSTEMS)
+@pytest.mark.parametrize("system", smoke(SYSTEMS))
 def test_descendants_end_with_their_image(folder: Path, system: str) -> None:
     """A process in a session of its own outlives the image where fork is not refused; the page says so."""
     need(system)
@@ -215,7 +216,7 @@ def test_descendants_end_with_their_image(folder: Path, system: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("killed", "features"), [("worker", ()), ("worker", ("parent-death signal",)), ("fork server", ())]
+    ("killed", "features"), smoke([("worker", ()), ("worker", ("parent-death signal",)), ("fork server", ())])
 )
 def test_a_child_ends_when_its_worker_or_fork_server_is_killed(
     folder: Path, features: tuple[str, ...], killed: str
@@ -242,6 +243,7 @@ def test_a_disk_is_not_filled(folder: Path, work: str, monkeypatch: pytest.Monke
     assert failure.value.code == "crashed"
 
 
+@pytest.mark.slow
 def test_a_child_holds_nothing_that_it_does_not_need(folder: Path) -> None:
     need("Landlock and seccomp")
     assert run(folder, "tell_state") == ["not_an_image told"]
@@ -253,6 +255,7 @@ def test_a_child_holds_nothing_that_it_does_not_need(folder: Path) -> None:
     assert int(state["processes"]) != resource.RLIM_INFINITY
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(platform.machine() != "x86_64", reason="only x86_64 has a second calling convention")
 def test_a_call_by_another_convention_is_the_end(folder: Path) -> None:
     need("seccomp alone")

@@ -19,6 +19,7 @@ from app.worker.jobs import Job
 from app.worker.sandbox.child import Work
 from app.worker.sandbox.parent import Sandbox
 from tests.samples import encoded, image_file
+from tests.tiers import smoke
 from tests.worker import stubs
 from tests.worker.conftest import SMALL
 
@@ -187,6 +188,7 @@ for number in range(3):
 """
 
 
+@pytest.mark.slow
 def test_a_system_without_functions_of_linux_works(folder: Path) -> None:
     """Python on macOS lacks them, `os.waitid` until 3.13. A fork server that was killed is replaced by a clean one."""
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[3]), "DARKROOM_SECRET": "x" * 16}
@@ -217,7 +219,7 @@ LARGE = {
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="this system does not bound a process's address space")
-@pytest.mark.parametrize("media_type", LARGE)
+@pytest.mark.parametrize("media_type", smoke(LARGE, 2))
 def test_lack_of_memory_is_distinguished_from_a_broken_image(folder: Path, media_type: str) -> None:
     file_format, options = LARGE[media_type]
     picture = Image.effect_noise((60, 50), 90).convert("RGB").resize((3000, 2500), Image.Resampling.NEAREST)
@@ -266,6 +268,7 @@ def program(folder: Path, work: str) -> subprocess.Popen[str]:
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment, cwd=folder)
 
 
+@pytest.mark.slow
 def test_children_do_not_run_the_program_again(folder: Path) -> None:
     running = program(folder, "process")
     out, _ = running.communicate(timeout=30)
