@@ -4,7 +4,7 @@ import io
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 from fastapi import FastAPI
 
+from app.adapters.s3 import PresignedUrls
 from app.api.app import Services, create_app
 from app.api.middleware.gateway import Gateway
 from app.domain.keys import original_key, variant_key
@@ -28,6 +29,7 @@ from tests.sides import SIDES, SIGNER, Side
 
 RENDERING = "abcdef012345"
 LIMITS = Limits(max_upload_bytes=300_000)
+CDN = "https://d1.cloudfront.net"
 
 
 @dataclass
@@ -149,3 +151,10 @@ def service_on(name: str, folder: Path, **changes: Any) -> Iterator[Service]:
                 yield Service(side, app, client, scratch, (scratch, *own), below)
         finally:
             tempfile.tempdir = before
+
+
+def use_cdn(service: Service) -> None:
+    """Put a CDN before the bucket of a running service."""
+    services: Services = service.app.state.services
+    assert isinstance(services.urls, PresignedUrls)
+    service.app.state.services = replace(services, urls=PresignedUrls(services.urls._presigner, CDN))

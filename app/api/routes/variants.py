@@ -15,9 +15,9 @@ from app.api.http.problem_examples import problem_responses
 from app.api.routes.images import ImageId
 from app.api.views.responses import redirect
 from app.domain.access.api_keys import Scope
-from app.domain.images.choice import format_by_extension, largest_variant
+from app.domain.images.choice import current_variant, format_by_extension, largest_variant
 from app.domain.images.urls import is_public
-from app.domain.models import Variant, utcnow
+from app.domain.models import Image, Status, Variant, utcnow
 
 router = APIRouter(tags=["images"], route_class=ScopedRoute)
 
@@ -75,16 +75,25 @@ def get_variant(
 ) -> Response:
     """Redirect to the file of a variant: in the format of the extension, or else the best one that `Accept` allows.
 
-    The url lasts: it leads to the current rendering. That of a public image can be put into any page.
+    The url lasts: it leads to the current rendering. That of a public image can be put into any page. With an extension
+    it then shows the image also after a change of the recipe: without such a variant, another one of the image.
     """
     stem, dot, extension = name.partition(".")
     image = services.images.get_shown(image_id, lambda: admit(request, Scope.READ).visible_owner)
-    variant = choose_variant(services.images.variants(image, stem), stem, extension if dot else None, accept)
+    variant = _replacement(image, name, extension)
+    if variant is None:
+        variant = choose_variant(services.images.variants(image, stem), stem, extension if dot else None, accept)
     headers = {} if dot else {"Vary": "Accept"}
     if not is_public(image):
         return redirect(services.urls.variant(image, variant), base_path, headers | {"Cache-Control": "no-cache"})
     headers |= public_redirect_headers(services.urls.expires_at(image))
     return redirect(services.urls.variant(image, variant), base_path, headers)
+
+
+def _replacement(image: Image, file: str, extension: str) -> Variant | None:
+    """Return the variant that a file name in a page stands for, if the image is public and ready."""
+    lasts = is_public(image) and image.status is Status.READY and format_by_extension(extension) is not None
+    return current_variant(image, file) if lasts else None
 
 
 def choose_variant(variants: Sequence[Variant], name: str, extension: str | None, accept: str | None) -> Variant:

@@ -13,8 +13,9 @@ from app.domain.images.urls import SIGNED_URL_SECONDS
 from app.domain.models import Image, Status, Visibility
 from tests.api.bodies.test_bad_input import assert_problem
 from tests.api.http.test_access import ADMIN, ANN, BOB, KEYRING, KEYS, bearer
-from tests.api.service import RENDERING, Service, service_on
+from tests.api.service import CDN, RENDERING, Service, service_on, use_cdn
 from tests.samples import encoded
+from tests.sides import side_parameters
 
 PUBLIC, PRIVATE = Visibility.PUBLIC, Visibility.PRIVATE
 OTHER_RENDERING = "543210fedcba"
@@ -45,13 +46,6 @@ def urls_of(record: dict[str, object]) -> list[str]:
     variants = record["variants"]
     assert isinstance(variants, list)
     return [variant["url"] for variant in variants]
-
-
-def with_cdn(service: Service) -> PresignedUrls:
-    """Return the urls of this service with a CDN before the bucket."""
-    urls = service.side.urls
-    assert isinstance(urls, PresignedUrls)
-    return PresignedUrls(urls._presigner, "https://d1.cloudfront.net")
 
 
 def test_a_public_image_has_urls_that_last(served: Service) -> None:
@@ -101,16 +95,13 @@ def test_lists_and_uploads_have_the_same_urls(service: Service) -> None:
         assert listed == record
 
 
+@pytest.mark.parametrize("side_name", side_parameters()[1:])
 def test_with_a_cdn_public_variants_are_the_cdns_and_all_else_is_signed(side_name: str, tmp_path: Path) -> None:
-    if side_name == "self-hosted":
-        return  # a CDN is only for buckets
-    with (
-        service_on(side_name, tmp_path) as plain,
-        service_on(side_name, plain.scratch, urls=with_cdn(plain)) as service,
-    ):
+    with service_on(side_name, tmp_path) as service:
+        use_cdn(service)
         public, private = service.place(visibility=PUBLIC), service.place(seed=1)
         record = record_of(service, public)
-        base = f"https://d1.cloudfront.net/processed/public/{public.id}/{RENDERING}/"
+        base = f"{CDN}/processed/public/{public.id}/{RENDERING}/"
         assert all(url.startswith(base) and "?" not in url for url in urls_of(record))
         assert record["urls_expire_at"] is None
         lasting = service.client.get(f"/images/{public.id}/variants/thumb.webp")
@@ -152,10 +143,22 @@ def test_the_lasting_url_of_a_public_image_needs_no_key(keyed: Service) -> None:
             assert answer.headers["cross-origin-resource-policy"] == "cross-origin"
             assert keyed.show(answer.headers["location"]).status_code == 200
     assert_problem(ask(keyed, image.id, "w9"), 404, "variant_not_found")
-    assert_problem(ask(keyed, image.id, "w320.jpg"), 404, "format_not_found")
+    assert_problem(ask(keyed, image.id, "w320.exe"), 404, "format_not_found")
     assert_problem(ask(keyed, image.id, "w320", Accept="text/html"), 406, "not_acceptable")
     head = keyed.client.head(f"/images/{image.id}/variants/w320.webp")
     assert (head.status_code, head.content) == (307, b"")
+
+
+@pytest.mark.parametrize(
+    ("name", "file"),
+    [("w1280.jpg", "w1280.jpg"), ("w320.jpg", "w320.webp"), ("w640.jpg", "w1280.jpg"), ("w640.avif", "w1280.jpg")],
+)
+def test_with_an_extension_the_lasting_url_shows_the_image_also_without_that_variant(
+    keyed: Service, name: str, file: str
+) -> None:
+    public, private = keyed.place(owner="ann", visibility=PUBLIC), keyed.place(seed=1, owner="ann")
+    assert urlsplit(ask(keyed, public.id, name).headers["location"]).path.endswith(f"/{RENDERING}/{file}")
+    assert ask(keyed, private.id, name, **bearer(ANN)).status_code == (307 if name == file else 404)
 
 
 def test_without_a_key_unknown_foreign_and_private_images_look_alike(keyed: Service) -> None:
@@ -179,9 +182,8 @@ def test_without_a_key_unknown_foreign_and_private_images_look_alike(keyed: Serv
     assert (own.status_code, own.headers["cache-control"]) == (307, "no-cache")
 
 
+@pytest.mark.parametrize("side_name", side_parameters()[1:])
 def test_a_cached_redirect_ends_before_the_signed_url_that_it_leads_to(side_name: str, tmp_path: Path) -> None:
-    if side_name == "self-hosted":
-        return  # its redirects lead to urls that last
     with service_on(side_name, tmp_path) as service:
         image = service.place(visibility=PUBLIC)
         urls = service.side.urls
