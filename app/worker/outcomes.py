@@ -3,10 +3,12 @@
 import contextlib
 import logging
 from dataclasses import dataclass
+from datetime import datetime
 
-from app.domain.errors import ImageError, Missing, Stale, Unavailable
-from app.domain.images.renderings import Renderings, join_changes
-from app.domain.keys import image_prefixes
+from app.domain.errors import ImageError, Stale, Unavailable
+from app.domain.images.placement import guard_changes, is_swept_soon, join_changes, shown_rendering
+from app.domain.images.renderings import Renderings
+from app.domain.keys import image_prefixes, rendering_name
 from app.domain.models import (
     RETRYABLE,
     Changes,
@@ -57,42 +59,63 @@ class Outcomes:
         return build_rendering_id(self._recipe, image.focal_point)
 
     def finish(self, image: Image, processed: Processed, original: Original, stored: Stored) -> Outcome | None:
-        """Make the record `ready` with these variants. Return None if the record asks for another rendering now.
+        """Make the record `ready` with these variants. Return None if it must be processed again: it asks for another
+        rendering now, or its variants were removed.
 
         If the visibility has changed since the variants were stored, they are moved first.
         """
         claim = image.sha256 is None or image.upload_expires_at is not None  # uploaded with a ticket, or adopted
-        public = {stored.public}
-        current = image
+        places, current, is_changed = {stored.public}, image, False
         for _ in range(_ATTEMPTS):
             is_current = self.rendering_id(current) == stored.rendering_id
-            now_public = current.visibility is Visibility.PUBLIC
-            if is_current and now_public not in public:
-                try:
-                    self._renderings.copy_files(current.id, stored.rendering_id, stored.files, public=now_public)
-                except Missing:  # removed when the image was hidden
+            if is_current and is_changed:
+                places.add(current.visibility is Visibility.PUBLIC)
+                if not self._ensure(current, stored):
+                    self._renderings.agree(image.id)
                     return None
-                public.add(now_public)
-            ready = ready_changes(current, processed, original, self._recipe) if is_current else {}
-            swept = self._supersede(current, stored.rendering_id, public, is_current=is_current)
+            changes = self._changes(current, processed, original, stored, places)
             try:
-                updated = self._images.update(image.id, current.version, join_changes(ready, swept))
+                updated = self._images.update(image.id, current.version, changes)
             except Stale:
                 found = self._images.get(image.id)
                 if not isinstance(found, Image):
                     return self._remove_all(image.id)
                 if self._is_shown(found, stored):
-                    return Outcome.DUPLICATE
-                current = found
+                    return Outcome.DUPLICATE if len(places) == 1 or self.is_settled(image.id) else None
+                current, is_changed = found, True
                 continue
-            if True in public and not now_public:
-                self._renderings.agree(image.id)
-            if not is_current:
-                return None
-            if claim:
+            if is_current and claim:
                 self._images.claim(updated)
-            return Outcome.READY
+            is_settled = self.is_settled(image.id) if is_changed or Task.HIDE in updated.work else True
+            return Outcome.READY if is_current and is_settled else None
         raise keeps_changing(image.id)
+
+    def _ensure(self, current: Image, stored: Stored) -> bool:
+        public = current.visibility is Visibility.PUBLIC
+        return self._renderings.ensure(current.id, stored.rendering_id, stored.files, public=public)
+
+    def is_settled(self, image_id: str) -> bool:
+        """Make the store agree with the record. Return False if it must be processed again."""
+        found = self._renderings.agree(image_id)
+        return not isinstance(found, Image) or Task.PROCESS not in found.work
+
+    def _changes(
+        self, current: Image, processed: Processed, original: Original, stored: Stored, places: set[bool]
+    ) -> Changes:
+        """Return the changes of the record, with those that schedule the removal of each stored rendering that the
+        record does not show then."""
+        now, wanted = utcnow(), current.visibility is Visibility.PUBLIC
+        shown = shown_rendering(current) or ""
+        # Nothing public outlives the visibility: `agree` removes it at once.
+        names = {rendering_name(stored.rendering_id, public=public) for public in places if wanted or not public}
+        if self.rendering_id(current) != stored.rendering_id:
+            return self._renderings.supersede(current, names - {shown}, now, current=shown)
+        after = rendering_name(stored.rendering_id, public=wanted)
+        old = ({shown} if shown else set()) | names
+        # A sweep that runs now may remove the variants after this update, and end before it sees the update.
+        guard = guard_changes(now) if is_swept_soon(current, after, now) else {}
+        ready = ready_changes(current, processed, original, self._recipe)
+        return join_changes(ready, self._renderings.supersede(current, old - {after}, now, current=after), guard)
 
     def _is_shown(self, found: Image, stored: Stored) -> bool:
         """Return True if another attempt has made the same variants, at the same place, and has finished."""
@@ -100,18 +123,9 @@ class Outcomes:
         same = found.rendering_id == stored.rendering_id and found.placed is _place(stored.public)
         return is_ready and same and found.visibility is found.placed
 
-    def _supersede(self, current: Image, rendering_id: str, public: set[bool], *, is_current: bool) -> Changes:
-        """Schedule the removal of every stored rendering that the record does not show after this update."""
-        wanted = current.visibility is Visibility.PUBLIC
-        shown = (current.rendering_id or "", current.placed is Visibility.PUBLIC)
-        after = (rendering_id, wanted) if is_current else shown
-        old = [each for each in (shown, *((rendering_id, place) for place in public)) if each != after and each[0]]
-        if not wanted:  # `agree` and the task `hide` remove public ones at once
-            old = [each for each in old if not each[1]]
-        return self._renderings.supersede(current, old, utcnow(), current=after)
-
-    def fail(self, image: Image, error: ImageError, original: Original | None) -> Outcome:
-        """Record a fault of the image. A `ready` image keeps its status and its variants; it gets `reprocess_error`."""
+    def fail(self, image: Image, error: ImageError, original: Original | None) -> Outcome | None:
+        """Record a fault of the image. A `ready` image keeps its status and its variants; it gets `reprocess_error`.
+        Return None if the record asks for another rendering by now: then this outcome is not that of its task."""
         code = FailureCode(error.code)
         for _ in range(_ATTEMPTS):
             found = self._images.get(image.id)
@@ -119,6 +133,8 @@ class Outcomes:
                 return self._remove_all(image.id)
             if found.status is Status.READY and Task.PROCESS not in found.work:
                 return Outcome.FAILED
+            if self._request(found) != self._request(image):
+                return None
             changes = self._failed(found, code, error.detail, image, original)
             if code in RETRYABLE:
                 # An earlier attempt may have left variants. They are swept later, unless a worker lists them in the
@@ -131,6 +147,11 @@ class Outcomes:
             return Outcome.FAILED
         raise keeps_changing(image.id)
 
+    def _request(self, image: Image) -> object:
+        """Return a value that changes when the image must be rendered again, or differently."""
+        task = image.work.get(Task.PROCESS)
+        return self.rendering_id(image), task and task.since
+
     def _failed(self, found: Image, code: FailureCode, detail: str, image: Image, original: Original | None) -> Changes:
         if found.status is Status.READY:
             return {"reprocess_error": Failure(code=code, detail=detail), **_PROCESSED}
@@ -138,20 +159,26 @@ class Outcomes:
         return changes | (original_changes(original) if original is not None else {})
 
     def _abandoned(self, found: Image) -> Changes:
-        wanted = (self.rendering_id(found), found.visibility is Visibility.PUBLIC)
-        shown = (found.rendering_id or "", found.placed is Visibility.PUBLIC)
-        return self._renderings.supersede(found, [wanted], utcnow(), current=shown)
+        wanted = rendering_name(self.rendering_id(found), public=found.visibility is Visibility.PUBLIC)
+        shown = shown_rendering(found) or ""
+        return self._renderings.supersede(found, {wanted} - {shown}, utcnow(), current=shown)
 
-    def close(self, image_id: str) -> bool:
-        """Mark a record that still has the task `process` after its last delivery as failed. Return True if it had."""
+    def close(self, image_id: str, started: datetime) -> bool:
+        """Mark a record that still has the task `process` after its last delivery as failed. Return True if it had.
+
+        A task that was added since the delivery `started` has an event of its own, and stays.
+        """
         try:
             for _ in range(_ATTEMPTS):
                 found = self._images.get(image_id)
                 if not isinstance(found, Image) or Task.PROCESS not in found.work:
                     return False
+                if found.work[Task.PROCESS].since > started:
+                    return False
                 changes = mark_exhausted(found, utcnow())
                 with contextlib.suppress(Stale):
                     self._images.update(image_id, found.version, changes)
+                    self._renderings.agree(image_id)
                     return True
         except Exception:
             log.exception("an image could not be marked as failed", extra={"image_id": image_id})

@@ -73,11 +73,11 @@ class Worker:
         again. `receive_count` is the number of this delivery; after the last one the task `process` ends.
         """
         report = ImageReport(image_id=image_id, receive_count=receive_count)
-        started = time.perf_counter()
+        started, started_at = time.perf_counter(), utcnow()
         try:
             report.outcome = self._handle(image_id, report)
         except Exception:
-            if (receive_count or 0) >= self.max_attempts and self._outcomes.close(image_id):
+            if (receive_count or 0) >= self.max_attempts and self._outcomes.close(image_id, started_at):
                 report.outcome, report.code = Outcome.FAILED, FailureCode.ATTEMPTS_EXHAUSTED
             raise
         finally:
@@ -99,12 +99,19 @@ class Worker:
                 continue
             if self._is_done(found):
                 self._claim_if_free(found)
-                return Outcome.DUPLICATE
-            report.direct |= found.upload_expires_at is not None
-            outcome = self._process(found, report)
-            if outcome is not None:
+                outcome: Outcome | None = Outcome.DUPLICATE
+            else:
+                report.direct |= found.upload_expires_at is not None
+                outcome = self._process(found, report)
+            if outcome is not None and (not self._is_doubtful(found, report) or self._outcomes.is_settled(image_id)):
                 return outcome
         raise keeps_changing(image_id)
+
+    def _is_doubtful(self, image: Image, report: ImageReport) -> bool:
+        """Return True if the store may hold what the record does not name: an earlier delivery was interrupted, or a
+        worker of 0.1.0 has left the variants of a public image at the private place."""
+        is_misplaced = image.status is Status.READY and image.placed is not image.visibility
+        return (report.receive_count or 1) > 1 or is_misplaced
 
     def _is_done(self, image: Image) -> bool:
         if Task.PROCESS in image.work:

@@ -5,8 +5,9 @@ from datetime import timedelta
 
 from app.domain.errors import Conflict, PortError, Stale
 from app.domain.ids import is_id
+from app.domain.images.placement import was_public
 from app.domain.images.renderings import Renderings
-from app.domain.models import Image, Tombstone, Visibility, utcnow
+from app.domain.models import Image, Tombstone, utcnow
 from app.domain.ports import ImageRepository
 from app.domain.work import LONGEST_ATTEMPT, Task, Work
 
@@ -62,10 +63,3 @@ class Deletion:
         if Task.INVALIDATE in tombstone.work and self._renderings.invalidate([image.id]):
             changes[Task.INVALIDATE] = None
         self._images.update_tombstone(image.id, changes)
-
-
-def was_public(image: Image) -> bool:
-    """Return True if a CDN may have cached variants of the image."""
-    return Visibility.PUBLIC in {image.visibility, image.placed} or any(
-        name.startswith("public/") for name in image.superseded
-    )

@@ -6,14 +6,15 @@ import time
 from datetime import datetime
 from typing import Protocol
 
-from app.domain.errors import Conflict, Missing, NotFound, PortError, PreconditionFailed, Stale, Unavailable
+from app.domain.errors import Conflict, NotFound, PortError, PreconditionFailed, Stale
 from app.domain.ids import is_id
 from app.domain.images.notifications import object_created
-from app.domain.images.renderings import Renderings, join_changes
-from app.domain.keys import original_key
+from app.domain.images.placement import guard_changes, is_swept_soon, join_changes, sweep_changes
+from app.domain.images.renderings import Renderings
+from app.domain.keys import original_key, rendering_name
 from app.domain.models import Changes, Image, Status, Visibility, is_open_ticket, utcnow
 from app.domain.ports import EventQueue, ImageRepository
-from app.domain.work import LONGEST_ATTEMPT, PROCESS_DELAY, Task, Work
+from app.domain.work import PROCESS_DELAY, RENDERING_LIFE, Task, Work
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +43,7 @@ class Editor:
         A new focal point renders the image again; a new visibility moves its variants first. Raises `NotFound`,
         `PreconditionFailed` for another version, and `Conflict` if the image keeps changing.
         """
-        copied: set[str] = set()
+        published: list[str] = []
         try:
             for attempt in range(_ATTEMPTS):
                 _pause(attempt)
@@ -53,15 +54,15 @@ class Editor:
                 if not changes:
                     return image
                 try:
-                    edited = self._write(image, changes, copied)
+                    edited = self._write(image, changes, published)
                 except Stale:
                     continue
-                copied.clear()
-                return edited
+                published.clear()
+                return self._settle(image, edited, changes)
             raise _busy()
         finally:
-            if copied:  # variants were published, but the record was not
-                self._renderings.agree(image_id)
+            if published:  # variants are at the public place, but the record does not allow it
+                self._agree(image_id)
 
     def reprocess(self, owner: str | None, image_id: str) -> Image:
         """Have the image rendered again, from its original. A `ready` image keeps its variants until then.
@@ -90,63 +91,66 @@ class Editor:
             raise NotFound("image_not_found", "There is no image with this id.")
         return found
 
-    def _write(self, image: Image, changes: Changes, copied: set[str]) -> Image:
-        now = utcnow()
-        renders = "focal_point" in changes and image.status is Status.READY
-        if renders:
-            changes = join_changes(changes, self._process(now))
-        if changes.get("visibility") is Visibility.PUBLIC and image.status is Status.READY:
-            image = self._prepare_publish(image, now)
-            changes = join_changes(changes, self._publish(image, now, copied))
-        hides = changes.get("visibility") is Visibility.PRIVATE
-        if hides:
-            changes = join_changes(changes, self._hide(image, now))
+    def _write(self, image: Image, changes: Changes, published: list[str]) -> Image:
+        """Write the changes, and those that follow from them, if the record has not changed. Raises `Stale`.
+
+        `published` receives the id before variants are stored at the public place.
+        """
+        now, again = utcnow(), "focal_point" in changes and image.status is Status.READY
+        wanted = changes.get("visibility", image.visibility)
+        moved: Changes = {}
+        if "visibility" in changes and image.status is Status.READY and image.placed is not wanted:
+            image = self._prepare(image, wanted, now)
+            if wanted is Visibility.PUBLIC:
+                published.append(image.id)
+            if self._renderings.ensure_current(image, public=wanted is Visibility.PUBLIC):
+                moved = self._renderings.moved(image, wanted, now)
+            else:
+                again = True
+                if wanted is Visibility.PRIVATE:
+                    moved = {"placed": wanted}
+        hidden = self._hide(now) if changes.get("visibility") is Visibility.PRIVATE else {}
+        changes = join_changes(changes, moved, hidden, self._process(now) if again else {})
         edited = self._images.update(image.id, image.version, changes)
-        if renders:
+        if again:
             self._send(edited)
-        if hides:
-            self._renderings.hide(edited)
         return edited
 
-    def _prepare_publish(self, image: Image, now: datetime) -> Image:
-        """Add the task `hide` before anything is public: if this process ends before the record is changed, `reconcile`
-        removes the copies."""
-        return self._images.update(image.id, image.version, {"work": {Task.HIDE: Work.add(now, LONGEST_ATTEMPT)}})
+    def _prepare(self, image: Image, wanted: Visibility, now: datetime) -> Image:
+        """Name the copies in the record before they are stored, so that `reconcile` removes them if this process ends
+        before the move is written."""
+        if wanted is Visibility.PUBLIC:
+            return self._images.update(image.id, image.version, guard_changes(now))
+        copies = rendering_name(image.rendering_id or "", public=False)
+        if copies in image.superseded and not is_swept_soon(image, copies, now):
+            return image
+        superseded = {**image.superseded, copies: now + RENDERING_LIFE}
+        return self._images.update(image.id, image.version, sweep_changes(image, superseded, now))
 
-    def _publish(self, image: Image, now: datetime, copied: set[str]) -> Changes:
-        """Copy the variants to the public prefix and return the changes of the record. The private copies are swept."""
-        rendering = image.rendering_id
-        if rendering is None or image.placed is Visibility.PUBLIC:
-            return {}
-        copied.add(rendering)
-        self._copy(image, public=True)
-        strays = [(stray, True) for stray in copied - {rendering}]
-        swept = self._renderings.supersede(image, [(rendering, False), *strays], now, current=(rendering, True))
-        return join_changes({"placed": Visibility.PUBLIC}, swept)
+    def _hide(self, now: datetime) -> Changes:
+        work = {Task.HIDE: Work.add(now)}
+        return {"work": work | ({Task.INVALIDATE: Work.add(now)} if self._renderings.has_cdn else {})}
 
-    def _hide(self, image: Image, now: datetime) -> Changes:
-        """Copy the variants back and return the changes of the record. `Renderings.hide` removes the public ones."""
-        work: dict[Task, Work | None] = {Task.HIDE: Work.add(now)}
-        if self._renderings.has_cdn:
-            work[Task.INVALIDATE] = Work.add(now)
-        changes: Changes = {"work": work}
-        rendering = image.rendering_id
-        if image.placed is Visibility.PUBLIC and rendering is not None:
-            self._copy(image, public=False)
-            kept = {name: due for name, due in image.superseded.items() if not name.startswith("public/")}
-            private = image.model_copy(update={"superseded": kept})
-            swept = self._renderings.supersede(private, [], now, current=(rendering, False))
-            changes = join_changes(changes, {"placed": Visibility.PRIVATE, "superseded": kept}, swept)
-        return changes
+    def _settle(self, before: Image, edited: Image, changes: Changes) -> Image:
+        """Remove public variants of a hidden image. Check those of a published one if an earlier move may still be
+        running, which would remove them. Return the record afterwards."""
+        after = edited
+        if changes.get("visibility") is Visibility.PRIVATE:
+            after = self._renderings.hide(edited)
+        elif changes.get("visibility") is Visibility.PUBLIC and Task.HIDE in before.work:
+            after = self._agree(edited.id) or edited
+        if Task.PROCESS in after.work and after.work[Task.PROCESS] != edited.work.get(Task.PROCESS):
+            self._send(after)  # variants were missing
+        return after
 
-    def _copy(self, image: Image, *, public: bool) -> None:
+    def _agree(self, image_id: str) -> Image | None:
+        """Make the store agree with the record. If that fails, `reconcile` does: the record has the task `hide`."""
         try:
-            self._renderings.copy(image, public=public)
-        except Missing:
-            found = self._images.get(image.id)
-            if not isinstance(found, Image) or found.version != image.version:
-                raise Stale(image.id) from None
-            raise Unavailable(f"A variant of {image.id} is missing. Render the image again.") from None
+            found = self._renderings.agree(image_id)
+        except PortError:
+            log.exception("variants not checked; reconcile checks them", extra={"image_id": image_id})
+            return None
+        return found if isinstance(found, Image) else None
 
     def _process(self, now: datetime) -> Changes:
         task = Work.add(now, PROCESS_DELAY)

@@ -5,14 +5,17 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 
 from app.domain.errors import Missing, PortError, Stale, Unavailable
-from app.domain.keys import (
-    image_prefixes,
-    original_key,
-    processed_prefix,
-    rendering_name,
-    rendering_prefix,
-    variant_key,
+from app.domain.images.placement import (
+    files_of,
+    guard_changes,
+    placement,
+    rendering_life,
+    shown_rendering,
+    supersede_changes,
+    sweep_changes,
+    was_public,
 )
+from app.domain.keys import original_key, processed_prefix, rendering_name, rendering_prefix, variant_key
 from app.domain.models import Changes, Image, Status, Tombstone, Visibility, utcnow
 from app.domain.ports import Cdn, ImageRepository, ObjectStore
 from app.domain.times import is_implausible
@@ -20,7 +23,7 @@ from app.domain.work import LONGEST_ATTEMPT, RENDERING_LIFE, Task, Work
 
 log = logging.getLogger(__name__)
 
-_ATTEMPTS = 8
+_ATTEMPTS = 16
 
 
 class Renderings:
@@ -29,6 +32,9 @@ class Renderings:
     Only the public prefix is served to everybody. It holds variants of public images, and for a moment those of an
     image that was hidden or deleted while another request or a worker stored them. `public_life` is the lifetime of
     superseded public renderings, whose urls are in pages of other sites; private ones live `RENDERING_LIFE`.
+
+    The store has no transactions with the records. So a request or a worker that removes objects reads the record
+    again afterwards, as does one that makes objects current which others may be removing: see `agree`.
     """
 
     def __init__(
@@ -49,75 +55,101 @@ class Renderings:
         """True if removed public variants must be invalidated."""
         return self._cdn is not None
 
-    def copy(self, image: Image, *, public: bool) -> None:
-        """Copy the variants of a `ready` image to the place. Raises `Missing` if a variant does not exist."""
-        self.copy_files(image.id, image.rendering_id or "", {variant.file for variant in image.variants}, public=public)
+    def ensure(self, image_id: str, rendering_id: str, files: Iterable[str], *, public: bool) -> bool:
+        """Copy those files of a rendering that are missing at this place from the other one. Return False if some are
+        at neither place."""
+        prefix = processed_prefix(image_id, rendering_id, public=public)
+        there = {info.key.removeprefix(prefix) for info in self._store.list(prefix)}
+        complete = True
+        for file in sorted({*files} - there):
+            try:
+                self._store.copy(variant_key(image_id, rendering_id, file, public=not public), prefix + file)
+            except Missing:
+                complete = False
+        return complete
 
-    def copy_files(self, image_id: str, rendering_id: str, files: Iterable[str], *, public: bool) -> None:
-        """Copy the files of a rendering from the other place to this one. Raises `Missing`."""
-        for file in files:
-            source = variant_key(image_id, rendering_id, file, public=not public)
-            self._store.copy(source, variant_key(image_id, rendering_id, file, public=public))
+    def ensure_current(self, image: Image, *, public: bool) -> bool:
+        """Do what `ensure` does, for the variants of a `ready` image."""
+        return self.ensure(image.id, image.rendering_id or "", files_of(image), public=public)
 
-    def supersede(
-        self, image: Image, old: Iterable[tuple[str, bool]], now: datetime, *, current: tuple[str, bool]
-    ) -> Changes:
-        """Return the changes that schedule the removal of `old` renderings, and keep `current`.
+    def supersede(self, image: Image, old: Iterable[str], now: datetime, *, current: str) -> Changes:
+        """Return the changes that schedule the removal of `old` renderings, and keep `current`. Both are names as in
+        `keys.rendering_name`."""
+        return supersede_changes(image, old, now, current=current, public_life=self._public_life)
 
-        Each is a rendering id, and True for the public place.
-        """
-        superseded: dict[str, datetime] = dict(image.superseded)
-        for rendering_id, public in old:
-            name = rendering_name(rendering_id, public=public)
-            superseded.setdefault(name, now + self.life(name))
-        superseded.pop(rendering_name(current[0], public=current[1]), None)
-        return sweep_changes(image, superseded, now)
-
-    def life(self, name: str) -> timedelta:
-        """Return the lifetime of a superseded rendering with this name."""
-        return self._public_life if name.startswith("public/") else RENDERING_LIFE
+    def moved(self, image: Image, place: Visibility, now: datetime) -> Changes:
+        """Return the changes of a record whose variants have been copied to this place. The old copies are swept;
+        public ones are removed at once, when the store is made to agree with the record."""
+        public = place is Visibility.PUBLIC
+        old, current = (rendering_name(image.rendering_id or "", public=each) for each in (not public, public))
+        if public:
+            return {"placed": place, **self.supersede(image, [old], now, current=current)}
+        kept = {
+            name: due for name, due in image.superseded.items() if name != current and not name.startswith("public/")
+        }
+        return {"placed": place, **sweep_changes(image, kept, now)}
 
     def sweep(self, image: Image, now: datetime) -> int:
-        """Remove the superseded renderings that are due. Return their number. Raises `Stale` if the record has changed.
+        """Remove the superseded renderings that are due. Return their number.
 
-        A rendering that became current again meanwhile has lost its variants: it is rendered again. A time further
+        A rendering that becomes current again meanwhile loses its variants: `agree` stores them again. A time further
         ahead than the lifetime was stored before the clock was set back: the lifetime then starts now.
         """
-        due, rest = set(), {}
+        shown, removed, rest = shown_rendering(image), 0, {}
         for name, moment in image.superseded.items():
+            if name == shown:
+                continue  # a worker of 0.1.0 has rendered it again
             if moment <= now:
-                due.add(name)
                 self._store.delete_prefix(rendering_prefix(image.id, name))
+                removed += 1
             else:
-                life = self.life(name)
+                life = rendering_life(name, self._public_life)
                 rest[name] = now + life if is_implausible(moment, now, life) else moment
         try:
             changes = sweep_changes(image, rest, now) or {"work": {Task.SWEEP: None}}
             self._images.update(image.id, image.version, changes)
         except Stale:
-            found = self._images.get(image.id)
-            if isinstance(found, Image) and found.rendering_id:
-                shown = rendering_name(found.rendering_id, public=found.placed is Visibility.PUBLIC)
-                if shown in due:
-                    self.render_again(found)
-            raise
-        return len(due)
-
-    def hide(self, image: Image) -> None:
-        """Remove the public variants of an image that was just hidden. Its record has the tasks `hide` and, with a CDN,
-        `invalidate`: `reconcile` repeats what fails here."""
-        try:
             self.agree(image.id)
-            self._images.update(image.id, image.version, {"work": self._hidden(image)})
-        except Stale:
-            return  # changed meanwhile; the tasks are still there
+        return removed
+
+    def hide(self, image: Image) -> Image:
+        """Remove the public variants of an image that was just hidden, from the store and the CDN. Return the record
+        afterwards. Its tasks `hide` and `invalidate` make `reconcile` repeat what fails here."""
+        try:
+            return self.finish_hide(image, utcnow(), invalidate=True)
         except PortError:
             log.exception("public variants not removed; reconcile removes them", extra={"image_id": image.id})
+            return image
 
-    def _hidden(self, image: Image) -> Mapping[Task, Work | None]:
-        task = image.work.get(Task.HIDE)
-        later = task and {Task.HIDE: task.retry(task.since + LONGEST_ATTEMPT)}
-        return {**(later or {}), **({Task.INVALIDATE: None} if self.invalidate([image.id]) else {})}
+    def finish_hide(self, image: Image, now: datetime, *, invalidate: bool = False) -> Image:
+        """Run the task `hide` of the record and return the record afterwards.
+
+        The task stays until no attempt that read the record before can still store an object. Public objects that are
+        found then are invalidated too.
+        """
+        _, removed = self._agree(image.id)
+        changes: dict[Task, Work | None] = {Task.HIDE: _until_no_attempt_is_left(image.work[Task.HIDE], now)}
+        if Task.INVALIDATE in image.work:
+            if invalidate and self.invalidate([image.id]):
+                changes[Task.INVALIDATE] = None
+        elif removed and self.has_cdn:
+            changes[Task.INVALIDATE] = Work.add(now)
+        return self.change_tasks(image, changes)
+
+    def change_tasks(self, image: Image, changes: Mapping[Task, Work | None]) -> Image:
+        """Change those tasks that nobody has changed since the record was read. Return the record afterwards."""
+        for _ in range(_ATTEMPTS):
+            found = self._images.get(image.id)
+            if not isinstance(found, Image):
+                return image
+            same = {name: task for name, task in changes.items() if found.work.get(name) == image.work.get(name)}
+            if not same:
+                return found
+            try:
+                return self._images.update(found.id, found.version, {"work": same})
+            except Stale:
+                continue
+        raise _keeps_changing(image.id)
 
     def invalidate(self, image_ids: list[str]) -> bool:
         """Remove the cached variants of these images from the CDN. Return False if it must be repeated later."""
@@ -129,49 +161,86 @@ class Renderings:
             log.exception("cached variants not invalidated; reconcile tries again", extra={"count": len(image_ids)})
             return False
 
-    def agree(self, image_id: str) -> None:
-        """Make the public prefix agree with the record: empty unless the image is public, complete if it is.
+    def agree(self, image_id: str) -> Image | Tombstone | None:
+        """Make the store agree with the record, and return the record afterwards.
 
-        The record is read again afterwards, because another request may have changed it meanwhile.
+        The public prefix is emptied unless the image is public. Current variants that are missing are copied from the
+        other place; if that is impossible, the record gets the task `process`. Renderings that the record does not
+        name are superseded: interrupted attempts have left them.
+
+        Call it after an attempt during which the visibility may have changed. The record is read again afterwards,
+        because another request may have changed it meanwhile.
         """
+        found, removed = self._agree(image_id)
+        if removed and isinstance(found, Image) and Task.INVALIDATE not in found.work:
+            return self.change_tasks(found, {Task.INVALIDATE: Work.add(utcnow())})
+        return found
+
+    def _agree(self, image_id: str) -> tuple[Image | Tombstone | None, int]:
+        """Return the record afterwards, and the number of public objects that were removed."""
+        removed = 0
         before = self._images.get(image_id)
         for _ in range(_ATTEMPTS):
-            if not isinstance(before, Image) or before.visibility is not Visibility.PUBLIC:
-                self._store.delete_prefix(processed_prefix(image_id, public=True))
-            elif before.placed is Visibility.PUBLIC:
-                self._complete(before)
+            try:
+                if isinstance(before, Image) and before.status is Status.READY:
+                    before = self._complete(before)
+                if not isinstance(before, Image) or before.visibility is not Visibility.PUBLIC:
+                    removed += self._store.delete_prefix(processed_prefix(image_id, public=True))
+                if isinstance(before, Image):
+                    self._supersede_strays(before)
+            except Stale:
+                before = self._images.get(image_id)
+                continue
             after = self._images.get(image_id)
-            if _placement(after) == _placement(before):
-                return
+            if placement(after) == placement(before):
+                return after, removed
             before = after
-        raise Unavailable(f"The visibility of {image_id} is changing too often.")
+        raise _keeps_changing(image_id)
 
-    def _complete(self, image: Image) -> None:
-        """Copy public variants that another request has removed. The private ones live on for `RENDERING_LIFE`."""
-        for file in {variant.file for variant in image.variants}:
-            key = variant_key(image.id, image.rendering_id or "", file, public=True)
-            if self._store.find(key) is None:
-                try:
-                    self.copy_files(image.id, image.rendering_id or "", [file], public=True)
-                except Missing:
-                    log.warning("a public variant is missing; rendering again", extra={"image_id": image.id})
-                    self.render_again(image)
-                    return
+    def _complete(self, image: Image) -> Image:
+        """Complete the current variants at the place of the visibility. Raises `Stale`.
 
-    def render_again(self, image: Image) -> None:
-        """Add the task `process`: `reconcile` sends the event. Does nothing if the record has changed."""
-        try:
-            self._images.update(image.id, image.version, {"work": {Task.PROCESS: Work.add(utcnow())}})
-        except Stale:
-            log.info("the record has changed meanwhile", extra={"image_id": image.id})
+        A worker of 0.1.0 leaves those of a public image at the private place.
+        """
+        now, public = utcnow(), image.visibility is Visibility.PUBLIC
+        if public and image.placed is Visibility.PRIVATE and Task.HIDE not in image.work:
+            image = self._images.update(image.id, image.version, guard_changes(now))
+        if not self.ensure_current(image, public=public):
+            log.warning("a variant is missing; rendering again", extra={"image_id": image.id})
+            if Task.PROCESS in image.work:
+                return image
+            again: Changes = {"work": {Task.PROCESS: Work.add(now)}, "last_tried_at": None}
+            return self._images.update(image.id, image.version, again)
+        if image.placed is image.visibility:
+            return image
+        return self._images.update(image.id, image.version, self.moved(image, image.visibility, now))
+
+    def _supersede_strays(self, image: Image) -> None:
+        """Schedule the removal of stored renderings that the record does not name. Raises `Stale`.
+
+        They get the lifetime of private ones, because no record has ever shown them. An attempt that is still storing
+        one names it in the record when it has finished.
+        """
+        now, known = utcnow(), {shown_rendering(image), *image.superseded}
+        strays = {name: now + RENDERING_LIFE for name in self._stored(image.id) if name not in known}
+        if strays:
+            self._images.update(image.id, image.version, sweep_changes(image, {**image.superseded, **strays}, now))
+
+    def _stored(self, image_id: str) -> set[str]:
+        """Return the names of all stored renderings of an image."""
+        names = set()
+        for public in (False, True):
+            prefix = processed_prefix(image_id, public=public)
+            for info in self._store.list(prefix):
+                names.add(rendering_name(info.key.removeprefix(prefix).partition("/")[0], public=public))
+        return names
 
     def remove(self, image: Image) -> None:
         """Remove the bytes that the record of a deleted image names: variants, then the original."""
-        public = image.placed is Visibility.PUBLIC
-        if public or any(name.startswith("public/") for name in image.superseded):
+        if was_public(image):
             self._store.delete_prefix(processed_prefix(image.id, public=True))
-        if not public:
-            for file in {variant.file for variant in image.variants}:
+        if image.placed is Visibility.PRIVATE:
+            for file in files_of(image):
                 self._store.delete(variant_key(image.id, image.rendering_id or "", file))
         for name in image.superseded:
             if not name.startswith("public/"):
@@ -180,35 +249,27 @@ class Renderings:
 
     def purge(self, tombstone: Tombstone, now: datetime) -> bool:
         """Remove all bytes of a deleted image. Return True if the task is finished: no attempt can store any more."""
-        for prefix in image_prefixes(tombstone.id):
-            self._store.delete_prefix(prefix)
+        removed = self._store.delete_prefix(processed_prefix(tombstone.id, public=True))
+        self._store.delete_prefix(processed_prefix(tombstone.id))
         self._store.delete(original_key(tombstone.id))
         task = tombstone.work.get(Task.PURGE)
-        last = task.since + LONGEST_ATTEMPT if task else now
-        if task:
-            self._images.update_tombstone(tombstone.id, {Task.PURGE: None if last <= now else task.retry(last)})
-        return last <= now
+        if task is None:
+            return True
+        changes = {Task.PURGE: _until_no_attempt_is_left(task, now)}
+        if removed and self.has_cdn:
+            changes[Task.INVALIDATE] = Work.add(now)
+        self._images.update_tombstone(tombstone.id, changes)
+        return changes[Task.PURGE] is None
 
 
-def sweep_changes(image: Image, superseded: Mapping[str, datetime], now: datetime) -> Changes:
-    """Return the changes of the superseded renderings and of the task `sweep`, which is due with the first of them."""
-    if superseded == image.superseded and (Task.SWEEP in image.work) == bool(superseded):
-        return {}
-    task = Work(since=now, due=min(superseded.values())) if superseded else None
-    return {"superseded": dict(superseded), "work": {Task.SWEEP: task}}
+def _until_no_attempt_is_left(task: Work, now: datetime) -> Work | None:
+    """Return the task after a run, or None once no attempt that read the record before it was added can still store an
+    object. A time of addition in the future was written before the clock was set back: the task starts again."""
+    if is_implausible(task.since, now):
+        return Work.add(now, LONGEST_ATTEMPT)
+    last = task.since + LONGEST_ATTEMPT
+    return None if last <= now else task.retry(last)
 
 
-def join_changes(*changes: Changes) -> Changes:
-    """Merge changes of different fields, and their changes of `work` by task."""
-    merged: Changes = {}
-    work: dict[Task, Work | None] = {}
-    for each in changes:
-        merged |= each
-        work |= each.get("work", {})
-    return merged | ({"work": work} if work else {})
-
-
-def _placement(found: Image | Tombstone | None) -> object:
-    if not isinstance(found, Image):
-        return None
-    return found.visibility, found.placed, found.rendering_id, found.status is Status.READY
+def _keeps_changing(image_id: str) -> Unavailable:
+    return Unavailable(f"The record of {image_id} is changing too often.")

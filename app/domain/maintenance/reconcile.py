@@ -25,7 +25,7 @@ from app.domain.models import (
 from app.domain.ports import EventQueue, ImageRepository, ObjectInfo, ObjectStore
 from app.domain.times import has_passed, is_implausible
 from app.domain.uploads.tickets import RECORD_LIFE
-from app.domain.work import LONGEST_ATTEMPT, LONGEST_DELAY, PROCESS_DELAY, Task, Tasks, Work
+from app.domain.work import LONGEST_DELAY, PROCESS_DELAY, Task, Tasks, Work
 
 log = logging.getLogger(__name__)
 
@@ -93,7 +93,7 @@ class Reconciler:
         self._renderings = renderings
         self._in_queue: int | None = 0
         self._unused: list[Image] = []
-        self._cached: list[str] = []
+        self._cached: dict[str, Image | Tombstone] = {}
 
     def run(
         self,
@@ -113,7 +113,7 @@ class Reconciler:
         now = now or utcnow()
         report = Report()
         self._in_queue = None if requeue_after else 0
-        self._unused, self._cached = [], []
+        self._unused, self._cached = [], {}
         due = self._images.due(now + (timedelta(0) if requeue_after >= PROCESS_DELAY else LONGEST_DELAY))
         for image_id in due:
             if stop():
@@ -139,29 +139,27 @@ class Reconciler:
         if found is None:
             self._images.update_tombstone(image_id, {})  # removes an index entry without a record
             return
-        if Task.INVALIDATE in found.work and _is_due(found.work, Task.INVALIDATE, now):
-            self._cached.append(image_id)
         if isinstance(found, Tombstone):
-            if _is_due(found.work, Task.PURGE, now):
-                report.deletes_finished += self._renderings.purge(found, now)
+            self._visit_tombstone(found, now, report)
             return
         if _is_due(found.work, Task.HIDE, now):
-            found = self._finish_hide(found, now, report)
+            found = self._renderings.finish_hide(found, now)
+            report.hides_finished += Task.HIDE not in found.work
         if _is_due(found.work, Task.SWEEP, now):
             report.renderings_swept += self._renderings.sweep(found, now)
-        elif Task.PROCESS in found.work:
+            found = self._images.get(image_id)
+        if not isinstance(found, Image):
+            return
+        if _is_due(found.work, Task.INVALIDATE, now):
+            self._cached[image_id] = found
+        if Task.PROCESS in found.work:
             self._settle_process(found, found.work[Task.PROCESS], now, requeue_after, report)
 
-    def _finish_hide(self, image: Image, now: datetime, report: Report) -> Image:
-        self._renderings.agree(image.id)
-        task = image.work[Task.HIDE]
-        last = task.since + LONGEST_ATTEMPT
-        if is_implausible(task.since, now):
-            changed: Work | None = Work.add(now, LONGEST_ATTEMPT)
-        else:
-            changed = None if last <= now else task.retry(last)
-        report.hides_finished += changed is None
-        return self._images.update(image.id, image.version, {"work": {Task.HIDE: changed}})
+    def _visit_tombstone(self, found: Tombstone, now: datetime, report: Report) -> None:
+        if _is_due(found.work, Task.PURGE, now):
+            report.deletes_finished += self._renderings.purge(found, now)
+        if _is_due(found.work, Task.INVALIDATE, now):
+            self._cached[found.id] = found
 
     def _settle_process(
         self, image: Image, task: Work, now: datetime, requeue_after: timedelta, report: Report
@@ -172,6 +170,7 @@ class Reconciler:
         original = self._store.find(original_key(image.id))  # not `stat`: a refusal must not look like a missing object
         if image.status is not Status.PENDING and image.processed_at is not None and image.processed_at > task.since:
             self._images.update(image.id, image.version, {"work": {Task.PROCESS: None}})  # done by a worker of 0.1.0
+            self._renderings.agree(image.id)
         elif original is None and image.processed_at is not None:
             self._images.update(image.id, image.version, _without_original(image, now))
             report.original_missing += 1
@@ -205,6 +204,7 @@ class Reconciler:
             self._images.update(image.id, image.version, {"last_tried_at": now})
         elif tried_at < now - CUT_OFF:
             self._images.update(image.id, image.version, mark_exhausted(image, now))
+            self._renderings.agree(image.id)  # the attempt may have left variants
             report.given_up += 1
 
     def _remove_unused(self, now: datetime, report: Report) -> None:
@@ -254,24 +254,22 @@ class Reconciler:
 
     def _invalidate(self, report: Report) -> None:
         """Invalidate the variants of hidden and deleted images at the CDN, all in one call."""
-        if not self._cached or not self._renderings.invalidate(self._cached):
+        if not self._cached or not self._renderings.invalidate(list(self._cached)):
             return
-        for image_id in self._cached:
+        for image_id, found in self._cached.items():
             try:
-                self._end_invalidate(image_id)
+                self._end_invalidate(found)
                 report.invalidated += 1
-            except Stale:
-                continue  # invalidated again by the next run
             except PortError:
                 log.exception("the task `invalidate` was not removed", extra={"image_id": image_id})
                 report.errors += 1
 
-    def _end_invalidate(self, image_id: str) -> None:
-        found = self._images.get(image_id)
+    def _end_invalidate(self, found: Image | Tombstone) -> None:
+        """Remove the task, unless it was added again since the record was read."""
         if isinstance(found, Image):
-            self._images.update(image_id, found.version, {"work": {Task.INVALIDATE: None}})
-        elif found is not None:
-            self._images.update_tombstone(image_id, {Task.INVALIDATE: None})
+            self._renderings.change_tasks(found, {Task.INVALIDATE: None})
+        else:
+            self._images.update_tombstone(found.id, {Task.INVALIDATE: None})
 
 
 def _is_due(work: Tasks, name: Task, now: datetime) -> bool:
