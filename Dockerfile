@@ -30,7 +30,7 @@ FROM public.ecr.aws/lambda/python:3.13 AS api-code
 COPY app/__init__.py app/bootstrap.py app/bootstrap_api.py app/lambda_api.py app/log_formats.py app/logs.py \
     app/metrics.py app/settings.py /var/task/app/
 COPY app/domain /var/task/app/domain
-COPY app/adapters/__init__.py app/adapters/sqs.py /var/task/app/adapters/
+COPY app/adapters/__init__.py app/adapters/cloudfront.py app/adapters/sqs.py /var/task/app/adapters/
 COPY app/adapters/dynamodb /var/task/app/adapters/dynamodb
 COPY app/adapters/s3 /var/task/app/adapters/s3
 COPY app/api /var/task/app/api
@@ -40,7 +40,7 @@ FROM public.ecr.aws/lambda/python:3.13 AS worker-code
 COPY app/__init__.py app/bootstrap.py app/bootstrap_worker.py app/lambda_reconcile.py app/lambda_worker.py \
     app/linux.py app/log_formats.py app/logs.py app/metrics.py app/settings.py /var/task/app/
 COPY app/domain /var/task/app/domain
-COPY app/adapters/__init__.py app/adapters/sqs.py /var/task/app/adapters/
+COPY app/adapters/__init__.py app/adapters/cloudfront.py app/adapters/sqs.py /var/task/app/adapters/
 COPY app/adapters/dynamodb /var/task/app/adapters/dynamodb
 COPY app/adapters/s3 /var/task/app/adapters/s3
 COPY app/worker /var/task/app/worker
@@ -85,6 +85,7 @@ FROM docker.io/library/python:3.13-slim-trixie AS server-code
 COPY app /srv/darkroom/app
 RUN rm -f /srv/darkroom/app/lambda_*.py /srv/darkroom/app/metrics.py \
     && rm -rf /srv/darkroom/app/adapters/s3 /srv/darkroom/app/adapters/dynamodb /srv/darkroom/app/adapters/sqs.py \
+        /srv/darkroom/app/adapters/cloudfront.py \
     && python -m compileall -q --invalidation-mode unchecked-hash /srv/darkroom/app \
     && printf '#!/usr/bin/env python\nfrom app.cli.command import main\n\nmain()\n' >/srv/darkroom/darkroom \
     && chmod -R a+rX /srv/darkroom && chmod a+x /srv/darkroom/darkroom \

@@ -1,8 +1,8 @@
 """Remove files that a function never reads from a folder of packages: `python slim.py <folder>`, in an image build.
 
-Most of them describe the 400 services of the SDK, of which three are used. The documentation inside those three goes
-too: it is most of what the SDK unpacks and reads to create a client. The rest are leftovers of pip and examples of the
-SDK. Licenses, names and versions of packages stay for scanners.
+Most of them describe the 400 services of the SDK, of which four are used. Old versions of those four go too, and the
+documentation inside: it is most of what the SDK unpacks and reads to create a client. The rest are leftovers of pip and
+examples of the SDK. Licenses, names and versions of packages stay for scanners.
 """
 
 import gzip
@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-SERVICES = {"dynamodb", "s3", "sqs"}
+SERVICES = {"cloudfront", "dynamodb", "s3", "sqs"}
 #: Files of pip that would be wrong after this script.
 PIP = {"RECORD", "INSTALLER", "REQUESTED", "direct_url.json"}
 
@@ -26,6 +26,9 @@ def main(folder: Path) -> None:
     for entry in data.iterdir():
         if entry.is_dir() and entry.name not in SERVICES:
             shutil.rmtree(entry)
+    for service in SERVICES:
+        for version in sorted(entry for entry in (data / service).iterdir() if entry.is_dir())[:-1]:
+            shutil.rmtree(version)  # the SDK uses the newest
     for examples in data.glob("*/*/examples-1.json*"):
         examples.unlink()
     for packed in data.glob("*/*/*.json.gz"):

@@ -102,23 +102,23 @@ NEVER: dict[str, Attempt] = {
 ROLES: dict[str, tuple[dict[str, Attempt], dict[str, Attempt]]] = {
     "ImageApiRole": (
         {"put an original": put("originals/rights"), "get an original": get("originals/rights"),
-         "get a variant": get("processed/rights"), "delete a variant": delete("processed/rights-2"),
-         "read": read_record, "query": query},
-        {"put a variant": put("processed/rights"), "list variants": list_("processed/"), "send": send,
-         "receive": receive},
+         "get a variant": get("processed/rights"), "put a variant": put("processed/rights"),
+         "delete a variant": delete("processed/rights-2"), "list variants": list_("processed/rights"),
+         "read": read_record, "query": query, "send": send},
+        {"list originals": list_("originals/"), "receive": receive},
     ),
     "ImageProcessingRole": (
         {"put a variant": put("processed/rights"), "get an original": get("originals/rights"),
-         "list variants": list_("processed/rights"), "read": read_record},
-        {"put an original": put("originals/rights"), "get a variant": get("processed/rights"),
+         "get a variant": get("processed/rights"), "list variants": list_("processed/rights"), "read": read_record},
+        {"put an original": put("originals/rights"),
          "list originals": list_("originals/"), "query": query, "send": send},
     ),
     "ReconcileRole": (
-        {"delete a variant": delete("processed/rights-2"),
+        {"get a variant": get("processed/rights"), "put a variant": put("processed/rights"),
+         "delete a variant": delete("processed/rights-2"),
          "list originals": list_("originals/"), "list variants": list_("processed/"), "read": read_record,
          "query": query, "send": send, "count what waits": count_waiting},
-        {"put an original": put("originals/rights"), "put a variant": put("processed/rights"),
-         "get an original": get("originals/rights"), "get a variant": get("processed/rights"), "receive": receive},
+        {"put an original": put("originals/rights"), "get an original": get("originals/rights"), "receive": receive},
     ),
 }  # fmt: skip
 

@@ -155,6 +155,8 @@ class Stack:
         kind = self._template["Resources"][name]["Type"]
         if kind == "AWS::SQS::Queue":
             return f"https://sqs.{REGION}.amazonaws.com/{ACCOUNT}/{self._name(name)}"
+        if kind == "AWS::CloudFront::Distribution":
+            return "E" + re.sub("[^A-Z0-9]", "", self._name(name).upper())
         return self.arn(name) if kind in {"AWS::SecretsManager::Secret", "AWS::SNS::Topic"} else self._name(name)
 
     def _name(self, logical_id: str) -> str:

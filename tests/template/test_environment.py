@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from app.domain.models import Visibility
 from app.settings import PREFIX, Settings, load
 from tests.entry_points.opened import opened
 from tests.template.conftest import ALL, KEYS
@@ -19,14 +20,16 @@ ENTRY_POINTS = {API: "app.lambda_api", WORKER: "app.lambda_worker", RECONCILE: "
 EVERYBODYS = {"storage_url", "database_url", "queue_url", "log_level", "service"}
 TOLD = {
     API: EVERYBODYS | {
-        "auth", "allow_anonymous", "api_keys", "cors_origins", "cdn_url", "secret", "max_upload_bytes",
-        "max_open_tickets",
+        "auth", "allow_anonymous", "api_keys", "cors_origins", "default_visibility", "cdn_url", "cdn_distribution",
+        "secret", "previous_secret", "signed_url_seconds", "max_upload_bytes", "max_open_tickets",
     },
     WORKER: EVERYBODYS | {
         "auth", "max_upload_bytes", "processing_timeout_seconds", "processing_memory_mb", "max_attempts",
     },
-    RECONCILE: EVERYBODYS,
+    RECONCILE: EVERYBODYS | {"cdn_url", "cdn_distribution"},
 }  # fmt: skip
+#: Parameters of any text.
+FREE = ("ApiKeys", "AllowedOrigins", "PreviousSigningSecret")
 #: Settings that a stack leaves at their defaults. The addresses in its records are the bucket's or the CDN's.
 LEFT_OUT = {
     "max_pixels", "max_frames", "accepted_types", "recipe", "public_url", "host", "port", "allowed_hosts",
@@ -42,7 +45,7 @@ def read(stack: Stack, function: str, monkeypatch: pytest.MonkeyPatch) -> Settin
 
 @pytest.mark.parametrize("function", ENTRY_POINTS)
 def test_a_function_is_told_what_it_needs_and_no_more(any_stack: Stack, function: str) -> None:
-    cdn = set() if "CdnUrl" in any_stack.outputs else {"cdn_url"}
+    cdn = set() if "CdnUrl" in any_stack.outputs else {"cdn_url", "cdn_distribution"}
     assert set(any_stack.environment(function)) == {f"{PREFIX}{name.upper()}" for name in TOLD[function] - cdn}
 
 
@@ -68,6 +71,7 @@ def test_the_api_knows_who_may_and_where_variants_are(any_stack: Stack, monkeypa
     assert len(settings.api_keys) == 2
     assert settings.allow_anonymous is False
     assert settings.cdn_url == any_stack.outputs.get("CdnUrl")
+    assert (settings.cdn_distribution is None) is (settings.cdn_url is None)
     assert settings.secret is not None
     assert settings.secret.get_secret_value() == SECRET
 
@@ -96,19 +100,31 @@ def test_the_worker_knows_whether_objects_without_a_record_are_anybodys(
 def test_the_parameters_reach_the_settings(build_stack: Callable[..., Stack], monkeypatch: pytest.MonkeyPatch) -> None:
     stack = build_stack(
         AllowedOrigins="https://a.example,https://b.example:8443", MaxUploadBytes="7000", MaxOpenTickets="7",
-        LogLevel="ERROR",
+        LogLevel="ERROR", DefaultVisibility="public", SignedUrlSeconds="7200", PreviousSigningSecret="o" * 64,
     )  # fmt: skip
     settings = read(stack, API, monkeypatch)
+    assert (settings.visibility, settings.signed_url_seconds) == (Visibility.PUBLIC, 7200)
+    assert settings.previous_secret is not None
+    assert settings.previous_secret.get_secret_value() == "o" * 64
     assert settings.cors_origins == ("https://a.example", "https://b.example:8443")
     assert (settings.max_upload_bytes, settings.max_open_tickets, settings.log_level) == (7000, 7, "ERROR")
     assert stack.environment(WORKER)["DARKROOM_MAX_UPLOAD_BYTES"] == "7000"
     assert {stack.environment(function)["DARKROOM_LOG_LEVEL"] for function in ENTRY_POINTS} == {"ERROR"}
 
 
+@pytest.mark.parametrize(
+    ("key", "visibility"), [({"ApiKeys": KEYS}, "private"), ({"AllowAnonymous": "true"}, "public")]
+)
+def test_new_images_are_private_with_keys_and_public_without(
+    build_stack: Callable[..., Stack], key: dict[str, str], visibility: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert read(build_stack(**key), API, monkeypatch).visibility == visibility
+
+
 def test_they_fit_into_the_four_kilobytes_that_lambda_takes(
     form: dict[str, Any], build_stack: Callable[..., Stack]
 ) -> None:
-    longest = {name: "x" * int(form["Parameters"][name]["MaxLength"]) for name in ("ApiKeys", "AllowedOrigins")}
+    longest = {name: "x" * int(form["Parameters"][name]["MaxLength"]) for name in FREE}
     stack = build_stack("a-stack-with-a-name-of-fifty-characters-about-12345", **(ALL | longest))
     assert sum(len(name) + len(value) for name, value in stack.environment(API).items()) <= 4096
 

@@ -1,14 +1,19 @@
 """Rights of each function, allowed and denied, by action and prefix."""
 
 import re
+from collections.abc import Callable
 
 import pytest
 
+from tests.repository.tree import AWS
+from tests.template.conftest import ALL as EVERYTHING
 from tests.template.reading import Stack
 from tests.template.rights import actions, allows, denies, listed, statements
 
 API, WORKER, RECONCILE = "ImageApiFunction", "ImageProcessingFunction", "ReconcileFunction"
 FUNCTIONS = (API, WORKER, RECONCILE)
+#: Names of the functions in docs/aws.md.
+NAMED = {"API": API, "worker": WORKER, "reconcile": RECONCILE}
 
 RECORDS = {f"dynamodb:{verb}Item" for verb in ("Get", "Put", "Update", "Delete", "ConditionCheck")}
 OBJECTS = {"s3:GetObject", "s3:PutObject", "s3:DeleteObject"}
@@ -16,24 +21,26 @@ LOGS = {"logs:CreateLogStream", "logs:PutLogEvents"}
 TRACES = {"xray:PutTraceSegments", "xray:PutTelemetryRecords"}
 #: Everything that a function may do anywhere.
 ALL = {
-    API: RECORDS | OBJECTS | LOGS | {"dynamodb:BatchGetItem", "dynamodb:Query", "sqs:GetQueueAttributes"},
+    API: RECORDS | OBJECTS | LOGS | {
+        "s3:ListBucket", "dynamodb:BatchGetItem", "dynamodb:Query", "sqs:SendMessage", "sqs:GetQueueAttributes",
+    },
     WORKER: RECORDS | OBJECTS | LOGS | {
         "s3:ListBucket", "sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility",
         "sqs:GetQueueAttributes",
     },
-    RECONCILE: RECORDS | LOGS | {
-        "s3:DeleteObject", "s3:ListBucket", "dynamodb:Query", "sqs:SendMessage", "sqs:GetQueueAttributes",
+    RECONCILE: RECORDS | OBJECTS | LOGS | {
+        "s3:ListBucket", "dynamodb:Query", "sqs:SendMessage", "sqs:GetQueueAttributes",
     },
 }  # fmt: skip
 
 #: On which prefix each may do what with objects.
 PREFIXES = [
     (API, "originals/", {"s3:GetObject", "s3:PutObject", "s3:DeleteObject"}),
-    (API, "processed/", {"s3:GetObject", "s3:DeleteObject"}),
+    (API, "processed/", OBJECTS),
     (WORKER, "originals/", {"s3:GetObject", "s3:DeleteObject"}),
-    (WORKER, "processed/", {"s3:PutObject", "s3:DeleteObject"}),
+    (WORKER, "processed/", OBJECTS),
     (RECONCILE, "originals/", {"s3:DeleteObject"}),
-    (RECONCILE, "processed/", {"s3:DeleteObject"}),
+    (RECONCILE, "processed/", OBJECTS),
     *((function, prefix, set()) for function in FUNCTIONS for prefix in ("", "originals-evil/", "elsewhere/")),
 ]
 NEVER = (
@@ -47,7 +54,9 @@ NEVER = (
 
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_a_function_has_these_rights_and_no_others(any_stack: Stack, function: str) -> None:
-    assert actions(statements(any_stack, function)) == ALL[function] | TRACES
+    invalidates = function != WORKER and "VariantsCdn" in any_stack.resources
+    cdn = {"cloudfront:CreateInvalidation"} if invalidates else set()
+    assert actions(statements(any_stack, function)) == ALL[function] | TRACES | cdn
 
 
 @pytest.mark.parametrize(("function", "prefix", "allowed"), PREFIXES)
@@ -78,18 +87,24 @@ def test_no_star_but_x_rays(any_stack: Stack, function: str) -> None:
             assert re.fullmatch(r"arn:aws:[a-z0-9]+:[^*]+[^*:/](/(originals|processed)/\*|:\*)?", resource), resource
 
 
+PLACES = (
+    "originals/", "originals/019a", "processed/", "processed/019a/", "processed/public/019a/", "", "elsewhere/",
+)  # fmt: skip
+
+
 def test_lists_are_for_who_reads_them_and_within_their_prefixes(stack: Stack) -> None:
     bucket = stack.arn("ImageBucket")
     may = {
         (function, prefix)
         for function in FUNCTIONS
-        for prefix in ("originals/", "originals/019a", "processed/", "processed/019a/", "", "elsewhere/")
+        for prefix in PLACES
         if allows(statements(stack, function), "s3:ListBucket", bucket, s3__prefix=prefix)
     }
     assert may == {
-        (WORKER, "processed/"), (WORKER, "processed/019a/"),
+        (API, "processed/"), (API, "processed/019a/"), (API, "processed/public/019a/"),
+        (WORKER, "processed/"), (WORKER, "processed/019a/"), (WORKER, "processed/public/019a/"),
         (RECONCILE, "originals/"), (RECONCILE, "originals/019a"), (RECONCILE, "processed/"),
-        (RECONCILE, "processed/019a/"),
+        (RECONCILE, "processed/019a/"), (RECONCILE, "processed/public/019a/"),
     }  # fmt: skip
     assert not any(allows(statements(stack, function), "s3:ListBucket", bucket) for function in FUNCTIONS)
 
@@ -103,7 +118,7 @@ def test_queries_are_of_the_index_alone(stack: Stack) -> None:
         assert not allows(found, "dynamodb:GetItem", f"{table}-of-another-stack")
 
 
-def test_nobody_but_the_worker_takes_events_and_nobody_but_reconcile_sends_any(stack: Stack) -> None:
+def test_only_the_worker_receives_events_and_it_sends_none(stack: Stack) -> None:
     queue = stack.arn("EventQueue")
     may = {
         (function, action)
@@ -112,7 +127,7 @@ def test_nobody_but_the_worker_takes_events_and_nobody_but_reconcile_sends_any(s
         if allows(statements(stack, function), action, queue)
     }
     assert may == {
-        (RECONCILE, "sqs:SendMessage"),
+        (API, "sqs:SendMessage"), (RECONCILE, "sqs:SendMessage"),
         (WORKER, "sqs:ReceiveMessage"), (WORKER, "sqs:DeleteMessage"),
     }  # fmt: skip
 
@@ -176,9 +191,13 @@ def test_the_bucket_lets_nobody_in_but_the_cdn_to_variants(any_stack: Stack) -> 
     (only,) = allowed
     bucket = any_stack.arn("ImageBucket")
     assert (only["Principal"], only["Action"]) == ({"Service": "cloudfront.amazonaws.com"}, "s3:GetObject")
-    assert only["Resource"] == f"{bucket}/processed/*"
+    assert only["Resource"] == f"{bucket}/processed/public/*"
     source = only["Condition"]["StringEquals"]["aws:SourceArn"]  # type: ignore[index]  # asserted by its use
-    assert re.fullmatch(r"arn:aws:cloudfront::123456789012:distribution/\S+variantscdn", source)
+    assert re.fullmatch(r"arn:aws:cloudfront::123456789012:distribution/E[A-Z]+VARIANTSCDN", source)
+    for function in (API, RECONCILE):
+        found = statements(any_stack, function)
+        assert allows(found, "cloudfront:CreateInvalidation", source)
+        assert not allows(found, "cloudfront:CreateInvalidation", f"{source}X")
 
 
 def test_the_queue_takes_from_its_own_bucket_alone(any_stack: Stack) -> None:
@@ -203,3 +222,26 @@ def test_who_may_invoke_is_named_by_its_arn(any_stack: Stack) -> None:
     for found in any_stack.of_type("AWS::Lambda::Permission").values():
         assert found["Principal"].endswith(".amazonaws.com")
         assert re.fullmatch(r"arn:aws:[a-z-]+:eu-west-1:123456789012:\S+", found["SourceArn"])
+
+
+def test_the_page_lists_the_rights_of_each_function(build_stack: Callable[..., Stack]) -> None:
+    """Each row is one or several functions, actions, of which later ones leave out the service, and places."""
+    stack = build_stack(**EVERYTHING)
+    (written,) = re.findall(r"<!-- rights -->\n.*?---\|\n(.*?)\n<!-- end", AWS, re.DOTALL)
+    found: dict[str, set[str]] = {function: set() for function in FUNCTIONS}
+    for row in written.splitlines():
+        names, quoted, place = (cell.strip() for cell in row.strip("|").split("|"))
+        actions_of_row, service = [], ""
+        for action in re.findall("`([^`]+)`", quoted):
+            service = action.partition(":")[0] if ":" in action else service
+            actions_of_row.append(f"{service}:{action.partition(':')[2] or action}")
+        for name in names.split(", "):
+            found[NAMED[name]] |= set(actions_of_row)
+            for action in actions_of_row:
+                for prefix in re.findall(r"`(\w+)/\*`", place):
+                    is_list = action == "s3:ListBucket"
+                    bucket = stack.arn("ImageBucket")
+                    context = {"s3__prefix": f"{prefix}/x"} if is_list else {}
+                    resource = bucket if is_list else f"{bucket}/{prefix}/x"
+                    assert allows(statements(stack, NAMED[name]), action, resource, **context), row
+    assert found == {function: actions(statements(stack, function)) for function in FUNCTIONS}

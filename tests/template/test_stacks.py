@@ -119,6 +119,7 @@ def test_a_key_itself_is_not_taken_for_its_hash(form: dict[str, Any]) -> None:
             ["*", "a.example", "https://a.example/", "https://a.example,", "https://a.example, https://b.example",
              ",https://a.example", "https://a.examplehttps://b.example", "https://a.example:443,https://b.example"],
         ),
+        ("PreviousSigningSecret", ["", "a1" * 32], ["short", "a" * 129, "a" * 20 + "-"]),
         ("AlarmEmail", ["", "ops@example.org"], ["ops", "a b@c"]),
     ],
 )  # fmt: skip
@@ -156,7 +157,7 @@ def test_every_parameter_is_described_bounded_and_asked_for_in_a_group(form: dic
 def test_outputs_are_what_a_user_needs(build_stack: Callable[..., Stack]) -> None:
     common = {
         "ApiUrl", "DashboardUrl", "Bucket", "Table", "Queue", "DeadLetters", "DeadLettersArn", "ApiFunction",
-        "ProcessingFunction", "ReconcileFunction",
+        "ProcessingFunction", "ReconcileFunction", "SigningSecret",
     }  # fmt: skip
     assert set(build_stack().outputs) == common
     assert set(build_stack(**ALL).outputs) == common | {"DomainTarget", "DomainTargetZone", "CdnUrl"}
@@ -169,7 +170,7 @@ def test_the_page_asks_for_outputs_that_are_there_and_while_they_are(stack: Stac
     deploy = AWS[AWS.index("\noutput() {") : AWS.index("## The images")]
     removal = deploy[deploy.index("## Remove") :]
     deletion = removal.index("sam delete --stack-name darkroom --no-prompts")
-    assert removal.index("$(output Table) bucket=$(output Bucket)") < deletion
+    assert removal.index("$(output Table) bucket=$(output Bucket) secret=$(output SigningSecret)") < deletion
     by_hand = deploy[deploy.index("aws lambda invoke") :].split("```")[0]
     assert "--cli-read-timeout 0" in by_hand, "the CLI gives up after 60 seconds, and asks again"
     assert stack["ReconcileFunction"]["Timeout"] > 60
@@ -177,7 +178,7 @@ def test_the_page_asks_for_outputs_that_are_there_and_while_they_are(stack: Stac
         used, set_here = set(re.findall(r'"\$(\w+)', shell)), set(re.findall(r"\b(\w+)=", shell))
         assert used - set_here - {"url"} == set(), shell
     kept = {name for name, resource in stack.resources.items() if "Retain" in resource.get("DeletionPolicy", "")}
-    assert kept == {"ImageBucket", "ImageMetadata"}
+    assert kept == {"ImageBucket", "ImageMetadata", "SigningSecret"}
 
 
 def test_the_gateway_throttles_logs_and_hides_behind_the_domain(build_stack: Callable[..., Stack]) -> None:
