@@ -1,12 +1,12 @@
 """Services that the entry point passes to the API, and the FastAPI dependencies that give them to routes."""
 
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated
 
-from anyio import CapacityLimiter
 from fastapi import Depends, Request
 
 from app.api.bodies.spool import Spools
@@ -99,9 +99,9 @@ class Services:
         )
 
     @cached_property
-    def bulk_limiter(self) -> CapacityLimiter:
-        """Threads of all requests for many images."""
-        return CapacityLimiter(BULK_THREADS)
+    def bulk_threads(self) -> ThreadPoolExecutor:
+        """Threads of all requests for many images. They start when they are needed."""
+        return ThreadPoolExecutor(BULK_THREADS, "bulk")
 
     @cached_property
     def cursors(self) -> Cursors:

@@ -1,12 +1,12 @@
 """Requests for many images: one result for each id."""
 
+import asyncio
 import json
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
 from typing import Any
 
-import anyio
-from anyio import to_thread
 from fastapi import Request
 from pydantic import ConfigDict, Field
 from starlette.responses import Response
@@ -78,36 +78,30 @@ def parse_ids(value: object) -> list[str]:
 
 
 async def answer_for_each(
-    request: Request, limiter: anyio.CapacityLimiter, ids: Sequence[str], action: Callable[[str], Image]
+    request: Request, threads: Executor, ids: Sequence[str], action: Callable[[str], Image]
 ) -> Response:
-    """Run the action for every id, some at a time, and return the results in the order of the ids."""
+    """Run the action for every id in the threads, and return the results in the order of the ids."""
     left = seconds_left(request.scope)
     last_start = None if left is None else time.monotonic() + left - _SECONDS_FOR_ONE
-    results: dict[str, dict[str, Any]] = {image_id: {} for image_id in ids}
 
     def run(image_id: str) -> dict[str, Any]:
         try:
             if last_start is not None and time.monotonic() > last_start:
                 raise refusal("out_of_time")
-            return {"status": 200, "version": action(image_id).version}
+            return {"id": image_id, "status": 200, "version": action(image_id).version}
         except RequestError as error:
-            return _failure(error)
+            return _failure(image_id, error)
         except Unavailable as error:
-            return _failure(get_refusal(error, request.scope))
+            return _failure(image_id, get_refusal(error, request.scope))
 
-    async def keep(image_id: str) -> None:
-        results[image_id] = await to_thread.run_sync(run, image_id, limiter=limiter)
-
-    async with anyio.create_task_group() as group:
-        for image_id in ids:
-            group.start_soon(keep, image_id)
-    # Escaped, because an id may contain an unpaired surrogate.
-    content = json.dumps({"results": [{"id": image_id, **result} for image_id, result in results.items()]})
+    # If the request is canceled, images that no thread has begun with are left as they are.
+    results = await asyncio.gather(*(asyncio.wrap_future(threads.submit(run, image_id)) for image_id in ids))
+    content = json.dumps({"results": results})  # escaped, because an id may contain an unpaired surrogate
     return Response(content, 200, {"Cache-Control": "no-store"}, "application/json")
 
 
-def _failure(error: RequestError) -> dict[str, Any]:
+def _failure(image_id: str, error: RequestError) -> dict[str, Any]:
     status = get_status(error)
     document = problem_document(status, error.code, error.detail, "", error.extra)
     members = {name: value for name, value in document.items() if name not in {"type", "status", "request_id"}}
-    return {"status": status, "error": members}
+    return {"id": image_id, "status": status, "error": members}

@@ -185,5 +185,5 @@ async def edit_images(request: Request, services: ServicesDep, owner: VisibleOwn
 
     ids, patch = await run_in_threadpool(parse)
     return await answer_for_each(
-        request, services.bulk_limiter, ids, lambda image_id: services.editor.edit(owner, image_id, patch)
+        request, services.bulk_threads, ids, lambda image_id: services.editor.edit(owner, image_id, patch)
     )
