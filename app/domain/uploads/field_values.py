@@ -1,7 +1,6 @@
 """Checks of the fields that describe an image, and their stored form. Values are those of JSON."""
 
 import json
-import math
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
@@ -146,7 +145,7 @@ def describe_value(value: object) -> str:
 def _coordinate(field: str, value: object) -> float:
     if not isinstance(value, int | float) or isinstance(value, bool):
         raise wrong_type(field, "a number", value)
-    if not math.isfinite(value) or not 0 <= value <= 1:
+    if not 0 <= value <= 1:  # also NaN
         detail = f"`{field}` must be from 0 to 1 (found: {describe_value(value)})."
         raise Invalid("out_of_range", detail, field=field, minimum=0, maximum=1)
     return float(value) + 0.0  # not -0.0
