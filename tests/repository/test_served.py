@@ -108,6 +108,21 @@ def test_the_commands_of_the_page_on_uploading_work(address: str, tmp_path: Path
         assert (record["title"], record["tags"]) == ("Lighthouse", ["sea", "evening"])
 
 
+def test_the_commands_on_editing_work_in_their_order(address: str, tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "api.md").read_text()
+    (section,) = re.findall(r"^## Edit images\n(.*?)^## ", page, re.DOTALL | re.MULTILINE)
+    one, conditional, many = re.findall(r"^```shell\n(.*?)^```$", section, re.DOTALL | re.MULTILINE)
+    sent = {"file": ("photo.jpg", encoded("JPEG", 640, 480, seed=os.getpid() + 9), "image/jpeg")}
+    image_id = httpx.post(f"{address}/upload?wait=20", files=sent).json()["id"]
+    first, second, third = (
+        json.loads(run_in_shell(f"id={image_id}\n{block}", tmp_path, address)) for block in (one, conditional, many)
+    )
+    assert (first["title"], first["tags"]) == ("Lighthouse", ["sea", "evening"])
+    assert (first["metadata"], first["visibility"]) == ({"album": "7"}, "public")
+    assert (second["title"], second["alt"]) == ("Lighthouse", "A lighthouse at dusk")
+    assert [(result["id"], result["status"]) for result in third["results"]] == [(image_id, 200), ("no-id", 404)]
+
+
 def test_a_backup_of_a_running_server_is_complete(tmp_path: Path) -> None:
     """Run the page's commands on the folder of a running server, and start another server on the copy."""
     page = (ROOT / "docs" / "server.md").read_text()
@@ -169,7 +184,9 @@ def test_the_calls_for_rest_clients_have_the_status_of_their_titles(address: str
     with httpx.Client(timeout=60) as client:
         for call in calls():
             url = call.url.replace("{{host}}", address).replace("{{id}}", image_id)
-            answer = client.request(call.method, url, headers=call.headers, content=call.body)
+            answer = client.request(
+                call.method, url, headers=call.headers, content=call.body.replace(b"{{id}}", image_id.encode())
+            )
             answers.append((call.title, answer.status_code))
             if not image_id:
                 image_id = answer.json()["id"]
