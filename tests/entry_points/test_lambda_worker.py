@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -47,12 +48,13 @@ def test_a_photograph_goes_in_and_its_variants_come_out(
     assert (record["status"], record["error"]) == ("ready", None)
     assert {variant["name"] for variant in record["variants"]} == {"thumb", "w320", "w640", "w1280", "w1920"}
     for variant in record["variants"]:
-        key = "processed/" + variant["url"].partition("?")[0].partition("/processed/")[2]
+        location = api(get_event(urlsplit(variant["url"]).path)).headers["location"]
+        key = "processed/public/" + location.partition("?")[0].partition("/processed/public/")[2]
         stored = aws_place.made.s3.head_object(Bucket=aws_place.bucket, Key=key)
         assert stored["ContentLength"] == variant["bytes"]
-        assert stored["CacheControl"] == "public, max-age=31536000, immutable"
+        assert stored["CacheControl"] == "public, max-age=86400"
     located = api(get_event(f"/prod/images/{image_id}/variants/w320", stage="prod"))
-    assert (located.status, f"processed/{image_id}/" in located.headers["location"]) == (307, True)
+    assert (located.status, f"processed/public/{image_id}/" in located.headers["location"]) == (307, True)
     assert api(get_event(f"/images/{image_id}", method="DELETE")).status == 204
     assert list((scratch / "darkroom").iterdir()) == []
 

@@ -53,8 +53,9 @@ def get_file(
     """Return a variant, which never changes, or an original, as an attachment. All but public variants need a signed
     url. A public variant of a superseded rendering redirects to the current one."""
     image_id = original_id(key) or processed_id(key)
-    if image_id is not None:
-        add_log_fields(request.scope, image_id=image_id)
+    if image_id is None:
+        raise _not_found()
+    add_log_fields(request.scope, image_id=image_id)
     left = None if is_public(key) else _seconds_left(request, services, key)
     headers, media_type, tag = _original_headers(services, key) if original_id(key) else _variant_headers(key, left)
     headers |= {**_HEADERS, "ETag": tag}
@@ -91,7 +92,7 @@ def _redirect_to_current(services: Services, key: str, base_path: str) -> Respon
 
 def _variant_headers(key: str, left: int | None) -> tuple[dict[str, str], str, str]:
     found = _FILE.fullmatch(key)
-    if found is None or processed_id(key) is None or found["extension"] not in _MEDIA_TYPES:
+    if found is None or found["extension"] not in _MEDIA_TYPES:
         raise _not_found()
     tag = f'"{found["rendering"]}.{found["file"]}"'
     cache = _PUBLIC if left is None else f"private, max-age={left}, immutable"
