@@ -23,6 +23,7 @@ from app.domain.images.service import Images
 from app.domain.images.sharing import ShareLinks
 from app.domain.images.urls import UrlSource
 from app.domain.limits import MEBIBYTE, Limits
+from app.domain.maintenance.owner_deletion import OwnerDeletion
 from app.domain.models import Visibility
 from app.domain.ports import EventQueue, ImageRepository, ObjectStore
 from app.domain.reports import RequestReporter, log_report
@@ -90,6 +91,11 @@ class Services:
     def deletion(self) -> Deletion:
         """Deleting images."""
         return Deletion(self.repository, self.renderings)
+
+    @cached_property
+    def owner_deletion(self) -> OwnerDeletion:
+        """Deleting all images of an owner."""
+        return OwnerDeletion(self.repository, self.deletion)
 
     @cached_property
     def tickets(self) -> Tickets:

@@ -14,6 +14,7 @@ from app.api.http.problems import MEDIA_TYPE, Problem
 from app.api.middleware.same_site import HEALTH_PATHS, SAFE_METHODS
 from app.api.routes.bulk import BulkResults
 from app.api.routes.edits import BULK_EDIT, IMAGE_PATCH
+from app.api.routes.images import DeletedImages
 from app.api.routes.service import Health
 from app.api.routes.share import SHARE_BODY, ShareLink
 from app.api.routes.tickets import TICKET_BODY
@@ -46,7 +47,10 @@ request in the log of the service. Send the header `X-Request-Id` to choose the 
 
 #: Models of the component schemas, and the mode of their schemas.
 MODELS: list[tuple[type[BaseModel], JsonSchemaMode]] = [
-    *((model, "serialization") for model in (ImageView, ImageList, BulkResults, Ticket, ShareLink, Limits, Health)),
+    *(
+        (model, "serialization")
+        for model in (ImageView, ImageList, DeletedImages, BulkResults, Ticket, ShareLink, Limits, Health)
+    ),
     (Problem, "validation"),
 ]
 

@@ -25,7 +25,8 @@ OPERATIONS = {
     ("get", "/images/{image_id}/original"), ("get", "/images/{image_id}/variants/{name}"), ("get", "/limits"),
     ("get", "/healthz"), ("get", "/readyz"), ("post", "/upload/direct"), ("post", "/upload/form"),
     ("post", "/upload/json"), ("post", "/upload/raw"), ("post", "/images/{image_id}/share"),
-    ("patch", "/images/{image_id}"), ("post", "/images/edit"),
+    ("patch", "/images/{image_id}"), ("post", "/images/edit"), ("post", "/images/{image_id}/reprocess"),
+    ("delete", "/images"),
 }  # fmt: skip
 #: Codes of preflights, of paths that are not described, and of events that are no requests.
 OUTSIDE = {

@@ -187,3 +187,30 @@ async def edit_images(request: Request, services: ServicesDep, owner: VisibleOwn
     return await answer_for_each(
         request, services.bulk_threads, ids, lambda image_id: services.editor.edit(owner, image_id, patch)
     )
+
+
+@router.post(
+    "/images/{image_id}/reprocess",
+    operation_id="reprocess_image",
+    summary="Render an image again",
+    status_code=202,
+    response_description="The record: the image is rendered again",
+    responses={
+        202: model_response(ImageView)
+        | {"headers": {"Location": {"description": "Path of the record.", "schema": {"type": "string"}}}},
+        **problem_responses("image_not_found", "not_ready", "busy", "storage_full"),
+    },
+)
+@requires(Scope.EDIT)
+def reprocess_image(
+    image_id: ImageId, services: ServicesDep, owner: VisibleOwnerDep, base_path: BasePathDep
+) -> Response:
+    """Make the variants of an image again from its original, such as with a new recipe or after a failure.
+
+    A `ready` image stays `ready` and keeps its variants until the new ones are stored. If that fails, it has a
+    `reprocess_error`. A `failed` image becomes `pending`.
+    """
+    image = services.editor.reprocess(owner, image_id)
+    tag = etag(image, services.urls)
+    shown = view(image, services.urls, base_path)
+    return image_response(shown, tag, 202, {"Location": shown.links.self})

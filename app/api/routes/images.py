@@ -1,24 +1,34 @@
 """Records: list, get, delete."""
 
 import json
+import time
 from typing import Annotated
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Header, Path, Query, Request
 from fastapi.concurrency import run_in_threadpool
+from pydantic import Field
 from starlette.responses import Response
 
 from app.api.dependencies import BasePathDep, CallerDep, ServicesDep, VisibleOwnerDep
 from app.api.http.access import ScopedRoute, requires
+from app.api.http.problem_catalog import refusal
 from app.api.http.problem_examples import model_response, problem_responses
+from app.api.middleware.deadline import seconds_left
 from app.api.routes.wait import MAX_WAIT_SECONDS, WAIT_DESCRIPTION, parse_preferred_wait, wait_until_processed
-from app.api.views.image import ImageList, ImageView, view
+from app.api.views.image import DEFERRED, ImageList, ImageView, view
 from app.api.views.list_page import write_items
-from app.api.views.list_query import ListParameters, ListParametersDep
-from app.api.views.responses import etag, image_response, not_modified
+from app.api.views.list_query import ListParameters, ListParametersDep, Owner
+from app.api.views.responses import etag, image_response, json_answer, not_modified
 from app.domain.access.api_keys import Scope
+from app.domain.models import Model
 
 router = APIRouter(tags=["images"], route_class=ScopedRoute)
+
+#: Longest time of one request that deletes the images of an owner. API Gateway waits 30 seconds.
+_OWNER_SECONDS = 20.0
+#: Reserved for deletes in progress if the request has a deadline.
+_SECONDS_FOR_ONE = 5.0
 
 ImageId = Annotated[str, Path(description="Id of the image.", examples=["019a9d1c-7c1e-7a3b-9f60-3d2b5a1c8e47"])]
 Wait = Annotated[int | None, Query(ge=0, le=MAX_WAIT_SECONDS, description=WAIT_DESCRIPTION)]
@@ -111,3 +121,44 @@ def delete_image(image_id: ImageId, services: ServicesDep, owner: VisibleOwnerDe
     """Delete record, original and variants permanently. Idempotent: 204 also for unknown ids and images of others."""
     services.deletion.delete(owner, image_id)
     return Response(status_code=204)
+
+
+class DeletedImages(Model):
+    """Result of deleting the images of an owner."""
+
+    model_config = DEFERRED
+
+    deleted: int = Field(description="Number of images that this request has deleted.")
+    complete: bool = Field(description="False if images may be left: repeat the request.")
+
+
+@router.delete(
+    "/images",
+    operation_id="delete_images_of_owner",
+    summary="Delete all images of an owner",
+    response_description="The number of deleted images",
+    responses={
+        200: model_response(DeletedImages),
+        **problem_responses("invalid_request", "confirm_mismatch", "busy"),
+    },
+)
+@requires(Scope.ADMIN)
+def delete_images_of_owner(
+    request: Request,
+    services: ServicesDep,
+    owner: Annotated[Owner, Query(description="Owner of the images.")],
+    confirm: Annotated[str, Query(description="The same name again.", examples=["ann"])],
+) -> Response:
+    """Delete records, originals, variants and upload tickets of an owner permanently.
+
+    A request deletes for 20 seconds at most. Repeat it until `complete` is true.
+
+    Revoke the keys of the owner first: an image that is uploaded at the same time can stay.
+    """
+    if confirm != owner:
+        raise refusal("confirm_mismatch", field="confirm", found=confirm[:80], expected=owner)
+    left = seconds_left(request.scope)
+    seconds = _OWNER_SECONDS if left is None else min(_OWNER_SECONDS, left - _SECONDS_FOR_ONE)
+    end = time.monotonic() + seconds
+    done = services.owner_deletion.delete_all(owner, is_time_left=lambda: time.monotonic() < end)
+    return json_answer(DeletedImages(deleted=done.deleted, complete=done.complete), 200, {"Cache-Control": "no-store"})

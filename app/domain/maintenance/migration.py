@@ -34,7 +34,7 @@ class MigrationReport:
 
     `migrated`: images that got the visibility; in a dry run, those that would get it. `unchanged`: images that have
     one. `failed`: images that could not be changed; run the command again for them. `last_id` is the position to
-    continue after, and `complete` is True at the end of the table.
+    continue after, before the first image that failed; `complete` is True at the end of the table.
     """
 
     visibility: Visibility
@@ -93,7 +93,8 @@ class Migration:
             report.migrated += moved is _Moved.DONE
             report.unchanged += moved is _Moved.UNCHANGED
             report.failed += moved is _Moved.FAILED
-            report.last_id = image.id
+            if not report.failed:
+                report.last_id = image.id
         report.complete = not pause(0)
         return report
 

@@ -52,6 +52,11 @@ FIELDS: ProblemTypes = {
         "(found: {found!a}).",
         {"field": "owner", "found": "a b"},
     ),
+    "confirm_mismatch": ProblemType(
+        Invalid,
+        "`confirm` must repeat the value of `owner`, to confirm that all of its images are deleted (found: {found!a}).",
+        {"field": "confirm", "found": "bob", "expected": "ann"},
+    ),
     "invalid_request": ProblemType(
         Invalid,
         "Invalid request: `query.limit`: Input should be greater than or equal to 1 (found: '0').",
