@@ -27,8 +27,7 @@ def main(folder: Path) -> None:
         if entry.is_dir() and entry.name not in SERVICES:
             shutil.rmtree(entry)
     for service in SERVICES:
-        for version in sorted(entry for entry in (data / service).iterdir() if entry.is_dir())[:-1]:
-            shutil.rmtree(version)  # the SDK uses the newest
+        keep_newest_version(data / service)
     for examples in data.glob("*/*/examples-1.json*"):
         examples.unlink()
     for packed in data.glob("*/*/*.json.gz"):
@@ -43,6 +42,12 @@ def main(folder: Path) -> None:
     for information in folder.glob("*.dist-info"):
         for name in PIP:
             (information / name).unlink(missing_ok=True)
+
+
+def keep_newest_version(service: Path) -> None:
+    """Remove the versions of a service's description that the SDK does not use."""
+    for version in sorted(entry for entry in service.iterdir() if entry.is_dir())[:-1]:
+        shutil.rmtree(version)
 
 
 def remove_documentation(node: Any) -> Any:
