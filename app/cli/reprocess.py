@@ -34,7 +34,7 @@ def reprocess(  # noqa: PLR0913 - all options of the command
     ] = False,
     all_codes: Annotated[
         bool,
-        typer.Option("--all-codes", help="With --failed: whatever the cause.", rich_help_panel=SELECTION),
+        typer.Option("--all-codes", help="With --failed: for every cause.", rich_help_panel=SELECTION),
     ] = False,
     owner: Annotated[str | None, typer.Option(help="Only images of this owner.", rich_help_panel=SELECTION)] = None,
     after: Annotated[str | None, AFTER] = None,
