@@ -2,6 +2,7 @@
 
 import html
 import re
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -35,6 +36,15 @@ NEXT = Recipe(
     )
 )
 DAYS = timedelta(days=2, hours=1)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def sandbox() -> Iterator[Sandbox]:
+    """Sandbox that starts before a service moves temporary files: the path of its socket must be short."""
+    made = Sandbox(20, 1024)
+    made.start()
+    yield made
+    made.close()
 
 
 def patch(service: Service, image_id: str, **changes: object) -> None:
