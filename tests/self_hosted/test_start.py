@@ -72,6 +72,28 @@ def test_a_secret_that_is_set_is_used_and_none_is_made(tmp_path: Path, monkeypat
     assert not (tmp_path / "data" / "secret").exists()
 
 
+def test_a_renamed_secret_still_verifies_what_it_has_signed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = settings_in(tmp_path, monkeypatch)
+    before = build_signer(settings).sign("test", "text")
+    (tmp_path / "secret").rename(tmp_path / "secret.previous")
+    rotated = build_signer(settings)
+    assert rotated.sign("test", "text") != before
+    assert rotated.verify("test", "text", before)
+    (tmp_path / "secret.previous").unlink()
+    assert not build_signer(settings).verify("test", "text", before)
+    (tmp_path / "secret.previous").write_text("short")
+    with pytest.raises(ConfigurationError, match=r"secret\.previous holds no secret"):
+        build_signer(settings)
+
+
+def test_the_previous_secret_of_the_settings_still_verifies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    old, new = "the secret that signed before", "the secret that signs from now on"
+    before = build_signer(settings_in(tmp_path, monkeypatch, DARKROOM_SECRET=old)).sign("test", "text")
+    rotated = settings_in(tmp_path, monkeypatch, DARKROOM_SECRET=new, DARKROOM_PREVIOUS_SECRET=old)
+    assert build_signer(rotated).verify("test", "text", before)
+    assert build_signer(rotated).key_id != before.partition(".")[0]
+
+
 def test_a_damaged_secret_stops_the_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "secret").write_text("short")
     with pytest.raises(ConfigurationError, match="holds no secret"):
