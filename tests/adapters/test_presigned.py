@@ -59,6 +59,17 @@ def test_they_are_the_sdks(monkeypatch: pytest.MonkeyPatch, token: str | None, e
     assert sorted(parse_qsl(ours.query)) == sorted(parse_qsl(theirs.query))
 
 
+def test_a_url_for_head_is_the_sdks(monkeypatch: pytest.MonkeyPatch) -> None:
+    moment = datetime.fromtimestamp(WINDOW_START, UTC)
+    monkeypatch.setattr("botocore.auth.get_current_datetime", lambda: moment)
+    client = client_of()
+    theirs = urlsplit(client.generate_presigned_url("head_object", {"Bucket": "my-pictures", "Key": "a"}, LIFE))
+    ours = urlsplit(presigner_of(client).sign("HEAD", "a", {}))
+    assert ours[:3] == theirs[:3]
+    assert sorted(parse_qsl(ours.query)) == sorted(parse_qsl(theirs.query))
+    assert ours.query != urlsplit(presigner_of(client).get("a", {})).query
+
+
 @pytest.mark.parametrize("region", ["eu-west-1", "us-east-1", "ap-southeast-4"])
 def test_they_name_the_buckets_region(region: str) -> None:
     client = s3_client(boto3.session.Session("AKID", "secret", region_name=region), Config())

@@ -11,18 +11,22 @@ from app.domain.uploads.filenames import attachment
 
 
 class PresignedUrls:
-    """`UrlSource` by presigned GETs. Variants of public images have urls of the CDN if there is one."""
+    """`UrlSource` by presigned urls, each valid for one method.
+
+    Variants of public images have urls of the CDN if there is one.
+    """
 
     def __init__(self, presigner: Presigner, cdn_url: str | None = None) -> None:
         self._presigner = presigner
         self._cdn_url = cdn_url
 
-    def variant(self, image: Image, variant: Variant) -> str:
+    def variant(self, image: Image, variant: Variant, method: str = "GET") -> str:
         """See `UrlSource.variant`."""
         key = shown_key(image, variant)
         if self._cdn_url and is_public(image):
             return f"{self._cdn_url}/{quote(key)}"
-        return self._presigner.get(
+        return self._presigner.sign(
+            method,
             key,
             {
                 "response-content-type": variant.format.media_type,
@@ -30,9 +34,10 @@ class PresignedUrls:
             },
         )
 
-    def original(self, image: Image) -> str:
+    def original(self, image: Image, method: str = "GET") -> str:
         """See `UrlSource.original`."""
-        return self._presigner.get(
+        return self._presigner.sign(
+            method,
             original_key(image.id),
             {
                 "response-content-type": image.content_type,

@@ -14,6 +14,15 @@ _DEFAULTS = {
 }
 
 
+_METHOD = "client_method"
+
+
+def get_client_method(scope: Scope) -> str:
+    """Return the method that the client sent. Routes see HEAD as GET."""
+    method: str = scope["state"].get(_METHOD, scope["method"])
+    return method
+
+
 class SecurityHeaders(HttpMiddleware):
     """Add default headers to responses that do not set them. Pages and files have a policy of their own."""
 
@@ -45,6 +54,7 @@ class HeadAsGet(HttpMiddleware):
                 message = {**message, "body": b""}
             await send(message)
 
+        scope["state"][_METHOD] = "HEAD"
         scope = dict(scope)
         scope["method"] = "GET"
         await self._app(scope, receive, sending)

@@ -16,6 +16,7 @@ from app.api.http.log_fields import add_log_fields
 from app.api.http.problem_catalog import refusal
 from app.api.http.problem_examples import model_response, problem_responses
 from app.api.http.public_address import BasePath, absolute_url
+from app.api.middleware.headers import get_client_method
 from app.api.routes.images import ImageId
 from app.api.routes.variants import choose_variant
 from app.api.views.responses import json_answer, redirect
@@ -143,13 +144,16 @@ def get_shared_image(
     if is_id(image_id):
         add_log_fields(request.scope, image_id=image_id)
     services.share_links.check(image_id, None, expires, signature)
-    return _show(services, base_path, image_id, None, extension if dot else None, accept)
+    image = services.images.get(None, image_id)
+    variant = choose_variant(services.images.variants(image, None), "the largest", extension if dot else None, accept)
+    return _redirect(services.urls.variant(image, variant, get_client_method(request.scope)), base_path, dot)
 
 
 @router.get("/shared/{image_id}/{name}", include_in_schema=False)
 @no_key_required
 @allow_extra_query
 def get_shared_variant(
+    request: Request,
     image_id: str,
     name: str,
     services: ServicesDep,
@@ -161,14 +165,11 @@ def get_shared_variant(
     """Redirect to the variant: in the format of the extension, or else the best one that `Accept` allows."""
     stem, dot, extension = name.partition(".")
     services.share_links.check(image_id, stem, expires, signature)
-    return _show(services, base_path, image_id, stem, extension if dot else None, accept)
-
-
-def _show(
-    services: Services, base_path: BasePath, image_id: str, name: str | None, extension: str | None, accept: str | None
-) -> Response:
     image = services.images.get(None, image_id)
-    variant = choose_variant(services.images.variants(image, name), name or "the largest", extension, accept)
+    variant = choose_variant(services.images.variants(image, stem), stem, extension if dot else None, accept)
+    return _redirect(services.urls.variant(image, variant, get_client_method(request.scope)), base_path, dot)
+
+
+def _redirect(url: str, base_path: BasePath, dot: str) -> Response:
     headers = {"Cache-Control": "private, no-cache", "Cross-Origin-Resource-Policy": "cross-origin"}
-    vary = {} if extension is not None else {"Vary": "Accept"}
-    return redirect(services.urls.variant(image, variant), base_path, headers | vary)
+    return redirect(url, base_path, headers if dot else headers | {"Vary": "Accept"})

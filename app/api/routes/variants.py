@@ -12,6 +12,7 @@ from app.api.http.accept import negotiate_format
 from app.api.http.access import ScopedRoute, admit, allow_extra_query, requires, requires_unless_public
 from app.api.http.problem_catalog import refusal
 from app.api.http.problem_examples import problem_responses
+from app.api.middleware.headers import get_client_method
 from app.api.routes.images import ImageId
 from app.api.views.responses import redirect
 from app.domain.access.api_keys import Scope
@@ -41,9 +42,11 @@ _REDIRECT: dict[int | str, dict[str, Any]] = {
 )
 @requires(Scope.READ)
 @allow_extra_query
-def get_original(image_id: ImageId, services: ServicesDep, owner: VisibleOwnerDep, base_path: BasePathDep) -> Response:
+def get_original(
+    request: Request, image_id: ImageId, services: ServicesDep, owner: VisibleOwnerDep, base_path: BasePathDep
+) -> Response:
     """Redirect to the original file. Browsers save it under its file name."""
-    url = services.urls.original(services.images.original(owner, image_id))
+    url = services.urls.original(services.images.original(owner, image_id), get_client_method(request.scope))
     return redirect(url, base_path, {"Cache-Control": "no-cache"})
 
 
@@ -83,11 +86,11 @@ def get_variant(
     variant = _replacement(image, name, extension)
     if variant is None:
         variant = choose_variant(services.images.variants(image, stem), stem, extension if dot else None, accept)
+    url = services.urls.variant(image, variant, get_client_method(request.scope))
     headers = {} if dot else {"Vary": "Accept"}
     if not is_public(image):
-        return redirect(services.urls.variant(image, variant), base_path, headers | {"Cache-Control": "no-cache"})
-    headers |= public_redirect_headers(services.urls.expires_at(image))
-    return redirect(services.urls.variant(image, variant), base_path, headers)
+        return redirect(url, base_path, headers | {"Cache-Control": "no-cache"})
+    return redirect(url, base_path, headers | public_redirect_headers(services.urls.expires_at(image)))
 
 
 def _replacement(image: Image, file: str, extension: str) -> Variant | None:

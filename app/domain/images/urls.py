@@ -17,12 +17,12 @@ SIGNED_URL_SECONDS = 3600
 
 
 class UrlSource(Protocol):
-    """Source of urls that lead directly to the bytes."""
+    """Source of urls that lead directly to the bytes. `method` is that of the request: GET or HEAD."""
 
-    def variant(self, image: Image, variant: Variant) -> str:
+    def variant(self, image: Image, variant: Variant, method: str = "GET") -> str:
         """Return the url of a variant, to be shown inline."""
 
-    def original(self, image: Image) -> str:
+    def original(self, image: Image, method: str = "GET") -> str:
         """Return the url of the original, to be saved under its display name and never shown inline."""
 
     def expires_at(self, image: Image) -> datetime | None:
@@ -94,12 +94,12 @@ class ServedFiles:
         self._base = f"{(public_url or '').rstrip('/')}/files/"
         self._seal = seal
 
-    def variant(self, image: Image, variant: Variant) -> str:
+    def variant(self, image: Image, variant: Variant, method: str = "GET") -> str:  # noqa: ARG002 - it serves both
         """See `UrlSource.variant`."""
         key = shown_key(image, variant)
         return self._base + quote(key) if is_public(image) else self._signed(key)
 
-    def original(self, image: Image) -> str:
+    def original(self, image: Image, method: str = "GET") -> str:  # noqa: ARG002 - it serves both
         """See `UrlSource.original`."""
         return self._signed(original_key(image.id))
 

@@ -7,6 +7,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import pytest
+import requests
 
 from app.adapters.s3 import PresignedUrls
 from app.domain.images.urls import SIGNED_URL_SECONDS
@@ -294,3 +295,17 @@ def test_a_record_that_shows_no_urls_is_unchanged_for_longer(service: Service) -
     tag = service.client.get(path).headers["etag"]
     service.side.clock.now += 10 * SIGNED_URL_SECONDS
     assert service.client.get(path, headers={"if-none-match": tag}).status_code == 304
+
+
+@pytest.mark.parametrize("visibility", Visibility)
+def test_head_leads_to_a_url_for_head(service: Service, visibility: Visibility) -> None:
+    image = service.place(visibility=visibility)
+    shared = service.client.post(f"/images/{image.id}/share").json()["url"]
+    for url in (f"/images/{image.id}/original", f"/images/{image.id}/variants/w1280.jpg", shared):
+        answer = service.client.head(url)
+        assert (answer.status_code, answer.content) == (307, b"")
+        location = answer.headers["location"]
+        found = service.client.head(location) if service.self_hosted else requests.head(location, timeout=20, stream=True)
+        assert found.status_code == 200
+        assert found.headers["content-type"] == "image/jpeg"
+        assert int(found.headers["content-length"]) > 0
