@@ -17,7 +17,7 @@ from types import ModuleType
 from typing import Any
 from unittest import mock
 
-from app.settings import PREFIX
+from app.domain.configuration.complaints import PREFIX
 from tests import aws
 from tests.engines import ACCESS_KEY, REGION, SECRET_KEY
 from tests.events import payload

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from app.settings import PREFIX
+from app.domain.configuration.complaints import PREFIX
 from tests.repository.tree import ROOT
 
 _OPENAPI = "import json; from app import main, settings; print(json.dumps(main.build(settings.load()).openapi()))"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from app.settings import PREFIX
+from app.domain.configuration.complaints import PREFIX
 from tests.repository.tree import ROOT
 
 DECODERS = {"PIL", "pillow_heif", "thumbhash"}

@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
+from app.domain.configuration.complaints import PREFIX
 from app.domain.limits import MEBIBYTE
 from app.domain.models import FailureCode, Format
 from app.domain.recipe import DEFAULT_RECIPE, Fit, Recipe
-from app.settings import PREFIX, Settings
+from app.settings import Settings
 from tests.repository.tree import API, ARCHITECTURE, README, ROOT, SETTINGS, table, texts
 
 OPERATIONS = {"get", "put", "post", "delete", "patch", "head", "options"}

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from app.domain.configuration.complaints import PREFIX
 from app.domain.models import Visibility
-from app.settings import PREFIX, Settings, load
+from app.settings import Settings, load
 from tests.entry_points.opened import opened
 from tests.template.conftest import ALL, KEYS
 from tests.template.reading import SECRET, Stack
