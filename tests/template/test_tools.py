@@ -99,6 +99,7 @@ def test_the_images_are_built_for_the_processor_that_they_are_deployed_to(
     assert told == {"build": [architecture], "deploy": [architecture]}
 
 
+OLD = "o" * 64
 _OVERRIDDEN = """
 import json, sys
 from samcli.cli.types import CfnParameterOverridesType
@@ -116,12 +117,13 @@ def test_the_pages_ways_to_more_keys_and_to_none_are_ways() -> None:
     ]
     given = [
         json.loads(run(SAM / "python", "-c", _OVERRIDDEN, *(
-            word.replace("$ENTRY", first).replace("$ANOTHER", second) for word in words
+            word.replace("$ENTRY", first).replace("$ANOTHER", second).replace("$old", OLD) for word in words
         )).stdout)
         for words in said
     ]  # fmt: skip
-    assert given == [{"ApiKeys": KEYS}, {"AllowAnonymous": "true"}, {"AllowAnonymous": "true", "ApiKeys": ""}]
-    for deployed, overrides in zip(({"ApiKeys": first}, {}, {"ApiKeys": first}), given, strict=True):
+    keys, anonymous = {"ApiKeys": KEYS}, {"AllowAnonymous": "true"}
+    assert given == [keys, anonymous, {**anonymous, "ApiKeys": ""}, {"PreviousSigningSecret": OLD}]
+    for deployed, overrides in zip(({"ApiKeys": first}, {}, *[{"ApiKeys": first}] * 2), given, strict=True):
         assert Stack(source(), **(deployed | overrides)).refusals() == []
 
 
