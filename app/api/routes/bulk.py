@@ -54,10 +54,26 @@ class ItemResult(Model):
     error: ItemError | None = Field(default=None, description="Absent if the image was changed.")
 
 
+_EXAMPLE = {
+    "results": [
+        {"id": "01a21211-8a9b-7bc8-801b-cadcca2023b7", "status": 200, "version": 4},
+        {
+            "id": "no-id",
+            "status": 404,
+            "error": {
+                "code": "image_not_found",
+                "title": "Not Found",
+                "detail": "There is no image with this id.",
+            },
+        },
+    ]
+}
+
+
 class BulkResults(Model):
     """Results in the order of the ids."""
 
-    model_config = DEFERRED
+    model_config = DEFERRED | ConfigDict(json_schema_extra={"examples": [_EXAMPLE]})
 
     results: list[ItemResult]
 

@@ -167,6 +167,20 @@ def test_a_cursor_of_another_owner_is_refused(service: Service) -> None:
     assert_problem(answer, 400, "bad_cursor")
 
 
+def test_edits_are_made_to_the_images_of_the_caller_only(service: Service) -> None:
+    hers, his = (service.place(seed=1, owner=owner).id for owner in ("ann", "bob"))
+
+    def edit(key: tuple[str, object]) -> list[int]:
+        body = {"ids": [hers, his], "add_tags": [str(key[1])[:8]]}
+        answer = service.client.post("/images/edit", json=body, headers=bearer(key))
+        return [result["status"] for result in answer.json()["results"]]
+
+    assert (edit(ANN), edit(BOB), edit(ADMIN), edit(KEYS["edit"])) == ([200, 404], [404, 200], [200, 200], [200, 404])
+    for key, image, status in ((ANN, hers, 200), (BOB, hers, 404), (KEYS["edit"], hers, 200), (ADMIN, his, 200)):
+        answer = service.client.patch(f"/images/{image}", json={"title": "T"}, headers=bearer(key))
+        assert answer.status_code == status, (key[1], answer.text)
+
+
 def test_an_admin_acts_for_every_owner(service: Service) -> None:
     hers = upload(service, ANN)
     assert service.client.get(f"/images/{hers['id']}", headers=bearer(ADMIN)).json()["owner"] == "ann"

@@ -236,6 +236,24 @@ def merge(target: Any, patch: Any) -> Any:
     return result
 
 
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters(), max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["x", "y", "a", "a b"]), inner),
+    max_leaves=6,
+)
+
+
+@given(st.dictionaries(st.sampled_from([*FIELDS, *BULK_FIELDS]), JSON, max_size=3), st.sampled_from([Patch, BulkPatch]))
+def test_any_json_is_applied_or_refused(members: dict[str, Any], kind: type[Patch | BulkPatch]) -> None:
+    image = record(**FULL)
+    try:
+        found = kind.parse(members).apply(image)
+    except Invalid:
+        return
+    changed = Image.model_validate(image.model_dump() | found)
+    assert kind.parse(members).apply(changed) == {}
+
+
 WORD = st.text("abc", min_size=1, max_size=2)
 COORDINATE = st.sampled_from([0.0, 0.25, 1.0])
 POINT = st.fixed_dictionaries({"x": COORDINATE, "y": COORDINATE})
