@@ -18,7 +18,7 @@ from tests.samples import encoded
 HERE = Path(__file__).parent
 #: Installed by `make test-openapi` from `package-lock.json`.
 MODULES = Path(__file__).parents[2] / ".cache" / "openapi" / "node_modules"
-KEY, ENTRY = new_key("ann", [Scope.UPLOAD, Scope.READ, Scope.DELETE])
+KEY, ENTRY = new_key("ann", [Scope.UPLOAD, Scope.READ, Scope.EDIT, Scope.DELETE])
 
 pytestmark = [
     pytest.mark.openapi,
@@ -85,6 +85,7 @@ def test_a_generated_client_uploads_in_every_way(server: Server, described: Path
     for way, record in records.items():
         assert (record["filename"], record["title"]) == ("é.png", "Ä title"), way
         assert record["tags"] == ["a", "b", "c"], way
+        assert (record["metadata"], record["focal_point"]) == ({"album": "7"}, {"x": 0.25, "y": 0.5}), way
         assert record["bytes"] == picture.stat().st_size
         assert record["owner"] == ("ann" if keys else "anonymous")
     assert len({record["id"] for record in records.values()}) == len(records)
@@ -92,6 +93,9 @@ def test_a_generated_client_uploads_in_every_way(server: Server, described: Path
     assert found["limits"]["max_pixels"] > 0
     assert (found["listed"], found["deleted"], found["code"]) == (2, 204, "image_not_found")
     assert found["again"]
+    edited = found["edited"]
+    assert (edited["title"], edited["metadata"], edited["focal_point"]) == (None, {"set": "x"}, {"x": 0.25, "y": 1.0})
+    assert [result["status"] for result in found["many"]["results"]] == [200, 404]
 
 
 def test_security_schemes_are_described_only_with_keys(server: Server, described: Path) -> None:

@@ -87,5 +87,5 @@ FORM_FIELDS: dict[str, Any] = {
         "examples": [""],
         "description": _VISIBILITY_TEXT,
     },
-    "owner": {**OWNER, "examples": [""]},
+    "owner": {"type": "string", "examples": [""], "description": OWNER["description"]},
 }

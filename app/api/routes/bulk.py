@@ -54,7 +54,7 @@ class ItemResult(Model):
     error: ItemError | None = Field(default=None, description="Absent if the image was changed.")
 
 
-_EXAMPLE = {
+_EXAMPLE: dict[str, Any] = {
     "results": [
         {"id": "01a21211-8a9b-7bc8-801b-cadcca2023b7", "status": 200, "version": 4},
         {
