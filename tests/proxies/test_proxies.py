@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urljoin
 
 import pytest
 
@@ -34,7 +34,7 @@ def test_an_upload_of(proxy: Proxy, size: int) -> None:
         assert all(variant["url"].startswith(f"https://{NAME}/files/") for variant in record["variants"])
         original = client.get(f"/images/{record['id']}/original")
         assert original.status_code == 307
-        path = urlsplit(original.headers["location"]).path
+        path = original.headers["location"].removeprefix(f"https://{NAME}")
         assert hashlib.sha256(client.get(path).content).hexdigest() == record["sha256"]
         assert client.delete(f"/images/{record['id']}").status_code == 204
 
@@ -78,20 +78,34 @@ def test_variants_with_ranges_head_and_cache(proxy: Proxy) -> None:
         head = client.head(path)
         assert (head.status_code, int(head.headers["content-length"]), head.content) == (200, variant["bytes"], b"")
         whole = client.get(path)
-        assert whole.headers["cache-control"] == "public, max-age=31536000, immutable"
+        assert whole.headers["cache-control"] == "public, max-age=86400"
         part = client.get(path, headers={"Range": "bytes=10-19"})
         assert (part.status_code, part.content) == (206, whole.content[10:20])
         assert client.get(path, headers={"If-None-Match": whole.headers["etag"]}).status_code == 304
         if proxy.name == "nginx":
             assert client.get(path).headers["x-cache"] == "HIT"
+            assert client.get(f"{path}?more=1").headers["x-cache"] == "HIT", "a query does not fill the cache"
             # The page's way to remove one variant: the file is named by the MD5 of the path.
             key = hashlib.md5(path.encode()).hexdigest()
             file = proxy.cache / key[-1] / key[-3:-1] / key
             assert file.exists()
             client.delete(f"/images/{record['id']}")
-            assert client.get(path).status_code == 200, "it is cached"
+            assert client.get(path).status_code == 200, "it is cached, for a day at most"
             file.unlink()
             assert client.get(path).status_code == 404
+
+
+def test_private_variants_are_not_cached_by_the_proxy(proxy: Proxy) -> None:
+    with proxy.client() as client:
+        form = {"file": ("a.jpg", encoded("JPEG", 800, 600, seed=11))}
+        record = client.post("/upload?wait=20", files=form, data={"visibility": "private"}).json()
+        path = record["variants"][0]["url"].removeprefix(f"https://{NAME}")
+        answer = client.get(path)
+        assert answer.status_code == 200
+        assert answer.headers["cache-control"].startswith("private")
+        assert client.get(path.partition("?")[0]).status_code == 403
+        client.delete(f"/images/{record['id']}")
+        assert client.get(path).status_code == 404
 
 
 def test_records_are_never_cached(proxy: Proxy) -> None:
