@@ -32,7 +32,7 @@ WORK = "work"
 #: Prefix of the index sort of distant work: above every date.
 DISTANT = "~"
 # `upload_expires_at` of a record and `expires_at` of a tombstone, to the microsecond. `EXPIRES_AT`, in whole seconds,
-# is DynamoDB's time to live: it removes items without looking for their bytes, so only settled tombstones have it.
+# is DynamoDB's time to live: it removes items without looking for their bytes, so only finished tombstones have it.
 _EXPIRES = "expires"
 # Attribute of a tombstone that tells functions of 0.1.0 whether its delete is finished.
 _FINISHED = "settled"
