@@ -57,6 +57,7 @@ _FOCAL_POINT_PATCH = _or_null(
     {name: value for name, value in FOCAL_POINT.items() if name != "required"},
     "One coordinate may be absent if the image has a focal point. Null removes it.",
 )
+_VISIBILITY = {**VISIBILITY, "description": "`public`: everybody can see the variants, under urls that last."}
 
 #: JSON schema of a patch of one image.
 IMAGE_PATCH: dict[str, Any] = {
@@ -70,7 +71,7 @@ IMAGE_PATCH: dict[str, Any] = {
         "tags": _or_null({**TAGS_FIELD, "description": "All tags of the image."}, "Null removes all."),
         "metadata": _METADATA_PATCH,
         "focal_point": _FOCAL_POINT_PATCH,
-        "visibility": VISIBILITY,
+        "visibility": _VISIBILITY,
         "filename": _or_null(FILENAME, "Null removes it."),
     },
 }
@@ -86,7 +87,7 @@ BULK_EDIT: dict[str, Any] = {
         "ids": IDS,
         "remove_tags": {**TAG_LIST, "description": "Tags to remove, before others are added."},
         "add_tags": {**TAG_LIST, "description": "Tags to add."},
-        "visibility": VISIBILITY,
+        "visibility": _VISIBILITY,
         "metadata": _METADATA_PATCH,
     },
 }
