@@ -97,17 +97,30 @@ def describe(app: FastAPI, routers: Iterable[APIRouter], *, keys: bool, hosts: b
                 if isinstance(route, ScopedRoute) and route.include_in_schema:
                     for method in route.methods or ():
                         operation = schema["paths"][route.path_format][method.lower()]
+                        _remove_null(operation.get("parameters", ()))
                         _add_security(operation, route.required_scope if keys else None, route.open_to_public_images)
                         possible = {
                             "invalid_request": not route.allows_extra_query,
                             "foreign_host": hosts and route.path_format not in HEALTH_PATHS,
                             "foreign_origin": same_site and method not in SAFE_METHODS,
+                            "scope_missing": route.required_scope is Scope.ADMIN,  # callers without a key lack it
                         }
                         _add_problems(operation, *(code for code, is_possible in possible.items() if is_possible))
             app.openapi_schema = schema
         return app.openapi_schema
 
     app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's documented way to extend the description
+
+
+def _remove_null(parameters: Iterable[dict[str, Any]]) -> None:
+    """Remove null from the schemas of parameters: FastAPI adds it to optional ones, but no url or header can say it."""
+    for parameter in parameters:
+        schema = parameter["schema"]
+        alternatives = [each for each in schema.pop("anyOf", ()) if each != {"type": "null"}]
+        if len(alternatives) == 1:
+            parameter["schema"] = {**alternatives[0], **schema}
+        elif alternatives:
+            schema["anyOf"] = alternatives
 
 
 def _add_security(operation: dict[str, Any], scope: Scope | None, open_to_public_images: bool) -> None:

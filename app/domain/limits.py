@@ -1,6 +1,7 @@
 """Limits of uploads: the answer of `GET /limits`."""
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
+from pydantic.config import JsonDict
 
 from app.domain.media import MEDIA_TYPES
 from app.domain.models import Model
@@ -12,6 +13,8 @@ MEBIBYTE = 1024 * 1024
 class Limits(Model):
     """Limits that a client can check before an upload."""
 
+    model_config = ConfigDict(json_schema_extra=lambda schema: schema.update(examples=[_defaults()]))
+
     max_upload_bytes: int = Field(default=50 * MEBIBYTE, description="Largest image for `/upload`, in decoded bytes.")
     max_direct_bytes: int = Field(default=50 * MEBIBYTE, description="Largest image for an upload ticket, in bytes.")
     max_pixels: int = Field(default=100_000_000, description="Width × height, and × frames for an animation.")
@@ -21,3 +24,7 @@ class Limits(Model):
     max_frames: int = Field(default=60, description="Frames kept of an animation; with more it becomes a still.")
     accepted_types: tuple[str, ...] = MEDIA_TYPES
     recipe: Recipe = DEFAULT_RECIPE
+
+
+def _defaults() -> JsonDict:
+    return Limits().model_dump(mode="json")

@@ -1,6 +1,7 @@
 """The OpenAPI document is complete, and the service matches it."""
 
 import base64
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -65,10 +66,19 @@ def test_every_operation_is_described(description: dict[str, Any]) -> None:
     assert {(method, path) for method, path, _ in found} == OPERATIONS
     names = [operation["operationId"] for _, _, operation in found]
     assert len(set(names)) == len(names)
+    tags = {tag["name"] for tag in description["tags"] if tag["description"]}
     for _, path, operation in found:
+        assert re.fullmatch(r"[a-z]+(_[a-z]+)*", operation["operationId"])
         assert operation["summary"], path
-        assert operation["tags"], path
+        assert len(operation["tags"]) == 1, path
+        assert operation["tags"][0] in tags
         assert operation["description"], path
+
+
+def test_parameters_are_never_null(description: dict[str, Any]) -> None:
+    parameters = [each for _, _, operation in operations(description) for each in operation.get("parameters", ())]
+    assert {each["name"] for each in parameters} >= {"cursor", "if-match", "image_id", "wait"}
+    assert [each for each in parameters if "null" in str(each["schema"])] == []
 
 
 def test_every_error_has_an_example_problem_document(
@@ -86,7 +96,7 @@ def test_every_error_has_an_example_problem_document(
             for code, example in content["examples"].items():
                 value = example["value"]
                 seen.add(code)
-                assert value["code"] == code
+                assert (value["code"], value["status"]) == (code, CATALOG[code].status)
                 assert status in {str(value["status"]), "default"}
                 assert required <= set(value)
     assert set(CATALOG) - seen == OUTSIDE
@@ -114,7 +124,7 @@ def test_security_is_described_only_if_keys_are_required(with_keys: dict[str, An
         assert "Needs the scope" not in operation["description"]
         assert codes(operation, "401") == set()
         foreign = set() if path in {"/healthz", "/readyz"} else {"foreign_host"}
-        if path.startswith("/upload") or (method, path) == ("get", "/images"):  # the request may name an owner
+        if path.startswith("/upload") or path == "/images":  # the request may name an owner
             foreign.add("scope_missing")
         assert codes(operation, "403") == foreign | (set() if method == "get" else {"foreign_origin"}), path
 

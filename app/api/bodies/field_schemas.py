@@ -87,5 +87,5 @@ FORM_FIELDS: dict[str, Any] = {
         "examples": [""],
         "description": _VISIBILITY_TEXT,
     },
-    "owner": {"type": "string", "examples": [""], "description": OWNER["description"]},
+    "owner": {**OWNER, "pattern": f"^({OWNER_PATTERN[1:-1]})?$", "examples": [""]},
 }

@@ -25,7 +25,7 @@ from app.api.http.problem_examples import model_response, problem_responses
 from app.api.routes.bulk import IDS, BulkResults, answer_for_each, parse_ids
 from app.api.routes.images import ImageId
 from app.api.views.image import ImageView, view
-from app.api.views.responses import etag, image_response, parse_if_match
+from app.api.views.responses import EntityTag, etag, image_response, parse_if_match
 from app.domain.access.api_keys import Scope
 from app.domain.images.patch import BulkPatch, Patch
 from app.domain.models import Image
@@ -123,7 +123,7 @@ async def edit_image(
     owner: VisibleOwnerDep,
     base_path: BasePathDep,
     if_match: Annotated[
-        list[str] | None,
+        list[EntityTag] | None,
         Header(description="`ETag` of the record: the change is made to this version only, else 412."),
     ] = None,
 ) -> Response:

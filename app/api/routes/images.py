@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 
 from fastapi import APIRouter, Header, Path, Query, Request
 from fastapi.concurrency import run_in_threadpool
-from pydantic import Field
+from pydantic import ConfigDict, Field
 from starlette.responses import Response
 
 from app.api.dependencies import BasePathDep, CallerDep, ServicesDep, VisibleOwnerDep
@@ -92,7 +92,9 @@ async def get_image(
     base_path: BasePathDep,
     wait: Wait = None,
     prefer: Annotated[str | None, Header(description="`wait=20` has the same effect as the query parameter.")] = None,
-    if_none_match: Annotated[str | None, Header()] = None,
+    if_none_match: Annotated[
+        str | None, Header(description="`ETag` of a record: 304 if it has not changed.", examples=['"v7"'])
+    ] = None,
 ) -> Response:
     """Get the record of an image. With `wait`, the response is sent as soon as the image is `ready` or `failed`.
 
@@ -126,7 +128,7 @@ def delete_image(image_id: ImageId, services: ServicesDep, owner: VisibleOwnerDe
 class DeletedImages(Model):
     """Result of deleting the images of an owner."""
 
-    model_config = DEFERRED
+    model_config = DEFERRED | ConfigDict(json_schema_extra={"examples": [{"deleted": 214, "complete": True}]})
 
     deleted: int = Field(description="Number of images that this request has deleted.")
     complete: bool = Field(description="False if images may be left: repeat the request.")

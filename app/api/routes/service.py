@@ -1,7 +1,7 @@
 """Limits and health of the service."""
 
 from fastapi import APIRouter, Request
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 from starlette.responses import Response
 
 from app.api.dependencies import ServicesDep
@@ -18,6 +18,8 @@ router = APIRouter(tags=["service"], route_class=ScopedRoute)
 
 class Health(BaseModel):
     """Result of a health check."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"status": "ok"}]})
 
     status: str = "ok"
 

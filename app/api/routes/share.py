@@ -5,7 +5,8 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Request
 from fastapi.concurrency import run_in_threadpool
-from pydantic import Field
+from pydantic import ConfigDict, Field
+from pydantic.config import JsonDict
 from starlette.responses import Response
 
 from app.api.bodies.json_body import read_optional_object
@@ -63,9 +64,17 @@ _REQUEST = {
     }
 }
 
+_EXAMPLE: JsonDict = {
+    "url": "https://img.example.org/shared/01a21211-8a9b-7bc8-801b-cadcca2023b7/w1280"
+    "?expires=1796175487&signature=da1c4e3d.9AddHCIr-VMMkesUITN5Fg",
+    "expires_at": "2026-12-02T09:38:07Z",
+}
+
 
 class ShareLink(Model):
     """A url that shows an image to everybody who has it, until it expires or the image is deleted."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_EXAMPLE]})
 
     url: str = Field(description="Redirects to the image. Absolute if the service knows its own address.")
     expires_at: datetime

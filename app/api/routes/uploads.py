@@ -19,7 +19,8 @@ from app.api.http.public_address import BasePath
 from app.api.routes.wait import MAX_WAIT_SECONDS, WAIT_DESCRIPTION, wait_until_processed
 from app.api.views.image import ImageView, view
 from app.api.views.responses import etag, image_response
-from app.domain.access.api_keys import Caller, Scope
+from app.domain.access.api_keys import OWNER_PATTERN, Caller, Scope
+from app.domain.models import Visibility
 
 router = APIRouter(route_class=ScopedRoute)
 F = TypeVar("F", bound=Callable[..., Any])
@@ -66,9 +67,15 @@ class UploadParameters(UploadOptions):
     focal_point: str | None = Field(
         default=None, description="Raw body only: point that cropped variants keep, as `x,y`.", examples=["0.5,0.25"]
     )
-    visibility: str | None = Field(default=None, description="Raw body only: `private` or `public`.")
+    visibility: str | None = Field(
+        default=None,
+        description="Raw body only: `private` or `public`.",
+        json_schema_extra={"enum": list(Visibility)},
+    )
     owner: str | None = Field(
-        default=None, description="Raw body only: owner of the image. Any but your own needs the scope `admin`."
+        default=None,
+        description="Raw body only: owner of the image. Any but your own needs the scope `admin`.",
+        json_schema_extra={"pattern": OWNER_PATTERN},
     )
 
 

@@ -80,7 +80,7 @@ class ImageView(Image):
 class ImageList(Model):
     """One page of a list."""
 
-    model_config = DEFERRED
+    model_config = DEFERRED | ConfigDict(json_schema_extra={"examples": [{"items": [READY], "next_cursor": None}]})
 
     items: Sequence[ImageView]
     next_cursor: str | None = Field(description="`cursor` of the next page; null on the last page.")

@@ -2,8 +2,9 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from typing import Annotated
 
-from pydantic import BaseModel
+from pydantic import BaseModel, WithJsonSchema
 from starlette.responses import RedirectResponse, Response
 
 from app.api.http.problem_catalog import refusal
@@ -16,6 +17,10 @@ _ELEMENT = re.compile(r'[ \t]*(?:(W/)?"([\x21\x23-\x7e\x80-\xff]*)"[ \t]*)?(?:,|
 _OWN_TAG = re.compile(r"v(\d{1,18})(?:-.*)?")
 _FOUND_CHARACTERS = 80
 _TAG = re.compile(r'(?:W/)?("[\x21\x23-\x7e]*")')
+
+_DESCRIBED_TAG = {"type": "string", "pattern": r'^(\*|(W/)?"[!#-~]*")$', "examples": ['"v7"']}
+#: An element of `If-Match`, described as an entity tag or `*`. `parse_if_match` checks it.
+EntityTag = Annotated[str, WithJsonSchema(_DESCRIBED_TAG)]
 
 
 def json_answer(content: BaseModel, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:

@@ -7,6 +7,9 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Protocol
 
+from pydantic import ConfigDict
+from pydantic.config import JsonDict
+
 from app.domain.errors import Stale, TooLarge, TooManyRequests
 from app.domain.keys import original_key
 from app.domain.limits import Limits
@@ -27,8 +30,20 @@ RETRY_SECONDS = 60
 _LOOKED_AT = 8
 
 
+_EXAMPLE: JsonDict = {
+    "id": "01a21211-8a9b-7bc8-801b-cadcca2023b7",
+    "method": "PUT",
+    "url": "http://127.0.0.1:8000/files/originals/01a21211-8a9b-7bc8-801b-cadcca2023b7?bytes=1378236"
+    "&type=image%2Fjpeg&expires=1795600969&signature=da1c4e3d.mR_ekLivfr9VG7dlkXR2eg",
+    "headers": {"Content-Type": "image/jpeg"},
+    "expires_at": "2026-11-25T10:02:49Z",
+}
+
+
 class Ticket(Model):
     """Send the bytes with this method to this url with exactly these headers, before `expires_at`."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_EXAMPLE]})
 
     id: str
     method: str = "PUT"
