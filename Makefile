@@ -45,7 +45,8 @@ test-python: ## Run the fast tests on PYTHON=python3.14 (from Debian if it is no
 	@sh tools/python.sh tools/other_python.py $(or $(PYTHON),python3.13) $(AT_ONCE) \
 		-m "not slow and $(NOTHING_ELSE)" --ignore=tests/repository $(ARGS)
 
-test-slow: .venv ## Run the slow tests: crashes, load, locks, the commands of the docs
+test-slow: .venv ## Run the slow tests: crashes, load, locks, the commands of the docs, generated requests
+	@sh tools/python.sh tools/environment.py dev openapi
 	$(PYTEST) $(SLOW_AT_ONCE) -m "slow and not alone and $(NOTHING_ELSE)" $(ARGS) $(NONE_IS_FINE)
 	$(PYTEST) -m "slow and alone and $(NOTHING_ELSE)" $(ARGS) $(NONE_IS_FINE)
 
@@ -78,6 +79,7 @@ screenshot: .venv ## Take the README's screenshot again (needs Chromium)
 	$(PY) -m tests.browser.screenshot
 
 test-openapi: .venv ## Check the OpenAPI document with linters, and generate a client (needs npm)
+	@sh tools/python.sh tools/environment.py dev openapi
 	@sh tools/python.sh tools/npm.py openapi
 	$(PYTEST) -m openapi $(ARGS)
 
@@ -121,6 +123,7 @@ lock: .venv ## Write requirements/*.txt from pyproject.toml (ARGS=--upgrade for 
 	$(COMPILE) $(ARGS) --universal --python-version 3.11 --extra api --extra worker --extra server --extra cli --extra build -c requirements/dev.txt pyproject.toml -o requirements/server.txt
 	$(COMPILE) $(ARGS) --universal --python-version 3.11 --extra browser -c requirements/dev.txt pyproject.toml -o requirements/browser.txt
 	$(COMPILE) $(ARGS) --universal --python-version 3.11 --extra clients -c requirements/dev.txt pyproject.toml -o requirements/clients.txt
+	$(COMPILE) $(ARGS) --universal --python-version 3.11 --extra openapi -c requirements/dev.txt pyproject.toml -o requirements/openapi.txt
 	$(COMPILE) $(ARGS) --universal --python-version 3.11 --extra api --extra aws --extra gateway -c requirements/dev.txt pyproject.toml -o requirements/api.txt
 	$(COMPILE) $(ARGS) --universal --python-version 3.11 --extra worker --extra aws -c requirements/dev.txt pyproject.toml -o requirements/worker.txt
 	$(COMPILE) $(ARGS) --universal --python-version 3.11 --extra runtime -c requirements/dev.txt pyproject.toml -o requirements/runtime.txt

@@ -1,8 +1,8 @@
 """Build `.venv` from hashed locks with the Python that runs this: `python tools/environment.py LOCK...`.
 
 Each LOCK is a file of `requirements/`: `server` has the packages that serving needs, `dev` adds those of the tests and
-tools, `browser` and `clients` those of the tests of these names. `server` is always installed. With `--current` first,
-nothing is built: the exit status is 0 if these locks are installed.
+tools, `browser`, `clients` and `openapi` those of the tests of these names. `server` is always installed. With
+`--current` first, nothing is built: the exit status is 0 if these locks are installed.
 
 A stamp in `.venv` for each lock says what was installed and is written last, so that an interrupted build is never
 mistaken for a finished one. A file lock lets two `make`s run at once: the second one waits.
@@ -33,6 +33,7 @@ PURPOSES = {
     "dev": "the packages that tests and tools need",
     "browser": "the packages of the browser tests",
     "clients": "the packages of the client tests",
+    "openapi": "the packages that check the OpenAPI document",
 }
 
 #: What pip prints when it fails, and what that means, the first match first.

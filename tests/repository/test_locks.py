@@ -20,6 +20,7 @@ EXTRAS = {
     "browser": {"browser"},
     "release": {"release"},
     "clients": {"clients"},
+    "openapi": {"openapi"},
     "api": {"api", "aws", "gateway"},
     "worker": {"worker", "aws"},
     "runtime": {"runtime"},

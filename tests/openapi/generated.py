@@ -1,0 +1,181 @@
+"""Requests that Schemathesis generates from the OpenAPI document, and the check of the responses.
+
+Needs `requirements/openapi.txt`: imported by the tests of these requests only.
+"""
+
+import io
+from collections import Counter
+from collections.abc import Callable, Iterator
+from itertools import count, cycle
+from typing import Any
+
+import requests
+import schemathesis
+import urllib3
+from hypothesis import HealthCheck, Phase, settings
+from requests.adapters import HTTPAdapter
+from schemathesis.checks import load_all_checks
+from schemathesis.pytest.lazy import get_all_tests
+
+from app.domain.models import Failure, FailureCode, Image, Status, Visibility
+from tests.api.service import Service
+
+#: Checks of Schemathesis that do not apply, with the reason.
+LEFT_OUT = {
+    "positive_data_acceptance": "a schema cannot say which bytes are an image, or which cursor was signed",
+    "negative_data_rejection": "more is accepted than described, such as null in place of an absent field",
+    "ignored_auth": "it sends requests of its own over the network; those without a valid API key have their own test",
+    "allow_header_conformance": "`/images/edit` is also an `/images/{image_id}`, whose methods `Allow` lists",
+}
+#: The same requests in each run. Those of the coverage phase, which the schema determines, come on top.
+SETTINGS = settings(
+    max_examples=20,
+    derandomize=True,
+    database=None,
+    deadline=None,
+    phases=[Phase.explicit, Phase.generate],
+    suppress_health_check=list(HealthCheck),
+)
+
+
+def load(service: Service, *, invent_keys: bool) -> schemathesis.BaseSchema:
+    """Load the document of a service. With `invent_keys`, requests have generated API keys."""
+    options = {
+        "seed": 1,
+        "base-url": str(service.client.base_url).rstrip("/"),
+        "generation": {"with-security-parameters": invent_keys},
+        "checks": {name: {"enabled": False} for name in LEFT_OUT},
+    }
+    document = service.client.get("/openapi.json").json()
+    return schemathesis.openapi.from_dict(document, config=schemathesis.Config.from_dict(options))
+
+
+def tests_of(schema: schemathesis.BaseSchema, check: Callable[..., None]) -> Iterator[tuple[str, Callable[[], None]]]:
+    """Yield the name of each operation, and a test that runs the check on its requests.
+
+    Uses what is behind `schema.parametrize`, which needs the schema when tests are collected, and `from_fixture`, which
+    does not work with pytest 9.2. Checked against Schemathesis 4.32.5.
+    """
+    load_all_checks()
+    for found in get_all_tests(schema=schema, test_func=check, settings=SETTINGS, given_kwargs={}):
+        operation, test = found.ok()
+        yield operation.label, test
+
+
+class Transport(HTTPAdapter):
+    """Send prepared requests through the client of a service."""
+
+    def __init__(self, service: Service) -> None:
+        super().__init__()
+        self._client = service.client
+
+    def send(self, request: requests.PreparedRequest, *_: Any, **__: Any) -> requests.Response:
+        """See `HTTPAdapter`."""
+        headers = [(name.encode(), value if isinstance(value, bytes) else value.encode("latin-1"))
+            for name, value in request.headers.items()]  # fmt: skip
+        got = self._client.request(str(request.method), str(request.url), headers=headers, content=request.body)
+        found = urllib3.HTTPHeaderDict()
+        for name, value in got.headers.multi_items():
+            found.add(name, value)
+        raw = urllib3.HTTPResponse(
+            io.BytesIO(got.content), found, got.status_code, preload_content=False, request_method=request.method
+        )
+        return self.build_response(request, raw)
+
+
+class Scene:
+    """Images of every kind. A deleted one is replaced before it is asked for again."""
+
+    def __init__(self, service: Service, owner: str) -> None:
+        self._service = service
+        failure = Failure(code=FailureCode.CORRUPT_IMAGE, detail="The file is damaged.")
+        self._kinds = (
+            {"owner": owner, "visibility": Visibility.PUBLIC},
+            {"owner": owner},
+            {"owner": owner, "status": Status.PENDING},
+            {"owner": owner, "status": Status.FAILED, "error": failure},
+            {"owner": "another"},
+        )
+        self._placed: dict[int, Image] = {}
+        self._seeds = count(1000)
+        self._turns = cycle(range(len(self._kinds)))
+
+    def next(self) -> Image:
+        """Return an existing image, of the next kind."""
+        turn = next(self._turns)
+        before = self._placed.get(turn)
+        if before is None or not self._exists(before):
+            self._placed[turn] = self._service.place(seed=next(self._seeds), **self._kinds[turn])
+        return self._placed[turn]
+
+    def _exists(self, image: Image) -> bool:
+        return isinstance(self._service.side.images.get(image.id), Image)
+
+
+class Exchange:
+    """Send generated requests, every second one for an existing image, and check the responses.
+
+    `answers` counts statuses and codes by operation.
+    """
+
+    def __init__(self, service: Service, scene: Scene, headers: dict[str, str]) -> None:
+        self._scene = scene
+        self._session = requests.Session()
+        self._session.headers.update(headers)
+        for scheme in ("http://", "https://"):
+            self._session.mount(scheme, Transport(service))
+        self._documented = service.client.get("/openapi.json").json()["paths"]
+        self._turns = Counter[str]()
+        self.answers: dict[str, Counter[tuple[int, str | None]]] = {}
+
+    def run(self, case: schemathesis.Case) -> None:
+        """Send one request and check its response."""
+        self._turns[case.operation.label] += 1
+        if case.method == case.operation.method.upper():
+            self._aim(case, self._turns[case.operation.label])
+        # Followed, a redirect would be a request to the object store.
+        response = case.call(session=self._session, allow_redirects=False)
+        case.validate_response(response, transport_kwargs={"session": self._session, "allow_redirects": False})
+        self._check(case, response)
+
+    def _aim(self, case: schemathesis.Case, turn: int) -> None:
+        """Make every second request one that can succeed: for existing images, with their variants and hashes."""
+        if turn % 2 == 0:
+            return
+        body = case.body if isinstance(case.body, dict) else {}
+        if "image_id" in case.path_parameters:
+            case.path_parameters["image_id"] = self._scene.next().id
+        if isinstance(body.get("ids"), list):
+            body["ids"] = [*body["ids"], *(self._scene.next().id for _ in range(5))][-100:]
+        if case.path == "/upload" and case.media_type in {"multipart/form-data", "application/json"}:
+            # The other parameters are those of raw bodies.
+            case.query = {name: value for name, value in case.query.items() if name in {"wait", "on_duplicate"}}
+        if turn % 4 == 3:
+            return
+        if "name" in case.path_parameters:
+            case.path_parameters["name"] = ("w1280", "w320.webp", "thumb.jpg")[turn // 4 % 3]
+        if "if-none-match" in case.headers:
+            case.headers["if-none-match"] = "*"
+        if "on_duplicate" in case.query:
+            case.query["on_duplicate"] = "create"
+        if "sha256" in body:
+            image = self._scene.next()
+            body |= {"sha256": image.sha256, "bytes": image.bytes}
+            body.pop("owner", None)
+
+    def _check(self, case: schemathesis.Case, response: schemathesis.Response) -> None:
+        """Check that the operation has this status, and an example of this problem."""
+        status = response.status_code
+        problem = response.json() if status >= 400 else {}
+        code = problem.get("code")
+        if case.method != case.operation.method.upper():
+            assert (status, code) in {(405, "method_not_allowed"), (204, None)}, case.method
+            return
+        self.answers.setdefault(case.operation.label, Counter())[status, code] += 1
+        responses = self._documented[case.operation.path][case.method.lower()]["responses"]
+        assert status < 500, problem
+        assert str(status) in responses or status >= 400, f"undocumented status {status}"
+        if status >= 400:
+            described = responses.get(str(status), responses["default"])
+            examples = described["content"]["application/problem+json"]["examples"]
+            assert code in examples, f"undocumented problem {status} {code}: {problem['detail']}"
