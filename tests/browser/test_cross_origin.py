@@ -40,7 +40,7 @@ async function drop(service, file) {
                    "traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"};
   const made = await fetch(service + "/upload", {method: "POST", headers, body: form});
   const record = await made.json();
-  const part = await fetch(service + "/files/originals/" + record.id, {headers: {...headers, "Range": "bytes=0-3"}});
+  const part = await fetch(service + record.links.original, {headers: {...headers, "Range": "bytes=0-3"}});
   const read = names => answer => Object.fromEntries(names.map(name => [name, answer.headers.get(name)]));
   return {
     status: made.status, id: record.id,
