@@ -75,7 +75,7 @@ def test_one_function_accepts_a_photograph_and_the_other_processes_it(
     assert ready["sha256"] == hashlib.sha256(content).hexdigest()
     assert {variant["name"] for variant in ready["variants"]} == {"thumb", "w320", "w640", "w1280", "w1920"}
     for variant in ready["variants"]:
-        key = "processed/" + variant["url"].partition("?")[0].partition("/processed/")[2]
+        key = f"processed/public/{image_id}/{ready['rendering_id']}/{variant['url'].rpartition('/')[2]}"
         assert place.made.s3.head_object(Bucket=place.bucket, Key=key)["ContentLength"] == variant["bytes"]
     with capsys.disabled():
         print(f"\ninit in the container: api {api.init_ms:.0f} ms, worker {worker.init_ms:.0f} ms")

@@ -74,7 +74,7 @@ def test_one_function_accepts_a_photograph_and_the_other_processes_it(
     assert (ready["width"], ready["height"]) == (4032, 3024)
     assert {variant["name"] for variant in ready["variants"]} == {"thumb", "w320", "w640", "w1280", "w1920"}
     for variant in ready["variants"]:
-        key = "processed/" + variant["url"].partition("?")[0].partition("/processed/")[2]
+        key = f"processed/public/{image_id}/{ready['rendering_id']}/{variant['url'].rpartition('/')[2]}"
         assert place.made.s3.head_object(Bucket=place.bucket, Key=key)["ContentLength"] == variant["bytes"]
     assert list((worker_folder / "tmp" / "darkroom").iterdir()) == []
 
@@ -84,8 +84,9 @@ def test_one_function_accepts_a_photograph_and_the_other_processes_it(
     assert get(api, f"/images/{image_id}", method="DELETE").status == 204
     get(api, f"/images/{image_id}").problem(404, "image_not_found")
     assert worker.invoke(queue_event(place, image_id)) == NONE
-    left = place.made.s3.list_objects_v2(Bucket=place.bucket, Prefix=f"processed/{image_id}/")
-    assert left["KeyCount"] == 0
+    for prefix in ("processed", "processed/public"):
+        left = place.made.s3.list_objects_v2(Bucket=place.bucket, Prefix=f"{prefix}/{image_id}/")
+        assert left["KeyCount"] == 0
 
 
 def test_the_worker_had_no_shared_memory(worker: Function) -> None:
