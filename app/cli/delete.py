@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from app.cli.long_run import INTERRUPTED, Progress, Stop
+from app.cli.long_run import INTERRUPTED, Progress, Stop, count_images
 from app.cli.options import JSON, check_owner
 from app.domain.images.deletion import Deletion
 from app.domain.maintenance.owner_deletion import OwnerDeletion
@@ -48,14 +48,14 @@ def delete(
     interrupted = stop.wait(0)
     if not done.complete:
         typer.echo(f"{'Interrupted' if interrupted else 'Not complete'}. Run the command again to continue.", err=True)
-    typer.echo(json.dumps(asdict(done)) if as_json else f"{done.deleted:,} images deleted")
+    typer.echo(json.dumps(asdict(done)) if as_json else f"{count_images(done.deleted)} deleted")
     raise typer.Exit(0 if done.complete else INTERRUPTED if interrupted else 1)
 
 
 def _agreed(owner: str, count: int) -> bool:
     """Ask for confirmation. Return False if there is no terminal."""
     try:
-        return typer.confirm(f"Delete all {count:,} images of {owner} permanently?", err=True)
+        return typer.confirm(f"Delete {count_images(count)} of {owner} permanently?", err=True)
     except typer.Abort:
         typer.echo("\nNothing was deleted. Add --yes to delete without asking.", err=True)
         return False

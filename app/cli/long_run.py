@@ -86,6 +86,11 @@ def resumable(progress: Progress, position: Callable[[], str | None], command: s
     progress.end()
 
 
+def count_images(number: int) -> str:
+    """Return the number with its noun."""
+    return f"{number:,} {'image' if number == 1 else 'images'}"
+
+
 def print_position(command: str, last_id: str | None) -> None:
     """Print the command that continues after the last id."""
     typer.echo(f"Continue with: darkroom {command}{f' --after {last_id}' if last_id else ''}", err=True)

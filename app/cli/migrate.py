@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from app.cli.long_run import INTERRUPTED, Progress, Stop, print_position, resumable
+from app.cli.long_run import INTERRUPTED, Progress, Stop, count_images, print_position, resumable
 from app.cli.options import AFTER, DRY_RUN, JSON, SELECTION, check_id
 from app.domain.images.editing import Editor
 from app.domain.maintenance.migration import Migration, MigrationReport
@@ -77,4 +77,4 @@ def _summary(report: MigrationReport, *, dry_run: bool) -> str:
     counts = [f"{report.migrated:,} {'to become' if dry_run else 'now'} {report.visibility}"]
     counts += [f"{report.unchanged:,} unchanged"] if report.unchanged else []
     counts += [f"{report.failed:,} failed"] if report.failed else []
-    return f"{report.looked_at:,} images: {', '.join(counts)}"
+    return f"{count_images(report.looked_at)}: {', '.join(counts)}"

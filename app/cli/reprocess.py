@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from app.cli.long_run import INTERRUPTED, Progress, Stop, print_position, resumable
+from app.cli.long_run import INTERRUPTED, Progress, Stop, count_images, print_position, resumable
 from app.cli.options import AFTER, DRY_RUN, JSON, SELECTION, SPEED, check_id, check_owner
 from app.domain.images.editing import Editor
 from app.domain.maintenance.pace import AHEAD, Pace
@@ -106,4 +106,4 @@ def _summary(report: ReprocessReport, *, dry_run: bool) -> str:
     counts = [f"{report.queued:,} {'to queue' if dry_run else 'queued'}"]
     counts += [f"{report.in_progress:,} in progress"] if report.in_progress else []
     counts += [f"{report.skipped:,} skipped"] if report.skipped else []
-    return f"{report.looked_at:,} images: {', '.join(counts)}"
+    return f"{count_images(report.looked_at)}: {', '.join(counts)}"

@@ -31,11 +31,11 @@ def ended(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> object:
     return end.value.code
 
 
-@pytest.mark.parametrize("command", ["reconcile", "redrive"])
+@pytest.mark.parametrize("command", ["reconcile", "redrive", "migrate", "reprocess --all", "delete --owner ann"])
 def test_a_folder_that_is_not_there_is_named_and_not_made(
     nowhere: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: str
 ) -> None:
-    assert ended(monkeypatch, command) == 2
+    assert ended(monkeypatch, *command.split()) == 2
     assert capsys.readouterr().err == f"DARKROOM_STORAGE_URL: folder not found: {nowhere}\n"
     assert not nowhere.exists()
 
