@@ -15,7 +15,7 @@ from app.domain.images.editing import Editor
 from app.domain.images.renderings import Renderings
 from app.domain.keys import variant_key
 from app.domain.maintenance.migration import Migration, MigrationReport, has_visibility
-from app.domain.models import Format, Image, Status, Variant, Visibility, utcnow
+from app.domain.models import Changes, Format, Image, Status, Variant, Visibility, utcnow
 from app.domain.work import Task
 from tests.api.client import self_hosted_client
 from tests.api.service import make_services
@@ -66,6 +66,33 @@ def test_images_become_public_and_their_variants_move(old: Old) -> None:
             assert kept <= old.side.objects()  # pages that were rendered a moment ago show these
         moved = {"visibility", "placed", "superseded", "work", "version", "updated_at"}
         assert image.model_dump(exclude=moved) == before[name].model_dump(exclude=moved)
+
+
+def test_urls_of_0_1_0_in_pages_keep_working(old: Old) -> None:
+    """Without API keys a server of 0.1.0 signed no url, so pages have stored them."""
+    if old.side.fetch is not None:
+        return  # urls of a bucket were signed or on a CDN
+    image = old.image("ready")
+    paths = [f"/files/processed/{image.id}/{image.rendering_id}/{variant.file}" for variant in image.variants]
+    with self_hosted_client(create_app(make_services(old.side))) as client:
+        assert {client.get(path).status_code for path in paths} == {403}
+        migrate(old.side)
+        old.side.reconciler.run(now=utcnow() + timedelta(hours=25))
+        for path, variant in zip(paths, image.variants, strict=True):
+            assert client.get(path).status_code == 307
+            assert len(client.get(path, follow_redirects=True).content) == variant.bytes
+        old.side.editor.edit(None, image.id, SetVisibility(Visibility.PRIVATE))
+        assert {client.get(path).status_code for path in paths} == {403}
+
+
+class SetVisibility:
+    """Patch of the visibility."""
+
+    def __init__(self, visibility: Visibility) -> None:
+        self._visibility = visibility
+
+    def apply(self, image: Image) -> Changes:
+        return {"visibility": self._visibility}
 
 
 def test_private_copies_are_swept_a_day_later(old: Old) -> None:

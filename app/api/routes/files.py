@@ -51,11 +51,16 @@ def get_file(
     if_none_match: Annotated[str | None, Header()] = None,
 ) -> Response:
     """Return a variant, which never changes, or an original, as an attachment. All but public variants need a signed
-    url. A public variant of a superseded rendering redirects to the current one."""
+    url. A public variant of a superseded rendering redirects to the current one, and so does an unsigned url of 0.1.0,
+    which signed none without API keys."""
     image_id = original_id(key) or processed_id(key)
     if image_id is None:
         raise _not_found()
     add_log_fields(request.scope, image_id=image_id)
+    if not is_public(key) and "signature" not in request.query_params:
+        moved = _find_current(services, key, base_path)
+        if moved is not None:
+            return moved
     left = None if is_public(key) else _seconds_left(request, services, key)
     headers, media_type, tag = _original_headers(services, key) if original_id(key) else _variant_headers(key, left)
     headers |= {**_HEADERS, "ETag": tag}
@@ -65,7 +70,10 @@ def get_file(
     except OSError:
         status = None
     if path is None or status is None or not stat.S_ISREG(status.st_mode):
-        return _redirect_to_current(services, key, base_path)
+        moved = _find_current(services, key, base_path) if is_public(key) else None
+        if moved is None:
+            raise _not_found()
+        return moved
     if not_modified(if_none_match, tag):
         return Response(status_code=304, headers=headers)
     return RangedFile(path, headers=headers, media_type=media_type, stat_result=status)
@@ -79,13 +87,13 @@ def _seconds_left(request: Request, services: Services, key: str) -> int:
     return services.local.seal.check(key, query.get("expires", ""), query.get("signature", ""))
 
 
-def _redirect_to_current(services: Services, key: str, base_path: str) -> Response:
-    """Redirect from a missing public variant to the one to show in its place, as long as the image is public."""
-    found = _FILE.fullmatch(key) if is_public(key) else None
+def _find_current(services: Services, key: str, base_path: str) -> Response | None:
+    """Redirect from a missing variant to the one to show in its place, as long as the image is public."""
+    found = _FILE.fullmatch(key)
     image = services.images.get_public(processed_id(key) or "") if found else None
     variant = current_variant(image, found["file"]) if image and found else None
     if image is None or variant is None or shown_key(image, variant) == key:
-        raise _not_found()
+        return None
     headers = public_redirect_headers(services.urls.expires_at(image))
     return redirect(services.urls.variant(image, variant), base_path, headers)
 
