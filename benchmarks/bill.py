@@ -3,7 +3,7 @@
     .venv/bin/python -m benchmarks.bill
 
 Calculates from `results/capacity.json` (requests and units), `results/render.json` (milliseconds and bytes) and
-`prices.toml` (prices, assumptions, and how each was checked); writes `results/bill.json` and the two tables of
+`prices.toml` (prices, assumptions, and how each was checked); writes `results/bill.json` and the tables of
 docs/aws.md.
 """
 
@@ -22,6 +22,23 @@ GB = 1e9
 MONTH_SECONDS = 30 * 86_400
 S3_WRITES = ("PutObject", "ListObjectsV2", "CopyObject")
 S3_READS = ("GetObject", "HeadObject")
+S3_DELETES = ("DeleteObject", "DeleteObjects")
+#: Cases of `capacity` in the table of calls: their names there, and the number of images of each.
+CALLS = {
+    "edit of a title": ("`PATCH` of a title", 1),
+    "edit of two tags": ("`PATCH` of two tags", 1),
+    "move of the focal point": ("`PATCH` of the focal point", 1),
+    "publish": ("`PATCH` to `public`", 1),
+    "publish, reconcile afterwards": ("reconcile afterwards", 1),
+    "hide": ("`PATCH` to `private`", 1),
+    "hide, reconcile afterwards": ("reconcile afterwards", 1),
+    "edit of 50 images: a tag": ("`POST /images/edit`, a tag", 50),
+    "reprocess": ("`POST …/reprocess`", 1),
+    "worker: a reprocessed image": ("worker afterwards", 1),
+    "share": ("`POST …/share`", 1),
+    "delete": ("`DELETE` of an image", 1),
+    "delete, 5 images of an owner": ("`DELETE /images?owner=`", 5),
+}
 
 Line = dict[str, Any]
 
@@ -167,7 +184,26 @@ def tables(found: dict[str, Any]) -> dict[str, str]:
         minimum = str(peer.get("monthly_minimum", "–"))
         seen = f"{peer['checked']}, {peer['seen']}"
         peers.append(f"| {' | '.join([peer['name'], *theirs, delivered, minimum, seen])} |")
-    return {"bill": "\n".join(making), "peers": "\n".join(peers)}
+    return {"bill": "\n".join(making), "peers": "\n".join(peers), "calls": _calls()}
+
+
+def _calls() -> str:
+    """Return the table of calls for existing images, per image."""
+    rows = {row["what"]: row for row in json.loads((RESULTS / "capacity.json").read_text())["rows"]}
+    table = ["| call, for each image | units of the table | S3 requests | cents for 1,000 |", "|---|---|---|---|"]
+    for name, (call, images) in CALLS.items():
+        row = rows[name]
+        calls = row["requests"]
+        writes, reads, deletes = (
+            sum(calls.get(f"s3.{operation}", 0) for operation in operations) / images
+            for operations in (S3_WRITES, S3_READS, S3_DELETES)
+        )
+        counts = ((writes, "writes"), (reads, "reads"), (deletes, "deletes"))
+        requests = ", ".join(f"{count:g} {what if count != 1 else what[:-1]}" for count, what in counts if count)
+        units = f"{row['write_units'] / images:g} write, {row['read_units'] / images:g} read"
+        cents = row["dollars_a_million"] / 10 / images
+        table.append(f"| {call} | {units} | {requests or '–'} | {cents:.2f} |")
+    return "\n".join(table)
 
 
 def _row(what: str, dollars: float) -> str:

@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -23,9 +24,11 @@ from app.adapters.dynamodb import DynamoImages
 from app.adapters.s3 import PresignedGrants, PresignedUrls, Presigner, S3Store
 from app.adapters.sqs import SqsQueue
 from app.api.app import create_app
+from app.domain.access.api_keys import Keyring, Scope, new_key
 from app.domain.keys import original_key
 from app.domain.limits import Limits
 from app.domain.maintenance.reconcile import Reconciler
+from app.domain.models import Visibility, utcnow
 from app.domain.recipe import DEFAULT_RECIPE
 from app.worker.events import handle_event
 from app.worker.process import Outcome, Worker
@@ -54,6 +57,7 @@ class Bench:
 
     side: Side
     client: httpx.Client
+    admin: httpx.Client
     worker: Worker
     reconciler: Reconciler
     routes: list[str]
@@ -128,6 +132,26 @@ def cases() -> Iterator[Case]:
     yield "delete", "DELETE /images/{image_id}", lambda bench: on_one(bench, "", 204, method="DELETE")
     yield "delete, of a pending image", "DELETE /images/{image_id}", delete_pending
     yield "delete, unknown", "DELETE /images/{image_id}", lambda bench: unknown(bench, 204, method="DELETE")
+    yield "edit of a title", "PATCH /images/{image_id}", lambda bench: patch(bench, title="New")
+    yield "edit of two tags", "PATCH /images/{image_id}", lambda bench: patch(bench, tags=["a", "b"])
+    yield (
+        "move of the focal point",
+        "PATCH /images/{image_id}",
+        lambda bench: patch(bench, focal_point={"x": 0, "y": 0}),
+    )
+    yield "publish", "PATCH /images/{image_id}", lambda bench: patch(bench, visibility="public")
+    yield "publish, reconcile afterwards", "", lambda bench: afterwards(bench, "public")
+    yield "hide", "PATCH /images/{image_id}", lambda bench: patch(bench, "public", visibility="private")
+    yield "hide, reconcile afterwards", "", lambda bench: afterwards(bench, "public", "private")
+    yield "edit of 50 images: a tag", "POST /images/edit", edit_many
+    yield (
+        "reprocess",
+        "POST /images/{image_id}/reprocess",
+        lambda bench: on_one(bench, "/reprocess", 202, method="POST"),
+    )
+    yield "share", "POST /images/{image_id}/share", share
+    yield "delete, 5 images of an owner", "DELETE /images", delete_owner
+    yield "worker: a reprocessed image", "", reprocessing
     for path in ("/limits", "/healthz", "/readyz"):
         yield path.removeprefix("/"), f"GET {path}", lambda bench, path=path: lambda: bench.get(path)
     yield "worker: a processed image", "", processing
@@ -149,6 +173,56 @@ def on_one(bench: Bench, path: str, expected: int = 200, **options: Any) -> Call
     """Send a request for an image that is ready."""
     image_id = bench.ready()
     return lambda: bench.get(f"/images/{image_id}{path}", expected, **options)
+
+
+def patch(bench: Bench, *before: str, **fields: Any) -> Callable[[], object]:
+    """Edit an image that is ready. `before` are visibilities that it had before."""
+    image_id = bench.ready(tags="one")
+    for visibility in before:
+        bench.get(f"/images/{image_id}", method="PATCH", json={"visibility": visibility})
+    return lambda: bench.get(f"/images/{image_id}", method="PATCH", json=fields)
+
+
+def afterwards(bench: Bench, *visibilities: str) -> Callable[[], object]:
+    """Run reconcile an hour and a day after an image got a visibility, and no other task is due."""
+    later = [utcnow() + timedelta(hours=hours) for hours in (1, 26)]
+    for now in later:
+        bench.reconciler.run(now=now)
+    patch(bench, *visibilities[:-1], visibility=visibilities[-1])()
+
+    def run() -> None:
+        for now in later:
+            bench.reconciler.run(now=now)
+
+    return run
+
+
+def edit_many(bench: Bench) -> Callable[[], object]:
+    """Add a tag to 50 images."""
+    ids = [image["id"] for image in bench.client.get("/images?limit=50&status=ready").json()["items"]]
+    return lambda: bench.get("/images/edit", method="POST", json={"ids": ids, "add_tags": ["new"]})
+
+
+def share(bench: Bench) -> Callable[[], object]:
+    """Share an image that is ready."""
+    image_id = bench.ready()
+    return lambda: bench.get(f"/images/{image_id}/share", 201, method="POST", json={"expires_in": 3600})
+
+
+def delete_owner(bench: Bench) -> Callable[[], object]:
+    """Delete 5 images of an owner."""
+    for _ in range(5):
+        body = encoded("JPEG", 1600, 1200, seed=next(_seeds))
+        bench.admin.post("/upload", files={"file": ("photo.jpg", body)}, data={"owner": "ann"}).raise_for_status()
+        bench.process()
+    return lambda: bench.admin.delete("/images?owner=ann&confirm=ann").raise_for_status()
+
+
+def reprocessing(bench: Bench) -> Callable[[], object]:
+    """Process an image that is ready again, including the trigger's requests to the queue."""
+    image_id = bench.ready()
+    bench.get(f"/images/{image_id}/reprocess", 202, method="POST")
+    return bench.process
 
 
 def unknown(bench: Bench, expected: int = 404, **options: Any) -> Callable[[], object]:
@@ -204,12 +278,16 @@ def bench_on(endpoint: str, folder: Path) -> Iterator[tuple[Bench, Meter]]:
             queue.delete(message.receipt)
         urls = PresignedUrls(Presigner(made.s3, bucket, made.credentials))
         grants = PresignedGrants(made.s3, bucket)
-        side = Side(S3Store(made.s3, bucket), DynamoImages(dynamodb, table), queue, urls, grants)
+        side = Side(S3Store(made.s3, bucket), DynamoImages(dynamodb, table), queue, presigned=urls, grants=grants)
         checks = {"storage": side.store.ping, "records": side.images.ping, "queue": side.queue.ping}
-        app = create_app(make_services(side, limits=Limits(), checks=checks, files=None))
+        options: dict[str, Any] = {"limits": Limits(), "checks": checks, "files": None}
+        app = create_app(make_services(side, **options, default_visibility=Visibility.PRIVATE))
+        key, entry = new_key("root", [Scope.ADMIN])
+        admin = self_hosted_client(create_app(make_services(side, **options, keyring=Keyring([entry]))))
+        admin.headers["X-API-Key"] = key
         worker = Worker(
-            side.store, side.images, sandbox, recipe=DEFAULT_RECIPE, limits=Limits(), adopt=False, scratch=folder,
-            max_attempts=3,
+            side.store, side.images, side.renderings, sandbox, recipe=DEFAULT_RECIPE, limits=Limits(), adopt=False,
+            scratch=folder, max_attempts=3,
         )  # fmt: skip
         routes = [
             f"{method} {route.path}"
@@ -218,7 +296,7 @@ def bench_on(endpoint: str, folder: Path) -> Iterator[tuple[Bench, Meter]]:
             for method in sorted(route.methods)
         ]
         yield (
-            Bench(side, self_hosted_client(app), worker, Reconciler(side.store, side.images, queue), routes),
+            Bench(side, self_hosted_client(app), admin, worker, side.reconciler, routes),
             Meter(aws.clients(dynamodb=endpoint).dynamodb, dynamodb=dynamodb, s3=made.s3, sqs=made.sqs),
         )
 

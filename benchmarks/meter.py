@@ -7,6 +7,7 @@ that is added to or removed from the index; at least half a unit per query.
 """
 
 import math
+import threading
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -44,6 +45,7 @@ class Meter:
     def __init__(self, reader: Any, **clients: Any) -> None:
         self._reader = reader
         self._use = Use()
+        self._lock = threading.Lock()
         for service, client in clients.items():
             client.meta.events.register(f"before-parameter-build.{service}", self._ask)
             client.meta.events.register(f"after-call.{service}", self._count)
@@ -65,15 +67,18 @@ class Meter:
             context["transaction"] = parts, [self._look(part) for part in parts]
 
     def _count(self, parsed: dict[str, Any], model: Any, context: dict[str, Any], **_: Any) -> None:
-        self._use.calls[f"{model.service_model.endpoint_prefix}.{model.name}"] += 1
         consumed = parsed.get("ConsumedCapacity", [])
         units = sum(each["CapacityUnits"] for each in (consumed if isinstance(consumed, list) else [consumed]))
         if model.name == "TransactWriteItems":
-            self._use.write += self._of_transaction(*context["transaction"])
-        elif model.name in _READS:
-            self._use.read += max(units, _EMPTY_QUERY) if model.name == "Query" else units
-        else:
-            self._use.write += units
+            units = self._of_transaction(*context["transaction"])
+        elif model.name == "Query":
+            units = max(units, _EMPTY_QUERY)
+        with self._lock:  # requests for many images have several threads
+            self._use.calls[f"{model.service_model.endpoint_prefix}.{model.name}"] += 1
+            if model.name in _READS:
+                self._use.read += units
+            else:
+                self._use.write += units
 
     def _of_transaction(self, parts: list[dict[str, Any]], before: list[dict[str, Any]]) -> int:
         units = 0
