@@ -51,8 +51,8 @@ def get_file(
     if_none_match: Annotated[str | None, Header()] = None,
 ) -> Response:
     """Return a variant, which never changes, or an original, as an attachment. All but public variants need a signed
-    url. A public variant of a superseded rendering redirects to the current one, and so does an unsigned url of 0.1.0,
-    which signed none without API keys."""
+    url. A missing variant of a public image redirects to the current one, and so does an unsigned url of 0.1.0, which
+    signed none without API keys."""
     image_id = original_id(key) or processed_id(key)
     if image_id is None:
         raise _not_found()
@@ -70,7 +70,7 @@ def get_file(
     except OSError:
         status = None
     if path is None or status is None or not stat.S_ISREG(status.st_mode):
-        moved = _find_current(services, key, base_path) if is_public(key) else None
+        moved = _find_current(services, key, base_path)
         if moved is None:
             raise _not_found()
         return moved

@@ -256,6 +256,18 @@ def test_an_old_public_url_of_an_image_that_is_not_public_is_not_found(
     assert_problem(self_hosted.client.get(url), 404, "file_not_found")
 
 
+def test_a_signed_url_of_an_image_that_was_published_redirects_too(self_hosted: Service) -> None:
+    image = self_hosted.place()
+    url = self_hosted.side.urls.variant(image, image.variants[0])
+    changes = self_hosted.render(image.id, RENDERING, PUBLIC)
+    self_hosted.side.images.update(image.id, image.version, {"visibility": PUBLIC, **changes})
+    assert self_hosted.client.get(url).status_code == 200, "it is still there"
+    self_hosted.side.store.delete_prefix(f"processed/{image.id}/")
+    answer = self_hosted.client.get(url)
+    assert answer.headers["location"] == f"/files/processed/public/{image.id}/{RENDERING}/thumb.webp"
+    assert self_hosted.client.get(answer.headers["location"]).status_code == 200
+
+
 def test_a_missing_file_does_not_redirect_to_itself(self_hosted: Service) -> None:
     image = self_hosted.place(visibility=PUBLIC)
     url = self_hosted.side.urls.variant(image, image.variants[0])
@@ -311,3 +323,18 @@ def test_head_leads_to_a_url_for_head(service: Service, visibility: Visibility) 
         assert found.status_code == 200
         assert found.headers["content-type"] == "image/jpeg"
         assert int(found.headers["content-length"]) > 0
+
+
+def test_a_listed_page_may_read_public_images_and_any_page_may_show_them(side_name: str, tmp_path: Path) -> None:
+    page = "https://www.example.org"
+    with service_on(side_name, tmp_path, keyring=KEYRING, cors_origins=(page,)) as service:
+        image = service.place(visibility=PUBLIC)
+        redirected = ask(service, image.id, "w320.webp", Origin=page)
+        answers = [redirected]
+        if service.self_hosted:
+            answers.append(service.client.get(redirected.headers["location"], headers={"Origin": page}))
+        for answer in answers:
+            assert answer.headers["access-control-allow-origin"] == page
+            assert "Origin" in answer.headers["vary"]
+            assert answer.headers["cross-origin-resource-policy"] == "cross-origin"
+        assert "access-control-allow-origin" not in ask(service, image.id, Origin="https://evil.example").headers
