@@ -23,6 +23,8 @@ WRITES = {
     ("POST", "/upload/direct"),
     ("POST", "/images/{image_id}/share"),
     ("POST", "/images/edit"),
+    ("POST", "/images/{image_id}/reprocess"),
+    ("DELETE", "/images"),
     ("PATCH", "/images/{image_id}"),
     ("DELETE", "/images/{image_id}"),
     ("PUT", "/files/originals/{image_id}"),

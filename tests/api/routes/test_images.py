@@ -260,7 +260,7 @@ def test_a_tag_is_found_in_any_normalization_form(service: Service) -> None:
 @pytest.mark.parametrize(
     ("method", "path", "allow"),
     [
-        ("PUT", "/images", "GET, HEAD, OPTIONS"),
+        ("PUT", "/images", "GET, HEAD, DELETE, OPTIONS"),
         ("POST", f"/images/{UNKNOWN}", "GET, HEAD, PATCH, DELETE, OPTIONS"),
         ("GET", "/upload", "POST, OPTIONS"),
         ("DELETE", "/healthz", "GET, HEAD, OPTIONS"),
