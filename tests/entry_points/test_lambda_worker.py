@@ -59,6 +59,23 @@ def test_a_photograph_goes_in_and_its_variants_come_out(
     assert list((scratch / "darkroom").iterdir()) == []
 
 
+def test_a_request_renders_an_image_again(
+    api: Callable[..., Answer], worker: Call, aws_place: Place, image_id: str
+) -> None:
+    (event,) = aws_place.events()
+    assert worker(event) == NONE
+    before = api(get_event(f"/images/{image_id}")).json()
+    answer = api(get_event(f"/images/{image_id}/reprocess", method="POST"))
+    assert (answer.status, answer.headers["location"]) == (202, f"/images/{image_id}")
+    assert (answer.json()["status"], answer.json()["variants"]) == ("ready", before["variants"])
+    (event,) = aws_place.events()
+    assert worker(event) == NONE
+    after = api(get_event(f"/images/{image_id}")).json()
+    assert (after["status"], after["reprocess_error"], after["variants"]) == ("ready", None, before["variants"])
+    assert after["processed_at"] > before["processed_at"]
+    assert aws_place.events() == []
+
+
 @pytest.mark.parametrize("form", ["s3_created", "eventbridge_created", "sqs_sns", "sqs_one"])
 def test_every_form_of_the_event_is_understood(
     api: Callable[..., Answer], worker: Call, aws_place: Place, image_id: str, form: str

@@ -208,6 +208,8 @@ def test_the_api_and_the_worker_have_the_rights_they_need_and_no_others(function
     assert gate.signs("s3:GetObject", hidden["variants"][0]["url"])
     assert [key for key in keys(place, first["id"]) if key.startswith(PUBLIC)] == []
     assert call.change(first["id"], visibility="public").status == 200
+    assert call.api(get_event(f"/images/{first['id']}/reprocess", method="POST")).status == 202
+    assert call.work() == [{"batchItemFailures": []}]
     images = call.modules[WORKER]._backends.images
     assert call.change(ticket["id"], focal_point={"x": 0.2, "y": 0.3}).status == 200
     with call.during_work(lambda: edit(images, ticket["id"], visibility=Visibility.PRIVATE)):
