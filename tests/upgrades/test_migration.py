@@ -148,6 +148,41 @@ def test_it_is_stopped_and_continued(old: Old, stops: int) -> None:
     assert all(has_visibility(old.image(name)) for name in RECORDS)
 
 
+class Killed(BaseException):
+    """The end of the process. Nothing that handles errors sees it."""
+
+
+@pytest.mark.parametrize("copies", [0, 1, 7])
+def test_a_run_that_is_killed_is_repeated(old: Old, copies: int) -> None:
+    """It ends before a copy, in several threads at once."""
+    left = [None] * copies
+
+    def kill(*_: Any) -> None:
+        try:
+            left.pop()
+        except IndexError:
+            raise Killed from None
+
+    store = Interposed(old.side.store, before={"copy": kill})
+    with pytest.raises(Killed):
+        migrate(old.side.having(store=store))
+    report = migrate(old.side)
+    assert report.complete
+    assert report.failed == 0
+    for name in READY:
+        assert fetched(old, name) == [variant.bytes for variant in old.image(name).variants]
+    for hours in (2, 30, 60):
+        old.side.reconciler.run(now=utcnow() + timedelta(hours=hours))
+    shown = {
+        variant_key(image.id, image.rendering_id or "", variant.file, public=True)
+        for image in map(old.image, READY)
+        for variant in image.variants
+    }
+    assert shown <= old.side.objects()
+    ids = {old.id(name) for name in READY}
+    assert {key for key in old.side.objects() if any(f"processed/{image_id}/" in key for image_id in ids)} == set()
+
+
 def test_images_of_this_version_keep_their_visibility(old: Old) -> None:
     private = an_image(owner=old.owner, visibility=Visibility.PRIVATE)
     old.side.images.create(private, claim=False)
