@@ -18,7 +18,7 @@ from app.domain.images.patch import Patch
 from app.domain.images.renderings import Renderings
 from app.domain.keys import PUBLIC, original_key, processed_prefix, variant_key
 from app.domain.limits import Limits
-from app.domain.maintenance.reconcile import Reconciler
+from app.domain.maintenance.reconcile import Reconciler, Report
 from app.domain.models import FocalPoint, Format, Image, Status, Tombstone, Visibility, utcnow
 from app.domain.ports import Cdn
 from app.domain.recipe import Recipe, VariantSpec
@@ -141,9 +141,11 @@ class Stage:
 
     def reconcile(self, step: Step | None = None, *, after: timedelta = LATER[0]) -> None:
         """Run reconcile as if that time had passed."""
-        store, images, queue, renderings = self.ports(step)
-        report = Reconciler(store, images, queue, renderings).run(now=utcnow() + after)
-        assert report.errors == 0
+        assert self.report(step, after=after).errors == 0
+
+    def report(self, step: Step | None = None, *, after: timedelta) -> Report:
+        """Run reconcile as if that time had passed, and return its report."""
+        return Reconciler(*self.ports(step)).run(now=utcnow() + after)
 
     def sweep(self, step: Step | None = None) -> None:
         """Run reconcile when private renderings are due."""

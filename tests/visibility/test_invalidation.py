@@ -63,6 +63,17 @@ def test_the_task_stays_until_the_cdn_accepts_it(stage: Stage) -> None:
     stage.recover()
 
 
+def test_a_late_invalidation_is_an_error(stage: Stage) -> None:
+    stage.cdn = FakeCdn("refused", "refused", "too many")
+    stage.upload(public=True)
+    stage.hide()
+    soon, late = (stage.report(after=timedelta(minutes=minutes)).errors for minutes in (50, 70))
+    assert (soon, late) == (0, 1)
+    assert waits(stage, stage.image_id)
+    assert stage.report(after=timedelta(minutes=70)).errors == 0
+    assert not waits(stage, stage.image_id)
+
+
 def test_a_deleted_image_keeps_the_refused_invalidation_of_its_hide(stage: Stage) -> None:
     stage.cdn = cdn = FakeCdn("too many", "refused")
     stage.upload(public=True)

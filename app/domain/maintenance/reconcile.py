@@ -38,6 +38,8 @@ CUT_OFF = timedelta(hours=1)
 SENT_ANYWAY = 100
 #: Delay before the event of an image is sent yet again.
 _RESEND_DELAY = timedelta(hours=1)
+#: Age of a task `invalidate` that counts as an error.
+_LATE = timedelta(hours=1)
 _MISSING = "The original is missing from the store. Restore it from a backup, or upload the image again."
 
 #: Number of records that are removed in one call.
@@ -131,7 +133,7 @@ class Reconciler:
             if len(self._unused) >= _BATCH:
                 self._remove_unused(now, report)
         self._remove_unused(now, report)
-        self._invalidate(report)
+        self._invalidate(now, report)
         return report
 
     def _visit(self, image_id: str, now: datetime, requeue_after: timedelta, report: Report) -> None:
@@ -252,9 +254,16 @@ class Reconciler:
         report.queued_again += 1
         return True
 
-    def _invalidate(self, report: Report) -> None:
-        """Invalidate the variants of hidden and deleted images at the CDN, all in one call."""
-        if not self._cached or not self._renderings.invalidate(list(self._cached)):
+    def _invalidate(self, now: datetime, report: Report) -> None:
+        """Invalidate the variants of hidden and deleted images at the CDN, all in one call.
+
+        A task that is late counts as an error: on AWS an alarm reports it.
+        """
+        if not self._cached:
+            return
+        if not self._renderings.invalidate(list(self._cached)):
+            since = min(found.work[Task.INVALIDATE].since for found in self._cached.values())
+            report.errors += since < now - _LATE
             return
         for image_id, found in self._cached.items():
             try:
