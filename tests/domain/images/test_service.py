@@ -14,7 +14,7 @@ from app.domain.work import LONGEST_ATTEMPT
 from tests.sides import Interposed, Side, once
 
 #: A time when no attempt can store anything any more.
-LATER = utcnow() + LONGEST_ATTEMPT + timedelta(minutes=5)
+LATER = utcnow() + LONGEST_ATTEMPT + timedelta(hours=2)
 
 
 def put_image(side: Side, owner: str = ANONYMOUS) -> Image:
