@@ -181,13 +181,18 @@ class Worker:
             threads=self._threads,
         )
 
-    def _handle_missing_original(self, image: Image, report: ImageReport) -> Outcome:
+    def _handle_missing_original(self, image: Image, report: ImageReport) -> Outcome | None:
         """Leave an image that was processed before to `reconcile`: it has the right to list originals, and only a
-        listing tells a missing object from one that may not be read. Another delivery would not help."""
+        listing tells a missing object from one that may not be read. Another delivery would not help. The note of the
+        attempt ends that of an original which exists, too."""
         found = self._images.get(image.id)
         if not isinstance(found, Image):
             return Outcome.DELETED
         if found.processed_at is not None and Task.PROCESS in found.work:
+            try:
+                self._images.update(found.id, found.version, {"last_tried_at": utcnow()})
+            except Stale:
+                return None
             report.code = FailureCode.ORIGINAL_MISSING
             return Outcome.FAILED
         raise Unavailable(f"The original of {image.id} is missing: {original_key(image.id)}")

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from app.domain.errors import Conflict, ImageError, NotFound, Unavailable
+from app.domain.errors import Conflict, ImageError, Missing, NotFound, Unavailable
 from app.domain.keys import original_key
 from app.domain.limits import Limits
 from app.domain.models import EXHAUSTED, Changes, FailureCode, FocalPoint, Image, Status, Tombstone, utcnow
@@ -228,6 +228,24 @@ def test_an_original_that_is_missing_is_reported(bench: Bench) -> None:
     assert after.reprocess_error.code is FailureCode.ORIGINAL_MISSING
     assert Task.PROCESS not in after.work
     check_shown(bench, after)
+
+
+def test_an_original_that_the_worker_may_not_read_ends_the_reprocess(bench: Bench) -> None:
+    """It looks missing to the worker, and reconcile finds it."""
+    before = ready(bench)
+    reprocess(bench, before)
+
+    def refuse(key: str) -> None:
+        raise Missing(key)
+
+    work(bench, bench.worker(recipe=OTHER, store=Interposed(bench.side.store, before={"open": refuse})))
+    assert Task.PROCESS in bench.image(before.id).work
+    report = bench.side.reconciler.run(now=utcnow() + timedelta(hours=2))
+    assert (report.given_up, report.original_missing, bench.side.queue.waiting()) == (1, 0, 0)
+    after = bench.image(before.id)
+    assert (after.status, after.variants) == (Status.READY, before.variants)
+    assert after.reprocess_error
+    assert after.reprocess_error.code is FailureCode.ATTEMPTS_EXHAUSTED
 
 
 def test_a_failed_image_without_its_original_fails_again(bench: Bench) -> None:

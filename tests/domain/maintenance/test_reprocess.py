@@ -195,3 +195,33 @@ def test_an_empty_table_is_complete(side: Side) -> None:
     pace = Pace(side.images, side.queue)
     run = Reprocessing(side.images, side.editor, pace, DEFAULT_RECIPE, Selection.ALL)
     assert run.run(pause=never) == ReprocessReport(complete=True)
+
+
+def test_uploads_pass_in_between(side: Side) -> None:
+    """A slow worker handles one message during each pause of the command. An upload waits behind few images."""
+    for _ in range(12):
+        image = an_image()
+        side.images.create(image, claim=False)
+        side.images.update(image.id, 1, PROCESSED | {"rendering_id": "abcdef012345"})
+    handled: list[str] = []
+
+    def work() -> None:
+        for message in side.queue.receive(1):
+            side.queue.delete(message.receipt)
+            handled.append(message.body)
+            for image in side.images.scan():
+                if image.id in message.body:
+                    side.images.update(image.id, image.version, {"work": {Task.PROCESS: None}})
+
+    def pause(seconds: float) -> bool:
+        assert side.queue.waiting() <= 3
+        if seconds:  # the command waits for the queue
+            if len(handled) == 4:
+                side.queue.send("an upload")
+            work()
+        return False
+
+    pace = Pace(side.images, side.queue, ahead=2)
+    report = Reprocessing(side.images, side.editor, pace, DEFAULT_RECIPE, Selection.ALL).run(pause=pause)
+    assert (report.queued, report.complete) == (12, True)
+    assert handled.index("an upload") <= 4 + 2
