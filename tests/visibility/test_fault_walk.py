@@ -87,7 +87,7 @@ def test_a_ready_image_has_its_variants_at_each_moment(stage: Stage, name: str) 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_a_crash_and_an_edit_before_the_repair(stage: Stage, name: str) -> None:
-    """What the interrupted attempt has stored is not what the next one stores."""
+    """The interrupted attempt stores other renderings, or at another place, than the next one."""
     prepare, operation = OPERATIONS[name]
     for number in range(MOST):
         prepare(stage)
