@@ -27,9 +27,12 @@ from PIL import Image as Pillow
 
 from app.domain.access.api_keys import Scope, new_key
 from app.domain.errors import PortError
+from app.domain.images.urls import shown_key
+from app.domain.keys import is_public, original_id, original_key, processed_id
 from app.domain.maintenance.orphans import Orphans
 from app.domain.maintenance.reconcile import Report
-from app.domain.models import RETRYABLE, Image, is_open_ticket, utcnow
+from app.domain.models import RETRYABLE, Image, Status, Visibility, is_open_ticket, utcnow
+from app.domain.work import Task
 from tests.running_server import Server, wait_for
 from tests.samples import encoded
 from tests.sides import Side, self_hosted
@@ -37,7 +40,7 @@ from tests.sides import Side, self_hosted
 #: Answers after which a client tries the same again.
 _AGAIN = frozenset({408, 409, 429, 503})
 _SETTLE_SECONDS = 300
-_SECRET, _ENTRY = new_key("ann", [Scope.UPLOAD, Scope.READ, Scope.DELETE])
+_SECRET, _ENTRY = new_key("ann", [Scope.UPLOAD, Scope.READ, Scope.EDIT, Scope.DELETE])
 _KEY = {"Authorization": f"Bearer {_SECRET}"}
 #: How images are sent, and by how many clients each.
 KINDS = {"form": 2, "base64": 1, "ticket": 5}
@@ -52,6 +55,11 @@ class Ledger:
     deleted: set[str] = field(default_factory=set)
     #: Deletes whose answer was lost: they may or may not have happened.
     undecided: set[str] = field(default_factory=set)
+    #: Fields of images as the last answers of edits had them.
+    edited: dict[str, dict[str, str]] = field(default_factory=dict)
+    #: Edits whose answer was lost at the end: the image has these values or the earlier ones.
+    maybe: dict[str, dict[str, str]] = field(default_factory=dict)
+    edits: Counter[str] = field(default_factory=Counter)
     kills: Counter[str] = field(default_factory=Counter)
     #: Answers that no client should get.
     surprises: list[str] = field(default_factory=list)
@@ -68,14 +76,26 @@ class Outcome:
     #: Images whose process was killed in every attempt: their bytes are there.
     given_up: list[str] = field(default_factory=list)
     orphans: int = 0
+    #: Edits that were answered and are not in the record.
+    forgotten: list[str] = field(default_factory=list)
+    #: Public objects of images that are not public, objects that no record names, and variants that are missing.
+    misplaced: list[str] = field(default_factory=list)
+
+    @property
+    def problems(self) -> list[str]:
+        """Every broken promise, as sentences."""
+        undead = [f"deleted and still there: {each}" for each in self.undead]
+        surprises = [f"not expected: {each}" for each in self.ledger.surprises]
+        return [*self.lost, *undead, *self.forgotten, *self.misplaced, *surprises]
 
     def __str__(self) -> str:
         kills = ", ".join(f"{name} {count}" for name, count in sorted(self.ledger.kills.items()))
         kinds = ", ".join(f"{name} {count}" for name, count in sorted(self.ledger.kinds.items()))
+        edits = ", ".join(f"{name} {count}" for name, count in sorted(self.ledger.edits.items()))
         return (
             f"kills {self.ledger.kills.total()} ({kills}), acknowledged {len(self.ledger.acknowledged)} ({kinds}; "
-            f"{len(self.ledger.deleted)} deleted), given up {len(self.given_up)}, orphans {self.orphans}, "
-            f"lost {len(self.lost)}"
+            f"{len(self.ledger.deleted)} deleted), edits ({edits}), given up {len(self.given_up)}, "
+            f"orphans {self.orphans}, lost {len(self.lost)}"
         )
 
 
@@ -105,6 +125,8 @@ class Client:
                 image_id = send(http, body)
                 self._ledger.acknowledged[image_id] = body
                 self._ledger.kinds[kind] += 1
+                while self._dice.random() < 0.6:
+                    self._change(http, image_id)
                 if self._dice.random() < 0.25:
                     self._delete(http, image_id)
 
@@ -140,6 +162,27 @@ class Client:
         for start in range(0, len(body), step):
             self._stop.wait(self._dice.uniform(0, 0.8))
             yield body[start : start + step]
+
+    def _change(self, http: httpx.Client, image_id: str) -> None:
+        """Edit, publish, hide or reprocess an image. Only one client changes an image."""
+        path = f"/images/{image_id}"
+        match self._dice.choice(["title", "visibility", "visibility", "focal point", "reprocess"]):
+            case "title" as kind:
+                self._edit(http, image_id, {"title": f"title {self._dice.random()}"})
+            case "visibility" as kind:
+                self._edit(http, image_id, {"visibility": self._dice.choice(["public", "private"])})
+            case "focal point" as kind:
+                point = {"x": self._dice.random(), "y": 0.5}
+                self._answer(lambda: http.patch(path, json={"focal_point": point}), {200})
+            case kind:
+                self._answer(lambda: http.post(f"{path}/reprocess"), {202})
+        self._ledger.edits[kind] += 1
+
+    def _edit(self, http: httpx.Client, image_id: str, fields: dict[str, str]) -> None:
+        self._ledger.maybe[image_id] = fields
+        self._answer(lambda: http.patch(f"/images/{image_id}", json=fields), {200})
+        self._ledger.edited.setdefault(image_id, {}).update(fields)
+        del self._ledger.maybe[image_id]
 
     def _delete(self, http: httpx.Client, image_id: str) -> None:
         self._ledger.undecided.add(image_id)
@@ -279,6 +322,7 @@ def _settled(server: Server, side: Side, ledger: Ledger) -> Outcome:
             outcome.lost.append(f"{image_id}: {why}")
     # A delete is finished by the worker or by reconcile, and an image is ready a moment before its folder is gone.
     side.reconciler.run()
+    _check_edits(server, side, outcome)
     wait_for(lambda: not any(server.data.joinpath("scratch").glob("*/*")), 60)
     keys = side.objects()
     outcome.undead = [
@@ -288,6 +332,47 @@ def _settled(server: Server, side: Side, ledger: Ledger) -> Outcome:
     ]
     outcome.orphans = sum(1 for _ in Orphans(side.store, side.images, side.queue).find(Report(), grace=timedelta(0)))
     return outcome
+
+
+#: Times at which reconcile runs in the end: after the longest attempt, and after the lives of superseded renderings.
+_LATER = (timedelta(minutes=31), timedelta(hours=25), timedelta(hours=50), timedelta(hours=75))
+
+
+def _check_edits(server: Server, side: Side, outcome: Outcome) -> None:
+    """Let all tasks end, as if time passed, and check records and store."""
+    for after in _LATER:
+        wait_for(lambda: not _unprocessed(side), _SETTLE_SECONDS, server.log.read_text)
+        side.reconciler.run(now=utcnow() + after)
+        images = list(side.images.scan())
+        public = {image.id for image in images if image.visibility is Visibility.PUBLIC}
+        outcome.misplaced += [key for key in side.objects() if is_public(key) and processed_id(key) not in public]
+    wait_for(lambda: not _unprocessed(side), _SETTLE_SECONDS, server.log.read_text)
+    side.reconciler.run(now=utcnow() + _LATER[-1])
+    known, expected = set(), set()
+    for image in side.images.scan():
+        known.add(image.id)
+        expected.add(original_key(image.id))
+        expected |= {shown_key(image, variant) for variant in image.variants}
+        ledger = outcome.ledger
+        for name, value in ledger.edited.get(image.id, {}).items():
+            if getattr(image, name) not in {value, ledger.maybe.get(image.id, {}).get(name)}:
+                outcome.forgotten.append(f"{image.id}: {name} {getattr(image, name)!r}, not {value!r}")
+        if image.status is Status.READY and image.placed is not image.visibility:
+            outcome.misplaced.append(f"{image.id}: {image.visibility}, stored as {image.placed}")
+    stored = side.objects()
+    variants = {key for key in expected if original_id(key) is None}
+    outcome.misplaced += [f"missing: {key}" for key in sorted(variants - stored)]
+    left = {key for key in stored - expected if (processed_id(key) or original_id(key)) in known}
+    outcome.misplaced += [f"left: {key}" for key in sorted(left)]
+
+
+def _unprocessed(side: Side) -> list[str]:
+    """Return the images that wait for the worker, without upload tickets."""
+    return [
+        image.id
+        for image in side.images.scan()
+        if Task.PROCESS in image.work and image.upload_expires_at is None and side.store.stat(original_key(image.id))
+    ]
 
 
 def _fault(server: Server, image_id: str, body: bytes, end: float, outcome: Outcome) -> str | None:
@@ -338,11 +423,9 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         outcome = storm(Path(folder, "data"), seconds=given.seconds, seed=given.seed)
     print(outcome)
-    problems = [*outcome.lost, *(f"deleted and still there: {each}" for each in outcome.undead)]
-    problems += [f"not expected: {each}" for each in outcome.ledger.surprises]
-    for problem in problems:
+    for problem in outcome.problems:
         print(problem)
-    return 1 if problems else 0
+    return 1 if outcome.problems else 0
 
 
 if __name__ == "__main__":

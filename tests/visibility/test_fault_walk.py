@@ -86,8 +86,9 @@ def test_a_ready_image_has_its_variants_at_each_moment(stage: Stage, name: str) 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", OPERATIONS)
-def test_a_crash_and_an_edit_before_the_repair(stage: Stage, name: str) -> None:
+def test_a_crash_and_an_edit_before_the_repair(self_hosted: Stage, name: str) -> None:
     """The interrupted attempt stores other renderings, or at another place, than the next one."""
+    stage = self_hosted
     prepare, operation = OPERATIONS[name]
     for number in range(MOST):
         prepare(stage)

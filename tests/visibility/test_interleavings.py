@@ -165,7 +165,7 @@ def mix(stage: Stage, seed: int) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(10))
 def test_several_operations_in_random_orders(stage: Stage, seed: int) -> None:
-    orders = ORDERS if isinstance(stage.side.images, SqliteImages) else ORDERS // 20
+    orders = ORDERS if isinstance(stage.side.images, SqliteImages) else ORDERS // 30
     for number in range(seed * orders, (seed + 1) * orders):
         try:
             mix(stage, number)
