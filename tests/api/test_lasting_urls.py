@@ -11,7 +11,7 @@ import pytest
 from app.domain.images.renderings import Renderings
 from app.domain.limits import Limits
 from app.domain.maintenance.reconcile import Reconciler
-from app.domain.models import ANONYMOUS, Format, utcnow
+from app.domain.models import Format, utcnow
 from app.domain.recipe import Fit, Recipe, VariantSpec
 from app.worker.events import handle_event
 from app.worker.process import Worker
@@ -79,7 +79,7 @@ def publish(service: Service, renderings: Renderings) -> str:
 def change(service: Service, image_id: str, renderings: Renderings) -> None:
     """Render the image with another recipe, then with another focal point, and sweep two days later."""
     side = service.side
-    side.editor.reprocess(ANONYMOUS, image_id)
+    assert service.client.post(f"/images/{image_id}/reprocess").status_code == 202
     render(service, NEXT, renderings)
     patch(service, image_id, focal_point={"x": 0.1, "y": 0.9})
     render(service, NEXT, renderings)
