@@ -40,6 +40,11 @@ def rendering_name(rendering_id: str, *, public: bool) -> str:
     return f"public/{rendering_id}" if public else rendering_id
 
 
+def is_public_name(name: str) -> bool:
+    """Return True if the rendering with this name is at the public place."""
+    return name.startswith("public/")
+
+
 def rendering_prefix(image_id: str, name: str) -> str:
     """Return the prefix of the rendering with this name."""
     rendering_id = name.removeprefix("public/")

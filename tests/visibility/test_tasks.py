@@ -8,6 +8,8 @@ import pytest
 
 from app.domain.errors import ImageError, PreconditionFailed, Unavailable
 from app.domain.keys import processed_prefix
+from app.domain.maintenance.orphans import Orphans
+from app.domain.maintenance.reconcile import Report
 from app.domain.models import FailureCode, Image, Status, Visibility, utcnow
 from app.domain.work import Task, Work
 from app.worker.jobs import Job, Processed
@@ -188,6 +190,20 @@ def test_a_worker_that_ends_a_sweep_and_dies_is_noticed(stage: Stage) -> None:
     stage.reconcile()
     stage.deliver()
     stage.check_complete()
+    stage.recover()
+
+
+def test_an_adopted_original_is_private(stage: Stage) -> None:
+    """Its record was lost: nobody knows that it was public."""
+    stage.upload(public=True)
+    stage.side.images.remove(stage.image_id, current(stage).version)
+    orphans, report = Orphans(stage.side.store, stage.side.images, stage.side.queue), Report()
+    found = next(each for each in orphans.find(report, grace=timedelta(0)) if each.can_be_adopted)
+    assert orphans.adopt(found, staging.OWNER, report)
+    assert current(stage).visibility is Visibility.PRIVATE
+    stage.reconcile(after=timedelta(0))
+    stage.check_public()
+    stage.deliver()
     stage.recover()
 
 

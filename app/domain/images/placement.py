@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime, timedelta
 
-from app.domain.keys import rendering_name
+from app.domain.keys import is_public_name, rendering_name
 from app.domain.models import Changes, Image, Status, Tombstone, Visibility
 from app.domain.work import LONGEST_ATTEMPT, RENDERING_LIFE, Task, Work
 
@@ -31,7 +31,7 @@ def was_public(image: Image) -> bool:
     return (
         Visibility.PUBLIC in {image.visibility, image.placed}
         or bool({Task.HIDE, Task.INVALIDATE} & image.work.keys())
-        or any(name.startswith("public/") for name in image.superseded)
+        or any(is_public_name(name) for name in image.superseded)
     )
 
 
@@ -55,7 +55,7 @@ def supersede_changes(
 
 def rendering_life(name: str, public_life: timedelta) -> timedelta:
     """Return the lifetime of a superseded rendering with this name."""
-    return public_life if name.startswith("public/") else RENDERING_LIFE
+    return public_life if is_public_name(name) else RENDERING_LIFE
 
 
 def is_swept_soon(image: Image, name: str, now: datetime) -> bool:

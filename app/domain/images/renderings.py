@@ -15,7 +15,14 @@ from app.domain.images.placement import (
     sweep_changes,
     was_public,
 )
-from app.domain.keys import original_key, processed_prefix, rendering_name, rendering_prefix, variant_key
+from app.domain.keys import (
+    is_public_name,
+    original_key,
+    processed_prefix,
+    rendering_name,
+    rendering_prefix,
+    variant_key,
+)
 from app.domain.models import Changes, Image, Status, Tombstone, Visibility, utcnow
 from app.domain.ports import Cdn, ImageRepository, ObjectStore
 from app.domain.times import is_implausible
@@ -84,9 +91,7 @@ class Renderings:
         old, current = (rendering_name(image.rendering_id or "", public=each) for each in (not public, public))
         if public:
             return {"placed": place, **self.supersede(image, [old], now, current=current)}
-        kept = {
-            name: due for name, due in image.superseded.items() if name != current and not name.startswith("public/")
-        }
+        kept = {name: due for name, due in image.superseded.items() if name != current and not is_public_name(name)}
         return {"placed": place, **sweep_changes(image, kept, now)}
 
     def sweep(self, image: Image, now: datetime) -> int:
@@ -243,7 +248,7 @@ class Renderings:
             for file in files_of(image):
                 self._store.delete(variant_key(image.id, image.rendering_id or "", file))
         for name in image.superseded:
-            if not name.startswith("public/"):
+            if not is_public_name(name):
                 self._store.delete_prefix(rendering_prefix(image.id, name))
         self._store.delete(original_key(image.id))
 

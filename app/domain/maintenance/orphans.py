@@ -7,7 +7,15 @@ from datetime import datetime, timedelta
 from app.domain.errors import AlreadyExists
 from app.domain.ids import id_time
 from app.domain.images.notifications import object_created
-from app.domain.keys import ORIGINALS, PROCESSED, original_id, processed_id, processed_prefix, rendering_name
+from app.domain.keys import (
+    ORIGINALS,
+    PROCESSED,
+    is_public_name,
+    original_id,
+    processed_id,
+    processed_prefix,
+    rendering_name,
+)
 from app.domain.maintenance.reconcile import Report
 from app.domain.media import UNKNOWN_TYPE
 from app.domain.models import Image, Tombstone, utcnow
@@ -114,9 +122,15 @@ class Orphans:
 
 
 def adopted_record(image_id: str, owner: str, size: int, *, renderings: list[str]) -> Image:
-    """Build a record for an original without one. The worker finds its type and hash, and existing `renderings` are
-    removed after a day unless it makes them again."""
+    """Build a private record for an original without one. The worker finds its type and hash. Existing `renderings`
+    are removed after a day unless it makes them again; public ones are removed by the task `hide`."""
     now = utcnow()
+    private = [name for name in renderings if not is_public_name(name)]
+    work = {Task.PROCESS: Work.add(now, PROCESS_DELAY)}
+    if private:
+        work[Task.SWEEP] = Work.add(now, RENDERING_LIFE)
+    if len(private) < len(renderings):
+        work[Task.HIDE] = Work.add(now)
     return Image(
         id=image_id,
         owner=owner,
@@ -124,9 +138,6 @@ def adopted_record(image_id: str, owner: str, size: int, *, renderings: list[str
         bytes=size,
         uploaded_at=min(id_time(image_id), now),
         updated_at=now,
-        superseded=dict.fromkeys(renderings, now + RENDERING_LIFE),
-        work={
-            Task.PROCESS: Work.add(now, PROCESS_DELAY),
-            **({Task.SWEEP: Work.add(now, RENDERING_LIFE)} if renderings else {}),
-        },
+        superseded=dict.fromkeys(private, now + RENDERING_LIFE),
+        work=work,
     )
