@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from app.domain.errors import Invalid
@@ -13,6 +13,7 @@ from app.domain.models import FocalPoint, Image, Visibility
 from app.domain.uploads.field_values import METADATA_BYTES, METADATA_KEYS, TAGS
 from tests.contract.records import an_image
 
+UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 FULL: dict[str, Any] = {
     "title": "Title",
     "alt": "Alt",
@@ -243,6 +244,7 @@ JSON = st.recursive(
 )
 
 
+@UNHURRIED
 @given(st.dictionaries(st.sampled_from([*FIELDS, *BULK_FIELDS]), JSON, max_size=3), st.sampled_from([Patch, BulkPatch]))
 def test_any_json_is_applied_or_refused(members: dict[str, Any], kind: type[Patch | BulkPatch]) -> None:
     image = record(**FULL)
@@ -278,6 +280,7 @@ def document(image: Image) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if value not in (None, [], {})}
 
 
+@UNHURRIED
 @given(VALUES, VALUES)
 def test_a_patch_has_the_result_that_rfc_7396_defines(first: dict[str, Any], second: dict[str, Any]) -> None:
     image = record(focal_point=FocalPoint(x=0.5, y=0.5))
