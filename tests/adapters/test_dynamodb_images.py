@@ -79,6 +79,7 @@ def test_an_end_is_one_read_and_one_transaction(client: Any, images: DynamoImage
     ("limit", "expected"),
     [(4, ["Query", "BatchGetItem"]), (20, ["Query", "BatchGetItem"])],
 )
+@pytest.mark.slow
 def test_a_page_reads_no_more_records_than_it_wants(
     client: Any, images: DynamoImages, limit: int, expected: list[str]
 ) -> None:
@@ -105,6 +106,7 @@ def test_a_page_reads_no_more_records_than_it_wants(
     assert requests_of(client, lambda: images.list(a_query(limit))) == expected
 
 
+@pytest.mark.slow
 def test_records_that_one_filter_leaves_out_are_not_read(client: Any, images: DynamoImages) -> None:
     """The index joins: tags and states that never meet cost no record at all."""
     for number in range(30):

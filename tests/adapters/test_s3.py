@@ -297,6 +297,7 @@ DAMAGED = HEAD.replace(b"100000", b"5") + b"x-amz-checksum-crc32: AAAAAA==\r\n\r
     [(HEAD + b"\r\n" + bytes(1000), False), (HEAD + b"\r\n" + bytes(1000), True), (DAMAGED, False)],
     ids=["cut off", "silent", "damaged"],
 )
+@pytest.mark.slow
 def test_a_stream_that_breaks_is_unavailable_and_never_a_shorter_picture(answer: bytes, silent: bool) -> None:
     with half_answers(answer, silent=silent) as server:
         store = impatient(server.url)
@@ -322,6 +323,7 @@ def test_a_store_that_accepts_and_says_nothing_is_waited_for_and_given_up() -> N
         assert server.requests == 2
 
 
+@pytest.mark.slow
 def test_a_reader_that_stops_early_leaves_no_connection_open_and_costs_no_more_bytes() -> None:
     whole = HEAD.replace(b"100000", b"5") + b"\r\nhello"
     some = HEAD.replace(b"100000", b"50000000") + b"\r\n" + bytes(500_000)

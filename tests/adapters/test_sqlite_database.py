@@ -220,6 +220,7 @@ def test_a_database_that_is_gone_does_not_come_back_empty(database: Database, fi
 
 
 @pytest.mark.parametrize("call", WRITES)
+@pytest.mark.slow
 def test_a_database_locked_by_another_is_unavailable(database: Database, file: Path, call: str) -> None:
     other = sqlite3.connect(file, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")

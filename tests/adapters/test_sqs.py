@@ -83,6 +83,7 @@ def test_a_long_wait_is_made_of_polls_that_end_before_the_client_gives_up(
     assert read_timeout is None or max(polls) < max(read_timeout, 2)
 
 
+@pytest.mark.slow
 def test_a_message_that_comes_late_in_a_wait_is_received_once(url: str) -> None:
     sender, receiver = SqsQueue(aws.moto().sqs, url), SqsQueue(client_of(3), url)
     sender.send("late", delay=2)
@@ -178,6 +179,7 @@ def dead(queue: SqsQueue, *bodies: str) -> None:
     assert queue.dead_letters() == len(bodies)
 
 
+@pytest.mark.slow
 def test_a_redrive_ends_though_what_it_sends_fails_again(queue: SqsQueue, wire: Wire) -> None:
     dead(queue, "a", "b", "c")
 

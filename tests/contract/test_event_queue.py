@@ -63,6 +63,7 @@ def test_a_message_that_comes_ends_the_wait(queue: EventQueue) -> None:
     sender.join()
 
 
+@pytest.mark.slow
 def test_all_messages_come_and_no_more_at_once_than_asked(queue: EventQueue) -> None:
     for number in range(25):
         queue.send(str(number))
@@ -192,6 +193,7 @@ def test_a_message_that_is_done_on_its_last_receive_is_no_dead_letter(open_queue
     assert queue.dead_letters() == 0
 
 
+@pytest.mark.slow
 def test_a_message_whose_last_receiver_vanished_is_a_dead_letter(open_queue: OpenQueue) -> None:
     queue = open_queue(visibility=1, max_attempts=1)
     queue.send("poison")

@@ -65,6 +65,7 @@ def test_a_lost_event_is_sent_again_and_what_never_came_goes(entry_point: Module
     assert entry_point._backends.images.get(never.id) is None
 
 
+@pytest.mark.slow
 def test_objects_of_no_record_are_looked_for_only_when_asked(entry_point: ModuleType, own_place: Place) -> None:
     key = original_key(new_id())
     own_place.made.s3.put_object(Bucket=own_place.bucket, Key=key, Body=b"abc")
@@ -86,6 +87,7 @@ def test_the_grace_time_of_orphans_can_be_given(entry_point: ModuleType, own_pla
 @pytest.mark.parametrize(
     "event", [{"orphans": "delete"}, {"orphans": "report", "grace_minutes": -1}, {"grace_minutes": "60"}]
 )
+@pytest.mark.slow
 def test_a_request_that_is_not_understood_removes_nothing(
     entry_point: ModuleType, own_place: Place, event: Any
 ) -> None:
@@ -108,6 +110,7 @@ def test_a_run_ends_before_the_functions_time_does_and_the_next_one_goes_on(
     assert "stopped before the time-out" not in caplog.text
 
 
+@pytest.mark.slow
 def test_a_run_that_met_errors_fails_after_the_rest_is_settled(entry_point: ModuleType, own_place: Place) -> None:
     never = pending(entry_point, age=timedelta(hours=2), with_bytes=False)
     pending(entry_point, age=timedelta(minutes=20), with_bytes=True)

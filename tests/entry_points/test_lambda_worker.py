@@ -217,6 +217,7 @@ class Released:
 
 
 @pytest.mark.parametrize("error", [None, Unavailable("no"), ValueError("bug")], ids=str)
+@pytest.mark.slow
 def test_what_goes_back_is_released_soon_and_what_was_not_begun_at_once(
     api: Callable[..., Answer],
     worker_module: ModuleType,

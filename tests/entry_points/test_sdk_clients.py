@@ -103,6 +103,7 @@ def test_a_service_that_says_nothing_is_asked_again_within_seconds(monkeypatch: 
 
 
 @pytest.mark.parametrize("name", CALLS)
+@pytest.mark.slow
 def test_a_service_that_hangs_up_is_asked_four_times(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     with holes(monkeypatch, hangs_up=True) as (backends, made):
         with pytest.raises(Unavailable):

@@ -30,6 +30,7 @@ def api(request: pytest.FixtureRequest, aws_place: Place, black_hole: str, tmp_p
         yield lambda event, seconds=30: Answer(entry_point.handler(event, Context(seconds)))
 
 
+@pytest.mark.slow
 def test_a_request_is_answered_before_the_function_ends_and_the_next_one_works(api: Api, tmp_path: Path) -> None:
     started = time.monotonic()
     answer = api(upload_event(encoded() + bytes(2_000_000)), seconds=2.5)

@@ -276,6 +276,7 @@ def test_answers_that_come_in_pieces_are_put_together(scene: Scene, limit: int, 
     assert sorted(images.owned(OWNER)) == sorted(image.id for image in made)
 
 
+@pytest.mark.slow
 def test_unfinished_work_comes_in_pieces_too(scene: Scene) -> None:
     images = scene.images_with(InPieces(scene.dynamodb))
     now = utcnow()

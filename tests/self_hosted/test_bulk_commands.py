@@ -213,6 +213,7 @@ def test_a_recipe_reaches_existing_images_while_the_server_runs(
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.slow
 def test_an_interrupted_run_says_how_to_continue(tmp_path: Path, number: signal.Signals) -> None:
     """The queue is full, because no worker runs: the command waits."""
     data = tmp_path / "data"
@@ -265,6 +266,7 @@ def test_progress_is_a_line_every_half_minute_and_one_changing_line_on_a_termina
 
 
 @pytest.mark.parametrize("command", [["reprocess", "--stale"], ["migrate"], ["delete", "--owner", "ann", "--yes"]])
+@pytest.mark.slow
 def test_a_store_that_refuses_ends_the_command_with_its_reason(command: list[str]) -> None:
     nobody = "http://127.0.0.1:1"
     environment = {

@@ -184,6 +184,7 @@ for pid in sys.argv[1:]:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc is Linux's")
+@pytest.mark.slow
 def test_no_other_process_of_its_user_reads_the_environment_of_server_or_worker(tmp_path: Path) -> None:
     """It holds secrets. All run without root's capabilities, which would read everything."""
     usual = [sys.executable, "-c", f"{AS_A_USER}\ninput()"]

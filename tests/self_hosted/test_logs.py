@@ -109,6 +109,7 @@ def test_a_name_that_only_begins_like_the_data_folder_is_kept(tmp_path: Path) ->
     assert line["message"].endswith("database <data>")
 
 
+@pytest.mark.slow
 def test_what_clients_and_disks_do_to_a_server_is_json_without_paths(tmp_path: Path) -> None:
     data = tmp_path / "the data"
     with serving(data) as server:

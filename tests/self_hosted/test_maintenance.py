@@ -89,6 +89,7 @@ def test_a_reconcile_that_fails_does_not_end_the_worker(tmp_path: Path) -> None:
         assert process.poll() is None
 
 
+@pytest.mark.slow
 def test_an_image_queued_before_the_clock_was_set_back_does_not_wait(tmp_path: Path) -> None:
     with serving(tmp_path / "data") as server:
         assert server.process is not None

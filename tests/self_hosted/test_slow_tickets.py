@@ -85,6 +85,7 @@ def status_of(server: Server, image_id: str) -> int:
     return server.client.get(f"/images/{image_id}").status_code
 
 
+@pytest.mark.slow
 def test_a_slow_upload_is_kept_though_reconcile_runs_meanwhile(server: Server, side: Side) -> None:
     """Two hours after the ticket was given, as far as its record is concerned."""
     ticket = ticket_of(server)

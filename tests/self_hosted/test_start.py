@@ -151,6 +151,7 @@ def test_a_log_line_is_one_json_object_with_its_extras(capsys: pytest.CaptureFix
     assert (said["image"], said["bytes"], said["service"]) == ("an-id", 12, "a-laptop")
 
 
+@pytest.mark.slow
 def test_without_keys_the_server_answers_to_its_own_pages_and_names_only(tmp_path: Path) -> None:
     foreign = {"Origin": "https://evil.example"}
     with serving(tmp_path / "open") as server:

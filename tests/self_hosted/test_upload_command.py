@@ -49,6 +49,7 @@ def folder_of(folder: Path, seed: int, *names: str) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_a_folder_is_sent_and_sent_again_adds_nothing(server: Server, tmp_path: Path) -> None:
     folder = folder_of(tmp_path / "folder", 700, "b.jpg", "a.jpg", "below/c.jpg", ".hidden/d.jpg", ".e.jpg")
     (folder / "notes.txt").write_text("no picture")

@@ -43,11 +43,13 @@ def small(tmp_path: Path) -> Iterator[Live]:
         yield server
 
 
+@pytest.mark.slow
 def test_a_silent_connection_is_closed(live: Live) -> None:
     with live.connect() as sock:
         assert read_all(sock) == b""
 
 
+@pytest.mark.slow
 def test_a_connection_is_kept_for_a_while_after_a_request(live: Live) -> None:
     with live.connect() as sock:
         sock.sendall(HEALTH + b"\r\n")
@@ -57,6 +59,7 @@ def test_a_connection_is_kept_for_a_while_after_a_request(live: Live) -> None:
 
 
 @pytest.mark.parametrize("served", smoke([False, True]), ids=["first", "second"])
+@pytest.mark.slow
 def test_a_head_that_comes_byte_by_byte_ends_with_a_problem(live: Live, served: bool) -> None:
     head = (HEALTH if served else LAST)[:30] + b"\r\nX-A: "
     with live.connect() as sock:

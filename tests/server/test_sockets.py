@@ -113,6 +113,7 @@ def test_an_early_answer_reaches_a_client_that_sends_everything_first(
     assert b"connection: close" in answer.lower()
 
 
+@pytest.mark.slow
 def test_the_answer_comes_at_once_and_the_draining_ends(live: Live) -> None:
     started = time.monotonic()
     with live.connect() as sock:
@@ -133,6 +134,7 @@ def test_a_length_over_the_limit_is_refused_before_the_bytes_come(live: Live) ->
 
 
 @pytest.mark.parametrize("length", smoke([f"Content-Length: {LIMIT + MEBIBYTE}", "Transfer-Encoding: chunked"]))
+@pytest.mark.slow
 def test_too_many_bytes_are_refused_while_they_come(live: Live, length: str) -> None:
     chunked = length.endswith("chunked")
     body, piece = HEAD + JPEG, b"\0" * 65536

@@ -25,7 +25,6 @@ from tests.upgrades.test_older_data import LIVE, Old, old  # noqa: F401 - a fixt
 
 # ruff: noqa: F811 - the fixture as a parameter
 
-pytestmark = pytest.mark.moto
 
 VARIANT = Variant(name="w9", format=Format.WEBP, width=9, height=9, bytes=3, file="w9.webp")
 READY = ("ready", "copy", "swept", "by_ticket")
@@ -52,6 +51,7 @@ def fetched(old: Old, name: str) -> list[int]:
         return [len((old.side.fetch or client.get)(url).content) for url in urls]
 
 
+@pytest.mark.moto
 def test_images_become_public_and_their_variants_move(old: Old) -> None:
     before = {name: old.image(name) for name in RECORDS}
     report = migrate(old.side)
@@ -153,6 +153,7 @@ class Killed(BaseException):
 
 
 @pytest.mark.parametrize("copies", [0, 1, 7])
+@pytest.mark.slow
 def test_a_run_that_is_killed_is_repeated(old: Old, copies: int) -> None:
     """It ends before a copy, in several threads at once."""
     left = [None] * copies
@@ -242,6 +243,7 @@ def test_an_image_that_cannot_be_moved_is_counted_and_the_others_go_on(old: Old)
     assert all(has_visibility(old.image(name)) for name in RECORDS)
 
 
+@pytest.mark.slow
 def test_a_store_that_fails_ends_the_run(side_with_many: Side) -> None:
     def refuse(*_: Any) -> None:
         raise Unavailable("The store cannot be reached.")

@@ -32,8 +32,6 @@ from tests.faults.oracle import unrest
 from tests.sides import SIDES, Side
 from tests.upgrades.test_older_data import FOLDER, InProcess, write_items
 
-pytestmark = pytest.mark.moto
-
 SCENARIOS: dict[str, Any] = json.loads((FOLDER / "side_by_side.json").read_text())
 LIVE = ["processed", "rendered_again", "timed_out", "hidden"]
 DELETED = ["deleted", "deleted_unfinished", "late_event"]
@@ -89,6 +87,7 @@ def both(request: pytest.FixtureRequest, scenario: str, tmp_path: Path) -> Itera
         yield Both(side, left["id"], tmp_path)
 
 
+@pytest.mark.moto
 @pytest.mark.parametrize(
     ("scenario", "status", "work", "superseded"),
     [

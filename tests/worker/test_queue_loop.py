@@ -41,6 +41,7 @@ def test_junk_is_removed_from_the_queue(bench: Bench) -> None:
     assert bench.side.queue.dead_letters() == 0
 
 
+@pytest.mark.slow
 def test_a_failed_attempt_is_repeated_until_it_is_a_dead_letter(bench: Bench) -> None:
     image_id = bench.upload(encoded())
     delays: list[int] = []

@@ -341,6 +341,7 @@ async def _silence() -> Message:
 
 @pytest.mark.parametrize("way", ["upload", "ticket", "sent by ticket"])
 @pytest.mark.parametrize("first", [b"", b"--"], ids=["nothing came", "it began"])
+@pytest.mark.slow
 def test_a_client_that_stalls_gets_a_timeout(
     self_hosted: Service, monkeypatch: pytest.MonkeyPatch, way: str, first: bytes
 ) -> None:

@@ -15,8 +15,6 @@ from tests.api.http.test_access import ADMIN, ANN, KEYRING, KEYS, bearer
 from tests.api.service import Service, service_on
 from tests.samples import encoded
 
-pytestmark = pytest.mark.moto
-
 JPEG = encoded()
 GIVEN: dict[str, Any] = {
     "metadata": {"album": " 7 ", "Source:Id": "e\u0301"},
@@ -71,6 +69,7 @@ def shown(service: Service, answer: httpx.Response) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("send", SENDERS)
+@pytest.mark.moto
 def test_every_body_describes_the_image(service: Service, send: Send) -> None:
     assert shown(service, send(service, GIVEN)) == STORED
 
@@ -99,6 +98,7 @@ def test_the_default_visibility_is_that_of_the_service(
         assert record(service, send(service, fields)).visibility is expected
 
 
+@pytest.mark.moto
 def test_known_bytes_keep_their_record(service: Service) -> None:
     first = record(service, send_json(service, GIVEN))
     again = send_json(service, {"metadata": {"other": "x"}, "visibility": "private", "focal_point": {"x": 0, "y": 0}})

@@ -1,7 +1,12 @@
-"""Text fields that are slow to process."""
+"""Text fields that are slow to process.
+
+Times are compared with that of the slow way, measured next to the request: so they do not depend on the machine.
+"""
 
 import json
 import time
+import unicodedata
+from collections.abc import Callable
 
 import pytest
 
@@ -14,6 +19,16 @@ MARKS = "a" + "\u0301" * 15_000 + "\u0323" * 15_000
 FEWER = MARKS[::2]
 
 
+def cpu_seconds(action: Callable[[], object]) -> float:
+    """Return the processor time of an action, the shortest of three."""
+    times = []
+    for _ in range(3):
+        started = time.process_time()
+        action()
+        times.append(time.process_time() - started)
+    return min(times)
+
+
 @pytest.mark.parametrize("field", ["title", "alt", "tags"])
 @pytest.mark.parametrize("as_json", [False, True], ids=["form", "JSON"])
 def test_text_with_many_combining_marks_is_refused_fast(service: Service, field: str, as_json: bool) -> None:
@@ -22,29 +37,29 @@ def test_text_with_many_combining_marks_is_refused_fast(service: Service, field:
     body = (
         picture(B64, f', "{field}": {json.dumps(words, ensure_ascii=False)}') if as_json else form(FILE + parts + END)
     )
-    started = time.process_time()
     problem = assert_problem(service.client.post("/upload", **body), 422, "too_long")
-    assert time.process_time() - started < 0.3
+    slow = cpu_seconds(lambda: unicodedata.normalize("NFC", words))
+    assert cpu_seconds(lambda: service.client.post("/upload", **body)) < slow / 2
     assert problem["measured"] == len(words)
     assert problem["limit"] == {"title": 200, "alt": 1000, "tags": 64}[field]
 
 
 @pytest.mark.parametrize("way", ["form", "JSON", "ticket"])
 def test_a_file_name_with_many_combining_marks_is_cut_fast(service: Service, way: str) -> None:
-    started = time.process_time()
     if way == "form":  # the headers of a part are limited
         body = form(part("file", JPEG, MARKS[13_500:16_500] + ".jpg") + END)
-        answer = service.client.post("/upload", **body)
     elif way == "JSON":
-        named = json.dumps(FEWER + ".jpg", ensure_ascii=False)
-        answer = service.client.post("/upload", **picture(B64, f', "filename": {named}'))
+        body = picture(B64, f', "filename": {json.dumps(FEWER + ".jpg", ensure_ascii=False)}')
     else:
-        wanted = {"bytes": 100, "content_type": "image/jpeg", "filename": MARKS[12_600:17_590] + ".jpg"}
-        answer = service.client.post("/upload/direct", json=wanted)
+        body = {"json": {"bytes": 100, "content_type": "image/jpeg", "filename": MARKS[12_600:17_590] + ".jpg"}}
+    path = "/upload/direct" if way == "ticket" else "/upload"
+    answer = service.client.post(path, **body)
     assert answer.status_code == 201, answer.text
-    assert time.process_time() - started < 0.3
     if way != "ticket":
         assert answer.json()["filename"].endswith(".jpg")
+    if way == "JSON":  # the others are too short to be slow
+        slow = cpu_seconds(lambda: unicodedata.normalize("NFC", FEWER))
+        assert cpu_seconds(lambda: service.client.post(path, **body)) < slow / 2
 
 
 def test_many_tags_are_counted_without_being_normalized(service: Service) -> None:
@@ -66,10 +81,10 @@ def test_text_is_measured_after_normalization(service: Service) -> None:
 def test_a_duplicate_member_is_found_fast(service: Service) -> None:
     names = [chr(0x100 + number) for number in range(8000)]
     body = text("{" + ",".join(f'"{name}":1' for name in [*names, names[-1]]) + "}")
-    started = time.process_time()
     problem = assert_problem(service.client.post("/upload", **body), 400, "duplicate_field")
-    assert time.process_time() - started < 0.3
     assert ascii(names[-1]) in problem["detail"]
+    slow = cpu_seconds(lambda: [name in names[:number] for number, name in enumerate(names)])
+    assert cpu_seconds(lambda: service.client.post("/upload", **body)) < slow / 2
 
 
 HIDDEN = "\u202eto\u200bp\u2066 \u00adse\u200dcret\ufeff\U000e0041"

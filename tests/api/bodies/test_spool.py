@@ -152,6 +152,7 @@ ENDS: dict[str, Callable[[Exchange, bytes], Awaitable[None]]] = {
 @pytest.mark.parametrize("on_disk", smoke([True, False]), ids=["on disk", "in memory"])
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("end", ENDS)
+@pytest.mark.slow
 def test_temporary_space_is_released_after_every_request(
     roomy: Service, monkeypatch: pytest.MonkeyPatch, end: str, way: str, on_disk: bool
 ) -> None:
@@ -261,6 +262,7 @@ def test_text_fields_of_all_uploads_have_a_limit(roomy: Service, monkeypatch: py
 
 @pytest.mark.parametrize("head_start", [0, 150_000])
 @pytest.mark.parametrize("way", WAYS)
+@pytest.mark.slow
 def test_a_slow_client_is_aborted_even_if_it_was_fast_before(
     roomy: Service, monkeypatch: pytest.MonkeyPatch, way: str, head_start: int
 ) -> None:
@@ -346,6 +348,7 @@ def test_the_rate_of_many_pieces_needs_little_memory() -> None:
     assert len(pace._buckets) <= 31
 
 
+@pytest.mark.slow
 def test_received_bytes_are_in_unnamed_files_of_the_data_folder(tmp_path: Path) -> None:
     with live_on("self-hosted", tmp_path, 100 * MEBIBYTE) as live:
         sent = part("file", JPEG + bytes(5 * MEBIBYTE), "a.jpg")

@@ -15,8 +15,6 @@ from tests.api.service import Service, service_on
 from tests.samples import encoded
 from tests.sides import side_parameters
 
-pytestmark = pytest.mark.moto
-
 KEYS = {name: new_key("ann", [Scope(name)]) for name in ("upload", "read", "edit", "delete")}
 ANN = new_key("ann", [Scope.UPLOAD, Scope.READ, Scope.EDIT, Scope.DELETE])
 BOB = new_key("bob", [Scope.UPLOAD, Scope.READ, Scope.EDIT, Scope.DELETE])
@@ -60,6 +58,7 @@ def call(service: Service, method: str, path: str, headers: dict[str, str]) -> h
     return service.client.request(method, path, params={"limit": "x"}, content=b"\xff", headers=headers)
 
 
+@pytest.mark.moto
 def test_every_operation_checks_the_key_first(service: Service) -> None:
     operations = walk(service)
     assert {path for _, path, scope in operations if scope is None} == OPEN
@@ -117,6 +116,7 @@ def test_only_the_listed_routes_need_no_key(service: Service) -> None:
     assert opened == pages | shared | (files if service.self_hosted else set())
 
 
+@pytest.mark.moto
 def test_another_owners_images_do_not_exist(service: Service) -> None:
     hers = service.place(seed=1, owner="ann").id
     operations = [(method, path) for method, path, _ in walk(service) if "{image_id}" in path]

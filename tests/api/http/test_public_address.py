@@ -118,6 +118,7 @@ def test_a_ticket_is_absolute_under_an_allowed_host(tmp_path: Path, keyless: boo
             assert look(service, STRANGER, {"Host": host}) == Seen(origin, "")
 
 
+@pytest.mark.slow
 def test_a_ticket_url_is_relative_if_the_address_is_not_certain(tmp_path: Path) -> None:
     unsure: list[dict[str, str]] = [
         {"Host": "nas.local"},  # not allowed: with keys it is accepted, but not used in urls
@@ -231,12 +232,14 @@ def test_headers_of_a_trusted_proxy_are_used(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("trusted", "peer"), smoke([(TRUSTED, STRANGER), ((), PROXY), (TRUSTED, "testclient")]))
+@pytest.mark.slow
 def test_headers_of_other_peers_are_ignored(tmp_path: Path, trusted: tuple[Network, ...], peer: str) -> None:
     with served(tmp_path, trusted_proxies=trusted, allowed_hosts=ALLOWED, same_site_only=True) as service:
         for name, (_, headers, _) in CHAINS.items():
             assert look(service, peer, {**headers, "Host": "127.0.0.1:8000"}) == Seen("", ""), name
 
 
+@pytest.mark.slow
 def test_a_malformed_prefix_is_ignored(tmp_path: Path) -> None:
     headers = {"Host": "localhost", **BEHIND, "X-Forwarded-Host": "localhost"}
     with served(tmp_path, trusted_proxies=TRUSTED) as service:

@@ -84,6 +84,7 @@ def refused(answer: httpx.Response) -> str | None:
         ("[::1", None, "foreign_host"),
     ],
 )
+@pytest.mark.slow
 def test_writes_are_accepted_from_own_pages_only(
     open_service: Service, host: str, origin: str | None, code: str | None
 ) -> None:

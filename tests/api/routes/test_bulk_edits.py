@@ -22,8 +22,6 @@ from tests.api.service import Service, make_services
 from tests.contract.races import race
 from tests.sides import Interposed
 
-pytestmark = pytest.mark.moto
-
 
 def edit(service: Service, ids: Any, **changes: Any) -> httpx.Response:
     return service.client.post("/images/edit", json={"ids": ids, **changes})
@@ -46,6 +44,7 @@ def record(service: Service, image: Image | str) -> Image:
     return found
 
 
+@pytest.mark.moto
 def test_one_change_of_many_images(service: Service) -> None:
     images = [service.place(seed=seed, tags=["a", f"own{seed}"], metadata={"album": "1"}) for seed in range(5)]
     ids = [image.id for image in images][::-1]
@@ -142,6 +141,7 @@ def test_repeating_a_change_is_harmless(service: Service) -> None:
     assert record(service, image).tags == ["x"]
 
 
+@pytest.mark.slow
 def test_100_images_are_published_in_one_request(service: Service) -> None:
     """Images without variants, so that the test is quick."""
     ids = [service.place(Status.PENDING, seed=seed).id for seed in range(100)]

@@ -29,8 +29,6 @@ from tests.contract.races import race
 from tests.samples import encoded
 from tests.sides import Interposed, once
 
-pytestmark = pytest.mark.moto
-
 UNKNOWN = "019a9d1c-7c1e-7a3b-9f60-3d2b5a1c8e47"
 FIELDS = ("title", "alt", "tags", "metadata", "focal_point", "visibility", "filename")
 PATCH: dict[str, Any] = {
@@ -114,6 +112,7 @@ def test_a_patch_changes_the_named_field_only(service: Service, field: str) -> N
     }
 
 
+@pytest.mark.moto
 def test_objects_are_merged_by_member(service: Service) -> None:
     image = service.place()
     edit(service, image, {"metadata": {"a": "1", "b": "2"}, "focal_point": {"x": 0.1, "y": 0.2}})
@@ -121,6 +120,7 @@ def test_objects_are_merged_by_member(service: Service) -> None:
     assert (shown["metadata"], shown["focal_point"]) == ({"a": "1", "c": "3"}, {"x": 0.1, "y": 0.9})
 
 
+@pytest.mark.moto
 def test_a_changed_tag_moves_the_image_in_the_lists(service: Service) -> None:
     image = service.place(tags=["old", "kept"])
     assert edit(service, image, {"tags": ["new", "kept"]}).status_code == 200

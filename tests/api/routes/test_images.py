@@ -101,6 +101,7 @@ def test_waiting_ends_when_the_image_is_ready_or_failed(service: Service, asked:
     assert answer.headers.get("preference-applied") == ("wait=20" if "headers" in asked else None)
 
 
+@pytest.mark.slow
 def test_waiting_ends_at_the_timeout_or_when_the_image_is_deleted(service: Service) -> None:
     image = service.place(Status.PENDING)
     started = time.monotonic()

@@ -15,8 +15,6 @@ from tests.api.bodies.test_bad_input import assert_problem
 from tests.api.service import Service, make_services, service_on
 from tests.sides import Interposed, side_parameters
 
-pytestmark = pytest.mark.moto
-
 ADMIN = new_key("root", [Scope.ADMIN])
 ANN = new_key("ann", [Scope.UPLOAD, Scope.READ, Scope.EDIT, Scope.DELETE])
 KEYRING = Keyring([ADMIN[1], ANN[1]])
@@ -33,6 +31,7 @@ def delete(service: Service, key: tuple[str, object] = ADMIN, **query: str) -> h
     return service.client.delete("/images", params=query, headers={"Authorization": f"Bearer {key[0]}"})
 
 
+@pytest.mark.moto
 def test_everything_of_the_owner_is_deleted(service: Service) -> None:
     hers = [service.place(seed=seed, owner="ann").id for seed in range(3)]
     hers += [service.place(Status.PENDING, seed=9, owner="ann").id]

@@ -11,8 +11,6 @@ from tests.api.bodies.test_bad_input import assert_problem
 from tests.api.service import Service, make_services
 from tests.sides import Interposed
 
-pytestmark = pytest.mark.moto
-
 UNKNOWN = "019a9d1c-7c1e-7a3b-9f60-3d2b5a1c8e47"
 FAILURE = Failure(code=FailureCode.TIMEOUT, detail="It took too long.")
 
@@ -33,6 +31,7 @@ def events(service: Service) -> list[str]:
     return bodies
 
 
+@pytest.mark.moto
 def test_a_ready_image_is_queued_and_stays_ready(service: Service) -> None:
     image = service.place(reprocess_error=FAILURE)
     before = service.client.get(f"/images/{image.id}").json()

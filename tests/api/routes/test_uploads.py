@@ -13,8 +13,6 @@ from app.domain.models import Status
 from tests.api.service import Service
 from tests.samples import encoded, image_file
 
-pytestmark = pytest.mark.moto
-
 JPEG = encoded()
 
 
@@ -26,6 +24,7 @@ def by_json(service: Service, content: bytes, **fields: Any) -> httpx.Response:
     return service.client.post("/upload", json={"image_base64": base64.b64encode(content).decode(), **fields})
 
 
+@pytest.mark.moto
 def test_a_form_stores_the_bytes_and_answers_with_the_record(service: Service) -> None:
     answer = by_form(service, JPEG, data={"title": " A title ", "alt": "Hills", "tags": ["sea", "sky, sea"]})
     record = answer.json()
@@ -115,6 +114,7 @@ def test_a_second_copy_counts_as_known_bytes(service: Service) -> None:
     assert by_form(service, JPEG).status_code == 201
 
 
+@pytest.mark.moto
 def test_an_upload_can_wait_for_its_image(service: Service) -> None:
     def settle() -> None:
         (image_id,) = service.side.unfinished()

@@ -72,6 +72,7 @@ async def until(condition: Any) -> None:
         await asyncio.sleep(0.01)
 
 
+@pytest.mark.slow
 def test_a_hundred_waiting_requests_share_one_poller(self_hosted: Service, looks: Reads) -> None:
     images = pending(self_hosted, 20)
     first, *others = images

@@ -19,8 +19,6 @@ from app.domain.uploads.service import Accepted, Uploads
 from tests.contract.records import an_image
 from tests.sides import Interposed, Side, once
 
-pytestmark = pytest.mark.moto
-
 BYTES = b"\xff\xd8\xff picture " * 100
 
 
@@ -58,6 +56,7 @@ def after_first(action: Callable[..., None]) -> Callable[..., None]:
     return hook
 
 
+@pytest.mark.moto
 def test_an_upload_has_a_pending_record_and_its_bytes(side: Side) -> None:
     described = Description("T", "A", ("x", "y"), {"album": "7"}, FocalPoint(x=0.25, y=0.5), Visibility.PUBLIC)
     accepted = Uploads(side.store, side.images).accept(
@@ -74,6 +73,7 @@ def test_an_upload_has_a_pending_record_and_its_bytes(side: Side) -> None:
     assert stored(side, image) == BYTES
 
 
+@pytest.mark.moto
 def test_the_same_bytes_again_are_a_duplicate_of_a_ready_image(side: Side) -> None:
     first = accept(side).image
     side.images.update(first.id, first.version, {"status": Status.READY})
@@ -156,6 +156,7 @@ def test_a_failed_or_deleted_image_does_not_count_as_a_duplicate(side: Side, sta
     assert third.image.id == second.image.id
 
 
+@pytest.mark.moto
 def test_a_refused_upload_leaves_nothing(side: Side) -> None:
     full = Interposed(side.store, before={"create": refuse})
     with pytest.raises(Unavailable):

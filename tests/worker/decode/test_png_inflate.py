@@ -97,6 +97,7 @@ def _outcome(path: Path, threads: int) -> tuple[object, ...]:
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "P", "I;16", "RGB", "RGBA"])
+@pytest.mark.slow
 def test_every_mode_has_the_same_pixels(mode: str, tmp_path: Path) -> None:
     path = tmp_path / "picture.png"
     path.write_bytes(_png(mode))

@@ -108,6 +108,7 @@ def test_the_refusal_says_what_was_measured_and_what_the_limit_is(bench: Bench, 
 
 @pytest.mark.parametrize("kind", [b"iCCP", b"zTXt", b"iTXt", b"tEXt", b"eXIf", b"PLTE", b"tRNS", b"IDAT", b"acTL"])
 @pytest.mark.parametrize("length", [2**31 - 1, 2**30, 2**32 - 1])
+@pytest.mark.slow
 def test_a_chunk_of_an_absurd_length(bench: Bench, production: Sandbox, kind: bytes, length: int) -> None:
     png = encoded("PNG", 8, 8)
     body = png[:33] + struct.pack(">I", length) + kind + png[33:]
@@ -130,6 +131,7 @@ def test_a_chunk_that_inflates_to_a_gigabyte(bench: Bench, production: Sandbox, 
     assert code(ending(bench, production, body)) in {"corrupt_image", "ready"}
 
 
+@pytest.mark.slow
 def test_pixels_that_inflate_a_thousand_times_too_far(bench: Bench, production: Sandbox) -> None:
     rows = zlib.compress(bytes(1 << 28), 9)
     png = encoded("PNG", 8, 8)
