@@ -45,7 +45,7 @@ def test_a_message_holds_256_kib(queue: EventQueue) -> None:
 def test_an_empty_queue_gives_nothing_at_once(queue: EventQueue) -> None:
     start = time.monotonic()
     assert list(queue.receive(10)) == []
-    assert time.monotonic() - start < 1
+    assert time.monotonic() - start < 5
 
 
 def test_an_empty_queue_is_waited_on_no_longer_than_asked(queue: EventQueue) -> None:

@@ -46,7 +46,7 @@ def test_a_wrong_setting_is_named(entry_point: str, change: dict[str, str | None
     started = time.monotonic()
     with pytest.raises(ConfigurationError, match=named), opened(entry_point, environment, tmp_path):
         pass
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 25
     assert list(tmp_path.iterdir()) == []
 
 

