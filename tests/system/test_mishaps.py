@@ -12,7 +12,9 @@ from typing import Any
 import httpx
 import pytest
 
-from app.domain.models import utcnow
+from app.adapters.dynamodb import DynamoImages
+from app.domain.models import Image, utcnow
+from app.domain.work import Task, Work
 from tests import samples
 from tests.running_server import wait_for
 from tests.system.emulator import Emulator
@@ -173,15 +175,19 @@ def test_an_event_that_was_lost_is_sent_again_by_the_schedules_function(
         image_id = upload(ann, samples.encoded(seed=46))["id"]
         wait_for(lambda: deployed.messages("Queue") == 1, SECONDS)
         aws.client("sqs").purge_queue(QueueUrl=deployed.outputs["Queue"])
-        an_hour_ago = (utcnow() - timedelta(hours=1)).isoformat()
-        aws.client("dynamodb").update_item(
-            TableName=deployed.outputs["Table"], Key={"ImageID": {"S": image_id}},
-            UpdateExpression="SET uploaded_at = :then", ExpressionAttributeValues={":then": {"S": an_hour_ago}},
-        )  # fmt: skip
+        make_due(aws, deployed, image_id)
         assert reconcile(aws, deployed)["queued_again"] == 1
         assert deployed.messages("Queue") == 1
     assert settled(ann, image_id)["status"] == "ready"
     assert set(reconcile(aws, deployed, orphans="report").values()) == {0}
+
+
+def make_due(aws: Emulator, deployed: Stack, image_id: str) -> None:
+    """Change the record as if the image had waited for an hour."""
+    images = DynamoImages(aws.client("dynamodb"), deployed.outputs["Table"])
+    image = images.get(image_id)
+    assert isinstance(image, Image)
+    images.update(image_id, image.version, {"work": {Task.PROCESS: Work.add(utcnow() - timedelta(hours=1))}})
 
 
 def reconcile(aws: Emulator, deployed: Stack, **event: str) -> dict[str, int]:
