@@ -61,9 +61,12 @@ class Caller:
     def upload_owner(self, requested: str | None) -> str:
         """Return the owner of images to upload: `requested`, or the caller for None.
 
-        Raises `Invalid` for a name that no owner can have, and `Forbidden` for another owner unless the caller is an
-        admin.
+        An empty name, as forms send for a field that nobody has filled in, is the caller too. Of an admin it is
+        refused: a back end may have lost the name of its user. Raises `Invalid` for a name that no owner can have, and
+        `Forbidden` for another owner unless the caller is an admin.
         """
+        if requested == "" and Scope.ADMIN not in self.scopes:
+            return self.owner
         if requested is not None and not _OWNER.fullmatch(requested):
             found = requested[:_FOUND_CHARACTERS]
             raise Invalid(
