@@ -184,6 +184,7 @@ def functions(aws_place: Place, tmp_path: Path) -> Iterator[Functions]:
         yield Functions(aws_place, gate, modules)
 
 
+@pytest.mark.slow
 def test_the_api_and_the_worker_have_the_rights_they_need_and_no_others(functions: Functions) -> None:
     call, gate, place = functions, functions.gate, functions.place
     content = encoded(seed=hash(new_id()))

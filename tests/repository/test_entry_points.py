@@ -39,6 +39,7 @@ ON_AWS = {
 
 
 @pytest.mark.parametrize("entry_point", FORBIDDEN)
+@pytest.mark.slow
 def test_an_entry_point_loads_only_its_own_side(entry_point: str, tmp_path: Path) -> None:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
     urls = {"DARKROOM_STORAGE_URL": f"file:{tmp_path}", "DARKROOM_DATABASE_URL": f"sqlite:{tmp_path}/darkroom.db"}

@@ -184,6 +184,7 @@ def test_images_of_an_owner_are_deleted(side: Side) -> None:
     assert (done.exit_code, done.stdout, done.stderr) == (0, "0 images deleted\n", "")
 
 
+@pytest.mark.slow
 def test_a_recipe_reaches_existing_images_while_the_server_runs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

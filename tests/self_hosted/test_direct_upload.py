@@ -94,6 +94,7 @@ def test_a_48_megapixel_heic_of_a_phone_is_sent_and_processed(server: Server, tm
     assert {variant["name"] for variant in record["variants"]} == {"thumb", "w320", "w640", "w1280", "w1920"}
 
 
+@pytest.mark.slow
 def test_the_command_sends_files_and_says_what_became_of_them(server: Server, tmp_path: Path) -> None:
     photo = tmp_path / "photo.jpg"
     photo.write_bytes(photograph("photo-12mp.jpg"))

@@ -136,6 +136,7 @@ def test_without_orphans_nothing_is_asked(data: Path) -> None:
     assert (done.exit_code, done.stderr) == (0, "")
 
 
+@pytest.mark.slow
 def test_adopted_originals_become_images_of_the_owner_that_was_named(data: Path) -> None:
     with self_hosted(data) as side:
         image_id = new_id()

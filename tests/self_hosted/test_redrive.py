@@ -32,6 +32,7 @@ def exhausted(side: Side) -> Image:
     return image
 
 
+@pytest.mark.slow
 def test_dead_letters_are_sent_again_and_their_images_become_ready(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

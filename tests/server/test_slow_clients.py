@@ -178,6 +178,7 @@ def test_beyond_the_bound_of_requests_the_answer_is_503_at_once(small: Live) -> 
     wait_for(lambda: exchange(small.port, LAST)[0].status == 200, 10)
 
 
+@pytest.mark.slow
 def test_refused_connections_do_not_count_as_requests(small: Live) -> None:
     with ExitStack() as stack:
         for _ in range(2 * MOST_REQUESTS):  # each of them lingers

@@ -225,6 +225,7 @@ CHAINS: dict[str, tuple[str, Mapping[str, str], Seen]] = {
 ALLOWED = ("img.example.org", "inner.example.org")
 
 
+@pytest.mark.slow
 def test_headers_of_a_trusted_proxy_are_used(tmp_path: Path) -> None:
     with served(tmp_path, trusted_proxies=TRUSTED, allowed_hosts=ALLOWED, same_site_only=True) as service:
         for name, (peer, headers, seen) in CHAINS.items():

@@ -247,6 +247,7 @@ ODD_ITEMS = [name for name, _ in odd_items("AVIF")]
 
 @FORMATS
 @pytest.mark.parametrize("case", ODD_ITEMS)
+@pytest.mark.slow
 def test_an_odd_item_beside_it_costs_no_image(shows: Shown, kind: str, case: str) -> None:
     processed = shows(kind, packed(kind, dict(odd_items(kind))[case]))
     assert not processed.has_alpha

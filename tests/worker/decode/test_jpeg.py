@@ -65,6 +65,7 @@ SEGMENTS = {
 
 @pytest.mark.parametrize("wrong", [-30_000, -200, -7, -2, -1, 1, 2, 9, 300, 2000, 60_000], ids="{:+}".format)
 @pytest.mark.parametrize("name", SEGMENTS)
+@pytest.mark.slow
 def test_a_segment_of_an_application_may_have_a_wrong_length(process: Process, name: str, wrong: int) -> None:
     marker, body = SEGMENTS[name]
     sound = with_segment(jpeg(), marker, body)
@@ -74,6 +75,7 @@ def test_a_segment_of_an_application_may_have_a_wrong_length(process: Process, n
 
 @pytest.mark.parametrize("kept", [0, 1, 5, 6, 11, 13, 14, 20, 40])
 @pytest.mark.parametrize("name", SEGMENTS)
+@pytest.mark.slow
 def test_a_segment_of_an_application_may_be_cut(process: Process, name: str, kept: int) -> None:
     marker, body = SEGMENTS[name]
     assert is_same(process, with_segment(jpeg(), marker, body[:kept]), jpeg())

@@ -273,6 +273,7 @@ METADATA = (
     ],
 )
 @pytest.mark.parametrize("tag", METADATA)
+@pytest.mark.slow
 def test_a_tag_that_pixels_do_not_need_makes_no_image_fail(
     process: Process, tag: int, raw: tuple[int, int, int]
 ) -> None:
