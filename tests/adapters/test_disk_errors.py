@@ -156,8 +156,12 @@ def test_a_racing_create_waits_until_the_first_one_is_durable_or_taken_back(
     store = FilesystemStore(tmp_path / "data")
     linked, waiting, go_on = threading.Event(), threading.Event(), threading.Event()
     fsync, link, flock = os.fsync, os.link, fcntl.flock
-    first = threading.Thread(target=lambda: results.append(attempt(store.create, ORIGINAL, b"first")))
-    results: list[Unavailable | None] = []
+    results: dict[bytes, Unavailable | None] = {}
+
+    def create(body: bytes) -> None:
+        results[body] = attempt(store.create, ORIGINAL, body)
+
+    first = threading.Thread(target=create, args=(b"first",))
 
     def failing(descriptor: int) -> None:
         if threading.current_thread() is first and linked.is_set():
@@ -179,13 +183,14 @@ def test_a_racing_create_waits_until_the_first_one_is_durable_or_taken_back(
     monkeypatch.setattr(fcntl, "flock", locking)
     first.start()
     assert linked.wait(10)
-    second = threading.Thread(target=lambda: results.append(attempt(store.create, ORIGINAL, b"second")))
+    second = threading.Thread(target=create, args=(b"second",))
     second.start()
     assert waiting.wait(10)
     go_on.set()
     first.join(10)
     second.join(10)
-    assert [type(result) for result in results] == [Unavailable, type(None)]
+    assert isinstance(results[b"first"], Unavailable)
+    assert results[b"second"] is None
     assert read(store, ORIGINAL) == b"second"
 
 
