@@ -71,7 +71,7 @@ class Outcomes:
             if is_current and is_changed:
                 places.add(current.visibility is Visibility.PUBLIC)
                 if not self._ensure(current, stored):
-                    self._renderings.agree(image.id)
+                    self._renderings.synchronize(image.id)
                     return None
             changes = self._changes(current, processed, original, stored, places)
             try:
@@ -81,22 +81,23 @@ class Outcomes:
                 if not isinstance(found, Image):
                     return self._remove_all(image.id)
                 if self._is_shown(found, stored):
-                    return Outcome.DUPLICATE if len(places) == 1 or self.is_settled(image.id) else None
+                    return Outcome.DUPLICATE if len(places) == 1 or self.synchronize(image.id) else None
                 current, is_changed = found, True
                 continue
             if is_current and claim:
                 self._images.claim(updated)
-            is_settled = self.is_settled(image.id) if is_changed or Task.HIDE in updated.work else True
-            return Outcome.READY if is_current and is_settled else None
+            in_doubt = is_changed or Task.HIDE in updated.work
+            is_complete = not in_doubt or self.synchronize(image.id)
+            return Outcome.READY if is_current and is_complete else None
         raise keeps_changing(image.id)
 
     def _ensure(self, current: Image, stored: Stored) -> bool:
         public = current.visibility is Visibility.PUBLIC
         return self._renderings.ensure(current.id, stored.rendering_id, stored.files, public=public)
 
-    def is_settled(self, image_id: str) -> bool:
+    def synchronize(self, image_id: str) -> bool:
         """Make the store agree with the record. Return False if it must be processed again."""
-        found = self._renderings.agree(image_id)
+        found = self._renderings.synchronize(image_id)
         return not isinstance(found, Image) or Task.PROCESS not in found.work
 
     def _changes(
@@ -106,7 +107,7 @@ class Outcomes:
         record does not show then."""
         now, wanted = utcnow(), current.visibility is Visibility.PUBLIC
         shown = shown_rendering(current) or ""
-        # Nothing public outlives the visibility: `agree` removes it at once.
+        # Nothing public outlives the visibility: `synchronize` removes it at once.
         names = {rendering_name(stored.rendering_id, public=public) for public in places if wanted or not public}
         if self.rendering_id(current) != stored.rendering_id:
             return self._renderings.supersede(current, names - {shown}, now, current=shown)
@@ -178,7 +179,7 @@ class Outcomes:
                 changes = mark_exhausted(found, utcnow())
                 with contextlib.suppress(Stale):
                     self._images.update(image_id, found.version, changes)
-                    self._renderings.agree(image_id)
+                    self._renderings.synchronize(image_id)
                     return True
         except Exception:
             log.exception("an image could not be marked as failed", extra={"image_id": image_id})

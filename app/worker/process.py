@@ -103,7 +103,7 @@ class Worker:
             else:
                 report.direct |= found.upload_expires_at is not None
                 outcome = self._process(found, report)
-            if outcome is not None and (not self._is_doubtful(found, report) or self._outcomes.is_settled(image_id)):
+            if outcome is not None and (not self._is_doubtful(found, report) or self._outcomes.synchronize(image_id)):
                 return outcome
         raise keeps_changing(image_id)
 

@@ -58,11 +58,11 @@ class Editor:
                 except Stale:
                     continue
                 published.clear()
-                return self._settle(image, edited, changes)
+                return self._finish_move(image, edited, changes)
             raise _busy()
         finally:
             if published:  # variants are at the public place, but the record does not allow it
-                self._agree(image_id)
+                self._synchronize(image_id)
 
     def reprocess(self, owner: str | None, image_id: str) -> Image:
         """Have the image rendered again, from its original. A `ready` image keeps its variants until then.
@@ -131,22 +131,22 @@ class Editor:
         work = {Task.HIDE: Work.add(now)}
         return {"work": work | ({Task.INVALIDATE: Work.add(now)} if self._renderings.has_cdn else {})}
 
-    def _settle(self, before: Image, edited: Image, changes: Changes) -> Image:
+    def _finish_move(self, before: Image, edited: Image, changes: Changes) -> Image:
         """Remove public variants of a hidden image. Check those of a published one if an earlier move may still be
         running, which would remove them. Return the record afterwards."""
         after = edited
         if changes.get("visibility") is Visibility.PRIVATE:
             after = self._renderings.hide(edited)
         elif changes.get("visibility") is Visibility.PUBLIC and Task.HIDE in before.work:
-            after = self._agree(edited.id) or edited
+            after = self._synchronize(edited.id) or edited
         if Task.PROCESS in after.work and after.work[Task.PROCESS] != edited.work.get(Task.PROCESS):
             self._send(after)  # variants were missing
         return after
 
-    def _agree(self, image_id: str) -> Image | None:
+    def _synchronize(self, image_id: str) -> Image | None:
         """Make the store agree with the record. If that fails, `reconcile` does: the record has the task `hide`."""
         try:
-            found = self._renderings.agree(image_id)
+            found = self._renderings.synchronize(image_id)
         except PortError:
             log.exception("variants not checked; reconcile checks them", extra={"image_id": image_id})
             return None

@@ -41,7 +41,7 @@ class Renderings:
     superseded public renderings, whose urls are in pages of other sites; private ones live `RENDERING_LIFE`.
 
     The store has no transactions with the records. So a request or a worker that removes objects reads the record
-    again afterwards, as does one that makes objects current which others may be removing: see `agree`.
+    again afterwards, as does one that makes objects current which others may be removing: see `synchronize`.
     """
 
     def __init__(
@@ -97,8 +97,8 @@ class Renderings:
     def sweep(self, image: Image, now: datetime) -> int:
         """Remove the superseded renderings that are due. Return their number.
 
-        A rendering that becomes current again meanwhile loses its variants: `agree` stores them again. A time further
-        ahead than the lifetime was stored before the clock was set back: the lifetime then starts now.
+        A rendering that becomes current again meanwhile loses its variants: `synchronize` stores them again. A time
+        further ahead than the lifetime was stored before the clock was set back: the lifetime then starts now.
         """
         shown, removed, rest = shown_rendering(image), 0, {}
         for name, moment in image.superseded.items():
@@ -114,7 +114,7 @@ class Renderings:
             changes = sweep_changes(image, rest, now) or {"work": {Task.SWEEP: None}}
             self._images.update(image.id, image.version, changes)
         except Stale:
-            self.agree(image.id)
+            self.synchronize(image.id)
         return removed
 
     def hide(self, image: Image) -> Image:
@@ -132,7 +132,7 @@ class Renderings:
         The task stays until no attempt that read the record before can still store an object. Public objects that are
         found then are invalidated too.
         """
-        _, removed = self._agree(image.id)
+        _, removed = self._synchronize(image.id)
         changes: dict[Task, Work | None] = {Task.HIDE: _until_no_attempt_is_left(image.work[Task.HIDE], now)}
         if Task.INVALIDATE in image.work:
             if invalidate and self.invalidate([image.id]):
@@ -166,7 +166,7 @@ class Renderings:
             log.exception("cached variants not invalidated; reconcile tries again", extra={"count": len(image_ids)})
             return False
 
-    def agree(self, image_id: str) -> Image | Tombstone | None:
+    def synchronize(self, image_id: str) -> Image | Tombstone | None:
         """Make the store agree with the record, and return the record afterwards.
 
         The public prefix is emptied unless the image is public. Current variants that are missing are copied from the
@@ -176,12 +176,12 @@ class Renderings:
         Call it after an attempt during which the visibility may have changed. The record is read again afterwards,
         because another request may have changed it meanwhile.
         """
-        found, removed = self._agree(image_id)
+        found, removed = self._synchronize(image_id)
         if removed and isinstance(found, Image) and Task.INVALIDATE not in found.work:
             return self.change_tasks(found, {Task.INVALIDATE: Work.add(utcnow())})
         return found
 
-    def _agree(self, image_id: str) -> tuple[Image | Tombstone | None, int]:
+    def _synchronize(self, image_id: str) -> tuple[Image | Tombstone | None, int]:
         """Return the record afterwards, and the number of public objects that were removed."""
         removed = 0
         before = self._images.get(image_id)

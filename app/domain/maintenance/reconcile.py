@@ -155,7 +155,7 @@ class Reconciler:
         if _is_due(found.work, Task.INVALIDATE, now):
             self._cached[image_id] = found
         if Task.PROCESS in found.work:
-            self._settle_process(found, found.work[Task.PROCESS], now, requeue_after, report)
+            self._run_process(found, found.work[Task.PROCESS], now, requeue_after, report)
 
     def _visit_tombstone(self, found: Tombstone, now: datetime, report: Report) -> None:
         if _is_due(found.work, Task.PURGE, now):
@@ -163,24 +163,22 @@ class Reconciler:
         if _is_due(found.work, Task.INVALIDATE, now):
             self._cached[found.id] = found
 
-    def _settle_process(
-        self, image: Image, task: Work, now: datetime, requeue_after: timedelta, report: Report
-    ) -> None:
+    def _run_process(self, image: Image, task: Work, now: datetime, requeue_after: timedelta, report: Report) -> None:
         waits = has_passed(requeue_after, task.since, now) or requeue_after >= PROCESS_DELAY
         if not waits or (requeue_after >= PROCESS_DELAY and not _is_due(image.work, Task.PROCESS, now)):
             return
         original = self._store.find(original_key(image.id))  # not `stat`: a refusal must not look like a missing object
         if image.status is not Status.PENDING and image.processed_at is not None and image.processed_at > task.since:
             self._images.update(image.id, image.version, {"work": {Task.PROCESS: None}})  # done by a worker of 0.1.0
-            self._renderings.agree(image.id)
+            self._renderings.synchronize(image.id)
         elif original is None and image.processed_at is not None:
             self._images.update(image.id, image.version, _without_original(image, now))
             report.original_missing += 1
         elif original is None:
-            self._settle_without_bytes(image, now)
+            self._end_without_bytes(image, now)
         elif image.last_tried_at is not None:
             if requeue_after:
-                self._settle_cut_off(image, image.last_tried_at, now, report)
+                self._end_interrupted(image, image.last_tried_at, now, report)
         elif self._send_again(original, report):
             self._reschedule(image, task, now, requeue_after)
 
@@ -191,7 +189,7 @@ class Reconciler:
         if changes:
             self._images.update(image.id, image.version, changes)
 
-    def _settle_without_bytes(self, image: Image, now: datetime) -> None:
+    def _end_without_bytes(self, image: Image, now: datetime) -> None:
         ends, life = image.upload_expires_at, RECORD_LIFE
         if ends is None:
             ends, life = image.updated_at + NEVER_CAME, NEVER_CAME
@@ -201,12 +199,12 @@ class Reconciler:
         elif ends < now:
             self._unused.append(image)
 
-    def _settle_cut_off(self, image: Image, tried_at: datetime, now: datetime, report: Report) -> None:
+    def _end_interrupted(self, image: Image, tried_at: datetime, now: datetime, report: Report) -> None:
         if is_implausible(tried_at, now):
             self._images.update(image.id, image.version, {"last_tried_at": now})
         elif tried_at < now - CUT_OFF:
             self._images.update(image.id, image.version, mark_exhausted(image, now))
-            self._renderings.agree(image.id)  # the attempt may have left variants
+            self._renderings.synchronize(image.id)  # the attempt may have left variants
             report.given_up += 1
 
     def _remove_unused(self, now: datetime, report: Report) -> None:
