@@ -23,6 +23,7 @@ DarkroomError
 │   ├── Stale                    the record is no longer at the expected version
 │   ├── HashTaken                a record of the same bytes exists already
 │   └── Unavailable              the backend refused or did not answer; a retry may help
+│       ├── KeepsChanging        the record changed during every attempt to write it
 │       └── Full                 no space for new bytes; reading and deleting still work
 └── ConfigurationError           the settings are invalid; the process must not start
 """
@@ -154,6 +155,13 @@ class Unavailable(PortError):
     def __init__(self, detail: str, retry_after: int = 2) -> None:
         super().__init__(detail)
         self.retry_after = retry_after
+
+
+class KeepsChanging(Unavailable):
+    """The record changed during every attempt to write it."""
+
+    def __init__(self, image_id: str) -> None:
+        super().__init__(f"The record of {image_id} is changing too often. Try again.")
 
 
 class Full(Unavailable):

@@ -5,7 +5,7 @@ import logging
 from dataclasses import dataclass
 from datetime import datetime
 
-from app.domain.errors import ImageError, Stale, Unavailable
+from app.domain.errors import ImageError, KeepsChanging, Stale
 from app.domain.images.placement import guard_changes, is_swept_soon, join_changes, shown_rendering
 from app.domain.images.renderings import Renderings
 from app.domain.keys import image_prefixes, rendering_name
@@ -89,7 +89,7 @@ class Outcomes:
             in_doubt = is_changed or Task.HIDE in updated.work
             is_complete = not in_doubt or self.synchronize(image.id)
             return Outcome.READY if is_current and is_complete else None
-        raise keeps_changing(image.id)
+        raise KeepsChanging(image.id)
 
     def _ensure(self, current: Image, stored: Stored) -> bool:
         public = current.visibility is Visibility.PUBLIC
@@ -146,7 +146,7 @@ class Outcomes:
             except Stale:
                 continue
             return Outcome.FAILED
-        raise keeps_changing(image.id)
+        raise KeepsChanging(image.id)
 
     def _request(self, image: Image) -> object:
         """Return a value that changes when the image must be rendered again, or differently."""
@@ -193,8 +193,3 @@ class Outcomes:
 
 def _place(public: bool) -> Visibility:
     return Visibility.PUBLIC if public else Visibility.PRIVATE
-
-
-def keeps_changing(image_id: str) -> Unavailable:
-    """Return the error for a record that changes during every attempt to write it."""
-    return Unavailable(f"The record of {image_id} is changing too often.")

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
-from app.domain.errors import ImageError, Missing, Stale, Unavailable
+from app.domain.errors import ImageError, KeepsChanging, Missing, Stale, Unavailable
 from app.domain.images.renderings import Renderings
 from app.domain.keys import original_key, variant_key
 from app.domain.limits import Limits
@@ -20,7 +20,7 @@ from app.domain.reports import ImageReport, ImageReporter, Outcome, log_report
 from app.domain.work import Task
 from app.worker.jobs import Job, Processed
 from app.worker.originals import Original, adopt, fetch
-from app.worker.outcomes import Outcomes, Stored, keeps_changing
+from app.worker.outcomes import Outcomes, Stored
 from app.worker.sandbox.parent import Sandbox
 
 _ATTEMPTS = 16
@@ -105,7 +105,7 @@ class Worker:
                 outcome = self._process(found, report)
             if outcome is not None and (not self._is_doubtful(found, report) or self._outcomes.synchronize(image_id)):
                 return outcome
-        raise keeps_changing(image_id)
+        raise KeepsChanging(image_id)
 
     def _is_doubtful(self, image: Image, report: ImageReport) -> bool:
         """Return True if the store may hold what the record does not name: an earlier delivery was interrupted, or a

@@ -6,11 +6,11 @@ import time
 from datetime import datetime
 from typing import Protocol
 
-from app.domain.errors import Conflict, NotFound, PortError, PreconditionFailed, Stale
-from app.domain.ids import is_id
+from app.domain.errors import Conflict, PortError, PreconditionFailed, Stale
 from app.domain.images.notifications import object_created
 from app.domain.images.placement import guard_changes, is_swept_soon, join_changes, sweep_changes
 from app.domain.images.renderings import Renderings
+from app.domain.images.service import Images
 from app.domain.keys import original_key, rendering_name
 from app.domain.models import Changes, Image, Status, Visibility, is_open_ticket, utcnow
 from app.domain.ports import EventQueue, ImageRepository
@@ -34,6 +34,7 @@ class Editor:
 
     def __init__(self, images: ImageRepository, queue: EventQueue, renderings: Renderings) -> None:
         self._images = images
+        self._owned = Images(images)
         self._queue = queue
         self._renderings = renderings
 
@@ -47,7 +48,7 @@ class Editor:
         try:
             for attempt in range(_ATTEMPTS):
                 _pause(attempt)
-                image = self._get(owner, image_id)
+                image = self._owned.get(owner, image_id)
                 if expected_version not in {None, image.version}:
                     raise _mismatch(image)
                 changes = patch.apply(image)
@@ -71,7 +72,7 @@ class Editor:
         """
         for attempt in range(_ATTEMPTS):
             _pause(attempt)
-            image = self._get(owner, image_id)
+            image = self._owned.get(owner, image_id)
             if is_open_ticket(image):
                 raise Conflict("not_ready", "Its bytes have not arrived yet.", status_of_image=image.status)
             changes = self._process(utcnow())
@@ -84,12 +85,6 @@ class Editor:
             self._send(image)
             return image
         raise _busy()
-
-    def _get(self, owner: str | None, image_id: str) -> Image:
-        found = self._images.get(image_id) if is_id(image_id) else None
-        if not isinstance(found, Image) or owner not in {None, found.owner}:
-            raise NotFound("image_not_found", "There is no image with this id.")
-        return found
 
     def _write(self, image: Image, changes: Changes, published: list[str]) -> Image:
         """Write the changes, and those that follow from them, if the record has not changed. Raises `Stale`.

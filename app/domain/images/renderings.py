@@ -4,7 +4,7 @@ import logging
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 
-from app.domain.errors import Missing, PortError, Stale, Unavailable
+from app.domain.errors import KeepsChanging, Missing, PortError, Stale
 from app.domain.images.placement import (
     files_of,
     guard_changes,
@@ -154,7 +154,7 @@ class Renderings:
                 return self._images.update(found.id, found.version, {"work": same})
             except Stale:
                 continue
-        raise _keeps_changing(image.id)
+        raise KeepsChanging(image.id)
 
     def invalidate(self, image_ids: list[str]) -> bool:
         """Remove the cached variants of these images from the CDN. Return False if it must be repeated later."""
@@ -200,7 +200,7 @@ class Renderings:
             if placement(after) == placement(before):
                 return after, removed
             before = after
-        raise _keeps_changing(image_id)
+        raise KeepsChanging(image_id)
 
     def _complete(self, image: Image) -> Image:
         """Complete the current variants at the place of the visibility. Raises `Stale`.
@@ -274,7 +274,3 @@ def _until_no_attempt_is_left(task: Work, now: datetime) -> Work | None:
         return Work.add(now, LONGEST_ATTEMPT)
     last = task.since + LONGEST_ATTEMPT
     return None if last <= now else task.retry(last)
-
-
-def _keeps_changing(image_id: str) -> Unavailable:
-    return Unavailable(f"The record of {image_id} is changing too often.")

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
-from app.domain.errors import DarkroomError, NotFound, PortError, RequestError, Stale, Unavailable
+from app.domain.errors import DarkroomError, KeepsChanging, NotFound, PortError, RequestError, Stale, Unavailable
 from app.domain.images.editing import Editor
 from app.domain.maintenance.pace import Pause
 from app.domain.maintenance.parallel import in_parallel
@@ -132,7 +132,7 @@ class Migration:
             except Stale:
                 continue
             return _Moved.DONE
-        raise Unavailable(f"The record of {image_id} is changing too often.")
+        raise KeepsChanging(image_id)
 
 
 def _failed(image: Image, error: DarkroomError) -> _Moved:

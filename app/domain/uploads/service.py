@@ -9,6 +9,7 @@ from app.domain.errors import (
     AlreadyExists,
     Gone,
     HashTaken,
+    KeepsChanging,
     PortError,
     PreconditionFailed,
     RequestError,
@@ -125,7 +126,7 @@ class Uploads:
                 return self._images.update(image_id, found.version, {"arrived_at": utcnow()})
             except Stale:
                 continue
-        raise Unavailable(f"The record of {image_id} is changing too often. Try again.")
+        raise KeepsChanging(image_id)
 
     def check_ticket(self, image_id: str) -> None:
         """Check that the ticket with this id is open.
