@@ -36,9 +36,10 @@ def delete(
 
     check_owner(owner)
     _, backends = open_existing()
-    count = sum(1 for _ in backends.images.owned(owner))
-    if not (yes or count == 0 or _agreed(owner, count)):
-        raise typer.Exit(1)
+    if not yes:
+        count = sum(1 for _ in backends.images.owned(owner))
+        if count and not _agreed(owner, count):
+            raise typer.Exit(1)
     stop, progress = Stop(), Progress("deleted")
     with stop.on_signals():
         done = OwnerDeletion(backends.images, Deletion(backends.images, backends.renderings)).delete_all(

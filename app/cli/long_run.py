@@ -6,10 +6,12 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import Protocol
 
 import typer
 
 from app.domain.errors import PortError
+from app.domain.maintenance.pace import Pause
 
 #: Exit code after Ctrl-C.
 INTERRUPTED = 130
@@ -74,16 +76,37 @@ class Progress:
             typer.echo("\r\x1b[K", err=True, nl=False)
 
 
-@contextmanager
-def resumable(progress: Progress, position: Callable[[], str | None], command: str) -> Iterator[None]:
-    """Print how to continue if a backend fails within the block."""
+class Report(Protocol):
+    """Report of a walk over all images: the last id, and True for `complete` at the end of the table."""
+
+    last_id: str | None
+    complete: bool
+
+
+def run_resumable(
+    walk: Callable[[Pause], object], report: Report, command: str, progress: Progress, count: Callable[[], int]
+) -> None:
+    """Run a walk over all images until its end or a signal, with progress. `count` is the number to show.
+
+    If it ends early, also because a backend fails, print how to continue.
+    """
+    stop = Stop()
+
+    def pause(seconds: float) -> bool:
+        progress.show(count(), report.last_id)
+        return stop.wait(seconds)
+
     try:
-        yield
+        with stop.on_signals():
+            walk(pause)
     except PortError:
         progress.end()
-        print_position(command, position())
+        _print_position(command, report.last_id)
         raise
     progress.end()
+    if not report.complete:
+        typer.echo("Interrupted.", err=True)
+        _print_position(command, report.last_id)
 
 
 def count_images(number: int) -> str:
@@ -91,6 +114,5 @@ def count_images(number: int) -> str:
     return f"{number:,} {'image' if number == 1 else 'images'}"
 
 
-def print_position(command: str, last_id: str | None) -> None:
-    """Print the command that continues after the last id."""
+def _print_position(command: str, last_id: str | None) -> None:
     typer.echo(f"Continue with: darkroom {command}{f' --after {last_id}' if last_id else ''}", err=True)

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from app.cli.long_run import INTERRUPTED, Progress, Stop, count_images, print_position, resumable
+from app.cli.long_run import INTERRUPTED, Progress, count_images, run_resumable
 from app.cli.options import AFTER, DRY_RUN, JSON, SELECTION, check_id
 from app.domain.images.editing import Editor
 from app.domain.maintenance.migration import Migration, MigrationReport
@@ -49,19 +49,15 @@ def migrate(
     settings, backends = open_existing()
     chosen = visibility or _as_before(settings.auth, settings.cdn_url)
     run = Migration(backends.images, Editor(backends.images, backends.queue, backends.renderings), chosen)
-    report, stop, progress = run.report, Stop(), Progress("images")
-    again = f"migrate --visibility {chosen}"
-
-    def pause(seconds: float) -> bool:
-        progress.show(report.looked_at, report.last_id)
-        return stop.wait(seconds)
-
-    with stop.on_signals(), resumable(progress, lambda: report.last_id, again):
-        run.run(after=after, dry_run=dry_run, pause=pause)
-    if not report.complete:
-        typer.echo("Interrupted.", err=True)
-        print_position(again, report.last_id)
-    elif report.failed:
+    report, again = run.report, f"migrate --visibility {chosen}"
+    run_resumable(
+        lambda pause: run.run(after=after, dry_run=dry_run, pause=pause),
+        report,
+        again,
+        Progress("images"),
+        lambda: report.looked_at,
+    )
+    if report.complete and report.failed:
         typer.echo(f"Run the command again for the images that failed: darkroom {again}", err=True)
     typer.echo(json.dumps(asdict(report)) if as_json else _summary(report, dry_run=dry_run))
     raise typer.Exit((1 if report.failed else 0) if report.complete else INTERRUPTED)

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from app.cli.long_run import INTERRUPTED, Progress, Stop, count_images, print_position, resumable
+from app.cli.long_run import INTERRUPTED, Progress, count_images, run_resumable
 from app.cli.options import AFTER, DRY_RUN, JSON, SELECTION, SPEED, check_id, check_owner
 from app.domain.images.editing import Editor
 from app.domain.maintenance.pace import AHEAD, Pace
@@ -78,18 +78,15 @@ def reprocess(  # noqa: PLR0913 - all options of the command
     run = Reprocessing(
         backends.images, editor, pace, settings.recipe, selection, all_codes=all_codes, owner=owner
     )  # fmt: skip
-    report, stop, progress = run.report, Stop(), Progress("queued")
+    report = run.report
     again = f"reprocess --{selection}{' --all-codes' * all_codes}{f' --owner {owner}' if owner else ''}"
-
-    def pause(seconds: float) -> bool:
-        progress.show(report.queued, report.last_id)
-        return stop.wait(seconds)
-
-    with stop.on_signals(), resumable(progress, lambda: report.last_id, again):
-        run.run(after=after, dry_run=dry_run, pause=pause)
-    if not report.complete:
-        typer.echo("Interrupted.", err=True)
-        print_position(again, report.last_id)
+    run_resumable(
+        lambda pause: run.run(after=after, dry_run=dry_run, pause=pause),
+        report,
+        again,
+        Progress("queued"),
+        lambda: report.queued,
+    )
     typer.echo(json.dumps(asdict(report)) if as_json else _summary(report, dry_run=dry_run))
     raise typer.Exit(0 if report.complete else INTERRUPTED)
 
