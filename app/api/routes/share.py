@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, Request
+from fastapi import APIRouter, Depends, Header, Request
 from fastapi.concurrency import run_in_threadpool
 from pydantic import ConfigDict, Field
 from pydantic.config import JsonDict
@@ -16,7 +16,7 @@ from app.api.http.json_object import JsonObject
 from app.api.http.log_fields import add_log_fields
 from app.api.http.problem_catalog import refusal
 from app.api.http.problem_examples import model_response, problem_responses
-from app.api.http.public_address import BasePath, absolute_url
+from app.api.http.public_address import absolute_url
 from app.api.middleware.headers import get_client_method
 from app.api.routes.images import ImageId
 from app.api.routes.variants import choose_variant
@@ -135,50 +135,52 @@ def _check_variant(services: Services, image: Image, name: str) -> None:
         raise refusal("variant_not_found", f"The recipe has no variant {name[:40]!a}.", variants=sorted(names))
 
 
+class _OpenedLink:
+    """Request for a share link."""
+
+    def __init__(
+        self,
+        request: Request,
+        services: ServicesDep,
+        base_path: BasePathDep,
+        expires: str = "",
+        signature: str = "",
+        accept: Annotated[str | None, Header()] = None,
+    ) -> None:
+        self._scope = request.scope
+        self._services = services
+        self._base_path = base_path
+        self._signed = expires, signature
+        self._accept = accept
+
+    def redirect(self, image_id: str, variant: str | None, extension: str | None) -> Response:
+        """Check the link and redirect to the variant; None stands for the largest one of the whole image."""
+        if is_id(image_id):
+            add_log_fields(self._scope, image_id=image_id)
+        self._services.share_links.check(image_id, variant, *self._signed)
+        images, urls = self._services.images, self._services.urls
+        image = images.get(None, image_id)
+        chosen = choose_variant(images.variants(image, variant), variant or "the largest", extension, self._accept)
+        headers = {"Cache-Control": "private, no-cache", "Cross-Origin-Resource-Policy": "cross-origin"}
+        if extension is None:
+            headers["Vary"] = "Accept"
+        return redirect(urls.variant(image, chosen, get_client_method(self._scope)), self._base_path, headers)
+
+
 @router.get("/shared/{file}", include_in_schema=False)
 @no_key_required
 @allow_extra_query
-def get_shared_image(
-    request: Request,
-    file: str,
-    services: ServicesDep,
-    base_path: BasePathDep,
-    expires: str = "",
-    signature: str = "",
-    accept: Annotated[str | None, Header()] = None,
-) -> Response:
+def get_shared_image(file: str, link: Annotated[_OpenedLink, Depends()]) -> Response:
     """Redirect to the largest variant that shows the whole image: in the format of the extension, or else the best one
     that `Accept` allows."""
     image_id, dot, extension = file.partition(".")
-    if is_id(image_id):
-        add_log_fields(request.scope, image_id=image_id)
-    services.share_links.check(image_id, None, expires, signature)
-    image = services.images.get(None, image_id)
-    variant = choose_variant(services.images.variants(image, None), "the largest", extension if dot else None, accept)
-    return _redirect(services.urls.variant(image, variant, get_client_method(request.scope)), base_path, dot)
+    return link.redirect(image_id, None, extension if dot else None)
 
 
 @router.get("/shared/{image_id}/{name}", include_in_schema=False)
 @no_key_required
 @allow_extra_query
-def get_shared_variant(
-    request: Request,
-    image_id: str,
-    name: str,
-    services: ServicesDep,
-    base_path: BasePathDep,
-    expires: str = "",
-    signature: str = "",
-    accept: Annotated[str | None, Header()] = None,
-) -> Response:
+def get_shared_variant(image_id: str, name: str, link: Annotated[_OpenedLink, Depends()]) -> Response:
     """Redirect to the variant: in the format of the extension, or else the best one that `Accept` allows."""
     stem, dot, extension = name.partition(".")
-    services.share_links.check(image_id, stem, expires, signature)
-    image = services.images.get(None, image_id)
-    variant = choose_variant(services.images.variants(image, stem), stem, extension if dot else None, accept)
-    return _redirect(services.urls.variant(image, variant, get_client_method(request.scope)), base_path, dot)
-
-
-def _redirect(url: str, base_path: BasePath, dot: str) -> Response:
-    headers = {"Cache-Control": "private, no-cache", "Cross-Origin-Resource-Policy": "cross-origin"}
-    return redirect(url, base_path, headers if dot else headers | {"Vary": "Accept"})
+    return link.redirect(image_id, stem, extension if dot else None)
