@@ -51,7 +51,8 @@ _METADATA_PATCH: dict[str, Any] = {
     **METADATA,
     "type": ["object", "null"],
     "additionalProperties": {"type": ["string", "null"]},
-    "description": f"{METADATA['description']} Other keys stay; null removes a key, or in place of the object all.",
+    "description": f"{METADATA['description']} Keys that are absent stay. Null removes a key, and null instead of the "
+    "object removes all keys.",
 }
 _FOCAL_POINT_PATCH = _or_null(
     {name: value for name, value in FOCAL_POINT.items() if name != "required"},
