@@ -19,6 +19,7 @@ from typing import Any
 import httpx
 
 from app.adapters.dynamodb import DynamoImages, items
+from app.adapters.dynamodb.pointers import build_pointers
 from app.adapters.filesystem import FilesystemStore
 from app.api.app import create_app
 from app.domain.access.signing import Cursors
@@ -39,11 +40,11 @@ WRITERS = 4
 SEED_SECONDS = 235
 LISTS: dict[str, dict[str, Any]] = {
     "all": {},
-    "tag (10 %)": {"tag": "tag3"},
+    "tag (10 %)": {"tags": ("tag3",)},
     "status ready (90 %)": {"status": Status.READY},
     "status failed (5 %)": {"status": Status.FAILED},
-    "tag and failed": {"tag": "tag3", "status": Status.FAILED},
-    "tag, failed and type": {"tag": "tag3", "status": Status.FAILED, "content_type": "image/png"},
+    "tag and failed": {"tags": ("tag3",), "status": Status.FAILED},
+    "tag, failed and type": {"tags": ("tag3",), "status": Status.FAILED, "content_type": "image/png"},
 }
 Page = Callable[[str | None], list[str]]
 
@@ -65,7 +66,7 @@ def seed(client: Any, table: str, count: int) -> list[Image]:
             waiting = (
                 {"PutRequest": {"Item": items.serialize(item)}}
                 for image in fresh
-                for item in (items.image_item(image), *items.build_pointers(image).values())
+                for item in (items.image_item(image), *build_pointers(image).values())
             )
             list(pool.map(write, iter(lambda: list(islice(waiting, 25)), [])))  # noqa: B023 - emptied in this turn
             made += fresh
@@ -136,7 +137,7 @@ def matches(image: Image, filters: dict[str, Any]) -> bool:
     """Return True if the list should contain the image."""
     return (
         filters.get("status", image.status) == image.status
-        and ("tag" not in filters or filters["tag"] in image.tags)
+        and set(filters.get("tags", ())) <= set(image.tags)
         and filters.get("content_type", image.content_type) == image.content_type
     )
 

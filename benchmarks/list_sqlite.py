@@ -28,9 +28,9 @@ LISTS: dict[str, dict[str, object]] = {
     "all, oldest first": {"descending": False},
     "status ready (90 %)": {"status": Status.READY},
     "status failed (5 %)": {"status": Status.FAILED},
-    "tag (10 %)": {"tag": "tag3"},
-    "ready and tag": {"status": Status.READY, "tag": "tag3"},
-    "failed, tag and type": {"status": Status.FAILED, "tag": "tag3", "content_type": "image/png"},
+    "tag (10 %)": {"tags": ("tag3",)},
+    "ready and tag": {"status": Status.READY, "tags": ("tag3",)},
+    "failed, tag and type": {"status": Status.FAILED, "tags": ("tag3",), "content_type": "image/png"},
 }
 
 
@@ -100,7 +100,7 @@ def matches(image: Image, filters: dict[str, object]) -> bool:
     """Return True if the list should contain the image."""
     return (
         filters.get("status", image.status) == image.status
-        and filters.get("tag", image.tags[0]) in image.tags
+        and set(filters.get("tags", ())) <= set(image.tags)
         and filters.get("content_type", image.content_type) == image.content_type
     )
 

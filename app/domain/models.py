@@ -180,6 +180,11 @@ class Image(Model):
         default=Visibility.PRIVATE,
         description="`public` variants are shown to everybody under urls that last; the original is never public.",
     )
+    trashed_at: AwareDatetime | None = Field(
+        default=None,
+        description="Time when the image was moved to the trash; null if it is not there. Until it is "
+        "restored, a trashed image is private, and is listed with `trashed=true` only.",
+    )
     rendering_id: str | None = Field(
         default=None,
         description="Hash of the recipe, the focal point and the renderer's revision: changes with the bytes.",
@@ -206,6 +211,11 @@ class Image(Model):
     work: Annotated[Tasks, SkipJsonSchema()] = Field(default_factory=dict)
     #: Start of the last delivery of the event. A record that is still unprocessed long after it is not tried again.
     last_tried_at: Annotated[AwareDatetime | None, SkipJsonSchema()] = None
+
+    @property
+    def effective_visibility(self) -> Visibility:
+        """Visibility that holds at present: a trashed image is private until it is restored."""
+        return Visibility.PRIVATE if self.trashed_at is not None else self.visibility
 
     @model_validator(mode="before")
     @classmethod

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, BinaryIO, Protocol
 
-from app.domain.models import Image, Status, Tombstone
+from app.domain.models import Image, Status, Tombstone, Visibility
 from app.domain.work import Task, Work
 
 
@@ -87,8 +87,11 @@ class ObjectStore(Protocol):
 
 @dataclass(frozen=True)
 class ListQuery:
-    """Filter and position of a list. `since` (inclusive), `until` (exclusive) and `after` (the last id seen) are
-    ids."""
+    """Filter and position of a list. `since` (inclusive), `until` (exclusive) and `after` (the last id seen) are ids.
+
+    An image matches if it has all of `tags`. With `trashed` the list is that of the trash; else no trashed image is in
+    it.
+    """
 
     owner: str
     limit: int
@@ -97,8 +100,10 @@ class ListQuery:
     since: str | None = None
     until: str | None = None
     status: Status | None = None
-    tag: str | None = None
+    tags: tuple[str, ...] = ()
     content_type: str | None = None
+    visibility: Visibility | None = None
+    trashed: bool = False
 
 
 @dataclass(frozen=True)
@@ -120,7 +125,8 @@ class ImageRepository(Protocol):
         """Write a new record with its index entries, all or nothing. Raises `AlreadyExists` if the id is taken.
 
         A record with `upload_expires_at`, that of an upload ticket, is in no list; an `update` to None makes it a
-        normal one. It stays when that time has passed: only a caller that has looked for its bytes may remove it.
+        normal one. It stays when that time has passed: only a caller that has looked for its bytes may remove it. One
+        with `trashed_at` is in the list of the trash only; an `update` to None brings it back.
 
         With `claim` the owner's pointer for `image.sha256` is written with it: it must be free, or name `replaces`. If
         it names another record, `HashTaken` says which and nothing is written. Of concurrent claims exactly one
@@ -138,6 +144,9 @@ class ImageRepository(Protocol):
     def get(self, image_id: str) -> Image | Tombstone | None:
         """Return the record, its tombstone, or None. A finished tombstone that has expired is absent."""
 
+    def get_many(self, image_ids: Collection[str]) -> Mapping[str, Image]:
+        """Return those records that exist, by id, without tombstones. Strongly consistent; at most 1,000 ids."""
+
     def versions(self, image_ids: Collection[str]) -> Mapping[str, int]:
         """Return the versions of those records that exist, without tombstones. Strongly consistent, and much cheaper
         than calling `get` for each."""
@@ -146,6 +155,19 @@ class ImageRepository(Protocol):
         """Return the id in the owner's pointer for these bytes, whatever the state of its record. Strongly
         consistent."""
 
+    def find_hashes(self, owner: str, hashes: Collection[str]) -> Mapping[str, str]:
+        """Return the ids in the owner's pointers for these bytes, by hash, like `find_hash`. At most 1,000 hashes."""
+
+    def find_ticket(self, owner: str, sha256: str) -> str | None:
+        """Return the id of one of the owner's upload tickets for these bytes that are not processed yet, usually the
+        newest; None if there is none. Strongly consistent."""
+
+    def find_bands(self, owner: str, bands: Collection[str], limit: int) -> Iterator[tuple[str, str]]:
+        """Yield the id and the perceptual hash of images with one of these bands: see `similar.bands`.
+
+        At most `limit` for each band. An image can be yielded several times. May lag behind writes.
+        """
+
     def update(self, image_id: str, expected_version: int, changes: Mapping[str, Any]) -> Image:
         """Write the fields named in `changes` (names of `Image`, model values) and no others; index entries follow.
 
@@ -153,6 +175,10 @@ class ImageRepository(Protocol):
         the record is not at `expected_version`, is deleted or does not exist. The result has the next `version` and
         `updated_at` now; with `{}` only these two change.
         """
+
+    def reindex(self, image: Image) -> None:
+        """Write all index entries of a record that an older version wrote. Raises `Stale` if the record has changed
+        since it was read. The version stays."""
 
     def delete(self, image_id: str, expected_version: int, tombstone: Tombstone) -> None:
         """Replace the record by a tombstone. Its index entries are removed, and its hash pointer is removed or moves to
@@ -192,7 +218,7 @@ class ImageRepository(Protocol):
         """
 
     def owned(self, owner: str) -> Iterator[str]:
-        """Yield the ids of all images of an owner, with those of upload tickets. May lag behind writes."""
+        """Yield the ids of all images of an owner, with upload tickets and the trash. May lag behind writes."""
 
     def scan(self, after: str | None = None) -> Iterator[Image]:
         """Yield every record after the one with the id `after`, in an order of the repository's own.

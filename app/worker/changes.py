@@ -30,5 +30,5 @@ def ready_changes(image: Image, processed: Processed, original: Original, recipe
         "recipe_id": build_recipe_id(recipe),
         "rights": Rights.model_validate(processed.rights.model_dump()),
         "variants": [Variant.model_validate(variant.model_dump()) for variant in processed.variants],
-        "placed": image.visibility,
+        "placed": image.effective_visibility,
     }

@@ -69,7 +69,7 @@ class Outcomes:
         for _ in range(_ATTEMPTS):
             is_current = self.rendering_id(current) == stored.rendering_id
             if is_current and is_changed:
-                places.add(current.visibility is Visibility.PUBLIC)
+                places.add(current.effective_visibility is Visibility.PUBLIC)
                 if not self._ensure(current, stored):
                     self._renderings.synchronize(image.id)
                     return None
@@ -92,7 +92,7 @@ class Outcomes:
         raise KeepsChanging(image.id)
 
     def _ensure(self, current: Image, stored: Stored) -> bool:
-        public = current.visibility is Visibility.PUBLIC
+        public = current.effective_visibility is Visibility.PUBLIC
         return self._renderings.ensure(current.id, stored.rendering_id, stored.files, public=public)
 
     def synchronize(self, image_id: str) -> bool:
@@ -105,7 +105,7 @@ class Outcomes:
     ) -> Changes:
         """Return the changes of the record, with those that schedule the removal of each stored rendering that the
         record does not show then."""
-        now, wanted = utcnow(), current.visibility is Visibility.PUBLIC
+        now, wanted = utcnow(), current.effective_visibility is Visibility.PUBLIC
         shown = shown_rendering(current) or ""
         # Nothing public outlives the visibility: `synchronize` removes it at once.
         names = {rendering_name(stored.rendering_id, public=public) for public in places if wanted or not public}
@@ -122,7 +122,7 @@ class Outcomes:
         """Return True if another attempt has made the same variants, at the same place, and has finished."""
         is_ready = found.status is Status.READY and Task.PROCESS not in found.work
         same = found.rendering_id == stored.rendering_id and found.placed is _place(stored.public)
-        return is_ready and same and found.visibility is found.placed
+        return is_ready and same and found.effective_visibility is found.placed
 
     def fail(self, image: Image, error: ImageError, original: Original | None) -> Outcome | None:
         """Record a fault of the image. A `ready` image keeps its status and its variants; it gets `reprocess_error`.
@@ -160,7 +160,7 @@ class Outcomes:
         return changes | (original_changes(original) if original is not None else {})
 
     def _abandoned(self, found: Image) -> Changes:
-        wanted = rendering_name(self.rendering_id(found), public=found.visibility is Visibility.PUBLIC)
+        wanted = rendering_name(self.rendering_id(found), public=found.effective_visibility is Visibility.PUBLIC)
         shown = shown_rendering(found) or ""
         return self._renderings.supersede(found, {wanted} - {shown}, utcnow(), current=shown)
 

@@ -110,7 +110,7 @@ class Worker:
     def _is_doubtful(self, image: Image, report: ImageReport) -> bool:
         """Return True if the store may hold what the record does not name: an earlier delivery was interrupted, or a
         worker of 0.1.0 has left the variants of a public image at the private place."""
-        is_misplaced = image.status is Status.READY and image.placed is not image.visibility
+        is_misplaced = image.status is Status.READY and image.placed is not image.effective_visibility
         return (report.receive_count or 1) > 1 or is_misplaced
 
     def _is_done(self, image: Image) -> bool:
@@ -199,7 +199,7 @@ class Worker:
 
     def _put(self, image: Image, processed: Processed, out: Path) -> Stored:
         rendering_id = self._outcomes.rendering_id(image)
-        public = image.visibility is Visibility.PUBLIC
+        public = image.effective_visibility is Visibility.PUBLIC
         for variant in {variant.file: variant for variant in processed.variants}.values():
             key = variant_key(image.id, rendering_id, variant.file, public=public)
             descriptor = os.open(out / variant.file, os.O_RDONLY | os.O_NOFOLLOW)

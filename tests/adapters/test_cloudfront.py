@@ -26,7 +26,7 @@ def client() -> Iterator[Any]:
 def distribution(client: Any) -> str:
     origin = {"Id": "bucket", "DomainName": "b.s3.amazonaws.com", "S3OriginConfig": {"OriginAccessIdentity": ""}}
     config = {
-        "CallerReference": "one",
+        "CallerReference": new_id(),
         "Comment": "",
         "Enabled": True,
         "Origins": {"Quantity": 1, "Items": [origin]},

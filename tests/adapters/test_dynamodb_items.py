@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.adapters.dynamodb import items
+from app.adapters.dynamodb import items, keys, pointers
 from app.adapters.dynamodb.table import EXPIRES_AT, INDEX_KEY, INDEX_SORT, KEY
 from app.domain.ids import new_id
 from app.domain.models import (
@@ -113,46 +113,50 @@ def test_single_fields_written_over_a_record_change_these_alone(old: Image, new:
 @given(IMAGES, IMAGES, st.sets(st.sampled_from(sorted(UPDATABLE - items.LISTED))))
 def test_a_record_is_listed_by_the_fields_named_and_no_others(old: Image, new: Image, names: set[str]) -> None:
     changed = old.model_copy(update={name: getattr(new, name) for name in names})
-    assert items.build_pointers(changed) == items.build_pointers(old)
+    assert pointers.build_pointers(changed) == pointers.build_pointers(old)
 
 
 def test_each_of_those_fields_does_change_the_lists() -> None:
-    plain = an_image(status=Status.READY)
+    ready = an_image(status=Status.READY)
     for name in items.LISTED:
-        assert items.build_pointers(plain.model_copy(update={name: FULL[name]})) != items.build_pointers(plain)
+        plain = ready if name != "sha256" else ready.model_copy(update={"upload_expires_at": NOW})
+        assert pointers.build_pointers(plain.model_copy(update={name: FULL[name]})) != pointers.build_pointers(plain)
 
 
 @settings(max_examples=100, deadline=None)
 @given(st.lists(st.tuples(st.sampled_from(["tag", "status", "type"]), TEXT, TEXT), min_size=2, unique=True))
 def test_no_two_lists_share_a_partition(lists: list[tuple[str, str, str]]) -> None:
-    partitions = {items.pointer_key(*each) for each in lists} | {items.owner_key(owner) for _, owner, _ in lists}
+    partitions = {keys.pointer_key(*each) for each in lists} | {keys.owner_key(owner) for _, owner, _ in lists}
     assert len(partitions) == len(lists) + len({owner for _, owner, _ in lists})
 
 
 @settings(max_examples=100, deadline=None)
 @given(IMAGES)
 def test_pointers_lead_to_their_image_from_keys_of_their_own(image: Image) -> None:
-    pointers = items.build_pointers(image)
-    assert image.id not in pointers
-    for key, item in pointers.items():
+    built = pointers.build_pointers(image)
+    assert image.id not in built
+    for key, item in built.items():
         assert item[KEY] == key
-        if key == items.open_key(image.id):
+        if key == keys.open_key(image.id):
             assert item[INDEX_KEY] == f"open#{image.id[-1]}"
             assert item[INDEX_SORT].endswith(f"#{image.id}")
+        elif INDEX_KEY not in item:
+            assert (key, item[pointers.POINTS_TO]) == (keys.expected_key(image.owner, image.sha256 or ""), image.id)
         else:
             assert item[INDEX_SORT] == image.id
-            assert key == f"{item[INDEX_KEY]}#{image.id}"
+            assert key.startswith(f"{item[INDEX_KEY]}#")
+            assert key.endswith(f"#{image.id}")
         assert items.read_record(items.deserialize(items.serialize(item)), NOW) is None  # never taken for a record
-    assert (items.open_key(image.id) in pointers) is bool(image.work)
+    assert (keys.open_key(image.id) in built) is bool(image.work)
 
 
 @settings(max_examples=200, deadline=None)
 @given(MOMENTS, MOMENTS)
 def test_times_sort_as_text(one: datetime, other: datetime) -> None:
-    assert (items.due_text(one) < items.due_text(other)) is (one < other)
+    assert (keys.due_text(one) < keys.due_text(other)) is (one < other)
     east = timezone(timedelta(hours=14))
-    assert items.due_text(one.astimezone(east)) == items.due_text(one)
-    assert items.due_text(one) < items.DISTANT
+    assert keys.due_text(one.astimezone(east)) == keys.due_text(one)
+    assert keys.due_text(one) < keys.DISTANT
 
 
 def test_work_is_sorted_by_its_first_due_time_and_apart_if_all_of_it_is_distant() -> None:
@@ -160,7 +164,7 @@ def test_work_is_sorted_by_its_first_due_time_and_apart_if_all_of_it_is_distant(
 
     def sort(**hours: float) -> str:
         tasks = {Task(name): Work(since=NOW, due=NOW + timedelta(hours=each)) for name, each in hours.items()}
-        item = items.open_item(image_id, items.changed_work(tasks).values())
+        item = pointers.open_item(image_id, items.changed_work(tasks).values())
         assert item is not None
         return str(item[INDEX_SORT])
 
@@ -168,7 +172,7 @@ def test_work_is_sorted_by_its_first_due_time_and_apart_if_all_of_it_is_distant(
     assert sort(purge=26) == f"~2026-01-02T02:00:00.000000#{image_id}"
     assert sort(purge=48, sweep=26) == f"~2026-01-02T02:00:00.000000#{image_id}"
     assert sort(purge=48, sweep=24) == f"2026-01-02T00:00:00.000000#{image_id}"
-    assert items.open_item(image_id, []) is None
+    assert pointers.open_item(image_id, []) is None
 
 
 @given(st.timedeltas(timedelta(seconds=-2), timedelta(seconds=2)), st.booleans())

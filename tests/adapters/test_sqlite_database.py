@@ -352,7 +352,7 @@ def test_processes_that_write_at_once_lose_and_corrupt_nothing(file: Path) -> No
     received = [line for writer in writers for line in writer.communicate(timeout=60)[0].split()]
     assert [writer.returncode for writer in writers] == [0, 0, 0]
     database = Database(file)
-    listed = ids(SqliteImages(database), tag="all")
+    listed = ids(SqliteImages(database), tags=("all",))
     assert len(listed) == 180
     received += [message.body for _ in range(30) for message in SqliteQueue(database, 30, 3).receive(10)]
     assert sorted(received) == sorted(listed)

@@ -59,6 +59,7 @@ FULL: dict[str, Any] = {
     "recipe_id": "ef56ab78",
     "variants": [Variant(name="w320", format=Format.WEBP, width=320, height=213, bytes=9, file="w320.webp")],
     "visibility": Visibility.PUBLIC,
+    "trashed_at": utcnow(),
     "placed": Visibility.PUBLIC,
     "reprocess_error": Failure(code=FailureCode.CRASHED, detail="It crashed."),
     "superseded": {"00aa11bb": utcnow(), "public/00aa11bb": utcnow() + timedelta(days=365)},

@@ -40,7 +40,7 @@ def test_bytes_that_have_a_record_are_taken(images: ImageRepository) -> None:
         images.create(second, claim=True)
     assert caught.value.image_id == first.id
     assert images.get(second.id) is None
-    assert ids(images, tag="second") == []
+    assert ids(images, tags=("second",)) == []
     eventually(lambda: ids(images), [first.id])
     assert holder(images) == first.id
 

@@ -42,7 +42,7 @@ def test_an_id_is_created_once(images: ImageRepository) -> None:
         images.create(other, claim=True)
     assert images.get(image.id) == image
     assert images.find_hash(OWNER, "0" * 64) is None
-    assert ids(images, tag="new") == []
+    assert ids(images, tags=("new",)) == []
 
 
 def test_an_id_is_taken_by_its_tombstone(images: ImageRepository) -> None:
@@ -112,7 +112,7 @@ def test_an_update_from_another_version_is_stale_and_writes_nothing(images: Imag
     with pytest.raises(Stale):
         images.update(image.id, version, {"title": "stale", "tags": ["stale"], "status": Status.READY})
     assert images.get(image.id) == current
-    assert ids(images, tag="stale") == ids(images, status=Status.READY) == []
+    assert ids(images, tags=("stale",)) == ids(images, status=Status.READY) == []
 
 
 def test_what_was_never_there_cannot_be_changed(images: ImageRepository) -> None:
@@ -134,7 +134,7 @@ def test_of_racing_updates_from_one_version_exactly_one_wins(images: ImageReposi
     (winner,) = winners(results)
     assert all(isinstance(each, Stale) for number, each in enumerate(results) if number != winner)
     assert images.get(image.id) == results[winner]
-    eventually(lambda: [number for number in range(24) if ids(images, tag=f"t{number}")], [winner])
+    eventually(lambda: [number for number in range(24) if ids(images, tags=(f"t{number}",))], [winner])
 
 
 def test_of_a_racing_update_delete_and_remove_exactly_one_wins(images: ImageRepository) -> None:
@@ -181,7 +181,7 @@ def test_a_deleted_record_is_its_tombstone_and_in_no_list(images: ImageRepositor
     images.delete(image.id, 1, tombstone)
     assert images.get(image.id) == tombstone
     assert image.id not in ids(images) + ids(images, content_type="image/jpeg")
-    assert ids(images, status=Status.READY) == ids(images, tag="a") == ids(images, tag="b") == []
+    assert ids(images, status=Status.READY) == ids(images, tags=("a",)) == ids(images, tags=("b",)) == []
     eventually(lambda: ids(images), [other.id])
     with pytest.raises(Stale):
         images.update(image.id, 2, {"title": "late"})
@@ -201,7 +201,7 @@ def test_another_version_is_not_deleted_or_removed(images: ImageRepository, vers
         images.remove(image.id, version)
     assert images.get(image.id) == image
     assert images.find_hash(OWNER, image.sha256 or "") == image.id
-    eventually(lambda: ids(images, tag="a"), [image.id])
+    eventually(lambda: ids(images, tags=("a",)), [image.id])
 
 
 @pytest.mark.moto
@@ -210,7 +210,7 @@ def test_a_removed_record_leaves_no_trace(images: ImageRepository) -> None:
     images.remove(image.id, 1)
     assert images.get(image.id) is None
     assert images.find_hash(OWNER, image.sha256 or "") is None
-    assert ids(images) == ids(images, tag="a") == ids(images, status=Status.PENDING) == []
+    assert ids(images) == ids(images, tags=("a",)) == ids(images, status=Status.PENDING) == []
     assert ids(images, content_type="image/jpeg") == []
     eventually(lambda: unfinished(images), set())
     with pytest.raises(Stale):

@@ -16,7 +16,7 @@ def test_a_ticket_is_read_by_id_and_in_no_list(images: ImageRepository) -> None:
     ticket = stored(images, claim=False, tags=["a"], upload_expires_at=utcnow() + timedelta(days=1))
     assert images.get(ticket.id) == ticket
     assert images.find_hash(OWNER, ticket.sha256 or "") is None
-    for filters in ({}, {"tag": "a"}, {"status": Status.PENDING}, {"content_type": "image/jpeg"}):
+    for filters in ({}, {"tags": ("a",)}, {"status": Status.PENDING}, {"content_type": "image/jpeg"}):
         eventually(lambda filters=filters: ids(images, **filters), [listed.id])
     eventually(lambda: unfinished(images), {listed.id, ticket.id})
 
@@ -57,10 +57,10 @@ def test_a_ticket_whose_bytes_have_come_is_in_no_list_and_not_open(images: Image
     arrived = images.update(ticket.id, 1, {"arrived_at": utcnow()})
     assert images.get(ticket.id) == arrived
     eventually(lambda: len(images.open_tickets(OWNER, 10)), 0)
-    assert ids(images) == ids(images, tag="a") == []
+    assert ids(images) == ids(images, tags=("a",)) == []
     image = images.update(ticket.id, 2, {"upload_expires_at": None})
     assert images.get(ticket.id) == image
-    eventually(lambda: ids(images, tag="a"), [image.id])
+    eventually(lambda: ids(images, tags=("a",)), [image.id])
     images.remove(image.id, 3)
     eventually(lambda: unfinished(images), set())
 
@@ -69,7 +69,7 @@ def test_a_ticket_that_was_used_is_an_image_like_any_other(images: ImageReposito
     ticket = stored(images, claim=False, tags=["a"], upload_expires_at=utcnow() + timedelta(seconds=1))
     image = images.update(ticket.id, 1, {"upload_expires_at": None, "status": Status.READY})
     assert images.get(ticket.id) == image
-    for filters in ({}, {"tag": "a"}, {"status": Status.READY}, {"content_type": "image/jpeg"}):
+    for filters in ({}, {"tags": ("a",)}, {"status": Status.READY}, {"content_type": "image/jpeg"}):
         eventually(lambda filters=filters: ids(images, **filters), [image.id])
     assert images.claim(image)
     assert images.find_hash(OWNER, image.sha256 or "") == image.id

@@ -7,7 +7,7 @@ from typing import Any
 
 from PIL import Image as Pillow
 
-from app.adapters.dynamodb import items
+from app.adapters.dynamodb import items, keys, pointers
 from app.adapters.dynamodb.table import KEY
 from app.domain.errors import Missing
 from app.domain.keys import original_key, variant_key
@@ -29,14 +29,14 @@ def unrest(side: Side, *, gone: set[str] = frozenset()) -> list[str]:  # type: i
 
 
 def _of_items(found: list[dict[str, Any]], images: dict[str, Image]) -> Iterator[str]:
-    expected = {key for image in images.values() for key in items.build_pointers(image)}
+    expected = {key for image in images.values() for key in pointers.build_pointers(image)}
     seen = set()
     for item in found:
         key = item[KEY]
         record = items.read_record(item, utcnow())
         if key.startswith("sha256#"):
             image = images.get(item["image_id"])
-            if image is None or items.hash_key(image.owner, image.sha256 or "") != key:
+            if image is None or keys.hash_key(image.owner, image.sha256 or "") != key:
                 yield f"a hash pointer that names no live image of these bytes: {key} -> {item['image_id']}"
             for copy in item.get("copies", set()) - images.keys():
                 yield f"a hash pointer that notes a copy which is gone: {key} -> {copy}"

@@ -133,7 +133,7 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     made: list[float] = []
     monkeypatch.setattr("app.adapters.dynamodb.calls.time", SimpleNamespace(sleep=made.append))
     monkeypatch.setattr("app.adapters.dynamodb.calls.random.uniform", lambda _, most: most)
-    monkeypatch.setattr("app.adapters.dynamodb.listing.time", SimpleNamespace(monotonic=lambda: sum(made)))
+    monkeypatch.setattr("app.adapters.dynamodb.reading.time", SimpleNamespace(monotonic=lambda: sum(made)))
     return made
 
 
@@ -175,16 +175,18 @@ def test_a_lagging_list_never_shows_what_is_gone_or_does_not_match(scene: Scene)
     images.update_tombstone(buried.id, {Task.PURGE: None})
     images.remove(removed.id, 1)
     new = stored(images, tags=["sea"])
-    assert ids(images, tag="sea") == ids(images, status=Status.PENDING) == [kept.id]
-    assert ids(images, content_type="image/jpeg", tag="sea", limit=1) == [kept.id]
-    assert ids(images, tag="hill") == ids(images, status=Status.READY) == ids(images, content_type="image/png") == []
+    assert ids(images, tags=("sea",)) == ids(images, status=Status.PENDING) == [kept.id]
+    assert ids(images, content_type="image/jpeg", tags=("sea",), limit=1) == [kept.id]
+    assert (
+        ids(images, tags=("hill",)) == ids(images, status=Status.READY) == ids(images, content_type="image/png") == []
+    )
     assert ids(images) == [kept.id, changed.id]
     assert images.get(new.id) == new
     assert images.find_hash(OWNER, new.sha256 or "") == new.id
 
     client.catch_up()
     assert ids(images) == [new.id, kept.id, changed.id]
-    assert ids(images, tag="hill", status=Status.READY) == [changed.id]
+    assert ids(images, tags=("hill",), status=Status.READY) == [changed.id]
     assert unfinished(images) == {new.id, kept.id}
 
 
@@ -215,7 +217,7 @@ def test_what_was_written_is_read_at_once_whatever_a_replica_knows(scene: Scene)
     tombstone = tombstone_of(buried)
     images.delete(buried.id, 1, tombstone)
     assert images.get(buried.id) == tombstone
-    assert list(images.list(a_query(limit=5, tag="sea")).items) == [changed]
+    assert list(images.list(a_query(limit=5, tags=("sea",))).items) == [changed]
 
 
 def test_a_service_whose_replicas_lag_answers_with_what_it_wrote(scene: Scene) -> None:
@@ -267,10 +269,10 @@ def test_answers_that_come_in_pieces_are_put_together(scene: Scene, limit: int, 
         return [image.id for image in walk(images, ListQuery(OWNER, limit, descending, **fields))]
 
     assert expect() == [image.id for image in made]
-    assert expect(tag="sea", status=Status.FAILED) == [image.id for image in made if image.status is Status.FAILED]
+    assert expect(tags=("sea",), status=Status.FAILED) == [image.id for image in made if image.status is Status.FAILED]
     hills = [image.id for image in made if "hill" in image.tags and image.status is Status.READY]
-    assert expect(tag="hill", status=Status.READY, content_type="image/jpeg") == hills
-    assert expect(tag="hill", content_type="image/png") == []
+    assert expect(tags=("hill",), status=Status.READY, content_type="image/jpeg") == hills
+    assert expect(tags=("hill",), content_type="image/png") == []
     assert expect(**bounds) == [image.id for image in made if image.id != bounds["until"]]
     assert unfinished(images) == set()
     assert sorted(images.owned(OWNER)) == sorted(image.id for image in made)

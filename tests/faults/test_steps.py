@@ -135,4 +135,4 @@ def test_an_edit_at_any_step_of_processing(scene: Scene, changes: dict[str, obje
         assert found.rendering_id == build_rendering_id(RECIPE, found.focal_point)
     assert scene.listed(status=Status.READY) == [image.id for image in (undisturbed, *reversed(edited))]
     if "tags" in changes:
-        assert scene.listed(tag="other") == [image.id for image in reversed(edited)]
+        assert scene.listed(tags=("other",)) == [image.id for image in reversed(edited)]

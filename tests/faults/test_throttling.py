@@ -51,7 +51,7 @@ def test_what_is_refused_twice_is_done_all_the_same(scene: Scene, pair: tuple[st
         kept, gone = (scene.upload(seed).image.id for seed in (1, 2))
         scene.deliver()
         scene.edit(kept, title="seen", tags=["other"])
-        assert scene.listed(tag="other") == [kept]
+        assert scene.listed(tags=("other",)) == [kept]
         scene.delete(gone)
     scene.reconcile(2)  # the delete is finished after the longest attempt
     assert unrest(scene.side, gone=scene.gone) == []
@@ -162,7 +162,7 @@ def test_no_answer_that_is_lost_is_missed(scene: Scene) -> None:
         scene.delete(gone.id)
     scene.reconcile(2)  # the delete is finished after the longest attempt
     assert unrest(scene.side, gone=scene.gone) == []
-    assert scene.listed(status=Status.READY, tag="other") == [kept.id]
+    assert scene.listed(status=Status.READY, tags=("other",)) == [kept.id]
 
 
 def test_only_what_an_operator_must_know_is_logged_and_nobodys_words(

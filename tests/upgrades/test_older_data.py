@@ -48,7 +48,7 @@ NAMES = {
 #: Fields that a record of 0.1.0 does not have, or that only its API added.
 ADDED = {
     "rights", "recipe_id", "links", "duplicate", "ignored_fields", "arrived_at", "last_tried_at",
-    "visibility", "placed", "superseded", "work", "reprocess_error",
+    "visibility", "placed", "superseded", "work", "reprocess_error", "trashed_at",
 }  # fmt: skip
 LIVE = ("ready", "copy", "swept", "failed", "by_ticket", "pending")
 
@@ -229,7 +229,7 @@ def test_lists_find_all_of_them(old: Old) -> None:
     assert old.names() == list(LIVE)
     assert old.names(status=Status.READY) == ["ready", "copy", "swept", "by_ticket"]
     assert old.names(status=Status.PENDING) == ["pending"]
-    assert old.names(tag="sea") == ["ready"]
+    assert old.names(tags=("sea",)) == ["ready"]
     assert old.names(content_type="image/png") == ["swept"]
     assert old.side.images.versions([old.id("ready"), old.id("deleted")]) == {
         old.id("ready"): old.image("ready").version
@@ -250,8 +250,8 @@ def test_an_update_changes_the_fields_named_alone(old: Old) -> None:
         assert old.image(name) == after
         changed = {"title", "tags", "version", "updated_at"}
         assert after.model_dump(exclude=changed) == before.model_dump(exclude=changed)
-    assert old.names(tag="new") == list(LIVE)
-    assert old.names(tag="sea") == []
+    assert old.names(tags=("new",)) == list(LIVE)
+    assert old.names(tags=("sea",)) == []
 
 
 @pytest.mark.moto

@@ -104,7 +104,7 @@ def test_what_a_worker_of_0_1_0_wrote_is_read(
     assert (image.status, set(image.work), len(image.superseded)) == (status, work, superseded)
     assert image.visibility is (Visibility.PRIVATE if scenario == "hidden" else Visibility.PUBLIC)
     assert image.placed is Visibility.PRIVATE, "it stores below the private prefix"
-    assert both.listed(status=status, tag="sea", content_type="image/jpeg") == [both.id]
+    assert both.listed(status=status, tags=("sea",), content_type="image/jpeg") == [both.id]
     assert list(both.side.images.owned(OWNER)) == [both.id]
     for variant in image.variants:
         assert both.side.store.find(f"{processed_prefix(image.id, image.rendering_id)}{variant.file}")

@@ -7,9 +7,13 @@ from typing import Any
 
 from app.adapters.dynamodb import items, listing
 from app.adapters.dynamodb.calls import Refused, call, pause, transact
+from app.adapters.dynamodb.hash_pointers import HashPointers
 from app.adapters.dynamodb.items import Item
+from app.adapters.dynamodb.keys import expected_key, hash_key, open_key
+from app.adapters.dynamodb.pointers import POINTS_TO, build_pointers, open_item
+from app.adapters.dynamodb.reading import read_hashes, read_item, read_records, read_versions
 from app.adapters.dynamodb.table import KEY
-from app.adapters.dynamodb.writes import COPIES, Write, Writes, while_live
+from app.adapters.dynamodb.writes import Write, Writes, while_live
 from app.domain.errors import AlreadyExists, HashTaken, Stale, Unavailable
 from app.domain.models import UPDATABLE, Image, Tombstone, utcnow
 from app.domain.ports import ListQuery, Page
@@ -17,8 +21,6 @@ from app.domain.work import Task, Work
 
 _ATTEMPTS = 6
 _TRANSACTION_ITEMS = 100  # TransactWriteItems' own limit
-#: Maximum number of copies in a hash pointer: items are limited in size, and writing a large one costs more.
-_MOST_COPIES = 20
 
 
 class DynamoImages:
@@ -31,58 +33,55 @@ class DynamoImages:
         self._client = client
         self._table = table
         self._writes = Writes(table)
+        self._hashes = HashPointers(client, table)
 
     def create(self, image: Image, *, claim: bool, replaces: str | None = None) -> None:
         """See `ImageRepository.create`."""
         writes = [self._writes.create(image)]
         if claim and image.sha256:
             writes.append(self._writes.claim(image, replaces))
-        writes += [self._writes.put(pointer) for pointer in items.build_pointers(image).values()]
+        writes += [self._writes.put(pointer) for pointer in build_pointers(image).values()]
         try:
             transact(self._client, writes)
         except Refused as refused:
             if refused.reasons[0] is not None:
                 raise AlreadyExists(image.id) from None
-            raise HashTaken(self._taken_by(refused.reasons[1], image)) from None
+            raise HashTaken(self._hashes.holder(refused.reasons[1], image)) from None
 
     def claim(self, image: Image) -> bool:
         """See `ImageRepository.claim`. A record that is deleted, or has other bytes now, does not claim them."""
-        if not image.sha256:
-            return False
-        has_bytes = self._writes.has_bytes(image)
-        for attempt in range(_ATTEMPTS):
-            try:
-                transact(self._client, [has_bytes, self._writes.claim(image, image.id)])
-            except Refused as refused:
-                if refused.reasons[0] is not None:
-                    return False
-                found = items.deserialize(refused.reasons[1] or {})
-            else:
-                return True
-            copies = found.get(COPIES, set())
-            if found and (image.id in copies or len(copies) >= _MOST_COPIES):
-                return False
-            try:
-                transact(self._client, [has_bytes, self._writes.note_copy(image, found.get("image_id", ""))])
-            except Refused:
-                pause(attempt)  # the pointer has changed in between
-            else:
-                return False
-        return False
+        return self._hashes.claim(image)
 
     def get(self, image_id: str) -> Image | Tombstone | None:
         """See `ImageRepository.get`."""
-        item = self._read(image_id)
+        item = read_item(self._client, self._table, image_id)
         return items.read_record(item, utcnow()) if item else None
+
+    def get_many(self, image_ids: Collection[str]) -> Mapping[str, Image]:
+        """See `ImageRepository.get_many`."""
+        return read_records(self._client, self._table, image_ids)
 
     def versions(self, image_ids: Collection[str]) -> Mapping[str, int]:
         """See `ImageRepository.versions`."""
-        return listing.versions(self._client, self._table, image_ids)
+        return read_versions(self._client, self._table, image_ids)
 
     def find_hash(self, owner: str, sha256: str) -> str | None:
         """See `ImageRepository.find_hash`."""
-        item = self._read(items.hash_key(owner, sha256))
-        return str(item["image_id"]) if item else None
+        item = read_item(self._client, self._table, hash_key(owner, sha256))
+        return str(item[POINTS_TO]) if item else None
+
+    def find_hashes(self, owner: str, hashes: Collection[str]) -> Mapping[str, str]:
+        """See `ImageRepository.find_hashes`."""
+        return read_hashes(self._client, self._table, owner, hashes)
+
+    def find_ticket(self, owner: str, sha256: str) -> str | None:
+        """See `ImageRepository.find_ticket`."""
+        item = read_item(self._client, self._table, expected_key(owner, sha256))
+        return str(item[POINTS_TO]) if item else None
+
+    def find_bands(self, owner: str, bands: Collection[str], limit: int) -> Iterator[tuple[str, str]]:
+        """See `ImageRepository.find_bands`."""
+        return listing.bands(self._client, self._table, owner, bands, limit)
 
     def update(self, image_id: str, expected_version: int, changes: Mapping[str, Any]) -> Image:
         """See `ImageRepository.update`. Raises `ValueError` for a field or a value that a record cannot have.
@@ -111,9 +110,9 @@ class DynamoImages:
             work={} if items.WORK in renewed else work,
             seen=str(item["updated_at"]),
         )
-        gone, there = items.build_pointers(old, before), items.build_pointers(new, after)
+        gone, there = build_pointers(old, before), build_pointers(new, after)
         # A pointer that looks the same may be missing, or be that of 0.1.0: its worker removes it when it has finished.
-        unsure = {items.open_key(image_id)} if work or items.WORK in renewed else set()
+        unsure = {open_key(image_id)} if work or items.WORK in renewed else set()
         pointers = [self._writes.delete(key) for key in gone.keys() - there.keys()]
         pointers += [self._writes.put(put) for key, put in there.items() if put != gone.get(key) or key in unsure]
         if not pointers:
@@ -124,24 +123,34 @@ class DynamoImages:
             raise Stale(image_id) from None
         return new
 
+    def reindex(self, image: Image) -> None:
+        """See `ImageRepository.reindex`."""
+        old, item = self._live(image.id, image.version)
+        unchanged = self._writes.is_at(image.id, image.version, str(item["updated_at"]))
+        pointers = build_pointers(old, items.stored_work(item, old)).values()
+        try:
+            transact(self._client, [unchanged, *(self._writes.put(pointer) for pointer in pointers)])
+        except Refused:
+            raise Stale(image.id) from None
+
     def delete(self, image_id: str, expected_version: int, tombstone: Tombstone) -> None:
         """See `ImageRepository.delete`."""
         item = items.tombstone_item(tombstone)
-        kept = items.open_item(image_id, item[items.WORK].values())
+        kept = open_item(image_id, item[items.WORK].values())
         self._end(image_id, expected_version, self._writes.put(item), kept)
 
     def update_tombstone(self, image_id: str, work: Mapping[Task, Work | None]) -> None:
         """See `ImageRepository.update_tombstone`."""
         changes = items.changed_work(work)
         for attempt in range(_ATTEMPTS):
-            item = self._read(image_id)
+            item = read_item(self._client, self._table, image_id)
             record = items.read_record(item, utcnow()) if item else None
             if isinstance(record, Image):
                 return
             try:
                 if item and record:
                     tasks = items.change_tasks(items.stored_work(item, record), changes)
-                    pointer = items.open_item(image_id, tasks.values())
+                    pointer = open_item(image_id, tasks.values())
                     transact(self._client, [self._writes.update_tombstone(item, tasks), self._place(image_id, pointer)])
                 else:
                     transact(self._client, [self._writes.absent(image_id), self._place(image_id, None)])
@@ -152,7 +161,7 @@ class DynamoImages:
         raise Unavailable("The record is busy.")
 
     def _place(self, image_id: str, pointer: Item | None) -> Write:
-        return self._writes.put(pointer) if pointer else self._writes.delete(items.open_key(image_id))
+        return self._writes.put(pointer) if pointer else self._writes.delete(open_key(image_id))
 
     def remove(self, image_id: str, expected_version: int) -> None:
         """See `ImageRepository.remove`."""
@@ -177,7 +186,7 @@ class DynamoImages:
     def _removal(self, image: Image) -> list[Write]:
         seen = str(items.changed_fields({"updated_at": image.updated_at})["updated_at"])
         record = while_live(self._writes.delete(image.id), image.version, seen)
-        pointers = [self._writes.delete(key) for key in items.build_pointers(image)]
+        pointers = [self._writes.delete(key) for key in build_pointers(image)]
         return [record, *pointers, *([self._writes.release(image)] if image.sha256 else [])]
 
     def open_tickets(self, owner: str, limit: int) -> Sequence[str]:
@@ -202,7 +211,7 @@ class DynamoImages:
 
     def ping(self) -> None:
         """See `ImageRepository.ping`."""
-        self._read("ping")
+        read_item(self._client, self._table, "ping")
 
     def _update_alone(self, image_id: str, update: Write, fields: Item) -> Image:
         """Update without a transaction, which costs half. A single write has no idempotency token: if a response is
@@ -227,7 +236,7 @@ class DynamoImages:
     def _end(self, image_id: str, expected_version: int, last: Write, kept: Item | None) -> None:
         """Replace or delete the record, together with its pointers; `kept` is the pointer of a tombstone's work."""
         image, item = self._live(image_id, expected_version)
-        pointers = items.build_pointers(image, items.stored_work(item, image)).keys()
+        pointers = build_pointers(image, items.stored_work(item, image)).keys()
         writes = [
             while_live(last, expected_version, str(item["updated_at"])),
             *(self._writes.delete(key) for key in pointers - ({kept[KEY]} if kept else set())),
@@ -241,41 +250,20 @@ class DynamoImages:
             except Refused as refused:
                 if refused.reasons[0] is not None:
                     raise Stale(image_id) from None
-                pointer = [self._without(image, items.deserialize(refused.reasons[-1] or {}))]
+                pointer = [self._hashes.removal(image, items.deserialize(refused.reasons[-1] or {}))]
                 if attempt:
                     pause(attempt)  # the pointer has changed in between
             else:
                 return
         raise Unavailable("The record is busy.")
 
-    def _without(self, image: Image, pointer: Item) -> Write:
-        """Return the write that removes a record from the hash pointer that was found."""
-        holder, copies = pointer.get("image_id"), pointer.get(COPIES, set())
-        if holder == image.id and copies:
-            return self._writes.pass_on(image, min(copies))
-        if holder is None or holder == image.id:
-            return self._writes.release(image)
-        return self._writes.forget_copy(image, holder) if image.id in copies else self._writes.points_elsewhere(image)
-
     def _live(self, image_id: str, expected_version: int) -> tuple[Image, Item]:
         """Return the record at that version, and its item."""
-        item = self._read(image_id)
+        item = read_item(self._client, self._table, image_id)
         record = items.read_record(item, utcnow()) if item else None
         if item is None or not isinstance(record, Image) or record.version != expected_version:
             raise Stale(image_id)
         return record, item
-
-    def _read(self, key: str) -> Item | None:
-        if not key:  # DynamoDB refuses to look under no key at all
-            return None
-        found = call(self._client.get_item, TableName=self._table, Key=items.serialize({KEY: key}), ConsistentRead=True)
-        return items.deserialize(found["Item"]) if "Item" in found else None
-
-    def _taken_by(self, found: Item | None, image: Image) -> str:
-        item = items.deserialize(found) if found else self._read(items.hash_key(image.owner, image.sha256 or ""))
-        if not item:  # it was there when the transaction looked and is gone now: the caller's retry finds it free
-            raise Unavailable("The record of these bytes keeps changing.")
-        return str(item["image_id"])
 
 
 def _grouped(images: Sequence[Image]) -> Iterator[Sequence[Image]]:
@@ -284,9 +272,9 @@ def _grouped(images: Sequence[Image]) -> Iterator[Sequence[Image]]:
     group: list[Image] = []
     keys: set[str] = set()
     for image in images:
-        own = {image.id, *items.build_pointers(image)}
+        own = {image.id, *build_pointers(image)}
         if image.sha256:
-            own.add(items.hash_key(image.owner, image.sha256))
+            own.add(hash_key(image.owner, image.sha256))
         if group and (own & keys or len(own) + len(keys) > _TRANSACTION_ITEMS):
             yield group
             group, keys = [], set()

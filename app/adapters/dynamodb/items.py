@@ -2,14 +2,14 @@
 
 import json
 import math
-from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
+from collections.abc import Mapping
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
-from urllib.parse import quote
 
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 
+from app.adapters.dynamodb.keys import arrived_key, owner_key, ticket_key, trash_key
 from app.adapters.dynamodb.table import EXPIRES_AT, INDEX_KEY, INDEX_SORT, KEY
 from app.domain.models import Image, Tombstone, Visibility, is_open_ticket
 from app.domain.work import Task, Work, derive_superseded, derive_work
@@ -19,18 +19,18 @@ Item = dict[str, Any]
 #: Kind of an item: records and tombstones share the key space of ids.
 KIND = "kind"
 #: Fields that determine the pointers of a record, in addition to id and owner.
-LISTED = frozenset({"status", "content_type", "tags", "upload_expires_at", "work"})
+LISTED = frozenset(
+    {"status", "content_type", "tags", "visibility", "phash", "sha256", "upload_expires_at", "trashed_at", "work"}
+)
 #: Fields that a worker of 0.1.0 may have changed: an update of one writes the others too, see `renewed_fields`.
 RENEWED = frozenset({"placed"})
 #: Fields that determine the index partition of the record itself.
-PARTITIONED = frozenset({"upload_expires_at", "arrived_at"})
+PARTITIONED = frozenset({"upload_expires_at", "arrived_at", "trashed_at"})
 # Stored as JSON text: maps with any key, and floats, because DynamoDB's numbers cannot represent every float.
 _AS_JSON = frozenset({"exif", "metadata", "focal_point", "superseded"})
 #: Attribute of a record or a tombstone: the map of its tasks. Tasks change one by one, so that those of a newer version
 #: stay. An item of 0.1.0 has no such map.
 WORK = "work"
-#: Prefix of the index sort of distant work: above every date.
-DISTANT = "~"
 # `upload_expires_at` of a record and `expires_at` of a tombstone, to the microsecond. `EXPIRES_AT`, in whole seconds,
 # is DynamoDB's time to live: it removes items without looking for their bytes, so only finished tombstones have it.
 _EXPIRES = "expires"
@@ -70,13 +70,16 @@ def deserialize(item: Mapping[str, Any]) -> Item:
 
 
 def listing_fields(image: Image) -> Item:
-    """Return the attributes that add a record to its owner's list. The record of a ticket is not in the list; open
-    tickets have a separate partition, which is counted, and tickets whose bytes have arrived have another."""
-    if image.upload_expires_at is None:
-        return {EXPIRES_AT: None, _EXPIRES: None, INDEX_KEY: owner_key(image.owner), INDEX_SORT: image.id}
-    expires = {EXPIRES_AT: None, _EXPIRES: image.upload_expires_at.isoformat()}
-    partition = ticket_key(image.owner) if is_open_ticket(image) else arrived_key(image.owner)
-    return {**expires, INDEX_KEY: partition, INDEX_SORT: image.id}
+    """Return the attributes that add a record to one of its owner's lists: of images, of the trash, of open tickets,
+    which are counted, or of tickets whose bytes have arrived."""
+    expires = image.upload_expires_at and image.upload_expires_at.isoformat()
+    if image.trashed_at is not None:
+        partition = trash_key(image.owner)
+    elif image.upload_expires_at is None:
+        partition = owner_key(image.owner)
+    else:
+        partition = ticket_key(image.owner) if is_open_ticket(image) else arrived_key(image.owner)
+    return {EXPIRES_AT: None, _EXPIRES: expires, INDEX_KEY: partition, INDEX_SORT: image.id}
 
 
 def changed_fields(changes: Mapping[str, Any]) -> Item:
@@ -165,78 +168,6 @@ def _translate(fields: Item) -> Item:
         new["superseded"] = derive_superseded(fields) | fields.get("superseded", {})
         new[WORK] = {Task.SWEEP: derive_work(fields | new)[Task.SWEEP], **fields[WORK]}
     return fields | new
-
-
-def owner_key(owner: str) -> str:
-    """Return the index partition of all images of an owner."""
-    return f"owner#{_part(owner)}"
-
-
-def ticket_key(owner: str) -> str:
-    """Return the index partition of an owner's open upload tickets."""
-    return f"ticket#{_part(owner)}"
-
-
-def arrived_key(owner: str) -> str:
-    """Return the index partition of an owner's upload tickets whose bytes have arrived."""
-    return f"arrived#{_part(owner)}"
-
-
-def pointer_key(kind: str, owner: str, value: str) -> str:
-    """Return the index partition of an owner's images with a value. `kind` is `tag`, `status` or `type`."""
-    return f"{kind}#{_part(owner)}#{_part(value)}"
-
-
-def hash_key(owner: str, sha256: str) -> str:
-    """Return the key of the item that points to the image with these bytes."""
-    return f"sha256#{_part(owner)}#{sha256}"
-
-
-def open_partition(digit: str) -> str:
-    """Return the index partition of the ids with unfinished work that end with this hex digit."""
-    return f"open#{digit}"
-
-
-def open_key(image_id: str) -> str:
-    """Return the key of the pointer item of an id with unfinished work."""
-    return f"open#{image_id}"
-
-
-def open_item(image_id: str, tasks: Iterable[Mapping[str, Any]]) -> Item | None:
-    """Return the pointer item of an id with these tasks, as plain values; None if there is none.
-
-    It is sorted by the time at which the first task is due. Distant work is sorted separately if there is no other, so
-    that a search for implausible times does not meet it. The pointers of 0.1.0 are sorted by the id alone.
-    """
-    work = [Work.model_validate(task) for task in tasks]
-    if not work:
-        return None
-    moment = f"{due_text(min(task.due for task in work))}#{image_id}"
-    sort = DISTANT + moment if all(task.is_distant for task in work) else moment
-    return {KEY: open_key(image_id), INDEX_KEY: open_partition(image_id[-1]), INDEX_SORT: sort}
-
-
-def due_text(due: datetime) -> str:
-    """Return a time as text of a fixed width, in UTC, which sorts like the time."""
-    return due.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds")
-
-
-def build_pointers(image: Image, tasks: Item | None = None) -> dict[str, Item]:
-    """Return the pointer items of a record, by key. `tasks` as in `stored_work`; default: those of the record."""
-    partitions = [
-        pointer_key("status", image.owner, image.status),
-        pointer_key("type", image.owner, image.content_type),
-        *(pointer_key("tag", image.owner, tag) for tag in image.tags),
-    ]
-    if image.upload_expires_at is not None:
-        partitions = []
-    items = [{KEY: f"{partition}#{image.id}", INDEX_KEY: partition, INDEX_SORT: image.id} for partition in partitions]
-    unfinished = open_item(image.id, (stored_work({}, image) if tasks is None else tasks).values())
-    return {item[KEY]: item for item in [*items, *([unfinished] if unfinished else [])]}
-
-
-def _part(text: str) -> str:
-    return quote(text, safe="")
 
 
 def _plain_fields(image: Image, names: set[str] | None = None) -> Item:

@@ -7,7 +7,7 @@ from typing import Any
 
 from app.adapters.dynamodb import items
 from app.adapters.dynamodb.calls import call
-from app.adapters.dynamodb.table import INDEX, INDEX_KEY, INDEX_SORT
+from app.adapters.dynamodb.table import INDEX, INDEX_KEY, INDEX_SORT, KEY
 
 # Bounds that sort below and above all ids, which are 36 characters of hex digits and dashes.
 LOWEST, HIGHEST = "0", "g"
@@ -86,6 +86,20 @@ class Walk:
         self._ended = "LastEvaluatedKey" not in answer
         if not self._ended:
             self._arguments["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
+
+
+def newest_keys(client: Any, table: str, partition: str, limit: int) -> list[str]:
+    """Return the keys of the newest items of a partition, at most 1,000: one query."""
+    answer = call(
+        client.query,
+        TableName=table,
+        IndexName=INDEX,
+        KeyConditionExpression=f"{INDEX_KEY} = :partition",
+        ExpressionAttributeValues=items.serialize({":partition": partition}),
+        ScanIndexForward=False,
+        Limit=min(limit, MOST),
+    )
+    return [items.deserialize(item)[KEY] for item in answer["Items"]]
 
 
 def intersect(walks: Sequence[Walk]) -> Iterator[str]:

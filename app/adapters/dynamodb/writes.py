@@ -7,6 +7,7 @@ from typing import Any
 
 from app.adapters.dynamodb import items
 from app.adapters.dynamodb.items import Item
+from app.adapters.dynamodb.keys import hash_key
 from app.adapters.dynamodb.table import EXPIRES_AT, KEY
 from app.domain.models import Image, utcnow
 
@@ -73,6 +74,10 @@ class Writes:
         }
         return while_live({"Update": written}, expected_version, seen)
 
+    def is_at(self, image_id: str, expected_version: int, seen: str) -> Write:
+        """Check that the record has that version. `seen` as for `while_live`."""
+        return while_live({"ConditionCheck": self._at(image_id)}, expected_version, seen)
+
     def update_tombstone(self, item: Item, tasks: Item) -> Write:
         """Write the tasks of the tombstone that was read, if they have not changed. It expires when there is none."""
         later = math.ceil((utcnow() + _TOMBSTONE_LIFE).timestamp())
@@ -134,7 +139,7 @@ class Writes:
         condition = f"attribute_not_exists(ImageID) OR (image_id = :own AND attribute_not_exists({COPIES}))"
         return {
             "Delete": {
-                **self._at(items.hash_key(image.owner, image.sha256 or "")),
+                **self._at(hash_key(image.owner, image.sha256 or "")),
                 "ConditionExpression": condition,
                 "ExpressionAttributeValues": items.serialize({":own": image.id}),
                 "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
@@ -145,7 +150,7 @@ class Writes:
         """Check that the hash points to another record and this one is not among its copies."""
         return {
             "ConditionCheck": {
-                **self._at(items.hash_key(image.owner, image.sha256 or "")),
+                **self._at(hash_key(image.owner, image.sha256 or "")),
                 "ConditionExpression": f"image_id <> :own AND NOT contains({COPIES}, :own)",
                 "ExpressionAttributeValues": items.serialize({":own": image.id}),
                 "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
@@ -155,7 +160,7 @@ class Writes:
     def _point(self, image: Image, update: str, condition: str, values: Mapping[str, Any]) -> Write:
         return {
             "Update": {
-                **self._at(items.hash_key(image.owner, image.sha256 or "")),
+                **self._at(hash_key(image.owner, image.sha256 or "")),
                 "UpdateExpression": update,
                 "ConditionExpression": condition,
                 "ExpressionAttributeValues": items.serialize(values),

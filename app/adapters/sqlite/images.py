@@ -12,7 +12,19 @@ from typing import Any
 from app.adapters.sqlite import walks
 from app.adapters.sqlite.database import Database
 from app.adapters.sqlite.documents import changed_record, changed_tombstone, due_columns
-from app.adapters.sqlite.listing import OPEN_TICKET, index_entries, page
+from app.adapters.sqlite.entries import (
+    OPEN_TICKET,
+    add_entries,
+    add_missing_entries,
+    drop_all,
+    drop_entries,
+    find_holder,
+    find_ticket,
+    index_entries,
+    note_copy,
+    point,
+)
+from app.adapters.sqlite.listing import page
 from app.domain.errors import AlreadyExists, HashTaken, Stale
 from app.domain.models import UPDATABLE, Image, Tombstone
 from app.domain.ports import ListQuery, Page
@@ -33,7 +45,7 @@ class SqliteImages:
         with self._database.writing() as connection:
             if _row(connection, image.id) is not None:
                 raise AlreadyExists(image.id)
-            if claim and (holder := _point(connection, image, replaces)) != image.id:
+            if claim and (holder := point(connection, image, replaces)) != image.id:
                 raise HashTaken(holder)
             insert(connection, image)
 
@@ -43,10 +55,8 @@ class SqliteImages:
             row = _row(connection, image.id)
             if row is None or row[1]:
                 return False
-            is_holder = _point(connection, image, image.id) == image.id
-            _drop_entries(connection, image, {_copy_of(image)})
-            if not is_holder:
-                _add_entries(connection, image, {_copy_of(image)})
+            is_holder = point(connection, image, image.id) == image.id
+            note_copy(connection, image, is_holder=is_holder)
             return is_holder
 
     def get(self, image_id: str) -> Image | Tombstone | None:
@@ -57,6 +67,15 @@ class SqliteImages:
             return None
         document, buried = row
         return Tombstone.model_validate_json(document) if buried else Image.model_validate_json(document)
+
+    def get_many(self, image_ids: Collection[str]) -> Mapping[str, Image]:
+        """See `ImageRepository.get_many`."""
+        with self._database.reading() as connection:
+            rows = connection.execute(
+                "SELECT id, document FROM images WHERE buried = 0 AND id IN (SELECT value FROM json_each(?))",
+                (json.dumps(list(image_ids)),),
+            ).fetchall()
+        return {image_id: Image.model_validate_json(document) for image_id, document in rows}
 
     def versions(self, image_ids: Collection[str]) -> Mapping[str, int]:
         """See `ImageRepository.versions`."""
@@ -71,7 +90,25 @@ class SqliteImages:
     def find_hash(self, owner: str, sha256: str) -> str | None:
         """See `ImageRepository.find_hash`."""
         with self._database.reading() as connection:
-            return _holder(connection, owner, sha256)
+            return find_holder(connection, owner, sha256)
+
+    def find_hashes(self, owner: str, hashes: Collection[str]) -> Mapping[str, str]:
+        """See `ImageRepository.find_hashes`."""
+        with self._database.reading() as connection:
+            rows = connection.execute(
+                "SELECT sha256, image FROM hashes WHERE owner = ? AND sha256 IN (SELECT value FROM json_each(?))",
+                (owner, json.dumps(list(hashes))),
+            )
+            return dict(rows.fetchall())
+
+    def find_ticket(self, owner: str, sha256: str) -> str | None:
+        """See `ImageRepository.find_ticket`. Always the newest."""
+        with self._database.reading() as connection:
+            return find_ticket(connection, owner, sha256)
+
+    def find_bands(self, owner: str, bands: Collection[str], limit: int) -> Iterator[tuple[str, str]]:
+        """See `ImageRepository.find_bands`."""
+        return walks.bands(self._database, owner, bands, limit)
 
     def update(self, image_id: str, expected_version: int, changes: Mapping[str, Any]) -> Image:
         """See `ImageRepository.update`. Raises `ValueError` for a field or a value that a record cannot have."""
@@ -85,9 +122,15 @@ class SqliteImages:
                 (document, *due_columns(document), image_id),
             )
             old, new = index_entries(before), index_entries(after)
-            _drop_entries(connection, before, old - new)
-            _add_entries(connection, after, new - old)
+            drop_entries(connection, before, old - new)
+            add_entries(connection, after, new - old)
         return after
+
+    def reindex(self, image: Image) -> None:
+        """See `ImageRepository.reindex`."""
+        with self._database.writing() as connection:
+            _, current = _current(connection, image.id, image.version)
+            add_missing_entries(connection, current)
 
     def delete(self, image_id: str, expected_version: int, tombstone: Tombstone) -> None:
         """See `ImageRepository.delete`. Works on a full disk."""
@@ -184,7 +227,7 @@ def insert(connection: sqlite3.Connection, image: Image) -> None:
         "INSERT INTO images (id, document, due, distant) VALUES (?, ?, ?, ?)",
         (image.id, document, *due_columns(document)),
     )
-    _add_entries(connection, image, index_entries(image))
+    add_entries(connection, image, index_entries(image))
 
 
 def _row(connection: sqlite3.Connection, image_id: str) -> tuple[str, bool] | None:
@@ -211,65 +254,10 @@ def _expiry(tombstone: Tombstone, due: float | None) -> float | None:
     return tombstone.expires_at.timestamp() if due is None else None
 
 
-def _holder(connection: sqlite3.Connection, owner: str, sha256: str) -> str | None:
-    row = connection.execute("SELECT image FROM hashes WHERE owner = ? AND sha256 = ?", (owner, sha256)).fetchone()
-    return row[0] if row else None
-
-
-def _point(connection: sqlite3.Connection, image: Image, replaces: str | None) -> str:
-    """Point the hash to the image if it is free or points to `replaces`. Return the id that it points to."""
-    if image.sha256 is None:
-        raise ValueError("an image whose bytes are not known cannot stand for them")
-    holder = _holder(connection, image.owner, image.sha256)
-    if holder is not None and holder != replaces:
-        return holder
-    connection.execute(
-        "INSERT OR REPLACE INTO hashes (owner, sha256, image) VALUES (?, ?, ?)", (image.owner, image.sha256, image.id)
-    )
-    return image.id
-
-
 def _drop(connection: sqlite3.Connection, image: Image) -> None:
     """Remove the record with its entries and hash pointer."""
     connection.execute("DELETE FROM images WHERE id = ?", (image.id,))
-    _drop_entries(connection, image, index_entries(image) | {_copy_of(image)})
-    _pass_on(connection, image)
-
-
-def _copy_of(image: Image) -> tuple[str, str]:
-    """Return the index entry of a record whose hash points to another record."""
-    return "copy", image.sha256 or ""
-
-
-def _pass_on(connection: sqlite3.Connection, image: Image) -> None:
-    """Point the hash of this record to the oldest copy, or remove the pointer."""
-    key = (image.owner, image.sha256)
-    if image.sha256 is None or _holder(connection, image.owner, image.sha256) != image.id:
-        return
-    copy = connection.execute(
-        "SELECT image FROM entries WHERE owner = ? AND kind = 'copy' AND value = ? ORDER BY image LIMIT 1", key
-    ).fetchone()
-    if copy is None:
-        connection.execute("DELETE FROM hashes WHERE owner = ? AND sha256 = ?", key)
-        return
-    connection.execute("UPDATE hashes SET image = ? WHERE owner = ? AND sha256 = ?", (*copy, *key))
-    connection.execute(
-        "DELETE FROM entries WHERE owner = ? AND kind = 'copy' AND value = ? AND image = ?", (*key, *copy)
-    )
-
-
-def _add_entries(connection: sqlite3.Connection, image: Image, entries: set[tuple[str, str]]) -> None:
-    connection.executemany(
-        "INSERT INTO entries (owner, kind, value, image) VALUES (?, ?, ?, ?)",
-        [(image.owner, kind, value, image.id) for kind, value in sorted(entries)],
-    )
-
-
-def _drop_entries(connection: sqlite3.Connection, image: Image, entries: set[tuple[str, str]]) -> None:
-    connection.executemany(
-        "DELETE FROM entries WHERE owner = ? AND kind = ? AND value = ? AND image = ?",
-        [(image.owner, kind, value, image.id) for kind, value in entries],
-    )
+    drop_all(connection, image)
 
 
 def _forget_expired(connection: sqlite3.Connection) -> None:

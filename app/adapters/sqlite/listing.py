@@ -2,27 +2,16 @@
 
 import sqlite3
 
-from app.domain.models import Image, Status, is_open_ticket
+from app.adapters.sqlite.entries import TRASH, Entry
+from app.domain.models import Image
 from app.domain.ports import ListQuery, Page
 
 _MATCHES = "{0}.owner = ? AND {0}.kind = ? AND {0}.value = ?"
 _RANGE = "walked.image >= ? AND walked.image < ? ORDER BY walked.image {0} LIMIT ?"
 _DIRECTIONS = {True: "DESC", False: "ASC"}
 _BEYOND = "\U0010ffff"  # after every id
-#: Kind and value of the entries of open upload tickets.
-OPEN_TICKET = ("ticket", "")
-#: Kind and value of the entries of upload tickets whose bytes have arrived and are not processed yet.
-ARRIVED_TICKET = ("arrived", "")
 #: Number of entries to look ahead to find the filter with the fewest matches.
 _PROBE = 256
-
-
-def index_entries(image: Image) -> set[tuple[str, str]]:
-    """Return the kinds and values of the image's entries, see `schema`. The record of a ticket is in no list."""
-    if image.upload_expires_at is not None:
-        return {OPEN_TICKET if is_open_ticket(image) else ARRIVED_TICKET}
-    tags = {("tag", tag) for tag in image.tags}
-    return {("", ""), ("status", image.status.value), ("type", image.content_type), *tags}
 
 
 def page(connection: sqlite3.Connection, query: ListQuery) -> Page:
@@ -49,10 +38,13 @@ def page(connection: sqlite3.Connection, query: ListQuery) -> Page:
     return Page(items, items[-1].id if len(rows) > query.limit else None)
 
 
-def _filters(query: ListQuery) -> list[tuple[str, str]]:
-    status = Status(query.status).value if query.status else None
-    asked = [("status", status), ("tag", query.tag), ("type", query.content_type)]
-    return [(kind, value) for kind, value in asked if value is not None] or [("", "")]
+def _filters(query: ListQuery) -> list[Entry]:
+    """Return the entries that an image of the list has."""
+    wanted = {"status": query.status, "type": query.content_type, "visibility": query.visibility}
+    filters = [(kind, str(value)) for kind, value in wanted.items() if value is not None]
+    filters += [("tag", tag) for tag in dict.fromkeys(query.tags)]
+    place = TRASH if query.trashed else ""
+    return [(place + kind, value) for kind, value in filters or [("", "")]]
 
 
 def _bounds(query: ListQuery) -> tuple[str, str]:
@@ -66,14 +58,12 @@ def _bounds(query: ListQuery) -> tuple[str, str]:
     return low, high
 
 
-def _rarest(
-    connection: sqlite3.Connection, query: ListQuery, filters: list[tuple[str, str]], bounds: tuple[str, str]
-) -> tuple[str, str]:
+def _rarest(connection: sqlite3.Connection, query: ListQuery, filters: list[Entry], bounds: tuple[str, str]) -> Entry:
     """Return the filter whose entries are furthest apart at the start of the page: it has the fewest to read."""
     parts = ["SELECT walked.image FROM entries AS walked WHERE", _MATCHES.format("walked"), "AND"]
     parts += [_RANGE.format(_DIRECTIONS[query.descending]), "OFFSET ?"]
     statement = " ".join(parts)
-    furthest: tuple[str, tuple[str, str]] | None = None
+    furthest: tuple[str, Entry] | None = None
     for each in filters:
         row = connection.execute(statement, (query.owner, *each, *bounds, 1, _PROBE)).fetchone()
         if row is None:

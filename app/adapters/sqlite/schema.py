@@ -3,14 +3,16 @@
 import sqlite3
 
 from app.domain.errors import ConfigurationError
+from app.domain.images.similar import is_flat
 
 #: Application id in the header of the file: "Dark" in ASCII.
 APPLICATION_ID = 0x4461726B
 
 # `entries` is the index of all lists: one row per image and kind, read in the order of ids without sorting.
-# Kinds are '' (all images of the owner), 'status', 'type', 'tag', 'ticket' (open upload tickets), 'arrived' (tickets
-# whose bytes have arrived and are not processed yet), 'band' for the parts of a perceptual hash, and 'copy' (further
-# images of the same bytes).
+# Kinds are '' (all images of the owner), 'status', 'type', 'tag', 'visibility', the same after 'trash:' for trashed
+# images, 'ticket' (open upload tickets), 'arrived' (tickets whose bytes have arrived and are not processed yet),
+# 'expected' (both kinds of tickets, by the hash of their bytes), 'band' for the parts of a perceptual hash, and 'copy'
+# (further images of the same bytes).
 # `hashes` points from bytes to their record. `images` also holds tombstones.
 _FIRST = """
 CREATE TABLE images (
@@ -100,8 +102,26 @@ DROP INDEX images_unsettled;
 CREATE INDEX images_due ON images (distant, due, id) WHERE due IS NOT NULL
 """
 
+# Entries for lists by visibility, for the tickets of known bytes, and for look-alikes (see `similar.bands`).
+_FOUND = """
+INSERT OR IGNORE INTO entries (owner, kind, value, image)
+    SELECT json_extract(document, '$.owner'), 'visibility', coalesce(json_extract(document, '$.visibility'), 'private'),
+    id FROM images
+    WHERE buried = 0 AND json_extract(document, '$.upload_expires_at') IS NULL;
+INSERT OR IGNORE INTO entries (owner, kind, value, image)
+    SELECT json_extract(document, '$.owner'), 'expected', json_extract(document, '$.sha256'), id FROM images
+    WHERE buried = 0 AND json_extract(document, '$.upload_expires_at') IS NOT NULL
+    AND json_extract(document, '$.sha256') IS NOT NULL;
+INSERT OR IGNORE INTO entries (owner, kind, value, image)
+    SELECT json_extract(document, '$.owner'), 'band',
+    part.value || ':' || substr(json_extract(document, '$.phash'), 1 + 4 * part.value, 4), images.id
+    FROM images, json_each('[0,1,2,3]') AS part
+    WHERE buried = 0 AND json_extract(document, '$.upload_expires_at') IS NULL
+    AND json_extract(document, '$.phash') IS NOT NULL AND NOT is_flat(json_extract(document, '$.phash'))
+"""
+
 #: Migration from each version to the next. Append only: released migrations never change.
-MIGRATIONS = (_FIRST, _TICKETS, _RENAMED_FIELDS, _WORK)
+MIGRATIONS = (_FIRST, _TICKETS, _RENAMED_FIELDS, _WORK, _FOUND)
 
 
 def check(connection: sqlite3.Connection, name: str) -> int:
@@ -124,6 +144,7 @@ def check(connection: sqlite3.Connection, name: str) -> int:
 
 def migrate(connection: sqlite3.Connection, version: int) -> None:
     """Migrate the schema from `version` to the newest, within the open transaction."""
+    connection.create_function("is_flat", 1, is_flat, deterministic=True)
     for script in MIGRATIONS[version:]:
         for statement in script.split(";"):
             connection.execute(statement)

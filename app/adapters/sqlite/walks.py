@@ -1,11 +1,11 @@
 """Walks over many records, in pages: no statement stays open between two records."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from datetime import datetime
 from typing import Any
 
 from app.adapters.sqlite.database import Database
-from app.adapters.sqlite.listing import ARRIVED_TICKET, OPEN_TICKET
+from app.adapters.sqlite.entries import ARRIVED_TICKET, BAND, OPEN_TICKET, TRASH
 from app.domain.models import Image
 from app.domain.work import LONGEST_DELAY
 
@@ -18,8 +18,14 @@ _DUE_ORDINARY = _DUE.format(0) + " ORDER BY due, id LIMIT :page"
 _DUE_ALL = f"{_DUE.format(0)} UNION ALL {_DUE.format(1)} ORDER BY due, id LIMIT :page"
 
 _OWNED = "SELECT image FROM entries WHERE owner = :owner AND kind = '{}' AND value = '{}' AND image > :id"
-_OWNED_ALL = " UNION ALL ".join(_OWNED.format(*each) for each in (("", ""), OPEN_TICKET, ARRIVED_TICKET))
+_OWNED_ALL = " UNION ALL ".join(_OWNED.format(*each) for each in (("", ""), OPEN_TICKET, ARRIVED_TICKET, (TRASH, "")))
 _OWNED_ALL += " ORDER BY image LIMIT :page"
+
+_BANDS = (
+    "SELECT entries.image, json_extract(images.document, '$.phash') FROM entries"
+    " JOIN images ON images.id = entries.image AND images.buried = 0"
+    " WHERE entries.owner = ? AND entries.kind = ? AND entries.value = ? ORDER BY entries.image DESC LIMIT ?"
+)
 
 _RECORDS = "SELECT id, document FROM images WHERE buried = 0 AND id > :id ORDER BY id LIMIT :page"
 
@@ -39,9 +45,17 @@ def _due(database: Database, statement: str, low: float, until: float) -> Iterat
 
 
 def owned(database: Database, owner: str) -> Iterator[str]:
-    """See `ImageRepository.owned`. Exact, and each id once: a record has one of the three kinds of entries."""
+    """See `ImageRepository.owned`. Exact, and each id once: a record has one of the four kinds of entries."""
     for (image_id,) in _pages(database, _OWNED_ALL, {"owner": owner, "id": ""}, lambda row: {"id": row[0]}):
         yield image_id
+
+
+def bands(database: Database, owner: str, wanted: Collection[str], limit: int) -> Iterator[tuple[str, str]]:
+    """See `ImageRepository.find_bands`. Exact, the newest of each band."""
+    for band in wanted:
+        with database.reading() as connection:
+            rows = connection.execute(_BANDS, (owner, BAND, band, limit)).fetchall()
+        yield from rows
 
 
 def scan(database: Database, after: str | None) -> Iterator[Image]:

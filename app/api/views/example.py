@@ -61,6 +61,7 @@ READY: dict[str, Any] = {
     "focal_point": None,
     "metadata": {},
     "visibility": "public",
+    "trashed_at": None,
     "rendering_id": "e95af4b9e4ce",
     "recipe_id": "9655d0279a08",
     "variants": [

@@ -80,7 +80,7 @@ class ListParameters(BaseModel):
             since=None if self.uploaded_after is None else first_id_at(self.uploaded_after),
             until=None if self.uploaded_before is None else first_id_at(self.uploaded_before),
             status=self.status,
-            tag=self.tag,
+            tags=() if self.tag is None else (self.tag,),
             content_type=self.content_type,
         )
 

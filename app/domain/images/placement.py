@@ -23,7 +23,7 @@ def placement(found: Image | Tombstone | None) -> object:
     """Return a value that changes whenever the store must agree with another state of the record."""
     if not isinstance(found, Image):
         return None
-    return found.visibility, found.placed, found.rendering_id, found.status is Status.READY
+    return found.effective_visibility, found.placed, found.rendering_id, found.status is Status.READY
 
 
 def was_public(image: Image) -> bool:

@@ -189,7 +189,7 @@ class Renderings:
             try:
                 if isinstance(before, Image) and before.status is Status.READY:
                     before = self._complete(before)
-                if not isinstance(before, Image) or before.visibility is not Visibility.PUBLIC:
+                if not isinstance(before, Image) or before.effective_visibility is not Visibility.PUBLIC:
                     removed += self._store.delete_prefix(processed_prefix(image_id, public=True))
                 if isinstance(before, Image):
                     self._supersede_strays(before)
@@ -207,7 +207,7 @@ class Renderings:
 
         A worker of 0.1.0 leaves those of a public image at the private place.
         """
-        now, public = utcnow(), image.visibility is Visibility.PUBLIC
+        now, public = utcnow(), image.effective_visibility is Visibility.PUBLIC
         if public and image.placed is Visibility.PRIVATE and Task.HIDE not in image.work:
             image = self._images.update(image.id, image.version, guard_changes(now))
         if not self.ensure_current(image, public=public):
@@ -216,9 +216,9 @@ class Renderings:
                 return image
             again: Changes = {"work": {Task.PROCESS: Work.add(now)}, "last_tried_at": None}
             return self._images.update(image.id, image.version, again)
-        if image.placed is image.visibility:
+        if image.placed is image.effective_visibility:
             return image
-        return self._images.update(image.id, image.version, self.moved(image, image.visibility, now))
+        return self._images.update(image.id, image.version, self.moved(image, image.effective_visibility, now))
 
     def _supersede_strays(self, image: Image) -> None:
         """Schedule the removal of stored renderings that the record does not name. Raises `Stale`.

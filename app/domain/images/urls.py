@@ -34,7 +34,7 @@ class UrlSource(Protocol):
 
 def is_public(image: Image) -> bool:
     """Return True if the variants are shown to everybody, under urls that last."""
-    return image.visibility is Visibility.PUBLIC and image.placed is Visibility.PUBLIC
+    return image.effective_visibility is Visibility.PUBLIC and image.placed is Visibility.PUBLIC
 
 
 def shown_key(image: Image, variant: Variant) -> str:

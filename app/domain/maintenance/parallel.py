@@ -18,7 +18,7 @@ def in_parallel(items: Iterable[T], action: Callable[[T], R], threads: int = THR
     Items are read only a little ahead of the results, so nothing is held in memory. Raises the exception of a call when
     the turn of its item comes. When the iteration ends early, calls that run are finished and no others begin.
     """
-    pool = ThreadPoolExecutor(threads, thread_name_prefix="bulk")
+    pool = ThreadPoolExecutor(threads, thread_name_prefix="parallel")
     running: deque[tuple[T, Future[R]]] = deque()
     try:
         for item in items:

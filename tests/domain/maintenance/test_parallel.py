@@ -46,4 +46,4 @@ def test_an_exception_comes_with_its_item_and_ends_the_others() -> None:
     with pytest.raises(KeyError):
         next(results)
     assert len(done) < 20
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith("bulk")]
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("parallel")]
