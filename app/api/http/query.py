@@ -9,14 +9,14 @@ from fastapi.dependencies.models import Dependant
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel
 
-from app.api.http.form_fields import strip_index
+from app.api.http.form_fields import TEXT_FIELDS, strip_index
 
 
 class QueryRule:
     """Refuse unknown query parameters, and repeated ones that are not lists.
 
-    Ignoring a misspelled filter would list every image. Lists may be repeated, and use the names that forms use for
-    them: `tags[]`, `tags[0]`.
+    Ignoring a misspelled filter would list every image. Lists may be repeated. Those that are fields of an upload may
+    have the names that forms use for them: `tags[]`, `tags[0]`.
     """
 
     def __init__(self, dependant: Dependant) -> None:
@@ -40,7 +40,7 @@ class QueryRule:
 
     def _known(self, name: str) -> str:
         base = strip_index(name)
-        return base if base in self._lists else name
+        return base if base in self._lists and base in TEXT_FIELDS else name
 
 
 def _parameters(dependant: Dependant) -> Iterator[tuple[str, Any]]:

@@ -18,7 +18,7 @@ from app.api.middleware.deadline import seconds_left
 from app.api.routes.wait import MAX_WAIT_SECONDS, WAIT_DESCRIPTION, parse_preferred_wait, wait_until_processed
 from app.api.views.image import DEFERRED, ImageList, ImageView, view
 from app.api.views.list_page import write_items
-from app.api.views.list_query import ListParameters, ListParametersDep, Owner
+from app.api.views.list_query import ListParametersDep, Owner
 from app.api.views.responses import etag, image_response, json_answer, not_modified
 from app.domain.access.api_keys import Scope
 from app.domain.models import Model
@@ -63,13 +63,9 @@ def list_images(
     cursor = services.cursors.write(last, parameters.cursor_scope(owner)) if last else None
     headers = {"Cache-Control": "private, no-cache"}
     if cursor:
-        headers["Link"] = f'<{base_path}/images?{_next(parameters, cursor)}>; rel="next"'
+        headers["Link"] = f'<{base_path}/images?{urlencode(parameters.next_page(cursor))}>; rel="next"'
     body = f'{{"items":{items.json},"next_cursor":{json.dumps(cursor)}}}'
     return Response(body, 200, headers, "application/json")
-
-
-def _next(parameters: ListParameters, cursor: str) -> str:
-    return urlencode({**parameters.model_dump(mode="json", exclude_unset=True), "cursor": cursor})
 
 
 @router.get(

@@ -64,7 +64,7 @@ def test_repeated_parameters_are_refused_except_lists(service: Service) -> None:
     image = service.place()
     for method, path, name in (
         ("POST", "/upload", "wait"), ("POST", "/upload", "on_duplicate"), ("POST", "/upload", "title"),
-        ("GET", "/images", "tag"), ("GET", f"/images/{image.id}", "wait"),
+        ("GET", "/images", "visibility"), ("GET", f"/images/{image.id}", "wait"),
     ):  # fmt: skip
         answer = service.client.request(method, path, params=[(name, "1"), (name, "1")])
         (complaint,) = assert_problem(answer, 422, "invalid_request")["errors"]
@@ -87,6 +87,14 @@ def test_unknown_parameters_get_the_accepted_ones(service: Service, method: str,
     problem = assert_problem(ask(service, method, path, "wiat=secret"), 422, "invalid_request")
     assert problem["detail"] == f"Invalid request: `query.wiat`: {known}."
     assert "secret" not in str(problem)
+
+
+@pytest.mark.parametrize("name", ["tag[]", "tag[0]", "tag.0"])
+def test_lists_of_filters_have_one_spelling(service: Service, name: str) -> None:
+    problem = assert_problem(service.client.get("/images", params={name: ["a", "b"]}), 422, "invalid_request")
+    (complaint,) = problem["errors"]
+    assert complaint["field"] == f"query.{name}"
+    assert ", tag, " in complaint["message"]
 
 
 def test_nothing_is_deleted_by_a_refused_request(service: Service) -> None:

@@ -9,7 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from app.domain.ids import id_time
-from app.domain.models import Failure, FailureCode, Hdr, Status
+from app.domain.models import Failure, FailureCode, Hdr, Status, Visibility, utcnow
 from tests.api.bodies.test_bad_input import assert_problem
 from tests.api.service import Service
 
@@ -190,7 +190,10 @@ BAD_QUERIES = {
     "uploaded_before=2026-11-22T10:00:00": ("query.uploaded_before", {}),
     "uploaded_before=2026-02-30T10:00:00Z": ("query.uploaded_before", None),
     "stauts=ready": ("query.stauts", {}),
-    "tag=": ("query.tag", {"min_length": 1}),
+    "tag=": ("query.tag.0", {"min_length": 1}),
+    "visibility=hidden": ("query.visibility", {"expected": "'private' or 'public'"}),
+    "trashed=perhaps": ("query.trashed", {}),
+    "tag[]=sea": ("query.tag[]", {}),
 }
 
 
@@ -200,14 +203,14 @@ def test_invalid_parameters_are_refused_with_their_limits(service: Service, quer
     problem = assert_problem(service.client.get(f"/images?{query}"), 422, "invalid_request")
     complaint = problem["errors"][0]
     name, _, value = query.partition("=")
-    told = {"tag": {"measured": 0}, "stauts": {}}.get(name, {"found": value})
+    told = {"tag": {"measured": 0}, "stauts": {}, "tag[]": {}}.get(name, {"found": value})
     assert {key: complaint.pop(key) for key in ("found", "measured") if key in complaint} == told
     assert complaint.pop("field") == field
     assert complaint.pop("message")
     assert bounds is None or complaint == bounds
 
 
-@pytest.mark.parametrize("query", ["tag=sea&tag=dusk", "limit=1&order=asc&limit=1", "status=ready&status=", "x=1&x=2"])
+@pytest.mark.parametrize("query", ["limit=1&order=asc&limit=1", "status=ready&status=", "x=1&x=2"])
 def test_a_repeated_parameter_is_refused(service: Service, query: str) -> None:
     problem = assert_problem(service.client.get(f"/images?{query}"), 422, "invalid_request")
     assert [complaint["field"] for complaint in problem["errors"]] == [f"query.{query.partition('=')[0]}"]
@@ -235,6 +238,8 @@ def test_a_cursor_is_valid_for_its_own_list_only(service: Service) -> None:
     for query in (
         {"cursor": cursor, "order": "asc"},
         {"cursor": cursor, "status": "ready"},
+        {"cursor": cursor, "visibility": "private"},
+        {"cursor": cursor, "trashed": "true"},
         {"cursor": cursor[:-2] + ("AA" if cursor[-2:] != "AA" else "BB")},
         {"cursor": "x"},
         {"cursor": ""},
@@ -244,6 +249,65 @@ def test_a_cursor_is_valid_for_its_own_list_only(service: Service) -> None:
         {"cursor": "x" * 600},
     ):
         assert_problem(service.client.get("/images", params=query), 400, "bad_cursor")
+
+
+def test_a_list_of_several_tags_has_images_with_all_of_them(service: Service) -> None:
+    both = [service.place(seed=seed, tags=["dusk", "x", "sea"]).id for seed in range(3)]
+    for seed, tags in enumerate((["sea"], ["dusk", "x"], [])):
+        service.place(seed=10 + seed, tags=tags)
+    first = service.client.get("/images?tag=sea&limit=2&tag=dusk&tag=sea")
+    assert [item["id"] for item in first.json()["items"]] == both[:0:-1]
+    assert parse_qs(urlsplit(first.links["next"]["url"]).query)["tag"] == ["sea", "dusk"]
+    second = service.client.get(first.links["next"]["url"]).json()
+    assert ([item["id"] for item in second["items"]], second["next_cursor"]) == ([both[0]], None)
+    cursor = first.json()["next_cursor"]
+    other_order = service.client.get("/images", params={"tag": ["dusk", "sea"], "cursor": cursor})
+    assert [item["id"] for item in other_order.json()["items"]] == [both[0]]
+    for tags in (["sea"], ["sea", "dusk", "x"], []):
+        assert_problem(service.client.get("/images", params={"tag": tags, "cursor": cursor}), 400, "bad_cursor")
+
+
+def test_a_list_has_at_most_ten_tags(service: Service) -> None:
+    tags = [f"t{number}" for number in range(11)]
+    image = service.place(tags=tags)
+    found = service.client.get("/images", params={"tag": tags[:10]}).json()["items"]
+    assert [item["id"] for item in found] == [image.id]
+    problem = assert_problem(service.client.get("/images", params={"tag": tags}), 422, "invalid_request")
+    (complaint,) = problem["errors"]
+    assert (complaint["field"], complaint["measured"], complaint["max_length"]) == ("query.tag", 11, 10)
+
+
+def test_a_list_of_one_visibility(service: Service) -> None:
+    public = [service.place(seed=seed, visibility=Visibility.PUBLIC, tags=["x"]).id for seed in range(2)]
+    private = service.place(seed=5, tags=["x"]).id
+    for query, expected in (
+        ({"visibility": "public"}, public[::-1]),
+        ({"visibility": "private"}, [private]),
+        ({"visibility": "public", "tag": "x", "status": "ready"}, public[::-1]),
+        ({"visibility": "public", "status": "failed"}, []),
+    ):
+        assert [item["id"] for item in service.client.get("/images", params=query).json()["items"]] == expected
+
+
+def test_the_trash_is_listed_separately_with_the_same_filters(service: Service) -> None:
+    kept = service.place(seed=0, tags=["x"]).id
+    trashed = [
+        service.place(seed=1 + number, tags=tags, trashed_at=utcnow()).id
+        for number, tags in enumerate((["x"], ["x", "y"], []))
+    ]
+
+    def listed(**query: object) -> list[str]:
+        return [item["id"] for item in service.client.get("/images", params=query).json()["items"]]
+
+    assert listed() == listed(trashed="false") == [kept]
+    assert listed(trashed="true") == trashed[::-1]
+    assert listed(trashed="true", tag="x") == [trashed[1], trashed[0]]
+    assert listed(trashed="true", tag=["y", "x"], status="ready") == [trashed[1]]
+    first = service.client.get("/images?trashed=true&limit=2")
+    assert parse_qs(urlsplit(first.links["next"]["url"]).query)["trashed"] == ["true"]
+    assert [item["id"] for item in service.client.get(first.links["next"]["url"]).json()["items"]] == [trashed[0]]
+    cursor = first.json()["next_cursor"]
+    assert_problem(service.client.get("/images", params={"cursor": cursor}), 400, "bad_cursor")
 
 
 def test_a_tag_is_found_in_any_normalization_form(service: Service) -> None:
