@@ -130,7 +130,7 @@ class ImageRepository(Protocol):
 
         With `claim` the owner's pointer for `image.sha256` is written with it: it must be free, or name `replaces`. If
         it names another record, `HashTaken` says which and nothing is written. Of concurrent claims exactly one
-        succeeds.
+        succeeds. Images and upload tickets have different pointers: that of a ticket is what `find_ticket` reads.
         """
 
     def claim(self, image: Image) -> bool:

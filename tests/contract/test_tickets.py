@@ -1,13 +1,14 @@
 """Records of upload tickets: in no list, counted while they are open, and records like any other once processed."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
-from app.domain.errors import AlreadyExists
-from app.domain.models import Status, utcnow
+from app.domain.errors import AlreadyExists, HashTaken
+from app.domain.models import Image, Status, utcnow
 from app.domain.ports import ImageRepository
-from tests.contract.races import eventually
+from tests.contract.races import RACERS, eventually, race, winners
 from tests.contract.records import OWNER, an_image, ids, stored, tombstone_of, unfinished
 
 
@@ -84,3 +85,49 @@ def test_a_ticket_can_be_changed_deleted_and_removed(images: ImageRepository) ->
     assert images.get(removed.id) is None
     eventually(lambda: ids(images), [])
     eventually(lambda: unfinished(images), {changed.id, deleted.id})
+
+
+SHA = "5e" * 32
+
+
+def a_ticket(**fields: Any) -> Image:
+    """The record of a ticket for the same bytes."""
+    return an_image(**{"sha256": SHA, "upload_expires_at": utcnow() + timedelta(days=1), **fields})
+
+
+def test_a_claimed_ticket_is_the_only_one_for_its_bytes(images: ImageRepository) -> None:
+    first, second = a_ticket(), a_ticket(tags=["second"])
+    images.create(first, claim=True)
+    for replaces in (None, second.id):
+        with pytest.raises(HashTaken) as caught:
+            images.create(second, claim=True, replaces=replaces)
+        assert caught.value.image_id == first.id
+    assert images.get(second.id) is None
+    assert images.find_hash(OWNER, SHA) is None
+    images.create(a_ticket(owner="bob"), claim=True)
+    images.create(second, claim=True, replaces=first.id)
+    assert images.find_ticket(OWNER, SHA) == second.id
+    with pytest.raises(AlreadyExists):
+        images.create(second, claim=True, replaces=second.id)
+    images.remove(second.id, 1)
+    images.remove(first.id, 1)
+    third = a_ticket()
+    images.create(third, claim=True, replaces=second.id)
+    assert images.find_ticket(OWNER, SHA) == third.id
+
+
+def test_a_ticket_and_an_image_of_the_same_bytes_do_not_exclude_each_other(images: ImageRepository) -> None:
+    image = stored(images, sha256=SHA)
+    ticket = a_ticket()
+    images.create(ticket, claim=True)
+    assert (images.find_hash(OWNER, SHA), images.find_ticket(OWNER, SHA)) == (image.id, ticket.id)
+
+
+@pytest.mark.moto
+def test_of_concurrent_tickets_for_the_same_bytes_one_is_created(images: ImageRepository) -> None:
+    tickets = [a_ticket() for _ in range(RACERS)]
+    results = race(lambda number: images.create(tickets[number], claim=True))
+    (winner,) = winners(results)
+    assert images.find_ticket(OWNER, SHA) == tickets[winner].id
+    assert {result.image_id for result in results if isinstance(result, HashTaken)} == {tickets[winner].id}
+    assert unfinished(images) == {tickets[winner].id}

@@ -5,7 +5,7 @@ from typing import Any
 from app.adapters.dynamodb import items
 from app.adapters.dynamodb.calls import Refused, pause, transact
 from app.adapters.dynamodb.items import Item
-from app.adapters.dynamodb.keys import hash_key
+from app.adapters.dynamodb.keys import expected_key, hash_key
 from app.adapters.dynamodb.reading import read_item
 from app.adapters.dynamodb.writes import COPIES, Write, Writes
 from app.domain.errors import Unavailable
@@ -60,7 +60,7 @@ class HashPointers:
 
     def holder(self, found: Item | None, image: Image) -> str:
         """Return the id that the pointer names, which was found when a claim was refused."""
-        key = hash_key(image.owner, image.sha256 or "")
+        key = (hash_key if image.upload_expires_at is None else expected_key)(image.owner, image.sha256 or "")
         item = items.deserialize(found) if found else read_item(self._client, self._table, key)
         if not item:  # it was there when the transaction looked and is gone now: the caller's retry finds it free
             raise Unavailable("The record of these bytes keeps changing.")

@@ -38,9 +38,13 @@ class DynamoImages:
     def create(self, image: Image, *, claim: bool, replaces: str | None = None) -> None:
         """See `ImageRepository.create`."""
         writes = [self._writes.create(image)]
+        pointers = build_pointers(image)
         if claim and image.sha256:
-            writes.append(self._writes.claim(image, replaces))
-        writes += [self._writes.put(pointer) for pointer in build_pointers(image).values()]
+            expected = pointers.pop(expected_key(image.owner, image.sha256), None)
+            writes.append(
+                self._writes.claim_ticket(expected, replaces) if expected else self._writes.claim(image, replaces)
+            )
+        writes += [self._writes.put(pointer) for pointer in pointers.values()]
         try:
             transact(self._client, writes)
         except Refused as refused:

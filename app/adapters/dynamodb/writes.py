@@ -107,6 +107,18 @@ class Writes:
             values[":replaces"] = replaces
         return self._point(image, f"SET image_id = :own DELETE {COPIES} :copy", condition, values)
 
+    def claim_ticket(self, pointer: Item, replaces: str | None) -> Write:
+        """Write the pointer of an upload ticket if there is none or it points to `replaces`. A refusal returns the
+        item."""
+        put = self.put(pointer)["Put"] | {
+            "ConditionExpression": f"attribute_not_exists({KEY})",
+            "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+        }
+        if replaces:
+            put["ConditionExpression"] += " OR image_id = :replaces"
+            put["ExpressionAttributeValues"] = items.serialize({":replaces": replaces})
+        return {"Put": put}
+
     def note_copy(self, image: Image, holder: str) -> Write:
         """Add the record to the copies, if the hash points to `holder`."""
         values = {":holder": holder, ":copy": {image.id}}

@@ -69,6 +69,14 @@ def find_ticket(connection: sqlite3.Connection, owner: str, sha256: str) -> str 
     return row[0] if row else None
 
 
+def claim_bytes(connection: sqlite3.Connection, image: Image, replaces: str | None) -> str:
+    """Point the hash to a new record, like `point`. A ticket is refused if there is another one than `replaces`."""
+    if image.upload_expires_at is None or image.sha256 is None:
+        return point(connection, image, replaces)
+    holder = find_ticket(connection, image.owner, image.sha256)
+    return image.id if holder in {None, replaces} else str(holder)
+
+
 def point(connection: sqlite3.Connection, image: Image, replaces: str | None) -> str:
     """Point the hash to the image if it is free or points to `replaces`. Return the id that it points to."""
     if image.sha256 is None:

@@ -16,6 +16,7 @@ from app.adapters.sqlite.entries import (
     OPEN_TICKET,
     add_entries,
     add_missing_entries,
+    claim_bytes,
     drop_all,
     drop_entries,
     find_holder,
@@ -45,7 +46,7 @@ class SqliteImages:
         with self._database.writing() as connection:
             if _row(connection, image.id) is not None:
                 raise AlreadyExists(image.id)
-            if claim and (holder := point(connection, image, replaces)) != image.id:
+            if claim and (holder := claim_bytes(connection, image, replaces)) != image.id:
                 raise HashTaken(holder)
             insert(connection, image)
 

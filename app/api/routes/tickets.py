@@ -51,8 +51,8 @@ TICKET_BODY: dict[str, Any] = {
         "sha256": {
             "type": "string",
             "pattern": "^[0-9A-Fa-f]{64}$",
-            "description": "SHA-256 of the bytes, in hexadecimal digits. Finds a duplicate before the upload, and the "
-            "store then accepts these bytes only.",
+            "description": "SHA-256 of the bytes, in hexadecimal digits. Finds a duplicate or an open ticket before "
+            "the upload, and the store then accepts these bytes only.",
         },
         "filename": FILENAME,
         **DESCRIPTION_FIELDS,
@@ -80,7 +80,7 @@ _REQUEST = {
     openapi_extra=_REQUEST,
     responses={
         201: model_response(Ticket),
-        200: model_response(ImageView, "Duplicate: the record of the same bytes, with `duplicate: true`"),
+        200: model_response(ImageView, "The bytes are stored already: their record, with `duplicate: true`"),
         **problem_responses(
             "incomplete_body", "empty_body", "bad_json", "too_deep", "duplicate_field",
             "request_timeout", "body_too_large", "too_large", "unsupported_type", "unsupported_body", "unknown_field",
@@ -98,7 +98,8 @@ async def create_upload_ticket(
 
     Send the bytes with the method of the ticket to its url, with exactly its headers. The store refuses another length,
     another type, bytes that do not match `sha256`, and a second upload. The image is then processed without another
-    call: `GET /images/{id}?wait=20`. The record is not in lists until the bytes have arrived.
+    call: `GET /images/{id}?wait=20`. The record is not in lists until the bytes have arrived. The same request again,
+    with `sha256`, returns the same ticket with a new url, or the record if the bytes have arrived.
     """
     body = await read_json_body(request)
 

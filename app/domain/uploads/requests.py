@@ -37,14 +37,26 @@ class TicketRequest:
     description: Description = field(default_factory=Description)
 
 
+#: Fields of a record that come from the request.
+REQUESTED = (
+    "owner", "filename", "content_type", "declared_content_type", "bytes", "sha256", "title", "alt", "tags", "metadata",
+    "focal_point", "visibility",
+)  # fmt: skip
+
+
 def new_record(
-    owner: str, request: Upload | TicketRequest, default_visibility: Visibility, *, life: timedelta | None = None
+    owner: str,
+    request: Upload | TicketRequest,
+    default_visibility: Visibility,
+    *,
+    image_id: str | None = None,
+    life: timedelta | None = None,
 ) -> Image:
     """Build the `pending` record of a new image. The record of a ticket expires after `life`."""
     now = utcnow()
     described = request.description
     return Image(
-        id=new_id(),
+        id=image_id or new_id(),
         owner=owner,
         filename=request.filename,
         content_type=request.content_type,

@@ -136,7 +136,7 @@ class Uploads:
         found = self._images.get(image_id)
         if isinstance(found, Image):
             if self._store.find(original_key(image_id)) is not None:
-                raise _used()
+                raise _used(image_id)
             if is_open_ticket(found) and found.status is Status.PENDING:
                 return
         raise _gone()
@@ -150,7 +150,7 @@ class Uploads:
         try:
             self._store.create(original_key(image_id), body, size=size, content_type=content_type)
         except AlreadyExists:
-            raise _used() from None
+            raise _used(image_id) from None
         if self._kept(image_id) is None:
             raise _gone()
 
@@ -205,8 +205,13 @@ class Uploads:
         return True
 
 
-def _used() -> RequestError:
-    return PreconditionFailed("already_there", "The upload ticket has been used: its image is stored.")
+def _used(image_id: str) -> RequestError:
+    return PreconditionFailed(
+        "already_there",
+        "The upload ticket has been used: its image is stored, and nothing has to be sent again. Get its record: "
+        f"GET /images/{image_id}.",
+        image_id=image_id,
+    )
 
 
 def _gone() -> RequestError:

@@ -10,13 +10,13 @@ from typing import Protocol
 from pydantic import ConfigDict
 from pydantic.config import JsonDict
 
-from app.domain.errors import Stale, TooLarge, TooManyRequests
+from app.domain.errors import HashTaken, Stale, TooLarge, TooManyRequests, Unavailable
 from app.domain.keys import original_key
 from app.domain.limits import Limits
 from app.domain.models import Image, Model, Status, Visibility, is_open_ticket, utcnow
 from app.domain.other_formats import refused_type
 from app.domain.ports import ImageRepository, ObjectStore
-from app.domain.uploads.requests import TicketRequest, new_record
+from app.domain.uploads.requests import REQUESTED, TicketRequest, new_record
 from app.domain.uploads.service import Accepted
 
 #: How long a ticket's url is valid: the upload has to begin within this time.
@@ -28,6 +28,8 @@ RECORD_LIFE = timedelta(hours=24)
 RETRY_SECONDS = 60
 #: Open tickets whose bytes are looked for when an owner has too many.
 _LOOKED_AT = 8
+#: Attempts to issue a ticket while requests for the same bytes are doing so.
+_ATTEMPTS = 8
 
 
 _EXAMPLE: JsonDict = {
@@ -83,19 +85,58 @@ class Tickets:
     def issue(self, owner: str, request: TicketRequest) -> Ticket | Accepted:
         """Return a ticket and write its `pending` record, or return the record of these bytes if they are `ready`.
 
-        Nothing is listed before the bytes have come. Raises `TooLarge` and `UnsupportedType` before any byte is sent,
-        and `TooManyRequests` for an owner with too many open tickets.
+        The same request again returns the same ticket, if it names the hash of the bytes: see `_find_live`. Nothing is
+        listed before the bytes have come. Raises `TooLarge` and `UnsupportedType` before any byte is sent, and
+        `TooManyRequests` for an owner with too many open tickets.
         """
         self._check(request)
         existing = self._existing(owner, request.sha256)
         if existing:
             return Accepted(existing, duplicate=True)
-        self._check_open(owner)
         typed = replace(request, declared_content_type=request.declared_content_type or request.content_type)
-        image = new_record(owner, typed, self._default_visibility, life=RECORD_LIFE)
+        for _ in range(_ATTEMPTS):
+            image = new_record(owner, typed, self._default_visibility, life=RECORD_LIFE)
+            replaces = self._images.find_ticket(owner, image.sha256) if image.sha256 else None
+            try:
+                if replaces and (live := self._find_live(replaces, image)):
+                    return self.renew(live)
+                self._check_open(owner)
+                self._images.create(image, claim=image.sha256 is not None, replaces=replaces)
+            except (HashTaken, Stale):  # a request for the same bytes was first, or the ticket has just been used
+                continue
+            return self._build(image)
+        raise Unavailable("Too many requests ask for a ticket for these bytes at once. Try again.")
+
+    def renew(self, image: Image) -> Ticket | Accepted:
+        """Return the ticket of a record with a new url, or the record if its bytes have arrived.
+
+        The record waits for the bytes for half of its lifetime at least. Raises `Stale` if it has changed since it was
+        read.
+        """
+        arrived = self._arrived(image) if is_open_ticket(image) else image
+        if arrived is not None:
+            return Accepted(arrived, duplicate=True)
+        now = utcnow()
+        if image.upload_expires_at is not None and image.upload_expires_at < now + RECORD_LIFE / 2:
+            image = self._images.update(image.id, image.version, {"upload_expires_at": now + RECORD_LIFE})
+        return self._build(image)
+
+    def _build(self, image: Image) -> Ticket:
+        expires_at = utcnow() + TICKET_LIFE
         url, headers = self._grants.grant(image, TICKET_LIFE)
-        self._images.create(image, claim=False)
-        return Ticket(id=image.id, url=url, headers=headers, expires_at=image.uploaded_at + TICKET_LIFE)
+        return Ticket(id=image.id, url=url, headers=headers, expires_at=expires_at)
+
+    def _find_live(self, image_id: str, wanted: Image) -> Image | None:
+        """Return the record of this ticket if it was given for the same request as `wanted` and is not processed yet.
+
+        So a client that has lost the response, or a second one that sends the same file, gets the same ticket, which
+        does not count again.
+        """
+        found = self._images.get(image_id)
+        if not isinstance(found, Image) or found.status is not Status.PENDING or found.trashed_at is not None:
+            return None
+        same = all(getattr(found, name) == getattr(wanted, name) for name in REQUESTED)
+        return found if same and found.upload_expires_at is not None else None
 
     def _check(self, request: TicketRequest) -> None:
         limit = self._limits.max_direct_bytes
@@ -131,11 +172,15 @@ class Tickets:
         found = self._images.get(image_id)
         if not isinstance(found, Image) or not is_open_ticket(found):
             return True  # the index lags
-        if self._store is None or self._store.stat(original_key(image_id)) is None:
-            return False
         with suppress(Stale):  # it has just been processed
-            self._images.update(image_id, found.version, {"arrived_at": utcnow()})
+            return self._arrived(found) is not None
         return True
+
+    def _arrived(self, image: Image) -> Image | None:
+        """Look for the bytes of an open ticket. If they have arrived, mark and return its record: it is not open."""
+        if self._store is None or self._store.stat(original_key(image.id)) is None:
+            return None
+        return self._images.update(image.id, image.version, {"arrived_at": utcnow()})
 
     def _existing(self, owner: str, sha256: str | None) -> Image | None:
         image_id = self._images.find_hash(owner, sha256) if sha256 else None

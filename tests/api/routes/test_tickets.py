@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import io
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -111,6 +112,9 @@ def test_a_ticket_is_valid_once(service: Service, send: Send) -> None:
         return
     ticket = ticket_of(service)
     assert send(ticket).status_code == 200
+    problem = assert_problem(send(ticket), 412, "already_there") if service.self_hosted else {}
+    if problem:
+        assert (problem["image_id"], f"GET /images/{ticket['id']}" in problem["detail"]) == (ticket["id"], True)
     assert send(ticket).status_code == 412
     other = ticket_of(service, sha256=None)
     changed = BODY[:-1] + b"x"
@@ -122,7 +126,7 @@ def test_a_ticket_is_valid_once(service: Service, send: Send) -> None:
 def test_an_altered_url_and_another_images_are_refused(service: Service, send: Send) -> None:
     if not checks_grants(service):
         return
-    ticket, other = ticket_of(service), ticket_of(service)
+    ticket, other = ticket_of(service), ticket_of(service, title="Other")
     for url in (
         ticket["url"].replace(ticket["id"], other["id"]),
         ticket["url"].replace("originals", "processed"),
@@ -201,6 +205,46 @@ def test_open_tickets_count_per_owner(tmp_path: Path) -> None:
         service.side.images.create(other, claim=False)
         ticket_of(service, sha256=None)
         assert_problem(ask(service, sha256=None), 429, "too_many_tickets")
+
+
+def test_the_same_request_returns_the_open_ticket_with_a_new_url(tmp_path: Path, side_name: str) -> None:
+    limits = LIMITS.model_copy(update={"max_open_tickets": 2})
+    with service_on(side_name, tmp_path, limits=limits) as service:
+        wanted: dict[str, Any] = {"title": "T", "tags": ["a"], "metadata": {"k": "v"}, "visibility": "public"}
+        first = ticket_of(service, **wanted)
+        again = ticket_of(service, **wanted | {"sha256": SHA256.upper(), "tags": "a", "title": " T "})
+        assert {name: again[name] for name in ("id", "method", "headers")} == {
+            name: first[name] for name in ("id", "method", "headers")
+        }
+        assert again["expires_at"] >= first["expires_at"]
+        assert service.side.unfinished() == [first["id"]]
+        other = ticket_of(service, **wanted | {"title": "Other"})
+        assert other["id"] != first["id"]
+        refused = assert_problem(eventually_refused(service), 429, "too_many_tickets")
+        assert refused["limit"] == 2
+        assert ticket_of(service, **wanted | {"title": "Other"})["id"] == other["id"]  # it does not count again
+
+
+def eventually_refused(service: Service) -> httpx.Response:
+    """Request a ticket for other bytes when the index has caught up."""
+    for _ in range(100):
+        answer = ask(service, sha256="ab" * 32)
+        if answer.status_code != 201:
+            break
+        service.client.delete(f"/images/{answer.json()['id']}")
+        time.sleep(0.05)
+    return answer
+
+
+def test_the_same_request_returns_the_record_once_the_bytes_have_arrived(service: Service) -> None:
+    ticket = ticket_of(service)
+    service.side.store.put(original_key(ticket["id"]), io.BytesIO(BODY), size=len(BODY), content_type="image/jpeg")
+    for _ in range(2):
+        answer = ask(service)
+        assert (answer.status_code, answer.json()["id"], answer.json()["duplicate"]) == (200, ticket["id"], True)
+        assert (answer.json()["status"], answer.headers["location"].endswith(ticket["id"])) == ("pending", True)
+    assert "arrived_at" not in answer.json()
+    assert ticket_of(service, title="Other")["id"] != ticket["id"]
 
 
 def test_known_bytes_need_no_ticket(service: Service) -> None:

@@ -11,14 +11,14 @@ from app.domain.ids import new_id
 from app.domain.images.service import Images
 from app.domain.keys import original_key
 from app.domain.limits import Limits
-from app.domain.models import ANONYMOUS, FailureCode, Image, Status, mark_failed, utcnow
+from app.domain.models import ANONYMOUS, FailureCode, FocalPoint, Image, Status, Visibility, mark_failed, utcnow
 from app.domain.ports import ListQuery
 from app.domain.uploads.descriptions import Description
 from app.domain.uploads.requests import TicketRequest
 from app.domain.uploads.service import Accepted
 from app.domain.uploads.tickets import Ticket, Tickets
-from tests.contract.races import eventually
-from tests.sides import Side
+from tests.contract.races import eventually, race
+from tests.sides import Interposed, Side, once
 
 SHA256 = "ab" * 32
 
@@ -79,6 +79,82 @@ def test_only_a_ready_image_makes_a_ticket_needless(side: Side, status: Status) 
         assert isinstance(tickets(side).issue("other", TicketRequest(10, "image/jpeg", SHA256)), Ticket)
     else:
         assert isinstance(issued, Ticket)
+
+
+ALIKE: dict[str, Any] = {"sha256": SHA256, "filename": "a.jpg", "declared_content_type": "image/jpg"}
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"size": 11}, {"content_type": "image/png"}, {"declared_content_type": None}, {"filename": None},
+        {"description": Description("T")}, {"description": Description(alt="A")},
+        {"description": Description(tags=("x",))}, {"description": Description(metadata={"k": "v"})},
+        {"description": Description(focal_point=FocalPoint(x=0, y=1))},
+        {"description": Description(visibility=Visibility.PUBLIC)}, {"sha256": None}, {"sha256": "cd" * 32},
+    ],
+)  # fmt: skip
+def test_only_the_same_request_of_the_same_owner_gets_the_open_ticket(side: Side, changed: dict[str, Any]) -> None:
+    ticket = ask(side, **ALIKE)
+    assert ask(side, **ALIKE, description=Description(visibility=Visibility.PRIVATE)).id == ticket.id
+    other = ask(side, **ALIKE | changed)
+    assert other.id != ticket.id
+    assert ask(side, owner="other", **ALIKE).id not in {ticket.id, other.id}
+
+
+def test_without_a_hash_every_request_gets_a_ticket_of_its_own(side: Side) -> None:
+    assert ask(side).id != ask(side).id
+
+
+@pytest.mark.moto
+def test_of_concurrent_requests_for_the_same_bytes_all_get_one_ticket(side: Side) -> None:
+    issued = race(lambda _: ask(side, **ALIKE).id, racers=12)
+    (image_id,) = set(issued)
+    assert side.unfinished() == [image_id]
+
+
+@pytest.mark.parametrize("end", ["deleted", "edited", "failed", "trashed", "removed"])
+def test_a_ticket_that_has_ended_or_changed_is_not_returned_again(side: Side, end: str) -> None:
+    ticket = ask(side, **ALIKE)
+    image = Images(side.images).get(ANONYMOUS, ticket.id)
+    if end == "deleted":
+        side.deletion.delete(ANONYMOUS, ticket.id)
+    elif end == "removed":
+        side.images.remove(ticket.id, 1)
+    else:
+        failed = mark_failed(image, FailureCode.CRASHED, "It crashed.", utcnow())
+        changes = {"edited": {"title": "T"}, "failed": failed, "trashed": {"trashed_at": utcnow()}}
+        side.images.update(ticket.id, 1, changes[end])
+    assert ask(side, **ALIKE).id != ticket.id
+
+
+def test_an_image_whose_bytes_arrive_while_its_ticket_is_requested_again_is_returned(side: Side) -> None:
+    ticket = ask(side, **ALIKE)
+
+    def arrive() -> None:
+        image = Images(side.images).get(ANONYMOUS, ticket.id)
+        side.store.put(original_key(ticket.id), io.BytesIO(b"0123456789"), size=10, content_type="image/jpeg")
+        side.images.update(ticket.id, image.version, {"arrived_at": utcnow()})
+
+    raced = side.having(store=Interposed(side.store, after={"stat": once(arrive)}))
+    raced.images.update(ticket.id, 1, {"upload_expires_at": utcnow() + timedelta(hours=1)})
+    issued = tickets(raced).issue(ANONYMOUS, TicketRequest(size=10, content_type="image/jpeg", **ALIKE))
+    assert isinstance(issued, Accepted)
+    assert (issued.image.id, issued.image.arrived_at is not None, issued.duplicate) == (ticket.id, True, True)
+
+
+def test_a_ticket_that_is_requested_again_waits_for_half_a_day_at_least(side: Side) -> None:
+    ticket = ask(side, **ALIKE)
+    assert ask(side, **ALIKE).id == ticket.id
+    unchanged = Images(side.images).get(ANONYMOUS, ticket.id)
+    assert unchanged.version == 1
+    side.images.update(ticket.id, 1, {"upload_expires_at": utcnow() + timedelta(hours=1)})
+    assert ask(side, **ALIKE).id == ticket.id
+    renewed = Images(side.images).get(ANONYMOUS, ticket.id).upload_expires_at
+    assert renewed is not None
+    assert renewed > utcnow() + timedelta(hours=23)
+    side.reconciler.run(now=utcnow() + timedelta(hours=2))
+    assert isinstance(side.images.get(ticket.id), Image)
 
 
 def test_a_ticket_never_used_vanishes_with_its_record(side: Side) -> None:

@@ -55,7 +55,12 @@ IMAGES: ProblemTypes = {
     "upload_in_progress": ProblemType(
         Conflict, "Another upload with this ticket is in progress. Wait until it has ended, then try again."
     ),
-    "already_there": ProblemType(PreconditionFailed, "The upload ticket has been used: its image is stored."),
+    "already_there": ProblemType(
+        PreconditionFailed,
+        "The upload ticket has been used: its image is stored, and nothing has to be sent again. Get its record: "
+        "GET /images/{image_id}.",
+        {"image_id": "01a21211-8a9b-7bc8-801b-cadcca2023b7"},
+    ),
     "too_many_tickets": ProblemType(
         TooManyRequests,
         "1,000 upload tickets of this owner are open, which is the limit. Send their images, delete unused tickets "
