@@ -15,6 +15,7 @@ from app.api.middleware.same_site import HEALTH_PATHS, SAFE_METHODS
 from app.api.routes.bulk import BulkResults
 from app.api.routes.edits import BULK_EDIT, IMAGE_PATCH
 from app.api.routes.images import DeletedImages
+from app.api.routes.lookup import LOOKUP_BODY, KnownImages
 from app.api.routes.service import Health
 from app.api.routes.share import SHARE_BODY, ShareLink
 from app.api.routes.tickets import TICKET_BODY
@@ -49,7 +50,7 @@ request in the log of the service. Send the header `X-Request-Id` to choose the 
 MODELS: list[tuple[type[BaseModel], JsonSchemaMode]] = [
     *(
         (model, "serialization")
-        for model in (ImageView, ImageList, DeletedImages, BulkResults, Ticket, ShareLink, Limits, Health)
+        for model in (ImageView, ImageList, DeletedImages, BulkResults, KnownImages, Ticket, ShareLink, Limits, Health)
     ),
     (Problem, "validation"),
 ]
@@ -59,6 +60,7 @@ BODIES: dict[str, Any] = {
     "TicketBody": TICKET_BODY,
     "ImagePatch": IMAGE_PATCH,
     "BulkEdit": BULK_EDIT,
+    "LookupBody": LOOKUP_BODY,
     "ShareBody": SHARE_BODY,
 }
 

@@ -61,13 +61,33 @@ class JsonObject:
     def sha256(self, name: str) -> str | None:
         """Return a SHA-256 as lower-case hexadecimal digits. Raises `Invalid`."""
         value = self.text(name)
-        if value is None or _SHA256.fullmatch(value):
-            return value and value.lower()
-        raise refusal("bad_sha256", field=name, found=value[:_FOUND_CHARACTERS])
+        return None if value is None else _parse_sha256(name, value)
+
+    def sha256_list(self, name: str, most: int) -> dict[str, str]:
+        """Return a list of SHA-256 as lower-case hexadecimal digits, by the texts of the list. Raises `Invalid`, also
+        for none at all and for more than `most`."""
+        value = self._members.get(name)
+        if value is None or value == []:
+            raise missing_field(name, f"1 to {most:,} SHA-256 in hexadecimal digits")
+        if not isinstance(value, list):
+            raise wrong_type(name, "a list of strings", value)
+        if len(value) > most:
+            detail = f"`{name}` has {len(value):,} hashes. The limit is {most:,}: send several requests."
+            raise refusal("too_long", detail, field=name, measured=len(value), limit=most)
+        for number, each in enumerate(value):
+            if not isinstance(each, str):
+                raise wrong_type(f"{name}.{number}", "a string", each)
+        return {each: _parse_sha256(f"{name}.{number}", each) for number, each in enumerate(value)}
 
     def parse_description(self) -> Description:
         """Return the members that describe an image. Raises `Invalid`."""
         return Description.parse(self._members)
+
+
+def _parse_sha256(field: str, value: str) -> str:
+    if not _SHA256.fullmatch(value):
+        raise refusal("bad_sha256", field=field, found=value[:_FOUND_CHARACTERS])
+    return value.lower()
 
 
 def parse_object(body: bytes) -> dict[str, Any]:

@@ -50,6 +50,16 @@ class Images:
         """Return the versions of those records that exist, of any owner."""
         return self._images.versions(image_ids)
 
+    def look_up(self, owner: str, hashes: Collection[str]) -> Mapping[str, str]:
+        """Return the ids of the owner's images with these bytes, by hash: those that are ready and not in the trash."""
+        pointers = self._images.find_hashes(owner, hashes)
+        records = self._images.get_many(set(pointers.values()))
+        return {
+            sha256: image_id
+            for sha256, image_id in pointers.items()
+            if (image := records.get(image_id)) and image.status is Status.READY and image.trashed_at is None
+        }
+
     def list(self, query: ListQuery) -> Page:
         """Return one page of the owner's images."""
         return self._images.list(query)

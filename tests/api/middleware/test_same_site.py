@@ -23,6 +23,7 @@ WRITES = {
     ("POST", "/upload/direct"),
     ("POST", "/images/{image_id}/share"),
     ("POST", "/images/edit"),
+    ("POST", "/images/lookup"),
     ("POST", "/images/{image_id}/reprocess"),
     ("DELETE", "/images"),
     ("PATCH", "/images/{image_id}"),

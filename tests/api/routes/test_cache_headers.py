@@ -46,6 +46,7 @@ def test_each_route_sends_the_headers_of_the_table(self_hosted: Service) -> None
         "/images/{image_id}/share": shared,
         "/shared/…": get(shared.json()["url"], follow_redirects=False),
         "/images/edit": self_hosted.client.post("/images/edit", json={"ids": ["x"], "add_tags": []}),
+        "/images/lookup": self_hosted.client.post("/images/lookup", json={"sha256": ["0" * 64]}),
         "/limits": get("/limits"),
         "/healthz": get("/healthz"),
         "/readyz": get("/readyz"),
