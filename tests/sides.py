@@ -21,6 +21,7 @@ from app.domain.images.deletion import Deletion
 from app.domain.images.editing import Editor
 from app.domain.images.notifications import object_created
 from app.domain.images.renderings import Renderings
+from app.domain.images.trash import Trash
 from app.domain.images.urls import FileSeal, ServedFiles, UrlSource
 from app.domain.keys import ORIGINALS, PROCESSED
 from app.domain.maintenance.reconcile import Reconciler
@@ -82,6 +83,10 @@ class Side:
     def editor(self) -> Editor:
         """Changes of images."""
         return Editor(self.images, self.queue, self.renderings)
+
+    def trash(self, days: int = 30) -> Trash:
+        """Trash of images."""
+        return Trash(self.store, self.images, self.editor, self.deletion, days=days)
 
     @property
     def reconciler(self) -> Reconciler:

@@ -10,7 +10,8 @@ import typer
 
 from app.domain.access.api_keys import OWNER_PATTERN
 from app.domain.maintenance.orphans import GRACE, Orphan, Orphans
-from app.domain.maintenance.reconcile import Reconciler, Report
+from app.domain.maintenance.reconcile import Reconciler
+from app.domain.maintenance.report import Report
 from app.domain.models import ANONYMOUS, Image
 from app.domain.ports import ImageRepository
 

@@ -26,7 +26,8 @@ class Task(StrEnum):
     """Name of a task.
 
     `process` renders the image, `sweep` removes superseded renderings, `hide` makes the public prefix agree with the
-    record, `purge` removes the bytes of a deleted image, and `invalidate` removes its variants from the CDN.
+    record, and `invalidate` removes its variants from the CDN. `purge` removes the bytes of a deleted image; that of a
+    trashed image deletes it when it is due.
     """
 
     PROCESS = "process"

@@ -16,7 +16,7 @@ from app.domain.errors import Missing, Stale
 from app.domain.images.renderings import Renderings
 from app.domain.limits import Limits
 from app.domain.maintenance.orphans import Orphans
-from app.domain.maintenance.reconcile import Report
+from app.domain.maintenance.report import Report
 from app.domain.models import Image, utcnow
 from app.domain.ports import ImageRepository, ListQuery, Message
 from app.domain.recipe import Recipe, VariantSpec

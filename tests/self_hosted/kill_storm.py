@@ -30,7 +30,7 @@ from app.domain.errors import PortError
 from app.domain.images.urls import shown_key
 from app.domain.keys import is_public, original_id, original_key, processed_id
 from app.domain.maintenance.orphans import Orphans
-from app.domain.maintenance.reconcile import Report
+from app.domain.maintenance.report import Report
 from app.domain.models import RETRYABLE, Image, Status, Visibility, is_open_ticket, utcnow
 from app.domain.work import Task
 from tests.running_server import Server, wait_for

@@ -22,7 +22,7 @@ from app.domain.images.notifications import object_created
 from app.domain.keys import original_key, processed_prefix
 from app.domain.limits import Limits
 from app.domain.maintenance.orphans import Orphans
-from app.domain.maintenance.reconcile import Report
+from app.domain.maintenance.report import Report
 from app.domain.models import Image, Status, Tombstone, Visibility, utcnow
 from app.domain.ports import ListQuery
 from app.domain.recipe import DEFAULT_RECIPE

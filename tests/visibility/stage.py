@@ -16,9 +16,11 @@ from app.domain.images.deletion import Deletion
 from app.domain.images.editing import Editor
 from app.domain.images.patch import Patch
 from app.domain.images.renderings import Renderings
+from app.domain.images.trash import Trash
 from app.domain.keys import PUBLIC, original_key, processed_prefix, variant_key
 from app.domain.limits import Limits
-from app.domain.maintenance.reconcile import Reconciler, Report
+from app.domain.maintenance.reconcile import Reconciler
+from app.domain.maintenance.report import Report
 from app.domain.models import FocalPoint, Format, Image, Status, Tombstone, Visibility, utcnow
 from app.domain.ports import Cdn
 from app.domain.recipe import Recipe, VariantSpec
@@ -33,6 +35,9 @@ from tests.visibility.steps import Step, Stepped
 OWNER = "ada"
 #: Two variants that share one file, and one of another.
 RECIPE = Recipe(variants=tuple(VariantSpec(name=name, width=8, formats=(Format.WEBP,)) for name in ("a", "b", "c")))
+#: Days of an image in the trash, and the time at which reconcile deletes it.
+TRASH_DAYS = 3000
+TRASH_ENDS = timedelta(days=TRASH_DAYS, hours=1)
 #: Times at which reconcile runs: after the longest attempt, after the lifetimes of private renderings and of strays,
 #: and after that of public ones.
 LATER = (timedelta(minutes=31), timedelta(hours=25), timedelta(hours=50), timedelta(days=366), timedelta(days=732))
@@ -139,6 +144,23 @@ class Stage:
         Deletion(images, renderings).delete(OWNER, self.image_id)
         self.deleted = True
 
+    def trash(self, step: Step | None = None) -> None:
+        """Move the image to the trash."""
+        self._trash(step).delete(OWNER, self.image_id)
+
+    def restore(self, step: Step | None = None) -> None:
+        """Take the image out of the trash."""
+        self._trash(step).restore(OWNER, self.image_id)
+
+    def _trash(self, step: Step | None) -> Trash:
+        store, images, queue, renderings = self.ports(step)
+        return Trash(store, images, Editor(images, queue, renderings), Deletion(images, renderings), days=TRASH_DAYS)
+
+    def purge(self, step: Step | None = None) -> None:
+        """Move the image to the trash, and run reconcile when its time there is over."""
+        self.trash()
+        self.reconcile(step, after=TRASH_ENDS)
+
     def reconcile(self, step: Step | None = None, *, after: timedelta = LATER[0]) -> None:
         """Run reconcile as if that time had passed."""
         assert self.report(step, after=after).errors == 0
@@ -181,7 +203,7 @@ class Stage:
     def check_public(self) -> None:
         """Check that a private or deleted image has no public object."""
         found = self.image()
-        if not isinstance(found, Image) or found.visibility is Visibility.PRIVATE:
+        if not isinstance(found, Image) or found.effective_visibility is Visibility.PRIVATE:
             public = [info.key for info in self.side.store.list(processed_prefix(self.image_id, public=True))]
             assert public == [], f"public objects of an image that is not public: {public}"
 
@@ -201,7 +223,8 @@ class Stage:
             expected = {original_key(self.image_id), *(key for key, _ in self._variants(found))}
             wrong += self._missing(found)
             wrong += [f"status {found.status}"] * (found.status is not Status.READY)
-            wrong += [f"placed {found.placed}, wanted {found.visibility}"] * (found.placed is not found.visibility)
+            wanted = found.effective_visibility
+            wrong += [f"placed {found.placed}, wanted {wanted}"] * (found.placed is not wanted)
             wrong += ["deleted and still there"] * self.deleted
         stored = {key for key in self.side.objects() if self.image_id in key}
         return [*wrong, *(f"left: {key}" for key in sorted(stored - expected))]

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from tests.visibility.stage import LATER, Operation, Stage
+from tests.visibility.stage import LATER, TRASH_ENDS, Operation, Stage
 from tests.visibility.steps import Crash, CrashAt, Step
 
 #: More calls than any operation makes.
@@ -17,6 +17,18 @@ def was_hidden(stage: Stage) -> None:
     """Hide an image, and end before its public variants are removed."""
     stage.upload(public=True)
     end_at(stage, stage.hide, "delete_prefix")
+
+
+def was_trashed(stage: Stage) -> None:
+    """Move a public image to the trash."""
+    stage.upload(public=True)
+    stage.trash()
+
+
+def was_trashed_pending(stage: Stage) -> None:
+    """Move a public image to the trash before it is processed."""
+    stage.upload(public=True, ready=False)
+    stage.trash()
 
 
 def was_rendered(stage: Stage) -> None:
@@ -48,15 +60,20 @@ OPERATIONS: dict[str, tuple[Prepare, Callable[[Stage, Step | None], object]]] = 
     "first rendering": (lambda stage: stage.upload(public=True, ready=False), Stage.process),
     "other rendering": (lambda stage: stage.upload(public=True), Stage.render),
     "delete": (lambda stage: stage.upload(public=True), Stage.delete),
+    "trash": (lambda stage: stage.upload(public=True), Stage.trash),
+    "restore": (was_trashed, Stage.restore),
+    "trash of a private image": (lambda stage: stage.upload(public=False), Stage.trash),
+    "processing in the trash": (was_trashed_pending, Stage.process),
+    "end of the trash": (was_trashed, lambda stage, step: stage.reconcile(step, after=TRASH_ENDS)),
     "sweep": (was_rendered, lambda stage, step: stage.reconcile(step, after=LATER[3])),
     "task hide": (was_hidden, lambda stage, step: stage.reconcile(step, after=timedelta(0))),
     "last task hide": (was_hidden, Stage.reconcile),
 }
 
 #: Those that the quick tests walk through.
-QUICK = frozenset({"publish", "hide", "other rendering"})
+QUICK = frozenset({"publish", "hide", "other rendering", "trash", "restore", "end of the trash"})
 #: Those that a queue repeats.
-DELIVERIES = frozenset({"first rendering", "other rendering"})
+DELIVERIES = frozenset({"first rendering", "other rendering", "processing in the trash"})
 
 
 @pytest.mark.parametrize(
@@ -96,6 +113,7 @@ def test_a_crash_and_an_edit_before_the_repair(self_hosted: Stage, name: str) ->
         with contextlib.suppress(Crash):
             operation(stage, crash)
         if not stage.deleted and stage.side.images.versions([stage.image_id]):
+            stage.restore()
             stage.focus()
             (stage.publish, stage.hide)[number % 2]()
             stage.check_complete()

@@ -8,7 +8,7 @@ import pytest
 
 from app.adapters.sqlite import SqliteImages
 from app.domain.errors import DarkroomError
-from tests.visibility.stage import LATER, Stage, attempt
+from tests.visibility.stage import LATER, TRASH_ENDS, Stage, attempt
 from tests.visibility.steps import ActAt, Crash, Step, Turns
 
 #: More calls than any operation makes.
@@ -43,6 +43,15 @@ def sweep_everything(stage: Stage, step: Step | None = None) -> None:
     stage.reconcile(step, after=LATER[3])
 
 
+def trash_and_restore(stage: Stage, step: Step | None = None) -> None:
+    stage.trash(step)
+    stage.restore(step)
+
+
+def end_of_trash(stage: Stage, step: Step | None = None) -> None:
+    stage.reconcile(step, after=TRASH_ENDS)
+
+
 NAMED: dict[str, Callable[[Stage, Step | None], object]] = {
     "publish": Stage.publish,
     "hide": Stage.hide,
@@ -56,6 +65,10 @@ NAMED: dict[str, Callable[[Stage, Step | None], object]] = {
     "title": Stage.title,
     "hide, publish": hide_and_publish,
     "publish, hide": publish_and_hide,
+    "trash": Stage.trash,
+    "restore": Stage.restore,
+    "trash, restore": trash_and_restore,
+    "end of the trash": end_of_trash,
 }
 
 
@@ -71,7 +84,16 @@ def moved(stage: Stage, public: bool) -> None:
     stage.focus()
 
 
-STATES: dict[str, Callable[[Stage, bool], None]] = {"fresh": fresh, "moved": moved}
+def trashed(stage: Stage, public: bool) -> None:
+    moved(stage, public)
+    stage.trash()
+
+
+STATES: dict[str, Callable[[Stage, bool], None]] = {"fresh": fresh, "moved": moved, "trashed": trashed}
+#: Operations that change or meet the trash. Others are refused there.
+IN_TRASH = frozenset(
+    {"process", "delete", "sweep", "task hide", "tasks", "trash", "restore", "trash, restore", "end of the trash"}
+)
 
 
 def check_end(stage: Stage) -> None:
@@ -88,6 +110,8 @@ def check_end(stage: Stage) -> None:
 def test_one_operation_at_each_call_of_another(self_hosted: Stage, first: str, second: str) -> None:
     stage = self_hosted
     for state in STATES:
+        if state == "trashed" and not {first, second} <= IN_TRASH:
+            continue
         for public in (True, False):
             at_each_call(stage, state, public, first, second)
 
@@ -95,6 +119,20 @@ def test_one_operation_at_each_call_of_another(self_hosted: Stage, first: str, s
 @pytest.mark.parametrize(("first", "second"), [("publish", "hide"), ("task hide", "publish"), ("process", "hide")])
 def test_one_operation_at_each_call_of_another_quickly(self_hosted: Stage, first: str, second: str) -> None:
     at_each_call(self_hosted, "fresh", first == "process", first, second)
+
+
+@pytest.mark.parametrize(
+    ("state", "first", "second"),
+    [
+        ("fresh", "trash", "process"),
+        ("fresh", "publish", "trash"),
+        ("trashed", "restore", "delete"),
+        ("trashed", "end of the trash", "restore"),
+        ("trashed", "restore", "end of the trash"),
+    ],
+)
+def test_the_trash_at_each_call_of_another_operation(self_hosted: Stage, state: str, first: str, second: str) -> None:
+    at_each_call(self_hosted, state, first != "publish", first, second)
 
 
 def at_each_call(stage: Stage, state: str, public: bool, first: str, second: str) -> None:
@@ -112,7 +150,10 @@ def at_each_call(stage: Stage, state: str, public: bool, first: str, second: str
 ORDERS = 60
 #: Operations whose calls are mixed in random order.
 DELIVERIES = frozenset({"render", "render again", "process"})
-MIXED = ("publish", "hide", "render", "render again", "process", "sweep", "task hide", "tasks", "title")
+MIXED = (
+    "publish", "hide", "render", "render again", "process", "sweep", "task hide", "tasks", "title", "trash", "restore",
+    "trash, restore",
+)  # fmt: skip
 
 
 def few_changes(dice: random.Random) -> Callable[[list[int]], int]:

@@ -9,7 +9,7 @@ import pytest
 from app.domain.errors import ImageError, PreconditionFailed, Unavailable
 from app.domain.keys import processed_prefix
 from app.domain.maintenance.orphans import Orphans
-from app.domain.maintenance.reconcile import Report
+from app.domain.maintenance.report import Report
 from app.domain.models import FailureCode, Image, Status, Visibility, utcnow
 from app.domain.work import Task, Work
 from app.worker.jobs import Job, Processed

@@ -1,4 +1,4 @@
-"""Deletion of images."""
+"""Permanent deletion of images."""
 
 import logging
 from datetime import timedelta
@@ -19,7 +19,7 @@ _ATTEMPTS = 16
 
 
 class Deletion:
-    """Deletes images. For a caller, images of other owners do not exist."""
+    """Deletes images permanently, also those in the trash. For a caller, images of other owners do not exist."""
 
     def __init__(self, images: ImageRepository, renderings: Renderings) -> None:
         self._images = images
@@ -37,17 +37,21 @@ class Deletion:
             found = self._images.get(image_id) if is_id(image_id) else None
             if not isinstance(found, Image) or owner not in {None, found.owner}:
                 return False
-            tombstone = self._tombstone(found)
             try:
-                self._images.delete(found.id, found.version, tombstone)
+                self.delete_version(found)
             except Stale:
                 continue
-            try:
-                self._remove_bytes(found, tombstone)
-            except PortError:
-                log.exception("delete not finished; reconcile continues it", extra={"image_id": image_id})
             return True
         raise Conflict("busy", "The image is changing. Try again.")
+
+    def delete_version(self, image: Image) -> None:
+        """Delete the image like `delete` if its record has not changed since it was read. Raises `Stale`."""
+        tombstone = self._tombstone(image)
+        self._images.delete(image.id, image.version, tombstone)
+        try:
+            self._remove_bytes(image, tombstone)
+        except PortError:
+            log.exception("delete not finished; reconcile continues it", extra={"image_id": image.id})
 
     def _tombstone(self, image: Image) -> Tombstone:
         now = utcnow()

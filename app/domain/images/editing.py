@@ -1,8 +1,9 @@
-"""Changes of existing images: description, visibility, and rendering again."""
+"""Changes of existing images: description, visibility, trash, and rendering again."""
 
 import logging
 import random
 import time
+from collections.abc import Callable
 from datetime import datetime
 from typing import Protocol
 
@@ -10,7 +11,7 @@ from app.domain.errors import Conflict, PortError, PreconditionFailed, Stale
 from app.domain.images.notifications import object_created
 from app.domain.images.placement import guard_changes, is_swept_soon, join_changes, sweep_changes
 from app.domain.images.renderings import Renderings
-from app.domain.images.service import Images
+from app.domain.images.service import Images, check_not_trashed
 from app.domain.keys import original_key, rendering_name
 from app.domain.models import Changes, Image, Status, Visibility, is_open_ticket, utcnow
 from app.domain.ports import EventQueue, ImageRepository
@@ -42,8 +43,24 @@ class Editor:
         """Apply the patch and return the record. With `expected_version`, only to that version of the record.
 
         A new focal point renders the image again; a new visibility moves its variants first. Raises `NotFound`,
-        `PreconditionFailed` for another version, and `Conflict` if the image keeps changing.
+        `PreconditionFailed` for another version, and `Conflict` if the image is in the trash or keeps changing.
         """
+
+        def derive(image: Image) -> Changes:
+            check_not_trashed(image)
+            return patch.apply(image)
+
+        return self.change(owner, image_id, derive, expected_version)
+
+    def change(
+        self,
+        owner: str | None,
+        image_id: str,
+        derive: Callable[[Image], Changes],
+        expected_version: int | None = None,
+    ) -> Image:
+        """Make the changes that `derive` returns for the record, with the moves of variants that follow from them, like
+        `edit`. `derive` is called again if the record has changed meanwhile."""
         published: list[str] = []
         try:
             for attempt in range(_ATTEMPTS):
@@ -51,7 +68,7 @@ class Editor:
                 image = self._owned.get(owner, image_id)
                 if expected_version not in {None, image.version}:
                     raise _mismatch(image)
-                changes = patch.apply(image)
+                changes = derive(image)
                 if not changes:
                     return image
                 try:
@@ -59,7 +76,7 @@ class Editor:
                 except Stale:
                     continue
                 published.clear()
-                return self._finish_move(image, edited, changes)
+                return self._finish_move(image, edited)
             raise _busy()
         finally:
             if published:  # variants are at the public place, but the record does not allow it
@@ -68,11 +85,12 @@ class Editor:
     def reprocess(self, owner: str | None, image_id: str) -> Image:
         """Have the image rendered again, from its original. A `ready` image keeps its variants until then.
 
-        Raises `NotFound`, and `Conflict` for an upload ticket whose bytes have not arrived.
+        Raises `NotFound`, and `Conflict` for an upload ticket whose bytes have not arrived and for a trashed image.
         """
         for attempt in range(_ATTEMPTS):
             _pause(attempt)
             image = self._owned.get(owner, image_id)
+            check_not_trashed(image)
             if is_open_ticket(image):
                 raise Conflict("not_ready", "Its bytes have not arrived yet.", status_of_image=image.status)
             changes = self._process(utcnow())
@@ -92,9 +110,10 @@ class Editor:
         `published` receives the id before variants are stored at the public place.
         """
         now, again = utcnow(), "focal_point" in changes and image.status is Status.READY
-        wanted = changes.get("visibility", image.visibility)
+        wanted = image.model_copy(update=changes).effective_visibility
+        is_switched = wanted is not image.effective_visibility
         moved: Changes = {}
-        if "visibility" in changes and image.status is Status.READY and image.placed is not wanted:
+        if is_switched and image.status is Status.READY and image.placed is not wanted:
             image = self._prepare(image, wanted, now)
             if wanted is Visibility.PUBLIC:
                 published.append(image.id)
@@ -104,7 +123,7 @@ class Editor:
                 again = True
                 if wanted is Visibility.PRIVATE:
                     moved = {"placed": wanted}
-        hidden = self._hide(now) if changes.get("visibility") is Visibility.PRIVATE else {}
+        hidden = self._hide(now) if is_switched and wanted is Visibility.PRIVATE else {}
         changes = join_changes(changes, moved, hidden, self._process(now) if again else {})
         edited = self._images.update(image.id, image.version, changes)
         if again:
@@ -126,13 +145,14 @@ class Editor:
         work = {Task.HIDE: Work.add(now)}
         return {"work": work | ({Task.INVALIDATE: Work.add(now)} if self._renderings.has_cdn else {})}
 
-    def _finish_move(self, before: Image, edited: Image, changes: Changes) -> Image:
+    def _finish_move(self, before: Image, edited: Image) -> Image:
         """Remove public variants of a hidden image. Check those of a published one if an earlier move may still be
         running, which would remove them. Return the record afterwards."""
-        after = edited
-        if changes.get("visibility") is Visibility.PRIVATE:
+        after, wanted = edited, edited.effective_visibility
+        is_switched = wanted is not before.effective_visibility
+        if is_switched and wanted is Visibility.PRIVATE:
             after = self._renderings.hide(edited)
-        elif changes.get("visibility") is Visibility.PUBLIC and Task.HIDE in before.work:
+        elif is_switched and Task.HIDE in before.work:
             after = self._synchronize(edited.id) or edited
         if Task.PROCESS in after.work and after.work[Task.PROCESS] != edited.work.get(Task.PROCESS):
             self._send(after)  # variants were missing

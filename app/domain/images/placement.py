@@ -29,7 +29,7 @@ def placement(found: Image | Tombstone | None) -> object:
 def was_public(image: Image) -> bool:
     """Return True if public variants of the image may be stored, or cached by a CDN."""
     return (
-        Visibility.PUBLIC in {image.visibility, image.placed}
+        Visibility.PUBLIC in {image.effective_visibility, image.placed}
         or bool({Task.HIDE, Task.INVALIDATE} & image.work.keys())
         or any(is_public_name(name) for name in image.superseded)
     )

@@ -16,7 +16,7 @@ from app.domain.keys import (
     processed_prefix,
     rendering_name,
 )
-from app.domain.maintenance.reconcile import Report
+from app.domain.maintenance.report import Report
 from app.domain.media import UNKNOWN_TYPE
 from app.domain.models import Image, Tombstone, utcnow
 from app.domain.ports import EventQueue, ImageRepository, ObjectInfo, ObjectStore

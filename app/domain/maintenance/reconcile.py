@@ -2,14 +2,15 @@
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from itertools import islice
 
 from app.domain.errors import AlreadyExists, HashTaken, PortError, Stale
+from app.domain.images.deletion import Deletion
 from app.domain.images.notifications import object_created
 from app.domain.images.renderings import Renderings
 from app.domain.keys import original_key
+from app.domain.maintenance.report import Report
 from app.domain.models import (
     Changes,
     Failure,
@@ -48,38 +49,6 @@ _BATCH = 100
 _MOST_COUNTED = 100_000
 
 
-@dataclass
-class Report:
-    """Counts of one run.
-
-    `waiting`: old `pending` images whose events may still be in the queue. `never_came`: records removed because their
-    bytes never came. `left`: unfinished records that the run had no time for, counted up to a limit. `orphans_young`:
-    objects without a record that are too young to count as orphans. `search_left`: 1 if there was no time to finish
-    the search for orphans. `original_missing`: images that cannot be rendered again, because their original is gone.
-    """
-
-    queued_again: int = 0
-    waiting: int = 0
-    left: int = 0
-    never_came: int = 0
-    given_up: int = 0
-    deletes_finished: int = 0
-    renderings_swept: int = 0
-    hides_finished: int = 0
-    invalidated: int = 0
-    original_missing: int = 0
-    orphans: int = 0
-    orphans_young: int = 0
-    orphans_removed: int = 0
-    orphans_adopted: int = 0
-    search_left: int = 0
-    errors: int = 0
-
-    def __str__(self) -> str:
-        counts = (f"{field.name} {getattr(self, field.name)}" for field in fields(self))
-        return ", ".join(counts)
-
-
 class Reconciler:
     """Runs the tasks that are due. Safe during uploads, processing, edits, deletes and other runs.
 
@@ -93,6 +62,7 @@ class Reconciler:
         self._images = images
         self._queue = queue
         self._renderings = renderings
+        self._deletion = Deletion(images, renderings)
         self._in_queue: int | None = 0
         self._unused: list[Image] = []
         self._cached: dict[str, Image | Tombstone] = {}
@@ -143,6 +113,10 @@ class Reconciler:
             return
         if isinstance(found, Tombstone):
             self._visit_tombstone(found, now, report)
+            return
+        if _is_past_retention(found, now):
+            self._deletion.delete_version(found)
+            report.trash_deleted += 1
             return
         if _is_due(found.work, Task.HIDE, now):
             found = self._renderings.finish_hide(found, now)
@@ -285,6 +259,13 @@ def _is_due(work: Tasks, name: Task, now: datetime) -> bool:
     if task is None:
         return False
     return task.due <= now or (not task.is_distant and is_implausible(task.due, now, LONGEST_DELAY))
+
+
+def _is_past_retention(image: Image, now: datetime) -> bool:
+    """Return True if the image is in the trash and its time there is over. A clock that was set back delays that: an
+    implausible time does not count, because the delete is final."""
+    task = image.work.get(Task.PURGE)
+    return image.trashed_at is not None and task is not None and task.due <= now
 
 
 def _without_original(image: Image, now: datetime) -> Changes:

@@ -16,7 +16,7 @@ class Selection(StrEnum):
     """Images to render again.
 
     `stale`: ready, with variants of another recipe, focal point or renderer. `failed`: failed, or ready with an error
-    of the last attempt to render them again. `all`: every image that was processed.
+    of the last attempt to render them again. `all`: every image that was processed. Trashed images are never chosen.
     """
 
     STALE = "stale"
@@ -106,7 +106,9 @@ class Reprocessing:
             self.report.queued += 1
 
     def _is_chosen(self, image: Image) -> bool:
-        if image.status is Status.PENDING or is_open_ticket(image) or self._owner not in {None, image.owner}:
+        if self._owner not in {None, image.owner} or image.trashed_at is not None:
+            return False
+        if image.status is Status.PENDING or is_open_ticket(image):
             return False
         if self._selection is Selection.STALE:
             return image.status is Status.READY and image.rendering_id != self._rendering_id(image)

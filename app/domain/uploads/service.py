@@ -1,6 +1,7 @@
 """Uploads. The record is written before the bytes, and no acknowledged upload is lost."""
 
 import logging
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import BinaryIO
@@ -71,6 +72,8 @@ class Uploads:
                     return Accepted(existing, duplicate=True)
                 replaces = taken.image_id
             else:
+                if replaces:
+                    self._note_restored(replaces, owner, upload)
                 return Accepted(self._store_original(image, upload), duplicate=False)
         raise Unavailable("Too many requests are storing these bytes at once. Try again.")
 
@@ -83,11 +86,26 @@ class Uploads:
             log.exception("copy not recorded", extra={"image_id": image.id})
         return stored
 
+    def _note_restored(self, image_id: str, owner: str, upload: Upload) -> None:
+        """Note the image whose place another one has taken as a copy, if it was restored from the trash meanwhile."""
+        found = self._find_live(image_id, owner, upload)
+        if found is not None:
+            try:
+                self._images.claim(found)
+            except PortError:
+                log.exception("copy not recorded", extra={"image_id": image_id})
+
     def _is_current(self, image_id: str, owner: str, upload: Upload) -> bool:
-        """Return True if the record is a live record of these bytes that has not failed."""
+        """Return True if the record is one of these bytes that has not failed and is not in the trash."""
+        found = self._find_live(image_id, owner, upload)
+        return found is not None and found.status is not Status.FAILED
+
+    def _find_live(self, image_id: str, owner: str, upload: Upload) -> Image | None:
+        """Return the record if it is one of these bytes and is not in the trash."""
         found = self._images.get(image_id)
-        same = isinstance(found, Image) and found.owner == owner and found.sha256 == upload.sha256
-        return isinstance(found, Image) and same and found.status is not Status.FAILED
+        if not isinstance(found, Image) or found.owner != owner or found.sha256 != upload.sha256:
+            return None
+        return found if found.trashed_at is None else None
 
     def _store_original(self, image: Image, upload: Upload) -> Image:
         try:
@@ -137,7 +155,7 @@ class Uploads:
         if isinstance(found, Image):
             if self._store.find(original_key(image_id)) is not None:
                 raise _used(image_id)
-            if is_open_ticket(found) and found.status is Status.PENDING:
+            if is_open_ticket(found) and found.status is Status.PENDING and found.trashed_at is None:
                 return
         raise _gone()
 
@@ -157,28 +175,31 @@ class Uploads:
     def _withdraw(self, image: Image) -> Image | None:
         """Remove the record of bytes that were not stored. Return the record if it stays because the bytes exist."""
         try:
-            if self._store.stat(original_key(image.id)) is None:
-                self._images.remove(image.id, image.version)
-                return None
-        except Stale:  # a racing duplicate has stored the bytes and updated the record
-            pass
+            for _ in range(_ATTEMPTS):
+                found = self._images.get(image.id)
+                if not isinstance(found, Image):
+                    return None
+                if self._store.stat(original_key(image.id)) is not None:  # a racing duplicate has stored them
+                    return found
+                with suppress(Stale):  # edited, moved to the trash, or updated by a racing duplicate
+                    self._images.remove(image.id, found.version)
+                    return None
         except PortError:
             log.exception(
                 "record left pending without its original; reconcile removes it", extra={"image_id": image.id}
             )
-            return None
-        found = self._images.get(image.id)
-        return found if isinstance(found, Image) else None
+        return None
 
     def _ensure_stored(self, image_id: str, owner: str, upload: Upload) -> Image | None:
-        """Make sure that the bytes of this record are stored. Return the record; None if it is not one of these bytes.
+        """Make sure that the bytes of this record are stored. Return the record; None if it is not one of these bytes,
+        has failed or is in the trash.
 
         A `pending` record is final once its bytes are stored and its version is above 1: from then on the request
         that wrote it can no longer withdraw it.
         """
         for _ in range(_ATTEMPTS):
-            found = self._images.get(image_id)
-            if not isinstance(found, Image) or found.owner != owner or found.sha256 != upload.sha256:
+            found = self._find_live(image_id, owner, upload)
+            if found is None:
                 return None
             if found.status is Status.READY:
                 return found

@@ -185,5 +185,6 @@ class Tickets:
     def _existing(self, owner: str, sha256: str | None) -> Image | None:
         image_id = self._images.find_hash(owner, sha256) if sha256 else None
         found = self._images.get(image_id) if image_id else None
-        ready = isinstance(found, Image) and found.owner == owner and found.status is Status.READY
-        return found if ready and isinstance(found, Image) else None
+        if not isinstance(found, Image) or found.owner != owner or found.trashed_at is not None:
+            return None
+        return found if found.status is Status.READY else None

@@ -13,7 +13,7 @@ from app.domain.errors import Unavailable
 from app.domain.ids import first_id_at, new_id
 from app.domain.keys import original_key, variant_key
 from app.domain.maintenance.orphans import GRACE, Orphan, Orphans
-from app.domain.maintenance.reconcile import Report
+from app.domain.maintenance.report import Report
 from app.domain.models import ANONYMOUS, Image, Status, utcnow
 from tests.contract.records import an_image
 from tests.sides import Interposed, Side, self_hosted

@@ -15,7 +15,7 @@ from app.adapters.sqlite import SqliteImages
 from app.domain.errors import Unavailable
 from app.domain.ids import first_id_at, new_id
 from app.domain.keys import original_key, variant_key
-from app.domain.maintenance.reconcile import Report
+from app.domain.maintenance.report import Report
 from app.domain.models import ANONYMOUS, FailureCode, Image, Status, utcnow
 from app.domain.uploads.tickets import RECORD_LIFE
 from app.domain.work import RENDERING_LIFE, Task, Work
