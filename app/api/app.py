@@ -16,7 +16,7 @@ from app.api.middleware.resolve_address import ResolveAddress
 from app.api.middleware.same_site import AllowedHostsOnly, SameSiteOnly
 from app.api.middleware.server_refusals import ServerRefusals
 from app.api.middleware.unhandled_errors import UnhandledErrors
-from app.api.routes import docs, edits, files, images, lookup, service, share, tickets, uploads, variants
+from app.api.routes import docs, edits, files, images, lookup, service, share, similar, tickets, uploads, variants
 from app.domain.configuration.hosts import AllowedHosts
 
 __all__ = ["Services", "create_app"]
@@ -43,6 +43,7 @@ def create_app(services: Services) -> FastAPI:
         lookup.router,
         variants.router,
         share.router,
+        similar.router,
         service.router,
         docs.router,
     ]

@@ -21,6 +21,7 @@ from app.domain.images.editing import Editor
 from app.domain.images.renderings import Renderings
 from app.domain.images.service import Images
 from app.domain.images.sharing import ShareLinks
+from app.domain.images.similar import LookAlikeSearch
 from app.domain.images.urls import UrlSource
 from app.domain.limits import MEBIBYTE, Limits
 from app.domain.maintenance.owner_deletion import OwnerDeletion
@@ -81,6 +82,11 @@ class Services:
     def images(self) -> Images:
         """Reading images."""
         return Images(self.repository)
+
+    @cached_property
+    def look_alikes(self) -> LookAlikeSearch:
+        """Finding look-alikes."""
+        return LookAlikeSearch(self.repository)
 
     @cached_property
     def editor(self) -> Editor:

@@ -18,6 +18,7 @@ from app.api.routes.images import DeletedImages
 from app.api.routes.lookup import LOOKUP_BODY, KnownImages
 from app.api.routes.service import Health
 from app.api.routes.share import SHARE_BODY, ShareLink
+from app.api.routes.similar import SimilarImageList
 from app.api.routes.tickets import TICKET_BODY
 from app.api.routes.uploads import ONE_BODY
 from app.api.views.image import ImageList, ImageView
@@ -50,7 +51,18 @@ request in the log of the service. Send the header `X-Request-Id` to choose the 
 MODELS: list[tuple[type[BaseModel], JsonSchemaMode]] = [
     *(
         (model, "serialization")
-        for model in (ImageView, ImageList, DeletedImages, BulkResults, KnownImages, Ticket, ShareLink, Limits, Health)
+        for model in (
+            ImageView,
+            ImageList,
+            SimilarImageList,
+            DeletedImages,
+            BulkResults,
+            KnownImages,
+            Ticket,
+            ShareLink,
+            Limits,
+            Health,
+        )
     ),
     (Problem, "validation"),
 ]

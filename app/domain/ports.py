@@ -162,10 +162,10 @@ class ImageRepository(Protocol):
         """Return the id of one of the owner's upload tickets for these bytes that are not processed yet, usually the
         newest; None if there is none. Strongly consistent."""
 
-    def find_bands(self, owner: str, bands: Collection[str], limit: int) -> Iterator[tuple[str, str]]:
-        """Yield the id and the perceptual hash of images with one of these bands: see `similar.bands`.
+    def find_bands(self, owner: str, bands: Collection[str], limit: int) -> Iterator[Sequence[tuple[str, str]]]:
+        """Yield, for each of these bands, ids and perceptual hashes of images that have it: see `similar.bands`.
 
-        At most `limit` for each band. An image can be yielded several times. May lag behind writes.
+        At most `limit` (1-1,000) for each band, the newest ones. May lag behind writes.
         """
 
     def update(self, image_id: str, expected_version: int, changes: Mapping[str, Any]) -> Image:

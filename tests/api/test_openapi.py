@@ -27,7 +27,7 @@ OPERATIONS = {
     ("get", "/healthz"), ("get", "/readyz"), ("post", "/upload/direct"), ("post", "/upload/form"),
     ("post", "/upload/json"), ("post", "/upload/raw"), ("post", "/images/{image_id}/share"),
     ("patch", "/images/{image_id}"), ("post", "/images/edit"), ("post", "/images/{image_id}/reprocess"),
-    ("delete", "/images"), ("post", "/images/lookup"),
+    ("delete", "/images"), ("post", "/images/lookup"), ("get", "/images/{image_id}/similar"),
 }  # fmt: skip
 #: Codes of preflights, of paths that are not described, and of events that are no requests.
 OUTSIDE = {

@@ -83,7 +83,7 @@ class DynamoImages:
         item = read_item(self._client, self._table, expected_key(owner, sha256))
         return str(item[POINTS_TO]) if item else None
 
-    def find_bands(self, owner: str, bands: Collection[str], limit: int) -> Iterator[tuple[str, str]]:
+    def find_bands(self, owner: str, bands: Collection[str], limit: int) -> Iterator[Sequence[tuple[str, str]]]:
         """See `ImageRepository.find_bands`."""
         return listing.bands(self._client, self._table, owner, bands, limit)
 

@@ -115,18 +115,19 @@ def _sorted_walk(client: Any, table: str, partition: str, span: Span) -> Iterato
         yield moment, image_id
 
 
-def bands(client: Any, table: str, owner: str, wanted: Collection[str], limit: int) -> Iterator[tuple[str, str]]:
-    """Yield ids and perceptual hashes of images with one of these bands; see `ImageRepository.find_bands`. The
+def bands(
+    client: Any, table: str, owner: str, wanted: Collection[str], limit: int
+) -> Iterator[Sequence[tuple[str, str]]]:
+    """Yield ids and perceptual hashes of images with each of these bands; see `ImageRepository.find_bands`. The
     partitions are read in parallel."""
 
-    def look_up(band: str) -> list[str]:
-        return newest_keys(client, table, band_key(owner, band), limit)
+    def look_up(band: str) -> Sequence[tuple[str, str]]:
+        keys = newest_keys(client, table, band_key(owner, band), limit)
+        parts = (key.rsplit("#", 2) for key in keys)
+        return [(image_id, phash) for _, phash, image_id in parts]
 
     with ThreadPoolExecutor(_LOOK_UPS) as threads:
-        for keys in threads.map(look_up, wanted):
-            for key in keys:
-                _, phash, image_id = key.rsplit("#", 2)
-                yield image_id, phash
+        yield from threads.map(look_up, wanted)
 
 
 def open_tickets(client: Any, table: str, owner: str, limit: int) -> Sequence[str]:

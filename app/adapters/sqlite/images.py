@@ -107,7 +107,7 @@ class SqliteImages:
         with self._database.reading() as connection:
             return find_ticket(connection, owner, sha256)
 
-    def find_bands(self, owner: str, bands: Collection[str], limit: int) -> Iterator[tuple[str, str]]:
+    def find_bands(self, owner: str, bands: Collection[str], limit: int) -> Iterator[Sequence[tuple[str, str]]]:
         """See `ImageRepository.find_bands`."""
         return walks.bands(self._database, owner, bands, limit)
 

@@ -1,6 +1,6 @@
 """Walks over many records, in pages: no statement stays open between two records."""
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -50,12 +50,12 @@ def owned(database: Database, owner: str) -> Iterator[str]:
         yield image_id
 
 
-def bands(database: Database, owner: str, wanted: Collection[str], limit: int) -> Iterator[tuple[str, str]]:
-    """See `ImageRepository.find_bands`. Exact, the newest of each band."""
+def bands(database: Database, owner: str, wanted: Collection[str], limit: int) -> Iterator[Sequence[tuple[str, str]]]:
+    """See `ImageRepository.find_bands`. Exact."""
     for band in wanted:
         with database.reading() as connection:
             rows = connection.execute(_BANDS, (owner, BAND, band, limit)).fetchall()
-        yield from rows
+        yield rows
 
 
 def scan(database: Database, after: str | None) -> Iterator[Image]:

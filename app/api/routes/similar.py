@@ -1,0 +1,97 @@
+"""Look-alikes of an image."""
+
+import json
+from collections.abc import Sequence
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from pydantic import ConfigDict, Field
+from starlette.responses import Response
+
+from app.api.dependencies import BasePathDep, ServicesDep, VisibleOwnerDep
+from app.api.http.access import ScopedRoute, requires
+from app.api.http.problem_examples import model_response, problem_responses
+from app.api.routes.images import ImageId
+from app.api.views.example import READY
+from app.api.views.image import DEFERRED, ImageView, view
+from app.api.views.list_page import write_items
+from app.api.views.list_query import DEFAULT_LIMIT, MAX_LIMIT
+from app.domain.access.api_keys import Scope
+from app.domain.images.similar import EXACT_DISTANCE, MAX_DISTANCE
+from app.domain.models import Model
+
+router = APIRouter(tags=["images"], route_class=ScopedRoute)
+
+
+class SimilarImage(Model):
+    """A look-alike."""
+
+    model_config = DEFERRED
+
+    distance: int = Field(
+        ge=0, le=MAX_DISTANCE, description="Number of bits, of 64, in which the perceptual hashes differ."
+    )
+    image: ImageView
+
+    @property
+    def id(self) -> str:
+        """Id of the image."""
+        return self.image.id
+
+
+class SimilarImageList(Model):
+    """Look-alikes of an image."""
+
+    model_config = DEFERRED | ConfigDict(
+        json_schema_extra={
+            "examples": [{"items": [{"distance": 2, "image": READY}], "comparable": True, "complete": True}]
+        }
+    )
+
+    items: Sequence[SimilarImage] = Field(description="The closest first; of the same distance, the newest first.")
+    comparable: bool = Field(
+        description="False if the image is nearly uniform, such as a blank page: it is not compared with others."
+    )
+    complete: bool = Field(
+        description="False if there can be more look-alikes: `limit` was reached, the answer was 5 MB large, or there "
+        "were more than 1,000 candidates for a part of the hash, of which the newest were compared."
+    )
+
+
+@router.get(
+    "/images/{image_id}/similar",
+    operation_id="list_similar_images",
+    summary="Find look-alikes",
+    responses={
+        200: model_response(SimilarImageList),
+        **problem_responses("image_not_found", "not_ready", "invalid_request"),
+    },
+)
+@requires(Scope.READ)
+def list_similar_images(
+    image_id: ImageId,
+    services: ServicesDep,
+    owner: VisibleOwnerDep,
+    base_path: BasePathDep,
+    max_distance: Annotated[
+        int, Query(ge=0, le=MAX_DISTANCE, description="Number of bits in which the perceptual hashes may differ.")
+    ] = EXACT_DISTANCE,
+    limit: Annotated[int, Query(ge=1, le=MAX_LIMIT, description="Images to return.")] = DEFAULT_LIMIT,
+) -> Response:
+    """Find the owner's other images whose perceptual hash differs from that of this one in few bits.
+
+    All images within a distance of 6 are found, and most of those within 10, where some only look alike by chance. An
+    image is found after resizing, recompression, a change of format, brightness, contrast or color; seldom after a crop
+    of 5 % or more, with a border or a text over it, and never mirrored or turned.
+
+    Images that are not ready, nearly uniform or in the trash are not found. A new image may take a moment to be found.
+    """
+    image = services.images.get(owner, image_id)
+    found = services.look_alikes.find(image, max_distance, limit)
+    items = write_items(
+        SimilarImage(distance=each.distance, image=view(each.image, services.urls, base_path)) for each in found.items
+    )
+    complete = found.complete and items.cut_after is None
+    comparable = json.dumps(found.comparable)
+    body = f'{{"items":{items.json},"comparable":{comparable},"complete":{json.dumps(complete)}}}'
+    return Response(body, 200, {"Cache-Control": "private, no-cache"}, "application/json")
