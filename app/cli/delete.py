@@ -18,7 +18,7 @@ def delete(
     yes: Annotated[bool, typer.Option("--yes", help="Delete without asking.")] = False,
     as_json: Annotated[bool, JSON] = False,
 ) -> None:
-    """Delete all images of an owner permanently: records, originals, variants and upload tickets.
+    """Delete all images of an owner permanently: records, originals, variants and upload tickets, also in the trash.
 
     Examples:
 
@@ -49,7 +49,7 @@ def delete(
     interrupted = stop.wait(0)
     if not done.complete:
         typer.echo(f"{'Interrupted' if interrupted else 'Not complete'}. Run the command again to continue.", err=True)
-    typer.echo(json.dumps(asdict(done)) if as_json else f"{count_images(done.deleted)} deleted")
+    typer.echo(json.dumps(asdict(done)) if as_json else f"{count_images(done.deleted)} deleted permanently")
     raise typer.Exit(0 if done.complete else INTERRUPTED if interrupted else 1)
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from app.domain.media import media_type_of
+from app.domain.media import NAMES, media_type_of
 from app.domain.other_formats import NAMING_BYTES, recognize
 
 _PIECE = 256 * 1024
@@ -60,7 +60,8 @@ class ImageFile:
             if not head:
                 raise NotAnImage("The file is empty.")
             other = recognize(head)
-            raise NotAnImage(f"Unsupported image format (found: {other.name})." if other else "Not an image.")
+            found = f"{other.name[0].upper()}{other.name[1:]} is not supported." if other else "Not an image."
+            raise NotAnImage(f"{found} Accepted: {', '.join(NAMES.values())}.")
         return cls(path, size, digest.hexdigest(), content_type)
 
 

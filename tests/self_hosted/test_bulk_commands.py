@@ -176,12 +176,12 @@ def test_images_of_an_owner_are_deleted(side: Side) -> None:
         assert ("Add --yes" in done.stderr) == (answer is None)
         assert isinstance(side.images.get(hers[0].id), Image)
     done = run("delete", "--owner", "ann", answer="y\n")
-    assert (done.exit_code, done.stdout.splitlines()[-1]) == (0, "4 images deleted")
+    assert (done.exit_code, done.stdout.splitlines()[-1]) == (0, "4 images deleted permanently")
     assert all(isinstance(side.images.get(each.id), Tombstone) for each in (*hers, ticket))
     assert isinstance(side.images.get(his.id), Image)
     assert report(run("delete", "--owner", "bob", "--yes", "--json")) == {"deleted": 1, "complete": True}
     done = run("delete", "--owner", "ann")  # nothing to ask for
-    assert (done.exit_code, done.stdout, done.stderr) == (0, "0 images deleted\n", "")
+    assert (done.exit_code, done.stdout, done.stderr) == (0, "0 images deleted permanently\n", "")
 
 
 @pytest.mark.slow

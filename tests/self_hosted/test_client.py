@@ -1,5 +1,6 @@
 """Client of the command line under errors of the call, the network and the answer."""
 
+import json
 import os
 from collections.abc import Iterator
 from datetime import timedelta
@@ -11,8 +12,10 @@ import httpx
 import pytest
 from typer.testing import CliRunner, Result
 
+from app.cli import attempts
 from app.cli import client as client_module
-from app.cli.client import DarkroomClient, Unreachable
+from app.cli.attempts import Unreachable
+from app.cli.client import DarkroomClient
 from app.cli.command import cli
 from app.cli.image_file import ImageFile, UploadError
 from app.domain.keys import original_key
@@ -32,9 +35,8 @@ def picture(tmp_path: Path) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def _no_pauses(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(client_module, "_PAUSE_SECONDS", 0)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(attempts, "PAUSE_SECONDS", 0)
 
 
 @pytest.fixture
@@ -61,9 +63,10 @@ class Lossy(httpx.BaseTransport):
 
 
 class Peer(HTTPServer):
-    """A server that gives every POST the same answer."""
+    """A server that gives every POST the same answer. With `looks_up`, it answers a lookup as Darkroom does."""
 
     status, content_type, content = 404, "text/plain", b"nothing"
+    looks_up = False
 
     @property
     def url(self) -> str:
@@ -75,11 +78,14 @@ class _Answering(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        self.send_response(self.server.status)
-        self.send_header("Content-Type", self.server.content_type)
-        self.send_header("Content-Length", str(len(self.server.content)))
+        status, content_type, content = self.server.status, self.server.content_type, self.server.content
+        if self.server.looks_up and self.path == "/images/lookup":
+            status, content_type, content = 200, "application/json", b'{"known": {}}'
+        self.send_response(status)
+        self.send_header("Content-Type", content_type)
+        self.send_header("Content-Length", str(len(content)))
         self.end_headers()
-        self.wfile.write(self.server.content)
+        self.wfile.write(content)
 
     def log_message(self, *_: object) -> None:
         pass
@@ -179,7 +185,11 @@ def test_an_answer_that_is_not_darkrooms_is_reported_in_a_sentence(
     assert isinstance(done.exception, SystemExit), done.exception
     assert done.exit_code == 1
     assert ("not Darkroom" if status in {200, 201} else str(status)) in done.stderr
-    assert len(done.stderr.splitlines()) == 1
+    error, cause, remedy, counts = done.stderr.splitlines()
+    assert error == f"error: cannot upload to {peer.url}"
+    assert cause.startswith("cause: ")
+    assert remedy.startswith("try: check DARKROOM_URL")
+    assert counts == "1 file: 1 not sent"
 
 
 @pytest.mark.parametrize(
@@ -196,9 +206,12 @@ def test_an_address_that_is_none_ends_the_command_at_once(picture: Path, url: st
 def test_without_an_answer_to_the_first_image_the_others_are_not_tried(picture: Path) -> None:
     done = darkroom("upload", str(picture), str(picture), str(picture), url="http://127.0.0.1:1")
     assert done.exit_code == 1
-    told, counts = done.stderr.splitlines()
-    assert "No server answers at http://127.0.0.1:1/" in told
-    assert counts == "1 refused, 2 not sent."
+    assert done.stderr.splitlines() == [
+        "error: cannot reach http://127.0.0.1:1",
+        "cause: Connection refused",
+        "try: start the server (make run), or set DARKROOM_URL",
+        "3 files: 3 not sent",
+    ]
 
 
 def test_a_service_that_goes_away_is_not_waited_for_to_the_end(
@@ -213,7 +226,7 @@ def test_a_service_that_goes_away_is_not_waited_for_to_the_end(
 
         monkeypatch.setattr(way, "handle_request", gone)
         monkeypatch.setattr(client_module, "_SILENCE_SECONDS", 0.1)
-        with pytest.raises(Unreachable, match="No server answers at http://testserver/"):
+        with pytest.raises(Unreachable, match="No server answers at http://testserver "):
             client.wait_until_processed(record, 3600)
 
 
@@ -229,6 +242,7 @@ def test_a_name_that_is_no_text_is_sent_as_near_as_can_be(service: Service, tmp_
     path.write_bytes(encoded("JPEG", 90, 60, seed=61))
     with DarkroomClient("http://testserver", transport=Lossy(service)) as client:
         assert client.upload(ImageFile.read(path))["filename"] == "caf\N{REPLACEMENT CHARACTER}.jpg"
+    peer.looks_up = True
     for more in ([], ["--json"]):
         done = darkroom("upload", str(path), *more, url=peer.url)
         assert isinstance(done.exception, SystemExit), done.exception
@@ -245,3 +259,30 @@ def test_a_file_deleted_before_it_is_sent_is_reported(service: Service, picture:
     ):
         client.upload(measured)
     assert way.asked == ["POST"]
+
+
+@pytest.mark.parametrize("answer", [b"[]", b'{"known": []}', b'{"unknown": {}}'])
+def test_an_answer_to_a_lookup_that_is_not_darkrooms_ends_the_command(picture: Path, peer: Peer, answer: bytes) -> None:
+    peer.status, peer.content_type, peer.content = 200, "application/json", answer
+    done = darkroom("upload", str(picture), url=peer.url)
+    assert done.exit_code == 1
+    assert "cause: The server at this address is not Darkroom." in done.stderr
+
+
+def test_a_full_server_ends_the_command_with_the_remedy(picture: Path, peer: Peer) -> None:
+    problem = {"code": "storage_full", "detail": "Free disk space is below the reserve."}
+    peer.status, peer.content_type, peer.content = 507, "application/problem+json", json.dumps(problem).encode()
+    peer.looks_up = True
+    done = darkroom("upload", str(picture), str(picture), url=peer.url)
+    assert done.stderr.splitlines() == [
+        f"error: {peer.url} is full",
+        "cause: Free disk space is below the reserve.",
+        "try: delete images, or ask its operator for space",
+        "2 files: 2 not sent",
+    ]
+
+
+def test_no_password_of_the_address_is_printed(picture: Path) -> None:
+    done = darkroom("upload", str(picture), url="http://ann:secret@127.0.0.1:1/")
+    assert "error: cannot reach http://127.0.0.1:1\n" in done.stderr
+    assert "secret" not in done.stderr

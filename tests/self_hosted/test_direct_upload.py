@@ -56,7 +56,7 @@ def memory_mb(server: Server, field: str) -> float:
 
 def darkroom(server: Server, *arguments: str, key: str = KEY) -> subprocess.CompletedProcess[str]:
     """The command as a user runs it."""
-    own = {"DARKROOM_URL": server.url, "DARKROOM_API_KEY": key, "XDG_CACHE_HOME": str(server.data.parent)}
+    own = {"DARKROOM_URL": server.url, "DARKROOM_API_KEY": key}
     environment = {**os.environ, **own}
     command = [sys.executable, "-c", "from app.cli.command import main; main()", *arguments]
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
@@ -108,7 +108,8 @@ def test_the_command_sends_files_and_says_what_became_of_them(server: Server, tm
     assert records[0]["tags"] == ["sea", "dusk"]
     again = darkroom(server, "upload", str(photo))
     assert again.returncode == 0
-    assert "already stored" in again.stdout
+    assert again.stdout.startswith("known ")
+    assert again.stderr == "1 file: 1 known\n"
 
 
 @pytest.mark.slow
@@ -118,14 +119,17 @@ def test_the_command_reports_files_that_it_could_not_send(server: Server, tmp_pa
     broken = image_file("pillow-tests__truncated_image.png")
     done = darkroom(server, "upload", str(page), str(broken), str(tmp_path / "nowhere.png"))
     assert done.returncode == 1
-    assert "page.jpg  Unsupported image format (found: HTML)." in done.stderr
+    assert "page.jpg  HTML is not supported. Accepted: JPEG, " in done.stderr
     assert "failed" in done.stderr
     assert "nowhere.png" in done.stderr
     assert "Traceback" not in done.stderr
     refused = darkroom(server, "upload", str(broken), str(broken), key=READ_ONLY)
     assert refused.returncode == 1
-    assert refused.stderr.count("scope `upload`") == 1
-    assert "1 refused, 1 not sent." in refused.stderr
+    error, cause, remedy, counts = refused.stderr.splitlines()
+    assert error == f"error: {server.url} refuses the API key"
+    assert "scope `upload`" in cause
+    assert remedy == "try: set DARKROOM_API_KEY to a key with the scopes upload and read"
+    assert counts == "2 files: 2 not sent"
     assert READ_ONLY not in refused.stderr + refused.stdout
     assert darkroom(server, "upload").returncode == 2
 

@@ -1,21 +1,21 @@
-"""The command line's client run again, or twice at once, on the same pictures: none is stored twice."""
+"""The command line's client run again, or twice at once, on the same images: none is stored twice."""
 
-import os
-import stat
 import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
 import pytest
 
+from app.cli import attempts
 from app.cli.client import DarkroomClient
-from app.cli.image_file import ImageFile
+from app.cli.image_file import ImageFile, UploadError
 from app.domain.keys import original_key
 from app.domain.models import Image, Status, utcnow
-from app.domain.uploads import grants
+from app.domain.uploads import grants, tickets
 from tests.api.service import Service, service_on
 from tests.samples import encoded
 
@@ -58,15 +58,15 @@ def interrupt() -> None:
     raise KeyboardInterrupt
 
 
-def run(picture: ImageFile, way: Way, folder: Path, key: str | None = None, **words: Any) -> dict[str, Any]:
-    """Send the picture as the command does, with its notes in the folder."""
-    with DarkroomClient("http://testserver", key, transport=way, notes=folder / "notes") as client:
-        return client.wait_until_processed(client.upload(picture, **words), 0)
+def run(picture: ImageFile, way: Way, key: str | None = None, **fields: Any) -> dict[str, Any]:
+    """Send the image as the command does."""
+    with DarkroomClient("http://testserver", key, transport=way) as client:
+        return client.wait_until_processed(client.upload(picture, **fields), 0)
 
 
-def interrupted(picture: ImageFile, way: Way, folder: Path, **words: Any) -> None:
+def interrupted(picture: ImageFile, way: Way, **fields: Any) -> None:
     with pytest.raises(KeyboardInterrupt):
-        run(picture, way, folder, **words)
+        run(picture, way, **fields)
 
 
 def change(service: Service, image_id: str, **changes: Any) -> None:
@@ -80,49 +80,45 @@ def records(service: Service) -> list[str]:
     return service.side.unfinished()
 
 
-def test_what_had_arrived_when_it_was_interrupted_is_there_already(
-    service: Service, picture: ImageFile, tmp_path: Path
-) -> None:
-    interrupted(picture, Way(service, after=interrupt), tmp_path)
-    record = run(picture, Way(service), tmp_path)
-    assert (record["status"], record["duplicate"]) == ("pending", True)
-    assert records(service) == [record["id"]]
-    assert service.side.objects() == {original_key(record["id"])}
-
-
-def test_what_had_not_arrived_is_sent_by_the_ticket_it_had(
-    service: Service, picture: ImageFile, tmp_path: Path
-) -> None:
-    interrupted(picture, Way(service, before=interrupt), tmp_path)
-    record = run(picture, Way(service), tmp_path)
-    assert not record.get("duplicate")
-    assert records(service) == [record["id"]]
-    assert service.side.objects() == {original_key(record["id"])}
-
-
-def test_what_is_not_developed_yet_is_not_sent_again(service: Service, picture: ImageFile, tmp_path: Path) -> None:
-    first = run(picture, Way(service), tmp_path, tags=["sea"])
-    copy = tmp_path / "copy.jpg"
-    copy.write_bytes(picture.path.read_bytes())
+def test_what_had_arrived_when_it_was_interrupted_is_known(service: Service, picture: ImageFile) -> None:
+    interrupted(picture, Way(service, after=interrupt))
     way = Way(service)
-    second = run(ImageFile.read(copy), way, tmp_path)
+    record = run(picture, way)
+    assert (record["status"], record["duplicate"]) == ("pending", True)
+    assert "PUT" not in way.asked
+    assert records(service) == [record["id"]]
+    assert service.side.objects() == {original_key(record["id"])}
+
+
+def test_what_had_not_arrived_is_sent_by_the_same_ticket(service: Service, picture: ImageFile) -> None:
+    interrupted(picture, Way(service, before=interrupt), tags=["sea"])
+    (ticket,) = records(service)
+    record = run(picture, Way(service), tags=["sea"])
+    assert not record.get("duplicate")
+    assert record["id"] == ticket
+    assert records(service) == [ticket]
+    assert service.side.objects() == {original_key(ticket)}
+
+
+def test_what_is_not_processed_yet_is_not_sent_again(service: Service, picture: ImageFile) -> None:
+    first = run(picture, Way(service), tags=["sea"])
+    way = Way(service)
+    second = run(picture, way, tags=["sea"])
     assert not first.get("duplicate")
-    assert (second["id"], second["duplicate"], second["filename"]) == (first["id"], True, "p.jpg")
+    assert (second["id"], second["duplicate"]) == (first["id"], True)
     assert "PUT" not in way.asked
     assert records(service) == [first["id"]]
 
 
-def test_of_two_at_once_one_brings_it_and_the_other_finds_it(
-    service: Service, picture: ImageFile, tmp_path: Path
-) -> None:
+def test_of_two_at_once_one_sends_it_and_the_other_finds_it(service: Service, picture: ImageFile) -> None:
     other: dict[str, Any] = {}
-    record = run(picture, Way(service, before=lambda: other.update(run(picture, Way(service), tmp_path))), tmp_path)
+    record = run(picture, Way(service, before=lambda: other.update(run(picture, Way(service)))))
     assert record["id"] == other["id"]
     assert (record.get("duplicate"), bool(other.get("duplicate"))) == (True, False)
     assert records(service) == [record["id"]]
 
 
-def test_of_two_that_ask_at_once_both_use_one_ticket(service: Service, picture: ImageFile, tmp_path: Path) -> None:
+def test_of_two_that_ask_at_once_both_use_one_ticket(service: Service, picture: ImageFile) -> None:
     other: dict[str, Any] = {}
     way = Way(service)
     ask = way.handle_request
@@ -130,50 +126,89 @@ def test_of_two_that_ask_at_once_both_use_one_ticket(service: Service, picture: 
     def overtaken(request: httpx.Request) -> httpx.Response:
         answer = ask(request)
         if request.method == "POST":
-            other.update(run(picture, Way(service), tmp_path))
+            other.update(run(picture, Way(service)))
         return answer
 
     way.handle_request = overtaken  # type: ignore[method-assign] # the other one is between the ticket and its use
-    record = run(picture, way, tmp_path)
+    record = run(picture, way)
     assert (record["id"], record.get("duplicate")) == (other["id"], True)
     assert service.side.objects() == {original_key(record["id"])}
 
 
-def test_a_ticket_whose_time_is_over_is_asked_for_anew(
-    service: Service, picture: ImageFile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_while_another_one_sends_it_a_client_waits(
+    service: Service, picture: ImageFile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    interrupted(picture, Way(service, before=interrupt), tmp_path)
-    later = iter([utcnow() + timedelta(seconds=301)])
-    monkeypatch.setattr(grants, "utcnow", lambda: next(later, utcnow()))
-    record = run(picture, Way(service), tmp_path)
-    assert not record.get("duplicate")
+    """Three answers say that another upload is in progress; then its bytes are there."""
+    pauses: list[float] = []
+    way = Way(service)
+    ask = way.handle_request
+
+    def busy(request: httpx.Request) -> httpx.Response:
+        if request.method == "PUT":
+            return httpx.Response(409, request=request)
+        return ask(request)
+
+    def pause(seconds: float) -> None:
+        pauses.append(seconds)
+        if len(pauses) == 3:
+            run(picture, Way(service))
+
+    monkeypatch.setattr(attempts, "time", SimpleNamespace(sleep=pause, monotonic=time.monotonic))
+    way.handle_request = busy  # type: ignore[method-assign]
+    record = run(picture, way)
+    assert record["duplicate"]
+    assert pauses == [attempts.BUSY_PAUSE_SECONDS] * 3
     assert service.side.objects() == {original_key(record["id"])}
+    assert records(service) == [record["id"]]
 
 
-def test_what_was_deleted_or_has_failed_meanwhile_is_sent_anew(
-    service: Service, picture: ImageFile, tmp_path: Path
+def test_a_client_that_waits_for_another_one_gives_up_in_the_end(
+    service: Service, picture: ImageFile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first = run(picture, Way(service), tmp_path)
+    way = Way(service)
+    ask = way.handle_request
+
+    def busy(request: httpx.Request) -> httpx.Response:
+        return httpx.Response(409, request=request) if request.method == "PUT" else ask(request)
+
+    way.handle_request = busy  # type: ignore[method-assign]
+    monkeypatch.setattr(attempts, "BUSY_SECONDS", 0)
+    with pytest.raises(UploadError, match="Another upload of this image is still in progress"):
+        run(picture, way)
+
+
+def test_an_expired_url_is_replaced_by_one_of_the_same_ticket(
+    service: Service, picture: ImageFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    interrupted(picture, Way(service, before=interrupt))
+    (ticket,) = records(service)
+    monkeypatch.setattr(grants, "utcnow", lambda: utcnow() + timedelta(seconds=301))
+    monkeypatch.setattr(tickets, "utcnow", lambda: utcnow() + timedelta(seconds=301))
+    record = run(picture, Way(service))
+    assert (record["id"], bool(record.get("duplicate"))) == (ticket, False)
+    assert service.side.objects() == {original_key(ticket)}
+
+
+def test_what_was_deleted_or_has_failed_meanwhile_is_sent_anew(service: Service, picture: ImageFile) -> None:
+    first = run(picture, Way(service))
     service.client.delete(f"/images/{first['id']}")
-    second = run(picture, Way(service), tmp_path)
+    second = run(picture, Way(service))
     change(service, second["id"], status=Status.FAILED)
-    third = run(picture, Way(service), tmp_path)
+    third = run(picture, Way(service))
     assert len({first["id"], second["id"], third["id"]}) == 3
     assert not second.get("duplicate")
     assert not third.get("duplicate")
 
 
-def test_other_words_than_those_of_the_interrupted_run_are_not_lost(
-    service: Service, picture: ImageFile, tmp_path: Path
-) -> None:
-    interrupted(picture, Way(service, before=interrupt), tmp_path)
-    record = run(picture, Way(service), tmp_path, tags=["sea"])
+def test_a_run_with_other_fields_does_not_lose_them(service: Service, picture: ImageFile) -> None:
+    interrupted(picture, Way(service, before=interrupt))
+    record = run(picture, Way(service), tags=["sea"])
     assert record["tags"] == ["sea"]
     assert service.side.objects() == {original_key(record["id"])}
 
 
-def test_who_asks_before_it_is_ready_and_sends_after_that_stores_nothing(
-    service: Service, picture: ImageFile, tmp_path: Path
+def test_a_client_that_asks_before_it_is_ready_and_sends_after_that_stores_nothing(
+    service: Service, picture: ImageFile
 ) -> None:
     other: dict[str, Any] = {}
     way = Way(service)
@@ -182,51 +217,35 @@ def test_who_asks_before_it_is_ready_and_sends_after_that_stores_nothing(
     def overtaken(request: httpx.Request) -> httpx.Response:
         answer = ask(request)
         if request.method == "POST":
-            other.update(run(picture, Way(service), tmp_path))
+            other.update(run(picture, Way(service)))
             change(service, other["id"], status=Status.READY, upload_expires_at=None)
-            with DarkroomClient("http://testserver", transport=Way(service), notes=tmp_path / "notes") as client:
-                assert client.wait_until_processed(other, 5)["status"] == "ready"
         return answer
 
     way.handle_request = overtaken  # type: ignore[method-assign] # the other one is through in the meantime
-    record = run(picture, way, tmp_path)
+    record = run(picture, way)
     assert (record["id"], record["status"], record["duplicate"]) == (other["id"], "ready", True)
 
 
-def test_what_has_become_ready_is_there_already(service: Service, picture: ImageFile, tmp_path: Path) -> None:
-    first = run(picture, Way(service), tmp_path)
+def test_what_has_become_ready_is_known_at_once(service: Service, picture: ImageFile) -> None:
+    first = run(picture, Way(service))
+    found = service.side.images.get(first["id"])
+    assert isinstance(found, Image)
+    service.side.images.claim(found)
     change(service, first["id"], status=Status.READY, upload_expires_at=None)
     way = Way(service)
-    again = run(picture, way, tmp_path)
+    with DarkroomClient("http://testserver", transport=way) as client:
+        assert client.lookup([picture.sha256, "0" * 64]) == {picture.sha256: first["id"]}
+    again = run(picture, way)
     assert (again["id"], again["status"], again["duplicate"]) == (first["id"], "ready", True)
-    assert way.asked == ["GET"]
+    assert way.asked == ["POST", "POST"]
 
 
-def test_the_notes_are_the_users_own_and_go_after_a_day(service: Service, picture: ImageFile, tmp_path: Path) -> None:
-    run(picture, Way(service), tmp_path)
-    folder = tmp_path / "notes"
-    (note,) = folder.iterdir()
-    assert [stat.S_IMODE(path.stat().st_mode) for path in (folder, note)] == [0o700, 0o600]
-    for hours, left in ((23, [note]), (-23, [note]), (25, [])):
-        then = time.time() - hours * 3600
-        os.utime(note, (then, then))
-        DarkroomClient("http://testserver", transport=Way(service), notes=folder)
-        assert list(folder.iterdir()) == left
-
-
-@pytest.mark.parametrize("content", [b"", b"[]", b"{}", b"\xff", b'{"ticket": 1}', b'{"ticket": {"id": "x"}}'])
-def test_a_note_that_is_none_is_taken_for_none(
-    service: Service, picture: ImageFile, tmp_path: Path, content: bytes
+def test_nothing_is_kept_on_disk(
+    service: Service, picture: ImageFile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run(picture, Way(service), tmp_path)
-    (note,) = (tmp_path / "notes").iterdir()
-    note.write_bytes(content)
-    record = run(picture, Way(service), tmp_path)
-    assert record["id"].encode() in note.read_bytes()
-
-
-def test_where_no_notes_can_be_kept_pictures_are_sent_all_the_same(
-    service: Service, picture: ImageFile, tmp_path: Path
-) -> None:
-    (tmp_path / "notes").write_text("a file")
-    assert run(picture, Way(service), tmp_path)["status"] == "pending"
+    home = tmp_path / "home"
+    home.mkdir()
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(home))
+    run(picture, Way(service))
+    assert list(home.iterdir()) == []
