@@ -136,8 +136,10 @@ class _Amount(ProgressColumn):
     def render(self, task: Task) -> Text:
         if task.fields.get("files"):
             return Text(f"{task.completed:,.0f} of {task.total or 0:,.0f} files")
-        total = decimal(int(task.total)) if task.total is not None else "?"
-        return Text(f"{decimal(int(task.completed))} of {total} ") + self._speed.render(task)
+        if task.total is None:
+            return Text()
+        sent = Text(f"{decimal(int(task.completed))} of {decimal(int(task.total))}")
+        return Text(" ").join([sent, self._speed.render(task)]) if task.speed else sent
 
 
 def print_failure(error: UploadError, url: str) -> None:
