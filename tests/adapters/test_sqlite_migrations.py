@@ -9,8 +9,9 @@ import pytest
 
 from app.adapters.sqlite import Database, SqliteImages
 from app.adapters.sqlite.schema import APPLICATION_ID, MIGRATIONS
-from app.domain.models import Image, Tombstone, utcnow
-from tests.contract.records import OWNER, an_image, tombstone_of
+from app.domain.images.stats import add_up
+from app.domain.models import Format, Image, Status, Tombstone, Variant, utcnow
+from tests.contract.records import FULL, OWNER, an_image, tombstone_of
 
 LONG_AGO = utcnow() - timedelta(days=60)
 
@@ -60,4 +61,33 @@ def test_tickets_and_unfinished_deletes_of_the_first_version_expire_no_more(firs
     assert len(images.open_tickets(OWNER, 10)) == 1
     images.remove(ticket.id, 1)
     assert len(images.open_tickets(OWNER, 10)) == 0
+    database.close()
+
+
+def test_images_of_the_first_version_are_counted(first_version: Path) -> None:
+    def variant(name: str, width: int, size: int, form: Format = Format.WEBP, file: str = "") -> Variant:
+        return Variant(name=name, format=form, width=width, height=width, bytes=size, file=file or f"{name}.{form}")
+
+    variants = [
+        variant("w320", 320, 40),
+        variant("w640", 640, 90, Format.JPEG),
+        variant("w640", 640, 70),
+        variant("w1280", 640, 70, file="w640.webp"),  # the same file under two names
+    ]
+    shown = {"status": Status.READY, "work": {}, "variants": variants}
+    records = [
+        an_image(**shown, recipe_id="aaaaaaaaaaaa", bytes=1000),
+        an_image(**shown, recipe_id="aaaaaaaaaaaa", bytes=50),  # smaller than its variants
+        an_image(**shown, owner="bob", bytes=500),
+        an_image(status=Status.READY, work={}, owner="bob"),
+        an_image(**FULL | {"owner": "bob", "upload_expires_at": None, "trashed_at": None}),
+        an_image(**{**shown, "recipe_id": "bbbbbbbbbbbb"}, trashed_at=LONG_AGO),
+        an_image(upload_expires_at=LONG_AGO),
+        an_image(),
+    ]
+    for record in [*records, tombstone_of(an_image())]:
+        add(first_version, record)
+    database = Database(first_version)
+    counters = SqliteImages(database).counters
+    assert {each.owner: each.counts for each in counters.list(9)} == add_up((None, record) for record in records)
     database.close()

@@ -7,6 +7,7 @@ from typing import Any
 
 from app.adapters.dynamodb import items, listing
 from app.adapters.dynamodb.calls import Refused, call, pause, transact
+from app.adapters.dynamodb.counters import DynamoCounters
 from app.adapters.dynamodb.hash_pointers import HashPointers
 from app.adapters.dynamodb.items import Item
 from app.adapters.dynamodb.keys import expected_key, hash_key, open_key
@@ -15,6 +16,7 @@ from app.adapters.dynamodb.reading import read_hashes, read_item, read_records, 
 from app.adapters.dynamodb.table import KEY
 from app.adapters.dynamodb.writes import Write, Writes, while_live
 from app.domain.errors import AlreadyExists, HashTaken, Stale, Unavailable
+from app.domain.images.stats import COUNTED
 from app.domain.models import UPDATABLE, Image, Tombstone, utcnow
 from app.domain.ports import ListQuery, Page
 from app.domain.work import Task, Work
@@ -34,6 +36,7 @@ class DynamoImages:
         self._table = table
         self._writes = Writes(table)
         self._hashes = HashPointers(client, table)
+        self.counters = DynamoCounters(client, table)
 
     def create(self, image: Image, *, claim: bool, replaces: str | None = None) -> None:
         """See `ImageRepository.create`."""
@@ -51,6 +54,7 @@ class DynamoImages:
             if refused.reasons[0] is not None:
                 raise AlreadyExists(image.id) from None
             raise HashTaken(self._hashes.holder(refused.reasons[1], image)) from None
+        self.counters.add([(None, image)])
 
     def claim(self, image: Image) -> bool:
         """See `ImageRepository.claim`. A record that is deleted, or has other bytes now, does not claim them."""
@@ -97,7 +101,7 @@ class DynamoImages:
         own = {**changes, "version": expected_version + 1, "updated_at": utcnow()}
         work = items.changed_work(own.pop("work", {}))
         fields = items.changed_fields(own)
-        if not (items.LISTED | items.PARTITIONED | items.RENEWED) & changes.keys():
+        if not (items.LISTED | items.PARTITIONED | items.RENEWED | COUNTED) & changes.keys():
             return self._update_alone(image_id, self._writes.update(image_id, expected_version, fields), fields)
         old, item = self._live(image_id, expected_version)
         before = items.stored_work(item, old)
@@ -120,11 +124,13 @@ class DynamoImages:
         pointers = [self._writes.delete(key) for key in gone.keys() - there.keys()]
         pointers += [self._writes.put(put) for key, put in there.items() if put != gone.get(key) or key in unsure]
         if not pointers:
-            return self._update_alone(image_id, update, fields)
-        try:
-            transact(self._client, [update, *pointers])
-        except Refused:
-            raise Stale(image_id) from None
+            new = self._update_alone(image_id, update, fields)
+        else:
+            try:
+                transact(self._client, [update, *pointers])
+            except Refused:
+                raise Stale(image_id) from None
+        self.counters.add([(old, new)])
         return new
 
     def reindex(self, image: Image) -> None:
@@ -136,6 +142,7 @@ class DynamoImages:
             transact(self._client, [unchanged, *(self._writes.put(pointer) for pointer in pointers)])
         except Refused:
             raise Stale(image.id) from None
+        self.counters.note(image.owner)
 
     def delete(self, image_id: str, expected_version: int, tombstone: Tombstone) -> None:
         """See `ImageRepository.delete`."""
@@ -185,6 +192,7 @@ class DynamoImages:
                         removed.add(image.id)
             else:
                 removed |= {image.id for image in group}
+                self.counters.add((image, None) for image in group)
         return removed
 
     def _removal(self, image: Image) -> list[Write]:
@@ -258,6 +266,7 @@ class DynamoImages:
                 if attempt:
                     pause(attempt)  # the pointer has changed in between
             else:
+                self.counters.add([(image, None)])
                 return
         raise Unavailable("The record is busy.")
 

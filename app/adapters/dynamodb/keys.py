@@ -5,6 +5,8 @@ from urllib.parse import quote
 
 #: Prefix of the index sort of distant work: above every date.
 DISTANT = "~"
+#: Index partitions of the owners: those whose images have been recounted, and those whose have not.
+OWNERS, NEW_OWNERS = "owners", "owners#new"
 
 
 def owner_key(owner: str) -> str:
@@ -56,6 +58,11 @@ def open_partition(digit: str) -> str:
 def open_key(image_id: str) -> str:
     """Return the key of the pointer item of an id with unfinished work."""
     return f"open#{image_id}"
+
+
+def stats_key(owner: str) -> str:
+    """Return the key of the item that holds the counts of an owner's images."""
+    return f"stats#{key_part(owner)}"
 
 
 def due_text(due: datetime) -> str:

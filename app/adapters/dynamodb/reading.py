@@ -31,7 +31,7 @@ def read_records(client: Any, table: str, image_ids: Collection[str]) -> dict[st
     """Return those records that exist, by id."""
     now = utcnow()
     found: dict[str, Image] = {}
-    for item in _batches(client, table, image_ids):
+    for item in read_items(client, table, image_ids):
         record = items.read_record(item, now)
         if isinstance(record, Image):
             found[record.id] = record
@@ -41,10 +41,10 @@ def read_records(client: Any, table: str, image_ids: Collection[str]) -> dict[st
 def read_hashes(client: Any, table: str, owner: str, wanted: Collection[str]) -> dict[str, str]:
     """Return the ids in the owner's pointers for these bytes, by hash."""
     by_key = {hash_key(owner, sha256): sha256 for sha256 in wanted}
-    return {by_key[item[KEY]]: str(item[POINTS_TO]) for item in _batches(client, table, by_key)}
+    return {by_key[item[KEY]]: str(item[POINTS_TO]) for item in read_items(client, table, by_key)}
 
 
-def _batches(client: Any, table: str, keys: Collection[str], wanted: Item | None = None) -> Iterator[Item]:
+def read_items(client: Any, table: str, keys: Collection[str], wanted: Item | None = None) -> Iterator[Item]:
     """Yield the items with these keys that exist, in any order."""
     ordered = sorted(filter(None, set(keys)))
     for start in range(0, len(ordered), BATCH):
@@ -76,5 +76,5 @@ def read_versions(client: Any, table: str, image_ids: Collection[str]) -> dict[s
     """Return the versions of those records that exist."""
     names = {"#id": KEY, "#kind": items.KIND, "#version": "version"}
     wanted = {"ProjectionExpression": ", ".join(names), "ExpressionAttributeNames": names}
-    found = _batches(client, table, image_ids, wanted)
+    found = read_items(client, table, image_ids, wanted)
     return {str(item[KEY]): int(item["version"]) for item in found if item[items.KIND] == "image"}

@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any
 
 from app.adapters.sqlite import walks
+from app.adapters.sqlite.counters import SqliteCounters, add_changes
 from app.adapters.sqlite.database import Database
 from app.adapters.sqlite.documents import changed_record, changed_tombstone, due_columns
 from app.adapters.sqlite.entries import (
@@ -39,6 +40,7 @@ class SqliteImages:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self.counters = SqliteCounters(database)
 
     def create(self, image: Image, *, claim: bool, replaces: str | None = None) -> None:
         """See `ImageRepository.create`."""
@@ -125,6 +127,7 @@ class SqliteImages:
             old, new = index_entries(before), index_entries(after)
             drop_entries(connection, before, old - new)
             add_entries(connection, after, new - old)
+            add_changes(connection, [(before, after)])
         return after
 
     def reindex(self, image: Image) -> None:
@@ -229,6 +232,7 @@ def insert(connection: sqlite3.Connection, image: Image) -> None:
         (image.id, document, *due_columns(document)),
     )
     add_entries(connection, image, index_entries(image))
+    add_changes(connection, [(None, image)])
 
 
 def _row(connection: sqlite3.Connection, image_id: str) -> tuple[str, bool] | None:
@@ -259,6 +263,7 @@ def _drop(connection: sqlite3.Connection, image: Image) -> None:
     """Remove the record with its entries and hash pointer."""
     connection.execute("DELETE FROM images WHERE id = ?", (image.id,))
     drop_all(connection, image)
+    add_changes(connection, [(image, None)])
 
 
 def _forget_expired(connection: sqlite3.Connection) -> None:
