@@ -193,3 +193,22 @@ def test_ctrl_c_ends_it_with_what_was_done_and_the_next_run_goes_on(server: Serv
         if item["filename"] in names and item["uploaded_at"] >= first["uploaded_at"]
     ]
     assert sorted(stored) == sorted(record["id"] for record in records)
+
+
+@pytest.mark.slow
+def test_two_terminals_at_once_store_no_image_twice(server: Server, tmp_path: Path) -> None:
+    names = [f"both-{number:02}.jpg" for number in range(12)]
+    folder = folder_of(tmp_path, 860, *names)
+    command = [*COMMAND, "upload", "--json", str(folder)]
+    running = [
+        subprocess.Popen(command, env=environment(server), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        for _ in range(2)
+    ]
+    told = [each.communicate(timeout=90) for each in running]
+    assert [each.returncode for each in running] == [0, 0], told
+    ids = [[json.loads(line)["id"] for line in out.splitlines()] for out, _ in told]
+    assert ids[0] == ids[1]
+    new = sum(json.loads(line).get("duplicate") is not True for out, _ in told for line in out.splitlines())
+    assert new == len(names)
+    items = server.client.get("/images?limit=100").json()["items"]
+    assert sorted(item["id"] for item in items if item["filename"] in names) == sorted(ids[0])
