@@ -81,6 +81,7 @@ def build_limits(settings: Settings) -> Limits:
         max_upload_bytes=inline,
         max_direct_bytes=settings.max_upload_bytes,
         max_open_tickets=settings.max_open_tickets,
+        trash_days=settings.trash_days,
         max_pixels=settings.max_pixels,
         max_frames=settings.max_frames,
         accepted_types=settings.accepted_types,

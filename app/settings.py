@@ -137,6 +137,13 @@ class Settings(BaseModel):
         le=10_000,
         description="Limit of unused upload tickets per owner; each expires after 24 hours.",
     )
+    trash_days: int = Field(
+        default=0,
+        ge=0,
+        le=3650,
+        description="Days in which a deleted image can be restored (0 to 3,650). 0: deletes are permanent. Images in "
+        "the trash keep the days that were set when they were deleted.",
+    )
     accepted_types: MediaTypes = Field(
         default=MEDIA_TYPES, description="Comma-separated media types accepted for upload."
     )

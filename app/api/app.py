@@ -16,7 +16,20 @@ from app.api.middleware.resolve_address import ResolveAddress
 from app.api.middleware.same_site import AllowedHostsOnly, SameSiteOnly
 from app.api.middleware.server_refusals import ServerRefusals
 from app.api.middleware.unhandled_errors import UnhandledErrors
-from app.api.routes import docs, edits, files, images, lookup, service, share, similar, tickets, uploads, variants
+from app.api.routes import (
+    docs,
+    edits,
+    files,
+    images,
+    lookup,
+    service,
+    share,
+    similar,
+    tickets,
+    trash,
+    uploads,
+    variants,
+)
 from app.domain.configuration.hosts import AllowedHosts
 
 __all__ = ["Services", "create_app"]
@@ -40,6 +53,7 @@ def create_app(services: Services) -> FastAPI:
         tickets.router,
         images.router,
         edits.router,
+        trash.router,
         lookup.router,
         variants.router,
         share.router,

@@ -22,6 +22,7 @@ from app.domain.images.renderings import Renderings
 from app.domain.images.service import Images
 from app.domain.images.sharing import ShareLinks
 from app.domain.images.similar import LookAlikeSearch
+from app.domain.images.trash import Trash
 from app.domain.images.urls import UrlSource
 from app.domain.limits import MEBIBYTE, Limits
 from app.domain.maintenance.owner_deletion import OwnerDeletion
@@ -95,8 +96,13 @@ class Services:
 
     @cached_property
     def deletion(self) -> Deletion:
-        """Deleting images."""
+        """Deleting images permanently."""
         return Deletion(self.repository, self.renderings)
+
+    @cached_property
+    def trash(self) -> Trash:
+        """Deleting and restoring images."""
+        return Trash(self.store, self.repository, self.editor, self.deletion, days=self.limits.trash_days)
 
     @cached_property
     def owner_deletion(self) -> OwnerDeletion:

@@ -20,6 +20,7 @@ from app.api.routes.service import Health
 from app.api.routes.share import SHARE_BODY, ShareLink
 from app.api.routes.similar import SimilarImageList
 from app.api.routes.tickets import TICKET_BODY
+from app.api.routes.trash import BULK_DELETE, BULK_RESTORE
 from app.api.routes.uploads import ONE_BODY
 from app.api.views.image import ImageList, ImageView
 from app.domain.access.api_keys import Scope
@@ -72,6 +73,8 @@ BODIES: dict[str, Any] = {
     "TicketBody": TICKET_BODY,
     "ImagePatch": IMAGE_PATCH,
     "BulkEdit": BULK_EDIT,
+    "BulkDelete": BULK_DELETE,
+    "BulkRestore": BULK_RESTORE,
     "LookupBody": LOOKUP_BODY,
     "ShareBody": SHARE_BODY,
 }

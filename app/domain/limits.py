@@ -21,6 +21,9 @@ class Limits(Model):
     max_open_tickets: int = Field(
         default=1000, description="Upload tickets of one owner that are not used yet; more are refused with 429."
     )
+    trash_days: int = Field(
+        default=0, description="Days in which a deleted image can be restored; 0: deletes are permanent."
+    )
     max_frames: int = Field(default=60, description="Frames kept of an animation; with more it becomes a still.")
     accepted_types: tuple[str, ...] = MEDIA_TYPES
     recipe: Recipe = DEFAULT_RECIPE

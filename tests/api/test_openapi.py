@@ -28,6 +28,7 @@ OPERATIONS = {
     ("post", "/upload/json"), ("post", "/upload/raw"), ("post", "/images/{image_id}/share"),
     ("patch", "/images/{image_id}"), ("post", "/images/edit"), ("post", "/images/{image_id}/reprocess"),
     ("delete", "/images"), ("post", "/images/lookup"), ("get", "/images/{image_id}/similar"),
+    ("post", "/images/delete"), ("post", "/images/restore"), ("post", "/images/{image_id}/restore"),
 }  # fmt: skip
 #: Codes of preflights, of paths that are not described, and of events that are no requests.
 OUTSIDE = {

@@ -17,7 +17,7 @@ from requests.adapters import HTTPAdapter
 from schemathesis.checks import load_all_checks
 from schemathesis.pytest.lazy import get_all_tests
 
-from app.domain.models import Failure, FailureCode, Image, Status, Visibility
+from app.domain.models import Failure, FailureCode, Image, Status, Visibility, utcnow
 from tests.api.service import Service
 
 #: Checks of Schemathesis that do not apply, with the reason.
@@ -92,6 +92,7 @@ class Scene:
         self._kinds = (
             {"owner": owner, "visibility": Visibility.PUBLIC},
             {"owner": owner},
+            {"owner": owner, "trashed_at": utcnow()},
             {"owner": owner, "status": Status.PENDING},
             {"owner": owner, "status": Status.FAILED, "error": failure},
             {"owner": "another"},
@@ -136,7 +137,7 @@ class Exchange:
         # Followed, a redirect would be a request to the object store.
         response = case.call(session=self._session, allow_redirects=False)
         case.validate_response(response, transport_kwargs={"session": self._session, "allow_redirects": False})
-        if case.method == "DELETE" and response.status_code < 400:
+        if (case.method == "DELETE" or case.path == "/images/delete") and response.status_code < 400:
             self._scene.renew()
         self._check(case, response)
 

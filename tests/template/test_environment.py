@@ -22,7 +22,7 @@ EVERYBODYS = {"storage_url", "database_url", "queue_url", "log_level", "service"
 TOLD = {
     API: EVERYBODYS | {
         "auth", "allow_anonymous", "api_keys", "cors_origins", "default_visibility", "cdn_url", "cdn_distribution",
-        "secret", "previous_secret", "signed_url_seconds", "max_upload_bytes", "max_open_tickets",
+        "secret", "previous_secret", "signed_url_seconds", "max_upload_bytes", "max_open_tickets", "trash_days",
     },
     WORKER: EVERYBODYS | {
         "auth", "max_upload_bytes", "processing_timeout_seconds", "processing_memory_mb", "max_attempts",

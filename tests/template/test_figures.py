@@ -83,7 +83,11 @@ def test_the_workers_memory_is_the_sum_that_is_said_of_it(stack: Stack, settings
 def test_the_largest_picture_and_its_variants_fit_on_the_workers_disk(form: dict[str, Any], stack: Stack) -> None:
     largest = int(form["Parameters"]["MaxUploadBytes"]["MaxValue"])
     assert 4 * largest <= stack["ImageProcessingFunction"]["EphemeralStorage"]["Size"] * MEBIBYTE
-    for parameter, setting in (("MaxUploadBytes", "max_upload_bytes"), ("MaxOpenTickets", "max_open_tickets")):
+    for parameter, setting in (
+        ("MaxUploadBytes", "max_upload_bytes"),
+        ("MaxOpenTickets", "max_open_tickets"),
+        ("TrashDays", "trash_days"),
+    ):
         assert int(form["Parameters"][parameter]["Default"]) == Settings.model_fields[setting].default
 
 

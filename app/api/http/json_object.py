@@ -37,6 +37,17 @@ class JsonObject:
             raise unknown_fields(unknown, known)
         return cls(members)
 
+    def value(self, name: str) -> Any:
+        """Return a member as it is; None if it is absent."""
+        return self._members.get(name)
+
+    def flag(self, name: str) -> bool:
+        """Return a boolean member; False if it is absent. Raises `Invalid` for other types."""
+        value = self._members.get(name)
+        if value is not None and not isinstance(value, bool):
+            raise wrong_type(name, "true or false", value)
+        return bool(value)
+
     def text(self, name: str) -> str | None:
         """Return a string member. Raises `Invalid` for other types."""
         return check_text(name, self._members.get(name))

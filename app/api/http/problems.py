@@ -92,7 +92,7 @@ def get_refusal(error: errors.Unavailable, scope: Scope) -> errors.RequestError:
         return refusal("unavailable", headers={"Retry-After": str(error.retry_after)})
     if error.free_bytes is None or error.min_free_bytes is None:  # the disk is full in spite of the reserve
         log.error("no space is left", exc_info=error, extra=known)
-        return refusal("storage_full", "The disk is full. Delete images, then try again.")
+        return refusal("storage_full", "The disk is full. Delete images permanently, then try again.")
     return refusal("storage_full", free_bytes=error.free_bytes, min_free_bytes=error.min_free_bytes)
 
 

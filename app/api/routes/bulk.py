@@ -50,8 +50,10 @@ class ItemResult(Model):
 
     id: str
     status: int = Field(description="Status code that a request for this image alone would have.")
-    version: int | None = Field(default=None, description="New version of the record. Absent if the image failed.")
-    error: ItemError | None = Field(default=None, description="Absent if the image was changed.")
+    version: int | None = Field(
+        default=None, description="New version of the record. Absent if the image failed or was deleted."
+    )
+    error: ItemError | None = Field(default=None, description="Absent if the image was changed or deleted.")
 
 
 _EXAMPLE: dict[str, Any] = {
@@ -94,9 +96,12 @@ def parse_ids(value: object) -> list[str]:
 
 
 async def answer_for_each(
-    request: Request, threads: Executor, ids: Sequence[str], action: Callable[[str], Image]
+    request: Request, threads: Executor, ids: Sequence[str], action: Callable[[str], Image | None]
 ) -> Response:
-    """Run the action for every id in the threads, and return the results in the order of the ids."""
+    """Run the action for every id in the threads, and return the results in the order of the ids.
+
+    The action returns the record after the change, or None without a record.
+    """
     left = seconds_left(request.scope)
     last_start = None if left is None else time.monotonic() + left - _SECONDS_FOR_ONE
 
@@ -104,7 +109,8 @@ async def answer_for_each(
         try:
             if last_start is not None and time.monotonic() > last_start:
                 raise refusal("out_of_time")
-            return {"id": image_id, "status": 200, "version": action(image_id).version}
+            image = action(image_id)
+            return {"id": image_id, "status": 204} if image is None else _success(image_id, image)
         except RequestError as error:
             return _failure(image_id, error)
         except Unavailable as error:
@@ -114,6 +120,10 @@ async def answer_for_each(
     results = await asyncio.gather(*(asyncio.wrap_future(threads.submit(run, image_id)) for image_id in ids))
     content = json.dumps({"results": results})  # escaped, because an id may contain an unpaired surrogate
     return Response(content, 200, {"Cache-Control": "no-store"}, "application/json")
+
+
+def _success(image_id: str, image: Image) -> dict[str, Any]:
+    return {"id": image_id, "status": 200, "version": image.version}
 
 
 def _failure(image_id: str, error: RequestError) -> dict[str, Any]:

@@ -111,7 +111,7 @@ def _body(name: str, types: Collection[str], example: dict[str, Any]) -> dict[st
         200: model_response(ImageView)
         | {"headers": {"ETag": {"description": "Version of the record and its urls.", "schema": {"type": "string"}}}},
         **problem_responses(
-            *_BODY_PROBLEMS, "out_of_range", "bad_if_match", "image_not_found", "busy", "version_mismatch",
+            *_BODY_PROBLEMS, "out_of_range", "bad_if_match", "image_not_found", "busy", "trashed", "version_mismatch",
             "storage_full",
         ),
     },
@@ -200,7 +200,7 @@ async def edit_images(request: Request, services: ServicesDep, owner: VisibleOwn
     responses={
         202: model_response(ImageView)
         | {"headers": {"Location": {"description": "Path of the record.", "schema": {"type": "string"}}}},
-        **problem_responses("image_not_found", "not_ready", "busy", "storage_full"),
+        **problem_responses("image_not_found", "not_ready", "busy", "trashed", "storage_full"),
     },
 )
 @requires(Scope.EDIT)

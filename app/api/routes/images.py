@@ -1,4 +1,4 @@
-"""Records: list, get, delete."""
+"""Records: list, get, and delete those of an owner."""
 
 import json
 import time
@@ -106,21 +106,6 @@ async def get_image(
     return image_response(view(image, services.urls, base_path), tag, headers=headers)
 
 
-@router.delete(
-    "/images/{image_id}",
-    operation_id="delete_image",
-    summary="Delete an image",
-    status_code=204,
-    response_description="The image does not exist any more, or never did",
-    responses=problem_responses("busy"),
-)
-@requires(Scope.DELETE)
-def delete_image(image_id: ImageId, services: ServicesDep, owner: VisibleOwnerDep) -> Response:
-    """Delete record, original and variants permanently. Idempotent: 204 also for unknown ids and images of others."""
-    services.deletion.delete(owner, image_id)
-    return Response(status_code=204)
-
-
 class DeletedImages(Model):
     """Result of deleting the images of an owner."""
 
@@ -147,7 +132,7 @@ def delete_images_of_owner(
     owner: Annotated[Owner, Query(description="Owner of the images.")],
     confirm: Annotated[str, Query(description="The same name again.", examples=["ann"])],
 ) -> Response:
-    """Delete records, originals, variants and upload tickets of an owner permanently.
+    """Delete records, originals, variants and upload tickets of an owner permanently, with the trash.
 
     A request deletes for 20 seconds at most. Repeat it until `complete` is true.
 

@@ -23,6 +23,7 @@ from app.api.routes.variants import choose_variant
 from app.api.views.responses import json_answer, redirect
 from app.domain.access.api_keys import Scope
 from app.domain.ids import is_id
+from app.domain.images.service import check_not_trashed
 from app.domain.images.sharing import DEFAULT_SECONDS, MAX_SECONDS, MIN_SECONDS
 from app.domain.models import Image, Model, Status, utcnow
 
@@ -90,9 +91,9 @@ class ShareLink(Model):
     responses={
         201: model_response(ShareLink),
         **problem_responses(
-            "image_not_found", "variant_not_found", "bad_json", "too_deep", "duplicate_field", "incomplete_body",
-            "empty_body", "request_timeout", "body_too_large", "unsupported_body", "unknown_field", "wrong_type",
-            "out_of_range", "invalid_request",
+            "image_not_found", "trashed", "variant_not_found", "bad_json", "too_deep", "duplicate_field",
+            "incomplete_body", "empty_body", "request_timeout", "body_too_large", "unsupported_body", "unknown_field",
+            "wrong_type", "out_of_range", "invalid_request",
         ),
     },
 )  # fmt: skip
@@ -100,12 +101,13 @@ class ShareLink(Model):
 async def share_image(request: Request, image_id: ImageId, services: ServicesDep, owner: VisibleOwnerDep) -> Response:
     """Create a url that shows the image without an API key, also a private one. It never leads to the original.
 
-    The link shows the current rendering, and ends with the image. It cannot be revoked alone: delete the image, or
-    replace the secret of the service.
+    The link shows the current rendering, and ends with the image; it does not work while the image is in the trash. It
+    cannot be revoked alone: delete the image, or replace the secret of the service.
     """
     members = await read_optional_object(request, _FIELDS)
     seconds, variant = _life(members), members.text("variant")
     image = await run_in_threadpool(services.images.get, owner, image_id)
+    check_not_trashed(image)
     if variant is not None:
         _check_variant(services, image, variant)
     expires_at = (utcnow() + timedelta(seconds=seconds)).replace(microsecond=0)
@@ -160,6 +162,8 @@ class _OpenedLink:
         self._services.share_links.check(image_id, variant, *self._signed)
         images, urls = self._services.images, self._services.urls
         image = images.get(None, image_id)
+        if image.trashed_at is not None:
+            raise refusal("image_not_found")
         chosen = choose_variant(images.variants(image, variant), variant or "the largest", extension, self._accept)
         headers = {"Cache-Control": "private, no-cache", "Cross-Origin-Resource-Policy": "cross-origin"}
         if extension is None:

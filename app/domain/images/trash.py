@@ -4,7 +4,7 @@ import logging
 from contextlib import suppress
 from datetime import timedelta
 
-from app.domain.errors import NotFound, PortError, Stale
+from app.domain.errors import Full, NotFound, PortError, Stale, StorageFull
 from app.domain.images.deletion import Deletion
 from app.domain.images.editing import Editor
 from app.domain.images.service import Images
@@ -38,21 +38,27 @@ class Trash:
         id is no error.
 
         An upload ticket whose bytes have not arrived is deleted permanently, because there is nothing to restore.
-        Raises `Conflict` if the image keeps changing.
+        Raises `Conflict` if the image keeps changing, and `StorageFull` if the disk is too full for its copies.
         """
         if permanent or not self._life:
             self._deletion.delete(owner, image_id)
             return
         with suppress(NotFound):
-            image = self._owned.get(owner, image_id)
-            if is_open_ticket(image) and self._store.stat(original_key(image_id)) is None:
-                with suppress(Stale):  # its bytes may have arrived meanwhile
-                    self._deletion.delete_version(image)
-                    return
-            self._editor.change(owner, image_id, self._trash_changes)
+            try:
+                self._move(owner, image_id)
+            except Full as error:
+                raise _no_space(error) from error
+
+    def _move(self, owner: str | None, image_id: str) -> None:
+        image = self._owned.get(owner, image_id)
+        if is_open_ticket(image) and self._store.stat(original_key(image_id)) is None:
+            with suppress(Stale):  # its bytes may have arrived meanwhile
+                self._deletion.delete_version(image)
+                return
+        self._editor.change(owner, image_id, self._trash_changes)
 
     def restore(self, owner: str | None, image_id: str) -> Image:
-        """Take the image out of the trash and return its record. One that is not there stays as it is.
+        """Restore the image from the trash and return its record. One that is not there stays as it is.
 
         A public image is published again. If its bytes were uploaded again meanwhile, it is a further copy of them.
         Raises `NotFound`, and `Conflict` if the image keeps changing.
@@ -74,3 +80,9 @@ class Trash:
 
 def _restore_changes(image: Image) -> Changes:
     return {} if image.trashed_at is None else {"trashed_at": None, "work": {Task.PURGE: None}}
+
+
+def _no_space(error: Full) -> StorageFull:
+    """Build the refusal of a full disk. A permanent delete needs no space."""
+    detail = "The disk is too full to move the image to the trash. Delete it permanently: add ?permanent=true."
+    return StorageFull("trash_full", detail, free_bytes=error.free_bytes, min_free_bytes=error.min_free_bytes)

@@ -74,7 +74,8 @@ def test_repeated_parameters_are_refused_except_lists(service: Service) -> None:
 @pytest.mark.parametrize(
     ("method", "path", "known"),
     [
-        ("DELETE", "/images/{image_id}", "Unknown (this path has no parameters)"),
+        ("PATCH", "/images/{image_id}", "Unknown (this path has no parameters)"),
+        ("DELETE", "/images/{image_id}", "Unknown (accepted: permanent)"),
         ("GET", "/images/{image_id}", "Unknown (accepted: wait)"),
         (
             "POST",

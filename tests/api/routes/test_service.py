@@ -18,7 +18,7 @@ def test_limits_are_public(service: Service) -> None:
     assert told["accepted_types"] == list(LIMITS.accepted_types)
     assert {spec["name"] for spec in told["recipe"]["variants"]} == {"thumb", "w320", "w640", "w1280", "w1920"}
     assert set(told) == {
-        "max_upload_bytes", "max_direct_bytes", "max_open_tickets", "max_pixels", "max_frames",
+        "max_upload_bytes", "max_direct_bytes", "max_open_tickets", "trash_days", "max_pixels", "max_frames",
         "accepted_types", "recipe",
     }  # fmt: skip
 

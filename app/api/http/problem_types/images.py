@@ -9,6 +9,7 @@ from app.domain.errors import (
     NotAcceptable,
     NotFound,
     PreconditionFailed,
+    StorageFull,
     TooManyRequests,
 )
 
@@ -30,6 +31,16 @@ IMAGES: ProblemTypes = {
     "not_ready": ProblemType(Conflict, "The image is pending.", {"status_of_image": "pending"}),
     "not_served": ProblemType(Conflict, "The original is not served: Unsupported image format (found: PDF)."),
     "busy": ProblemType(Conflict, "The image is changing. Try again."),
+    "trashed": ProblemType(
+        Conflict,
+        "The image is in the trash since 2026-11-25T10:02:49Z. Restore it first: POST /images/{{id}}/restore.",
+        {"trashed_at": "2026-11-25T10:02:49Z"},
+    ),
+    "trash_full": ProblemType(
+        StorageFull,
+        "The disk is too full to move the image to the trash. Delete it permanently: add ?permanent=true.",
+        {"free_bytes": 201326592, "min_free_bytes": 268435456},
+    ),
     "version_mismatch": ProblemType(
         PreconditionFailed,
         "The image has changed: its version is 8. Get the record again and repeat the change.",

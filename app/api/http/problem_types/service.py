@@ -20,8 +20,8 @@ SERVICE: ProblemTypes = {
     ),
     "storage_full": ProblemType(
         StorageFull,
-        "The disk has {free_bytes:,} bytes free; {min_free_bytes:,} are reserved for deletes. Delete images, then try "
-        "again.",
+        "The disk has {free_bytes:,} bytes free; {min_free_bytes:,} are reserved for deletes. Delete images "
+        "permanently, then try again.",
         {"free_bytes": 201326592, "min_free_bytes": 268435456},
     ),
     "not_reachable": ProblemType(503, "Not reachable: storage.", {"failed": ["storage"], "full": []}),
