@@ -164,7 +164,7 @@ class Functions:
 
 @pytest.fixture
 def functions(aws_place: Place, tmp_path: Path) -> Iterator[Functions]:
-    stack = Stack(source(), AllowAnonymous="true", Cdn="true")
+    stack = Stack(source(), AllowAnonymous="true", Cdn="true", TrashDays="30")
     gate = Gate(stack)
     there = {name: aws_place.environment[name] for name in aws_place.environment if name.startswith("AWS_")}
     there |= {
@@ -219,10 +219,14 @@ def test_the_api_and_the_worker_have_the_rights_they_need_and_no_others(function
 
     for image_id in (again.json()["id"], first["id"]):  # of which the other one has the bytes' pointer
         assert call.api(get_event(f"/images/{image_id}", method="DELETE")).status == 204
+        assert call.api(get_event(f"/images/{image_id}")).json()["trashed_at"]
+        assert [key for key in keys(place, image_id) if key.startswith(PUBLIC)] == []
+        assert call.api(get_event(f"/images/{image_id}/restore", method="POST")).json()["trashed_at"] is None
+        assert call.api(get_event(f"/images/{image_id}", query="permanent=true", method="DELETE")).status == 204
         assert call.api(get_event(f"/images/{image_id}")).status == 404
         assert keys(place, image_id) == []
     late = call.api(upload_event(encoded(seed=hash(new_id())))).json()["id"]
-    assert call.api(get_event(f"/images/{late}", method="DELETE")).status == 204
+    assert call.api(get_event(f"/images/{late}", query="permanent=true", method="DELETE")).status == 204
     call.put(f"{processed_prefix(late)}rendering/w320.webp")
     lost = call.api(upload_event(encoded(seed=hash(new_id())))).json()["id"]
     place.made.s3.delete_object(Bucket=place.bucket, Key=original_key(lost))
@@ -253,8 +257,10 @@ def test_reconcile_has_the_rights_it_needs_and_no_others(functions: Functions) -
     file = Variant(name="a", format="webp", width=1, height=1, bytes=3, file="a.webp")
     public: dict[str, Any] = {"visibility": "public", "placed": "public", "rendering_id": "r", "variants": [file]}
     shown = stored(images, status="ready", work={Task.HIDE: past}, **public)
+    trashed = stored(images, status="ready", trashed_at=long_ago, work={Task.PURGE: past})
     for key in (
         original_key(deleted.id),
+        original_key(trashed.id),
         f"{processed_prefix(deleted.id)}r/a.webp",
         f"{processed_prefix(deleted.id, public=True)}r/a.webp",
         f"{processed_prefix(swept.id, 'old')}a",
@@ -265,9 +271,9 @@ def test_reconcile_has_the_rights_it_needs_and_no_others(functions: Functions) -
     report = call.run(RECONCILE, payload("warm_up_schedule"))
     assert (report["never_came"], report["deletes_finished"], report["renderings_swept"]) == (1, 1, 1)
     assert original_key(lost.id) in json.dumps(place.events())
-    assert report["hides_finished"] == 1
+    assert (report["hides_finished"], report["trash_deleted"]) == (1, 1)
     assert images.get(deleted.id).work == {}
-    assert keys(place, deleted.id) == keys(place, swept.id) == []
+    assert keys(place, deleted.id) == keys(place, trashed.id) == keys(place, swept.id) == []
     assert variant_key(shown.id, "r", "a.webp", public=True) in keys(place, shown.id)
     orphan = original_key(new_id())
     call.put(orphan)

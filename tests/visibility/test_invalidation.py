@@ -6,7 +6,7 @@ from datetime import timedelta
 from app.domain.errors import Unavailable
 from app.domain.models import Image
 from app.domain.work import Task
-from tests.visibility.stage import Stage
+from tests.visibility.stage import TRASH_ENDS, Stage
 
 
 class FakeCdn:
@@ -85,10 +85,26 @@ def test_a_deleted_image_keeps_the_refused_invalidation_of_its_hide(stage: Stage
     assert len(cdn.calls) == 3
 
 
+def test_a_trashed_image_is_invalidated_once(stage: Stage) -> None:
+    stage.cdn = cdn = FakeCdn("refused")
+    stage.upload(public=True)
+    stage.trash()
+    assert waits(stage, stage.image_id)
+    stage.reconcile(after=timedelta(minutes=31))
+    assert not waits(stage, stage.image_id)
+    assert len(cdn.calls) == 2
+    stage.reconcile(after=TRASH_ENDS)
+    stage.recover()
+    assert len(cdn.calls) == 2
+
+
 def test_an_image_that_was_never_public_is_not_invalidated(stage: Stage) -> None:
     stage.cdn = cdn = FakeCdn()
     stage.upload(public=False)
     stage.delete()
+    stage.upload(public=False)
+    stage.trash()
+    stage.restore()
     stage.upload(public=False)
     stage.publish()
     stage.recover()

@@ -11,7 +11,7 @@ import pytest
 from app.domain.errors import Conflict, NotFound, PreconditionFailed, Unavailable
 from app.domain.images.patch import Patch
 from app.domain.models import Image
-from tests.visibility.stage import OWNER, Stage
+from tests.visibility.stage import OWNER, TRASH_ENDS, Stage
 
 pytestmark = pytest.mark.slow
 
@@ -97,6 +97,7 @@ def test_a_storm_of_moves_beside_a_worker_and_reconcile(stage: Stage) -> None:
         return run
 
     moves = [repeat(seed, stage.publish, stage.hide) for seed in range(4)]
+    moves += [repeat(seed, stage.trash, stage.restore, stage.restore) for seed in range(2)]
     workers = [repeat(seed, stage.process) for seed in range(2)]
     at_once(
         [
@@ -111,6 +112,21 @@ def test_a_storm_of_moves_beside_a_worker_and_reconcile(stage: Stage) -> None:
     stage.deliver()
     stage.check_complete()
     stage.recover()
+
+
+def test_either_the_restore_or_the_end_of_the_trash_wins(stage: Stage) -> None:
+    for _ in range(10):
+        stage.upload(public=True)
+        stage.trash()
+        restored, *_ = at_once([lambda: stage.side.trash().restore(OWNER, stage.image_id), end_of_trash(stage)])
+        assert isinstance(stage.image(), Image) == isinstance(restored, Image)
+        stage.check_public()
+        stage.check_complete()
+        stage.recover()
+
+
+def end_of_trash(stage: Stage) -> Callable[[], object]:
+    return lambda: stage.reconcile(after=TRASH_ENDS)
 
 
 @pytest.mark.parametrize("public", [True, False])
