@@ -1,4 +1,4 @@
-"""`darkroom migrate`: move the variants of images of 0.1.0 to the place of their visibility."""
+"""`darkroom migrate`: bring images of earlier versions to the present one."""
 
 import json
 from dataclasses import asdict
@@ -26,7 +26,10 @@ def migrate(
     dry_run: Annotated[bool, DRY_RUN] = False,
     as_json: Annotated[bool, JSON] = False,
 ) -> None:
-    """Give images of version 0.1.0 a visibility, and move their variants to its place.
+    """Give images of version 0.1.0 a visibility, and complete the index of all images.
+
+    Variants move to the place of the visibility. Complete entries of the index
+    make images appear in lists by visibility and among look-alikes.
 
     Examples:
 
@@ -37,8 +40,8 @@ def migrate(
     darkroom migrate --visibility private
 
     It can run while the service runs, and be repeated: images that have a
-    visibility stay as they are. Ctrl-C ends it, and prints the --after to
-    continue with.
+    visibility and all entries stay as they are. Ctrl-C ends it, and prints the
+    --after to continue with.
 
     Exit codes: 0 done, 1 some images or a store failed, 2 wrong usage,
     130 interrupted.
@@ -72,5 +75,6 @@ def _as_before(auth: str, cdn_url: str | None) -> Visibility:
 def _summary(report: MigrationReport, *, dry_run: bool) -> str:
     counts = [f"{report.migrated:,} {'to become' if dry_run else 'now'} {report.visibility}"]
     counts += [f"{report.unchanged:,} unchanged"] if report.unchanged else []
+    counts += [f"{report.indexed:,} added to the index"] if report.indexed else []
     counts += [f"{report.failed:,} failed"] if report.failed else []
     return f"{count_images(report.looked_at)}: {', '.join(counts)}"

@@ -176,9 +176,11 @@ class ImageRepository(Protocol):
         `updated_at` now; with `{}` only these two change.
         """
 
-    def reindex(self, image: Image) -> None:
-        """Write all index entries of a record that an older version wrote. Raises `Stale` if the record has changed
-        since it was read. The version stays."""
+    def reindex(self, image: Image) -> bool:
+        """Write the index entries that a record lacks because an older version wrote it. Return True if it lacked any.
+
+        Raises `Stale` if the record has changed since it was read. The version stays.
+        """
 
     def delete(self, image_id: str, expected_version: int, tombstone: Tombstone) -> None:
         """Replace the record by a tombstone. Its index entries are removed, and its hash pointer is removed or moves to

@@ -101,9 +101,9 @@ def test_a_trashed_image_is_in_the_list_of_the_trash_only(images: ImageRepositor
     assert list(images.owned(OWNER)) == []
 
 
-def test_the_index_entries_of_a_record_can_be_written_again(images: ImageRepository) -> None:
+def test_a_record_that_has_all_index_entries_gets_none(images: ImageRepository) -> None:
     image = stored(images, tags=["a"], phash="ff00ff00ff00ff01", visibility=Visibility.PUBLIC)
-    images.reindex(image)
+    assert images.reindex(image) is False
     assert images.get(image.id) == image
     eventually(lambda: ids(images, tags=("a",), visibility=Visibility.PUBLIC), [image.id])
     images.update(image.id, 1, {"tags": []})

@@ -7,18 +7,21 @@ from typing import Any
 
 import pytest
 
+from app.adapters.dynamodb.pointers import build_pointers
 from app.api.app import create_app
 from app.api.http.public_address import BasePath
 from app.api.views.image import view
 from app.domain.errors import Unavailable
 from app.domain.images.editing import Editor
 from app.domain.images.renderings import Renderings
+from app.domain.images.similar import LookAlikeSearch
 from app.domain.keys import variant_key
 from app.domain.maintenance.migration import Migration, MigrationReport, has_visibility
 from app.domain.models import Changes, Format, Image, Status, Variant, Visibility, utcnow
 from app.domain.work import Task
 from tests.api.client import self_hosted_client
 from tests.api.service import make_services
+from tests.contract.races import eventually
 from tests.contract.records import PROCESSED, an_image
 from tests.sides import Interposed, Side, once
 from tests.upgrades.test_older_data import LIVE, Old, old  # noqa: F401 - a fixture
@@ -293,3 +296,77 @@ def test_a_ready_image_that_was_pending_is_public_from_the_start(old: Old) -> No
     image = old.work("pending")
     assert (image.status, image.placed) == (Status.READY, Visibility.PUBLIC)
     assert fetched(old, "pending") == [variant.bytes for variant in image.variants]
+
+
+def look_alikes(old: Old, name: str) -> list[tuple[int, str]]:
+    """Names of the look-alikes, with their distances."""
+    known = {record["id"]: name for name, record in old.records.items()}
+    found = LookAlikeSearch(old.side.images).find(old.image(name), 6, 10)
+    return [(each.distance, known[each.image.id]) for each in found.items]
+
+
+@pytest.mark.moto
+@pytest.mark.parametrize("visibility", list(Visibility))
+def test_images_are_found_by_their_looks_and_their_visibility(old: Old, visibility: Visibility) -> None:
+    first = migrate(old.side, visibility)
+    assert (first.indexed > 0, first.failed) == (old.side.presigned is not None, 0)  # SQLite migrates at the start
+    eventually(lambda: look_alikes(old, "ready"), [(0, "copy"), (2, "by_ticket")])
+    eventually(lambda: old.names(visibility=visibility), old.names())
+    assert set(old.names()) == set(LIVE)
+    second = migrate(old.side, visibility)
+    assert (second.indexed, second.failed, second.complete) == (0, 0, True)
+
+
+def test_images_that_have_a_visibility_are_indexed_too(old: Old) -> None:
+    """A version with visibility, and without look-alikes, wrote them."""
+    migrate(old.side)
+    before = {name: old.image(name) for name in RECORDS}
+    for name in ("ready", "copy"):
+        forget_entries(old.side, old.image(name))
+    eventually(lambda: look_alikes(old, "by_ticket"), [])
+    dry = migrate(old.side, dry_run=True)
+    assert (dry.indexed, look_alikes(old, "by_ticket")) == (0, [])
+    report = migrate(old.side)
+    assert (report.migrated, report.unchanged, report.indexed) == (0, len(RECORDS), 2)
+    eventually(lambda: look_alikes(old, "by_ticket"), [(2, "copy"), (2, "ready")])
+    assert {name: old.image(name) for name in RECORDS} == before
+
+
+def test_images_that_change_meanwhile_are_indexed(old: Old) -> None:
+    """One is edited and one is deleted between their reading and the writing of their entries."""
+    migrate(old.side)
+    image, gone = old.image("ready"), old.image("copy")
+    for each in (image, gone):
+        forget_entries(old.side, each)
+
+    def change() -> None:
+        old.side.images.update(image.id, image.version, {"title": "New"})
+        old.side.deletion.delete(None, gone.id)
+
+    first = once(change)
+    images = Interposed(old.side.images, before={"reindex": lambda *_: first()})
+    report = Migration(images, old.side.editor, Visibility.PUBLIC).run(pause=never)
+    assert (report.failed, report.complete) == (0, True)
+    eventually(lambda: look_alikes(old, "by_ticket"), [(2, "ready")])
+
+
+def test_a_ticket_that_another_one_has_replaced_does_not_take_its_place(old: Old) -> None:
+    tickets = [
+        an_image(owner=old.owner, sha256=f"{7:064x}", upload_expires_at=utcnow() + timedelta(days=1)) for _ in range(2)
+    ]
+    for ticket in tickets:
+        old.side.images.create(ticket, claim=False)
+    assert migrate(old.side).failed == 0
+    assert old.side.images.find_ticket(old.owner, f"{7:064x}") == tickets[1].id
+
+
+def forget_entries(side: Side, image: Image) -> None:
+    """Remove the index entries for look-alikes."""
+    images: Any = side.images
+    if hasattr(images, "_database"):
+        with images._database.writing() as connection:
+            connection.execute("DELETE FROM entries WHERE image = ? AND kind = 'band'", (image.id,))
+    else:
+        for key in build_pointers(image):
+            if key.startswith("band#"):
+                images._client.delete_item(TableName=images._table, Key={"ImageID": {"S": key}})

@@ -44,6 +44,7 @@ class DynamoCounters:
     def __init__(self, client: Any, table: str) -> None:
         self._client = client
         self._table = table
+        self._noted: set[str] = set()
 
     def add(self, changes: Iterable[Change]) -> None:
         """Change the counts as records have changed."""
@@ -54,8 +55,10 @@ class DynamoCounters:
                 log.warning("the counts of an owner have not followed a change: the next recount repairs them")
 
     def note(self, owner: str) -> None:
-        """Add an owner to the list of owners. Does not change counts."""
-        self._add(owner, {})
+        """Add an owner to the list of owners, once for each process. Does not change counts."""
+        if owner not in self._noted:
+            self._add(owner, {})
+            self._noted.add(owner)
 
     def get(self, owner: str) -> OwnerCounts:
         """See `Counters.get`."""

@@ -12,7 +12,7 @@ from app.adapters.dynamodb.hash_pointers import HashPointers
 from app.adapters.dynamodb.items import Item
 from app.adapters.dynamodb.keys import expected_key, hash_key, open_key
 from app.adapters.dynamodb.pointers import POINTS_TO, build_pointers, open_item
-from app.adapters.dynamodb.reading import read_hashes, read_item, read_records, read_versions
+from app.adapters.dynamodb.reading import read_hashes, read_item, read_items, read_records, read_versions
 from app.adapters.dynamodb.table import KEY
 from app.adapters.dynamodb.writes import Write, Writes, while_live
 from app.domain.errors import AlreadyExists, HashTaken, Stale, Unavailable
@@ -133,16 +133,19 @@ class DynamoImages:
         self.counters.add([(old, new)])
         return new
 
-    def reindex(self, image: Image) -> None:
-        """See `ImageRepository.reindex`."""
+    def reindex(self, image: Image) -> bool:
+        """See `ImageRepository.reindex`. Reads the pointers first, which costs a tenth of writing them."""
         old, item = self._live(image.id, image.version)
-        unchanged = self._writes.is_at(image.id, image.version, str(item["updated_at"]))
-        pointers = build_pointers(old, items.stored_work(item, old)).values()
-        try:
-            transact(self._client, [unchanged, *(self._writes.put(pointer) for pointer in pointers)])
-        except Refused:
-            raise Stale(image.id) from None
+        pointers = build_pointers(old, items.stored_work(item, old))
+        missing = self._writes.missing(pointers, read_items(self._client, self._table, pointers))
+        if missing:
+            unchanged = self._writes.is_at(image.id, image.version, str(item["updated_at"]))
+            try:
+                transact(self._client, [unchanged, *missing])
+            except Refused:
+                raise Stale(image.id) from None
         self.counters.note(image.owner)
+        return bool(missing)
 
     def delete(self, image_id: str, expected_version: int, tombstone: Tombstone) -> None:
         """See `ImageRepository.delete`."""

@@ -1,13 +1,14 @@
 """Parts of a transaction: writes and their conditions."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from typing import Any
 
 from app.adapters.dynamodb import items
 from app.adapters.dynamodb.items import Item
 from app.adapters.dynamodb.keys import hash_key
+from app.adapters.dynamodb.pointers import POINTS_TO
 from app.adapters.dynamodb.table import EXPIRES_AT, KEY
 from app.domain.models import Image, utcnow
 
@@ -118,6 +119,16 @@ class Writes:
             put["ConditionExpression"] += " OR image_id = :replaces"
             put["ExpressionAttributeValues"] = items.serialize({":replaces": replaces})
         return {"Put": put}
+
+    def missing(self, pointers: Mapping[str, Item], present: Iterable[Item]) -> list[Write]:
+        """Write the pointers, by key, that are not present as they should be. The pointer of an upload ticket may point
+        to another ticket."""
+        found = {item[KEY]: item for item in present}
+        return [
+            self.claim_ticket(pointer, None) if POINTS_TO in pointer else self.put(pointer)
+            for key, pointer in pointers.items()
+            if found.get(key) != pointer and not (key in found and POINTS_TO in pointer)
+        ]
 
     def note_copy(self, image: Image, holder: str) -> Write:
         """Add the record to the copies, if the hash points to `holder`."""

@@ -49,10 +49,11 @@ def drop_entries(connection: sqlite3.Connection, image: Image, entries: set[Entr
     )
 
 
-def add_missing_entries(connection: sqlite3.Connection, image: Image) -> None:
-    """Add those entries of a record that do not exist yet."""
-    drop_entries(connection, image, index_entries(image))
-    add_entries(connection, image, index_entries(image))
+def missing_entries(connection: sqlite3.Connection, image: Image) -> set[Entry]:
+    """Return those entries of a record that do not exist."""
+    statement = "SELECT 1 FROM entries WHERE owner = ? AND kind = ? AND value = ? AND image = ?"
+    entries = index_entries(image)
+    return {each for each in entries if not connection.execute(statement, (image.owner, *each, image.id)).fetchone()}
 
 
 def find_holder(connection: sqlite3.Connection, owner: str, sha256: str) -> str | None:

@@ -16,13 +16,13 @@ from app.adapters.sqlite.documents import changed_record, changed_tombstone, due
 from app.adapters.sqlite.entries import (
     OPEN_TICKET,
     add_entries,
-    add_missing_entries,
     claim_bytes,
     drop_all,
     drop_entries,
     find_holder,
     find_ticket,
     index_entries,
+    missing_entries,
     note_copy,
     point,
 )
@@ -130,11 +130,17 @@ class SqliteImages:
             add_changes(connection, [(before, after)])
         return after
 
-    def reindex(self, image: Image) -> None:
-        """See `ImageRepository.reindex`."""
+    def reindex(self, image: Image) -> bool:
+        """See `ImageRepository.reindex`. Migrations add all entries, so usually there is nothing to write."""
+        with self._database.reading() as connection:
+            _, current = _current(connection, image.id, image.version)
+            if not missing_entries(connection, current):
+                return False
         with self._database.writing() as connection:
             _, current = _current(connection, image.id, image.version)
-            add_missing_entries(connection, current)
+            missing = missing_entries(connection, current)
+            add_entries(connection, current, missing)
+        return bool(missing)
 
     def delete(self, image_id: str, expected_version: int, tombstone: Tombstone) -> None:
         """See `ImageRepository.delete`. Works on a full disk."""

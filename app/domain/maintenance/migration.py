@@ -1,11 +1,11 @@
-"""Give the images of 0.1.0 a visibility, and move the variants of public ones."""
+"""Give the images of 0.1.0 a visibility, move the variants of public ones, and complete the index of all images."""
 
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
-from app.domain.errors import DarkroomError, KeepsChanging, NotFound, PortError, RequestError, Stale, Unavailable
+from app.domain.errors import KeepsChanging, NotFound, PortError, RequestError, Stale, Unavailable
 from app.domain.images.editing import Editor
 from app.domain.maintenance.pace import Pause
 from app.domain.maintenance.parallel import in_parallel
@@ -33,14 +33,16 @@ class MigrationReport:
     """Counts of one run.
 
     `migrated`: images that got the visibility; in a dry run, those that would get it. `unchanged`: images that have
-    one. `failed`: images that could not be changed; run the command again for them. `last_id` is the position to
-    continue after, before the first image that failed; `complete` is True at the end of the table.
+    one. `indexed`: images that lacked entries of the index; not known in a dry run. `failed`: images that could not be
+    changed; run the command again for them. `last_id` is the position to continue after, before the first image that
+    failed; `complete` is True at the end of the table.
     """
 
     visibility: Visibility
     looked_at: int = 0
     migrated: int = 0
     unchanged: int = 0
+    indexed: int = 0
     failed: int = 0
     last_id: str | None = None
     complete: bool = False
@@ -85,13 +87,14 @@ class Migration:
         report.last_id = after
         self._dry_run = dry_run
         failures = 0
-        for image, moved in in_parallel(self._scan(after, pause), self._move):
+        for image, (moved, indexed) in in_parallel(self._scan(after, pause), self._visit):
             failures = failures + 1 if moved is _Moved.FAILED else 0
             if failures == _MOST_FAILURES:
                 raise Unavailable(f"{failures} images in a row could not be changed. See the log.")
             report.looked_at += 1
             report.migrated += moved is _Moved.DONE
             report.unchanged += moved is _Moved.UNCHANGED
+            report.indexed += indexed
             report.failed += moved is _Moved.FAILED
             if not report.failed:
                 report.last_id = image.id
@@ -104,19 +107,25 @@ class Migration:
                 return
             yield image
 
+    def _visit(self, image: Image) -> tuple[_Moved, bool]:
+        """Return the outcome, and True if entries of the index were missing."""
+        if self._dry_run:
+            return _Moved.UNCHANGED if has_visibility(image) else _Moved.DONE, False
+        try:
+            moved = self._move(image)
+            return moved, self._index(image if moved is _Moved.UNCHANGED else None, image.id)
+        except NotFound:
+            return _Moved.DELETED, False
+        except (PortError, RequestError) as error:
+            log.warning("%s was not migrated: %s", image.id, error, extra={"image_id": image.id})
+            return _Moved.FAILED, False
+
     def _move(self, image: Image) -> _Moved:
         if has_visibility(image):
             return _Moved.UNCHANGED
-        if self._dry_run:
-            return _Moved.DONE
-        try:
-            if self._visibility is Visibility.PRIVATE:
-                return self._keep_private(image.id)
-            self._editor.edit(None, image.id, _SetVisibility(self._visibility))
-        except NotFound:
-            return _Moved.DELETED
-        except (PortError, RequestError) as error:
-            return _failed(image, error)
+        if self._visibility is Visibility.PRIVATE:
+            return self._keep_private(image.id)
+        self._editor.edit(None, image.id, _SetVisibility(self._visibility))
         return _Moved.DONE
 
     def _keep_private(self, image_id: str) -> _Moved:
@@ -134,7 +143,14 @@ class Migration:
             return _Moved.DONE
         raise KeepsChanging(image_id)
 
-
-def _failed(image: Image, error: DarkroomError) -> _Moved:
-    log.warning("%s was not migrated: %s", image.id, error, extra={"image_id": image.id})
-    return _Moved.FAILED
+    def _index(self, image: Image | None, image_id: str) -> bool:
+        """Complete the index entries of the image; without a record, read it. Return True if any were missing."""
+        for _ in range(_ATTEMPTS):
+            found = image or self._images.get(image_id)
+            if not isinstance(found, Image):
+                return False
+            try:
+                return self._images.reindex(found)
+            except Stale:
+                image = None
+        raise KeepsChanging(image_id)
