@@ -17,6 +17,7 @@ from app.domain.disk import check_free, port_errors
 from app.domain.errors import ConfigurationError
 from app.domain.images.notifications import object_created
 from app.domain.images.renderings import Renderings
+from app.domain.images.stats import Counters
 from app.domain.images.urls import FileSeal, ServedFiles, UrlSource
 from app.domain.limits import MEBIBYTE, Limits
 from app.domain.ports import Cdn, EventQueue, ImageRepository, ObjectStore
@@ -48,6 +49,7 @@ class Backends:
     store: ObjectStore
     images: ImageRepository
     queue: EventQueue
+    counters: Counters
     urls: UrlSource
     grants: GrantSource
     file_path: Callable[[str], Path | None] | None = None
@@ -161,12 +163,14 @@ def _open_self_hosted(settings: Settings) -> Backends:
         with port_errors():
             check_free(folder, 0, min_free_bytes // 4)
 
+    images = SqliteImages(database)
     seal = FileSeal(signer, settings.signed_url_seconds)
     grants = ServedGrants(signer, settings.public_url)
     return Backends(
         store=store,
-        images=SqliteImages(database),
+        images=images,
         queue=queue,
+        counters=images.counters,
         urls=ServedFiles(seal, settings.public_url),
         grants=grants,
         file_path=store.path,
@@ -214,10 +218,12 @@ def _connect_to_aws(settings: Settings) -> Backends:
         from app.adapters.cloudfront import CloudFront
 
         cdn = CloudFront(session.client("cloudfront", config=config), settings.cdn_distribution)
+    images = DynamoImages(session.client("dynamodb", config=config), settings.table)
     return Backends(
         store=S3Store(s3, settings.bucket),
-        images=DynamoImages(session.client("dynamodb", config=config), settings.table),
+        images=images,
         queue=SqsQueue(session.client("sqs", config=config), settings.queue_url or ""),
+        counters=images.counters,
         urls=PresignedUrls(presigner, settings.cdn_url),
         grants=PresignedGrants(s3, settings.bucket),
         cdn=cdn,

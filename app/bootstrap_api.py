@@ -30,6 +30,7 @@ def build_api(
             store=backends.store,
             repository=backends.images,
             queue=backends.queue,
+            counters=backends.counters,
             renderings=backends.renderings,
             signer=build_signer(settings),
             limits=build_limits(settings),

@@ -21,6 +21,7 @@ from app.domain.images.deletion import Deletion
 from app.domain.images.editing import Editor
 from app.domain.images.notifications import object_created
 from app.domain.images.renderings import Renderings
+from app.domain.images.stats import Counters
 from app.domain.images.trash import Trash
 from app.domain.images.urls import FileSeal, ServedFiles, UrlSource
 from app.domain.keys import ORIGINALS, PROCESSED
@@ -58,6 +59,12 @@ class Side:
     grants: GrantSource = field(default_factory=lambda: ServedGrants(SIGNER))
     presigned: PresignedUrls | None = None
     fetch: Callable[[str], httpx.Response] | None = None
+
+    @property
+    def counters(self) -> Counters:
+        """Counts of images."""
+        found: Counters = self.images.counters  # type: ignore[attr-defined] # of the adapter
+        return found
 
     @property
     def seal(self) -> FileSeal:

@@ -25,6 +25,7 @@ from app.api.routes import (
     service,
     share,
     similar,
+    stats,
     tickets,
     trash,
     uploads,
@@ -58,6 +59,7 @@ def create_app(services: Services) -> FastAPI:
         variants.router,
         share.router,
         similar.router,
+        stats.router,
         service.router,
         docs.router,
     ]

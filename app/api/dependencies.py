@@ -22,6 +22,7 @@ from app.domain.images.renderings import Renderings
 from app.domain.images.service import Images
 from app.domain.images.sharing import ShareLinks
 from app.domain.images.similar import LookAlikeSearch
+from app.domain.images.stats import Counters
 from app.domain.images.trash import Trash
 from app.domain.images.urls import UrlSource
 from app.domain.limits import MEBIBYTE, Limits
@@ -54,6 +55,7 @@ class Services:
     store: ObjectStore
     repository: ImageRepository
     queue: EventQueue
+    counters: Counters
     renderings: Renderings
     signer: Signer
     limits: Limits

@@ -19,11 +19,13 @@ from app.api.routes.lookup import LOOKUP_BODY, KnownImages
 from app.api.routes.service import Health
 from app.api.routes.share import SHARE_BODY, ShareLink
 from app.api.routes.similar import SimilarImageList
+from app.api.routes.stats import StatsList
 from app.api.routes.tickets import TICKET_BODY
 from app.api.routes.trash import BULK_DELETE, BULK_RESTORE
 from app.api.routes.uploads import ONE_BODY
 from app.api.views.image import ImageList, ImageView
 from app.domain.access.api_keys import Scope
+from app.domain.images.stats import Stats
 from app.domain.limits import Limits
 from app.domain.uploads.tickets import Ticket
 
@@ -59,6 +61,8 @@ MODELS: list[tuple[type[BaseModel], JsonSchemaMode]] = [
             DeletedImages,
             BulkResults,
             KnownImages,
+            Stats,
+            StatsList,
             Ticket,
             ShareLink,
             Limits,

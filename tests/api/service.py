@@ -123,6 +123,7 @@ def make_services(
         "store": side.store,
         "repository": side.images,
         "queue": side.queue,
+        "counters": side.counters,
         "renderings": side.renderings,
         "signer": SIGNER,
         "limits": limits,

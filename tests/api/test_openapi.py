@@ -29,6 +29,7 @@ OPERATIONS = {
     ("patch", "/images/{image_id}"), ("post", "/images/edit"), ("post", "/images/{image_id}/reprocess"),
     ("delete", "/images"), ("post", "/images/lookup"), ("get", "/images/{image_id}/similar"),
     ("post", "/images/delete"), ("post", "/images/restore"), ("post", "/images/{image_id}/restore"),
+    ("get", "/stats"), ("get", "/stats/owners"),
 }  # fmt: skip
 #: Codes of preflights, of paths that are not described, and of events that are no requests.
 OUTSIDE = {
@@ -125,7 +126,10 @@ def test_security_is_described_only_if_keys_are_required(with_keys: dict[str, An
         assert "Needs the scope" not in operation["description"]
         assert codes(operation, "401") == set()
         foreign = set() if path in {"/healthz", "/readyz"} else {"foreign_host"}
-        if path.startswith("/upload") or path in {"/images", "/images/lookup"}:  # the request may name an owner
+        if path.startswith(("/upload", "/stats")) or path in {
+            "/images",
+            "/images/lookup",
+        }:  # the request may name an owner
             foreign.add("scope_missing")
         assert codes(operation, "403") == foreign | (set() if method == "get" else {"foreign_origin"}), path
 

@@ -95,9 +95,9 @@ class DynamoCounters:
         if recipes:
             known = {f":recipe{number}": recipe for number, recipe in enumerate(sorted(recipes))}
             there = " AND ".join(f"contains({RECIPES}, {name})" for name in known)
-            has_room = f"attribute_not_exists({RECIPES}) OR size({RECIPES}) <= :room"
-            more["ConditionExpression"] = f"{has_room} OR ({there})"
-            values |= {**known, ":room": MOST_RECIPES - len(recipes)}
+            alternatives = [f"attribute_not_exists({RECIPES})", f"size({RECIPES}) <= :most", there]
+            more["ConditionExpression"] = " OR ".join(alternatives)  # AND binds more tightly
+            values |= {**known, ":most": MOST_RECIPES - len(recipes)}
         return {
             "TableName": self._table,
             "Key": items.serialize({KEY: stats_key(owner)}),
