@@ -58,6 +58,11 @@ class HashPointers:
             return self._writes.release(image)
         return self._writes.forget_copy(image, holder) if image.id in copies else self._writes.points_elsewhere(image)
 
+    def find_copies(self, owner: str, sha256: str) -> list[str]:
+        """See `ImageRepository.find_copies`."""
+        item = read_item(self._client, self._table, hash_key(owner, sha256)) or {}
+        return sorted(item.get(COPIES, ()))
+
     def holder(self, found: Item | None, image: Image) -> str:
         """Return the id that the pointer names, which was found when a claim was refused."""
         key = (hash_key if image.upload_expires_at is None else expected_key)(image.owner, image.sha256 or "")

@@ -11,7 +11,7 @@ from app.adapters.dynamodb.counters import DynamoCounters
 from app.adapters.dynamodb.hash_pointers import HashPointers
 from app.adapters.dynamodb.items import Item
 from app.adapters.dynamodb.keys import expected_key, hash_key, open_key
-from app.adapters.dynamodb.pointers import POINTS_TO, build_pointers, open_item
+from app.adapters.dynamodb.pointers import POINTS_TO, build_pointers, group_images, open_item
 from app.adapters.dynamodb.reading import read_hashes, read_item, read_items, read_records, read_versions
 from app.adapters.dynamodb.table import KEY
 from app.adapters.dynamodb.writes import Write, Writes, while_live
@@ -22,7 +22,6 @@ from app.domain.ports import ListQuery, Page
 from app.domain.work import Task, Work
 
 _ATTEMPTS = 6
-_TRANSACTION_ITEMS = 100  # TransactWriteItems' own limit
 
 
 class DynamoImages:
@@ -77,6 +76,10 @@ class DynamoImages:
         """See `ImageRepository.find_hash`."""
         item = read_item(self._client, self._table, hash_key(owner, sha256))
         return str(item[POINTS_TO]) if item else None
+
+    def find_copies(self, owner: str, sha256: str) -> Sequence[str]:
+        """See `ImageRepository.find_copies`."""
+        return self._hashes.find_copies(owner, sha256)
 
     def find_hashes(self, owner: str, hashes: Collection[str]) -> Mapping[str, str]:
         """See `ImageRepository.find_hashes`."""
@@ -185,7 +188,7 @@ class DynamoImages:
         """See `ImageRepository.remove_all`. Removes as many records per transaction as fit, and those of a refused
         transaction one by one."""
         removed: set[str] = set()
-        for group in _grouped(images):
+        for group in group_images(images):
             try:
                 transact(self._client, [write for image in group for write in self._removal(image)])
             except Refused:
@@ -280,21 +283,3 @@ class DynamoImages:
         if item is None or not isinstance(record, Image) or record.version != expected_version:
             raise Stale(image_id)
         return record, item
-
-
-def _grouped(images: Sequence[Image]) -> Iterator[Sequence[Image]]:
-    """Split the records into groups that fit into one transaction each, with their pointers. A transaction may contain
-    an item once only, so records with the same bytes are in different groups."""
-    group: list[Image] = []
-    keys: set[str] = set()
-    for image in images:
-        own = {image.id, *build_pointers(image)}
-        if image.sha256:
-            own.add(hash_key(image.owner, image.sha256))
-        if group and (own & keys or len(own) + len(keys) > _TRANSACTION_ITEMS):
-            yield group
-            group, keys = [], set()
-        group.append(image)
-        keys |= own
-    if group:
-        yield group

@@ -1,6 +1,6 @@
 """Pointer items, written together with their record."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from app.adapters.dynamodb.items import Item, stored_work
@@ -9,6 +9,7 @@ from app.adapters.dynamodb.keys import (
     band_key,
     due_text,
     expected_key,
+    hash_key,
     open_key,
     open_partition,
     pointer_key,
@@ -20,6 +21,7 @@ from app.domain.work import Work
 
 #: Attribute of the pointer items that are looked up by key: the id of the record.
 POINTS_TO = "image_id"
+_TRANSACTION_ITEMS = 100  # TransactWriteItems' own limit
 
 
 def build_pointers(image: Image, tasks: Item | None = None) -> dict[str, Item]:
@@ -62,3 +64,21 @@ def open_item(image_id: str, tasks: Iterable[Mapping[str, Any]]) -> Item | None:
     moment = f"{due_text(min(task.due for task in work))}#{image_id}"
     sort = DISTANT + moment if all(task.is_distant for task in work) else moment
     return {KEY: open_key(image_id), INDEX_KEY: open_partition(image_id[-1]), INDEX_SORT: sort}
+
+
+def group_images(images: Sequence[Image]) -> Iterator[Sequence[Image]]:
+    """Split the records into groups that fit into one transaction each, with their pointers. A transaction may contain
+    an item once only, so records with the same bytes are in different groups."""
+    group: list[Image] = []
+    keys: set[str] = set()
+    for image in images:
+        own = {image.id, *build_pointers(image)}
+        if image.sha256:
+            own.add(hash_key(image.owner, image.sha256))
+        if group and (own & keys or len(own) + len(keys) > _TRANSACTION_ITEMS):
+            yield group
+            group, keys = [], set()
+        group.append(image)
+        keys |= own
+    if group:
+        yield group

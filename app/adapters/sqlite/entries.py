@@ -18,6 +18,7 @@ TRASH = "trash:"
 BAND = "band"
 _EXPECTED = "expected"
 _COPY = "copy"
+_MOST_COPIES = 20
 
 
 def index_entries(image: Image) -> set[Entry]:
@@ -62,6 +63,15 @@ def find_holder(connection: sqlite3.Connection, owner: str, sha256: str) -> str 
     return row[0] if row else None
 
 
+def find_copies(connection: sqlite3.Connection, owner: str, sha256: str) -> list[str]:
+    """Return the ids of the oldest copies of the record that the hash points to."""
+    rows = connection.execute(
+        "SELECT image FROM entries WHERE owner = ? AND kind = ? AND value = ? ORDER BY image LIMIT ?",
+        (owner, _COPY, sha256, _MOST_COPIES),
+    )
+    return [image_id for (image_id,) in rows]
+
+
 def find_ticket(connection: sqlite3.Connection, owner: str, sha256: str) -> str | None:
     """Return the id of the newest upload ticket for these bytes."""
     row = connection.execute(
@@ -104,15 +114,13 @@ def drop_all(connection: sqlite3.Connection, image: Image) -> None:
     key = (image.owner, image.sha256)
     if image.sha256 is None or find_holder(connection, image.owner, image.sha256) != image.id:
         return
-    copy = connection.execute(
-        "SELECT image FROM entries WHERE owner = ? AND kind = 'copy' AND value = ? ORDER BY image LIMIT 1", key
-    ).fetchone()
-    if copy is None:
+    copies = find_copies(connection, image.owner, image.sha256)
+    if not copies:
         connection.execute("DELETE FROM hashes WHERE owner = ? AND sha256 = ?", key)
         return
-    connection.execute("UPDATE hashes SET image = ? WHERE owner = ? AND sha256 = ?", (*copy, *key))
+    connection.execute("UPDATE hashes SET image = ? WHERE owner = ? AND sha256 = ?", (copies[0], *key))
     connection.execute(
-        "DELETE FROM entries WHERE owner = ? AND kind = 'copy' AND value = ? AND image = ?", (*key, *copy)
+        "DELETE FROM entries WHERE owner = ? AND kind = 'copy' AND value = ? AND image = ?", (*key, copies[0])
     )
 
 

@@ -19,6 +19,7 @@ from app.adapters.sqlite.entries import (
     claim_bytes,
     drop_all,
     drop_entries,
+    find_copies,
     find_holder,
     find_ticket,
     index_entries,
@@ -94,6 +95,11 @@ class SqliteImages:
         """See `ImageRepository.find_hash`."""
         with self._database.reading() as connection:
             return find_holder(connection, owner, sha256)
+
+    def find_copies(self, owner: str, sha256: str) -> Sequence[str]:
+        """See `ImageRepository.find_copies`."""
+        with self._database.reading() as connection:
+            return find_copies(connection, owner, sha256)
 
     def find_hashes(self, owner: str, hashes: Collection[str]) -> Mapping[str, str]:
         """See `ImageRepository.find_hashes`."""

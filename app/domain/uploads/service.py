@@ -67,7 +67,7 @@ class Uploads:
             except HashTaken as taken:
                 if keep_duplicate and self._is_current(taken.image_id, owner, upload):
                     return Accepted(self._store_copy(image, upload), duplicate=False)
-                existing = None if keep_duplicate else self._ensure_stored(taken.image_id, owner, upload)
+                existing = None if keep_duplicate else self._find_stored(taken.image_id, owner, upload)
                 if existing:
                     return Accepted(existing, duplicate=True)
                 replaces = taken.image_id
@@ -189,6 +189,14 @@ class Uploads:
                 "record left pending without its original; reconcile removes it", extra={"image_id": image.id}
             )
         return None
+
+    def _find_stored(self, image_id: str, owner: str, upload: Upload) -> Image | None:
+        """Return the record of these bytes, or else a copy of it, after making sure that they are stored."""
+        found = self._ensure_stored(image_id, owner, upload)
+        if found is None:
+            copies = self._images.find_copies(owner, upload.sha256)
+            found = next(filter(None, (self._ensure_stored(copy, owner, upload) for copy in copies)), None)
+        return found
 
     def _ensure_stored(self, image_id: str, owner: str, upload: Upload) -> Image | None:
         """Make sure that the bytes of this record are stored. Return the record; None if it is not one of these bytes,

@@ -183,8 +183,18 @@ class Tickets:
         return self._images.update(image.id, image.version, {"arrived_at": utcnow()})
 
     def _existing(self, owner: str, sha256: str | None) -> Image | None:
+        """Return the `ready` record of these bytes, or else a copy of it, that is not in the trash."""
         image_id = self._images.find_hash(owner, sha256) if sha256 else None
-        found = self._images.get(image_id) if image_id else None
+        if sha256 is None or image_id is None:
+            return None
+        found = self._ready(owner, image_id)
+        if found is None:
+            copies = self._images.find_copies(owner, sha256)
+            found = next(filter(None, (self._ready(owner, copy) for copy in copies)), None)
+        return found
+
+    def _ready(self, owner: str, image_id: str) -> Image | None:
+        found = self._images.get(image_id)
         if not isinstance(found, Image) or found.owner != owner or found.trashed_at is not None:
             return None
         return found if found.status is Status.READY else None

@@ -241,6 +241,29 @@ def test_a_further_copy_is_kept_as_one(side: Side) -> None:
     assert accept(side).image.id == again.image.id
 
 
+def test_a_copy_is_known_while_the_first_image_is_in_the_trash(side: Side) -> None:
+    first = place(side)
+    copy = accept(side, keep_duplicate=True).image
+    side.images.update(copy.id, copy.version, {"status": Status.READY})
+    side.trash(DAYS).delete(ANONYMOUS, first.id)
+    assert issue(side, sha256=first.sha256) is Accepted
+    again = accept(side)
+    assert (again.duplicate, again.image.id) == (True, copy.id)
+    side.trash(DAYS).delete(ANONYMOUS, copy.id)
+    assert issue(side, sha256=first.sha256) is Ticket
+    third = accept(side)
+    assert (third.duplicate, third.image.id in {first.id, copy.id}) == (False, False)
+
+
+def test_a_restored_image_is_known_while_the_new_one_is_in_the_trash(side: Side) -> None:
+    kept = trashed(side)
+    new = accept(side).image
+    side.trash(DAYS).restore(ANONYMOUS, kept.id)
+    side.trash(DAYS).delete(ANONYMOUS, new.id)
+    again = accept(side)
+    assert (again.duplicate, again.image.id) == (True, kept.id)
+
+
 def test_a_restored_image_takes_a_free_place(side: Side) -> None:
     kept = trashed(side)
     side.deletion.delete(ANONYMOUS, accept(side).image.id)

@@ -127,6 +127,14 @@ def test_images_that_wait_are_counted_and_not_sent_again(scene: Scene) -> None:
     assert scene.queued() == {"moved"}
 
 
+def test_trashed_images_are_left_alone(scene: Scene) -> None:
+    for name in ("old", "timed out"):
+        scene.side.trash().delete(None, scene.ids[name])
+    report = scene.reprocessing(Selection.ALL).run(pause=never)
+    assert (report.queued, report.skipped) == (len(IMAGES) - 3, 0)
+    assert scene.queued() == IMAGES.keys() - {"pending", "old", "timed out"}
+
+
 def test_one_owner_is_enough(scene: Scene) -> None:
     other = an_image(owner="bob")
     scene.side.images.create(other, claim=False)
@@ -159,10 +167,11 @@ def test_a_run_that_is_stopped_anywhere_is_continued(scene: Scene, stops: int) -
     "meanwhile",
     [
         lambda side, image_id: side.deletion.delete(None, image_id),
+        lambda side, image_id: side.trash().delete(None, image_id),
         lambda side, image_id: side.editor.reprocess(None, image_id),
         lambda side, image_id: side.images.update(image_id, 2, {"rendering_id": CURRENT}),
     ],
-    ids=["deleted", "reprocessed", "rendered"],
+    ids=["deleted", "trashed", "reprocessed", "rendered"],
 )
 def test_images_that_change_meanwhile_are_skipped(scene: Scene, meanwhile: Callable[[Side, str], object]) -> None:
     """The image changes between its scan and its turn."""
