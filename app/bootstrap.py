@@ -22,6 +22,7 @@ from app.domain.images.urls import FileSeal, ServedFiles, UrlSource
 from app.domain.limits import MEBIBYTE, Limits
 from app.domain.ports import Cdn, EventQueue, ImageRepository, ObjectStore
 from app.domain.uploads.grants import LocalStore, ServedGrants
+from app.domain.uploads.idempotency import IdempotencyKeys
 from app.domain.uploads.tickets import GrantSource
 from app.domain.work import RENDERING_LIFE
 from app.settings import Settings
@@ -48,6 +49,7 @@ class Backends:
 
     store: ObjectStore
     images: ImageRepository
+    idempotency_keys: IdempotencyKeys
     queue: EventQueue
     counters: Counters
     urls: UrlSource
@@ -128,7 +130,7 @@ def visibility_seconds(settings: Settings) -> float:
 
 def _open_self_hosted(settings: Settings) -> Backends:
     from app.adapters.filesystem import FilesystemStore
-    from app.adapters.sqlite import Database, SqliteImages, SqliteQueue
+    from app.adapters.sqlite import Database, SqliteIdempotencyKeys, SqliteImages, SqliteQueue
 
     folder = settings.data_folder
     try:
@@ -169,6 +171,7 @@ def _open_self_hosted(settings: Settings) -> Backends:
     return Backends(
         store=store,
         images=images,
+        idempotency_keys=SqliteIdempotencyKeys(database),
         queue=queue,
         counters=images.counters,
         urls=ServedFiles(seal, settings.public_url),
@@ -196,7 +199,7 @@ def _connect_to_aws(settings: Settings) -> Backends:
     from botocore.config import Config
     from botocore.exceptions import NoCredentialsError
 
-    from app.adapters.dynamodb import DynamoImages
+    from app.adapters.dynamodb import DynamoIdempotencyKeys, DynamoImages
     from app.adapters.s3 import PresignedGrants, PresignedUrls, Presigner, S3Store, s3_client
     from app.adapters.sqs import SqsQueue
 
@@ -218,10 +221,12 @@ def _connect_to_aws(settings: Settings) -> Backends:
         from app.adapters.cloudfront import CloudFront
 
         cdn = CloudFront(session.client("cloudfront", config=config), settings.cdn_distribution)
-    images = DynamoImages(session.client("dynamodb", config=config), settings.table)
+    dynamodb = session.client("dynamodb", config=config)
+    images = DynamoImages(dynamodb, settings.table)
     return Backends(
         store=S3Store(s3, settings.bucket),
         images=images,
+        idempotency_keys=DynamoIdempotencyKeys(dynamodb, settings.table),
         queue=SqsQueue(session.client("sqs", config=config), settings.queue_url or ""),
         counters=images.counters,
         urls=PresignedUrls(presigner, settings.cdn_url),

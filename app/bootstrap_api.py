@@ -29,6 +29,7 @@ def build_api(
         Services(
             store=backends.store,
             repository=backends.images,
+            idempotency_keys=backends.idempotency_keys,
             queue=backends.queue,
             counters=backends.counters,
             renderings=backends.renderings,

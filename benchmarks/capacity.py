@@ -20,7 +20,7 @@ from typing import Any
 import httpx
 from fastapi.routing import APIRoute
 
-from app.adapters.dynamodb import DynamoImages
+from app.adapters.dynamodb import DynamoIdempotencyKeys, DynamoImages
 from app.adapters.s3 import PresignedGrants, PresignedUrls, Presigner, S3Store
 from app.adapters.sqs import SqsQueue
 from app.api.app import create_app
@@ -278,7 +278,8 @@ def bench_on(endpoint: str, folder: Path) -> Iterator[tuple[Bench, Meter]]:
             queue.delete(message.receipt)
         urls = PresignedUrls(Presigner(made.s3, bucket, made.credentials))
         grants = PresignedGrants(made.s3, bucket)
-        side = Side(S3Store(made.s3, bucket), DynamoImages(dynamodb, table), queue, presigned=urls, grants=grants)
+        keys = DynamoIdempotencyKeys(dynamodb, table)
+        side = Side(S3Store(made.s3, bucket), DynamoImages(dynamodb, table), keys, queue, presigned=urls, grants=grants)
         checks = {"storage": side.store.ping, "records": side.images.ping, "queue": side.queue.ping}
         options: dict[str, Any] = {"limits": Limits(), "checks": checks, "files": None}
         app = create_app(make_services(side, **options, default_visibility=Visibility.PRIVATE))

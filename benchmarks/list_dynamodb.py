@@ -18,7 +18,7 @@ from typing import Any
 
 import httpx
 
-from app.adapters.dynamodb import DynamoImages, items
+from app.adapters.dynamodb import DynamoIdempotencyKeys, DynamoImages, items
 from app.adapters.dynamodb.pointers import build_pointers
 from app.adapters.filesystem import FilesystemStore
 from app.api.app import create_app
@@ -180,7 +180,8 @@ def main() -> None:
             made = seed(client, table, count)
             seeding = time.perf_counter() - start
             print(f"{len(made)} images with their pointers seeded in {seeding:.0f} s", flush=True)
-            side = Side(FilesystemStore(Path(folder)), DynamoImages(client, table), None)  # type: ignore[arg-type] # no events here
+            images, keys = DynamoImages(client, table), DynamoIdempotencyKeys(client, table)
+            side = Side(FilesystemStore(Path(folder)), images, keys, None)  # type: ignore[arg-type] # no events here
             print(
                 f"{'milliseconds a page of ' + str(LIMIT):24}by           images   first  middle    last   ratio  units"
             )

@@ -11,10 +11,10 @@ from typing import Any
 import httpx
 import pytest
 
-from app.adapters.dynamodb import DynamoImages
+from app.adapters.dynamodb import DynamoIdempotencyKeys, DynamoImages
 from app.adapters.filesystem import FilesystemStore
 from app.adapters.s3 import PresignedGrants, PresignedUrls, Presigner, S3Store
-from app.adapters.sqlite import Database, SqliteImages, SqliteQueue
+from app.adapters.sqlite import Database, SqliteIdempotencyKeys, SqliteImages, SqliteQueue
 from app.adapters.sqs import SqsQueue
 from app.domain.access.signing import Signer
 from app.domain.images.deletion import Deletion
@@ -29,6 +29,7 @@ from app.domain.maintenance.reconcile import Reconciler
 from app.domain.models import utcnow
 from app.domain.ports import EventQueue, ImageRepository, ObjectStore
 from app.domain.uploads.grants import ServedGrants
+from app.domain.uploads.idempotency import IdempotencyKeys
 from app.domain.uploads.tickets import GrantSource
 from tests import aws
 from tests.on_aws.presigned import by_moto, by_network, reader
@@ -54,6 +55,7 @@ class Side:
 
     store: ObjectStore
     images: ImageRepository
+    idempotency_keys: IdempotencyKeys
     queue: EventQueue
     clock: Clock = field(default_factory=Clock)
     grants: GrantSource = field(default_factory=lambda: ServedGrants(SIGNER))
@@ -120,7 +122,7 @@ def self_hosted(folder: Path) -> Iterator[Side]:
     queue = SqliteQueue(database, visibility=30, max_attempts=3)
     store = FilesystemStore(folder, on_created=lambda key, size: queue.send(object_created(key, size)))
     try:
-        yield Side(store, SqliteImages(database), queue)
+        yield Side(store, SqliteImages(database), SqliteIdempotencyKeys(database), queue)
     finally:
         database.close()
 
@@ -141,7 +143,8 @@ def on_moto(folder: Path) -> Iterator[Side]:
         fetch = reader(by_moto, f"{made.s3.meta.endpoint_url}/{bucket}/")
         grants, clock = PresignedGrants(made.s3, bucket), Clock()
         urls = _urls(made, bucket, clock)
-        yield Side(store, DynamoImages(made.dynamodb, table), queue, clock, grants, urls, fetch)
+        images, keys = DynamoImages(made.dynamodb, table), DynamoIdempotencyKeys(made.dynamodb, table)
+        yield Side(store, images, keys, queue, clock, grants, urls, fetch)
 
 
 @contextmanager
@@ -163,7 +166,8 @@ def on_engines(folder: Path) -> Iterator[Side]:
         fetch = reader(by_network, f"{made.s3.meta.endpoint_url}/{bucket}/")
         grants, clock = PresignedGrants(made.s3, bucket), Clock()
         urls = _urls(made, bucket, clock)
-        yield Side(store, DynamoImages(made.dynamodb, table), queue, clock, grants, urls, fetch)
+        images, keys = DynamoImages(made.dynamodb, table), DynamoIdempotencyKeys(made.dynamodb, table)
+        yield Side(store, images, keys, queue, clock, grants, urls, fetch)
 
 
 def _urls(made: aws.Clients, bucket: str, clock: Clock) -> PresignedUrls:

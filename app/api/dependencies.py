@@ -31,6 +31,7 @@ from app.domain.models import Visibility
 from app.domain.ports import EventQueue, ImageRepository, ObjectStore
 from app.domain.reports import RequestReporter, log_report
 from app.domain.uploads.grants import LocalStore
+from app.domain.uploads.idempotency import Idempotency, IdempotencyKeys
 from app.domain.uploads.service import Uploads
 from app.domain.uploads.tickets import GrantSource, Tickets
 
@@ -54,6 +55,7 @@ class Services:
 
     store: ObjectStore
     repository: ImageRepository
+    idempotency_keys: IdempotencyKeys
     queue: EventQueue
     counters: Counters
     renderings: Renderings
@@ -80,6 +82,11 @@ class Services:
     def uploads(self) -> Uploads:
         """Uploads through the API."""
         return Uploads(self.store, self.repository, default_visibility=self.default_visibility)
+
+    @cached_property
+    def idempotency(self) -> Idempotency:
+        """Requests with idempotency keys."""
+        return Idempotency(self.idempotency_keys, self.repository)
 
     @cached_property
     def images(self) -> Images:

@@ -122,6 +122,7 @@ def make_services(
     services: dict[str, Any] = {
         "store": side.store,
         "repository": side.images,
+        "idempotency_keys": side.idempotency_keys,
         "queue": side.queue,
         "counters": side.counters,
         "renderings": side.renderings,

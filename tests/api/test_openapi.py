@@ -195,7 +195,7 @@ def test_swagger_ui_suggests_to_wait(description: dict[str, Any]) -> None:
     parameters = {each["name"]: each for each in description["paths"]["/upload"]["post"]["parameters"]}
     wait = parameters["wait"]["schema"]
     assert (wait["default"], wait["example"], wait["examples"]) == (0, 20, [20])
-    assert {"wait", "on_duplicate", "filename", *TEXT_FIELDS} == set(parameters)
+    assert {"Idempotency-Key", "wait", "on_duplicate", "filename", *TEXT_FIELDS} == set(parameters)
 
 
 def test_the_example_upload_works(service: Service, description: dict[str, Any]) -> None:

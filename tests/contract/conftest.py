@@ -11,12 +11,13 @@ from typing import Any, Protocol
 
 import pytest
 
-from app.adapters.dynamodb import DynamoImages
+from app.adapters.dynamodb import DynamoIdempotencyKeys, DynamoImages
 from app.adapters.filesystem import FilesystemStore
 from app.adapters.s3 import S3Store
-from app.adapters.sqlite import Database, SqliteImages, SqliteQueue
+from app.adapters.sqlite import Database, SqliteIdempotencyKeys, SqliteImages, SqliteQueue
 from app.adapters.sqs import SqsQueue
 from app.domain.ports import EventQueue, ImageRepository, ObjectStore
+from app.domain.uploads.idempotency import IdempotencyKeys
 from tests import aws
 
 
@@ -42,6 +43,27 @@ def sqlite_images(folder: Path) -> Iterator[ImageRepository]:
     database = Database(folder / "darkroom.db")
     yield SqliteImages(database)
     database.close()
+
+
+@contextmanager
+def sqlite_keys(folder: Path) -> Iterator[IdempotencyKeys]:
+    database = Database(folder / "darkroom.db")
+    yield SqliteIdempotencyKeys(database)
+    database.close()
+
+
+@contextmanager
+def keys_on_moto(_: Path) -> Iterator[IdempotencyKeys]:
+    client = aws.moto().dynamodb
+    with aws.table(client) as table:
+        yield DynamoIdempotencyKeys(client, table)
+
+
+@contextmanager
+def keys_local(_: Path) -> Iterator[IdempotencyKeys]:
+    client = aws.engines().dynamodb
+    with aws.table(client) as table:
+        yield DynamoIdempotencyKeys(client, table)
 
 
 @contextmanager
@@ -96,6 +118,11 @@ REPOSITORIES: dict[str, Callable[[Path], AbstractContextManager[ImageRepository]
     "dynamodb-moto": dynamodb_on_moto,
     "dynamodb-local": dynamodb_local,
 }
+KEYS: dict[str, Callable[[Path], AbstractContextManager[IdempotencyKeys]]] = {
+    "sqlite": sqlite_keys,
+    "dynamodb-moto": keys_on_moto,
+    "dynamodb-local": keys_local,
+}
 QUEUES: dict[str, Callable[[Path, int, int], AbstractContextManager[EventQueue]]] = {
     "sqlite": sqlite_queue,
     "sqs-moto": sqs_on_moto,
@@ -119,6 +146,12 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ObjectStor
 @pytest.fixture(params=[with_marks(name) for name in REPOSITORIES])
 def images(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ImageRepository]:
     with REPOSITORIES[request.param](tmp_path) as opened:
+        yield opened
+
+
+@pytest.fixture(params=[with_marks(name) for name in KEYS])
+def idempotency_keys(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[IdempotencyKeys]:
+    with KEYS[request.param](tmp_path) as opened:
         yield opened
 
 

@@ -45,6 +45,11 @@ def expected_key(owner: str, sha256: str) -> str:
     return f"ticket#{key_part(owner)}#{sha256}"
 
 
+def idempotency_key(owner: str, key: str) -> str:
+    """Return the key of the item of an idempotency key."""
+    return f"idem#{key_part(owner)}#{key_part(key)}"
+
+
 def band_key(owner: str, band: str) -> str:
     """Return the index partition of an owner's images with this band of their perceptual hash: see `similar.bands`."""
     return f"band#{key_part(owner)}#{band}"

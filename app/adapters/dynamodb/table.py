@@ -8,7 +8,8 @@ INDEX = "ByIndex"
 KEY = "ImageID"
 INDEX_KEY = "index_key"
 INDEX_SORT = "index_sort"
-#: Epoch seconds after which DynamoDB may remove an item. Only finished tombstones have it.
+#: Epoch seconds after which DynamoDB may remove an item. Only finished tombstones and idempotency keys
+#: have it.
 EXPIRES_AT = "expires_at"
 
 

@@ -1,7 +1,8 @@
-"""Records and events in one SQLite file."""
+"""Records, events and idempotency keys in one SQLite file."""
 
 from app.adapters.sqlite.database import Database
+from app.adapters.sqlite.idempotency import SqliteIdempotencyKeys
 from app.adapters.sqlite.images import SqliteImages
 from app.adapters.sqlite.queue import SqliteQueue
 
-__all__ = ["Database", "SqliteImages", "SqliteQueue"]
+__all__ = ["Database", "SqliteIdempotencyKeys", "SqliteImages", "SqliteQueue"]

@@ -164,8 +164,20 @@ SELECT owner, name, sum(amount) FROM (
 ) GROUP BY owner, name HAVING sum(amount) <> 0
 """
 
+# Idempotency keys of the last day (see `KeyEntry`).
+_IDEMPOTENCY_KEYS = """
+CREATE TABLE idempotency_keys (
+    owner TEXT NOT NULL,
+    key TEXT NOT NULL,
+    document TEXT NOT NULL,
+    expires_at REAL NOT NULL,
+    PRIMARY KEY (owner, key)
+) WITHOUT ROWID;
+CREATE INDEX idempotency_keys_expiring ON idempotency_keys (expires_at)
+"""
+
 #: Migration from each version to the next. Append only: released migrations never change.
-MIGRATIONS = (_FIRST, _TICKETS, _RENAMED_FIELDS, _WORK, _FOUND, _COUNTERS)
+MIGRATIONS = (_FIRST, _TICKETS, _RENAMED_FIELDS, _WORK, _FOUND, _COUNTERS, _IDEMPOTENCY_KEYS)
 
 
 def check(connection: sqlite3.Connection, name: str) -> int:

@@ -8,9 +8,10 @@ from starlette.responses import Response
 
 from app.api.bodies.field_schemas import DESCRIPTION_FIELDS, FILENAME
 from app.api.bodies.json_body import read_json_body
-from app.api.dependencies import BasePathDep, CallerDep, ServicesDep
+from app.api.dependencies import BasePathDep, CallerDep, Services, ServicesDep
 from app.api.http.access import ScopedRoute, allow_extra_query, no_key_required, requires
 from app.api.http.body_stream import stream_body
+from app.api.http.idempotency_key import IDEMPOTENCY_PROBLEMS, REPLAYED, REPLAYED_HEADER, IdempotencyKeyDep
 from app.api.http.json_object import JsonObject
 from app.api.http.log_fields import add_log_fields
 from app.api.http.problem_catalog import refusal
@@ -24,6 +25,7 @@ from app.domain.media import registered_type
 from app.domain.uploads.descriptions import NAMES, parse_media_type
 from app.domain.uploads.field_values import missing_field
 from app.domain.uploads.filenames import display_name
+from app.domain.uploads.idempotency import Effect, KeyedRequest, Operation, fingerprint
 from app.domain.uploads.requests import TicketRequest
 from app.domain.uploads.service import Accepted
 from app.domain.uploads.tickets import Ticket
@@ -79,20 +81,21 @@ _REQUEST = {
     response_description="The upload ticket",
     openapi_extra=_REQUEST,
     responses={
-        201: model_response(Ticket),
-        200: model_response(ImageView, "The bytes are stored already: their record, with `duplicate: true`"),
+        201: model_response(Ticket) | REPLAYED_HEADER,
+        200: model_response(ImageView, "The bytes are stored already: their record, with `duplicate: true`")
+        | REPLAYED_HEADER,
         **problem_responses(
             "incomplete_body", "empty_body", "bad_json", "too_deep", "duplicate_field",
             "request_timeout", "body_too_large", "too_large", "unsupported_type", "unsupported_body", "unknown_field",
             "missing_field", "wrong_type", "out_of_range", "bad_sha256", "bad_metadata_key", "bad_visibility",
             "bad_owner", "control_character", "too_long", "invalid_request", "scope_missing", "too_many_tickets",
-            "storage_full",
+            "storage_full", *IDEMPOTENCY_PROBLEMS,
         ),
     },
 )  # fmt: skip
 @requires(Scope.UPLOAD)
 async def create_upload_ticket(
-    request: Request, services: ServicesDep, caller: CallerDep, base_path: BasePathDep
+    request: Request, services: ServicesDep, caller: CallerDep, base_path: BasePathDep, key: IdempotencyKeyDep
 ) -> Response:
     """Create a ticket to upload an image directly to the object store, such as one larger than `max_upload_bytes`.
 
@@ -103,20 +106,38 @@ async def create_upload_ticket(
     """
     body = await read_json_body(request)
 
-    def issue() -> Ticket | Accepted:
+    def issue() -> tuple[Ticket | Accepted, bool]:
         members = JsonObject.parse(body, FIELDS)
         wanted = _parse_request(members)
-        return services.tickets.issue(caller.upload_owner(members.text("owner")), wanted)
+        return _issue(services, caller.upload_owner(members.text("owner")), wanted, key)
 
-    issued = await run_in_threadpool(issue)
+    issued, replayed = await run_in_threadpool(issue)
+    headers = {REPLAYED: "true"} if replayed else {}
     add_log_fields(request.scope, image_id=issued.image.id if isinstance(issued, Accepted) else issued.id)
     if isinstance(issued, Accepted):
         tag = etag(issued.image, services.urls)
         shown = view(issued.image, services.urls, base_path, duplicate=True)
-        return image_response(shown, tag, 200, {"Location": shown.links.self})
+        return image_response(shown, tag, 200, {"Location": shown.links.self, **headers})
     url = absolute_url(request.scope, issued.url) if issued.url.startswith("/") else issued.url
-    headers = {"Location": f"{base_path}/images/{issued.id}", "Cache-Control": "no-store"}
+    headers |= {"Location": f"{base_path}/images/{issued.id}", "Cache-Control": "no-store"}
     return json_answer(issued.model_copy(update={"url": url}), 201, headers)
+
+
+def _issue(services: Services, owner: str, wanted: TicketRequest, key: str | None) -> tuple[Ticket | Accepted, bool]:
+    """Issue the ticket. Return it or a record, and True if the request was a repetition of a finished one."""
+    if key is None:
+        return services.tickets.issue(owner, wanted), False
+    return services.idempotency.run(
+        KeyedRequest(owner, key, Operation.TICKET, fingerprint(wanted)),
+        lambda attempt: services.tickets.issue(owner, wanted, attempt),
+        _effect,
+        lambda image, _: services.tickets.renew(image),
+    )
+
+
+def _effect(issued: Ticket | Accepted) -> Effect:
+    duplicate = isinstance(issued, Accepted)
+    return Effect(issued.image.id if isinstance(issued, Accepted) else issued.id, duplicate)
 
 
 def _parse_request(members: JsonObject) -> TicketRequest:

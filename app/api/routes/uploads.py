@@ -10,9 +10,10 @@ from pydantic import BaseModel, Field
 from starlette.responses import Response
 
 from app.api.bodies.request_schemas import FORM, IMAGE, JSON, RAW, request_body
-from app.api.bodies.upload import receive_upload
+from app.api.bodies.upload import ReceivedUpload, receive_upload
 from app.api.dependencies import BasePathDep, CallerDep, Services, ServicesDep
 from app.api.http.access import ScopedRoute, requires
+from app.api.http.idempotency_key import IDEMPOTENCY_PROBLEMS, REPLAYED, REPLAYED_HEADER, IdempotencyKeyDep
 from app.api.http.log_fields import add_log_fields, phase_timer
 from app.api.http.problem_examples import model_response, problem_responses
 from app.api.http.public_address import BasePath
@@ -21,6 +22,9 @@ from app.api.views.image import ImageView, view
 from app.api.views.responses import etag, image_response
 from app.domain.access.api_keys import OWNER_PATTERN, Caller, Scope
 from app.domain.models import Visibility
+from app.domain.uploads.idempotency import Effect, KeyedRequest, Operation, fingerprint
+from app.domain.uploads.requests import FIRST_ATTEMPT, Attempt
+from app.domain.uploads.service import Accepted
 
 router = APIRouter(route_class=ScopedRoute)
 F = TypeVar("F", bound=Callable[..., Any])
@@ -34,6 +38,7 @@ _REFUSALS = (
     "unsupported_encoding", "unsupported_charset", "damaged_by_gateway", "missing_file", "missing_field",
     "unknown_field", "bad_base64", "wrong_type", "out_of_range", "bad_metadata_key", "bad_visibility", "bad_owner",
     "control_character", "too_long", "invalid_request", "scope_missing", "too_many_uploads", "storage_full",
+    *IDEMPOTENCY_PROBLEMS,
 )  # fmt: skip
 
 
@@ -90,8 +95,9 @@ def _route(path: str, name: str, summary: str, tag: str, *bodies: dict[str, Any]
         response_description="The record of the new image",
         openapi_extra=request_body(*bodies),
         responses={
-            201: model_response(ImageView),
-            200: model_response(ImageView, "Duplicate: the record of the same bytes, with `duplicate: true`"),
+            201: model_response(ImageView) | REPLAYED_HEADER,
+            200: model_response(ImageView, "Duplicate: the record of the same bytes, with `duplicate: true`")
+            | REPLAYED_HEADER,
             **problem_responses(*_REFUSALS),
         },
     )
@@ -105,14 +111,15 @@ async def upload(
     services: ServicesDep,
     caller: CallerDep,
     base_path: BasePathDep,
+    key: IdempotencyKeyDep,
     query: Annotated[UploadParameters, Query()],
 ) -> Response:
     """Upload a form with a `file`, JSON with `image_base64`, or the image itself, whose format is detected.
 
     The response is sent when the original is stored; without `wait`, the variants follow later. `failed` images were
-    received, but could not be processed: see `error`.
+    received, but could not be processed: see `error`. With an `Idempotency-Key` the request can be repeated.
     """
-    return await _accept(request, services, caller, base_path, query)
+    return await _accept(request, services, caller, base_path, key, query)
 
 
 @_route("/upload/json", "upload_json", "Upload an image in JSON", ONE_BODY, JSON)
@@ -123,14 +130,15 @@ async def upload_fields(
     services: ServicesDep,
     caller: CallerDep,
     base_path: BasePathDep,
+    key: IdempotencyKeyDep,
     query: Annotated[UploadOptions, Query()],
 ) -> Response:
     """Upload an image in a form or JSON, which contain the fields that raw bodies have in the query."""
-    return await _accept(request, services, caller, base_path, query)
+    return await _accept(request, services, caller, base_path, key, query)
 
 
 async def _accept(
-    request: Request, services: Services, caller: Caller, base_path: BasePath, query: UploadOptions
+    request: Request, services: Services, caller: Caller, base_path: BasePath, key: str | None, query: UploadOptions
 ) -> Response:
     timer = phase_timer(request.scope)
     async with AsyncExitStack() as stack:
@@ -138,14 +146,29 @@ async def _accept(
             received = await stack.enter_async_context(
                 receive_upload(request, caller, services.limits, services.spools)
             )
-        keep = query.on_duplicate == "create"
         with timer.phase("store"):
-            accepted = await run_in_threadpool(
-                services.uploads.accept, received.owner, received.upload, keep_duplicate=keep
-            )
+            accepted, replayed = await run_in_threadpool(_store, services, received, key, query.on_duplicate)
     duplicate = accepted.duplicate
     add_log_fields(request.scope, image_id=accepted.image.id, image_bytes=received.upload.size, duplicate=duplicate)
     image = await wait_until_processed(request, services, received.owner, accepted.image, query.wait)
     tag = etag(image, services.urls)
     shown = view(image, services.urls, base_path, duplicate=duplicate, ignored_fields=received.ignored_fields)
-    return image_response(shown, tag, 200 if duplicate else 201, {"Location": shown.links.self})
+    headers = {"Location": shown.links.self, **({REPLAYED: "true"} if replayed else {})}
+    return image_response(shown, tag, 200 if duplicate else 201, headers)
+
+
+def _store(services: Services, received: ReceivedUpload, key: str | None, on_duplicate: str) -> tuple[Accepted, bool]:
+    """Store the upload. Return its record, and True if the request was a repetition of a finished one."""
+    owner, upload = received.owner, received.upload
+
+    def accept(attempt: Attempt = FIRST_ATTEMPT) -> Accepted:
+        return services.uploads.accept(owner, upload, keep_duplicate=on_duplicate == "create", attempt=attempt)
+
+    if key is None:
+        return accept(), False
+    keyed = KeyedRequest(owner, key, Operation.UPLOAD, fingerprint(upload, on_duplicate=on_duplicate))
+    return services.idempotency.run(keyed, accept, _effect, Accepted)
+
+
+def _effect(accepted: Accepted) -> Effect:
+    return Effect(accepted.image.id, accepted.duplicate)

@@ -37,6 +37,16 @@ class TicketRequest:
     description: Description = field(default_factory=Description)
 
 
+@dataclass(frozen=True)
+class Attempt:
+    """An attempt at a request: the id that a new record gets, and True if an earlier attempt may have written it."""
+
+    image_id: str | None = None
+    is_retry: bool = False
+
+
+FIRST_ATTEMPT = Attempt()
+
 #: Fields of a record that come from the request.
 REQUESTED = (
     "owner", "filename", "content_type", "declared_content_type", "bytes", "sha256", "title", "alt", "tags", "metadata",

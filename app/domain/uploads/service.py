@@ -21,7 +21,7 @@ from app.domain.keys import original_key
 from app.domain.models import Image, Status, Visibility, is_open_ticket, utcnow
 from app.domain.ports import ImageRepository, ObjectStore
 from app.domain.times import has_passed
-from app.domain.uploads.requests import Upload, new_record
+from app.domain.uploads.requests import FIRST_ATTEMPT, Attempt, Upload, new_record
 
 log = logging.getLogger(__name__)
 
@@ -53,47 +53,78 @@ class Uploads:
         self._images = images
         self._default_visibility = default_visibility
 
-    def accept(self, owner: str, upload: Upload, *, keep_duplicate: bool = False) -> Accepted:
+    def accept(
+        self, owner: str, upload: Upload, *, keep_duplicate: bool = False, attempt: Attempt = FIRST_ATTEMPT
+    ) -> Accepted:
         """Store the image and its `pending` record, or return the record that these bytes have.
 
         With `keep_duplicate`, bytes that have a record are stored again; a later upload finds the oldest remaining
         record. Raises `Unavailable` if a backend fails; nothing is left then.
+
+        A retry continues where an earlier attempt has ended, or makes the same steps beside it: see `_continue`.
         """
         replaces: str | None = None
+        is_retry = attempt.is_retry
         for _ in range(_ATTEMPTS):
-            image = new_record(owner, upload, self._default_visibility)
+            image = new_record(owner, upload, self._default_visibility, image_id=attempt.image_id)
+            written = self._images.get(image.id) if is_retry else None
+            if isinstance(written, Image):
+                if continued := self._continue(written, upload, is_copy=keep_duplicate):
+                    return Accepted(continued, duplicate=False)
+                continue
             try:
-                self._images.create(image, claim=True, replaces=replaces)
-            except HashTaken as taken:
-                if keep_duplicate and self._is_current(taken.image_id, owner, upload):
-                    return Accepted(self._store_copy(image, upload), duplicate=False)
-                existing = None if keep_duplicate else self._find_stored(taken.image_id, owner, upload)
-                if existing:
-                    return Accepted(existing, duplicate=True)
-                replaces = taken.image_id
-            else:
-                if replaces:
-                    self._note_restored(replaces, owner, upload)
-                return Accepted(self._store_original(image, upload), duplicate=False)
+                holder = self._create(image, upload, replaces, keep_duplicate=keep_duplicate)
+            except AlreadyExists:  # a retry of this attempt, which has taken too long, was first
+                is_retry = True
+                continue
+            if holder is None and not is_retry:
+                return Accepted(self._store_original(image, upload, is_copy=keep_duplicate), duplicate=False)
+            existing = self._find_stored(holder, owner, upload) if holder and not keep_duplicate else None
+            if existing:
+                return Accepted(existing, duplicate=True)
+            replaces = holder
         raise Unavailable("Too many requests are storing these bytes at once. Try again.")
 
-    def _store_copy(self, image: Image, upload: Upload) -> Image:
-        self._images.create(image, claim=False)
-        stored = self._store_original(image, upload)
+    def _create(self, image: Image, upload: Upload, replaces: str | None, *, keep_duplicate: bool) -> str | None:
+        """Write the record and return None, or return the id of the record that has these bytes."""
         try:
-            self._images.claim(stored)
+            self._images.create(image, claim=True, replaces=replaces)
+        except HashTaken as taken:
+            if not keep_duplicate or not self._is_current(taken.image_id, image.owner, upload):
+                return taken.image_id
+            self._images.create(image, claim=False)
+        else:
+            if replaces:
+                self._note_restored(replaces, image.owner, upload)
+        return None
+
+    def _continue(self, image: Image, upload: Upload, *, is_copy: bool) -> Image | None:
+        """Store the bytes of a record that another attempt has written. Return the record, None if it has changed.
+
+        Another attempt may still run, and withdraw the record or store the bytes. So the bytes are never removed here,
+        and the update proves that the record existed after them: from then on nobody withdraws it.
+        """
+        if image.status is Status.PENDING:
+            self._put(image, upload)
+            try:
+                image = self._images.update(image.id, image.version, {})
+            except Stale:
+                return None
+        if is_copy:
+            self._note_copy(image)
+        return image
+
+    def _note_copy(self, image: Image) -> None:
+        try:
+            self._images.claim(image)
         except PortError:  # stored, but a later upload of its bytes may not find it
             log.exception("copy not recorded", extra={"image_id": image.id})
-        return stored
 
     def _note_restored(self, image_id: str, owner: str, upload: Upload) -> None:
         """Note the image whose place another one has taken as a copy, if it was restored from the trash meanwhile."""
         found = self._find_live(image_id, owner, upload)
         if found is not None:
-            try:
-                self._images.claim(found)
-            except PortError:
-                log.exception("copy not recorded", extra={"image_id": image_id})
+            self._note_copy(found)
 
     def _is_current(self, image_id: str, owner: str, upload: Upload) -> bool:
         """Return True if the record is one of these bytes that has not failed and is not in the trash."""
@@ -107,7 +138,13 @@ class Uploads:
             return None
         return found if found.trashed_at is None else None
 
-    def _store_original(self, image: Image, upload: Upload) -> Image:
+    def _store_original(self, image: Image, upload: Upload, *, is_copy: bool) -> Image:
+        stored = self._store_new(image, upload)
+        if is_copy:
+            self._note_copy(stored)
+        return stored
+
+    def _store_new(self, image: Image, upload: Upload) -> Image:
         try:
             self._put(image, upload)
         except PortError:

@@ -10,13 +10,13 @@ from typing import Protocol
 from pydantic import ConfigDict
 from pydantic.config import JsonDict
 
-from app.domain.errors import HashTaken, Stale, TooLarge, TooManyRequests, Unavailable
+from app.domain.errors import AlreadyExists, HashTaken, Stale, TooLarge, TooManyRequests, Unavailable
 from app.domain.keys import original_key
 from app.domain.limits import Limits
 from app.domain.models import Image, Model, Status, Visibility, is_open_ticket, utcnow
 from app.domain.other_formats import refused_type
 from app.domain.ports import ImageRepository, ObjectStore
-from app.domain.uploads.requests import REQUESTED, TicketRequest, new_record
+from app.domain.uploads.requests import FIRST_ATTEMPT, REQUESTED, Attempt, TicketRequest, new_record
 from app.domain.uploads.service import Accepted
 
 #: How long a ticket's url is valid: the upload has to begin within this time.
@@ -82,7 +82,7 @@ class Tickets:
         self._store = store
         self._default_visibility = default_visibility
 
-    def issue(self, owner: str, request: TicketRequest) -> Ticket | Accepted:
+    def issue(self, owner: str, request: TicketRequest, attempt: Attempt = FIRST_ATTEMPT) -> Ticket | Accepted:
         """Return a ticket and write its `pending` record, or return the record of these bytes if they are `ready`.
 
         The same request again returns the same ticket, if it names the hash of the bytes: see `_find_live`. Nothing is
@@ -94,17 +94,24 @@ class Tickets:
         if existing:
             return Accepted(existing, duplicate=True)
         typed = replace(request, declared_content_type=request.declared_content_type or request.content_type)
+        is_retry = attempt.is_retry
         for _ in range(_ATTEMPTS):
-            image = new_record(owner, typed, self._default_visibility, life=RECORD_LIFE)
+            image = new_record(owner, typed, self._default_visibility, image_id=attempt.image_id, life=RECORD_LIFE)
+            written = self._images.get(image.id) if is_retry else None
             replaces = self._images.find_ticket(owner, image.sha256) if image.sha256 else None
             try:
+                if isinstance(written, Image):
+                    return self.renew(written)
                 if replaces and (live := self._find_live(replaces, image)):
                     return self.renew(live)
                 self._check_open(owner)
                 self._images.create(image, claim=image.sha256 is not None, replaces=replaces)
+            except AlreadyExists:
+                is_retry = True  # a retry of this attempt, which has taken too long, was first
             except (HashTaken, Stale):  # a request for the same bytes was first, or the ticket has just been used
                 continue
-            return self._build(image)
+            else:
+                return self._build(image)
         raise Unavailable("Too many requests ask for a ticket for these bytes at once. Try again.")
 
     def renew(self, image: Image) -> Ticket | Accepted:

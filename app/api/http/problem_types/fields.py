@@ -36,6 +36,17 @@ FIELDS: ProblemTypes = {
         'Malformed If-Match (found: {found!a}). Send `*`, or the `ETag` of the record with its quotes, such as "v7".',
         {"found": "v7"},
     ),
+    "bad_idempotency_key": ProblemType(
+        Malformed,
+        "Malformed Idempotency-Key (found: {measured} characters). Send it once: 1 to {limit} visible ASCII "
+        "characters, such as a UUID, quoted if there is a comma among them.",
+        {"measured": 300, "limit": 255},
+    ),
+    "idempotency_key_reused": ProblemType(
+        Invalid,
+        "This Idempotency-Key was used for another request: its fields, its bytes or its route differ. Send a new key "
+        "with a new request.",
+    ),
     "bad_metadata_key": ProblemType(
         Invalid,
         "`metadata` has an invalid key (found: {found!a}). A key is 1 to 64 letters, digits, and characters of `_.:-`.",

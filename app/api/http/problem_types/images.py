@@ -49,6 +49,13 @@ IMAGES: ProblemTypes = {
     "bad_cursor": ProblemType(
         Malformed, "Invalid `cursor`. Send `next_cursor` of the previous page unchanged, with the same filters."
     ),
+    # Requests with an Idempotency-Key
+    "request_in_progress": ProblemType(
+        Conflict, "A request with this Idempotency-Key is in progress. Repeat it in a moment."
+    ),
+    "idempotent_image_deleted": ProblemType(
+        Gone, "The image of the request with this Idempotency-Key was deleted. To upload it again, send a new key."
+    ),
     # Upload tickets
     "ticket_gone": ProblemType(
         Gone,
