@@ -18,7 +18,7 @@ from app.domain.models import ANONYMOUS, Image, Status, utcnow
 from tests.contract.records import an_image
 from tests.running_server import serving, wait_for
 from tests.samples import encoded
-from tests.self_hosted.kill_storm import descendants
+from tests.self_hosted.kill_storm.faults import descendants
 from tests.sides import Side, self_hosted
 
 ROOT = Path(__file__).parents[2]

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.self_hosted.kill_storm import KINDS, storm
+from tests.self_hosted.kill_storm.clients import KINDS
+from tests.self_hosted.kill_storm.storm import storm
 
 SECONDS = 15
 
@@ -17,4 +18,6 @@ def test_nothing_acknowledged_is_lost_and_nothing_deleted_comes_back(tmp_path: P
     assert outcome.ledger.kills.total() > 0
     assert outcome.ledger.kinds.keys() == KINDS.keys()
     assert outcome.ledger.edits.total() > 0
+    assert outcome.ledger.events.keys() >= {"trash", "restore", "permanent delete", "key repeated"}
+    assert outcome.purged > 0
     assert outcome.problems == []
