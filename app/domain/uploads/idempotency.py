@@ -137,10 +137,12 @@ class Idempotency:
             if found.finished:
                 return self._replay(found, replay), True
             entry = found.model_copy(update=ends)
-            if not _is_over(found, now) or not self._keys.replace(found, entry):
+            if not _is_over(found, now):
                 raise _in_progress()
-            if isinstance(self._images.get(entry.image_id), Tombstone):
+            if isinstance(self._images.get(found.image_id), Tombstone):
                 raise _deleted()
+            if not self._keys.replace(found, entry):
+                raise _in_progress()
         try:
             result = action(Attempt(entry.image_id, is_retry=found is not None))
         except BaseException:

@@ -121,6 +121,13 @@ def test_a_repetition_makes_no_second_copy(side: Side) -> None:
     assert_stored(side, first, copies[0], other)
 
 
+def test_a_repetition_shows_an_image_that_is_in_the_trash(side: Side) -> None:
+    image = send(side)[0].image
+    side.images.update(image.id, 1, {"trashed_at": utcnow()})
+    again, replayed = send(side)
+    assert (again.image.id, again.image.trashed_at is not None, replayed) == (image.id, True, True)
+
+
 def test_keys_of_owners_do_not_meet(side: Side) -> None:
     mine, theirs = send(side)[0], send(side, owner="other", request=upload(b"\xff\xd8\xff other"))[0]
     assert (mine.image.owner, theirs.image.owner) == (ANONYMOUS, "other")
@@ -170,6 +177,18 @@ def test_a_deleted_image_is_not_uploaded_again_by_its_key(side: Side, later: Now
         send(side)
     assert (refusal.value.code, "new key" in refusal.value.detail) == ("idempotent_image_deleted", True)
     assert_stored(side, send(side, "other")[0].image)
+
+
+def test_an_image_that_was_deleted_before_its_request_was_finished_stays_deleted(side: Side, later: Now) -> None:
+    with pytest.raises(Crash):
+        send(side, step=CrashAt(3))  # after the bytes
+    (image,) = everything(side)
+    side.deletion.delete(ANONYMOUS, image.id)
+    later(LEASE + timedelta(seconds=1))
+    for _ in range(2):
+        with pytest.raises(Gone):
+            send(side)
+    assert_stored(side)
 
 
 def test_a_key_is_forgotten_after_a_day(side: Side, later: Now) -> None:
