@@ -128,6 +128,17 @@ def test_it_can_be_repeated(old: Old) -> None:
     assert {name: old.image(name) for name in RECORDS} == before
 
 
+def test_an_image_in_the_trash_is_public_once_it_is_restored(old: Old) -> None:
+    image = old.image("ready")
+    old.side.trash().delete(None, image.id)
+    report = migrate(old.side)
+    assert (report.migrated, report.failed) == (len(RECORDS), 0)
+    assert (old.image("ready").visibility, old.image("ready").placed) == (Visibility.PUBLIC, Visibility.PRIVATE)
+    old.side.trash().restore(None, image.id)
+    assert old.image("ready").placed is Visibility.PUBLIC
+    assert fetched(old, "ready") == [variant.bytes for variant in image.variants]
+
+
 def test_a_dry_run_counts_only(old: Old) -> None:
     before = {name: old.image(name) for name in RECORDS}, old.side.objects()
     report = migrate(old.side, dry_run=True)

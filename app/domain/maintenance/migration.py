@@ -125,7 +125,8 @@ class Migration:
             return _Moved.UNCHANGED
         if self._visibility is Visibility.PRIVATE:
             return self._keep_private(image.id)
-        self._editor.edit(None, image.id, _SetVisibility(self._visibility))
+        # Not an edit: images in the trash get a visibility too.
+        self._editor.change(None, image.id, _SetVisibility(self._visibility).apply)
         return _Moved.DONE
 
     def _keep_private(self, image_id: str) -> _Moved:
