@@ -222,7 +222,7 @@ def test_what_was_written_is_read_at_once_whatever_a_replica_knows(scene: Scene)
 
 def test_a_service_whose_replicas_lag_answers_with_what_it_wrote(scene: Scene) -> None:
     side = scene.side
-    scene.side = type(side)(side.store, scene.images_with(LaggingReplica(scene.dynamodb)), side.queue)
+    scene.side = side.having(images=scene.images_with(LaggingReplica(scene.dynamodb)))
     image = scene.ready(1)
     assert scene.upload(1) == Accepted(image, duplicate=True)
     assert scene.edit(image.id, title="seen").title == "seen"
@@ -234,7 +234,7 @@ def test_a_service_whose_replicas_lag_answers_with_what_it_wrote(scene: Scene) -
 def test_the_service_comes_to_rest_with_an_index_that_lags(scene: Scene) -> None:
     client = LaggingIndex(scene.dynamodb, scene.side.images._table)  # type: ignore[attr-defined] # the table as it is
     side = scene.side
-    scene.side = type(side)(side.store, scene.images_with(client), side.queue)
+    scene.side = side.having(images=scene.images_with(client))
     image, deleted = scene.upload(1).image, scene.upload(2).image
     scene.deliver()
     client.catch_up()
