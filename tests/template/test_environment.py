@@ -77,6 +77,12 @@ def test_the_api_knows_who_may_and_where_variants_are(any_stack: Stack, monkeypa
     assert settings.secret.get_secret_value() == SECRET
 
 
+def test_the_api_knows_the_days_of_the_trash(
+    build_stack: Callable[..., Stack], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert read(build_stack(ApiKeys=KEYS, TrashDays="30"), API, monkeypatch).trash_days == 30
+
+
 def test_every_setting_is_set_or_left_out_on_purpose(build_stack: Callable[..., Stack]) -> None:
     stack = build_stack(**ALL)
     variables = {name.removeprefix(PREFIX).lower() for function in ENTRY_POINTS for name in stack.environment(function)}
