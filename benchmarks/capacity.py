@@ -150,6 +150,7 @@ def cases() -> Iterator[Case]:
         lambda bench: on_one(bench, "/reprocess", 202, method="POST"),
     )
     yield "share", "POST /images/{image_id}/share", share
+    yield "look-alikes, one found", "GET /images/{image_id}/similar", look_alikes
     yield "delete, 5 images of an owner", "DELETE /images", delete_owner
     yield "worker: a reprocessed image", "", reprocessing
     for path in ("/limits", "/healthz", "/readyz"):
@@ -207,6 +208,17 @@ def share(bench: Bench) -> Callable[[], object]:
     """Share an image that is ready."""
     image_id = bench.ready()
     return lambda: bench.get(f"/images/{image_id}/share", 201, method="POST", json={"expires_in": 3600})
+
+
+def look_alikes(bench: Bench) -> Callable[[], object]:
+    """Find the one look-alike of an image: the same image in another format."""
+    seed = next(_seeds)
+    image_id = bench.upload(seed=seed)["id"]
+    bench.process()
+    body = encoded("WEBP", 1600, 1200, seed=seed)
+    bench.client.post("/upload", files={"file": ("photo.webp", body)}).raise_for_status()
+    bench.process()
+    return lambda: bench.get(f"/images/{image_id}/similar")
 
 
 def delete_owner(bench: Bench) -> Callable[[], object]:
