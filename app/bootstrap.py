@@ -17,7 +17,7 @@ from app.domain.disk import check_free, port_errors
 from app.domain.errors import ConfigurationError
 from app.domain.images.notifications import object_created
 from app.domain.images.renderings import Renderings
-from app.domain.images.stats import Counters
+from app.domain.images.stats import Counters, Recount
 from app.domain.images.urls import FileSeal, ServedFiles, UrlSource
 from app.domain.limits import MEBIBYTE, Limits
 from app.domain.ports import Cdn, EventQueue, ImageRepository, ObjectStore
@@ -43,8 +43,9 @@ class Backends:
     """Adapters that the settings select.
 
     `file_path` returns the path of a stored object, if objects are local files. `recover` undoes the traces of a killed
-    worker; `tidy` is maintenance after each reconcile. `check_space` raises `Full` while the disk has too little space
-    for the worker to process an image. `cdn` is set if public variants are removed from a CDN.
+    worker; `tidy` is maintenance after each reconcile, and `recount` corrects counts that are approximate.
+    `check_space` raises `Full` while the disk has too little space for the worker to process an image. `cdn` is set if
+    public variants are removed from a CDN.
     """
 
     store: ObjectStore
@@ -60,6 +61,7 @@ class Backends:
     public_life: timedelta = RENDERING_LIFE
     recover: Callable[[], None] = lambda: None
     tidy: Callable[[], object] = lambda: None
+    recount: Recount = lambda _: 0
     check_space: Callable[[], None] = lambda: None
 
     @cached_property
@@ -199,7 +201,7 @@ def _connect_to_aws(settings: Settings) -> Backends:
     from botocore.config import Config
     from botocore.exceptions import NoCredentialsError
 
-    from app.adapters.dynamodb import DynamoIdempotencyKeys, DynamoImages
+    from app.adapters.dynamodb import DynamoIdempotencyKeys, DynamoImages, Recounts
     from app.adapters.s3 import PresignedGrants, PresignedUrls, Presigner, S3Store, s3_client
     from app.adapters.sqs import SqsQueue
 
@@ -229,6 +231,7 @@ def _connect_to_aws(settings: Settings) -> Backends:
         idempotency_keys=DynamoIdempotencyKeys(dynamodb, settings.table),
         queue=SqsQueue(session.client("sqs", config=config), settings.queue_url or ""),
         counters=images.counters,
+        recount=Recounts(dynamodb, settings.table).run,
         urls=PresignedUrls(presigner, settings.cdn_url),
         grants=PresignedGrants(s3, settings.bucket),
         cdn=cdn,

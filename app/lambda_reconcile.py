@@ -9,6 +9,7 @@ from app import logs
 from app.bootstrap import Backends, open_backends
 from app.domain.maintenance.orphans import GRACE, Orphans
 from app.domain.maintenance.reconcile import Reconciler
+from app.domain.maintenance.recount import run_recount
 from app.settings import load_on_lambda
 
 log = logging.getLogger(__name__)
@@ -53,6 +54,7 @@ def handler(event: Any, context: Any) -> dict[str, int]:
             log.info("orphan", extra={"image_id": orphan.image_id, "bytes": orphan.object.size})
             if action == "remove":
                 orphans.remove(orphan, report)
+    run_recount(_backends.recount, report, is_time_left=is_time_left)
     found = asdict(report)
     log.info("reconciled", extra=found)
     if report.left or report.search_left:

@@ -11,6 +11,7 @@ import typer
 from app.domain.access.api_keys import OWNER_PATTERN
 from app.domain.maintenance.orphans import GRACE, Orphan, Orphans
 from app.domain.maintenance.reconcile import Reconciler
+from app.domain.maintenance.recount import run_recount
 from app.domain.maintenance.report import Report
 from app.domain.models import ANONYMOUS, Image
 from app.domain.ports import ImageRepository
@@ -67,6 +68,7 @@ def reconcile(
                 orphans.remove(orphan, report)
     elif found and not adopt:
         _say("Add --adopt to write records for these originals, or --remove-orphans to delete the objects.")
+    run_recount(backends.recount, report)
     typer.echo(json.dumps(asdict(report)) if as_json else str(report))
     raise typer.Exit(1 if report.errors or refused else 0)
 

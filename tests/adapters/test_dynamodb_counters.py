@@ -62,6 +62,7 @@ def test_edits_that_change_no_count_write_no_count(client: Any, images: DynamoIm
     assert wire.requests == ["GetItem", "TransactWriteItems"]
 
 
+@pytest.mark.slow
 def test_the_number_of_recipes_that_are_counted_is_bounded(client: Any, table: str, images: DynamoImages) -> None:
     made = [ready(images, f"{number:012x}") for number in range(MOST_RECIPES + 3)]
     found = counts(images)

@@ -272,6 +272,7 @@ def test_reconcile_has_the_rights_it_needs_and_no_others(functions: Functions) -
     assert (report["never_came"], report["deletes_finished"], report["renderings_swept"]) == (1, 1, 1)
     assert original_key(lost.id) in json.dumps(place.events())
     assert (report["hides_finished"], report["trash_deleted"]) == (1, 1)
+    assert report["recounted"] >= 1
     assert images.get(deleted.id).work == {}
     assert keys(place, deleted.id) == keys(place, trashed.id) == keys(place, swept.id) == []
     assert variant_key(shown.id, "r", "a.webp", public=True) in keys(place, shown.id)

@@ -10,9 +10,13 @@ from PIL import Image as Pillow
 from app.adapters.dynamodb import items, keys, pointers
 from app.adapters.dynamodb.table import KEY
 from app.domain.errors import Missing
+from app.domain.images.stats import add_up
 from app.domain.keys import original_key, variant_key
 from app.domain.models import Image, Status, Tombstone, Variant, Visibility, utcnow
 from tests.sides import Side
+
+#: Beginnings of the keys of counts, which are approximate, and of the position of their recount.
+COUNTS = ("stats#", "recount")
 
 
 def unrest(side: Side, *, gone: set[str] = frozenset()) -> list[str]:  # type: ignore[assignment] # never written to
@@ -25,6 +29,20 @@ def unrest(side: Side, *, gone: set[str] = frozenset()) -> list[str]:  # type: i
         *(f"unfinished: {image_id}" for image_id in side.unfinished()),
         *(f"an object without a record: {key}" for key in sorted(side.objects() - _keys(images))),
         *(f"deleted and still there: {image_id}" for image_id in sorted(gone & images.keys())),
+    ]
+
+
+def miscounted(side: Side) -> list[str]:
+    """Every owner whose counts are not those of the records, as sentences."""
+    found = list(_items(side))
+    records = [image for item in found if isinstance(image := items.read_record(item, utcnow()), Image)]
+    expected = add_up((None, record) for record in records)
+    counted = {each.owner: {name: value for name, value in each.counts.items() if value}
+               for each in side.counters.list(200)}  # fmt: skip
+    return [
+        f"counted {counted.get(owner)} instead of {expected.get(owner)}: {owner}"
+        for owner in sorted(expected.keys() | counted.keys())
+        if counted.get(owner, {}) != expected.get(owner, {})
     ]
 
 
@@ -43,7 +61,7 @@ def _of_items(found: list[dict[str, Any]], images: dict[str, Image]) -> Iterator
         elif isinstance(record, Tombstone):
             if not record.is_finished:
                 yield f"a delete that is not finished: {key}"
-        elif key not in images and item.get(items.KIND) != "tombstone" and not key.startswith("stats#"):
+        elif key not in images and item.get(items.KIND) != "tombstone" and not key.startswith(COUNTS):
             seen.add(key)
     yield from (f"a pointer without its image: {key}" for key in sorted(seen - expected))
     yield from (f"an image without its pointer: {key}" for key in sorted(expected - seen))

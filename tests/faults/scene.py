@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from app.adapters.dynamodb import DynamoImages
+from app.adapters.dynamodb import DynamoImages, Recounts
 from app.domain.errors import Missing, Stale
 from app.domain.images.renderings import Renderings
 from app.domain.limits import Limits
@@ -26,7 +26,7 @@ from app.domain.uploads.service import Accepted, Uploads
 from app.worker.events import handle_event
 from app.worker.process import Worker
 from app.worker.sandbox.parent import Sandbox
-from tests.faults.oracle import unrest
+from tests.faults.oracle import miscounted, unrest
 from tests.faults.wire import Wire
 from tests.samples import encoded
 from tests.sides import Side
@@ -137,15 +137,23 @@ class Scene:
         orphans = Orphans(self.side.store, self.side.images, self.side.queue)
         for orphan in orphans.find(report, now=now):
             orphans.remove(orphan, report)
+        self.recount(hours)
         return report
 
+    def recount(self, hours: float = 0) -> int:
+        """Correct the counts as reconcile does when `hours` have passed."""
+        recounts = Recounts(self.dynamodb, self._images._table)
+        return recounts.run(lambda: True, now=utcnow() + timedelta(hours=hours))
+
     def come_to_rest(self) -> None:
-        """Redeliver and reconcile for two days, then check every invariant."""
+        """Redeliver and reconcile for two days, and once after a week, then check every invariant."""
         self.deliver()
         self.reconcile(2)
         self.deliver()
         self.reconcile(26)
+        self.recount(8 * 24)
         assert unrest(self.side, gone=self.gone) == []
+        assert miscounted(self.side) == []
 
     def listed(self, **fields: Any) -> list[str]:
         """The ids of a list's first page."""

@@ -29,7 +29,7 @@ ALL = {
         "sqs:GetQueueAttributes",
     },
     RECONCILE: RECORDS | OBJECTS | LOGS | {
-        "s3:ListBucket", "dynamodb:Query", "sqs:SendMessage", "sqs:GetQueueAttributes",
+        "s3:ListBucket", "dynamodb:BatchGetItem", "dynamodb:Query", "sqs:SendMessage", "sqs:GetQueueAttributes",
     },
 }  # fmt: skip
 

@@ -29,6 +29,11 @@ def trash_key(owner: str) -> str:
     return f"trash#{key_part(owner)}"
 
 
+def list_partitions(owner: str) -> tuple[str, ...]:
+    """Return the index partitions that contain every record of an owner, each in one of them."""
+    return owner_key(owner), ticket_key(owner), arrived_key(owner), trash_key(owner)
+
+
 def pointer_key(kind: str, owner: str, value: str) -> str:
     """Return the index partition of an owner's images with a value. `kind` is `tag`, `status`, `type` or
     `visibility`."""

@@ -11,9 +11,9 @@ from app.adapters.dynamodb import items
 from app.adapters.dynamodb.calls import call
 from app.adapters.dynamodb.keys import (
     DISTANT,
-    arrived_key,
     band_key,
     due_text,
+    list_partitions,
     open_partition,
     owner_key,
     pointer_key,
@@ -82,7 +82,7 @@ def due(client: Any, table: str, until: datetime) -> Iterator[str]:
 
 def owned(client: Any, table: str, owner: str) -> Iterator[str]:
     """Yield the ids of all images of an owner; see `ImageRepository.owned`."""
-    for partition in (owner_key(owner), ticket_key(owner), arrived_key(owner), trash_key(owner)):
+    for partition in list_partitions(owner):
         yield from iter(Walk(client, table, partition, Span(), MOST).take, None)
 
 

@@ -11,7 +11,8 @@ class Report:
     bytes never came. `trash_deleted`: images deleted because their time in the trash is over. `left`: unfinished
     records that the run had no time for, counted up to a limit. `orphans_young`: objects without a record that are too
     young to count as orphans. `search_left`: 1 if there was no time to finish the search for orphans.
-    `original_missing`: images that cannot be rendered again, because their original is gone.
+    `original_missing`: images that cannot be rendered again, because their original is gone. `recounted`: owners whose
+    approximate counts were corrected.
     """
 
     queued_again: int = 0
@@ -30,6 +31,7 @@ class Report:
     orphans_removed: int = 0
     orphans_adopted: int = 0
     search_left: int = 0
+    recounted: int = 0
     errors: int = 0
 
     def __str__(self) -> str:
