@@ -1,64 +1,27 @@
-"""Time of the first, middle and last pages of long lists on SQLite.
+"""Time of the first, middle and last page of long lists on SQLite, compared with the list of all images.
 
     .venv/bin/python -m benchmarks.list_sqlite [number of records]
 
-Reads every list to its end, checks that each id appears exactly once, and prints the median milliseconds per page.
+Every page is checked against what it must show, and the list of all images is read to its end. The figures go to
+`results/list_sqlite.json`.
 """
 
 import gc
-import hashlib
 import random
 import sys
 import tempfile
 import time
-from dataclasses import replace
+from collections.abc import Mapping
 from pathlib import Path
-from statistics import median
+from typing import Any
 
 from app.adapters.sqlite import Database, SqliteImages
 from app.adapters.sqlite.images import insert
-from app.domain.ids import new_id
-from app.domain.models import Format, Image, Status, Variant, utcnow
-from app.domain.ports import ListQuery
+from app.domain.models import Image
+from benchmarks.long_list import ALL, LIMIT, LISTS, ReadPage, a_record, compare, expected_ids, query_of
+from benchmarks.results_file import save
 
-LIMIT = 100
-SAMPLE = 20  # pages that stand for the beginning, the middle and the end
-LISTS: dict[str, dict[str, object]] = {
-    "all": {},
-    "all, oldest first": {"descending": False},
-    "status ready (90 %)": {"status": Status.READY},
-    "status failed (5 %)": {"status": Status.FAILED},
-    "tag (10 %)": {"tags": ("tag3",)},
-    "ready and tag": {"status": Status.READY, "tags": ("tag3",)},
-    "failed, tag and type": {"status": Status.FAILED, "tags": ("tag3",), "content_type": "image/png"},
-}
-
-
-def a_record(dice: random.Random) -> Image:
-    """Make a record of the usual size, about 1.5 KiB."""
-    now = utcnow()
-    image_id = new_id()
-    return Image(
-        id=image_id,
-        owner="anonymous",
-        status=dice.choices([Status.READY, Status.FAILED, Status.PENDING], [90, 5, 5])[0],
-        filename="IMG_2041.jpg",
-        content_type=dice.choice(["image/jpeg", "image/jpeg", "image/jpeg", "image/png"]),
-        bytes=dice.randrange(10_000, 9_000_000),
-        sha256=hashlib.sha256(image_id.encode()).hexdigest(),
-        width=4000,
-        height=3000,
-        uploaded_at=now,
-        processed_at=now,
-        updated_at=now,
-        exif={"Make": "Camera", "Model": "Model 7", "FNumber": 2.8, "ISOSpeedRatings": 100},
-        tags=[f"tag{dice.randrange(10)}"],
-        rendering_id="ab12cd34",
-        variants=[
-            Variant(name=name, format=Format.WEBP, width=320, height=240, bytes=20_000, file=f"{name}.webp")
-            for name in ("thumb", "w320", "w640", "w1280", "w1920")
-        ],
-    )
+ROUNDS = 101
 
 
 def seed(database: Database, count: int) -> list[Image]:
@@ -72,59 +35,51 @@ def seed(database: Database, count: int) -> list[Image]:
     return made
 
 
-def measure(images: SqliteImages, query: ListQuery, expected: list[str]) -> str:
-    """Read the list to its end; return a line of figures."""
+def reader(images: SqliteImages, filters: Mapping[str, Any]) -> ReadPage:
+    """Return a function that reads pages."""
+    return lambda after: [image.id for image in images.list(query_of(filters, after)).items]
+
+
+def check_whole(page: ReadPage, expected: list[str]) -> None:
+    """Read a list to its end. Ends the program unless it shows each image exactly once, on full pages."""
     seen: list[str] = []
-    times: list[float] = []
-    while True:
-        start = time.perf_counter()
-        page = images.list(query)
-        times.append((time.perf_counter() - start) * 1000)
-        seen += [image.id for image in page.items]
-        if page.next_after is None:
+    while shown := page(seen[-1] if seen else None):
+        seen += shown
+        if len(shown) < LIMIT:
             break
-        if len(page.items) != LIMIT:
-            raise SystemExit("a page before the last one was not full")
-        query = replace(query, after=page.next_after)
-    if seen != sorted(expected, reverse=query.descending):
-        raise SystemExit("the list does not show every id exactly once, in order")
-    full = times[:-1] or times
-    sample = min(SAMPLE, max(len(full) // 3, 1))
-    middle = len(full) // 2 - sample // 2
-    first, mid, last = median(full[:sample]), median(full[middle : middle + sample]), median(full[-sample:])
-    figures = f"{first:7.2f} {mid:7.2f} {last:7.2f} {last / first:6.2f} {max(times):7.2f}"
-    return f"{len(seen):7d} {len(times):6d} {figures}"
-
-
-def matches(image: Image, filters: dict[str, object]) -> bool:
-    """Return True if the list should contain the image."""
-    return (
-        filters.get("status", image.status) == image.status
-        and set(filters.get("tags", ())) <= set(image.tags)
-        and filters.get("content_type", image.content_type) == image.content_type
-    )
+    if seen != expected:
+        raise SystemExit("the list does not show every image exactly once, in order, on full pages")
 
 
 def main() -> None:
-    """Seed, read, print."""
+    """Seed, measure, print, save."""
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 100_000
+    rows = []
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "darkroom.db")
         database = Database(path)
         start = time.perf_counter()
         made = seed(database, count)
-        print(f"{count} records seeded in {time.perf_counter() - start:.1f} s, {path.stat().st_size / 2**20:.0f} MiB")
+        mebibytes = path.stat().st_size / 2**20
+        print(f"{count} records seeded in {time.perf_counter() - start:.1f} s, {mebibytes:.0f} MiB", flush=True)
         gc.freeze()  # a full collection over the seeded records would slow down some page
         images = SqliteImages(database)
-        print(f"{'milliseconds a page of ' + str(LIMIT):24}  items  pages   first  middle    last  ratio   worst")
+        every, ids = reader(images, {}), expected_ids(made, {})
+        check_whole(every, ids)
+        title = f"milliseconds a page of {LIMIT}"
+        print(f"{title:42} images   first  middle    last   times those of the list of all")
         for name, filters in LISTS.items():
-            query = ListQuery(owner="anonymous", limit=LIMIT, **filters)  # type: ignore[arg-type] # values of any field
-            wanted = {key: value for key, value in filters.items() if key != "descending"}
-            print(f"{name:23}", measure(images, query, [image.id for image in made if matches(image, wanted)]))
+            row = compare(reader(images, filters), expected_ids(made, filters), every, ids, ROUNDS)
+            rows.append({"list": name, **row})
+            times = " ".join(f"{value:7.2f}" for value in (*row["milliseconds"].values(), *row["times_all"].values()))
+            print(f"{name:42}{row['images']:7d} {times}", flush=True)
         database.close()
         start = time.perf_counter()
         Database(path).close()
         print(f"opening the database, with its check: {(time.perf_counter() - start) * 1000:.0f} ms")
+    slowest = max(max(row["times_all"].values()) for row in rows if row["list"] != ALL)
+    summary = {"slowest_times_all": slowest}
+    save("list_sqlite", [], records=count, mebibytes=round(mebibytes), limit=LIMIT, rows=rows, summary=summary)
 
 
 if __name__ == "__main__":

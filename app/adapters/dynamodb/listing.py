@@ -9,6 +9,7 @@ from typing import Any
 
 from app.adapters.dynamodb import items
 from app.adapters.dynamodb.calls import call
+from app.adapters.dynamodb.joins import FIRST_PAGE, GROWTH, Join
 from app.adapters.dynamodb.keys import (
     DISTANT,
     band_key,
@@ -22,13 +23,11 @@ from app.adapters.dynamodb.keys import (
 )
 from app.adapters.dynamodb.reading import BATCH, read_records
 from app.adapters.dynamodb.table import KEY
-from app.adapters.dynamodb.walks import HIGHEST, LOWEST, MOST, Span, Walk, intersect, newest_keys
+from app.adapters.dynamodb.walks import HIGHEST, LOWEST, MOST, Span, Walk, newest_keys
 from app.domain.models import Image, Status, utcnow
 from app.domain.ports import ListQuery, Page
 from app.domain.work import LONGEST_DELAY
 
-#: Entries per query when two partitions are joined: about five read units.
-_JOINED = 250
 #: Partitions of look-alikes that one request reads at the same time.
 _LOOK_UPS = 16
 _HEX = "0123456789abcdef"
@@ -47,14 +46,18 @@ def page(client: Any, table: str, query: ListQuery) -> Page:
     wanted = query.limit + 1  # one more tells whether there is a next page
     span = _span(query)
     partitions = _partitions(query)
-    entries = wanted if len(partitions) == 1 else max(wanted, _JOINED)
-    candidates = intersect([Walk(client, table, partition, span, entries) for partition in partitions])
+    if len(partitions) == 1:
+        walks = [Walk(client, table, partitions[0], span, wanted)]
+    else:
+        entries = max(wanted, FIRST_PAGE)
+        walks = [Walk(client, table, partition, span, entries, GROWTH) for partition in partitions]
+    candidates = Join(walks)
     found: list[Image] = []
     looked = 0
     while len(found) < wanted:
         missing = wanted - len(found)
         share = (looked + 1) / (len(found) + 1)  # of those looked at, so many for each that counted
-        ids = list(islice(candidates, min(round(missing * share), BATCH)))
+        ids = candidates.take(min(round(missing * share), BATCH))
         if not ids:
             break
         looked += len(ids)
@@ -146,24 +149,18 @@ def _span(query: ListQuery) -> Span:
 
 
 def _partitions(query: ListQuery) -> Sequence[str]:
-    """Return the partitions that contain the ids to fetch.
+    """Return the partitions that contain the ids to fetch: one for each filter.
 
-    Partitions of a tag or a transient status contain few ids, and are joined. Most images are ready, have one of few
-    types and one of two visibilities: reading those partitions costs more than reading the records that do not match.
-    So they are joined only if there is no other. The trash has one partition.
+    Most images are ready. So that partition is read only if there is no other, and the records tell the rest. The trash
+    has one partition.
     """
     if query.trashed:
         return [trash_key(query.owner)]
-    transient = query.status if query.status is not Status.READY else None
-    joined = [pointer_key("tag", query.owner, tag) for tag in dict.fromkeys(query.tags)]
-    joined += [pointer_key("status", query.owner, transient)] if transient is not None else []
-    if joined:
-        return joined
-    broad = {"type": query.content_type, "visibility": query.visibility}
-    joined = [pointer_key(kind, query.owner, value) for kind, value in broad.items() if value is not None]
-    if not joined and query.status is not None:
-        joined = [pointer_key("status", query.owner, query.status)]
-    return joined or [owner_key(query.owner)]
+    filters: list[tuple[str, str]] = [("tag", tag) for tag in dict.fromkeys(query.tags)]
+    others = {"status": query.status, "type": query.content_type, "visibility": query.visibility}
+    filters += [(kind, value) for kind, value in others.items() if value is not None]
+    chosen = [each for each in filters if each != ("status", Status.READY)] or filters
+    return [pointer_key(kind, query.owner, value) for kind, value in chosen] or [owner_key(query.owner)]
 
 
 def _matches(image: Image, query: ListQuery) -> bool:

@@ -1,7 +1,6 @@
-"""Iteration over the index: ids in order, of one partition or common to several."""
+"""Iteration over one partition of the index: ids in order."""
 
 from collections import deque
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,14 +34,21 @@ class Span:
 
 
 class Walk:
-    """Iterator over the ids of one partition within a span. It continues after empty pages."""
+    """Iterator over the ids of one partition within a span. It continues after empty pages.
 
-    def __init__(self, client: Any, table: str, partition: str, span: Span, limit: int) -> None:
+    The first query reads `limit` entries, each further one `growth` times as many as the one before, at most `MOST`.
+    `passed` counts the ids that are behind; `page_size` is the number of entries of the last query.
+    """
+
+    def __init__(self, client: Any, table: str, partition: str, span: Span, limit: int, growth: int = 2) -> None:
         self._client = client
         self._table = table
         self._partition = partition
         self._ids: deque[str] = deque()
-        self._limit = min(limit + 1, MOST)  # one for the upper bound, which BETWEEN includes
+        self._growth = growth
+        self.passed = 0
+        self.page_size = 0
+        self.next_page(limit)
         self._begin(span)
 
     def head(self) -> str | None:
@@ -55,16 +61,45 @@ class Walk:
         """Return the next id and move on, or None at the end."""
         image_id = self.head()
         if image_id is not None:
-            self._ids.popleft()
+            self._pass()
         return image_id
 
     def skip_to(self, image_id: str) -> str | None:
         """Return the first id that is not before this one, or None at the end. Skip distant ids without a read."""
-        while self._ids and self._span.is_before(self._ids[0], image_id):
-            self._ids.popleft()
-        if not self._ids and not self._ended:
+        if not self.has_read(image_id):
+            self.passed += len(self._ids)
+            self._ids.clear()
             self._begin(self._span.starting_at(image_id))
-        return self.head()
+            return self.head()
+        while self._ids and self._span.is_before(self._ids[0], image_id):
+            self._pass()
+        return self._ids[0] if self._ids else None
+
+    def has_read(self, image_id: str) -> bool:
+        """Return True if `skip_to` this id needs no query."""
+        return self._ended or bool(self._ids and not self._span.is_before(self._ids[-1], image_id))
+
+    @property
+    def read_to(self) -> str | None:
+        """Last id that was read; None if that is the end of the partition. Call `head` before."""
+        return None if self._ended else self._ids[-1]
+
+    @property
+    def waiting(self) -> int:
+        """Number of ids that were read and are not passed."""
+        return len(self._ids)
+
+    def further(self, one: str, other: str) -> str:
+        """Return that of two ids which the walk reaches last."""
+        return other if self._span.is_before(one, other) else one
+
+    def next_page(self, limit: int) -> None:
+        """Set the number of entries that the next query reads."""
+        self._limit = min(limit + 1, MOST)  # one for the upper bound, which BETWEEN includes
+
+    def _pass(self) -> None:
+        self._ids.popleft()
+        self.passed += 1
 
     def _begin(self, span: Span) -> None:
         self._span = span
@@ -75,14 +110,16 @@ class Walk:
             "IndexName": INDEX,
             "KeyConditionExpression": f"{INDEX_KEY} = :partition AND {INDEX_SORT} BETWEEN :low AND :high",
             "ExpressionAttributeValues": items.serialize(bounds),
+            "ProjectionExpression": INDEX_SORT,
             "ScanIndexForward": not span.descending,
         }
 
     def _read(self) -> None:
         answer = call(self._client.query, **self._arguments, Limit=self._limit)
-        ids = [items.deserialize(item)[INDEX_SORT] for item in answer["Items"]]
+        ids = [item[INDEX_SORT]["S"] for item in answer["Items"]]
         self._ids.extend(image_id for image_id in ids if image_id != self._span.high)
-        self._limit = min(self._limit * 2, MOST)
+        self.page_size = self._limit
+        self._limit = min(self._limit * self._growth, MOST)
         self._ended = "LastEvaluatedKey" not in answer
         if not self._ended:
             self._arguments["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
@@ -100,24 +137,3 @@ def newest_keys(client: Any, table: str, partition: str, limit: int) -> list[str
         Limit=min(limit, MOST),
     )
     return [items.deserialize(item)[KEY] for item in answer["Items"]]
-
-
-def intersect(walks: Sequence[Walk]) -> Iterator[str]:
-    """Yield the ids that all walks have in common, in their order.
-
-    A walk that is behind skips to the position of the one ahead. The cost is about that of the shortest walk, in index
-    entries; about 50 of them cost as much as one record.
-    """
-    wanted = walks[0].head()
-    agreed = 0
-    while wanted is not None:
-        for walk in walks:
-            found = walk.skip_to(wanted)
-            if found != wanted:
-                wanted, agreed = found, 0
-                break
-            agreed += 1
-        if wanted is not None and agreed == len(walks):
-            yield wanted
-            walks[0].take()
-            wanted, agreed = walks[0].head(), 0

@@ -20,8 +20,7 @@ def page(connection: sqlite3.Connection, query: ListQuery) -> Page:
         raise ValueError("a page has at least one item")
     filters = _filters(query)
     bounds = _bounds(query)
-    walked = _rarest(connection, query, filters, bounds) if len(filters) > 1 else filters[0]
-    tested = [each for each in filters if each != walked]
+    walked, *tested = _by_rarity(connection, query, filters, bounds) if len(filters) > 1 else filters
 
     statement = ["SELECT images.document FROM entries AS walked"]
     values: list[object] = []
@@ -58,17 +57,18 @@ def _bounds(query: ListQuery) -> tuple[str, str]:
     return low, high
 
 
-def _rarest(connection: sqlite3.Connection, query: ListQuery, filters: list[Entry], bounds: tuple[str, str]) -> Entry:
-    """Return the filter whose entries are furthest apart at the start of the page: it has the fewest to read."""
+def _by_rarity(
+    connection: sqlite3.Connection, query: ListQuery, filters: list[Entry], bounds: tuple[str, str]
+) -> list[Entry]:
+    """Return the filters, the rarest one first: its entries are furthest apart at the start of the page, so it has the
+    fewest to read, and the next ones rule out the most of them."""
     parts = ["SELECT walked.image FROM entries AS walked WHERE", _MATCHES.format("walked"), "AND"]
     parts += [_RANGE.format(_DIRECTIONS[query.descending]), "OFFSET ?"]
     statement = " ".join(parts)
-    furthest: tuple[str, Entry] | None = None
-    for each in filters:
+    end = "" if query.descending else _BEYOND
+
+    def reach(each: Entry) -> str:
         row = connection.execute(statement, (query.owner, *each, *bounds, 1, _PROBE)).fetchone()
-        if row is None:
-            return each
-        reach = row[0]
-        if furthest is None or (reach < furthest[0] if query.descending else reach > furthest[0]):
-            furthest = reach, each
-    return furthest[1] if furthest else filters[0]
+        return str(row[0]) if row else end
+
+    return sorted(filters, key=reach, reverse=not query.descending)
