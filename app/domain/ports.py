@@ -155,9 +155,9 @@ class ImageRepository(Protocol):
         """Return the id in the owner's pointer for these bytes, whatever the state of its record. Strongly
         consistent."""
 
-    def find_copies(self, owner: str, sha256: str) -> Sequence[str]:
-        """Return the ids of further copies that the owner's pointer for these bytes remembers (see `claim`), oldest
-        first, at most 20. Strongly consistent."""
+    def find_copies(self, owner: str, hashes: Collection[str]) -> Mapping[str, Sequence[str]]:
+        """Return the ids of further copies that the owner's pointers for these bytes remember (see `claim`), by hash,
+        oldest first, at most 20 of each. Strongly consistent; at most 1,000 hashes."""
 
     def find_hashes(self, owner: str, hashes: Collection[str]) -> Mapping[str, str]:
         """Return the ids in the owner's pointers for these bytes, by hash, like `find_hash`. At most 1,000 hashes."""

@@ -79,12 +79,14 @@ class Service:
         seed: int = 0,
         owner: str = ANONYMOUS,
         visibility: Visibility = Visibility.PRIVATE,
+        *,
+        keep_duplicate: bool = False,
         **fields: Any,
     ) -> Image:
         """Create an image through the ports, with variants if it is ready."""
         body = encoded(seed=seed)
         upload = Upload(io.BytesIO(body), len(body), f"{seed:064x}", "image/jpeg", filename="photo.jpg")
-        image = Uploads(self.side.store, self.side.images).accept(owner, upload).image
+        image = Uploads(self.side.store, self.side.images).accept(owner, upload, keep_duplicate=keep_duplicate).image
         changes: dict[str, Any] = {"status": status, "processed_at": utcnow(), "visibility": visibility, **fields}
         if status is not Status.PENDING:
             changes["work"] = {Task.PROCESS: None}

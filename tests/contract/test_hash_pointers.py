@@ -74,15 +74,15 @@ def test_a_pointer_is_not_taken_over_from_a_record_it_does_not_name(images: Imag
 
 def test_copies_are_found_oldest_first(images: ImageRepository) -> None:
     first = stored(images, sha256=SHA)
-    assert images.find_copies(OWNER, SHA) == []
+    assert images.find_copies(OWNER, [SHA]) == {}
     copies = [stored(images, sha256=SHA, claim=False) for _ in range(3)]
     for copy in reversed(copies):
         assert not images.claim(copy)
-    assert list(images.find_copies(OWNER, SHA)) == [copy.id for copy in copies]
-    assert images.find_copies("bob", SHA) == []
-    assert images.find_copies(OWNER, "0" * 64) == []
+    assert images.find_copies(OWNER, [SHA, "0" * 64]) == {SHA: [copy.id for copy in copies]}
+    assert images.find_copies("bob", [SHA]) == {}
+    assert images.find_copies(OWNER, []) == {}
     images.delete(first.id, 1, tombstone_of(first))
-    assert list(images.find_copies(OWNER, SHA)) == [copy.id for copy in copies[1:]]
+    assert images.find_copies(OWNER, [SHA]) == {SHA: [copy.id for copy in copies[1:]]}
 
 
 def test_a_free_pointer_is_taken_whatever_it_was_to_replace(images: ImageRepository) -> None:

@@ -1,12 +1,14 @@
 """Pointers from bytes to the record that stands for them, and to further copies."""
 
+from collections.abc import Collection
 from typing import Any
 
 from app.adapters.dynamodb import items
 from app.adapters.dynamodb.calls import Refused, pause, transact
 from app.adapters.dynamodb.items import Item
 from app.adapters.dynamodb.keys import expected_key, hash_key
-from app.adapters.dynamodb.reading import read_item
+from app.adapters.dynamodb.reading import read_item, read_items
+from app.adapters.dynamodb.table import KEY
 from app.adapters.dynamodb.writes import COPIES, Write, Writes
 from app.domain.errors import Unavailable
 from app.domain.models import Image
@@ -58,10 +60,11 @@ class HashPointers:
             return self._writes.release(image)
         return self._writes.forget_copy(image, holder) if image.id in copies else self._writes.points_elsewhere(image)
 
-    def find_copies(self, owner: str, sha256: str) -> list[str]:
+    def find_copies(self, owner: str, hashes: Collection[str]) -> dict[str, list[str]]:
         """See `ImageRepository.find_copies`."""
-        item = read_item(self._client, self._table, hash_key(owner, sha256)) or {}
-        return sorted(item.get(COPIES, ()))
+        by_key = {hash_key(owner, sha256): sha256 for sha256 in hashes}
+        pointers = read_items(self._client, self._table, by_key)
+        return {by_key[item[KEY]]: sorted(item[COPIES]) for item in pointers if COPIES in item}
 
     def holder(self, found: Item | None, image: Image) -> str:
         """Return the id that the pointer names, which was found when a claim was refused."""

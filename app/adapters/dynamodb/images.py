@@ -77,9 +77,9 @@ class DynamoImages:
         item = read_item(self._client, self._table, hash_key(owner, sha256))
         return str(item[POINTS_TO]) if item else None
 
-    def find_copies(self, owner: str, sha256: str) -> Sequence[str]:
+    def find_copies(self, owner: str, hashes: Collection[str]) -> Mapping[str, Sequence[str]]:
         """See `ImageRepository.find_copies`."""
-        return self._hashes.find_copies(owner, sha256)
+        return self._hashes.find_copies(owner, hashes)
 
     def find_hashes(self, owner: str, hashes: Collection[str]) -> Mapping[str, str]:
         """See `ImageRepository.find_hashes`."""

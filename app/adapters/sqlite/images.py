@@ -96,10 +96,11 @@ class SqliteImages:
         with self._database.reading() as connection:
             return find_holder(connection, owner, sha256)
 
-    def find_copies(self, owner: str, sha256: str) -> Sequence[str]:
+    def find_copies(self, owner: str, hashes: Collection[str]) -> Mapping[str, Sequence[str]]:
         """See `ImageRepository.find_copies`."""
         with self._database.reading() as connection:
-            return find_copies(connection, owner, sha256)
+            found = {sha256: find_copies(connection, owner, sha256) for sha256 in hashes}
+        return {sha256: copies for sha256, copies in found.items() if copies}
 
     def find_hashes(self, owner: str, hashes: Collection[str]) -> Mapping[str, str]:
         """See `ImageRepository.find_hashes`."""

@@ -1,6 +1,7 @@
 """Look up and list images."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from itertools import islice
 
 from app.domain.errors import Conflict, NotFound
 from app.domain.ids import is_id
@@ -10,6 +11,8 @@ from app.domain.media import UNKNOWN_TYPE
 from app.domain.models import FailureCode, Image, Status, Variant, is_open_ticket
 from app.domain.ports import ImageRepository, ListQuery, Page
 
+#: Records that are read at once.
+_BATCH = 1000
 _NEVER_SERVED = frozenset({FailureCode.NOT_AN_IMAGE, FailureCode.UNSUPPORTED_IMAGE})
 
 
@@ -51,14 +54,27 @@ class Images:
         return self._images.versions(image_ids)
 
     def look_up(self, owner: str, hashes: Collection[str]) -> Mapping[str, str]:
-        """Return the ids of the owner's images with these bytes, by hash: those that are ready and not in the trash."""
+        """Return the ids of the owner's images with these bytes, by hash: those that are ready and not in the trash.
+
+        If the image that the hash points to is neither, one of its copies can be.
+        """
         pointers = self._images.find_hashes(owner, hashes)
-        records = self._images.get_many(set(pointers.values()))
-        return {
-            sha256: image_id
-            for sha256, image_id in pointers.items()
-            if (image := records.get(image_id)) and image.status is Status.READY and image.trashed_at is None
-        }
+        known = self._find_ready((image_id, sha256) for sha256, image_id in pointers.items())
+        unknown = pointers.keys() - known.keys()
+        copies = self._images.find_copies(owner, unknown) if unknown else {}
+        return known | self._find_ready((copy, sha256) for sha256, each in copies.items() for copy in each)
+
+    def _find_ready(self, candidates: Iterable[tuple[str, str]]) -> dict[str, str]:
+        """Return the first candidate for each hash that is ready and not in the trash. Candidates are id and hash."""
+        found: dict[str, str] = {}
+        left = iter(candidates)
+        while batch := list(islice(left, _BATCH)):
+            records = self._images.get_many({image_id for image_id, _ in batch})
+            for image_id, sha256 in batch:
+                image = records.get(image_id)
+                if image is not None and image.status is Status.READY and image.trashed_at is None:
+                    found.setdefault(sha256, image_id)
+        return found
 
     def list(self, query: ListQuery) -> Page:
         """Return one page of the owner's images."""

@@ -231,7 +231,7 @@ class Uploads:
         """Return the record of these bytes, or else a copy of it, after making sure that they are stored."""
         found = self._ensure_stored(image_id, owner, upload)
         if found is None:
-            copies = self._images.find_copies(owner, upload.sha256)
+            copies = self._images.find_copies(owner, [upload.sha256]).get(upload.sha256, ())
             found = next(filter(None, (self._ensure_stored(copy, owner, upload) for copy in copies)), None)
         return found
 

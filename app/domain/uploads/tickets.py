@@ -196,7 +196,7 @@ class Tickets:
             return None
         found = self._ready(owner, image_id)
         if found is None:
-            copies = self._images.find_copies(owner, sha256)
+            copies = self._images.find_copies(owner, [sha256]).get(sha256, ())
             found = next(filter(None, (self._ready(owner, copy) for copy in copies)), None)
         return found
 

@@ -53,6 +53,16 @@ def test_ready_images_are_known_and_others_are_not(service: Service) -> None:
     assert answer.headers["cache-control"] == "no-store"
 
 
+@pytest.mark.parametrize("hides", [{"trashed_at": utcnow()}, {"status": Status.FAILED}], ids=["trashed", "failed"])
+def test_a_copy_is_known_while_the_first_image_is_not(service: Service, hides: dict[str, Any]) -> None:
+    first, second, third = (service.place(seed=1, keep_duplicate=True) for _ in range(3))
+    assert known(look_up(service, [hash_of(1)])) == {hash_of(1): first.id}
+    service.side.images.update(first.id, first.version, hides)
+    assert known(look_up(service, [hash_of(1), hash_of(2)])) == {hash_of(1): second.id}
+    service.side.images.update(second.id, second.version, hides)
+    assert known(look_up(service, [hash_of(1)])) == {hash_of(1): third.id}
+
+
 def test_an_image_is_known_once_it_is_processed_and_until_it_is_deleted(service: Service) -> None:
     sent = service.client.post("/upload", files={"file": ("p.jpg", encoded(seed=3))}).json()
     assert known(look_up(service, [sent["sha256"]])) == {}
