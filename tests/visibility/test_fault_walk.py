@@ -71,7 +71,7 @@ OPERATIONS: dict[str, tuple[Prepare, Callable[[Stage, Step | None], object]]] = 
 }
 
 #: Those that the quick tests walk through.
-QUICK = frozenset({"publish", "hide", "other rendering", "trash", "restore", "end of the trash"})
+QUICK = frozenset({"publish", "hide", "other rendering", "restore"})
 #: Those that a queue repeats.
 DELIVERIES = frozenset({"first rendering", "other rendering", "processing in the trash"})
 

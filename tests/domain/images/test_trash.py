@@ -144,7 +144,6 @@ def test_a_trashed_image_is_neither_edited_nor_rendered(side: Side) -> None:
 # Its end
 
 
-@pytest.mark.moto
 @pytest.mark.parametrize("visibility", Visibility)
 def test_its_time_ends_and_nothing_is_left(side: Side, visibility: Visibility) -> None:
     kept = trashed(side, visibility)
