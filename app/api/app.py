@@ -17,11 +17,11 @@ from app.api.middleware.same_site import AllowedHostsOnly, SameSiteOnly
 from app.api.middleware.server_refusals import ServerRefusals
 from app.api.middleware.unhandled_errors import UnhandledErrors
 from app.api.routes import (
-    docs,
     edits,
     files,
     images,
     lookup,
+    pages,
     service,
     share,
     similar,
@@ -43,7 +43,7 @@ def create_app(services: Services) -> FastAPI:
         version=services.version,
         description=openapi.DESCRIPTION,
         openapi_tags=openapi.TAGS,
-        openapi_url=None,  # served by routes/docs.py
+        openapi_url=None,  # served by routes/pages.py
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,  # FastAPI's redirects use the Host header
@@ -61,13 +61,13 @@ def create_app(services: Services) -> FastAPI:
         similar.router,
         stats.router,
         service.router,
-        docs.router,
+        pages.router,
     ]
     routers += [files.router] if services.files is not None and services.local is not None else []
     routers += [tickets.store_router] if services.local is not None else []
     for router in routers:
         app.include_router(router)
-    app.mount("/static", docs.StaticAssets(), name="static")
+    app.mount("/static", pages.StaticAssets(), name="static")
     problems.install(app)
     checks_hosts = services.same_site_only or bool(services.allowed_hosts)
     keys = services.keyring is not None

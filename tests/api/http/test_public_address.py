@@ -85,7 +85,7 @@ def look(service: Service, peer: str, headers: Mapping[str, str], sent: str = ""
         following = ask("GET", "/images?limit=1").links["next"]["url"]
         assert following.startswith(f"{prefix}/images?")
         assert ask("GET", "/openapi.json").json()["servers"] == [{"url": f"{origin}{prefix}" or "/"}]
-        assert ask("GET", "/").headers["location"] == (f"{prefix}/docs" if prefix else "docs")
+        assert "static/page/app.js" in ask("GET", "/").text
 
         # Paths work through a proxy that strips the prefix, and without a proxy.
         for url in (variant, original, record["links"]["self"], following):
@@ -305,7 +305,7 @@ def test_a_public_url_hides_the_stage_of_a_gateway(tmp_path: Path) -> None:
             record = client.get(f"/prod/images/{image.id}").json()
             assert record["links"]["self"] == f"/pics/images/{image.id}"
             assert client.get("/prod/openapi.json").json()["servers"] == [{"url": "https://img.example.org/pics"}]
-            assert client.get("/prod/").headers["location"] == "/pics/docs"
+            assert client.get("/prod/").status_code == 200
             assert client.get(f"/prod/pics/images/{image.id}").status_code == 200  # a CDN that passes the prefix on
 
 
@@ -319,7 +319,7 @@ def test_pages_load_their_files_below_a_prefix(tmp_path: Path) -> None:
     with served(tmp_path, public_url="https://www.example.org/pics", same_site_only=True) as service:
         service.client.base_url = "http://localhost:8000"
         for sent in ("", "/pics"):
-            for page in ("/docs", "/redoc"):
+            for page in ("/", "/docs", "/redoc"):
                 text = service.client.get(f"{sent}{page}").text
                 addresses = re.findall(r'(?:src|href|spec-url)="([^"]*)"', text)
                 assert len(addresses) > 3
@@ -328,7 +328,7 @@ def test_pages_load_their_files_below_a_prefix(tmp_path: Path) -> None:
                     assert service.client.get(f"{sent}/{address}").status_code == 200
         bare = service.client.get("/pics")
         assert (bare.status_code, bare.headers["location"]) == (308, "/pics/")
-        assert service.client.get("/pics/").headers["location"] == "/pics/docs"
+        assert service.client.get("/pics/").status_code == 200
         assert service.client.get("/pictures").status_code == 404
         assert service.client.head("/pics/healthz", headers={"Host": "evil.example"}).status_code == 200
         assert service.client.get("/pics/images", headers={"Host": "evil.example"}).status_code == 403

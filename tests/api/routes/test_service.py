@@ -1,5 +1,6 @@
 """Limits, health, pages, headers and the log."""
 
+import gzip
 import logging
 import re
 from pathlib import Path
@@ -9,7 +10,10 @@ import pytest
 from app.domain.errors import Unavailable
 from tests.api.bodies.test_bad_input import assert_problem
 from tests.api.service import LIMITS, Service, service_on
+from tests.repository.tree import ROOT
 from tests.samples import encoded
+
+PAGE = ROOT / "app" / "api" / "static" / "page"
 
 
 def test_limits_are_public(service: Service) -> None:
@@ -45,7 +49,7 @@ def test_not_ready_names_the_backend_without_details(side_name: str, tmp_path: P
         assert service.client.get("/healthz").status_code == 200
 
 
-@pytest.mark.parametrize("path", ["/docs", "/redoc"])
+@pytest.mark.parametrize("path", ["/", "/docs", "/redoc"])
 def test_pages_load_local_files_only_and_have_no_inline_scripts(service: Service, path: str) -> None:
     page = service.client.get(path)
     assert page.status_code == 200
@@ -71,9 +75,19 @@ def test_static_files_ignore_ranges(service: Service, wanted: str) -> None:
     assert (whole.headers["accept-ranges"], "content-range" in answer.headers) == ("none", False)
 
 
-def test_the_root_redirects_to_swagger_ui(service: Service) -> None:
-    answer = service.client.get("/")
-    assert (answer.status_code, answer.headers["location"]) == (302, "docs")
+def test_modules_of_the_page_are_small_and_load_from_this_server_only(service: Service) -> None:
+    """The page is below 60 kB after compression, and contains no markup in scripts nor code from text."""
+    files = [file for file in sorted(PAGE.iterdir()) if file.suffix in {".js", ".css", ".html"}]
+    texts = {file.name: file.read_text() for file in files}
+    assert sum(len(gzip.compress(text.encode())) for text in texts.values()) < 60_000
+    for name, text in texts.items():
+        assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function", text), (
+            name
+        )
+        for imported in re.findall(r'^import .* from "([^"]+)"', text, re.MULTILINE):
+            assert imported.removeprefix("./") in texts, (name, imported)
+            answer = service.client.get(f"/static/page/{imported.removeprefix('./')}")
+            assert (answer.status_code, answer.text) == (200, texts[imported.removeprefix("./")])
 
 
 def test_links_are_below_a_path_prefix(service: Service) -> None:

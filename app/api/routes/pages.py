@@ -1,20 +1,22 @@
-"""Swagger UI and ReDoc, served from local files, without inline scripts."""
+"""The page, Swagger UI and ReDoc, served from local files, without inline scripts."""
 
 import importlib.util
 from pathlib import Path
 
 from fastapi import APIRouter, Request
 from starlette.exceptions import HTTPException
-from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
+from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import Receive, Scope, Send
 
-from app.api.dependencies import BasePathDep
+from app.api.dependencies import ServicesDep
 from app.api.http.access import ScopedRoute, allow_extra_query, no_key_required
 from app.api.http.log_fields import add_log_fields
 from app.api.http.public_address import absolute_url
 
 router = APIRouter(include_in_schema=False, route_class=ScopedRoute)
+
+_STATIC = Path(__file__).parents[1] / "static"
 
 # Both pages set style attributes from scripts; ReDoc searches in a worker made from a blob.
 _CSP = (
@@ -61,10 +63,16 @@ _REDOC = _page(
 @router.get("/")
 @no_key_required
 @allow_extra_query
-async def index(base_path: BasePathDep) -> Response:
-    """Redirect to Swagger UI."""
-    # Without a known prefix the url is relative: a proxy may have stripped one.
-    return RedirectResponse(f"{base_path}/docs" if base_path else "docs", 302)
+async def page(services: ServicesDep) -> Response:
+    """Return the page. Its urls are relative, so that it works below any path prefix."""
+    # The variants and the upload tickets of a bucket have addresses of their own.
+    others = "" if services.local is not None else " https:"
+    policy = (
+        f"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:{others}; "
+        f"connect-src 'self'{others}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    )
+    headers = {"Content-Security-Policy": policy, "Cache-Control": "no-cache"}
+    return FileResponse(_STATIC / "page" / "index.html", headers=headers)
 
 
 @router.get("/docs")
@@ -96,7 +104,7 @@ class StaticAssets(StaticFiles):
     """Files of this package, then those of `fastapi-offline`. Caches must revalidate them by ETag."""
 
     def __init__(self) -> None:
-        super().__init__(directory=Path(__file__).parents[1] / "static")
+        super().__init__(directory=_STATIC)
         # Found without importing its code, which is not used.
         package = importlib.util.find_spec("fastapi_offline")
         if package is None or package.origin is None:
