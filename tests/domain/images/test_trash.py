@@ -9,6 +9,7 @@ import pytest
 from app.domain.errors import Conflict, Gone, NotFound, Unavailable
 from app.domain.ids import new_id
 from app.domain.images.patch import Patch
+from app.domain.images.similar import bands
 from app.domain.keys import original_key, processed_prefix, variant_key
 from app.domain.limits import Limits
 from app.domain.models import ANONYMOUS, Format, Image, Status, Tombstone, Variant, Visibility, utcnow
@@ -23,6 +24,7 @@ from tests.sides import Interposed, Side, once
 from tests.visibility.steps import ActAt, Stepped
 
 DAYS = 30
+PHASH = "d2c3aec9e93f12c0"
 LIFE = timedelta(days=DAYS)
 VARIANT = Variant(name="a", format=Format.WEBP, width=9, height=9, bytes=3, file="a.webp")
 
@@ -84,6 +86,28 @@ def test_a_deleted_image_is_kept_private_and_comes_back_as_it_was(side: Side, vi
     assert side.objects() == {
         original_key(image.id), variant_key(image.id, "r", "a.webp", public=visibility is Visibility.PUBLIC)
     }  # fmt: skip
+
+
+def test_look_alikes_and_statistics_follow(side: Side) -> None:
+    def found_alike() -> list[str]:
+        pages = side.images.find_bands(ANONYMOUS, bands(PHASH), 10)
+        return sorted({image_id for page in pages for image_id, _ in page})
+
+    def counts() -> dict[str, int]:
+        return {name: value for name, value in side.counters.get(ANONYMOUS).counts.items() if value}
+
+    image = place(side, Visibility.PUBLIC)
+    side.images.update(image.id, image.version, {"phash": PHASH})
+    ready = counts()
+    assert (found_alike(), ready["ready"]) == ([image.id], 1)
+    side.trash(DAYS).delete(ANONYMOUS, image.id)
+    assert found_alike() == []
+    assert counts() == {"trashed": 1, "trashed_bytes": len(BYTES) + 3}
+    side.trash(DAYS).restore(ANONYMOUS, image.id)
+    assert (found_alike(), counts()) == ([image.id], ready)
+    side.trash(DAYS).delete(ANONYMOUS, image.id)
+    assert purge_at(side, utcnow() + LIFE) == 1
+    assert (found_alike(), counts()) == ([], {})
 
 
 def test_a_second_delete_changes_nothing(side: Side) -> None:
