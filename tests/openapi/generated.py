@@ -90,8 +90,8 @@ class Scene:
         self._service = service
         failure = Failure(code=FailureCode.CORRUPT_IMAGE, detail="The file is damaged.")
         self._kinds = (
-            {"owner": owner, "visibility": Visibility.PUBLIC},
-            {"owner": owner},
+            {"owner": owner, "visibility": Visibility.PUBLIC, "phash": "d2c3aec9e93f12c0"},
+            {"owner": owner, "phash": "d2c3aec9e93f12c3"},
             {"owner": owner, "trashed_at": utcnow()},
             {"owner": owner, "status": Status.PENDING},
             {"owner": owner, "status": Status.FAILED, "error": failure},
