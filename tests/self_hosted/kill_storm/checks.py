@@ -14,7 +14,7 @@ from app.domain.images.urls import shown_key
 from app.domain.keys import is_public, original_id, original_key, processed_id
 from app.domain.maintenance.orphans import Orphans
 from app.domain.maintenance.report import Report
-from app.domain.models import RETRYABLE, Status, Visibility, utcnow
+from app.domain.models import RETRYABLE, Image, Status, Visibility, utcnow
 from app.domain.work import Task
 from tests.running_server import Server, wait_for
 from tests.self_hosted.kill_storm.clients import OWNER
@@ -136,6 +136,10 @@ class Checks:
 
     def _check_records(self) -> None:
         """Compare records with edits and with the store."""
+        for image_id in self._ledger.with_fate(Fate.LIVE):
+            found = self._side.images.get(image_id)
+            if not isinstance(found, Image) or found.trashed_at is not None:
+                self._lost(image_id, "live, but deleted or in the trash after some time")
         known, expected = set(), set()
         for image in self._side.images.scan():
             known.add(image.id)

@@ -20,6 +20,9 @@ from tests.sides import Side
 
 #: Most seconds that a storm is continued on a busy machine.
 _MORE_SECONDS = 300
+#: Most seconds for which a kill of the server waits for a request with a key to be in progress.
+_LEASE_SECONDS = 1.0
+_UNFINISHED = "FROM idempotency_keys WHERE json_extract(document, '$.finished') = 0"
 
 
 def descendants(pid: int) -> dict[str, list[int]]:
@@ -44,11 +47,12 @@ class Killer:
     def __init__(self, server: Server, ledger: Ledger, seed: int) -> None:
         self._server = server
         self._ledger = ledger
+        self._database = server.data / "darkroom.db"
         self._dice = random.Random(f"{seed} killer")
 
     def run(self, seconds: float) -> None:
-        """Kill for `seconds`, and on a busy machine until enough was killed. A server that was killed
-        is started again."""
+        """Kill for `seconds`, and on a busy machine until enough has happened. A server that was killed is started
+        again."""
         end = time.monotonic() + seconds
         while time.monotonic() < end or (not self._is_enough() and time.monotonic() < end + _MORE_SECONDS):
             time.sleep(self._dice.uniform(0.05, 1.0))
@@ -56,7 +60,11 @@ class Killer:
 
     def _is_enough(self) -> bool:
         ledger = self._ledger
-        happened = all(ledger.events[name] for name in ("trash", "restore", "permanent delete", "key repeated"))
+        if ledger.surprises:
+            return True
+        happened = all(
+            ledger.events[name] for name in ("trash", "restore", "permanent delete", "key repeated", "lease ended")
+        )
         return happened and ledger.kills.total() >= 5 and all(ledger.kinds[kind] >= 3 for kind in KINDS)
 
     def _kill(self, victim: str) -> None:
@@ -64,6 +72,7 @@ class Killer:
         assert process is not None
         found = descendants(process.pid)
         if victim in {"server", "everything"}:
+            self._await_lease()
             self._server.kill()
             if victim == "everything":
                 for pid in found["worker"] + found["child"]:
@@ -72,6 +81,14 @@ class Killer:
             self._server.start()
         elif found[victim] and _end(self._dice.choice(found[victim])):
             self._ledger.kills[victim] += 1
+
+    def _await_lease(self) -> None:
+        """Wait until a request with a key is in progress, so that another one has to continue it from any point."""
+        end = time.monotonic() + _LEASE_SECONDS
+        with contextlib.closing(sqlite3.connect(self._database, timeout=5)) as connection:
+            while time.monotonic() < end and not connection.execute(f"SELECT 1 {_UNFINISHED}").fetchone():
+                time.sleep(0.001)
+        time.sleep(self._dice.uniform(0, 0.03))
 
 
 def _end(pid: int) -> bool:
@@ -120,7 +137,7 @@ class Time:
         with contextlib.closing(sqlite3.connect(self._database, timeout=5)) as connection, connection:
             changed = connection.execute(
                 "UPDATE idempotency_keys SET document = json_set(document, '$.leased_until', ?)"
-                " WHERE json_extract(document, '$.finished') = 0 AND abs(random()) % 2 = 0",
+                f" WHERE (owner, key) IN (SELECT owner, key {_UNFINISHED}) AND abs(random()) % 2 = 0",
                 (past,),
             )
-            self._ledger.events["leases ended"] += changed.rowcount
+            self._ledger.events["lease ended"] += changed.rowcount
