@@ -80,9 +80,9 @@ def list_similar_images(
 ) -> Response:
     """Find the owner's other images whose perceptual hash differs from that of this one in few bits.
 
-    All images within a distance of 6 are found, and most of those within 10, where some only look alike by chance. An
-    image is found after resizing, recompression, a change of format, brightness, contrast or color; seldom after a crop
-    of 5 % or more, with a border or a text over it, and never mirrored or turned.
+    All images within a distance of 6 are found, and most of those within 10, of which a few look alike by chance only.
+    An image is found after resizing, recompression, and changes of format, brightness, contrast or color; not reliably
+    after a crop of 5 % or more, with a border or a text over it, or rotated; never mirrored or turned by 90 degrees.
 
     Images that are not ready, nearly uniform or in the trash are not found. A new image may take a moment to be found.
     """
