@@ -157,8 +157,9 @@ class Exchange:
             return
         if "name" in case.path_parameters:
             case.path_parameters["name"] = ("w1280", "w320.webp", "thumb.jpg")[turn // 4 % 3]
-        if "if-none-match" in case.headers:
-            case.headers["if-none-match"] = "*"
+        own_key = f"{case.operation.label.replace(' ', '-')}-{turn}"
+        wanted = {"if-none-match": "*", "idempotency-key": own_key}
+        case.headers.update({name: value for name, value in wanted.items() if name in case.headers})
         if "on_duplicate" in case.query:
             case.query["on_duplicate"] = "create"
         if "sha256" in body:
