@@ -169,6 +169,7 @@ def test_images_of_an_owner_are_deleted(side: Side) -> None:
     hers = [place(side, owner="ann") for _ in range(3)]
     ticket = an_image(owner="ann", upload_expires_at=hers[0].uploaded_at + RECORD_LIFE)
     side.images.create(ticket, claim=False)
+    side.trash().delete("ann", hers[2].id)
     his = place(side, owner="bob")
     for answer in ("n\n", "\n", None):
         done = run("delete", "--owner", "ann", answer=answer)
