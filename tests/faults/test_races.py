@@ -45,8 +45,7 @@ def test_the_event_that_comes_before_the_original(scene: Scene) -> None:
         early.append(handle_event(an_event(image), scene.worker()))
 
     store = scene.side.store
-    scene.side = type(scene.side)(Interposed(store, before={"create": lambda *_, **__: deliver_early()}),
-                                  scene.side.images, scene.side.queue)  # fmt: skip
+    scene.side = scene.side.having(store=Interposed(store, before={"create": lambda *_, **__: deliver_early()}))
     image = scene.upload().image
     assert early == [{"batchItemFailures": [{"itemIdentifier": "1"}]}]  # it comes again
     scene.come_to_rest()
