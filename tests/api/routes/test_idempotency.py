@@ -131,18 +131,17 @@ def test_escaped_characters_of_a_quoted_key_count_once(service: Service) -> None
     assert [send(service, key).status_code for key in (longest, f'"{longest}"', "~")] == [200, 200, 200]
 
 
-@pytest.mark.parametrize(
-    "key", ["", " ", '""', "a b", '"a b"', "a,b", '"a", "b"', '"a', '"a"b', '"a";p=1', '"\\a"', "~" * 256, "é", "\x01"]
-)
-def test_a_malformed_key_is_refused_before_the_body_is_read(service: Service, key: str) -> None:
-    headers = [(b"Idempotency-Key", key.encode())]
-    answers = [
-        service.client.post("/upload", content=b"\xff", headers=headers),
-        service.client.post("/upload/direct", content=b"{}", headers=headers),
-    ]
-    for answer in answers:
-        problem = assert_problem(answer, 400, "bad_idempotency_key")
-        assert problem["limit"] == 255
+MALFORMED = ["", " ", '""', "a b", '"a b"', "a,b", '"a", "b"', '"a', '"a"b', '"a";p=1', '"\\a"', "~" * 256, "é", "\x01"]
+
+
+def test_a_malformed_key_is_refused_before_the_body_is_read(service: Service) -> None:
+    for key in MALFORMED:
+        headers = [(b"Idempotency-Key", key.encode())]
+        for answer in (
+            service.client.post("/upload", content=b"\xff", headers=headers),
+            service.client.post("/upload/direct", content=b"{}", headers=headers),
+        ):
+            assert assert_problem(answer, 400, "bad_idempotency_key")["limit"] == 255
     assert service.left_behind() == []
 
 

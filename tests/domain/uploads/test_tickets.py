@@ -84,22 +84,22 @@ def test_only_a_ready_image_makes_a_ticket_needless(side: Side, status: Status) 
 ALIKE: dict[str, Any] = {"sha256": SHA256, "filename": "a.jpg", "declared_content_type": "image/jpg"}
 
 
-@pytest.mark.parametrize(
-    "changed",
-    [
-        {"size": 11}, {"content_type": "image/png"}, {"declared_content_type": None}, {"filename": None},
-        {"description": Description("T")}, {"description": Description(alt="A")},
-        {"description": Description(tags=("x",))}, {"description": Description(metadata={"k": "v"})},
-        {"description": Description(focal_point=FocalPoint(x=0, y=1))},
-        {"description": Description(visibility=Visibility.PUBLIC)}, {"sha256": None}, {"sha256": "cd" * 32},
-    ],
-)  # fmt: skip
-def test_only_the_same_request_of_the_same_owner_gets_the_open_ticket(side: Side, changed: dict[str, Any]) -> None:
-    ticket = ask(side, **ALIKE)
-    assert ask(side, **ALIKE, description=Description(visibility=Visibility.PRIVATE)).id == ticket.id
-    other = ask(side, **ALIKE | changed)
-    assert other.id != ticket.id
-    assert ask(side, owner="other", **ALIKE).id not in {ticket.id, other.id}
+CHANGED: list[dict[str, Any]] = [
+    {"size": 11}, {"content_type": "image/png"}, {"declared_content_type": None}, {"filename": None},
+    {"description": Description("T")}, {"description": Description(alt="A")},
+    {"description": Description(tags=("x",))}, {"description": Description(metadata={"k": "v"})},
+    {"description": Description(focal_point=FocalPoint(x=0, y=1))},
+    {"description": Description(visibility=Visibility.PUBLIC)}, {"sha256": None}, {"sha256": "cd" * 32},
+]  # fmt: skip
+
+
+def test_only_the_same_request_of_the_same_owner_gets_the_open_ticket(side: Side) -> None:
+    issued = {ask(side, **ALIKE).id}
+    assert ask(side, **ALIKE, description=Description(visibility=Visibility.PRIVATE)).id in issued
+    for changed in CHANGED:
+        issued.add(ask(side, **ALIKE | changed).id)
+    issued.add(ask(side, owner="other", **ALIKE).id)
+    assert len(issued) == len(CHANGED) + 2
 
 
 def test_without_a_hash_every_request_gets_a_ticket_of_its_own(side: Side) -> None:
