@@ -122,9 +122,11 @@ class Functions:
     def api(self, event: Any) -> Answer:
         return Answer(self.run(API, event, 30))
 
-    def json(self, path: str, **body: Any) -> Answer:
+    def json(self, path: str, key: str | None = None, **body: Any) -> Answer:
+        """Post JSON, with an idempotency key if one is given."""
         text = json.dumps(body)
         event = payload("http_json", body=text, content_length=str(len(text)))
+        event["headers"] |= {"idempotency-key": key} if key else {}
         if path != "/upload":  # whose event asks to keep a duplicate
             event |= {"rawQueryString": "", "queryStringParameters": {}}
         event["rawPath"] = event["requestContext"]["http"]["path"] = f"/prod{path}"
@@ -192,7 +194,11 @@ def test_the_api_and_the_worker_have_the_rights_they_need_and_no_others(function
     assert call.api(upload_event(content)).json()["duplicate"]  # while the first one is pending
     again = call.json("/upload", image_base64=base64.b64encode(content).decode())  # and kept
     assert (first["id"] != again.json()["id"], again.status) == (True, 201)
-    ticket = call.json("/upload/direct", filename="a.jpg", content_type="image/jpeg", bytes=len(content)).json()
+    wanted = {"filename": "a.jpg", "content_type": "image/jpeg", "bytes": len(content)}
+    ticket = call.json("/upload/direct", "key", **wanted).json()
+    repeated = call.json("/upload/direct", "key", **wanted)
+    assert (repeated.json()["id"], repeated.headers["idempotency-replayed"]) == (ticket["id"], "true")
+    call.json("/upload/direct", "key", **wanted | {"bytes": 1}).problem(422, "idempotency_key_reused")
     assert gate.signs("s3:PutObject", ticket["url"])
     call.put(original_key(ticket["id"]), encoded(seed=hash(new_id())))
     adopted = new_id()
