@@ -16,10 +16,11 @@ from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn,
 from rich.text import Text
 
 from app.cli.attempts import Unreachable
+from app.cli.client import SENT
 from app.cli.image_file import UploadError, printable
 
-#: Outcomes of a file, in the order of the counts.
-NEW, KNOWN, SENT, PENDING, FAILED, REFUSED = "new", "known", "sent", "pending", "failed", "refused"
+#: Outcomes of a file, in addition to `SENT`.
+NEW, KNOWN, PENDING, FAILED, REFUSED = "new", "known", "pending", "failed", "refused"
 _COLORS = {
     NEW: typer.colors.GREEN,
     KNOWN: typer.colors.CYAN,

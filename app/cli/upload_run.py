@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from app.cli import client as service
 from app.cli.attempts import Unreachable
-from app.cli.client import MAX_HASHES, DarkroomClient
+from app.cli.client import MAX_HASHES, SENT, DarkroomClient
 from app.cli.image_file import ImageFile, NotAnImage, UploadError, to_text
-from app.cli.upload_report import FAILED, KNOWN, NEW, PENDING, REFUSED, SENT, UploadReport
+from app.cli.upload_report import FAILED, KNOWN, NEW, PENDING, REFUSED, UploadReport
 
 #: Codes of refusals that apply to all images.
 _PERMANENT = {"key_missing", "key_unknown", "scope_missing", "storage_full"}
@@ -135,7 +134,7 @@ class UploadRun:
 
     def _end(self, error: UploadError) -> None:
         self.failure = error
-        self._wait = 0
+        self._wait, self._complete = 0, False
 
     def _report_finished(self, ahead: int) -> None:
         """Report images until at most `ahead` are left that were sent recently."""
@@ -162,13 +161,15 @@ class UploadRun:
                 self._end(error)  # also for the others
             elif error.problem.get("code") != "scope_missing":
                 return _refused(path, error)
+            elif record["status"] == "pending":
+                return record | {"status": SENT}
         return record
 
     def _report_one(self, path: Path, record: dict[str, Any]) -> None:
         status = record["status"]
         if status == "ready" or (status == "pending" and not self._waits and record.get("duplicate")):
             state = KNOWN if record.get("duplicate") else NEW
-        elif status == service.SENT or (status == "pending" and not self._waits):
+        elif status == SENT or (status == "pending" and not self._waits):
             state = SENT
         else:
             state = {"pending": PENDING, "failed": FAILED}.get(status, REFUSED)

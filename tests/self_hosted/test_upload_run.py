@@ -20,10 +20,12 @@ from tests.tiers import smoke
 
 
 class Library(httpx.BaseTransport):
-    """A service that knows the images of some hashes, and takes the others by ticket."""
+    """A service that knows the images of some hashes, and accepts the others by ticket. Without `readable`, the key
+    lacks the scope `read`."""
 
-    def __init__(self, known: Callable[[str], bool]) -> None:
+    def __init__(self, known: Callable[[str], bool], *, readable: bool = True) -> None:
         self._known = known
+        self._readable = readable
         self.lookups: list[list[str]] = []
         self.sent: list[str] = []
 
@@ -40,18 +42,22 @@ class Library(httpx.BaseTransport):
                 return httpx.Response(201, json=ticket, request=request)
             case "PUT", _:
                 return httpx.Response(200, request=request)
+            case _ if not self._readable:
+                problem = {"code": "scope_missing", "detail": "The API key lacks the scope `read`."}
+                headers = {"Content-Type": "application/problem+json"}
+                return httpx.Response(403, json=problem, headers=headers, request=request)
             case _:
                 record = {"id": request.url.path.rpartition("/")[2], "status": "ready"}
                 return httpx.Response(200, json=record, request=request)
 
 
-def run_on(library: Library, files: Iterable[Path]) -> tuple[UploadRun, UploadReport]:
+def run_on(library: Library, files: Iterable[Path]) -> UploadRun:
     """Run the command's uploads on this service."""
     report = UploadReport(0, as_json=False)
     with DarkroomClient("http://testserver", transport=library) as client:
         run = UploadRun(client, report, wait=5, fields={}, complete=False)
         run.send_all((path, path) for path in files)
-    return run, report
+    return run
 
 
 @pytest.mark.parametrize("most", smoke([10, MAX_HASHES]))
@@ -79,7 +85,7 @@ def test_only_unknown_images_are_sent_after_lookups_of_a_batch(
         return len(lines)
 
     lines: list[str] = []
-    run, _ = run_on(library, files())
+    run = run_on(library, files())
     assert printed() == total
     assert run.good
     assert [len(each) for each in library.lookups] == [most, most, most // 10]
@@ -111,6 +117,16 @@ def test_copies_of_an_image_are_sent_once(tmp_path: Path, capsys: pytest.Capture
         ["known", library.sent[0]],
         ["known", library.sent[0]],
     ]
+
+
+def test_a_key_that_cannot_read_sends_copies_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("a.gif", "b.gif"):
+        (tmp_path / name).write_bytes(encoded("GIF", 1, 1))
+    library = Library(known=lambda _: False, readable=False)
+    run = run_on(library, sorted(tmp_path.iterdir()))
+    assert run.good
+    assert len(library.sent) == 1
+    assert [line.split()[:2] for line in capsys.readouterr().out.splitlines()] == [["sent", library.sent[0]]] * 2
 
 
 @pytest.mark.parametrize("no_color", ["", "1"])
