@@ -53,6 +53,7 @@ class Checks:
         wait_for(lambda: not any(self._server.data.joinpath("scratch").glob("*/*")), 60)
         self._check_deleted()
         self._check_orphans()
+        self._check_found()
         return self._outcome
 
     def _check_images(self) -> None:
@@ -175,6 +176,26 @@ class Checks:
         self._outcome.without_record = sorted(
             key for key in self._side.objects() if (processed_id(key) or original_id(key)) not in records
         )
+
+    def _check_found(self) -> None:
+        """Compare the list and look-ups by hash with the records: each image is found, and nothing else."""
+        records = {image.id: image for image in self._side.images.scan() if image.upload_expires_at is None}
+        client, listed, cursor = self._server.client, set[str](), None
+        while True:
+            page = client.get("/images", params={"limit": 100} | ({"cursor": cursor} if cursor else {})).json()
+            listed |= {item["id"] for item in page["items"]}
+            cursor = page["next_cursor"]
+            if cursor is None:
+                break
+        self._outcome.misplaced += [f"in the list or in the records only: {each}" for each in listed ^ records.keys()]
+        hashes = sorted({image.sha256 for image in records.values() if image.sha256 and image.status is Status.READY})
+        for start in range(0, len(hashes), 1000):
+            asked = hashes[start : start + 1000]
+            known = client.post("/images/lookup", json={"sha256": asked}).json()["known"]
+            for sha256 in asked:
+                found = records.get(known.get(sha256, ""))
+                if found is None or found.sha256 != sha256:
+                    self._outcome.misplaced.append(f"look-up of {sha256}: {known.get(sha256)}")
 
     def _fault(self, image_id: str, record: dict[str, Any]) -> str | None:
         """Return what is wrong with an image that was acknowledged, if anything is."""
