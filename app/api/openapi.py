@@ -24,9 +24,9 @@ from app.api.routes.tickets import TICKET_BODY
 from app.api.routes.trash import BULK_DELETE, BULK_RESTORE
 from app.api.routes.uploads import ONE_BODY
 from app.api.views.image import ImageList, ImageView
+from app.api.views.limits import LimitsView
 from app.domain.access.api_keys import Scope
 from app.domain.images.stats import Stats
-from app.domain.limits import Limits
 from app.domain.uploads.tickets import Ticket
 
 TAGS = [
@@ -65,7 +65,7 @@ MODELS: list[tuple[type[BaseModel], JsonSchemaMode]] = [
             StatsList,
             Ticket,
             ShareLink,
-            Limits,
+            LimitsView,
             Health,
         )
     ),

@@ -211,7 +211,7 @@ def test_records_have_exactly_the_described_fields(service: Service, description
     assert set(record["variants"][0]) == set(schemas["VariantView"]["properties"])
     assert set(record["links"]) == set(schemas["Links"]["properties"])
     assert set(service.client.get("/images").json()) == set(schemas["ImageList"]["properties"])
-    assert set(service.client.get("/limits").json()) == set(schemas["Limits"]["properties"])
+    assert set(service.client.get("/limits").json()) == set(schemas["LimitsView"]["properties"])
 
 
 def test_the_example_of_a_record_is_what_the_server_returns(description: dict[str, Any]) -> None:

@@ -5,13 +5,14 @@ from pydantic import BaseModel, ConfigDict
 from starlette.responses import Response
 
 from app.api.dependencies import ServicesDep
-from app.api.http.access import ScopedRoute, allow_extra_query, no_key_required
+from app.api.http.access import ScopedRoute, allow_extra_query, get_caller, no_key_required
 from app.api.http.problem_catalog import refusal
 from app.api.http.problem_examples import model_response, problem_responses
 from app.api.http.problems import problem_response
 from app.api.readiness import Readiness
+from app.api.views.limits import LimitsView
 from app.api.views.responses import json_answer
-from app.domain.limits import Limits
+from app.domain.errors import Unauthorized
 
 router = APIRouter(tags=["service"], route_class=ScopedRoute)
 
@@ -28,12 +29,20 @@ class Health(BaseModel):
     "/limits",
     operation_id="get_limits",
     summary="Get the limits",
-    responses={200: model_response(Limits), **problem_responses()},
+    responses={200: model_response(LimitsView), **problem_responses()},
 )
 @no_key_required
-async def get_limits(services: ServicesDep) -> Response:
-    """Get the limits that a client can check before an upload, the accepted formats, and the variants of each image."""
-    return json_answer(services.limits, headers={"Cache-Control": "no-cache"})
+async def get_limits(request: Request, services: ServicesDep) -> Response:
+    """Get the limits that a client can check before an upload, the accepted formats, and the variants of each image.
+
+    It needs no API key. With one, `scopes` says what the key may do.
+    """
+    try:
+        caller = get_caller(request)
+    except Unauthorized:
+        caller = None
+    shown = LimitsView.build(services.limits, caller, authentication=services.keyring is not None)
+    return json_answer(shown, headers={"Cache-Control": "private, no-cache"})
 
 
 @router.get(

@@ -251,6 +251,19 @@ def test_the_pages_and_the_openapi_document_need_no_key(service: Service) -> Non
     assert service.client.get("/").status_code in {200, 302, 307}
 
 
+def test_limits_name_the_scopes_of_a_key(service: Service) -> None:
+    everything = [scope.value for scope in Scope]
+    wrong = {"Authorization": "Bearer dk_wrong"}
+    for headers, scopes in (
+        ({}, []), (wrong, []), ({"X-API-Key": KEYS["read"][0]}, ["read"]), (bearer(KEYS["delete"]), ["delete"]),
+        (bearer(ANN), everything[:4]), (bearer(ADMIN), everything),
+    ):  # fmt: skip
+        answer = service.client.get("/limits", headers=headers)
+        told = answer.json()
+        assert (answer.status_code, told["authentication"], told["scopes"]) == (200, "required", scopes)
+        assert answer.headers["cache-control"] == "private, no-cache"  # it depends on the key
+
+
 def test_a_signed_url_is_valid_for_its_file_only(service: Service) -> None:
     if service.app.state.services.local is None:
         return  # signed urls of the bucket are tested elsewhere
