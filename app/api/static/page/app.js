@@ -128,8 +128,8 @@ class App {
 
   async delete(ids) {
     if (!ids.length || !this.may("delete")) return;
-    const trashed = ids.every((id) => this.library.byId.get(id)?.trashed_at);
-    const isFinal = !this.limits.trash_days || trashed;
+    const isTrashed = (id) => [this.library.byId.get(id), this.viewer.image].find((image) => image?.id === id)?.trashed_at;
+    const isFinal = !this.limits.trash_days || ids.every(isTrashed);
     if (isFinal && !(await confirmDelete(ids.length))) return;
     await this.changeMany("images/delete", ids, { permanent: isFinal }, (done) => {
       if (ids.includes(this.viewer.image?.id)) this.viewer.dialog.close();

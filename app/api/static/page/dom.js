@@ -13,13 +13,13 @@ export function h(tag, properties = {}, ...children) {
       element.setAttribute(name, value === true ? "" : String(value));
     } else element[name] = value;
   }
-  element.append(...children.flat().filter((child) => child !== null && child !== undefined && child !== false));
+  element.append(...children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false));
   return element;
 }
 
 /** Replace the children of an element. */
 export function fill(element, ...children) {
-  element.replaceChildren(...children.flat().filter((child) => child !== null && child !== undefined && child !== false));
+  element.replaceChildren(...children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false));
   return element;
 }
 
@@ -60,9 +60,9 @@ export function iconButton(name, label, onclick, properties = {}) {
   return h("button", { type: "button", class: "icon-button", "aria-label": label, title: label, onclick, ...properties }, icon(name));
 }
 
-/** Announce a text to screen readers. */
+/** Announce a text to screen readers. Outside of an open dialog nothing is read, so each has a region of its own. */
 export function announce(text) {
-  const region = document.getElementById("live");
+  const region = [...document.querySelectorAll("dialog[open] .live")].at(-1) || document.getElementById("live");
   region.textContent = "";
   requestAnimationFrame(() => (region.textContent = text));
 }

@@ -13,6 +13,7 @@ export class FocalPoint {
     this.well = well;
     this.picture = picture;
     this.actions = actions;
+    this.ratio = image.width / image.height; // the element's own size is that of its box
     this.point = image.focal_point ? { ...image.focal_point } : { x: 0.5, y: 0.5 };
     this.ring = h("div", {
       class: "focal-ring",
@@ -51,9 +52,8 @@ export class FocalPoint {
   /** Box of the picture within the well: it is contained in the element's box. */
   box() {
     const outer = this.picture.getBoundingClientRect();
-    const ratio = this.picture.width / this.picture.height || 1;
-    const width = Math.min(outer.width, outer.height * ratio);
-    const height = width / ratio;
+    const width = Math.min(outer.width, outer.height * this.ratio);
+    const height = width / this.ratio;
     return { left: outer.left + (outer.width - width) / 2, top: outer.top + (outer.height - height) / 2, width, height };
   }
 
@@ -65,7 +65,7 @@ export class FocalPoint {
     const words = `${Math.round(this.point.x * 100)} % across, ${Math.round(this.point.y * 100)} % down`;
     this.ring.setAttribute("aria-valuenow", String(Math.round(this.point.x * 100)));
     this.ring.setAttribute("aria-valuetext", words);
-    const own = this.picture.width / this.picture.height || 1;
+    const own = this.ratio;
     for (const { ratio, inner } of this.crops) {
       // The crop is as large as the image allows, and is centered on the point as far as its edges let it.
       const [across, down] = own > ratio ? [ratio / own, 1] : [1, own / ratio];

@@ -1,10 +1,10 @@
-/** The inspector of an open image: share, edit, sizes, camera, privacy report, look-alikes, danger. */
+/** The inspector of an open image: what can be done with it, and facts about it. */
 
 import { Problem, get, patch, post } from "./api.js";
-import { announce, fill, h, icon } from "./dom.js";
-import { bytes, clock, count, moment, saved } from "./format.js";
+import { fill, h, icon } from "./dom.js";
+import { cameraSection, lookAlikesSection, privacySection, section, sizesSection } from "./facts.js";
 import { FocalPoint } from "./focal.js";
-import { sourceFor } from "./gallery.js";
+import { clock, moment } from "./format.js";
 
 const SHARE_DAYS = 7;
 
@@ -34,16 +34,12 @@ export class Inspector {
       this.buildFields(may("edit") && !image.trashed_at),
       image.trashed_at ? null : this.buildVisibility(may("edit")),
       image.status === "ready" ? this.buildFocal(may("edit") && !image.trashed_at) : null,
-      this.buildSizes(),
-      this.buildCamera(),
-      this.buildPrivacy(),
-      image.status === "ready" && may("read") ? this.buildLookAlikes() : null,
+      sizesSection(image, this.actions),
+      cameraSection(image),
+      privacySection(image),
+      image.status === "ready" && may("read") ? lookAlikesSection(image, this.actions) : null,
       image.trashed_at ? null : this.buildDanger(may),
     );
-  }
-
-  section(title, ...content) {
-    return h("section", { class: "inspector-section" }, h("h3", {}, title), ...content);
   }
 
   // Share
@@ -55,7 +51,7 @@ export class Inspector {
     const src = new URL(image.embed.markdown.match(/\(([^)]*)\)$/)[1], document.baseURI).href;
     const absolute = (text) => absoluteUrls(text);
     const link = may("edit") ? this.button("Create a link", () => this.share()) : null;
-    return this.section(
+    return section(
       "Share",
       lasting ? null : h("p", { class: "note" }, image.urls_expire_at ? `This image is private. Its URLs expire at ${clock(image.urls_expire_at)}.` : "This image is private."),
       h(
@@ -106,7 +102,7 @@ export class Inspector {
     };
     const rows = Object.entries(image.metadata).map(([name, value]) => this.metadataRow(name, value, enabled));
     const metadata = h("div", { class: "metadata" }, rows, enabled ? this.button("Add a field", () => this.addMetadata(metadata)) : null);
-    return this.section(
+    return section(
       "Details",
       field("title", "Title", image.title, "input", { maxLength: 200 }),
       field("alt", "Alternative text", image.alt, "textarea", { rows: 2, maxLength: 1000 }),
@@ -134,31 +130,42 @@ export class Inspector {
     name.focus();
   }
 
-  /** Write a change to the version that is shown. Another version is shown first. */
-  async save(change, input = null) {
-    const { image } = this;
+  /** Write a change, after those that are being written. What somebody else has written meanwhile is not lost. */
+  save(change, input = null) {
+    const { id } = this.image;
+    this.saving = (this.saving || Promise.resolve()).then(() => this.write(id, change, input));
+    return this.saving;
+  }
+
+  async write(id, change, input) {
+    let known = this.image?.id === id ? this.image : await get(`images/${id}`);
+    const before = known;
     try {
-      this.changed(await patch(`images/${image.id}`, change, { ifMatch: `"v${image.version}"` }));
-      announce("Saved");
-      this.actions.toast("Saved.", { short: true });
-    } catch (error) {
-      if (error instanceof Problem && error.status === 412) {
-        this.changed(await get(`images/${image.id}`));
+      for (;;) {
         try {
-          this.changed(await patch(`images/${image.id}`, change));
+          this.changed(await patch(`images/${id}`, change, { ifMatch: `"v${known.version}"` }));
           this.actions.toast("Saved.", { short: true });
-        } catch (again) {
-          this.actions.report(again);
+          return;
+        } catch (error) {
+          if (!(error instanceof Problem) || error.status !== 412) throw error;
+          known = await get(`images/${id}`);
+          const lost = Object.keys(change).filter((name) => JSON.stringify(known[name]) !== JSON.stringify(before[name]));
+          if (lost.length) {
+            this.changed(known, { force: true });
+            this.actions.toast(`The ${lost.join(" and ")} has been changed elsewhere. Check it, and change it again.`);
+            return;
+          }
         }
-        return;
       }
+    } catch (error) {
       input?.setAttribute("aria-invalid", "true");
       this.actions.report(error);
     }
   }
 
-  changed(image) {
+  changed(image, { force = false } = {}) {
     this.actions.updated(image);
+    if (force && this.image?.id === image.id) this.image = null; // the fields are built again, with what they are now
     this.viewer.show(image);
   }
 
@@ -170,7 +177,7 @@ export class Inspector {
     const words = isPublic ? "Everybody who has a URL can see the sizes. The original stays private." : "Only you can see it, and those to whom you give a link.";
     const button = this.button(isPublic ? "Make private" : "Make public", () => this.save({ visibility: isPublic ? "private" : "public" }), isPublic ? "lock" : "eye");
     button.disabled = !enabled;
-    return this.section("Visibility", h("p", { class: "note" }, words), button);
+    return section("Visibility", h("p", { class: "note" }, words), button);
   }
 
   // Focal point
@@ -181,7 +188,7 @@ export class Inspector {
     const set = this.button(point ? "Move focal point" : "Set focal point", () => this.startFocalPoint(), "target");
     set.disabled = !enabled;
     const reset = point && enabled ? this.button("Remove", () => this.save({ focal_point: null })) : null;
-    return this.section("Focal point", h("p", { class: "note" }, words), h("div", { class: "buttons" }, set, reset));
+    return section("Focal point", h("p", { class: "note" }, words), h("div", { class: "buttons" }, set, reset));
   }
 
   startFocalPoint() {
@@ -194,76 +201,8 @@ export class Inspector {
         this.element.focus();
       },
     });
-    fill(this.element, this.section("Focal point", this.focal.panel));
+    fill(this.element, section("Focal point", this.focal.panel));
     this.focal.focus();
-  }
-
-  // What the service found
-
-  buildSizes() {
-    const { image } = this;
-    const rows = image.variants.map((each) =>
-      h(
-        "tr",
-        {},
-        h("td", {}, h("a", { href: each.url, target: "_blank", rel: "noreferrer" }, each.name)),
-        h("td", {}, each.format),
-        h("td", { class: "number" }, `${count(each.width)} × ${count(each.height)}`),
-        h("td", { class: "number" }, bytes(each.bytes)),
-        h("td", { class: "number saved" }, saved(each.bytes, image.bytes)),
-      ),
-    );
-    const original = h(
-      "p",
-      { class: "note" },
-      `Original: ${image.width ? `${count(image.width)} × ${count(image.height)}, ` : ""}${bytes(image.bytes)}. `,
-      image.error?.code === "not_an_image" || !this.actions.may("read") ? null : h("a", { href: image.links.original, class: "download", onclick: (event) => this.actions.download(event, image) }, "Download"),
-    );
-    const table = rows.length ? h("table", { class: "sizes" }, h("caption", { class: "hidden" }, "Sizes"), h("tbody", {}, rows)) : null;
-    return this.section("Sizes", table, original, image.reprocess_error ? h("p", { class: "warning" }, icon("warning"), image.reprocess_error.detail) : null);
-  }
-
-  buildCamera() {
-    const { image } = this;
-    const exif = Object.entries(image.exif).slice(0, 30);
-    const lines = [
-      ["Taken", image.taken_at && moment(image.taken_at)],
-      ["Camera", image.camera],
-      ["Author", image.rights?.artist],
-      ["Copyright", image.rights?.copyright],
-      ["Uploaded", moment(image.uploaded_at)],
-      ["File name", image.filename],
-      ["Type", image.content_type],
-      ...exif,
-    ];
-    const shown = lines.filter(([, value]) => value !== null && value !== undefined && value !== "");
-    return this.section("Camera", h("dl", { class: "facts" }, shown.map(([name, value]) => [h("dt", {}, name), h("dd", { dir: "auto" }, String(value))])));
-  }
-
-  buildPrivacy() {
-    const { privacy_report: report } = this.image;
-    if (!report) return null;
-    const names = { gps: "the place where it was taken", serial: "serial numbers", owner_name: "the owner's name", comment: "comments", thumbnail: "an embedded preview" };
-    const found = Object.keys(names).filter((name) => report[name]).map((name) => names[name]);
-    return this.section("Privacy report", h("p", { class: "note" }, found.length ? `The original contains ${list(found)}. The sizes contain none of it.` : "The original contains no private data."));
-  }
-
-  buildLookAlikes() {
-    const { image } = this;
-    const place = h("div", { class: "look-alikes" });
-    const section = h("details", { class: "inspector-section" }, h("summary", {}, "Look-alikes"), place);
-    section.addEventListener("toggle", async () => {
-      if (!section.open || place.childElementCount) return;
-      await this.try(async () => {
-        const { items } = await get(`images/${image.id}/similar`);
-        const found = items.filter((each) => each.image.variants.length);
-        const tiles = found.map(({ image: other, distance }) =>
-          h("button", { type: "button", class: "strip-item", "aria-label": `${other.title || other.filename || "Untitled image"}, distance ${distance}`, onclick: () => this.actions.open(other) }, h("img", { src: sourceFor(other, 64, 64), alt: "" })),
-        );
-        fill(place, tiles.length ? tiles : h("p", { class: "note" }, "No image looks like this one."));
-      });
-    });
-    return section;
   }
 
   // Danger
@@ -271,7 +210,7 @@ export class Inspector {
   buildDanger(may) {
     const { image } = this;
     if (!may("edit") && !may("delete")) return null;
-    return this.section(
+    return section(
       "More",
       h(
         "div",
@@ -283,7 +222,7 @@ export class Inspector {
   }
 
   buildTrashed(may) {
-    return this.section(
+    return section(
       "In the trash",
       h("p", { class: "note" }, `Deleted ${moment(this.image.trashed_at)}.`),
       may("delete") ? h("div", { class: "buttons" }, this.button("Restore", () => this.actions.restore([this.image.id]), "retry"), this.button("Delete for good", () => this.actions.delete([this.image.id]), "trash", "danger")) : null,
@@ -322,8 +261,6 @@ export class Inspector {
     this.focal = null;
   }
 }
-
-const list = (words) => (words.length < 2 ? words.join("") : `${words.slice(0, -1).join(", ")} and ${words.at(-1)}`);
 
 /** Make urls of this service in markup absolute, so that it works in other pages. */
 function absoluteUrls(text) {

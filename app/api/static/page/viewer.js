@@ -30,7 +30,10 @@ export class Viewer {
     dialog.append(
       h("div", { class: "viewer-main" }, h("header", { class: "viewer-head" }, this.title, close), this.well, this.previous, this.next, this.strip),
       this.inspector.element,
+      h("div", { class: "toasts" }),
+      h("div", { class: "hidden live", role: "status" }),
     );
+    this.picture.addEventListener("load", () => this.well.querySelector("canvas")?.remove());
     dialog.setAttribute("aria-labelledby", "viewer-title");
     dialog.addEventListener("close", () => this.onClose());
     dialog.addEventListener("keydown", (event) => this.onKey(event));
@@ -92,7 +95,7 @@ export class Viewer {
     this.well.querySelector("canvas, .viewer-message")?.remove();
     if (image.status === "ready") {
       const blurred = image.thumbhash ? placeholder(image.thumbhash) : null;
-      if (blurred) this.well.prepend(blurred);
+      if (blurred && !(this.picture.complete && this.picture.naturalWidth)) this.well.prepend(blurred);
     } else {
       const words = image.status === "pending" ? "Processing" : image.error?.detail;
       this.well.prepend(h("p", { class: "viewer-message" }, image.status === "failed" ? icon("warning") : null, words));

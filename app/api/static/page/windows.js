@@ -7,7 +7,7 @@ const SECONDS = 8;
 
 /** Show a sentence for a few seconds; longer while the pointer or the focus is on it. `undo` is `{label, action}`. */
 export function toast(text, { undo = null, short = false } = {}) {
-  const place = document.querySelector("dialog[open] .toasts") || document.getElementById("toasts");
+  const place = [...document.querySelectorAll("dialog[open] .toasts")].at(-1) || document.getElementById("toasts");
   const element = h("div", { class: "toast" }, h("span", { dir: "auto" }, text));
   const close = () => element.remove();
   if (undo) element.append(h("button", { type: "button", class: "link", onclick: () => { close(); undo.action(); } }, undo.label));

@@ -1,0 +1,292 @@
+"""One image on the page: look at it, move between images, edit, share, and delete."""
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.browser.page.conftest import pytestmark  # noqa: F401 - when these tests can run
+from tests.running_server import Server
+from tests.samples import encoded
+
+HOSTILE = '<img src=x onerror=alert(1)> "quoted" & שלום'
+
+
+@pytest.fixture
+def upload(server: Server) -> Callable[..., dict[str, Any]]:
+    """Upload a picture of its own and return its record when it is ready."""
+    count = 0
+
+    def send(width: int = 640, height: int = 400, **fields: Any) -> dict[str, Any]:
+        nonlocal count
+        count += 1
+        picture = encoded("JPEG", width, height, seed=hash((width, height, count)) % 1000 + count)
+        answer = server.client.post(
+            "/upload?wait=20&on_duplicate=create", files={"file": ("p.jpg", picture)}, data=fields
+        )
+        record: dict[str, Any] = answer.json()
+        assert record["status"] == "ready", record
+        return record
+
+    return send
+
+
+def opened(page: Any, image: dict[str, Any]) -> Any:
+    """Open the image by its address and return the dialog."""
+    page.goto(f"/?image={image['id']}")
+    dialog = page.locator("#viewer[open]")
+    dialog.get_by_role("heading", name="Sizes").wait_for()
+    return dialog
+
+
+def record(server: Server, image: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = server.client.get(f"/images/{image['id']}").json()
+    return found
+
+
+def eventually(page: Any, server: Server, image: dict[str, Any], condition: Callable[[dict[str, Any]], object]) -> None:
+    """Wait until the stored record meets the condition."""
+    for _ in range(600):
+        if condition(record(server, image)):
+            return
+        page.wait_for_timeout(50)
+    raise AssertionError(record(server, image))
+
+
+def test_an_image_opens_by_click_key_and_address_and_closes_with_its_tile_focused(
+    page: Any, upload: Callable[..., dict[str, Any]]
+) -> None:
+    image = upload(title="First")
+    page.goto("/")
+    page.get_by_role("link", name="First", exact=True).click()
+    page.locator("#viewer[open]").wait_for()
+    assert f"image={image['id']}" in page.url
+    assert page.get_by_role("heading", name="First").is_visible()
+    page.keyboard.press("Escape")
+    page.locator("#viewer:not([open])").wait_for(state="attached")
+    assert "image=" not in page.url
+    assert page.evaluate("document.activeElement.getAttribute('aria-label')") == "First"
+    page.keyboard.press("Enter")
+    page.locator("#viewer[open]").wait_for()
+    page.go_back()
+    page.locator("#viewer:not([open])").wait_for(state="attached")
+    page.goto(f"/?image={image['id']}")
+    page.locator("#viewer[open]").wait_for()
+
+
+def test_keys_and_filmstrip_lead_to_the_neighbors(page: Any, upload: Callable[..., dict[str, Any]]) -> None:
+    images = [upload(title=f"Number {number}") for number in range(3)]
+    dialog = opened(page, images[1])
+    page.keyboard.press("ArrowRight")
+    dialog.get_by_role("heading", name="Number 0").wait_for()
+    page.keyboard.press("ArrowLeft")
+    page.keyboard.press("ArrowLeft")
+    dialog.get_by_role("heading", name="Number 2").wait_for()
+    dialog.locator(".filmstrip").get_by_role("button", name="Number 1").click()
+    dialog.get_by_role("heading", name="Number 1").wait_for()
+    assert page.url.endswith(f"image={images[1]['id']}")
+
+
+def test_a_picture_zooms_with_keys_wheel_and_double_click(page: Any, upload: Callable[..., dict[str, Any]]) -> None:
+    dialog = opened(page, upload())
+    picture, well = dialog.locator(".viewer-picture"), dialog.locator(".viewer-well")
+
+    def scale() -> float:
+        found = re.search(r"scale\(([\d.]+)\)", picture.get_attribute("style") or "")
+        return float(found[1]) if found else 1
+
+    page.keyboard.press("+")
+    assert scale() == 1.5
+    page.keyboard.press("0")
+    assert scale() == 1
+    well.dblclick()
+    assert scale() == 2.5
+    well.dblclick()
+    well.hover()
+    page.mouse.wheel(0, -300)
+    page.wait_for_function("document.querySelector('.viewer-picture').style.transform.includes('scale')")
+
+
+def test_markup_that_is_copied_shows_the_picture_elsewhere(
+    page: Any, new_page: Callable[..., Any], server: Server, upload: Callable[..., dict[str, Any]]
+) -> None:
+    image = upload(alt=HOSTILE, visibility="public")
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"], origin=server.url)
+    dialog = opened(page, image)
+
+    def copied(name: str) -> str:
+        dialog.get_by_role("button", name=f"Copy {name}").click()
+        dialog.locator(".toast").get_by_text(f"{name} copied.").wait_for()
+        text: str = page.evaluate("navigator.clipboard.readText()")
+        return text
+
+    url, html, markdown = copied("URL"), copied("HTML"), copied("Markdown")
+    assert server.client.get(url).headers["content-type"] == "image/jpeg"
+    assert f"({url})" in markdown
+    other = new_page()
+    other.set_content(html)
+    shown = other.locator("picture img")
+    other.wait_for_function("document.querySelector('img').naturalWidth > 0")
+    assert shown.get_attribute("alt") == HOSTILE
+    assert other.locator("img").count() == 1
+
+
+def test_fields_are_saved_as_they_are_left(page: Any, server: Server, upload: Callable[..., dict[str, Any]]) -> None:
+    image = upload()
+    dialog = opened(page, image)
+    page.keyboard.press("e")
+    page.keyboard.type(HOSTILE)
+    page.keyboard.press("Enter")
+    eventually(page, server, image, lambda found: found["title"] == HOSTILE)
+    dialog.get_by_role("heading", name=HOSTILE).wait_for()
+    dialog.get_by_label("Alternative text").fill("A photograph")
+    dialog.get_by_label("Tags, separated by commas").fill("sea, dusk , sea")
+    dialog.get_by_label("Title").focus()
+    eventually(page, server, image, lambda found: (found["alt"], found["tags"]) == ("A photograph", ["sea", "dusk"]))
+    dialog.get_by_text("Metadata").click()
+    dialog.get_by_role("button", name="Add a field").click()
+    dialog.get_by_label("Name of the field").fill("album")
+    dialog.get_by_label("Value of the field").fill("7")
+    page.keyboard.press("Tab")
+    eventually(page, server, image, lambda found: found["metadata"] == {"album": "7"})
+    dialog.get_by_label("album").fill("")
+    page.keyboard.press("Tab")
+    eventually(page, server, image, lambda found: found["metadata"] == {})
+
+
+def test_a_change_made_elsewhere_is_kept(
+    page: Any, server: Server, expected: list[str], upload: Callable[..., dict[str, Any]]
+) -> None:
+    image = upload()
+    dialog = opened(page, image)
+    server.client.patch(f"/images/{image['id']}", json={"alt": "From elsewhere"}).raise_for_status()
+    expected.append("status of 412")
+    dialog.get_by_label("Title").fill("From here")
+    dialog.get_by_label("Title").blur()
+    eventually(page, server, image, lambda found: (found["title"], found["alt"]) == ("From here", "From elsewhere"))
+    dialog.get_by_label("Alternative text").and_(page.locator("[data-field=alt]")).wait_for()
+    page.wait_for_function("document.querySelector('[data-field=alt]').value === 'From elsewhere'")
+    server.client.patch(f"/images/{image['id']}", json={"title": "Also from elsewhere"}).raise_for_status()
+    dialog.get_by_label("Title").fill("Mine")
+    dialog.get_by_label("Title").blur()
+    dialog.locator(".toast").get_by_text("The title has been changed elsewhere").wait_for()
+    page.wait_for_function("document.querySelector('[data-field=title]').value === 'Also from elsewhere'")
+
+
+def test_a_focal_point_is_set_by_pointer_and_keys_and_moves_the_crops(
+    page: Any, server: Server, expected: list[str], upload: Callable[..., dict[str, Any]]
+) -> None:
+    expected.append("status of 412")  # the worker changes the record, too
+    image = upload(width=800, height=400)
+    dialog = opened(page, image)
+    page.keyboard.press("f")
+    picture = dialog.locator(".viewer-picture")
+    box = picture.bounding_box()
+    height = box["width"] / 2
+    page.mouse.click(box["x"] + box["width"] * 0.8, box["y"] + (box["height"] - height) / 2 + height * 0.5)
+    eventually(page, server, image, lambda found: found["focal_point"] and abs(found["focal_point"]["x"] - 0.8) < 0.01)
+    # The square crop of an image twice as wide is half as wide, so it begins at 80 % minus a quarter, limited to half.
+    left = dialog.locator(".crop img").first.evaluate("element => parseFloat(element.style.left)")
+    assert left == pytest.approx(-100)
+    point = record(server, image)["focal_point"]
+    page.keyboard.press("ArrowLeft")
+    page.keyboard.press("ArrowDown")
+    eventually(page, server, image, lambda found: found["focal_point"] != point)
+    moved = record(server, image)["focal_point"]
+    assert (moved["x"], moved["y"]) == (pytest.approx(point["x"] - 0.01), pytest.approx(point["y"] + 0.01))
+    eventually(page, server, image, lambda found: found["rendering_id"] != image["rendering_id"])
+    page.keyboard.press("Escape")
+    assert page.locator("#viewer[open]").count() == 1
+    dialog.get_by_role("button", name="Move focal point").wait_for()
+    dialog.get_by_role("button", name="Remove").click()
+    eventually(page, server, image, lambda found: found["focal_point"] is None)
+
+
+def test_visibility_is_switched_and_a_private_image_is_shared_by_a_link(
+    page: Any, server: Server, upload: Callable[..., dict[str, Any]]
+) -> None:
+    image = upload(visibility="public")
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"], origin=server.url)
+    dialog = opened(page, image)
+    dialog.get_by_role("button", name="Make private").click()
+    dialog.get_by_text("Only you can see it").wait_for()
+    assert record(server, image)["visibility"] == "private"
+    dialog.get_by_role("button", name="Create a link").click()
+    dialog.locator(".toast").get_by_text("Link, valid until").wait_for()
+    link = page.evaluate("navigator.clipboard.readText()")
+    assert server.client.get(link, follow_redirects=True).headers["content-type"].startswith("image/")
+    dialog.get_by_role("button", name="Make public").click()
+    dialog.get_by_text("Everybody who has a URL").wait_for()
+
+
+def test_sizes_show_what_they_save_and_the_original_is_downloaded(
+    page: Any, upload: Callable[..., dict[str, Any]]
+) -> None:
+    image = upload(width=1400, height=900)
+    dialog = opened(page, image)
+    rows = dialog.locator(".sizes tr")
+    assert rows.count() == len(image["variants"])
+    assert re.search(
+        r"w320.*webp.*320 × 206.*[kB].*−\d+ %", rows.nth(1).inner_text().replace("\n", " ").replace("\t", " ")
+    )
+    assert dialog.locator(".facts dt", has_text="File name").locator("+ dd").inner_text() == "p.jpg"
+    dialog.get_by_text("The original contains no private data.").wait_for()
+    with page.expect_download() as download:
+        dialog.get_by_role("link", name="Download").click()
+    assert download.value.suggested_filename == "p.jpg"
+
+
+def test_look_alikes_are_found(page: Any, server: Server, upload: Callable[..., dict[str, Any]]) -> None:
+    picture = encoded("PNG", 500, 333, seed=777)
+    first, second = (
+        server.client.post("/upload?wait=20&on_duplicate=create", files={"file": (name, picture)}).json()
+        for name in ("one.png", "two.png")
+    )
+    dialog = opened(page, first)
+    dialog.get_by_text("Look-alikes").click()
+    dialog.locator(".look-alikes").get_by_role("button", name="two.png").click()
+    dialog.get_by_role("heading", name="two.png").wait_for()
+    assert second["id"] in page.url
+
+
+def test_an_image_is_processed_again_deleted_and_restored(
+    page: Any, server: Server, upload: Callable[..., dict[str, Any]]
+) -> None:
+    image = upload(title="To delete")
+    dialog = opened(page, image)
+    dialog.get_by_role("button", name="Process again").click()
+    dialog.locator(".toast").get_by_text("The image is processed again.").wait_for()
+    eventually(page, server, image, lambda found: found["processed_at"] != image["processed_at"])
+    dialog.get_by_role("button", name="Delete").click()
+    page.locator("#viewer:not([open])").wait_for(state="attached")
+    assert record(server, image)["trashed_at"]
+    page.get_by_role("button", name="Undo").click()
+    page.locator(".toast").get_by_text("Restored 1 image.").wait_for()
+    assert record(server, image)["trashed_at"] is None
+    page.get_by_role("link", name="To delete", exact=True).wait_for()
+    server.client.delete(f"/images/{image['id']}")
+    dialog = opened(page, image)
+    dialog.get_by_text("In the trash").wait_for()
+    assert dialog.get_by_label("Title").is_disabled()
+    dialog.get_by_role("button", name="Delete for good").click()
+    window = page.locator(".small-window")
+    window.get_by_text("Its URLs stop working.").wait_for()
+    window.get_by_role("button", name="Delete image").click()
+    page.locator("#viewer:not([open])").wait_for(state="attached")
+    assert server.client.get(f"/images/{image['id']}").status_code == 404
+
+
+def test_a_swipe_leads_to_the_next_image(new_page: Callable[..., Any], upload: Callable[..., dict[str, Any]]) -> None:
+    images = [upload(title=f"Swiped {number}") for number in range(2)]
+    page = new_page(viewport={"width": 390, "height": 800}, has_touch=True)
+    dialog = opened(page, images[1])
+    dialog.locator(".viewer-well").evaluate(
+        """well => {
+          const send = (type, x) => well.dispatchEvent(new PointerEvent(type, {
+            pointerId: 5, pointerType: "touch", clientX: x, clientY: 300, bubbles: true, isPrimary: true}));
+          well.setPointerCapture = () => {};
+          send("pointerdown", 300); send("pointermove", 200); send("pointerup", 120);
+        }"""
+    )
+    dialog.get_by_role("heading", name="Swiped 0").wait_for()
