@@ -5,6 +5,7 @@
 Needs `make engines`: DynamoDB Local counts the units, moto plays S3 and SQS. The figures go to `results/capacity.json`.
 """
 
+import hashlib
 import io
 import json
 import shutil
@@ -13,6 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -53,29 +55,35 @@ _seeds = count(1)
 
 @dataclass(frozen=True)
 class Bench:
-    """The service and a worker in this process."""
+    """The service and a worker in this process. `keeping` is a client of the same service with a trash."""
 
     side: Side
     client: httpx.Client
+    keeping: httpx.Client
     admin: httpx.Client
     worker: Worker
     reconciler: Reconciler
     routes: list[str]
     tickets: list[tuple[str, bytes]] = field(default_factory=list)
 
-    def upload(self, query: str = "", *, seed: int | None = None, tags: str = "") -> dict[str, Any]:
+    def upload(self, query: str = "", *, seed: int | None = None, tags: str = "", key: str = "") -> dict[str, Any]:
         """Upload an image, by default a new one."""
         body = encoded("JPEG", 1600, 1200, seed=next(_seeds) if seed is None else seed)
         files = {"file": ("photo.jpg", io.BytesIO(body), "image/jpeg")}
-        answer = self.client.post(f"/upload{query}", files=files, data={"tags": tags} if tags else {})
+        data = {"tags": tags} if tags else {}
+        answer = self.client.post(
+            f"/upload{query}", files=files, data=data, headers={"Idempotency-Key": key} if key else {}
+        )
         answer.raise_for_status()
         found: dict[str, Any] = answer.json()
         return found
 
-    def ticket(self) -> None:
-        """Request an upload ticket; `send` sends the bytes."""
-        body = encoded("JPEG", 1600, 1200, seed=next(_seeds))
-        answer = self.client.post("/upload/direct", json={"bytes": len(body), "content_type": "image/jpeg"})
+    def ticket(self, *, seed: int | None = None, key: str = "") -> None:
+        """Request an upload ticket; `send` sends the bytes. With `seed` the request has their SHA-256."""
+        body = encoded("JPEG", 1600, 1200, seed=next(_seeds) if seed is None else seed)
+        known = {} if seed is None else {"sha256": hashlib.sha256(body).hexdigest()}
+        wanted = {"bytes": len(body), "content_type": "image/jpeg", **known}
+        answer = self.client.post("/upload/direct", json=wanted, headers={"Idempotency-Key": key} if key else {})
         answer.raise_for_status()
         self.tickets.append((answer.json()["id"], body))
 
@@ -107,7 +115,8 @@ class Bench:
 
     def get(self, path: str, expected: int = 200, **options: Any) -> None:
         """Send a request and check the status of the answer."""
-        answer = self.client.request(options.pop("method", "GET"), path, **options)
+        client: httpx.Client = options.pop("client", self.client)
+        answer = client.request(options.pop("method", "GET"), path, **options)
         if answer.status_code != expected:
             raise SystemExit(f"{path}: {answer.status_code} {answer.text}")
 
@@ -117,21 +126,66 @@ Case = tuple[str, str, Callable[[Bench], Callable[[], object]]]
 
 def cases() -> Iterator[Case]:
     """Yield the cases: name, route, and a function that prepares the call to measure."""
+    for part in (uploads, lists, images, edits, deletes, others):
+        yield from part()
+
+
+def uploads() -> Iterator[Case]:
+    """Yield uploads, tickets and look-ups."""
     yield "upload", "POST /upload", lambda bench: bench.upload
     yield "upload, three tags", "POST /upload", lambda bench: lambda: bench.upload(tags="a,b,c")
     yield "upload, a duplicate", "POST /upload", a_duplicate
     yield "upload, keeping a duplicate", "POST /upload", lambda bench: a_duplicate(bench, "?on_duplicate=create")
+    yield "upload, with a key", "POST /upload", lambda bench: lambda: bench.upload(key="first")
+    yield "upload, the key again", "POST /upload", upload_again
+    yield "upload, bytes of an image in the trash", "POST /upload", upload_trashed
     yield "a ticket", "POST /upload/direct", lambda bench: bench.ticket
+    yield "a ticket, with the hash", "POST /upload/direct", lambda bench: lambda: bench.ticket(seed=next(_seeds))
+    yield "a ticket, with a key", "POST /upload/direct", lambda bench: lambda: bench.ticket(key="ticket")
+    yield "a ticket, the same request again", "POST /upload/direct", ticket_again
+    yield "look-up of 100 hashes, none known", "POST /images/lookup", lambda bench: look_up(bench, known=0)
+    yield "look-up of 100 hashes, 50 known", "POST /images/lookup", lambda bench: look_up(bench, known=50)
+
+
+def lists() -> Iterator[Case]:
+    """Yield lists."""
     yield "list, 50 of 60", "GET /images", lambda bench: lambda: bench.get("/images?limit=50")
     yield "list, 50 with a tag", "GET /images", lambda bench: lambda: bench.get("/images?limit=50&tag=all")
     yield "list, tag and status", "GET /images", lambda bench: lambda: bench.get("/images?tag=all&status=failed")
+    yield "list, 50 with two tags", "GET /images", lambda bench: lambda: bench.get("/images?limit=50&tag=all&tag=also")
+    yield (
+        "list, 50 with a visibility",
+        "GET /images",
+        lambda bench: lambda: bench.get("/images?limit=50&visibility=private"),
+    )
+    yield "list, 10 in the trash", "GET /images", list_trash
+
+
+def images() -> Iterator[Case]:
+    """Yield reads of an image."""
     yield "record", "GET /images/{image_id}", lambda bench: on_one(bench, "")
     yield "record, unknown", "GET /images/{image_id}", unknown
     yield "original", "GET /images/{image_id}/original", lambda bench: on_one(bench, "/original", 307)
     yield "variant", "GET /images/{image_id}/variants/{name}", lambda bench: on_one(bench, "/variants/w640.webp", 307)
+
+
+def deletes() -> Iterator[Case]:
+    """Yield deletes, and restores from the trash."""
     yield "delete", "DELETE /images/{image_id}", lambda bench: on_one(bench, "", 204, method="DELETE")
     yield "delete, of a pending image", "DELETE /images/{image_id}", delete_pending
     yield "delete, unknown", "DELETE /images/{image_id}", lambda bench: unknown(bench, 204, method="DELETE")
+    yield "delete of 50 images", "POST /images/delete", delete_many
+    yield "to the trash", "DELETE /images/{image_id}", to_trash
+    yield "to the trash, a public image", "DELETE /images/{image_id}", lambda bench: to_trash(bench, "public")
+    yield "to the trash, 50 images", "POST /images/delete", lambda bench: delete_many(bench, trash=True)
+    yield "restore", "POST /images/{image_id}/restore", restore
+    yield "restore, a public image", "POST /images/{image_id}/restore", lambda bench: restore(bench, "public")
+    yield "restore of 50 images", "POST /images/restore", restore_many
+    yield "the trash, reconcile when its days are over", "", end_of_trash
+
+
+def edits() -> Iterator[Case]:
+    """Yield edits."""
     yield "edit of a title", "PATCH /images/{image_id}", lambda bench: patch(bench, title="New")
     yield "edit of two tags", "PATCH /images/{image_id}", lambda bench: patch(bench, tags=["a", "b"])
     yield (
@@ -150,16 +204,31 @@ def cases() -> Iterator[Case]:
         lambda bench: on_one(bench, "/reprocess", 202, method="POST"),
     )
     yield "share", "POST /images/{image_id}/share", share
+
+
+def others() -> Iterator[Case]:
+    """Yield the remaining routes, the worker and reconcile."""
+    yield "counts of an owner", "GET /stats", lambda bench: lambda: bench.get("/stats")
+    yield (
+        "counts of all owners",
+        "GET /stats/owners",
+        lambda bench: lambda: bench.get("/stats/owners", client=bench.admin),
+    )
     yield "look-alikes, one found", "GET /images/{image_id}/similar", look_alikes
     yield "delete, 5 images of an owner", "DELETE /images", delete_owner
     yield "worker: a reprocessed image", "", reprocessing
     for path in ("/limits", "/healthz", "/readyz"):
-        yield path.removeprefix("/"), f"GET {path}", lambda bench, path=path: lambda: bench.get(path)
+        yield path.removeprefix("/"), f"GET {path}", partial(plain, path)
     yield "worker: a processed image", "", processing
     yield "worker: the event again", "", processed_again
     yield "reconcile, nothing to do", "", lambda bench: bench.reconciler.run
     yield "one image, from upload to ready", "", lambda bench: bench.ready
     yield "one image, from ticket to ready", "", lambda bench: bench.by_ticket
+
+
+def plain(path: str, bench: Bench) -> Callable[[], object]:
+    """Send a request for a path."""
+    return lambda: bench.get(path)
 
 
 def a_duplicate(bench: Bench, query: str = "") -> Callable[[], object]:
@@ -168,6 +237,103 @@ def a_duplicate(bench: Bench, query: str = "") -> Callable[[], object]:
     bench.upload(seed=seed)
     bench.process()
     return lambda: bench.upload(query, seed=seed)
+
+
+def upload_again(bench: Bench) -> Callable[[], object]:
+    """Repeat an upload with its `Idempotency-Key`."""
+    seed = next(_seeds)
+    bench.upload(seed=seed, key="again")
+    bench.process()
+    return lambda: bench.upload(seed=seed, key="again")
+
+
+def upload_trashed(bench: Bench) -> Callable[[], object]:
+    """Upload the bytes of an image in the trash: it is a new image."""
+    seed = next(_seeds)
+    image_id = bench.upload(seed=seed)["id"]
+    bench.process()
+    bench.get(f"/images/{image_id}", 204, method="DELETE", client=bench.keeping)
+    return lambda: bench.upload(seed=seed)
+
+
+def ticket_again(bench: Bench) -> Callable[[], object]:
+    """Repeat a request for a ticket whose bytes have not arrived."""
+    seed = next(_seeds)
+    bench.ticket(seed=seed)
+    bench.tickets.pop()
+    return lambda: bench.ticket(seed=seed)
+
+
+def look_up(bench: Bench, *, known: int) -> Callable[[], object]:
+    """Look 100 hashes up."""
+    items = bench.client.get("/images?limit=100&status=ready").json()["items"]
+    hashes = list(dict.fromkeys(image["sha256"] for image in items))[:known]
+    hashes += [f"{number:064x}" for number in range(100 - known)]
+
+    def call() -> None:
+        answer = bench.client.post("/images/lookup", json={"sha256": hashes})
+        if len(answer.json()["known"]) != known:
+            raise SystemExit(f"{known} images should be known: {answer.text[:300]}")
+
+    return call
+
+
+def ready_ids(bench: Bench, count: int) -> list[str]:
+    """Return ids of private images that are ready."""
+    items = bench.client.get(f"/images?limit={count}&status=ready&visibility=private").json()["items"]
+    return [image["id"] for image in items]
+
+
+def in_trash(bench: Bench, visibility: str = "private") -> str:
+    """Move an image that is ready to the trash; return its id."""
+    image_id = bench.ready()
+    bench.get(f"/images/{image_id}", method="PATCH", json={"visibility": visibility})
+    bench.get(f"/images/{image_id}", 204, method="DELETE", client=bench.keeping)
+    return image_id
+
+
+def list_trash(bench: Bench) -> Callable[[], object]:
+    """List 10 of the images in the trash."""
+    for _ in range(11):
+        in_trash(bench)
+    return lambda: bench.get("/images?limit=10&trashed=true")
+
+
+def to_trash(bench: Bench, visibility: str = "private") -> Callable[[], object]:
+    """Move an image to the trash."""
+    image_id = bench.ready()
+    bench.get(f"/images/{image_id}", method="PATCH", json={"visibility": visibility})
+    return lambda: bench.get(f"/images/{image_id}", 204, method="DELETE", client=bench.keeping)
+
+
+def restore(bench: Bench, visibility: str = "private") -> Callable[[], object]:
+    """Restore an image from the trash."""
+    image_id = in_trash(bench, visibility)
+    return lambda: bench.get(f"/images/{image_id}/restore", method="POST")
+
+
+def delete_many(bench: Bench, *, trash: bool = False) -> Callable[[], object]:
+    """Delete 50 images, or move them to the trash."""
+    for _ in range(50):
+        bench.ready()
+    ids, client = ready_ids(bench, 50), bench.keeping if trash else bench.client
+    return lambda: bench.get("/images/delete", method="POST", json={"ids": ids}, client=client)
+
+
+def restore_many(bench: Bench) -> Callable[[], object]:
+    """Restore 50 images from the trash."""
+    ids = ready_ids(bench, 50)
+    bench.get("/images/delete", method="POST", json={"ids": ids}, client=bench.keeping)
+    return lambda: bench.get("/images/restore", method="POST", json={"ids": ids})
+
+
+def end_of_trash(bench: Bench) -> Callable[[], object]:
+    """Run reconcile when the days of one image in the trash are over, and no other task is due."""
+    now = utcnow() + timedelta(days=40)
+    bench.reconciler.run(now=now)
+    bench.reconciler.run(now=now + timedelta(days=1))
+    in_trash(bench)
+    return lambda: bench.reconciler.run(now=now + timedelta(days=1))
 
 
 def on_one(bench: Bench, path: str, expected: int = 200, **options: Any) -> Callable[[], object]:
@@ -295,6 +461,8 @@ def bench_on(endpoint: str, folder: Path) -> Iterator[tuple[Bench, Meter]]:
         checks = {"storage": side.store.ping, "records": side.images.ping, "queue": side.queue.ping}
         options: dict[str, Any] = {"limits": Limits(), "checks": checks, "files": None}
         app = create_app(make_services(side, **options, default_visibility=Visibility.PRIVATE))
+        with_trash = options | {"limits": Limits(trash_days=30)}
+        keeping = self_hosted_client(create_app(make_services(side, **with_trash)))
         key, entry = new_key("root", [Scope.ADMIN])
         admin = self_hosted_client(create_app(make_services(side, **options, keyring=Keyring([entry]))))
         admin.headers["X-API-Key"] = key
@@ -309,7 +477,7 @@ def bench_on(endpoint: str, folder: Path) -> Iterator[tuple[Bench, Meter]]:
             for method in sorted(route.methods)
         ]
         yield (
-            Bench(side, self_hosted_client(app), admin, worker, side.reconciler, routes),
+            Bench(side, self_hosted_client(app), keeping, admin, worker, side.reconciler, routes),
             Meter(aws.clients(dynamodb=endpoint).dynamodb, dynamodb=dynamodb, s3=made.s3, sqs=made.sqs),
         )
 
@@ -347,7 +515,7 @@ def main() -> None:
     try:
         with dynamodb_local() as endpoint, bench_on(endpoint, folder) as (bench, meter):
             for number in range(60):
-                bench.upload(tags="all" if number else "")
+                bench.upload(tags="all,also" if number else "")
                 bench.process()
             for row in measure(bench, meter):
                 rows.append(row)

@@ -1,9 +1,10 @@
 """Meter of requests to AWS by operation, and of DynamoDB capacity units.
 
-Units of single requests are those that the engine reports. DynamoDB Local omits most of a transaction and an empty
-query. Those are calculated by Amazon's documentation ("DynamoDB read and write operations", "Transactions: capacity
-management"): two units per started kilobyte and item, of the larger of the old and the new item; one unit per entry
-that is added to or removed from the index; at least half a unit per query.
+Units of single requests are those that the engine reports. DynamoDB Local omits most of a transaction, an empty query,
+and keys of a batch that have no item. Those are calculated by Amazon's documentation ("DynamoDB read and write
+operations", "Transactions: capacity management"): two units per started kilobyte and item, of the larger of the old and
+the new item; one unit per entry that is added to or removed from the index; at least half a unit per query; a unit for
+a missing item, or half of one if the read is eventually consistent.
 """
 
 import math
@@ -62,6 +63,8 @@ class Meter:
     def _ask(self, params: dict[str, Any], model: Any, context: dict[str, Any], **_: Any) -> None:
         if model.input_shape and "ReturnConsumedCapacity" in model.input_shape.members:
             params["ReturnConsumedCapacity"] = "TOTAL"
+        if model.name == "BatchGetItem":
+            context["asked"] = params["RequestItems"]
         if model.name == "TransactWriteItems":
             parts = [next(iter(part.values())) for part in params["TransactItems"]]
             context["transaction"] = parts, [self._look(part) for part in parts]
@@ -73,6 +76,8 @@ class Meter:
             units = self._of_transaction(*context["transaction"])
         elif model.name == "Query":
             units = max(units, _EMPTY_QUERY)
+        elif model.name == "BatchGetItem":
+            units += _of_missing(context["asked"], parsed)
         with self._lock:  # requests for many images have several threads
             self._use.calls[f"{model.service_model.endpoint_prefix}.{model.name}"] += 1
             if model.name in _READS:
@@ -94,6 +99,16 @@ class Meter:
         found: dict[str, Any] = self._reader.get_item(TableName=part["TableName"], Key=key, ConsistentRead=True)
         item: dict[str, Any] = found.get("Item", {})
         return item
+
+
+def _of_missing(asked: dict[str, Any], parsed: dict[str, Any]) -> float:
+    """Return the units of the keys of a batch that have no item."""
+    units = 0.0
+    for table, wanted in asked.items():
+        left = parsed.get("UnprocessedKeys", {}).get(table, {}).get("Keys", [])
+        missing = len(wanted["Keys"]) - len(parsed["Responses"].get(table, [])) - len(left)
+        units += missing * (1 if wanted.get("ConsistentRead") else 0.5)
+    return units
 
 
 def size_of(item: dict[str, Any]) -> int:
