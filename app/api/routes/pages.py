@@ -100,8 +100,17 @@ async def openapi_document(request: Request) -> Response:
     return JSONResponse({**schema, "servers": [{"url": absolute_url(request.scope, "") or "/"}]})
 
 
+#: Modules that pages of all sites may load, and the types of each. Browsers load modules of other sites by CORS only.
+PUBLIC_MODULES = ("client", "darkroom-upload")
+_PUBLIC_FILES = frozenset(f"{name}{suffix}" for name in PUBLIC_MODULES for suffix in (".js", ".d.ts"))
+_PUBLIC_HEADERS = {"Access-Control-Allow-Origin": "*", "Cache-Control": "public, max-age=3600"}
+
+
 class StaticAssets(StaticFiles):
-    """Files of this package, then those of `fastapi-offline`. Caches must revalidate them by ETag."""
+    """Files of this package, then those of `fastapi-offline`. Caches must revalidate them by ETag.
+
+    Modules for other sites may be cached for an hour.
+    """
 
     def __init__(self) -> None:
         super().__init__(directory=_STATIC)
@@ -125,4 +134,8 @@ class StaticAssets(StaticFiles):
             raise HTTPException(404 if error.status_code in {401, 404} else error.status_code) from None
         response.headers["Cache-Control"] = "no-cache"
         response.headers["Accept-Ranges"] = "none"
+        if path in _PUBLIC_FILES:
+            response.headers.update(_PUBLIC_HEADERS)
+        if path.endswith(".ts") and response.status_code == 200:  # registered for MPEG streams
+            response.headers["Content-Type"] = "text/plain; charset=utf-8"
         return response

@@ -1,0 +1,1 @@
+"""Tests of the modules for pages of other sites."""
