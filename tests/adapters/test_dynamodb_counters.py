@@ -17,9 +17,9 @@ from tests.faults.wire import Wire, refused
 pytestmark = pytest.mark.moto
 
 
-@pytest.fixture
-def client() -> Any:
-    return aws.moto().dynamodb
+@pytest.fixture(params=["moto", pytest.param("engines", marks=pytest.mark.engines)])
+def client(request: pytest.FixtureRequest) -> Any:
+    return getattr(aws, request.param)().dynamodb
 
 
 @pytest.fixture

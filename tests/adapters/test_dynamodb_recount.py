@@ -20,9 +20,9 @@ pytestmark = pytest.mark.moto
 WEEK = timedelta(days=7, hours=1)
 
 
-@pytest.fixture
-def client() -> Any:
-    return aws.moto().dynamodb
+@pytest.fixture(params=["moto", pytest.param("engines", marks=pytest.mark.engines)])
+def client(request: pytest.FixtureRequest) -> Any:
+    return getattr(aws, request.param)().dynamodb
 
 
 @pytest.fixture
