@@ -29,7 +29,7 @@ PHASH = "d2c3aec9e93f12c0"
 
 @dataclass
 class Model:
-    """What should exist: ids of ready images, of trashed ones, and of open tickets."""
+    """Expected state: ids of ready images, of trashed ones, and of open tickets."""
 
     ready: set[str] = field(default_factory=set)
     trashed: set[str] = field(default_factory=set)
