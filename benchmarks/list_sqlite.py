@@ -1,4 +1,4 @@
-"""Time of the first, middle and last page of long lists on SQLite, compared with the list of all images.
+"""Processor time of the first, middle and last page of long lists on SQLite, compared with the list of all images.
 
     .venv/bin/python -m benchmarks.list_sqlite [number of records]
 
@@ -69,7 +69,7 @@ def main() -> None:
         title = f"milliseconds a page of {LIMIT}"
         print(f"{title:42} images   first  middle    last   times those of the list of all")
         for name, filters in LISTS.items():
-            row = compare(reader(images, filters), expected_ids(made, filters), every, ids, ROUNDS)
+            row = compare(reader(images, filters), expected_ids(made, filters), every, ids, ROUNDS, time.thread_time)
             rows.append({"list": name, **row})
             times = " ".join(f"{value:7.2f}" for value in (*row["milliseconds"].values(), *row["times_all"].values()))
             print(f"{name:42}{row['images']:7d} {times}", flush=True)

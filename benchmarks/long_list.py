@@ -93,11 +93,13 @@ def places(expected: Sequence[str]) -> dict[str, str | None]:
     }
 
 
-def check_page(page: ReadPage, expected: Sequence[str], after: str | None) -> float:
+def check_page(
+    page: ReadPage, expected: Sequence[str], after: str | None, clock: Callable[[], float] = time.perf_counter
+) -> float:
     """Read a page. Return the milliseconds, and end the program if it shows other images than it should."""
-    start = time.perf_counter()
+    start = clock()
     shown = page(after)
-    taken = (time.perf_counter() - start) * 1000
+    taken = (clock() - start) * 1000
     begin = expected.index(after) + 1 if after else 0
     if shown != expected[begin : begin + LIMIT]:
         raise SystemExit(f"a page shows other images than it should, after {after}")
@@ -105,15 +107,20 @@ def check_page(page: ReadPage, expected: Sequence[str], after: str | None) -> fl
 
 
 def compare(
-    page: ReadPage, expected: Sequence[str], every: ReadPage, ids: Sequence[str], rounds: int
+    page: ReadPage,
+    expected: Sequence[str],
+    every: ReadPage,
+    ids: Sequence[str],
+    rounds: int,
+    clock: Callable[[], float] = time.perf_counter,
 ) -> dict[str, Any]:
     """Measure the first, middle and last page of a list, in turns with those of the list of all images, `every`."""
     taken: dict[str, list[float]] = {}
     for _ in range(rounds):
         for place, after in places(expected).items():
-            taken.setdefault(place, []).append(check_page(page, expected, after))
+            taken.setdefault(place, []).append(check_page(page, expected, after, clock))
         for place, after in places(ids).items():
-            taken.setdefault(f"all, {place}", []).append(check_page(every, ids, after))
+            taken.setdefault(f"all, {place}", []).append(check_page(every, ids, after, clock))
     middle = {place: median(times) for place, times in taken.items()}
     found = [place for place in middle if not place.startswith("all")]
     return {
