@@ -87,5 +87,5 @@ declare global {
   interface HTMLElementTagNameMap {
     "darkroom-upload": DarkroomUpload;
   }
-  interface HTMLElementEventMap extends DarkroomUploadEvents {}
+  interface GlobalEventHandlersEventMap extends DarkroomUploadEvents {}
 }
