@@ -1,21 +1,132 @@
-"""Uploads on the page: the tray, known bytes, refusals, and lost connections."""
+"""Uploads on the page: ways in, known bytes, tickets, and what a browser sends."""
 
+from pathlib import Path
 from typing import Any
 
 from tests.browser.page.conftest import pytestmark  # noqa: F401 - when these tests can run
 from tests.running_server import Server
 from tests.samples import encoded
+from tests.self_hosted.test_direct_upload import noise
+
+#: Drop or paste a file of these bytes.
+DROP = """([name, bytes]) => {
+  const transfer = new DataTransfer()
+  transfer.items.add(new File([new Uint8Array(bytes)], name, {type: 'image/jpeg'}))
+  const fire = (type) => dispatchEvent(new DragEvent(type, {bubbles: true, cancelable: true, dataTransfer: transfer}))
+  fire('dragenter')
+  const shown = document.getElementById('drop').matches(':popover-open')
+  fire('drop')
+  return [shown, document.getElementById('drop').matches(':popover-open')]
+}"""
+PASTE = """([name, bytes]) => {
+  const transfer = new DataTransfer()
+  transfer.items.add(new File([new Uint8Array(bytes)], name, {type: 'image/jpeg'}))
+  document.body.dispatchEvent(new ClipboardEvent('paste', {bubbles: true, cancelable: true, clipboardData: transfer}))
+}"""
+#: Note every state word of the tray from now on.
+WATCH_WORDS = """() => {
+  window.words = []
+  new MutationObserver(() => {
+    for (const each of document.querySelectorAll('.tray-word')) {
+      if (words.at(-1) !== each.textContent) words.push(each.textContent)
+    }
+  }).observe(document.getElementById('tray'), {subtree: true, childList: true, characterData: true})
+}"""
+
+
+def file(name: str, body: bytes, kind: str = "image/jpeg") -> dict[str, Any]:
+    """A file as `set_input_files` takes it."""
+    return {"name": name, "mimeType": kind, "buffer": body}
+
+
+def jpeg(seed: int) -> bytes:
+    return encoded("JPEG", 320, 200, seed=seed)
+
+
+def row(page: Any, name: str, state: str = "") -> Any:
+    """Row of a file in the tray, in this state."""
+    chosen = f'[data-state="{state}"]' if state else ""
+    return page.locator(f".tray-row{chosen}", has=page.locator(f'.tray-name[title="{name}"]'))
+
+
+def filenames(server: Server) -> set[str]:
+    return {item["filename"] for item in server.client.get("/images?limit=100").json()["items"]}
+
+
+def record_requests(page: Any) -> list[tuple[str, str]]:
+    """Return a list that gets method and path of each request from now on."""
+    seen: list[tuple[str, str]] = []
+    page.on("request", lambda request: seen.append((request.method, "/" + request.url.split("/", 3)[3].split("?")[0])))
+    return seen
 
 
 def test_picked_files_are_uploaded_and_shown(page: Any, server: Server) -> None:
     page.goto("/")
     page.get_by_text("No images yet").wait_for()
-    files = [
-        {"name": f"photo {seed}.jpg", "mimeType": "image/jpeg", "buffer": encoded("JPEG", 320, 200, seed=seed)}
-        for seed in range(4)
-    ]
+    files = [file(f"photo {seed}.jpg", jpeg(seed)) for seed in range(4)]
     page.locator("#files").set_input_files(files)
     page.locator('.tray-row[data-state="done"]').nth(3).wait_for()
     page.locator(".tile.loaded").nth(3).wait_for()
-    items = server.client.get("/images").json()["items"]
-    assert {item["filename"] for item in items} == {file["name"] for file in files}
+    page.get_by_text("4 uploads finished").wait_for()
+    page.locator(".tray-thumb img").nth(3).wait_for()  # the thumbnail of the server
+    assert filenames(server) >= {each["name"] for each in files}
+    page.get_by_role("button", name="Close").click()
+    page.locator("#tray").wait_for(state="hidden")
+
+
+def test_files_are_dropped_pasted_and_picked_as_a_folder(page: Any, server: Server, tmp_path: Path) -> None:
+    page.goto("/")
+    page.locator(".primary").first.wait_for()
+    assert page.evaluate(DROP, ["dropped.jpg", list(jpeg(10))]) == [True, False]  # the overlay was shown, and is gone
+    row(page, "dropped.jpg", "done").wait_for()
+    page.evaluate(PASTE, ["pasted.jpg", list(jpeg(11))])
+    row(page, "pasted.jpg", "done").wait_for()
+    folder = tmp_path / "holiday"
+    for name, body in (("a.jpg", jpeg(12)), ("deep/b.jpg", jpeg(13)), (".hidden/c.jpg", jpeg(14)), ("notes.txt", b"x")):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(body)
+    page.locator("#folder").set_input_files(folder)
+    page.get_by_text("Left out 1 file that is not an image.").first.wait_for()
+    row(page, "a.jpg", "done").wait_for()
+    row(page, "b.jpg", "done").wait_for()
+    assert filenames(server) >= {"dropped.jpg", "pasted.jpg", "a.jpg", "b.jpg"}
+    assert filenames(server).isdisjoint({"c.jpg", "notes.txt"})
+
+
+def test_known_bytes_are_not_sent(page: Any, server: Server) -> None:
+    body = jpeg(20)
+    known = server.client.post("/upload", files={"file": ("first.jpg", body)}).json()["id"]
+    page.goto("/")
+    page.locator(".primary").first.wait_for()
+    seen = record_requests(page)
+    page.locator("#files").set_input_files([file("second.jpg", body), file("new.jpg", jpeg(21))])
+    row(page, "second.jpg", "known").wait_for()
+    row(page, "new.jpg", "done").wait_for()
+    assert row(page, "second.jpg").locator(".tray-word").inner_text() == "Already here"
+    assert seen.count(("POST", "/images/lookup")) == 2
+    assert seen.count(("POST", "/upload")) == 1  # the new one
+    assert ("GET", f"/images/{known}") in seen
+    assert "second.jpg" not in filenames(server)
+
+
+def test_large_files_go_by_ticket_and_their_bytes_are_counted(page: Any, server: Server) -> None:
+    # As on AWS, where larger images must go to the bucket.
+    limits = server.client.get("/limits").json() | {"max_upload_bytes": 300_000}
+    page.route("**/limits", lambda route: route.fulfill(json=limits))
+    page.goto("/")
+    page.locator(".primary").first.wait_for()
+    page.evaluate(WATCH_WORDS)
+    seen = record_requests(page)
+    # So slow that the browser must report parts of the file, on any machine.
+    network = page.context.new_cdp_session(page)
+    slow = {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": 300_000}
+    network.send("Network.emulateNetworkConditions", slow)
+    page.locator("#files").set_input_files(file("large.png", noise(600, 600), "image/png"))
+    row(page, "large.png", "done").wait_for()
+    assert seen.count(("POST", "/upload")) == 0
+    assert seen.count(("POST", "/upload/direct")) == 1
+    assert len([path for method, path in seen if method == "PUT" and path.startswith("/files/originals/")]) == 1
+    shares = [int(word.removesuffix(" %")) for word in page.evaluate("words") if word.endswith("%")]
+    assert shares == sorted(shares)
+    assert [share for share in shares if 0 < share < 100]
+    assert "large.png" in filenames(server)

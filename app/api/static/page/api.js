@@ -19,13 +19,29 @@ export class Offline extends Error {
   }
 }
 
+let kept = "";
+
+/** The API key: kept by the tab until it is closed, or until the page is left where the browser keeps nothing. */
 export const key = {
-  get: () => sessionStorage.getItem(KEY) || "",
-  set: (text) => (text ? sessionStorage.setItem(KEY, text) : sessionStorage.removeItem(KEY)),
+  get() {
+    try {
+      return sessionStorage.getItem(KEY) || kept;
+    } catch {
+      return kept;
+    }
+  },
+  set(text) {
+    kept = text;
+    try {
+      sessionStorage.setItem(KEY, text);
+    } catch {
+      // storage is turned off
+    }
+  },
 };
 
-/** Called when a request needs a key, or another one. It returns a promise of true if the request should be repeated. */
-export const session = { askForKey: async () => false };
+/** `askForKey` is called when a request needs a key, or another one: a promise of true if it should be repeated. */
+export const session = { askForKey: async () => false, scopes: new Set() };
 
 /** Absolute url of a path of the API. The page may be served below a prefix, such as the stage of a gateway. */
 export const url = (path) => new URL(path, document.baseURI).href;
@@ -34,14 +50,17 @@ export function headers(more = {}) {
   return key.get() ? { Authorization: `Bearer ${key.get()}`, ...more } : more;
 }
 
-/** Read the problem document of a refusal. */
-export async function problemOf(answer) {
-  const text = await answer.text();
+/** Build the refusal from an answer, which may come from a proxy or a store. */
+export function problemFrom(status, text, retryAfter = null) {
+  let document = { detail: `The server answered ${status}.` };
   try {
-    return new Problem(answer.status, JSON.parse(text));
+    document = { ...document, ...JSON.parse(text) };
   } catch {
-    return new Problem(answer.status, { detail: `The server answered ${answer.status}.` });
+    // not a problem document
   }
+  const problem = new Problem(status, document);
+  problem.retryAfter = Math.min(120, Number(retryAfter) || 0);
+  return problem;
 }
 
 async function request(method, path, { body, query, ifMatch, signal } = {}) {
@@ -61,7 +80,7 @@ async function request(method, path, { body, query, ifMatch, signal } = {}) {
     }
     if (answer.ok) return answer.status === 204 ? null : answer.json();
     if (answer.status === 401 && (await session.askForKey())) continue;
-    throw await problemOf(answer);
+    throw problemFrom(answer.status, await answer.text(), answer.headers.get("Retry-After"));
   }
 }
 

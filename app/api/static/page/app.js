@@ -1,31 +1,28 @@
 /** The page: puts upload, gallery and viewer together. */
 
-import { Offline, Problem, bulk, get, headers, key, remove, session, url } from "./api.js";
-import { announce, fill, h, icon, iconButton } from "./dom.js";
-import { collectFiles, watchDrops } from "./drop.js";
+import { Access } from "./access.js";
+import { Offline, Problem, bulk, get, headers, key, url } from "./api.js";
+import { fill, h } from "./dom.js";
 import { plural } from "./format.js";
 import { Gallery } from "./gallery.js";
 import { Header } from "./header.js";
-import { Queue } from "./queue.js";
+import { lacking } from "./refusals.js";
 import { Library, Watcher } from "./state.js";
 import { applyTheme } from "./theme.js";
-import { askForKey, confirmDelete, showHelp, showText, toast } from "./windows.js";
-import { Tray } from "./tray.js";
+import { Uploads } from "./uploads.js";
+import { confirmDelete, showHelp, showText, toast } from "./windows.js";
 import { Viewer } from "./viewer.js";
-
-const SAMPLE = "static/page/sample.jpg";
 
 class App {
   constructor(limits) {
     this.limits = limits;
-    this.scopes = null;
+    this.access = new Access(limits);
     this.library = new Library();
-    this.queue = new Queue(limits);
     const place = (name) => document.getElementById(name);
     const actions = {
       limits,
       trashDays: limits.trash_days,
-      may: (scope) => this.may(scope),
+      may: (scope) => this.access.may(scope),
       open: (image) => image && this.viewer.open(image.id),
       delete: (ids) => this.delete(ids),
       restore: (ids) => this.restore(ids),
@@ -34,41 +31,39 @@ class App {
       toast: (text, options) => toast(text, options),
       updated: (image) => this.updated(image),
       download: (event, image) => this.download(event, image),
-      upload: (files) => this.upload(files),
       showText,
       help: showHelp,
-      pick: (kind) => this.pick(kind),
+      pick: (kind) => this.uploads.pick(kind),
+      access: this.access,
       setKey: () => this.changeKey(),
+      fields: () => this.header.uploadFields(),
+      onRecord: (image) => this.onRecord(image),
+      watch: (ids) => this.watcher.watch(ids),
       closed: (id, before) => this.onClosed(id, before),
       finished: ({ failed }) => !failed && this.library.emit("change"),
     };
     this.gallery = new Gallery(place("gallery"), this.library, actions);
     this.header = new Header(place("header"), this.library, actions);
     this.viewer = new Viewer(place("viewer"), this.library, actions);
-    this.tray = new Tray(place("tray"), this.queue, actions);
-    this.watcher = new Watcher((image) => this.onRecord(image));
+    this.uploads = new Uploads(limits, actions);
+    this.watcher = new Watcher((image) => this.onRecord(image), (id) => this.uploads.gone(id));
     this.empty = place("empty");
     this.library.addEventListener("change", () => this.onChange());
     this.library.addEventListener("error", (event) => this.onLoadError(event.detail));
-    this.queue.addEventListener("change", (event) => this.onUpload(event.detail));
-    watchDrops(place("drop"), (files) => this.upload(files));
-    for (const kind of ["files", "folder", "camera"]) {
-      const input = place(kind);
-      input.addEventListener("change", () => {
-        this.upload([...input.files]);
-        input.value = "";
-      });
-    }
+    this.access.addEventListener("change", () => this.header.show(true));
     addEventListener("popstate", () => this.followAddress());
-    addEventListener("beforeunload", (event) => {
-      if (this.queue.uploads.some((each) => !each.isFinished && each.state !== "processing")) event.preventDefault();
-    });
-    session.askForKey = () => this.askForKey();
   }
 
   async start() {
-    this.header.apply();
-    this.followAddress();
+    if (this.access.needsKey) await this.access.ask();
+    this.load();
+  }
+
+  load() {
+    if (this.access.may("read")) {
+      this.header.apply();
+      this.followAddress();
+    } else this.showNoAccess();
   }
 
   followAddress() {
@@ -77,41 +72,9 @@ class App {
     else if (this.viewer.isOpen) this.viewer.dialog.close();
   }
 
-  /** True if the caller may do this, as far as the page knows: with a key, until the service has refused it. */
-  may(scope) {
-    return !this.refused?.has(scope);
-  }
-
-  // Uploads
-
-  async upload(files) {
-    const found = await collectFiles(files);
-    if (!found.length) return;
-    this.queue.add(found, this.header.uploadFields());
-    announce(`${plural(found.length, "file")} added`);
-  }
-
-  pick(kind) {
-    document.getElementById(kind).click();
-  }
-
-  async onUpload(upload) {
-    if (!upload || !upload.id || upload.shown === upload.id) return;
-    upload.shown = upload.id;
-    try {
-      const image = upload.image || (await get(`images/${upload.id}`));
-      upload.image = image;
-      this.onRecord(image);
-      if (image.status === "pending") this.watcher.watch([image.id]);
-      this.tray.show(upload);
-    } catch (error) {
-      if (error instanceof Problem && error.code === "scope_missing") this.queue.become(upload, "done");
-    }
-  }
-
   onRecord(image) {
     if (!image.upload_expires_at || image.status !== "pending") this.library.update(image);
-    this.queue.processed(image);
+    this.uploads.processed(image);
     if (this.viewer.image?.id === image.id) this.viewer.refresh(image);
   }
 
@@ -127,7 +90,11 @@ class App {
   }
 
   async delete(ids) {
-    if (!ids.length || !this.may("delete")) return;
+    if (!ids.length) return;
+    if (!this.access.may("delete")) {
+      toast(lacking("delete"));
+      return;
+    }
     const isTrashed = (id) => [this.library.byId.get(id), this.viewer.image].find((image) => image?.id === id)?.trashed_at;
     const isFinal = !this.limits.trash_days || ids.every(isTrashed);
     if (isFinal && !(await confirmDelete(ids.length))) return;
@@ -193,39 +160,39 @@ class App {
   report(error) {
     if (error.name === "AbortError") return;
     if (error instanceof Problem && error.code === "scope_missing") {
-      const { required, scopes } = error.document;
-      this.refused = (this.refused || new Set()).add(required);
-      this.header.show();
-      toast(scopes ? `This key cannot do that. It has: ${[scopes].flat().join(", ")}.` : error.message);
+      this.access.read().catch(() => {}); // the key may do less than before
+      toast(lacking(error.document.scope));
       return;
     }
     toast(error.message);
   }
 
-  async askForKey() {
-    this.asking ??= askForKey(key.get() !== "").then((given) => {
-      this.asking = null;
-      if (given === null) return false;
-      key.set(given);
-      this.refused = null;
-      this.header.show();
-      return true;
-    });
-    return this.asking;
+  async changeKey() {
+    if (await this.access.ask()) {
+      this.library.reset();
+      this.load();
+    }
   }
 
-  async changeKey() {
-    if (await this.askForKey()) this.library.reload();
+  /** Show why there are no images, and what can be done. */
+  showNoAccess() {
+    const { access } = this;
+    const button = (label, action) => h("button", { type: "button", class: "button primary", onclick: action }, label);
+    fill(
+      this.empty,
+      h("p", { class: "empty-title" }, access.needsKey ? "An API key is needed" : "Images are not shown"),
+      h("p", { class: "note" }, access.needsKey ? "Ask the operator of this service for one." : lacking("read")),
+      h("div", { class: "buttons" }, access.may("upload") ? button("Choose files", () => this.uploads.pick("files")) : button("Enter a key", () => this.changeKey())),
+    );
+    this.empty.hidden = false;
   }
 
   onLoadError(error) {
     if (error instanceof Offline) {
       fill(this.empty, h("p", { class: "empty-title" }, "Connection lost"), h("button", { type: "button", class: "button", onclick: () => this.library.more() }, "Try again"));
       this.empty.hidden = this.library.images.length > 0;
-    } else if (error instanceof Problem && error.status === 401) {
-      fill(this.empty, h("p", { class: "empty-title" }, "An API key is needed"), h("button", { type: "button", class: "button primary", onclick: () => this.changeKey() }, "Enter a key"));
-      this.empty.hidden = false;
-    } else this.report(error);
+    } else if (error instanceof Problem && error.status === 401) this.showNoAccess();
+    else this.report(error);
   }
 
   // What is shown
@@ -243,18 +210,9 @@ class App {
       fill(
         this.empty,
         h("p", { class: "empty-title" }, "No images yet"),
-        h("p", { class: "note" }, "Drop photos here, paste one, or choose files. Darkroom makes web sizes and keeps the original."),
-        h("div", { class: "buttons" }, h("button", { type: "button", class: "button primary", onclick: () => this.pick("files") }, "Choose files"), h("button", { type: "button", class: "button", onclick: () => this.sample() }, "Try a sample")),
+        h("p", { class: "note" }, this.access.may("upload") ? "Drop photos here, paste one, or choose files. Darkroom makes web sizes and keeps the original." : lacking("upload")),
+        this.access.may("upload") ? h("div", { class: "buttons" }, h("button", { type: "button", class: "button primary", onclick: () => this.uploads.pick("files") }, "Choose files"), h("button", { type: "button", class: "button", onclick: () => this.uploads.addSample() }, "Try a sample")) : null,
       );
-    }
-  }
-
-  async sample() {
-    try {
-      const answer = await fetch(url(SAMPLE));
-      this.upload([new File([await answer.blob()], "sample.jpg", { type: "image/jpeg" })]);
-    } catch {
-      this.report(new Offline());
     }
   }
 

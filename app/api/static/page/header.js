@@ -1,6 +1,5 @@
 /** Header: search, upload, menu, filters; while images are selected, what can be done with them. */
 
-import { key } from "./api.js";
 import { fill, h, icon, iconButton } from "./dom.js";
 import { count, plural } from "./format.js";
 import { applyTheme, nextTheme, theme } from "./theme.js";
@@ -87,9 +86,10 @@ export class Header {
     this.apply();
   }
 
-  show() {
+  /** Show the usual bar or that of the selection; `anew` after the key has changed. */
+  show(anew = false) {
     const selected = this.library.selected.size;
-    if (Boolean(selected) === this.isSelecting && selected) return this.showSelected();
+    if (Boolean(selected) === this.isSelecting && selected && !anew) return this.showSelected();
     this.isSelecting = Boolean(selected);
     return selected ? this.buildSelection() : this.buildUsual();
   }
@@ -113,10 +113,12 @@ export class Header {
   menuItems() {
     const item = (label, action) =>
       h("button", { type: "button", class: "menu-item", onclick: () => { document.getElementById("menu").hidePopover(); action(); } }, label);
+    const { access } = this.actions;
     return [
       this.actions.may("upload") ? item("Upload a folder", () => this.actions.pick("folder")) : null,
       this.actions.may("upload") ? item("Take a photo", () => this.actions.pick("camera")) : null,
-      item(key.get() ? "Change the API key" : "Enter an API key", () => this.actions.setKey()),
+      access.isRequired ? item(access.needsKey ? "Enter an API key" : "Change the API key", () => this.actions.setKey()) : null,
+      access.isRequired && !access.needsKey ? item("Forget the API key", () => access.forget()) : null,
       item(`Theme: ${theme()}`, () => applyTheme(nextTheme())),
       item("Keyboard shortcuts", () => showHelp()),
       h("a", { class: "menu-item", href: "docs" }, "API documentation"),

@@ -1,15 +1,16 @@
 /** The upload queue: three files at a time, known bytes are not sent, every byte is counted. No elements. */
 
-import { Offline, Problem, headers, key, post, session, url } from "./api.js";
+import { Offline, Problem, get, headers, post, problemFrom, session, url } from "./api.js";
+import { checkFile, failure, isPermanent, sentence, typeOf } from "./refusals.js";
 
 const AT_ONCE = 3;
 /** Above this, hashing takes longer than it saves on most networks, and needs the whole file in memory. */
 const LARGEST_HASHED = 100 * 1000 * 1000;
-const TYPES = { jpg: "image/jpeg", jpeg: "image/jpeg", png: "image/png", webp: "image/webp", gif: "image/gif", avif: "image/avif", heic: "image/heic", heif: "image/heif", tif: "image/tiff", tiff: "image/tiff", bmp: "image/bmp" };
-const RETRY_SECONDS = [2, 4, 8, 15, 30];
-
-export const typeOf = (file) => file.type || TYPES[file.name.split(".").pop().toLowerCase()] || "";
-export const extensionOf = (name) => (name.includes(".") ? name.split(".").pop().toUpperCase() : "");
+const RETRY_SECONDS = [4, 8, 15, 30];
+/** Attempts in which the server was reached. While it cannot be reached, nothing is counted. */
+const MOST_ATTEMPTS = 6;
+/** The rate is that of the last seconds. */
+const RATE_MILLISECONDS = 6000;
 
 /** State of one file. `sent` counts bytes that have left. */
 export class Upload {
@@ -21,66 +22,81 @@ export class Upload {
     this.image = null;
     this.error = "";
     this.retryAt = 0;
-    this.request = null;
+    this.attempts = 0;
+    this.isPermanent = false;
+    this.run = null;
   }
 
   get isFinished() {
     return ["done", "known", "failed", "canceled"].includes(this.state);
   }
+
+  /** True while leaving the page would lose it. */
+  get isUnsent() {
+    return !this.isFinished && this.state !== "processing";
+  }
 }
 
-/** Runs uploads. Listeners of `change` get an upload whose state has changed, those of `image` a finished record. */
+/** Runs uploads. Listeners of `change` get an upload whose state has changed, or null if some are gone. */
 export class Queue extends EventTarget {
   constructor(limits) {
     super();
     this.limits = limits;
     this.uploads = [];
     this.running = 0;
-    this.started = 0;
+    this.leftBytes = 0;
+    this.samples = [];
   }
 
   add(files, fields = {}) {
     const added = [...files].map((file) => new Upload(file, fields));
-    if (this.uploads.every((each) => each.isFinished)) this.started = performance.now();
+    if (this.uploads.every((each) => each.isFinished)) this.samples = [];
     this.uploads.push(...added);
     for (const upload of added) this.changed(upload);
     this.next();
     return added;
   }
 
-  /** Bytes sent and to send, of all files that are not refused, and the rate in bytes a second. */
+  /** Bytes sent and to send of all files that are not refused, and the rate of the last seconds in bytes a second. */
   get progress() {
     const counted = this.uploads.filter((each) => !["failed", "canceled"].includes(each.state));
     const total = counted.reduce((sum, each) => sum + each.file.size, 0);
-    const sent = counted.reduce((sum, each) => sum + (each.isFinished || each.state === "processing" ? each.file.size : each.sent), 0);
-    const really = this.uploads.reduce((sum, each) => sum + each.sent, 0);
-    const seconds = Math.max(0.5, (performance.now() - this.started) / 1000);
-    return { total, sent, rate: really / seconds, left: this.uploads.filter((each) => !each.isFinished).length };
+    const sent = counted.reduce((sum, each) => sum + (each.isUnsent ? each.sent : each.file.size), 0);
+    const now = performance.now();
+    this.samples.push({ at: now, bytes: this.leftBytes });
+    while (this.samples.length > 2 && this.samples[0].at < now - RATE_MILLISECONDS) this.samples.shift();
+    const [first] = this.samples;
+    const rate = now - first.at < 500 ? 0 : ((this.leftBytes - first.bytes) * 1000) / (now - first.at);
+    return { total, sent, rate, left: this.uploads.filter((each) => !each.isFinished).length };
   }
 
   cancel(upload) {
-    if (upload.isFinished) return;
-    upload.request?.abort();
-    this.become(upload, "canceled");
+    if (!upload.isUnsent) return;
+    this.become(upload, "canceled", { error: "" });
+    upload.run?.abort();
   }
 
+  /** Start a refused or canceled upload again. */
   retry(upload) {
-    upload.error = "";
-    upload.sent = 0;
+    if (!upload.isFinished) return;
+    Object.assign(upload, { error: "", sent: 0, attempts: 0 });
     this.become(upload, "waiting");
     this.next();
   }
 
+  /** Let all uploads that wait for the connection try at once. */
+  wake() {
+    for (const upload of this.uploads) upload.wake?.();
+  }
+
   clear() {
     this.uploads = this.uploads.filter((each) => !each.isFinished);
-    this.dispatchEvent(new CustomEvent("change", { detail: null }));
+    this.changed(null);
   }
 
   become(upload, state, more = {}) {
-    if (upload.state === "canceled" && state !== "waiting") return;
     Object.assign(upload, { state, ...more });
     this.changed(upload);
-    if (upload.image) this.dispatchEvent(new CustomEvent("image", { detail: upload.image }));
   }
 
   changed(upload) {
@@ -90,157 +106,140 @@ export class Queue extends EventTarget {
   next() {
     for (const upload of this.uploads) {
       if (this.running >= AT_ONCE) return;
-      if (upload.state !== "waiting" || upload.request) continue;
+      if (upload.state !== "waiting" || upload.run) continue;
       this.running += 1;
-      upload.request = { abort() {} };
-      this.run(upload).finally(() => {
+      upload.run = new AbortController();
+      this.work(upload, upload.run.signal).finally(() => {
         this.running -= 1;
-        upload.request = null;
+        upload.run = null;
         this.next();
       });
     }
   }
 
-  async run(upload) {
-    for (let attempt = 0; ; attempt += 1) {
+  async work(upload, signal) {
+    for (;;) {
       try {
-        await this.send(upload);
+        await this.send(upload, signal);
         return;
       } catch (error) {
-        if (upload.state === "canceled" || error.name === "AbortError") return;
-        const busy = error instanceof Problem && (error.status === 429 || error.status === 503);
-        if (!(error instanceof Offline || busy) || attempt >= RETRY_SECONDS.length) {
-          this.become(upload, "failed", { error: sentence(upload, error, this.limits) });
+        if (signal.aborted) return;
+        const isBusy = error instanceof Problem && (error.status === 429 || error.status === 503);
+        upload.attempts += isBusy || upload.sent ? 1 : 0;
+        if (!(error instanceof Offline || isBusy) || upload.attempts >= MOST_ATTEMPTS) {
+          this.become(upload, "failed", { error: sentence(upload.file, error, this.limits), isPermanent: isPermanent(error) });
           return;
         }
-        const seconds = RETRY_SECONDS[attempt];
-        this.become(upload, "waiting", { sent: 0, retryAt: Date.now() + seconds * 1000, error: `Connection lost. Retrying in ${seconds} s.` });
-        await new Promise((resolve) => {
-          upload.wake = resolve;
-          setTimeout(resolve, seconds * 1000);
-        });
-        upload.error = "";
-        if (upload.state === "canceled") return;
+        const seconds = Math.max(RETRY_SECONDS[Math.min(upload.tries ?? 0, RETRY_SECONDS.length - 1)], error.retryAfter || 0);
+        upload.tries = (upload.tries ?? 0) + 1;
+        await this.pause(upload, signal, seconds, isBusy ? "The server is busy." : "Connection lost.");
+        if (signal.aborted) return;
       }
     }
   }
 
-  async send(upload) {
-    const { file } = upload;
-    const refusal = localRefusal(file, this.limits);
-    if (refusal) return this.become(upload, "failed", { error: refusal });
-    this.become(upload, "checking");
-    const sha256 = file.size <= LARGEST_HASHED ? await hashOf(file) : null;
-    if (sha256) {
-      const { known } = await post("images/lookup", { sha256: [sha256] });
-      if (known[sha256]) return this.finish(upload, known[sha256], "known");
-    }
-    if (upload.state === "canceled") return null;
-    this.become(upload, "sending", { sent: 0 });
-    return file.size > this.limits.max_upload_bytes ? this.sendByTicket(upload, sha256) : this.sendForm(upload);
+  /** Wait some seconds, or until the browser is online, someone asks for it, or the upload is canceled. */
+  async pause(upload, signal, seconds, error) {
+    await new Promise((resolve) => {
+      const timer = setTimeout(resolve, seconds * 1000);
+      upload.wake = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+      addEventListener("online", upload.wake, { once: true });
+      signal.addEventListener("abort", upload.wake, { once: true });
+      this.become(upload, "waiting", { sent: 0, retryAt: Date.now() + seconds * 1000, error });
+    });
+    removeEventListener("online", upload.wake);
+    Object.assign(upload, { retryAt: 0, wake: null, error: "" });
   }
 
-  async sendForm(upload) {
+  async send(upload, signal) {
+    const { file } = upload;
+    checkFile(file, this.limits);
+    this.become(upload, "checking", { sent: 0 });
+    upload.sha256 ??= file.size <= LARGEST_HASHED ? await hash(file) : null;
+    if (signal.aborted) return null;
+    if (upload.sha256) {
+      const { known } = await post("images/lookup", { sha256: [upload.sha256] }, { signal });
+      if (known[upload.sha256]) return this.finish(upload, known[upload.sha256], "known");
+    } else if (upload.tries) await get("healthz", { signal }); // no bytes for a server that cannot be reached
+    this.become(upload, "sending", { sent: 0 });
+    return file.size > this.limits.max_upload_bytes ? this.sendByTicket(upload, signal) : this.sendForm(upload, signal);
+  }
+
+  async sendForm(upload, signal) {
     const form = new FormData();
     for (const [name, value] of Object.entries(upload.fields)) for (const each of [value].flat()) form.append(name, each);
     form.append("file", upload.file, upload.file.name);
-    const answer = await this.transfer(upload, "POST", url("upload"), headers(), form);
-    const image = JSON.parse(answer.text);
-    return this.finish(upload, image.id, image.duplicate ? "known" : "done", image);
+    const image = JSON.parse(await this.transfer(upload, signal, "POST", url("upload"), headers(), form));
+    return this.finish(upload, image.id, image.duplicate ? "known" : "processing", image);
   }
 
-  async sendByTicket(upload, sha256) {
-    const wanted = { bytes: upload.file.size, content_type: typeOf(upload.file), filename: upload.file.name, ...upload.fields };
-    if (sha256) wanted.sha256 = sha256;
-    const ticket = await post("upload/direct", wanted);
+  async sendByTicket(upload, signal) {
+    const { file, sha256 } = upload;
+    const wanted = { bytes: file.size, content_type: typeOf(file), filename: file.name, ...upload.fields };
+    const ticket = await post("upload/direct", sha256 ? { ...wanted, sha256 } : wanted, { signal });
     if (ticket.status) return this.finish(upload, ticket.id, "known", ticket);
     try {
-      await this.transfer(upload, ticket.method, ticket.url, ticket.headers, upload.file);
+      await this.transfer(upload, signal, ticket.method, ticket.url, ticket.headers, file);
     } catch (error) {
       if (!(error instanceof Problem) || error.status !== 412) throw error; // else its bytes are stored already
     }
-    return this.finish(upload, ticket.id, "done");
+    return this.finish(upload, ticket.id, "processing");
   }
 
-  /** Send a body and report the bytes that have left. XMLHttpRequest, because fetch does not tell them. */
-  transfer(upload, method, address, sent, body) {
+  /** Send a body, and count the bytes that have left: with XMLHttpRequest, because fetch does not tell them. */
+  transfer(upload, signal, method, address, sent, body) {
     return new Promise((resolve, reject) => {
       const request = new XMLHttpRequest();
-      upload.request = request;
+      const { size } = upload.file;
       request.open(method, address);
       for (const [name, value] of Object.entries(sent)) request.setRequestHeader(name, value);
       request.upload.onprogress = (event) => {
-        upload.sent = Math.min(upload.file.size, Math.round((event.loaded / (event.total || 1)) * upload.file.size));
+        const now = Math.min(size, Math.round((event.loaded / (event.total || 1)) * size));
+        this.leftBytes += Math.max(0, now - upload.sent);
+        upload.sent = now;
         this.changed(upload);
       };
       request.onload = async () => {
-        const text = request.responseText;
-        if (request.status < 300) return resolve({ status: request.status, text });
-        if (request.status === 401 && key.get() && (await session.askForKey())) return reject(new Offline());
-        let document = {};
-        try {
-          document = JSON.parse(text);
-        } catch {
-          document = { detail: `The store answered ${request.status}.` };
+        if (request.status < 300) return resolve(request.responseText);
+        const asks = request.status === 401 && address.startsWith(url("."));
+        if (asks && (await session.askForKey())) {
+          return resolve(this.transfer(upload, signal, method, address, headers(), body));
         }
-        return reject(new Problem(request.status, document));
+        return reject(problemFrom(request.status, request.responseText, request.getResponseHeader("Retry-After")));
       };
       request.onerror = () => reject(new Offline());
       request.onabort = () => reject(new DOMException("canceled", "AbortError"));
+      signal.addEventListener("abort", () => request.abort());
       request.send(body);
     });
   }
 
-  finish(upload, id, outcome, image = null) {
-    upload.sent = upload.file.size;
-    upload.id = id;
-    upload.outcome = outcome;
-    if (outcome === "known") return this.become(upload, "known", { image });
-    return this.become(upload, "processing", { image });
+  finish(upload, id, state, image = null) {
+    this.become(upload, state, { sent: upload.file.size, id, image, tries: 0 });
   }
 
-  /** Note the record of an image whose processing has ended. */
+  /** Take over the record of an image whose processing has ended. */
   processed(image) {
-    const upload = this.uploads.find((each) => each.id === image.id && each.state === "processing");
-    if (!upload || image.status === "pending") return;
-    const failed = image.status === "failed";
-    this.become(upload, failed ? "failed" : "done", { image, error: failed ? `${upload.file.name}: ${image.error.detail}` : "" });
+    if (image.status === "pending") return;
+    const error = image.status === "failed" ? failure : () => "";
+    for (const upload of this.uploads) {
+      if (upload.id !== image.id || upload.state !== "processing") continue;
+      this.become(upload, image.status === "failed" ? "failed" : "done", { image, error: error(upload.file.name, image.error) });
+    }
   }
 }
 
-async function hashOf(file) {
+async function hash(file) {
   if (!globalThis.crypto?.subtle) return null; // only in secure contexts
-  const digest = await crypto.subtle.digest("SHA-256", await file.arrayBuffer());
-  return Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, "0")).join("");
-}
-
-const NAMES = { "image/jpeg": "JPEG", "image/png": "PNG", "image/webp": "WebP", "image/gif": "GIF", "image/avif": "AVIF", "image/heic": "HEIC", "image/heif": "HEIF", "image/tiff": "TIFF", "image/bmp": "BMP" };
-const acceptedNames = (limits) => [...new Set(limits.accepted_types.map((type) => NAMES[type] || type))].join(", ");
-const megabytes = (size) => `${Math.max(1, Math.round(size / 1e6))} MB`;
-
-/** Reason why a file cannot be accepted, known before it is sent; empty if it may be. */
-export function localRefusal(file, limits) {
-  if (!file.size) return `${file.name} is empty.`;
-  if (file.size > limits.max_direct_bytes) return `${file.name} is ${megabytes(file.size)}; the limit is ${megabytes(limits.max_direct_bytes)}.`;
-  const type = typeOf(file);
-  if (type && !limits.accepted_types.includes(type)) return `${file.name} is of the type ${extensionOf(file.name) || type}. Accepted: ${acceptedNames(limits)}.`;
-  return "";
-}
-
-/** Sentence for a refusal: what happened, why, and what to do. */
-function sentence(upload, error, limits) {
-  const { name, size } = upload.file;
-  switch (error.code) {
-    case "unsupported_type":
-      return `${name} is of a type that is not accepted. Accepted: ${acceptedNames(limits)}.`;
-    case "too_large":
-    case "body_too_large":
-      return `${name} is ${megabytes(size)}; the limit is ${megabytes(limits.max_direct_bytes)}.`;
-    case "storage_full":
-      return "The server is full. Delete images or ask its operator.";
-    case "scope_missing":
-      return "This key cannot upload.";
-    default:
-      return error.message;
+  let content;
+  try {
+    content = await file.arrayBuffer();
+  } catch {
+    throw new Problem(0, { code: "unreadable" }); // moved or changed since it was chosen
   }
+  const digest = await crypto.subtle.digest("SHA-256", content);
+  return Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, "0")).join("");
 }

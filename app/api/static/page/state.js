@@ -17,6 +17,7 @@ export class Library extends EventTarget {
     this.search = "";
     this.cursor = null;
     this.isComplete = false;
+    this.isStarted = false; // nothing is loaded before the page knows that it may
     this.loading = null;
     this.generation = 0;
   }
@@ -34,18 +35,23 @@ export class Library extends EventTarget {
   }
 
   reload() {
+    this.reset();
+    this.isStarted = true;
+    return this.more();
+  }
+
+  reset() {
     this.generation += 1;
-    Object.assign(this, { images: [], cursor: null, isComplete: false, loading: null, anchor: null });
+    Object.assign(this, { isStarted: false, images: [], cursor: null, isComplete: false, loading: null, anchor: null });
     this.byId.clear();
     this.selected.clear();
     this.emit("selection");
     this.emit("change");
-    return this.more();
   }
 
   /** Load the next page, unless it is being loaded. */
   more(limit = PAGE) {
-    if (this.isComplete) return Promise.resolve();
+    if (this.isComplete || !this.isStarted) return Promise.resolve();
     this.loading ??= this.load(limit);
     return this.loading;
   }
@@ -146,9 +152,10 @@ export class Library extends EventTarget {
 
 /** Reads pending images again until they are ready or failed. Slower while the page is hidden. */
 export class Watcher {
-  constructor(onImage) {
+  constructor(onImage, onGone = () => {}) {
     this.ids = new Set();
     this.onImage = onImage;
+    this.onGone = onGone;
     this.timer = null;
   }
 
@@ -169,8 +176,9 @@ export class Watcher {
         if (image.status !== "pending") this.ids.delete(id);
         this.onImage(image);
       } catch (error) {
-        if (error.status === 404) this.ids.delete(id);
-        else break;
+        if (error.status !== 404) break;
+        this.ids.delete(id);
+        this.onGone(id);
       }
     }
     this.timer = null;
