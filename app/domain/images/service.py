@@ -114,7 +114,7 @@ def check_not_trashed(image: Image) -> None:
     """Raise `Conflict` if the image is in the trash."""
     if image.trashed_at is not None:
         since = image.trashed_at.isoformat().replace("+00:00", "Z")
-        detail = f"The image is in the trash since {since}. Restore it first: POST /images/{{id}}/restore."
+        detail = f"The image has been in the trash since {since}. Restore it first: POST /images/{{id}}/restore."
         raise Conflict("trashed", detail, trashed_at=since)
 
 

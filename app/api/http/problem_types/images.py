@@ -33,7 +33,7 @@ IMAGES: ProblemTypes = {
     "busy": ProblemType(Conflict, "The image is changing. Try again."),
     "trashed": ProblemType(
         Conflict,
-        "The image is in the trash since 2026-11-25T10:02:49Z. Restore it first: POST /images/{{id}}/restore.",
+        "The image has been in the trash since 2026-11-25T10:02:49Z. Restore it first: POST /images/{{id}}/restore.",
         {"trashed_at": "2026-11-25T10:02:49Z"},
     ),
     "trash_full": ProblemType(
