@@ -102,7 +102,7 @@ export class Header {
     fill(
       this.bar,
       h("a", { class: "wordmark", href: "./" }, "Darkroom"),
-      this.search,
+      may("read") ? this.search : h("span", { class: "spacer" }),
       may("upload") ? h("button", { type: "button", class: "button primary", onclick: () => this.actions.pick("files") }, icon("upload"), h("span", {}, "Upload")) : null,
       open,
       menu,

@@ -29,7 +29,8 @@ export class Tray {
     this.more = h("span", { class: "note" });
     this.cancelAll = h("button", { type: "button", class: "link", onclick: () => this.each("isUnsent", (one) => queue.cancel(one)) }, "Cancel all");
     this.retryAll = h("button", { type: "button", class: "link", onclick: () => this.each("failed", (one) => this.again(one)) }, "Try all again");
-    this.foot = h("div", { class: "tray-foot" }, this.more, this.cancelAll, this.retryAll);
+    this.retryNow = h("button", { type: "button", class: "link", onclick: () => queue.wake() }, "Retry all now");
+    this.foot = h("div", { class: "tray-foot" }, this.more, this.retryNow, this.cancelAll, this.retryAll);
     root.append(h("div", { class: "tray-head" }, this.title, this.fold, this.close), this.bar, this.list, this.foot);
     root.setAttribute("aria-label", "Uploads");
     queue.addEventListener("change", (event) => this.show(event.detail));
@@ -105,7 +106,7 @@ export class Tray {
     if (isNew && upload.state === "failed") this.list.prepend(row.element);
     if (isNew && !this.list.matches(":hover") && !this.list.contains(document.activeElement)) {
       if (upload.state === "failed") this.list.scrollTop = 0;
-      else if (upload.state === "checking") this.list.scrollTop = Math.max(this.list.scrollTop, row.element.offsetTop + row.element.offsetHeight - this.list.clientHeight);
+      else if (upload.state === "checking" || upload.retryAt) this.list.scrollTop = Math.max(this.list.scrollTop, row.element.offsetTop + row.element.offsetHeight - this.list.clientHeight);
     }
     if (hadFocus && !row.element.contains(document.activeElement)) (row.element.querySelector("button:enabled:not([hidden]), a") || this.fold).focus();
   }
@@ -174,6 +175,7 @@ export class Tray {
     this.close.hidden = left > 0;
     this.cancelAll.hidden = uploads.filter((each) => each.isUnsent).length < 2;
     this.retryAll.hidden = uploads.filter((each) => each.state === "failed" && canRetry(each, this.actions)).length < 2;
+    this.retryNow.hidden = uploads.filter((each) => each.retryAt).length < 2;
     const hidden = uploads.filter((each) => !this.rows.has(each) && !["done", "known", "canceled"].includes(each.state)).length;
     this.more.textContent = hidden ? `${count(hidden)} more` : "";
     this.foot.hidden = !hidden && this.cancelAll.hidden && this.retryAll.hidden;

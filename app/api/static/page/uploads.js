@@ -73,6 +73,7 @@ export class Uploads {
     }
     try {
       upload.image ??= await get(`images/${upload.id}`);
+      if (upload.state === "known" && upload.image.status !== "ready") this.queue.become(upload, "processing");
       this.actions.onRecord(upload.image);
       if (upload.image.status === "pending") this.actions.watch([upload.id]);
       this.tray.show(upload);

@@ -48,9 +48,9 @@ export async function confirmDelete(number) {
 }
 
 export async function askForKey(wrong) {
-  const input = h("input", { type: "password", class: "field", id: "key", name: "key", autocomplete: "off", required: true, spellcheck: false });
+  const input = h("input", { type: "password", class: "field", id: "key", name: "key", autocomplete: "off", required: true, spellcheck: false, "aria-invalid": String(wrong) });
   const words = wrong ? "The key is not valid. Enter another one." : "This service asks for an API key. It is kept until you close this tab.";
-  const given = await ask("API key", h("div", { class: "field-line" }, h("label", { for: "key" }, words), input), [answer("", "Cancel", "cancel"), answer("yes", "Continue", "primary")]);
+  const given = await ask("API key", h("div", { class: "field-line" }, h("label", { for: "key", class: wrong ? "warning" : "" }, words), input), [answer("", "Cancel", "cancel"), answer("yes", "Continue", "primary")]);
   return given === "yes" ? input.value.trim() : null;
 }
 
