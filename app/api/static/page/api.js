@@ -88,15 +88,3 @@ export const get = (path, options) => request("GET", path, options);
 export const post = (path, body = {}, options = {}) => request("POST", path, { body, ...options });
 export const patch = (path, body, options = {}) => request("PATCH", path, { body, ...options });
 export const remove = (path, options) => request("DELETE", path, options);
-
-const CHUNK = 100;
-
-/** Send ids in requests of a hundred, and return all results. */
-export async function bulk(path, ids, body = {}) {
-  const results = [];
-  for (let start = 0; start < ids.length; start += CHUNK) {
-    const answer = await post(path, { ids: ids.slice(start, start + CHUNK), ...body });
-    results.push(...answer.results);
-  }
-  return results;
-}

@@ -1,7 +1,8 @@
 /** The page: puts upload, gallery and viewer together. */
 
 import { Access } from "./access.js";
-import { Offline, Problem, bulk, get, headers, key, url } from "./api.js";
+import { Offline, Problem, get, headers, key, url } from "./api.js";
+import { Changes } from "./changes.js";
 import { fill, h } from "./dom.js";
 import { plural } from "./format.js";
 import { Gallery } from "./gallery.js";
@@ -10,7 +11,7 @@ import { lacking } from "./refusals.js";
 import { Library, Watcher } from "./state.js";
 import { applyTheme } from "./theme.js";
 import { Uploads } from "./uploads.js";
-import { confirmDelete, showHelp, showText, toast } from "./windows.js";
+import { showHelp, showText, toast } from "./windows.js";
 import { Viewer } from "./viewer.js";
 
 class App {
@@ -24,9 +25,14 @@ class App {
       trashDays: limits.trash_days,
       may: (scope) => this.access.may(scope),
       open: (image) => image && this.viewer.open(image.id),
-      delete: (ids) => this.delete(ids),
-      restore: (ids) => this.restore(ids),
-      edit: (ids, change, words) => this.edit(ids, change, words),
+      delete: (ids) => this.changes.delete(ids),
+      restore: (ids) => this.changes.restore(ids),
+      edit: (ids, change, words) => this.changes.edit(ids, change, words),
+      retry: (id) => this.changes.retry(id),
+      refresh: (id) => this.changes.refresh(id),
+      onRecord: (image) => this.onRecord(image),
+      shown: () => this.viewer.image,
+      close: () => this.viewer.dialog.close(),
       report: (error) => this.report(error),
       toast: (text, options) => toast(text, options),
       updated: (image) => this.updated(image),
@@ -36,12 +42,13 @@ class App {
       pick: (kind) => this.uploads.pick(kind),
       access: this.access,
       setKey: () => this.changeKey(),
-      fields: () => this.header.uploadFields(),
+      fields: () => this.header.filters.uploadFields(),
       onRecord: (image) => this.onRecord(image),
       watch: (ids) => this.watcher.watch(ids),
       closed: (id, before) => this.onClosed(id, before),
       finished: ({ failed }) => !failed && this.library.emit("change"),
     };
+    this.changes = new Changes(this.library, limits.trash_days, actions);
     this.gallery = new Gallery(place("gallery"), this.library, actions);
     this.header = new Header(place("header"), this.library, actions);
     this.viewer = new Viewer(place("viewer"), this.library, actions);
@@ -49,6 +56,7 @@ class App {
     this.watcher = new Watcher((image) => this.onRecord(image), (id) => this.uploads.gone(id));
     this.empty = place("empty");
     this.library.addEventListener("change", () => this.onChange());
+    this.library.addEventListener("filter", () => scrollTo(0, 0));
     this.library.addEventListener("error", (event) => this.onLoadError(event.detail));
     this.access.addEventListener("change", () => this.header.show(true));
     addEventListener("popstate", () => this.followAddress());
@@ -83,61 +91,6 @@ class App {
   updated(image) {
     this.library.update(image);
     if (image.status === "pending" || image.variants.length === 0) this.watcher.watch([image.id]);
-  }
-
-  async edit(ids, change, words) {
-    await this.changeMany("images/edit", ids, change, (done) => toast(`${words} ${plural(done.length, "image")}.`));
-  }
-
-  async delete(ids) {
-    if (!ids.length) return;
-    if (!this.access.may("delete")) {
-      toast(lacking("delete"));
-      return;
-    }
-    const isTrashed = (id) => [this.library.byId.get(id), this.viewer.image].find((image) => image?.id === id)?.trashed_at;
-    const isFinal = !this.limits.trash_days || ids.every(isTrashed);
-    if (isFinal && !(await confirmDelete(ids.length))) return;
-    await this.changeMany("images/delete", ids, { permanent: isFinal }, (done) => {
-      if (ids.includes(this.viewer.image?.id)) this.viewer.dialog.close();
-      this.library.drop(done);
-      const undo = isFinal ? null : { label: "Undo", action: () => this.restore(done) };
-      toast(`Deleted ${plural(done.length, "image")}.`, { undo });
-    });
-  }
-
-  async restore(ids) {
-    await this.changeMany("images/restore", ids, {}, (done) => {
-      if (ids.includes(this.viewer.image?.id)) this.viewer.dialog.close();
-      toast(`Restored ${plural(done.length, "image")}.`);
-    });
-  }
-
-  async changeMany(path, ids, body, whenDone) {
-    try {
-      const results = await bulk(path, ids, body);
-      const done = results.filter((each) => each.status < 300).map((each) => each.id);
-      const failed = results.filter((each) => each.status >= 300);
-      if (done.length) {
-        whenDone(done);
-        if (path !== "images/delete") await this.readAgain(done);
-      }
-      if (failed.length) toast(`${plural(failed.length, "image")} could not be changed: ${failed[0].error.detail}`);
-      this.library.clearSelection();
-    } catch (error) {
-      this.report(error);
-    }
-  }
-
-  async readAgain(ids) {
-    for (const id of ids.slice(0, 100)) {
-      try {
-        this.onRecord(await get(`images/${id}`));
-      } catch (error) {
-        if (!(error instanceof Problem)) throw error;
-      }
-    }
-    if (ids.length > 100) this.library.reload();
   }
 
   /** Save the original: a link alone would not send the key. */
@@ -205,7 +158,7 @@ class App {
     if (!isEmpty) return;
     const { library } = this;
     if (library.search) fill(this.empty, h("p", { class: "empty-title" }, "No image matches."), h("p", { class: "note" }, "The search looks in titles, file names and tags."));
-    else if (Object.keys(library.filter).length) fill(this.empty, h("p", { class: "empty-title" }, this.header.emptyWords()));
+    else if (Object.keys(library.filter).length) fill(this.empty, h("p", { class: "empty-title" }, this.header.filters.emptyWords()));
     else {
       fill(
         this.empty,

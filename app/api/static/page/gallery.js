@@ -1,9 +1,10 @@
 /** The gallery: days of justified rows. Only rows near the viewport have elements, so 10,000 images stay light. */
 
-import { announce, h, icon } from "./dom.js";
-import { day, dayKey, daysUntil } from "./format.js";
+import { h } from "./dom.js";
+import { day, dayKey } from "./format.js";
+import { onGridKey } from "./grid_keys.js";
 import { GUTTER, firstRowBelow, justify, ratioOf, rowHeight } from "./layout.js";
-import { placeholder } from "./thumbhash.js";
+import { Tile } from "./tile.js";
 
 const HEADING = 36;
 const GAP = 16;
@@ -11,24 +12,38 @@ const GAP = 16;
 const NEAR = 1.5;
 /** The next page is loaded this many viewports before the end. */
 const AHEAD = 3;
+/** Time for elements in one frame. Rows in the viewport are built regardless, others in later frames. */
+const FRAME_MILLISECONDS = 8;
 
 export class Gallery {
-  /** `actions` has `open(image)`, `retry(image)`. `root` is empty and is the scrolled element's only large child. */
+  /** `actions` has `open(image)`, `retry(id)`, `refresh(id)`, `delete(ids)`, `may(scope)`. `root` is empty. */
   constructor(root, library, actions) {
     this.root = root;
     this.library = library;
     this.actions = actions;
     this.days = [];
     this.order = [];
+    this.index = new Map();
+    this.dayKeys = new WeakMap();
+    this.revision = 0;
     this.focused = null;
     this.tiles = new Map();
+    this.handlers = {
+      open: (event, id) => this.onOpen(event, id),
+      select: (id, how) => this.library.select(id, how),
+      focus: (id) => this.focus(id, false),
+      retry: (id) => this.retry(id),
+      broken: (id) => actions.refresh(id),
+      may: (scope) => actions.may(scope),
+      trashDays: actions.trashDays,
+    };
     root.setAttribute("role", "grid");
     root.setAttribute("aria-label", "Images");
     root.setAttribute("aria-multiselectable", "true");
-    root.addEventListener("keydown", (event) => this.onKey(event));
+    root.addEventListener("keydown", (event) => onGridKey(this, event));
     library.addEventListener("change", () => this.schedule());
     library.addEventListener("selection", () => this.showSelection());
-    addEventListener("scroll", () => this.scheduleMount(), { passive: true });
+    addEventListener("scroll", () => this.onScroll(), { passive: true });
     new ResizeObserver(() => this.schedule()).observe(root);
   }
 
@@ -46,26 +61,35 @@ export class Gallery {
     });
   }
 
-  /** Compute all rows anew. The boxes of the days have their final height before any image is loaded. */
+  onScroll() {
+    this.library.hasFailed = false;
+    this.scheduleMount();
+  }
+
+  /** Compute the rows. The boxes of the days have their final height before any image is loaded. */
   layout() {
     const width = this.root.clientWidth;
     if (!width) return;
+    const anchor = this.firstVisible();
     this.order = this.library.shown;
     this.index = new Map(this.order.map((image, at) => [image.id, at]));
+    this.revision += 1;
     const wanted = rowHeight(innerWidth);
     const kept = new Map(this.days.map((each) => [each.key, each]));
     const days = [];
     let top = 0;
+    let firstRow = 0;
     for (let start = 0; start < this.order.length; ) {
-      const key = dayKey(this.order[start].uploaded_at);
+      const key = this.dayOf(this.order[start]);
       let end = start;
-      while (end < this.order.length && dayKey(this.order[end].uploaded_at) === key) end += 1;
+      while (end < this.order.length && this.dayOf(this.order[end]) === key) end += 1;
       const each = kept.get(key) || this.buildDay(key, this.order[start].uploaded_at);
       kept.delete(key);
-      const { rows, height } = justify(this.order.slice(start, end).map(ratioOf), width, wanted);
-      Object.assign(each, { rows, start, top: top + HEADING, height });
-      each.body.style.height = `${height}px`;
-      top += HEADING + height + GAP;
+      const hasMore = end === this.order.length && !this.library.isComplete;
+      this.layDay(each, this.order.slice(start, end).map(ratioOf), width, wanted, hasMore);
+      Object.assign(each, { start, firstRow, top: top + HEADING });
+      top += HEADING + each.height + GAP;
+      firstRow += each.rows.length;
       days.push(each);
       start = end;
     }
@@ -74,109 +98,124 @@ export class Gallery {
       if (this.root.children[at] !== each.element) this.root.insertBefore(each.element, this.root.children[at] || null);
     }
     this.days = days;
-    this.root.setAttribute("aria-rowcount", String(days.reduce((sum, each) => sum + each.rows.length, 0)));
+    this.root.setAttribute("aria-rowcount", String(this.library.isComplete ? firstRow : -1));
     if (this.focused === null || !this.index.has(this.focused)) this.focused = this.order[0]?.id ?? null;
+    this.keepInView(anchor);
     this.mount();
+  }
+
+  dayOf(image) {
+    let key = this.dayKeys.get(image);
+    if (!key) this.dayKeys.set(image, (key = dayKey(image.uploaded_at)));
+    return key;
+  }
+
+  /** Compute the rows of a day, unless nothing that they depend on has changed. */
+  layDay(each, ratios, width, wanted, hasMore) {
+    const { made } = each;
+    const isSame = made && made.width === width && made.wanted === wanted && made.hasMore === hasMore && made.ratios.length === ratios.length;
+    if (isSame && ratios.every((ratio, at) => ratio === made.ratios[at])) return;
+    Object.assign(each, justify(ratios, width, wanted, hasMore), { made: { ratios, width, wanted, hasMore } });
+    each.body.style.height = `${each.height}px`;
   }
 
   buildDay(key, time) {
     const body = h("div", { class: "day-rows", role: "rowgroup" });
     const element = h("section", { class: "day" }, h("h2", { class: "day-heading" }, day(time)), body);
-    return { key, element, body, rows: [], mounted: new Map() };
+    return { key, element, body, rows: [], height: 0, mounted: new Map() };
   }
 
-  /** Create the rows near the viewport and remove the others. */
+  /** The first image in view and its distance from the top of the window; null if the page is not scrolled. */
+  firstVisible() {
+    const top = -this.root.getBoundingClientRect().top;
+    const each = top > 0 ? this.days.find((one) => one.top + one.height >= top) : null;
+    const row = each?.rows[firstRowBelow(each.rows, top - each.top)];
+    const image = row && this.order[each.start + row.tiles[0].index];
+    return image ? { id: image.id, distance: each.top + row.top - top } : null;
+  }
+
+  /** Scroll so that an image stays where it was when the images before it change. */
+  keepInView(anchor) {
+    const place = anchor && this.placeOf(anchor.id);
+    if (!place) return;
+    const moved = place.top + this.root.getBoundingClientRect().top - anchor.distance;
+    if (Math.abs(moved) >= 1) scrollBy(0, moved);
+  }
+
+  /** Create the rows near the viewport, those in it first, and remove the others. */
   mount() {
-    const offset = this.root.getBoundingClientRect().top;
-    const from = -offset - innerHeight * NEAR;
-    const until = -offset + innerHeight * (1 + NEAR);
-    const alive = new Set();
+    const start = performance.now();
+    const top = -this.root.getBoundingClientRect().top;
+    const from = top - innerHeight * NEAR;
+    const until = top + innerHeight * (1 + NEAR);
+    const pinned = this.root.contains(document.activeElement) ? this.placeOf(this.focused) : null;
+    const due = [];
     for (const each of this.days) {
-      const wanted = new Map();
-      if (each.top + each.height >= from && each.top <= until) {
-        for (let at = firstRowBelow(each.rows, from - each.top); at < each.rows.length && each.rows[at].top + each.top <= until; at += 1) {
-          const row = each.rows[at];
-          wanted.set(at, row);
-        }
-      }
-      for (const [at, element] of each.mounted) {
-        if (!wanted.has(at)) {
-          element.remove();
+      const isNear = each.top + each.height >= from && each.top <= until;
+      const first = isNear ? firstRowBelow(each.rows, from - each.top) : each.rows.length;
+      let end = first;
+      while (end < each.rows.length && each.rows[end].top + each.top <= until) end += 1;
+      for (const [at, row] of each.mounted) {
+        if ((at < first || at >= end) && !(pinned?.each === each && pinned.at === at)) {
+          row.element.remove();
           each.mounted.delete(at);
         }
       }
-      for (const [at, row] of wanted) this.mountRow(each, at, row, alive);
-    }
-    for (const [id, tile] of this.tiles) {
-      if (!alive.has(id)) {
-        tile.image.removeAttribute("src"); // frees the decoded picture
-        this.tiles.delete(id);
+      for (let at = first; at < end; at += 1) {
+        if (each.mounted.get(at)?.revision === this.revision) continue;
+        const y = each.top + each.rows[at].top;
+        due.push({ each, at, distance: Math.max(0, top - y - each.rows[at].height, y - top - innerHeight) });
       }
+      if (pinned?.each === each && each.mounted.get(pinned.at)?.revision !== this.revision) due.push({ each, at: pinned.at, distance: 0 });
     }
-    if (!this.library.isComplete && this.root.getBoundingClientRect().bottom < innerHeight * (1 + AHEAD)) this.library.more();
+    due.sort((one, other) => one.distance - other.distance);
+    for (const { each, at, distance } of due) {
+      if (distance > 0 && performance.now() - start > FRAME_MILLISECONDS) {
+        this.scheduleMount();
+        return;
+      }
+      this.mountRow(each, at);
+    }
+    this.sweep(top);
+    if (!this.library.isComplete && !this.library.hasFailed && this.root.getBoundingClientRect().bottom < innerHeight * (1 + AHEAD)) this.library.more();
   }
 
-  mountRow(each, at, row, alive) {
-    let element = each.mounted.get(at);
-    if (!element) {
-      element = h("div", { class: "row", role: "row" });
-      each.mounted.set(at, element);
-      each.body.append(element);
+  /** Forget tiles that no row shows. The tab stop moves into view with the page, unless it has the focus. */
+  sweep(top) {
+    for (const [id, tile] of this.tiles) {
+      if (tile.element.isConnected) continue;
+      tile.release();
+      this.tiles.delete(id);
     }
+    if (this.focused === null || this.tiles.has(this.focused)) return;
+    const each = this.days.find((one) => one.top + one.height >= top);
+    const row = each?.rows[firstRowBelow(each.rows, top - each.top)];
+    if (row) this.focus(this.order[each.start + row.tiles[0].index].id, false);
+  }
+
+  mountRow(each, at) {
+    const row = each.rows[at];
+    let mounted = each.mounted.get(at);
+    if (!mounted) {
+      mounted = { element: h("div", { class: "row", role: "row" }) };
+      const after = [...each.mounted.keys()].filter((other) => other > at);
+      each.body.insertBefore(mounted.element, after.length ? each.mounted.get(Math.min(...after)).element : null);
+      each.mounted.set(at, mounted);
+    }
+    const { element } = mounted;
+    mounted.revision = this.revision;
+    element.setAttribute("aria-rowindex", String(each.firstRow + at + 1));
     element.style.transform = `translateY(${row.top}px)`;
     element.style.height = `${row.height}px`;
     const tiles = row.tiles.map(({ index, left, width }) => {
       const image = this.order[each.start + index];
-      const tile = this.tiles.get(image.id) || this.buildTile(image);
-      alive.add(image.id);
-      this.showTile(tile, image, width, row.height);
-      tile.element.style.left = `${left}px`;
-      tile.element.style.width = `${width}px`;
+      const { id } = image;
+      let tile = this.tiles.get(id);
+      if (!tile) this.tiles.set(id, (tile = new Tile(id, this.handlers)));
+      tile.show(image, { width, left, source: sourceFor(image, width, row.height), isTabStop: id === this.focused, isSelected: this.library.selected.has(id) });
       return tile.element;
     });
     if (tiles.length !== element.children.length || tiles.some((tile, number) => element.children[number] !== tile)) element.replaceChildren(...tiles);
-  }
-
-  buildTile(image) {
-    const id = image.id;
-    const picture = h("img", { alt: "", decoding: "async", loading: "lazy", draggable: false });
-    const check = h("input", { type: "checkbox", class: "tile-check", tabIndex: -1, onclick: (event) => this.toggle(event, id) });
-    const name = h("span", { class: "tile-name", dir: "auto" });
-    const state = h("span", { class: "tile-state" });
-    const open = h("a", { class: "tile-open", tabIndex: -1, onclick: (event) => this.onOpen(event, id) }, picture, state, name);
-    const element = h("div", { class: "tile", role: "gridcell" }, open, check);
-    open.addEventListener("focus", () => this.focus(id, false));
-    const tile = { element, open, image: picture, check, name, state, version: null, shownUrl: null };
-    picture.addEventListener("load", () => element.classList.add("loaded"));
-    picture.addEventListener("error", () => element.classList.add("broken"));
-    this.tiles.set(id, tile);
-    return tile;
-  }
-
-  showTile(tile, image, width, height) {
-    tile.open.tabIndex = image.id === this.focused ? 0 : -1;
-    tile.check.checked = this.library.selected.has(image.id);
-    tile.element.setAttribute("aria-selected", String(tile.check.checked));
-    const source = sourceFor(image, width, height);
-    if (source !== tile.shownUrl) {
-      tile.shownUrl = source;
-      if (source) tile.image.src = source;
-      else tile.image.removeAttribute("src");
-    }
-    const version = `${image.version} ${image.status}`;
-    if (tile.version === version) return;
-    tile.version = version;
-    const title = image.title || image.filename || "Untitled image";
-    tile.open.href = `?image=${image.id}`;
-    tile.open.setAttribute("aria-label", labelOf(image, title));
-    tile.check.setAttribute("aria-label", `Select ${title}`);
-    tile.name.textContent = title;
-    tile.element.className = `tile ${image.trashed_at ? "trashed" : image.status} ${tile.image.complete && tile.image.naturalWidth ? "loaded" : ""}`;
-    tile.element.style.setProperty("--dominant", image.dominant_color || "transparent");
-    const old = tile.element.querySelector("canvas");
-    const blurred = image.thumbhash && !old ? placeholder(image.thumbhash) : null;
-    if (blurred) tile.open.prepend(blurred);
-    tile.state.replaceChildren(...stateOf(image, this.actions));
   }
 
   onOpen(event, id) {
@@ -186,28 +225,24 @@ export class Gallery {
     else this.actions.open(this.library.byId.get(id));
   }
 
-  toggle(event, id) {
-    event.stopPropagation();
-    this.library.select(id, { range: event.shiftKey, on: event.target.checked });
+  retry(id) {
+    this.focus(id); // the button goes with the failure
+    this.actions.retry(id);
   }
 
   showSelection() {
-    for (const [id, tile] of this.tiles) {
-      tile.check.checked = this.library.selected.has(id);
-      tile.element.setAttribute("aria-selected", String(tile.check.checked));
-    }
+    for (const [id, tile] of this.tiles) tile.setSelected(this.library.selected.has(id));
     this.root.classList.toggle("selecting", this.library.selected.size > 0);
   }
 
   /** Make the tile the only tab stop of the grid, and focus it. */
   focus(id, move = true) {
-    const before = this.tiles.get(this.focused);
-    if (before) before.open.tabIndex = -1;
+    this.tiles.get(this.focused)?.setTabStop(false);
     this.focused = id;
     if (move) this.reveal(id);
     const tile = this.tiles.get(id);
     if (!tile) return;
-    tile.open.tabIndex = 0;
+    tile.setTabStop(true);
     if (move) tile.open.focus({ preventScroll: true });
   }
 
@@ -216,68 +251,20 @@ export class Gallery {
     const place = this.placeOf(id);
     if (!place) return;
     const top = this.root.getBoundingClientRect().top + place.top;
-    const header = 112;
+    const header = document.getElementById("header").offsetHeight + HEADING;
     if (top < header) scrollBy(0, top - header);
-    else if (top + place.height > innerHeight - GUTTER) scrollBy(0, top + place.height - innerHeight + GUTTER);
+    else if (top + place.row.height > innerHeight - GUTTER) scrollBy(0, top + place.row.height - innerHeight + GUTTER);
     this.mount();
   }
 
+  /** Where an image is: its day, row and tile, and the distance of the row from the top of the gallery. */
   placeOf(id) {
-    const at = this.index.get(id);
-    const each = this.days.findLast((one) => one.start <= at);
-    const row = each?.rows.find((one) => one.tiles.some((tile) => tile.index === at - each.start));
-    return row && { top: each.top + row.top, height: row.height, each, row, tile: row.tiles.find((tile) => tile.index === at - each.start) };
-  }
-
-  onKey(event) {
-    const at = this.index?.get(this.focused);
-    if (at === undefined || event.altKey || event.target.tagName === "INPUT") return;
-    const rowsPerPage = Math.max(1, Math.floor((innerHeight - 112) / rowHeight(innerWidth)));
-    const moves = {
-      ArrowLeft: () => at - 1,
-      ArrowRight: () => at + 1,
-      ArrowUp: () => this.above(at, -1),
-      ArrowDown: () => this.above(at, 1),
-      PageUp: () => this.above(at, -rowsPerPage),
-      PageDown: () => this.above(at, rowsPerPage),
-      Home: () => 0,
-      End: () => this.order.length - 1,
-    };
-    if (moves[event.key]) {
-      event.preventDefault();
-      const next = this.order[Math.max(0, Math.min(this.order.length - 1, moves[event.key]()))];
-      if (event.shiftKey) {
-        this.library.anchor ??= this.focused;
-        const anchor = this.library.anchor;
-        this.library.select(next.id, { range: true });
-        this.library.anchor = anchor;
-      }
-      this.focus(next.id);
-    } else if (event.key === " ") {
-      event.preventDefault();
-      this.library.select(this.focused, { range: event.shiftKey });
-    } else if (event.key === "a" && (event.ctrlKey || event.metaKey)) {
-      event.preventDefault();
-      this.library.selectAll();
-      announce(`${this.library.selected.size} selected`);
-    } else if (event.key === "Escape" && this.library.selected.size) this.library.clearSelection();
-    else if (event.key === "Delete") this.actions.delete(this.library.selected.size ? [...this.library.selected] : [this.focused]);
-    else if (event.key === "Enter" && !event.ctrlKey && !event.metaKey) {
-      event.preventDefault();
-      this.actions.open(this.library.byId.get(this.focused));
-    }
-  }
-
-  /** Index of the image nearest to the middle of this one, some rows below, or above if negative. */
-  above(at, rows) {
-    const place = this.placeOf(this.order[at].id);
-    const all = this.days.flatMap((each) => each.rows.map((row) => ({ row, start: each.start })));
-    const now = all.findIndex((one) => one.row === place.row);
-    const next = all[Math.max(0, Math.min(all.length - 1, now + rows))];
-    const middle = place.tile.left + place.tile.width / 2;
-    const distance = (tile) => Math.abs(tile.left + tile.width / 2 - middle);
-    const nearest = next.row.tiles.reduce((best, tile) => (distance(tile) < distance(best) ? tile : best));
-    return next.start + nearest.index;
+    const index = this.index.get(id);
+    const each = index === undefined ? undefined : this.days.findLast((one) => one.start <= index);
+    if (!each) return null;
+    const at = each.rows.findIndex((row) => each.start + row.tiles.at(-1).index >= index);
+    const row = each.rows[at];
+    return row ? { each, at, row, top: each.top + row.top, tile: row.tiles[index - each.start - row.tiles[0].index] } : null;
   }
 }
 
@@ -288,21 +275,4 @@ export function sourceFor(image, width, height) {
   const fits = whole.filter((each) => each.width >= width * wanted * 0.9 || each.height >= height * wanted * 0.9);
   const sorted = (fits.length ? fits : whole).toSorted((one, other) => (fits.length ? 1 : -1) * (one.width - other.width) || one.bytes - other.bytes);
   return sorted[0]?.url || null;
-}
-
-function labelOf(image, title) {
-  const words = [image.alt || title];
-  if (image.status !== "ready") words.push(image.status === "pending" ? "processing" : "failed");
-  if (image.visibility === "private") words.push("private");
-  return words.join(", ");
-}
-
-function stateOf(image, actions) {
-  if (image.trashed_at) {
-    const days = actions.trashDays ? daysUntil(new Date(image.trashed_at).getTime() + actions.trashDays * 86400000) : 0;
-    return [h("span", { class: "tile-word" }, days === 1 ? "1 day left" : `${days} days left`)];
-  }
-  if (image.status === "pending") return [h("span", { class: "tile-bar" }), h("span", { class: "tile-word" }, "Processing")];
-  if (image.status === "failed") return [icon("warning"), h("span", { class: "tile-reason" }, image.error?.detail || "Failed")];
-  return image.visibility === "private" ? [h("span", { class: "tile-lock", title: "Private" }, icon("lock"))] : [];
 }

@@ -6,7 +6,8 @@ const WIDEST = 3.5;
 
 /** Aspect ratio that a tile has: extreme panoramas are cropped. */
 export function ratioOf(image) {
-  const ratio = image.width && image.height ? image.width / image.height : 4 / 3;
+  const known = image.width && image.height ? image.width / image.height : 4 / 3;
+  const ratio = image.status === "failed" ? Math.max(4 / 3, known) : known; // there is a sentence to read
   return Math.min(WIDEST, Math.max(NARROWEST, ratio));
 }
 
@@ -17,9 +18,10 @@ export const rowHeight = (width) => (width < 600 ? 120 : width < 1024 ? 180 : 22
  * Lay images out in rows. Returns `[{top, height, tiles: [{index, left, width}]}]` and the total height.
  *
  * A row is closed when the next image would make it lower than the wanted height; it is then stretched to the width, up
- * to a third higher. The last row keeps the wanted height and is not stretched.
+ * to a third higher. The last row keeps the wanted height and is not stretched; it is left out if `hasMore`, because its
+ * place is known only with the images that follow.
  */
-export function justify(ratios, width, wanted) {
+export function justify(ratios, width, wanted, hasMore = false) {
   const rows = [];
   let top = 0;
   let start = 0;
@@ -52,7 +54,7 @@ export function justify(ratios, width, wanted) {
       } else close(index + 1, Math.round(height));
     }
   }
-  if (start < ratios.length) close(ratios.length, wanted);
+  if (start < ratios.length && !hasMore) close(ratios.length, wanted);
   return { rows, height: Math.max(0, top - GUTTER) };
 }
 

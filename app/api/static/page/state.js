@@ -3,9 +3,11 @@
 import { get } from "./api.js";
 
 const PAGE = 100;
+const LARGEST_PAGE = 200;
 const POLL_MILLISECONDS = 1500;
+const MOST_AT_ONCE = 20;
 
-/** Images of one filter. Events: `change` (the order or an image), `selection`, `end` (all are loaded), `error`. */
+/** Images of one filter. Events: `change` (the order or an image), `selection`, `filter` (others are shown), `error`. */
 export class Library extends EventTarget {
   constructor() {
     super();
@@ -15,9 +17,14 @@ export class Library extends EventTarget {
     this.anchor = null;
     this.filter = {};
     this.search = "";
+    this.found = null;
     this.cursor = null;
     this.isComplete = false;
     this.isStarted = false; // nothing is loaded before the page knows that it may
+    this.isStale = false;
+    this.hasFailed = false;
+    this.late = [];
+    this.doing = "";
     this.loading = null;
     this.generation = 0;
   }
@@ -25,8 +32,11 @@ export class Library extends EventTarget {
   /** Images that the search leaves. */
   get shown() {
     if (!this.search) return this.images;
-    const wanted = this.search.toLowerCase();
-    return this.images.filter((image) => [image.title, image.alt, image.filename, ...image.tags].some((text) => text && text.toLowerCase().includes(wanted)));
+    if (!this.found) {
+      const wanted = this.search.toLowerCase();
+      this.found = this.images.filter((image) => [image.title, image.alt, image.filename, ...image.tags].some((text) => text && text.toLowerCase().includes(wanted)));
+    }
+    return this.found;
   }
 
   setFilter(filter) {
@@ -34,24 +44,40 @@ export class Library extends EventTarget {
     this.reload();
   }
 
+  /** Load the images of the filter. Those that are shown stay until the first page of the others is there. */
   reload() {
-    this.reset();
+    this.restart();
     this.isStarted = true;
     return this.more();
   }
 
+  /** Drop all images, and load none until `reload`. */
   reset() {
-    this.generation += 1;
-    Object.assign(this, { isStarted: false, images: [], cursor: null, isComplete: false, loading: null, anchor: null });
-    this.byId.clear();
-    this.selected.clear();
-    this.emit("selection");
+    this.restart();
+    this.isStarted = false;
+    this.clear();
     this.emit("change");
   }
 
+  restart() {
+    this.generation += 1;
+    Object.assign(this, { cursor: null, isComplete: false, isStale: true, late: [], loading: null, anchor: null });
+    this.selected.clear();
+    this.emit("selection");
+  }
+
+  /** Drop the images of another filter. */
+  clear() {
+    this.isStale = false;
+    this.images = [];
+    this.byId.clear();
+    this.emit("filter");
+  }
+
   /** Load the next page, unless it is being loaded. */
-  more(limit = PAGE) {
-    if (this.isComplete || !this.isStarted) return Promise.resolve();
+  more(limit = this.images.length && !this.isStale ? LARGEST_PAGE : PAGE) {
+    if (this.isComplete || !this.isStarted) return Promise.resolve(this.isComplete);
+    this.hasFailed = false;
     this.loading ??= this.load(limit);
     return this.loading;
   }
@@ -62,21 +88,33 @@ export class Library extends EventTarget {
       const query = { ...this.filter, limit };
       if (this.cursor) query.cursor = this.cursor;
       const page = await get("images", { query });
-      if (generation !== this.generation) return;
-      for (const image of page.items) this.place(image);
+      if (generation !== this.generation) return false;
+      if (this.isStale) this.clear();
+      for (const image of [...page.items, ...this.late.filter((each) => this.matches(each))]) this.place(image);
+      this.late = [];
       this.cursor = page.next_cursor;
       this.isComplete = !page.next_cursor;
+      this.loading = null; // before the listeners: they may need the next page
       this.emit("change");
-      if (this.isComplete) this.emit("end");
+      return true;
     } catch (error) {
-      if (generation === this.generation) this.dispatchEvent(new CustomEvent("error", { detail: error }));
-    } finally {
-      if (generation === this.generation) this.loading = null;
+      if (generation !== this.generation) return false;
+      this.loading = null;
+      this.hasFailed = true; // until somebody asks again
+      if (this.isStale) {
+        this.clear();
+        this.emit("change");
+      }
+      this.dispatchEvent(new CustomEvent("error", { detail: error }));
+      return false;
     }
   }
 
+  /** Load all pages. Returns false if one could not be loaded, or another filter was set meanwhile. */
   async loadAll() {
-    while (!this.isComplete) await this.more(200);
+    const { generation } = this;
+    while (!this.isComplete) if (!(await this.more(LARGEST_PAGE)) || generation !== this.generation) return false;
+    return true;
   }
 
   /** Add an image, or replace the one with its id. New ones are first. */
@@ -93,6 +131,10 @@ export class Library extends EventTarget {
 
   /** Take over a record that was read or changed: it appears, changes or disappears as the filter says. */
   update(image) {
+    if (this.isStale) {
+      this.late.push(image);
+      return;
+    }
     if (this.matches(image)) this.place(image);
     else this.drop([image.id]);
     this.emit("change");
@@ -146,6 +188,7 @@ export class Library extends EventTarget {
   }
 
   emit(name) {
+    if (name === "change") this.found = null;
     this.dispatchEvent(new CustomEvent(name));
   }
 }
@@ -170,7 +213,9 @@ export class Watcher {
   }
 
   async look() {
-    for (const id of [...this.ids].slice(0, 20)) {
+    for (const id of [...this.ids].slice(0, MOST_AT_ONCE)) {
+      this.ids.delete(id);
+      this.ids.add(id); // the others are next
       try {
         const image = await get(`images/${id}`);
         if (image.status !== "pending") this.ids.delete(id);

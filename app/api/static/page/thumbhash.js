@@ -67,10 +67,10 @@ export function decode(base64, longest = 32) {
   return { width, height, pixels };
 }
 
-/** Draw a hash onto a new canvas, or return null if it is not one. */
-export function placeholder(base64) {
+/** Draw a hash onto a new canvas, or return null if it is not one. The longer side has `longest` pixels. */
+export function placeholder(base64, longest = 32) {
   try {
-    const { width, height, pixels } = decode(base64);
+    const { width, height, pixels } = decode(base64, longest);
     const canvas = document.createElement("canvas");
     canvas.width = width;
     canvas.height = height;
