@@ -1,13 +1,13 @@
-/** Uploads to Darkroom from pages of any site. Types: client.d.ts */
+/** Uploads to Darkroom from any site. Types: client.d.ts */
 
 export class UploadError extends Error {
   constructor(status, problem) {
-    super(problem?.detail || (status ? `Status ${status}.` : "Connection lost."));
+    super(problem?.detail?.[0]?.msg || problem?.detail || (status ? `Status ${status}.` : "Connection lost."));
     Object.assign(this, { status, code: problem?.code || "", problem });
   }
 }
 
-const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+const pause = (ms) => new Promise((done) => setTimeout(done, ms));
 
 // XMLHttpRequest, because fetch reports no progress.
 const call = (method, url, body, { headers = {}, credentials, signal }, onProgress) =>
@@ -21,7 +21,7 @@ const call = (method, url, body, { headers = {}, credentials, signal }, onProgre
     if (onProgress) xhr.upload.onprogress = (event) => onProgress(event.loaded, body.size);
     xhr.onload = () => {
       const { status, response } = xhr;
-      // A file has no answer. 412: an earlier attempt has stored it.
+      // A file gets no JSON. 412: stored by an earlier attempt.
       if (body?.size ? status < 300 || status == 412 : status < 300 && response?.id) resolve(response);
       else reject(new UploadError(status, response));
     };
@@ -32,7 +32,7 @@ const call = (method, url, body, { headers = {}, credentials, signal }, onProgre
   });
 
 async function hash(file) {
-  if (!globalThis.crypto?.subtle || file.size > 1e8) return; // must fit into memory
+  if (!globalThis.crypto?.subtle || file.size > 1e8) return; // must fit in memory
   const digest = await crypto.subtle.digest("SHA-256", await file.arrayBuffer());
   return [...new Uint8Array(digest)].map((b) => b.toString(16).padStart(2, 0)).join("");
 }
@@ -45,10 +45,9 @@ export async function upload(file, endpoint, options = {}) {
   for (let n = 0; ; n++) {
     try {
       const found = await call("POST", endpoint, body, { ...options, headers });
-      const { id } = found;
-      if (found.status) return { id, duplicate: true, record: found };
+      if (found.status) return { id: found.id, duplicate: true, record: found };
       await call(found.method, new URL(found.url, base), file, { ...found, signal }, options.onProgress);
-      return { id, duplicate: false };
+      return { id: found.id, duplicate: false };
     } catch (error) {
       // 409: another attempt is in progress
       if (n >= delays.length || !/^(0|4[02]9|50[234])$/.test(error.status)) throw error;

@@ -54,8 +54,7 @@ const megabytes = (bytes) => `${(bytes / 1e6).toLocaleString(undefined, { maximu
 class Upload {
   state = "waiting"; // waiting, sending, processing, done, known, failed, canceled
   sent = 0;
-  id = null;
-  record = null;
+  id = null; record = null;
   error = null;
   stop = null; // an AbortController while it runs
 
@@ -266,6 +265,7 @@ export class DarkroomUpload extends HTMLElement {
   async #check(file) {
     const { texts } = this.constructor;
     const limit = Number(this.getAttribute("max-bytes")) || Infinity;
+    if (!this.getAttribute("endpoint")) throw new Error("<darkroom-upload> has no attribute endpoint.");
     if (!file.size) throw new Error(texts.empty(file.name));
     if (file.size > limit) throw new Error(texts.tooLarge(file.name, megabytes(file.size), megabytes(limit)));
     await file.slice(0, 1).arrayBuffer().catch(() => {

@@ -87,3 +87,14 @@ def test_an_answer_that_is_no_ticket_is_a_refusal(page: Any, service: Server) ->
     ))  # fmt: skip
     error = page.evaluate(REFUSED, [service.url, "/upload/direct", []])
     assert (error["name"], error["status"], error["message"]) == ("UploadError", 200, "Status 200.")
+
+
+def test_the_validation_errors_of_a_fastapi_back_end_are_shown(page: Any, service: Server, expected: list[str]) -> None:
+    expected.append("status of 422")
+    body = '{"detail": [{"type": "missing", "loc": ["body", "album"], "msg": "Field required"}]}'
+    page.route(
+        "**/upload/direct",
+        lambda route: route.fulfill(status=422, body=body, headers={"Access-Control-Allow-Origin": "*"}),
+    )
+    error = page.evaluate(REFUSED, [service.url, "/upload/direct", []])
+    assert (error["status"], error["code"], error["message"]) == (422, "", "Field required")

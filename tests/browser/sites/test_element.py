@@ -4,6 +4,8 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
+import httpx
+
 from tests.browser.test_pages import pytestmark  # noqa: F401 - when these tests can run
 from tests.running_server import Server
 from tests.samples import encoded
@@ -28,6 +30,13 @@ def ids(page: Any) -> list[str]:
     """Return the value of the form field."""
     found: list[str] = page.evaluate("new FormData(document.querySelector('form')).getAll('images')")
     return found
+
+
+def store(route: Any, file: Path) -> None:
+    """Send the file in place of the browser, whose bodies cannot be read."""
+    sent = route.request.headers.items()
+    headers = {name: value for name, value in sent if name.startswith(("content-type", "if-", "x-"))}
+    assert httpx.put(route.request.url, headers=headers, content=file.read_bytes()).status_code == 200
 
 
 def test_chosen_images_are_uploaded_and_their_ids_are_sent_with_the_form(
@@ -73,6 +82,40 @@ def test_a_lost_connection_is_tried_again(page: Any, element: Any, photo: Path, 
     wait_for_state(element, "done")
     assert len(ids(page)) == 1
     assert events(page, "failed") == []
+
+
+def test_an_upload_whose_answer_is_lost_is_stored_once(
+    page: Any, element: Any, service: Server, photo: Path, expected: list[str]
+) -> None:
+    expected.append("net::ERR_FAILED")
+
+    def lose(route: Any) -> None:
+        store(route, photo)
+        route.abort()
+
+    page.route("**/files/**", lose, times=1)
+    page.evaluate("document.querySelector('darkroom-upload').delays = [0]")
+    choose(element, photo)
+    wait_for_state(element, "known")
+    (image_id,) = ids(page)
+    sha256 = hashlib.sha256(photo.read_bytes()).hexdigest()
+    stored = [image["id"] for image in service.client.get("/images").json()["items"] if image["sha256"] == sha256]
+    assert stored == [image_id]
+
+
+def test_a_store_that_has_the_bytes_already_is_a_success(
+    page: Any, element: Any, photo: Path, expected: list[str]
+) -> None:
+    expected.append("status of 412")
+
+    def answer(route: Any) -> None:
+        store(route, photo)
+        route.fulfill(status=412, body="<Error/>", headers={"Access-Control-Allow-Origin": "*"})
+
+    page.route("**/files/**", answer, times=1)
+    choose(element, photo)
+    wait_for_state(element, "done")
+    assert len(ids(page)) == 1
 
 
 def test_an_upload_that_failed_is_started_again_by_its_button(
@@ -204,3 +247,20 @@ def test_a_single_image_replaces_the_earlier_one_and_is_required(page: Any, elem
     assert (ids(page), element.locator("li").count()) == ([], 0)
     page.evaluate("document.querySelector('darkroom-upload').setAttribute('disabled', '')")
     assert element.locator("button[part=button]").is_disabled()
+
+
+def test_an_element_without_an_endpoint_says_so(page: Any, element: Any, photo: Path) -> None:
+    page.evaluate("document.querySelector('darkroom-upload').removeAttribute('endpoint')")
+    choose(element, photo)
+    wait_for_state(element, "failed")
+    assert element.locator("li p").inner_text() == "<darkroom-upload> has no attribute endpoint."
+
+
+def test_a_removed_element_cancels_and_a_moved_one_continues(page: Any, element: Any, photo: Path) -> None:
+    page.route("**/files/**", lambda route: None)  # never continued
+    with page.expect_request("**/files/**"):
+        choose(element, photo)
+    page.evaluate("document.querySelector('form').append(window.kept = document.querySelector('darkroom-upload'))")
+    assert page.evaluate("kept.uploads.map(each => each.state)") == ["sending"]
+    page.evaluate("kept.remove()")
+    assert page.evaluate("kept.uploads.map(each => each.state)") == ["canceled"]
