@@ -62,13 +62,14 @@ def record_requests(page: Any) -> list[tuple[str, str]]:
 
 def test_picked_files_are_uploaded_and_shown(page: Any, server: Server) -> None:
     page.goto("/")
-    page.get_by_text("No images yet").wait_for()
+    page.get_by_role("button", name="Try a sample").click()
+    row(page, "sample.jpg", "done").wait_for()
     files = [file(f"photo {seed}.jpg", jpeg(seed)) for seed in range(4)]
     page.locator("#files").set_input_files(files)
-    page.locator('.tray-row[data-state="done"]').nth(3).wait_for()
-    page.locator(".tile.loaded").nth(3).wait_for()
-    page.get_by_text("4 uploads finished").wait_for()
-    page.locator(".tray-thumb img").nth(3).wait_for()  # the thumbnail of the server
+    page.locator('.tray-row[data-state="done"]').nth(4).wait_for()
+    page.locator(".tile.loaded").nth(4).wait_for()
+    page.get_by_text("5 uploads finished").wait_for()
+    page.locator(".tray-thumb img").nth(4).wait_for()  # the thumbnail of the server
     assert filenames(server) >= {each["name"] for each in files}
     page.get_by_role("button", name="Close").click()
     page.locator("#tray").wait_for(state="hidden")
@@ -95,7 +96,8 @@ def test_files_are_dropped_pasted_and_picked_as_a_folder(page: Any, server: Serv
 
 def test_known_bytes_are_not_sent(page: Any, server: Server) -> None:
     body = jpeg(20)
-    known = server.client.post("/upload", files={"file": ("first.jpg", body)}).json()["id"]
+    first = server.client.post("/upload?wait=20", files={"file": ("first.jpg", body)}).json()
+    assert first["status"] == "ready"  # else its bytes must be sent again
     page.goto("/")
     page.locator(".primary").first.wait_for()
     seen = record_requests(page)
@@ -105,7 +107,7 @@ def test_known_bytes_are_not_sent(page: Any, server: Server) -> None:
     assert row(page, "second.jpg").locator(".tray-word").inner_text() == "Already here"
     assert seen.count(("POST", "/images/lookup")) == 2
     assert seen.count(("POST", "/upload")) == 1  # the new one
-    assert ("GET", f"/images/{known}") in seen
+    assert ("GET", f"/images/{first['id']}") in seen
     assert "second.jpg" not in filenames(server)
 
 

@@ -218,7 +218,7 @@ export class Queue extends EventTarget {
   }
 
   finish(upload, id, state, image = null) {
-    this.become(upload, state, { sent: upload.file.size, id, image, tries: 0 });
+    this.become(upload, state, { sent: upload.file.size, id, image, tries: 0, isKnown: state === "known" });
   }
 
   /** Take over the record of an image whose processing has ended. */
@@ -227,7 +227,8 @@ export class Queue extends EventTarget {
     const error = image.status === "failed" ? failure : () => "";
     for (const upload of this.uploads) {
       if (upload.id !== image.id || upload.state !== "processing") continue;
-      this.become(upload, image.status === "failed" ? "failed" : "done", { image, error: error(upload.file.name, image.error) });
+      const state = upload.isKnown ? "known" : "done";
+      this.become(upload, image.status === "failed" ? "failed" : state, { image, error: error(upload.file.name, image.error) });
     }
   }
 }

@@ -46,6 +46,7 @@ export class Tray {
   dismiss() {
     this.queue.clear();
     this.root.hidden = !this.queue.uploads.length;
+    if (this.root.hidden) document.querySelector("#header .primary")?.focus(); // not lost with the button
   }
 
   each(kind, act) {
