@@ -85,7 +85,7 @@ export class Gallery {
       while (end < this.order.length && this.dayOf(this.order[end]) === key) end += 1;
       const each = kept.get(key) || this.buildDay(key, this.order[start].uploaded_at);
       kept.delete(key);
-      const hasMore = end === this.order.length && !this.library.isComplete;
+      const hasMore = end === this.order.length && !this.library.isComplete && !this.library.search;
       this.layDay(each, this.order.slice(start, end).map(ratioOf), width, wanted, hasMore);
       Object.assign(each, { start, firstRow, top: top + HEADING });
       top += HEADING + each.height + GAP;
@@ -177,7 +177,8 @@ export class Gallery {
       this.mountRow(each, at);
     }
     this.sweep(top);
-    if (!this.library.isComplete && !this.library.hasFailed && this.root.getBoundingClientRect().bottom < innerHeight * (1 + AHEAD)) this.library.more();
+    const { isComplete, hasFailed, search } = this.library;
+    if (!isComplete && !hasFailed && !search && this.root.getBoundingClientRect().bottom < innerHeight * (1 + AHEAD)) this.library.more();
   }
 
   /** Forget tiles that no row shows. The tab stop moves into view with the page, unless it has the focus. */
