@@ -6,11 +6,13 @@ A module imports `pytestmark` from here. It may have `SETTINGS`, with which its 
 import re
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from functools import partial
 from typing import Any
 
 import pytest
 
 from tests.browser.test_pages import CHROMIUM, QUIET, pytestmark
+from tests.browser.waiting import wait_until
 from tests.running_server import Server, serving
 
 __all__ = ["CHROMIUM", "TIMEOUT_MS", "pytestmark"]
@@ -69,6 +71,7 @@ def new_page(browser: Any, server: Server, expected: list[str]) -> Iterator[Call
             tab = browser.new_page(**{"base_url": server.url, "viewport": {"width": 1280, "height": 800}, **options})
             tabs.callback(tab.close)
             tab.set_default_timeout(TIMEOUT_MS)
+            tab.wait_for_function = partial(wait_until, tab)
             tab.on("request", check_address)
             tab.on("pageerror", lambda error: complain(str(error)))
             tab.on("console", lambda message: message.type == "error" and complain(message.text))

@@ -120,8 +120,9 @@ export class Gallery {
   }
 
   buildDay(key, time) {
-    const body = h("div", { class: "day-rows", role: "rowgroup" });
-    const element = h("section", { class: "day" }, h("h2", { class: "day-heading" }, day(time)), body);
+    const body = h("div", { class: "day-rows", role: "none" });
+    const heading = h("div", { class: "day-heading", role: "row" }, h("div", { role: "rowheader" }, h("h2", {}, day(time))));
+    const element = h("div", { class: "day", role: "rowgroup" }, heading, body);
     return { key, element, body, rows: [], height: 0, mounted: new Map() };
   }
 

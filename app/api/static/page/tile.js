@@ -44,7 +44,7 @@ export class Tile {
     this.shown = shown;
     const title = image.title || image.filename || "Untitled image";
     this.open.href = `?image=${image.id}`;
-    this.open.setAttribute("aria-label", labelOf(image, title));
+    this.open.setAttribute("aria-label", labelOf(image, title, this.on.trashDays));
     this.check.setAttribute("aria-label", `Select ${title}`);
     this.name.textContent = title;
     const isLoaded = this.picture.complete && this.picture.naturalWidth > 0;
@@ -107,10 +107,12 @@ export class Tile {
   }
 }
 
-function labelOf(image, title) {
+/** Name of a tile: it contains the texts that the tile shows. */
+function labelOf(image, title, trashDays) {
   const words = [image.alt || title];
   if (image.status === "pending") words.push("processing");
   if (image.status === "failed") words.push(`failed: ${image.error?.detail || "no reason given"}`);
+  if (image.trashed_at) words.push(stateOf(image, trashDays)[0].textContent);
   if (image.visibility === "private") words.push("private");
   return words.join(", ");
 }
