@@ -29,7 +29,7 @@ COMPILE := .venv/bin/uv pip compile --quiet --generate-hashes --no-header --no-a
 .DEFAULT_GOAL := help
 .PHONY: help run test test-python test-slow test-engines engines test-template images test-images test-system \
 	test-browser test-openapi test-proxies test-clients fuzz kill-storm \
-	lint types check format screenshot lock bench bench-list release clean .venv server-environment
+	lint types check format screenshots lock bench bench-list release clean .venv server-environment
 
 help: ## List the targets
 	@grep -E '^[a-z.-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | while IFS='	' read -r name what; do \
@@ -70,13 +70,14 @@ test-system: .venv images ## Test the whole stack with those images on an AWS em
 	@sh tools/python.sh tools/system.py
 	$(PYTEST) -m system $(ARGS)
 
-test-browser: .venv ## Test Swagger UI and ReDoc in Chromium (must be installed)
+test-browser: .venv ## Test the page, Swagger UI and ReDoc in Chromium (must be installed; needs npm)
 	@sh tools/python.sh tools/environment.py dev browser
+	@sh tools/python.sh tools/npm.py browser
 	$(PYTEST) -m browser $(ARGS)
 
-screenshot: .venv ## Take the README's screenshot again (needs Chromium)
+screenshots: .venv ## Take the screenshots of the README and of docs/page.md again (needs Chromium)
 	@sh tools/python.sh tools/environment.py dev browser
-	$(PY) -m tests.browser.screenshot
+	$(PY) -m tests.browser.screenshots
 
 test-openapi: .venv ## Check the OpenAPI document with linters, and generate a client (needs npm)
 	@sh tools/python.sh tools/environment.py dev openapi

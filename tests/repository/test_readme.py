@@ -144,8 +144,9 @@ def test_the_readme_is_short() -> None:
 
 
 def test_images_of_the_readme_are_small_files_of_the_repository() -> None:
-    shown = re.findall(r"!\[[^\]]+\]\(([^)]+)\)", README)
+    shown = re.findall(r'(?:src|srcset)="(docs/[^"]+)"', README)
     assert shown
+    shown += [f"docs/{name}" for name in re.findall(r"!\[[^\]]+\]\(([^)]+)\)", texts()["docs/page.md"])]
     assert [name for name in shown if not 0 < (ROOT / name).stat().st_size < 150_000] == []
 
 

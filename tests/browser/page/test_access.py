@@ -1,14 +1,16 @@
 """Access to the page: axe-core, keyboard, texts of strangers, motion, and what screen readers are told."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from app.domain.access.api_keys import Scope, new_key
 from tests.browser.page.conftest import pytestmark  # noqa: F401 - when these tests can run
 from tests.browser.waiting import wait_until
 from tests.repository.tree import ROOT
-from tests.running_server import Server
+from tests.running_server import Server, serving
 from tests.samples import encoded
 
 #: Installed by `make test-browser` from `tests/browser/package-lock.json`.
@@ -108,12 +110,6 @@ def show_keys(page: Any, image: dict[str, Any]) -> None:
     page.locator(".small-window[open]").wait_for()
 
 
-def show_key_window(page: Any, image: dict[str, Any]) -> None:
-    show_menu(page, image)
-    page.get_by_role("button", name="Enter an API key").click()
-    page.locator(".small-window[open]").wait_for()
-
-
 def show_tray(page: Any, _: dict[str, Any]) -> None:
     opened(page).locator("#files").set_input_files(ONE_REFUSED)
     page.locator("#tray").get_by_text("1 of 2 uploads failed").wait_for()
@@ -127,7 +123,6 @@ VIEWS: dict[str, Callable[[Any, dict[str, Any]], object]] = {
     "filters": show_filters,
     "menu": show_menu,
     "keys": show_keys,
-    "key window": show_key_window,
     "image": show_image,
     "focal point": show_focal_point,
     "tray": show_tray,
@@ -148,6 +143,16 @@ def test_axe_finds_nothing_on_empty_lists(page: Any) -> None:
     page.goto("/?tag=nothing-has-this-tag")
     page.get_by_text("No images tagged").wait_for()
     assert complaints(page) == []
+
+
+def test_axe_finds_nothing_where_a_key_is_asked_for(browser: Any, tmp_path: Path) -> None:
+    _, entry = new_key("ann", [Scope.READ])
+    with serving(tmp_path / "data", DARKROOM_AUTH="required", DARKROOM_API_KEYS=str(entry)) as other:
+        tab = browser.new_page(base_url=other.url)
+        tab.goto("/")
+        tab.locator(".small-window[open]").wait_for()
+        assert complaints(tab) == []
+        tab.close()
 
 
 def test_texts_of_strangers_are_texts(page: Any, images: list[dict[str, Any]]) -> None:

@@ -1,20 +1,15 @@
-"""Take the README's screenshot of Swagger UI, after an upload: `python -m tests.browser.screenshot`."""
+"""Take a screenshot of Swagger UI after an upload."""
 
-import io
 import tempfile
 from pathlib import Path
 
-from PIL import Image
 from playwright.sync_api import sync_playwright
 
 from tests.browser.test_pages import CHROMIUM, QUIET
-from tests.repository.tree import ROOT
 from tests.running_server import serving
 from tests.samples import image_file
 
-TARGET = ROOT / "docs" / "swagger.png"
 WIDTH, HEIGHT = 1280, 790
-MOST_BYTES = 150_000
 PHOTO = "libavif-tests__paris_exif_xmp_icc.jpg"
 #: Replaces one text by another in the whole page.
 SHOW_USUAL_PORT = """([found, shown]) => {
@@ -43,16 +38,3 @@ def take() -> bytes:
         shot = page.screenshot()
         browser.close()
     return shot
-
-
-def main() -> None:
-    with Image.open(io.BytesIO(take()), formats=["PNG"]) as shot:
-        shot.convert("RGB").quantize(128, dither=Image.Dither.NONE).save(TARGET, optimize=True)
-    size = TARGET.stat().st_size
-    print(f"{TARGET.relative_to(ROOT)}: {size:,} bytes")
-    if size > MOST_BYTES:
-        raise SystemExit(f"more than {MOST_BYTES:,} bytes")
-
-
-if __name__ == "__main__":
-    main()
