@@ -47,11 +47,16 @@ def record(server: Server, image: dict[str, Any]) -> dict[str, Any]:
 
 def eventually(page: Any, server: Server, image: dict[str, Any], condition: Callable[[dict[str, Any]], object]) -> None:
     """Wait until the stored record meets the condition."""
+    until(page, lambda: condition(record(server, image)))
+
+
+def until(page: Any, condition: Callable[[], object]) -> None:
+    """Wait until the condition is true."""
     for _ in range(600):
-        if condition(record(server, image)):
+        if condition():
             return
         page.wait_for_timeout(50)
-    raise AssertionError(record(server, image))
+    raise AssertionError("the condition did not become true")
 
 
 def test_an_image_opens_by_click_key_and_address_and_closes_with_its_tile_focused(
@@ -65,8 +70,8 @@ def test_an_image_opens_by_click_key_and_address_and_closes_with_its_tile_focuse
     assert page.get_by_role("heading", name="First").is_visible()
     page.keyboard.press("Escape")
     page.locator("#viewer:not([open])").wait_for(state="attached")
-    assert "image=" not in page.url
-    assert page.evaluate("document.activeElement.getAttribute('aria-label')") == "First"
+    until(page, lambda: "image=" not in page.url)
+    until(page, lambda: page.evaluate("document.activeElement.getAttribute('aria-label')") == "First")
     page.keyboard.press("Enter")
     page.locator("#viewer[open]").wait_for()
     page.go_back()
@@ -258,7 +263,7 @@ def test_an_image_is_processed_again_deleted_and_restored(
     dialog.get_by_role("button", name="Process again").click()
     dialog.locator(".toast").get_by_text("The image is processed again.").wait_for()
     eventually(page, server, image, lambda found: found["processed_at"] != image["processed_at"])
-    dialog.get_by_role("button", name="Delete").click()
+    dialog.get_by_role("button", name="Delete", exact=True).click()
     page.locator("#viewer:not([open])").wait_for(state="attached")
     assert record(server, image)["trashed_at"]
     page.get_by_role("button", name="Undo").click()
