@@ -123,7 +123,7 @@ class DynamoImages:
         )
         gone, there = build_pointers(old, before), build_pointers(new, after)
         # A pointer that looks the same may be missing, or be that of 0.1.0: its worker removes it when it has finished.
-        unsure = {open_key(image_id)} if work or items.WORK in renewed else set()
+        unsure = set(there) if renewed else {open_key(image_id)} if work else set()
         pointers = [self._writes.delete(key) for key in gone.keys() - there.keys()]
         pointers += [self._writes.put(put) for key, put in there.items() if put != gone.get(key) or key in unsure]
         if not pointers:
