@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Annotated
 
 from fastapi import APIRouter, Query
-from pydantic import Field
+from pydantic import ConfigDict, Field
 from starlette.responses import Response
 
 from app.api.dependencies import CallerDep, ServicesDep
@@ -14,7 +14,7 @@ from app.api.views.image import DEFERRED
 from app.api.views.list_query import DEFAULT_LIMIT, MAX_LIMIT, Owner
 from app.api.views.responses import json_answer
 from app.domain.access.api_keys import Scope
-from app.domain.images.stats import Stats, build_stats
+from app.domain.images.stats import EXAMPLE, Stats, build_stats
 from app.domain.models import Model
 
 router = APIRouter(tags=["images"], route_class=ScopedRoute)
@@ -27,7 +27,7 @@ _OWNERS = {"list": "owners"}
 class StatsList(Model):
     """Statistics of owners."""
 
-    model_config = DEFERRED
+    model_config = DEFERRED | ConfigDict(json_schema_extra={"examples": [{"items": [EXAMPLE], "next_cursor": None}]})
 
     items: Sequence[Stats] = Field(description="One for each owner, in the order of their names.")
     next_cursor: str | None = Field(description="`cursor` of the next page; null on the last one.")

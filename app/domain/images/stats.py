@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from pydantic import AwareDatetime, ConfigDict, Field
+from pydantic.config import JsonDict
 
 from app.domain.models import Image, Model, Status, is_open_ticket
 from app.domain.recipe import Recipe, build_recipe_id
@@ -86,30 +87,28 @@ class Counters(Protocol):
 Recount = Callable[[Callable[[], bool]], int]
 
 
+#: Statistics as the documentation shows them.
+EXAMPLE: JsonDict = {
+    "owner": "ann",
+    "images": 1204,
+    "pending": 1,
+    "ready": 1200,
+    "failed": 3,
+    "stale": 17,
+    "original_bytes": 4_213_004_118,
+    "variant_bytes": 154_220_871,
+    "saved_bytes": 4_110_212_006,
+    "trashed": 6,
+    "trashed_bytes": 18_553_090,
+    "exact": True,
+    "recounted_at": None,
+}
+
+
 class Stats(Model):
     """Numbers and sizes of an owner's images."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "owner": "ann",
-                    "images": 1204,
-                    "pending": 1,
-                    "ready": 1200,
-                    "failed": 3,
-                    "stale": 17,
-                    "original_bytes": 4_213_004_118,
-                    "variant_bytes": 154_220_871,
-                    "saved_bytes": 4_110_212_006,
-                    "trashed": 6,
-                    "trashed_bytes": 18_553_090,
-                    "exact": True,
-                    "recounted_at": None,
-                }
-            ]
-        }
-    )
+    model_config = ConfigDict(json_schema_extra={"examples": [EXAMPLE]})
 
     owner: str
     images: int = Field(description="Images of any status, without those in the trash.")
