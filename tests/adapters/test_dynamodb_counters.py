@@ -1,7 +1,6 @@
 """Counts of images in DynamoDB, which a failure leaves behind the records."""
 
 import logging
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -10,27 +9,10 @@ from app.adapters.dynamodb import DynamoImages
 from app.adapters.dynamodb.counters import MOST_RECIPES
 from app.adapters.dynamodb.table import KEY
 from app.domain.models import Image, Status
-from tests import aws
 from tests.contract.records import OWNER, stored
 from tests.faults.wire import Wire, refused
 
 pytestmark = pytest.mark.moto
-
-
-@pytest.fixture(params=["moto", pytest.param("engines", marks=pytest.mark.engines)])
-def client(request: pytest.FixtureRequest) -> Any:
-    return getattr(aws, request.param)().dynamodb
-
-
-@pytest.fixture
-def table(client: Any) -> Iterator[str]:
-    with aws.table(client) as table:
-        yield table
-
-
-@pytest.fixture
-def images(client: Any, table: str) -> DynamoImages:
-    return DynamoImages(client, table)
 
 
 def counts(images: DynamoImages, owner: str = OWNER) -> dict[str, int]:

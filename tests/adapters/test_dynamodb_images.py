@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -15,28 +15,11 @@ from app.domain.errors import Stale
 from app.domain.ids import new_id
 from app.domain.models import FocalPoint, Format, Image, Status, Variant, Visibility, utcnow
 from app.domain.work import Task, Work
-from tests import aws
 from tests.contract.records import FULL, OWNER, a_query, an_image, ids, stored, tombstone_of
 from tests.faults.wire import Wire
 from tests.sides import once
 
 pytestmark = pytest.mark.moto
-
-
-@pytest.fixture(params=["moto", pytest.param("engines", marks=pytest.mark.engines)])
-def client(request: pytest.FixtureRequest) -> Any:
-    return getattr(aws, request.param)().dynamodb
-
-
-@pytest.fixture
-def table(client: Any) -> Iterator[str]:
-    with aws.table(client) as name:
-        yield name
-
-
-@pytest.fixture
-def images(client: Any, table: str) -> DynamoImages:
-    return DynamoImages(client, table)
 
 
 def requests_of(client: Any, action: Callable[[], object]) -> list[str]:

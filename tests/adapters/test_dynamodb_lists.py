@@ -10,7 +10,6 @@ import pytest
 from app.adapters.dynamodb import DynamoImages, items, joins
 from app.adapters.dynamodb.pointers import build_pointers
 from app.domain.models import Image, Status, Visibility
-from tests import aws
 from tests.contract.records import a_query, an_image, ids
 from tests.contract.test_lists import ORDERS, matches, ordered
 from tests.faults.wire import Wire
@@ -19,22 +18,6 @@ TYPES = ["image/jpeg", "image/jpeg", "image/png"]
 NO_FILTER: dict[str, Any] = {
     "status": None, "tags": (), "content_type": None, "visibility": None, "trashed": False
 }  # fmt: skip
-
-
-@pytest.fixture(params=["moto", pytest.param("engines", marks=pytest.mark.engines)])
-def client(request: pytest.FixtureRequest) -> Any:
-    return getattr(aws, request.param)().dynamodb
-
-
-@pytest.fixture
-def table(client: Any) -> Iterator[str]:
-    with aws.table(client) as name:
-        yield name
-
-
-@pytest.fixture
-def images(client: Any, table: str) -> DynamoImages:
-    return DynamoImages(client, table)
 
 
 def place(client: Any, table: str, made: list[Image]) -> None:

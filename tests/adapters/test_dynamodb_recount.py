@@ -1,6 +1,5 @@
 """Recounts in pieces, and when they are due."""
 
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -11,29 +10,12 @@ from app.adapters.dynamodb.counters import MOST_RECIPES
 from app.adapters.dynamodb.table import KEY
 from app.domain.images.stats import add_up
 from app.domain.models import Image, Status, utcnow
-from tests import aws
 from tests.contract.records import OWNER, PROCESSED, stored
 from tests.faults.wire import Wire
 
 pytestmark = pytest.mark.moto
 
 WEEK = timedelta(days=7, hours=1)
-
-
-@pytest.fixture(params=["moto", pytest.param("engines", marks=pytest.mark.engines)])
-def client(request: pytest.FixtureRequest) -> Any:
-    return getattr(aws, request.param)().dynamodb
-
-
-@pytest.fixture
-def table(client: Any) -> Iterator[str]:
-    with aws.table(client) as table:
-        yield table
-
-
-@pytest.fixture
-def images(client: Any, table: str) -> DynamoImages:
-    return DynamoImages(client, table)
 
 
 @pytest.fixture
