@@ -40,7 +40,7 @@ export const moment = (time) => MOMENT.format(new Date(time));
 
 /** Share by which a size is below another: `-94 %`. */
 export function saved(size, original) {
-  const share = Math.round((1 - size / original) * 100);
+  const share = Math.floor((1 - size / original) * 100); // 100 % would say that nothing is left
   return share > 0 ? `−${share} %` : "";
 }
 
