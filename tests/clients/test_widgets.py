@@ -1,9 +1,8 @@
 """Uppy, Dropzone and FilePond with their default options, on a page of another site in a real Chromium."""
 
 import mimetypes
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ import pytest
 
 from tests.browser.test_pages import browser  # noqa: F401 - a fixture
 from tests.clients.programs import NODE_MODULES
+from tests.other_site import serving_site
 from tests.running_server import Server, serving
 from tests.samples import encoded
 
@@ -72,13 +72,8 @@ class Site(BaseHTTPRequestHandler):
 @pytest.fixture(scope="module")
 def site() -> Iterator[str]:
     """Origin of the other site."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Site)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with serving_site(Site) as origin:
+        yield origin
 
 
 @pytest.fixture(scope="module")

@@ -98,9 +98,7 @@ class Images:
 
         Raises `Conflict` if the image is not ready, and `NotFound` if it has no such variant.
         """
-        if image.status is not Status.READY:
-            why = f": {image.error.detail}" if image.error else "."
-            raise Conflict("not_ready", f"The image is {image.status}{why}", status_of_image=image.status)
+        check_ready(image)
         if name is None:
             return whole_variants(image)
         named = [variant for variant in image.variants if variant.name == name]
@@ -108,6 +106,13 @@ class Images:
             names = sorted({variant.name for variant in image.variants})
             raise NotFound("variant_not_found", f"The image has no variant {name[:40]!a}.", variants=names)
         return named
+
+
+def check_ready(image: Image) -> None:
+    """Raise `Conflict` for an image that is pending or failed, and say why it failed."""
+    if image.status is not Status.READY:
+        why = f": {image.error.detail}" if image.error else "."
+        raise Conflict("not_ready", f"The image is {image.status}{why}", status_of_image=image.status)
 
 
 def check_not_trashed(image: Image) -> None:

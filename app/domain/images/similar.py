@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations, islice
 
-from app.domain.errors import Conflict
+from app.domain.images.service import check_ready
 from app.domain.models import Image, Status
 from app.domain.ports import ImageRepository
 
@@ -91,9 +91,7 @@ class LookAlikeSearch:
 
         Raises `Conflict` if the image is not ready: only processing computes its hash.
         """
-        if image.status is not Status.READY:
-            why = f": {image.error.detail}" if image.error else "."
-            raise Conflict("not_ready", f"The image is {image.status}{why}", status_of_image=image.status)
+        check_ready(image)
         if image.phash is None or is_flat(image.phash):
             return LookAlikes(comparable=False)
         complete = True

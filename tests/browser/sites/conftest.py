@@ -1,14 +1,14 @@
 """A page of another site, with a strict policy, and the service that it uploads to."""
 
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.browser.test_pages import browser  # noqa: F401 - a fixture
+from tests.other_site import serving_site
 from tests.running_server import Server, serving
 from tests.samples import encoded
 
@@ -43,13 +43,8 @@ class Site(BaseHTTPRequestHandler):
 @pytest.fixture(scope="module")
 def site() -> Iterator[str]:
     """Origin of the site."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Site)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with serving_site(Site) as origin:
+        yield origin
 
 
 @pytest.fixture(scope="module")
