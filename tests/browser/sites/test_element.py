@@ -1,12 +1,14 @@
 """`<darkroom-upload>` in Chromium, in a page of another site that forbids inline styles and scripts."""
 
 import hashlib
+import json
 from pathlib import Path
 from typing import Any
 
 import httpx
 
 from tests.browser.test_pages import pytestmark  # noqa: F401 - when these tests can run
+from tests.browser.waiting import wait_until
 from tests.running_server import Server
 from tests.samples import encoded
 
@@ -206,12 +208,13 @@ def test_everything_works_by_keyboard(page: Any, element: Any, photo: Path) -> N
     assert chooser.value.is_multiple()
     chooser.value.set_files(photo)
     wait_for_state(element, "done")
+    element.get_by_role("button", name=f"Remove: {photo.name}").wait_for()
     page.keyboard.press("Tab")
-    focused = "document.activeElement.shadowRoot.activeElement.getAttribute('aria-label')"
-    assert page.evaluate(focused) == f"Remove: {photo.name}"
+    focused = "document.activeElement.shadowRoot.activeElement"
+    wait_until(page, f"{focused}?.getAttribute('aria-label') === {json.dumps(f'Remove: {photo.name}')}")
     page.keyboard.press("Enter")
     element.locator("li").wait_for(state="detached")
-    assert page.evaluate("document.activeElement.shadowRoot.activeElement.getAttribute('part')") == "button"
+    wait_until(page, f"{focused}?.getAttribute('part') === 'button'")
 
 
 def test_file_names_are_text(page: Any, element: Any) -> None:
