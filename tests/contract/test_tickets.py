@@ -1,5 +1,6 @@
 """Records of upload tickets: in no list, counted while they are open, and records like any other once processed."""
 
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -9,7 +10,7 @@ from app.domain.errors import AlreadyExists, HashTaken
 from app.domain.models import Image, Status, utcnow
 from app.domain.ports import ImageRepository
 from tests.contract.races import RACERS, eventually, race, winners
-from tests.contract.records import OWNER, an_image, ids, stored, tombstone_of, unfinished
+from tests.contract.records import OWNER, PROCESSED, an_image, ids, stored, tombstone_of, unfinished
 
 
 def test_a_ticket_is_read_by_id_and_in_no_list(images: ImageRepository) -> None:
@@ -114,6 +115,42 @@ def test_a_claimed_ticket_is_the_only_one_for_its_bytes(images: ImageRepository)
     third = a_ticket()
     images.create(third, claim=True, replaces=second.id)
     assert images.find_ticket(OWNER, SHA) == third.id
+
+
+ENDS: dict[str, Callable[[ImageRepository, Image], object]] = {
+    "processed": lambda images, ticket: images.update(ticket.id, 1, {**PROCESSED, "upload_expires_at": None}),
+    "trashed": lambda images, ticket: images.update(ticket.id, 1, {"trashed_at": utcnow()}),
+    "deleted": lambda images, ticket: images.delete(ticket.id, 1, tombstone_of(ticket)),
+    "removed": lambda images, ticket: images.remove(ticket.id, 1),
+    "removed with others": lambda images, ticket: images.remove_all([ticket, stored(images)]),
+}
+
+
+@pytest.mark.parametrize("end", ENDS.values(), ids=ENDS)
+def test_the_end_of_an_older_ticket_leaves_the_newer_one(
+    images: ImageRepository, end: Callable[[ImageRepository, Image], object]
+) -> None:
+    older, newer = a_ticket(tags=["a"]), a_ticket()
+    images.create(older, claim=True)
+    images.create(newer, claim=True, replaces=older.id)
+    end(images, older)
+    found = images.get(older.id)
+    assert not isinstance(found, Image) or found.version == 2
+    eventually(lambda: ids(images, tags=("a",)), [older.id] * (isinstance(found, Image) and found.trashed_at is None))
+    assert images.find_ticket(OWNER, SHA) == newer.id
+    images.remove(newer.id, 1)
+    assert images.find_ticket(OWNER, SHA) is None
+
+
+def test_a_ticket_that_is_restored_does_not_hide_a_newer_one(images: ImageRepository) -> None:
+    older, newer = a_ticket(arrived_at=utcnow()), a_ticket()
+    images.create(older, claim=True)
+    images.update(older.id, 1, {"trashed_at": utcnow()})
+    images.create(newer, claim=True)
+    images.update(older.id, 2, {"trashed_at": None})
+    assert images.find_ticket(OWNER, SHA) == newer.id
+    images.update(older.id, 3, {**PROCESSED, "upload_expires_at": None})
+    assert images.find_ticket(OWNER, SHA) == newer.id
 
 
 def test_a_ticket_and_an_image_of_the_same_bytes_do_not_exclude_each_other(images: ImageRepository) -> None:

@@ -14,7 +14,7 @@ from app.adapters.dynamodb.keys import expected_key, hash_key, open_key
 from app.adapters.dynamodb.pointers import POINTS_TO, build_pointers, group_images, open_item
 from app.adapters.dynamodb.reading import read_hashes, read_item, read_items, read_records, read_versions
 from app.adapters.dynamodb.table import KEY
-from app.adapters.dynamodb.writes import Write, Writes, while_live
+from app.adapters.dynamodb.writes import Write, Writes, accepted, while_live, write_record
 from app.domain.errors import AlreadyExists, HashTaken, Stale, Unavailable
 from app.domain.images.stats import COUNTED
 from app.domain.models import UPDATABLE, Image, Tombstone, utcnow
@@ -124,15 +124,14 @@ class DynamoImages:
         gone, there = build_pointers(old, before), build_pointers(new, after)
         # A pointer that looks the same may be missing, or be that of 0.1.0: its worker removes it when it has finished.
         unsure = set(there) if renewed else {open_key(image_id)} if work else set()
-        pointers = [self._writes.delete(key) for key in gone.keys() - there.keys()]
-        pointers += [self._writes.put(put) for key, put in there.items() if put != gone.get(key) or key in unsure]
-        if not pointers:
-            new = self._update_alone(image_id, update, fields)
+        pointers = [self._writes.delete_pointer(gone[key]) for key in gone.keys() - there.keys()]
+        pointers += [
+            self._writes.put_pointer(put) for key, put in there.items() if put != gone.get(key) or key in unsure
+        ]
+        if pointers:
+            write_record(self._client, image_id, [update, *pointers])
         else:
-            try:
-                transact(self._client, [update, *pointers])
-            except Refused:
-                raise Stale(image_id) from None
+            new = self._update_alone(image_id, update, fields)
         self.counters.add([(old, new)])
         return new
 
@@ -204,7 +203,7 @@ class DynamoImages:
     def _removal(self, image: Image) -> list[Write]:
         seen = str(items.changed_fields({"updated_at": image.updated_at})["updated_at"])
         record = while_live(self._writes.delete(image.id), image.version, seen)
-        pointers = [self._writes.delete(key) for key in build_pointers(image)]
+        pointers = [self._writes.delete_pointer(pointer) for pointer in build_pointers(image).values()]
         return [record, *pointers, *([self._writes.release(image)] if image.sha256 else [])]
 
     def open_tickets(self, owner: str, limit: int) -> Sequence[str]:
@@ -254,10 +253,12 @@ class DynamoImages:
     def _end(self, image_id: str, expected_version: int, last: Write, kept: Item | None) -> None:
         """Replace or delete the record, together with its pointers; `kept` is the pointer of a tombstone's work."""
         image, item = self._live(image_id, expected_version)
-        pointers = build_pointers(image, items.stored_work(item, image)).keys()
+        pointers = build_pointers(image, items.stored_work(item, image))
+        if kept:
+            pointers.pop(kept[KEY], None)
         writes = [
             while_live(last, expected_version, str(item["updated_at"])),
-            *(self._writes.delete(key) for key in pointers - ({kept[KEY]} if kept else set())),
+            *(self._writes.delete_pointer(each) for each in pointers.values()),
             *([self._writes.put(kept)] if kept else []),
         ]
         # In most cases the hash pointer names this record and has no copies. Try that first, which saves reading it.
@@ -268,6 +269,7 @@ class DynamoImages:
             except Refused as refused:
                 if refused.reasons[0] is not None:
                     raise Stale(image_id) from None
+                writes = accepted(writes, refused)
                 pointer = [self._hashes.removal(image, items.deserialize(refused.reasons[-1] or {}))]
                 if attempt:
                     pause(attempt)  # the pointer has changed in between

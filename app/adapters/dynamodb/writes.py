@@ -1,15 +1,17 @@
 """Parts of a transaction: writes and their conditions."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
 from app.adapters.dynamodb import items
+from app.adapters.dynamodb.calls import Refused, transact
 from app.adapters.dynamodb.items import Item
 from app.adapters.dynamodb.keys import hash_key
 from app.adapters.dynamodb.pointers import POINTS_TO
 from app.adapters.dynamodb.table import EXPIRES_AT, KEY
+from app.domain.errors import Stale
 from app.domain.models import Image, utcnow
 
 Write = dict[str, Any]
@@ -33,6 +35,22 @@ class Writes:
     def delete(self, key: str) -> Write:
         """Delete the item, without a condition."""
         return {"Delete": self._at(key)}
+
+    def put_pointer(self, pointer: Item) -> Write:
+        """Write the pointer item of a record. The pointer of an upload ticket is refused if it is another ticket's."""
+        return self.claim_ticket(pointer, pointer[POINTS_TO]) if POINTS_TO in pointer else self.put(pointer)
+
+    def delete_pointer(self, pointer: Item) -> Write:
+        """Delete the pointer item of a record, refused like `put_pointer`."""
+        if POINTS_TO not in pointer:
+            return self.delete(pointer[KEY])
+        return {
+            "Delete": {
+                **self._at(pointer[KEY]),
+                "ConditionExpression": f"attribute_not_exists({KEY}) OR {POINTS_TO} = :own",
+                "ExpressionAttributeValues": items.serialize({":own": pointer[POINTS_TO]}),
+            }
+        }
 
     def create(self, image: Image) -> Write:
         """Write the record if the id is free. An expired tombstone counts as absent: DynamoDB may take two days to
@@ -199,6 +217,25 @@ class Writes:
             "ExpressionAttributeNames": {"#expires": EXPIRES_AT},
             "ExpressionAttributeValues": items.serialize({":now": math.ceil(utcnow().timestamp())}),
         }
+
+
+def write_record(client: Any, image_id: str, writes: Sequence[Write]) -> None:
+    """Write a record and its pointers, except those that are refused. The record is the first; if it is refused, raise
+    `Stale`."""
+    while True:
+        try:
+            transact(client, writes)
+        except Refused as refused:
+            if refused.reasons[0] is not None:
+                raise Stale(image_id) from None
+            writes = accepted(writes, refused)  # fewer each time
+        else:
+            return
+
+
+def accepted(writes: Sequence[Write], refused: Refused) -> list[Write]:
+    """Return the writes of a refused transaction whose conditions held. Further conditions do not count."""
+    return [write for write, reason in zip(writes, refused.reasons, strict=False) if reason is None]
 
 
 def while_live(write: Write, expected_version: int, seen: str | None = None) -> Write:
