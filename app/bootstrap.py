@@ -19,6 +19,7 @@ from app.domain.images.notifications import object_created
 from app.domain.images.renderings import Renderings
 from app.domain.images.stats import Counters, Recount
 from app.domain.images.urls import FileSeal, ServedFiles, UrlSource
+from app.domain.keys import original_id
 from app.domain.limits import MEBIBYTE, Limits
 from app.domain.ports import Cdn, EventQueue, ImageRepository, ObjectStore
 from app.domain.uploads.grants import LocalStore, ServedGrants
@@ -149,8 +150,10 @@ def _open_self_hosted(settings: Settings) -> Backends:
     database = Database(settings.database_file, min_free_bytes=min_free_bytes, reserve_bytes=_RESERVE_BYTES)
     queue = SqliteQueue(database, visibility=visibility_seconds(settings), max_attempts=settings.max_attempts)
 
+    images = SqliteImages(database)
+
     def notify(key: str, size: int) -> None:
-        queue.send(object_created(key, size))
+        queue.send(object_created(key, size), owner=images.find_owner(original_id(key) or "") or "")
 
     store = FilesystemStore(folder, on_created=notify, min_free_bytes=min_free_bytes)
 
@@ -160,6 +163,7 @@ def _open_self_hosted(settings: Settings) -> Backends:
 
     def tidy() -> None:
         store.sweep()
+        queue.tidy()
         database.fill_reserve()
         database.checkpoint()
 
@@ -167,7 +171,6 @@ def _open_self_hosted(settings: Settings) -> Backends:
         with port_errors():
             check_free(folder, 0, min_free_bytes // 4)
 
-    images = SqliteImages(database)
     seal = FileSeal(signer, settings.signed_url_seconds)
     grants = ServedGrants(signer, settings.public_url)
     return Backends(

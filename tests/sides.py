@@ -24,7 +24,7 @@ from app.domain.images.renderings import Renderings
 from app.domain.images.stats import Counters
 from app.domain.images.trash import Trash
 from app.domain.images.urls import FileSeal, ServedFiles, UrlSource
-from app.domain.keys import ORIGINALS, PROCESSED
+from app.domain.keys import ORIGINALS, PROCESSED, original_id
 from app.domain.maintenance.reconcile import Reconciler
 from app.domain.models import utcnow
 from app.domain.ports import EventQueue, ImageRepository, ObjectStore
@@ -120,9 +120,14 @@ def self_hosted(folder: Path) -> Iterator[Side]:
     """Files and SQLite in a folder."""
     database = Database(folder / "darkroom.db")
     queue = SqliteQueue(database, visibility=30, max_attempts=3)
-    store = FilesystemStore(folder, on_created=lambda key, size: queue.send(object_created(key, size)))
+    images = SqliteImages(database)
+
+    def notify(key: str, size: int) -> None:
+        queue.send(object_created(key, size), owner=images.find_owner(original_id(key) or "") or "")
+
     try:
-        yield Side(store, SqliteImages(database), SqliteIdempotencyKeys(database), queue)
+        store = FilesystemStore(folder, on_created=notify)
+        yield Side(store, images, SqliteIdempotencyKeys(database), queue)
     finally:
         database.close()
 

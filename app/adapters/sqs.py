@@ -29,6 +29,8 @@ _STALE_RECEIPT = frozenset(
 
 _LONGEST_POLL = 20  # seconds, the limit of SQS
 _MARGIN = 2  # seconds
+#: Message group of all bulk messages, and the limit of SQS for the name of one.
+_BULK, _LONGEST_GROUP = "bulk", 128
 
 
 class SqsQueue:
@@ -42,10 +44,16 @@ class SqsQueue:
         read_timeout = client.meta.config.read_timeout
         self._poll = min(max(int(read_timeout) - _MARGIN, 1), _LONGEST_POLL) if read_timeout else _LONGEST_POLL
 
-    def send(self, body: str, *, delay: int = 0) -> None:
-        """See `EventQueue.send`."""
+    def send(self, body: str, *, delay: int = 0, owner: str = "", bulk: bool = False) -> None:
+        """See `EventQueue.send`. The hints become the message group, which fair queues treat as a tenant."""
+        group = _BULK if bulk else f"owner/{owner}"[:_LONGEST_GROUP] if owner else ""
         with _translated():
-            self._client.send_message(QueueUrl=self._url, MessageBody=body, DelaySeconds=delay)
+            self._client.send_message(
+                QueueUrl=self._url,
+                MessageBody=body,
+                DelaySeconds=delay,
+                **({"MessageGroupId": group} if group else {}),
+            )
 
     def receive(self, limit: int = 1, *, wait: float = 0) -> Sequence[Message]:
         """See `EventQueue.receive`. `wait` is rounded up to whole seconds and split into polls that end
@@ -59,7 +67,7 @@ class SqsQueue:
             if messages or left <= 0:
                 return messages
 
-    def delete(self, receipt: str) -> None:
+    def delete(self, receipt: str, *, timed_out: bool = False) -> None:  # noqa: ARG002 - fair queues measure time
         """See `EventQueue.delete`."""
         with _translated(ignoring=_STALE_RECEIPT):
             self._client.delete_message(QueueUrl=self._url, ReceiptHandle=receipt)

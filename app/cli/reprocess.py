@@ -44,7 +44,7 @@ def reprocess(  # noqa: PLR0913 - all options of the command
         typer.Option(
             min=1,
             max=1000,
-            help="Images in the queue or in work at a time. Uploads wait behind them.",
+            help="Images in the queue or in work at a time. Uploads go first.",
             rich_help_panel=SPEED,
         ),
     ] = AHEAD,

@@ -254,14 +254,20 @@ class EventQueue(Protocol):
     attempt it becomes a dead letter instead.
     """
 
-    def send(self, body: str, *, delay: int = 0) -> None:
-        """Add a message of at most 256 KiB, durable when the call returns, delivered after `delay` seconds (0-900)."""
+    def send(self, body: str, *, delay: int = 0, owner: str = "", bulk: bool = False) -> None:
+        """Add a message of at most 256 KiB, durable when the call returns, delivered after `delay` seconds (0-900).
+
+        `owner` and `bulk` are hints for the order: owners take turns, and bulk messages wait behind the others.
+        """
 
     def receive(self, limit: int = 1, *, wait: float = 0) -> Sequence[Message]:
         """Return at most `limit` (1-10) due messages. Wait up to `wait` seconds (0-20) for the first."""
 
-    def delete(self, receipt: str) -> None:
-        """Delete a processed message. A receipt of an earlier delivery or of a deleted message is no error."""
+    def delete(self, receipt: str, *, timed_out: bool = False) -> None:
+        """Delete a processed message. A receipt of an earlier delivery or of a deleted message is no error.
+
+        `timed_out` is a hint: processing used up its time, so other owners come first for a while.
+        """
 
     def release(self, receipt: str, *, delay: int = 0) -> None:
         """Make a received message due again after `delay` seconds. An outdated receipt is no error."""

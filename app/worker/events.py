@@ -8,6 +8,7 @@ from urllib.parse import unquote_plus
 
 from app.domain.keys import ORIGINALS, PROCESSED, original_id
 from app.worker.process import Worker
+from app.worker.share import Share
 
 log = logging.getLogger(__name__)
 
@@ -16,23 +17,24 @@ Event = Mapping[str, Any]
 _DELAYS = (2, 10, 50, 250, 300)
 
 
-def handle_event(event: Any, worker: Worker) -> dict[str, list[dict[str, str]]]:
+def handle_event(event: Any, worker: Worker, share: Share | None = None) -> dict[str, list[dict[str, str]]]:
     """Handle one event: an S3 notification, direct or in SQS messages, also wrapped by SNS, or one of EventBridge.
 
     Returns the SQS messages to deliver again: `{"batchItemFailures": [{"itemIdentifier": <id>}]}`. For an event that is
     not from a queue, the first error is raised after all its records were tried. Events that are not about an original
-    and malformed ones are ignored with a warning: another delivery would not help.
+    and malformed ones are ignored with a warning: another delivery would not help. `share` is that of each image.
     """
+    share = share or Share()
     if not isinstance(event, Mapping):
         _ignore(worker, "event ignored: unknown form", form=type(event).__name__)
         return {"batchItemFailures": []}
     messages = _queue_messages(event)
     if messages is None:
-        errors = _handle_originals(event, worker)
+        errors = _handle_originals(event, worker, share)
         if errors:
             raise errors[0]
         return {"batchItemFailures": []}
-    failed = [str(message.get("messageId", "")) for message in messages if not _handle_message(message, worker)]
+    failed = [str(message.get("messageId", "")) for message in messages if not _handle_message(message, worker, share)]
     return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in failed]}
 
 
@@ -64,21 +66,21 @@ def _queue_messages(event: Event) -> list[Event] | None:
     return messages if any(record.get("eventSource") == "aws:sqs" for record in messages) else None
 
 
-def _handle_message(message: Event, worker: Worker) -> bool:
+def _handle_message(message: Event, worker: Worker, share: Share) -> bool:
     """Return True if the message need not be delivered again."""
     body = _json(message.get("body"))
     if body is None:
         _ignore(worker, "message ignored: not a JSON object", message_id=message.get("messageId"))
         return True
-    return not _handle_originals(body, worker, get_receive_count(message))
+    return not _handle_originals(body, worker, share, get_receive_count(message))
 
 
-def _handle_originals(event: Event, worker: Worker, receive_count: int | None = None) -> list[Exception]:
+def _handle_originals(event: Event, worker: Worker, share: Share, receive_count: int | None = None) -> list[Exception]:
     """Have the worker handle each original of the event once. Returns the exceptions."""
     errors = []
     for image_id in dict.fromkeys(_originals(event, worker)):
         try:
-            worker.handle(image_id, receive_count=receive_count)
+            worker.handle(image_id, receive_count=receive_count, share=share)
         except Exception as error:  # the other images of the batch go on
             log.exception("processing an image failed; its event is delivered again", extra={"image_id": image_id})
             errors.append(error)

@@ -22,6 +22,7 @@ from app.worker.jobs import Job, Processed
 from app.worker.originals import Original, adopt, fetch
 from app.worker.outcomes import Outcomes, Stored
 from app.worker.sandbox.parent import Sandbox
+from app.worker.share import Share
 
 _ATTEMPTS = 16
 _MOST_THREADS = 4
@@ -66,7 +67,7 @@ class Worker:
         self._threads = min(_MOST_THREADS, _usable_cpus())
         self._max_bytes = max(limits.max_upload_bytes, limits.max_direct_bytes)
 
-    def handle(self, image_id: str, *, receive_count: int | None = None) -> Outcome:
+    def handle(self, image_id: str, *, receive_count: int | None = None, share: Share | None = None) -> Outcome:
         """Process the original of this image. Safe to repeat and to run concurrently with other workers.
 
         Faults of the image end in its record. An exception is an internal error, and the event should be delivered
@@ -75,7 +76,7 @@ class Worker:
         report = ImageReport(image_id=image_id, receive_count=receive_count)
         started, started_at = time.perf_counter(), utcnow()
         try:
-            report.outcome = self._handle(image_id, report)
+            report.outcome = self._handle(image_id, report, share or Share())
         except Exception:
             if (receive_count or 0) >= self.max_attempts and self._outcomes.close(image_id, started_at):
                 report.outcome, report.code = Outcome.FAILED, FailureCode.ATTEMPTS_EXHAUSTED
@@ -86,7 +87,7 @@ class Worker:
         self.counts[report.outcome] += 1
         return report.outcome
 
-    def _handle(self, image_id: str, report: ImageReport) -> Outcome:
+    def _handle(self, image_id: str, report: ImageReport, share: Share) -> Outcome:
         for _ in range(_ATTEMPTS):
             found = self._images.get(image_id)
             if isinstance(found, Tombstone):
@@ -102,7 +103,7 @@ class Worker:
                 outcome: Outcome | None = Outcome.DUPLICATE
             else:
                 report.direct |= found.upload_expires_at is not None
-                outcome = self._process(found, report)
+                outcome = self._process(found, report, share)
             if outcome is not None and (not self._is_doubtful(found, report) or self._outcomes.synchronize(image_id)):
                 return outcome
         raise KeepsChanging(image_id)
@@ -125,7 +126,7 @@ class Worker:
         if image.status is Status.READY and image.sha256 and not self._images.find_hash(image.owner, image.sha256):
             self._images.claim(image)
 
-    def _process(self, image: Image, report: ImageReport) -> Outcome | None:
+    def _process(self, image: Image, report: ImageReport, share: Share) -> Outcome | None:
         """Process for the record as it was read. Returns None if the record has changed: then start again."""
         original: Original | None = None
         timer = PhaseTimer(report.phases)
@@ -145,6 +146,7 @@ class Worker:
                 return None
             except ImageError as error:
                 report.code = error.code
+                share.timed_out |= error.code == FailureCode.TIMEOUT
                 with timer.phase("record"):
                     return self._outcomes.fail(image, error, original)
             _add_to_report(report, processed)

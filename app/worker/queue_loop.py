@@ -8,6 +8,7 @@ from app.domain.errors import Full
 from app.domain.ports import EventQueue, Message
 from app.worker.events import delay_after, handle_event
 from app.worker.process import Worker
+from app.worker.share import Share
 
 log = logging.getLogger(__name__)
 
@@ -60,8 +61,9 @@ def _deliver(queue: EventQueue, worker: Worker, message: Message) -> None:
             }
         ]
     }
-    if not handle_event(event, worker)["batchItemFailures"]:
-        queue.delete(message.receipt)
+    share = Share()
+    if not handle_event(event, worker, share)["batchItemFailures"]:
+        queue.delete(message.receipt, timed_out=share.timed_out)
     else:
         queue.release(message.receipt, delay=delay_after(message.receive_count, worker.max_attempts))
 

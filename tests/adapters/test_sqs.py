@@ -130,6 +130,23 @@ def test_a_refusal_is_not_taken_for_a_receipt_that_is_over(queue: SqsQueue, wire
             call("receipt")
 
 
+def test_owner_and_bulk_become_the_group_of_a_fair_queue() -> None:
+    client = aws.moto().sqs
+    with aws.queue(client, visibility=30, max_attempts=3) as url:
+        queue = SqsQueue(client, url)
+        queue.send("an upload", owner="ann")
+        queue.send("an image again", owner="ann", bulk=True)
+        queue.send("of nobody")
+        groups = {}
+        while len(groups) < 3:
+            answer = client.receive_message(
+                QueueUrl=url, MaxNumberOfMessages=10, MessageSystemAttributeNames=["MessageGroupId"]
+            )
+            for message in answer["Messages"]:
+                groups[message["Body"]] = message.get("Attributes", {}).get("MessageGroupId")
+    assert groups == {"an upload": "owner/ann", "an image again": "bulk", "of nobody": None}
+
+
 @pytest.mark.parametrize("code", ["ReceiptHandleIsInvalid", "InvalidParameterValue", "MessageNotInflight"])
 def test_a_receipt_that_is_over_is_fine(queue: SqsQueue, wire: Wire, code: str) -> None:
     with wire.under(always(refused(code), "DeleteMessage", "ChangeMessageVisibility")):

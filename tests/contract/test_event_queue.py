@@ -36,6 +36,16 @@ def test_a_sent_message_is_received_as_it_was(queue: EventQueue) -> None:
     assert (message.body, message.receive_count) == (body, 1)
 
 
+@pytest.mark.moto
+def test_hints_of_the_order_lose_no_message(queue: EventQueue) -> None:
+    for number in range(9):
+        queue.send(str(number), owner=("ann", "a.b@c-d_e" + 119 * "x", "")[number % 3], bulk=number < 4)
+    for message in receive_all(queue, 9):
+        queue.delete(message.receipt, timed_out=int(message.body) % 2 == 0)
+    queue.send("later", owner="ann")
+    assert one(queue.receive(wait=5)).body == "later"
+
+
 def test_a_message_holds_256_kib(queue: EventQueue) -> None:
     body = "ü" * (128 * 1024)
     queue.send(body)

@@ -72,6 +72,14 @@ class SqliteImages:
         document, buried = row
         return Tombstone.model_validate_json(document) if buried else Image.model_validate_json(document)
 
+    def find_owner(self, image_id: str) -> str | None:
+        """Return the owner of a record or tombstone, or None if there is none."""
+        with self._database.reading() as connection:
+            row = connection.execute(
+                "SELECT json_extract(document, '$.owner') FROM images WHERE id = ?", (image_id,)
+            ).fetchone()
+        return None if row is None else str(row[0])
+
     def get_many(self, image_ids: Collection[str]) -> Mapping[str, Image]:
         """See `ImageRepository.get_many`."""
         with self._database.reading() as connection:

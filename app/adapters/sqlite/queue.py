@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from uuid import uuid4
 
 from app.adapters.sqlite.database import Database
+from app.adapters.sqlite.turns import forget_turns, next_message, note_turn, put_behind
 from app.domain.ports import Message
 from app.domain.times import CLOCK_SLACK
 
@@ -28,13 +29,16 @@ class SqliteQueue:
         self._max_attempts = max_attempts
         self._longest = max(MAX_DELAY, visibility) + CLOCK_SLACK.total_seconds()
 
-    def send(self, body: str, *, delay: int = 0) -> None:
-        """See `EventQueue.send`. Raises `ValueError` for a body or delay beyond the limits."""
+    def send(self, body: str, *, delay: int = 0, owner: str = "", bulk: bool = False) -> None:
+        """See `EventQueue.send`. The order is exact. Raises `ValueError` for a body or delay beyond the limits."""
         _check_delay(delay)
         if not 0 < len(body.encode()) <= MAX_BODY_BYTES:
             raise ValueError(f"a message must have 1 to {MAX_BODY_BYTES} bytes")
         with self._database.writing() as connection:
-            connection.execute("INSERT INTO messages (body, due) VALUES (?, ?)", (body, time.time() + delay))
+            connection.execute(
+                "INSERT INTO messages (body, due, owner, bulk) VALUES (?, ?, ?, ?)",
+                (body, time.time() + delay, owner, bulk),
+            )
 
     def receive(self, limit: int = 1, *, wait: float = 0) -> Sequence[Message]:
         """See `EventQueue.receive`."""
@@ -50,10 +54,14 @@ class SqliteQueue:
                 return []
             time.sleep(min(_POLL_SECONDS, left))
 
-    def delete(self, receipt: str) -> None:
+    def delete(self, receipt: str, *, timed_out: bool = False) -> None:
         """See `EventQueue.delete`. A receipt of an earlier delivery does nothing."""
         with self._database.writing() as connection:
-            connection.execute("DELETE FROM messages WHERE id = ? AND receipt = ?", (_id(receipt), receipt))
+            this = (_id(receipt), receipt)
+            row = connection.execute("SELECT owner FROM messages WHERE id = ? AND receipt = ?", this).fetchone()
+            if row is not None and timed_out:
+                put_behind(connection, row[0], time.time())
+            connection.execute("DELETE FROM messages WHERE id = ? AND receipt = ?", this)
 
     def release(self, receipt: str, *, delay: int = 0) -> None:
         """See `EventQueue.release`."""
@@ -102,6 +110,7 @@ class SqliteQueue:
         one with the most attempts stays.
         """
         with self._database.writing() as connection:
+            forget_turns(connection, time.time())
             connection.execute(
                 "DELETE FROM messages WHERE dead = 0 AND receives < :most AND id NOT IN (SELECT id FROM"
                 " (SELECT id, max(receives) FROM messages WHERE dead = 0 AND receives < :most GROUP BY body))",
@@ -112,6 +121,11 @@ class SqliteQueue:
                 " AND receipt IS NOT NULL",
                 (time.time(),),
             ).rowcount
+
+    def tidy(self) -> None:
+        """Forget the turns of owners who have no messages."""
+        with self._database.writing() as connection:
+            forget_turns(connection, time.time())
 
     def ping(self) -> None:
         """See `EventQueue.ping`."""
@@ -131,17 +145,16 @@ class SqliteQueue:
         with self._database.writing() as connection:
             self._bury_exhausted(connection)
             now = time.time()
-            rows = connection.execute(
-                "SELECT id, body, receives FROM messages WHERE dead = 0 AND due <= ? ORDER BY due, id LIMIT ?",
-                (now, limit),
-            ).fetchall()
-            messages = [
-                Message(str(number), f"{number}-{uuid4().hex}", body, count + 1) for number, body, count in rows
-            ]
-            connection.executemany(
-                "UPDATE messages SET receives = ?, receipt = ?, due = ? WHERE id = ?",
-                [(each.receive_count, each.receipt, now + self._visibility, each.id) for each in messages],
-            )
+            messages: list[Message] = []
+            while len(messages) < limit and (found := next_message(connection, now, CLOCK_SLACK.total_seconds())):
+                number, body, receives, owner = found
+                message = Message(str(number), f"{number}-{uuid4().hex}", body, receives + 1)
+                connection.execute(
+                    "UPDATE messages SET receives = ?, receipt = ?, due = ? WHERE id = ?",
+                    (message.receive_count, message.receipt, now + self._visibility, number),
+                )
+                note_turn(connection, owner)
+                messages.append(message)
         return messages
 
     def _bury_exhausted(self, connection: sqlite3.Connection) -> None:

@@ -176,8 +176,22 @@ CREATE TABLE idempotency_keys (
 CREATE INDEX idempotency_keys_expiring ON idempotency_keys (expires_at)
 """
 
+# Messages know their owner; '' if it is unknown. `turns` holds the number of an owner's last turn, and the time until
+# which the owner is behind the others.
+_TURNS = """
+ALTER TABLE messages ADD COLUMN owner TEXT NOT NULL DEFAULT '';
+ALTER TABLE messages ADD COLUMN bulk INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX messages_turn ON messages (bulk, owner, due, id) WHERE dead = 0;
+CREATE TABLE turns (
+    owner TEXT PRIMARY KEY,
+    served INTEGER NOT NULL,
+    behind_until REAL NOT NULL DEFAULT 0
+) WITHOUT ROWID;
+CREATE INDEX turns_served ON turns (served)
+"""
+
 #: Migration from each version to the next. Append only: released migrations never change.
-MIGRATIONS = (_FIRST, _TICKETS, _RENAMED_FIELDS, _WORK, _FOUND, _COUNTERS, _IDEMPOTENCY_KEYS)
+MIGRATIONS = (_FIRST, _TICKETS, _RENAMED_FIELDS, _WORK, _FOUND, _COUNTERS, _IDEMPOTENCY_KEYS, _TURNS)
 
 
 def check(connection: sqlite3.Connection, name: str) -> int:

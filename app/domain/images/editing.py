@@ -82,8 +82,9 @@ class Editor:
             if published:  # variants are at the public place, but the record does not allow it
                 self._synchronize(image_id)
 
-    def reprocess(self, owner: str | None, image_id: str) -> Image:
-        """Have the image rendered again, from its original. A `ready` image keeps its variants until then.
+    def reprocess(self, owner: str | None, image_id: str, *, bulk: bool = False) -> Image:
+        """Have the image rendered again, from its original. A `ready` image keeps its variants until then. With `bulk`
+        it waits behind uploads.
 
         Raises `NotFound`, and `Conflict` for an upload ticket whose bytes have not arrived and for a trashed image.
         """
@@ -100,7 +101,7 @@ class Editor:
                 image = self._images.update(image.id, image.version, changes)
             except Stale:
                 continue
-            self._send(image)
+            self._send(image, bulk=bulk)
             return image
         raise _busy()
 
@@ -171,10 +172,10 @@ class Editor:
         task = Work.add(now, PROCESS_DELAY)
         return {"work": {Task.PROCESS: task}, "reprocess_error": None, "last_tried_at": None}
 
-    def _send(self, image: Image) -> None:
+    def _send(self, image: Image, *, bulk: bool = False) -> None:
         """Send the event that starts the worker. If the queue refuses, `reconcile` sends it when the task is due."""
         try:
-            self._queue.send(object_created(original_key(image.id), image.bytes))
+            self._queue.send(object_created(original_key(image.id), image.bytes), owner=image.owner, bulk=bulk)
         except PortError:
             log.exception("event not sent; reconcile sends it", extra={"image_id": image.id})
 

@@ -106,7 +106,8 @@ class Orphans:
             self._images.create(image, claim=False)
         except AlreadyExists:
             return False
-        self._queue.send(object_created(orphan.object.key, orphan.object.size, made=orphan.object.modified_at))
+        event = object_created(orphan.object.key, orphan.object.size, made=orphan.object.modified_at)
+        self._queue.send(event, owner=owner)
         report.orphans_adopted += 1
         return True
 

@@ -153,7 +153,7 @@ class Reconciler:
         elif image.last_tried_at is not None:
             if requeue_after:
                 self._end_interrupted(image, image.last_tried_at, now, report)
-        elif self._send_again(original, report):
+        elif self._send_again(image, original, report):
             self._reschedule(image, task, now, requeue_after)
 
     def _reschedule(self, image: Image, task: Work, now: datetime, requeue_after: timedelta) -> None:
@@ -216,13 +216,15 @@ class Reconciler:
             pass
         return True
 
-    def _send_again(self, original: ObjectInfo, report: Report) -> bool:
+    def _send_again(self, image: Image, original: ObjectInfo, report: Report) -> bool:
+        """Send the event of an image, behind those of uploads if the image has variants already."""
         if self._in_queue is None:
             self._in_queue = self._queue.waiting()
         if report.queued_again >= SENT_ANYWAY and report.waiting < self._in_queue:
             report.waiting += 1
             return False
-        self._queue.send(object_created(original.key, original.size, made=original.modified_at))
+        event = object_created(original.key, original.size, made=original.modified_at)
+        self._queue.send(event, owner=image.owner, bulk=image.status is Status.READY)
         report.queued_again += 1
         return True
 

@@ -98,7 +98,7 @@ class Reprocessing:
             self.report.skipped += 1
             return
         try:
-            self._editor.reprocess(None, image_id)
+            self._editor.reprocess(None, image_id, bulk=True)
         except (NotFound, Conflict):
             self.report.skipped += 1
         else:
