@@ -1,4 +1,4 @@
-"""Records of a large gallery, with variants on the disk: pictures of some shapes, each stored once and linked."""
+"""Records of a large gallery, with variants on the disk: files of some shapes, each stored once and linked."""
 
 import base64
 import hashlib
@@ -50,7 +50,7 @@ def seed_gallery(data: Path, count: int, *, with_variants: bool = True) -> list[
 
 
 def _make_picture(folder: Path, number: int, dice: random.Random) -> Image:
-    """Write a picture in both widths, and return a record of it."""
+    """Write a file in both widths, and return a record of it."""
     folder.mkdir(parents=True, exist_ok=True)
     width, height = SHAPES[number % len(SHAPES)]
     small = Picture.frombytes("RGB", (4, 3), dice.randbytes(36))
@@ -111,7 +111,7 @@ def _make_record(moment: datetime, at: int, picture: Image, dice: random.Random)
 
 
 def _link(data: Path, image: Image, picture: int) -> None:
-    """Link the variants of an image to the files of its picture."""
+    """Link the variants of an image to the files that it shares with others."""
     top = "processed/public" if image.visibility is Visibility.PUBLIC else "processed"
     folder = data / top / image.id[-2:] / image.id / _RENDERING
     folder.mkdir(parents=True, exist_ok=True)

@@ -58,7 +58,7 @@ def image(target: str, version: str, labels: dict[str, str], source: Path, folde
     tag = f"{name}:{version}"
     archive = folder / f"{name}-{version}-{ARCHITECTURES[platform.machine()]}.tar"
     print(f"Building {tag}", flush=True)
-    # Labels come in a step of their own: buildah takes an image from its cache whatever its labels are.
+    # Labels come in a step of their own: buildah uses a cached image with any labels.
     labelled = Path(tempfile.mkdtemp(dir=source.parent), "Dockerfile")
     lines = "".join(f' org.opencontainers.image.{key}="{value}"' for key, value in labels.items())
     if has_docker():

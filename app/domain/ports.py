@@ -1,4 +1,6 @@
-"""The three ports, and the contract that every adapter keeps.
+"""Ports of bytes, records, messages and the CDN, and the contract that every adapter keeps.
+
+A port that one service uses is defined next to it: `IdempotencyKeys`, `Counters`, `GrantSource`, `UrlSource`.
 
 Signatures use keys, bytes, streams and domain objects; no types of HTTP or of an SDK. `tests/contract` checks each
 promise below for every adapter. Adapters raise only `PortError`s; any method may raise `Unavailable`. All methods
@@ -122,7 +124,7 @@ class ImageRepository(Protocol):
     """
 
     def create(self, image: Image, *, claim: bool, replaces: str | None = None) -> None:
-        """Write a new record with its index entries, all or nothing. Raises `AlreadyExists` if the id is taken.
+        """Write a new record with its index entries, all or nothing. Raises `AlreadyExists` if the id exists.
 
         A record with `upload_expires_at`, that of an upload ticket, is in no list; an `update` to None makes it a
         normal one. It stays when that time has passed: only a caller that has looked for its bytes may remove it. One
@@ -152,8 +154,7 @@ class ImageRepository(Protocol):
         than calling `get` for each."""
 
     def find_hash(self, owner: str, sha256: str) -> str | None:
-        """Return the id in the owner's pointer for these bytes, whatever the state of its record. Strongly
-        consistent."""
+        """Return the id in the owner's pointer for these bytes. Its record may be in any state. Strongly consistent."""
 
     def find_copies(self, owner: str, hashes: Collection[str]) -> Mapping[str, Sequence[str]]:
         """Return the ids of further copies that the owner's pointers for these bytes remember (see `claim`), by hash,

@@ -5,7 +5,7 @@ import unicodedata
 
 # Format characters (Cf) are invisible. They change the direction of the text around them, hide parts of it, or make
 # different texts look the same. These three kinds are part of the text and are kept.
-_JOINERS = "\u200c\u200d"  # inside emoji, Persian and Indic words
+_JOINERS = "\u200c\u200d"  # inside emoji, and in Persian and Indic text
 _MARKS = frozenset("\u0600\u0601\u0602\u0603\u0604\u0605\u06dd\u070f\u0890\u0891\u08e2\U000110bd\U000110cd")  # visible
 _SUBDIVISION_FLAG = re.compile("\U0001f3f4[\U000e0030-\U000e0039\U000e0061-\U000e007a]{2,6}\U000e007f")
 _LINE_BREAKS = re.compile(r"[\t\r\n\v\f\x1c-\x1f\x85\u2028\u2029]+")

@@ -11,7 +11,7 @@ CLOCK_SLACK = timedelta(minutes=5)
 
 
 def is_implausible(moment: datetime, now: datetime, longest: timedelta = timedelta(0)) -> bool:
-    """Return True if a moment that was at most `longest` ahead when it was stored is further ahead now."""
+    """Return True if a moment is later than `longest` from now. When it was stored, it was not."""
     return moment > now + longest + CLOCK_SLACK
 
 

@@ -1,7 +1,9 @@
-"""Rules of style: docstrings open with a verb or a noun, user-facing text uses the standard terms of the field."""
+"""Rules of style: docstrings open with a verb or a noun, and all prose uses the standard terms of the field."""
 
 import ast
+import io
 import re
+import tokenize
 from collections.abc import Iterator
 from typing import Any
 
@@ -70,6 +72,12 @@ def docstrings(text: str) -> Iterator[tuple[int, str]]:
             yield getattr(node, "lineno", 1), found
 
 
+def comments(text: str) -> Iterator[str]:
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        if token.type == tokenize.COMMENT:
+            yield token.string
+
+
 def sentences(text: str) -> Iterator[str]:
     """Yield the string constants of a module that hold a sentence: details, help, log messages, descriptions."""
     tree = ast.parse(text)
@@ -90,15 +98,14 @@ def prose(markdown: str) -> str:
     return re.sub(r"`[^`\n]*`|\]\([^)]*\)|https?://\S+|<[^>\n]+>", " ` ", without_code)
 
 
-def user_facing() -> dict[str, str]:
+def written() -> dict[str, str]:
+    """Return the prose of each file: documentation, texts that users see, docstrings and comments."""
     found = {}
     for name, text in texts().items():
         if name.endswith(".md") and not name.startswith("tests/"):
             found[name] = prose(text)
         elif name.endswith(".py") and name.startswith(("app/", "tools/", "benchmarks/")):
-            parts = list(sentences(text))
-            if name.startswith(("app/cli/", "app/api/routes/")):  # commands and routes show theirs to users
-                parts += [found for _, found in docstrings(text)]
+            parts = [*sentences(text), *comments(text), *(found for _, found in docstrings(text))]
             found[name] = prose("\n\n".join(parts))
         elif name in TEXTS or name.startswith(".github/"):
             found[name] = prose(text)
@@ -126,8 +133,8 @@ def test_docstrings_open_with_a_verb_or_a_noun() -> None:
     assert riddles == []
 
 
-def test_user_facing_text_uses_standard_terms() -> None:
-    found = {name: misused(text) for name, text in user_facing().items()}
+def test_prose_uses_standard_terms() -> None:
+    found = {name: misused(text) for name, text in written().items()}
     assert {name: uses for name, uses in found.items() if uses} == {}, "see PHRASES above for the terms to use"
 
 
@@ -148,5 +155,6 @@ def test_the_rules_see_what_they_forbid() -> None:
     assert not OPENERS.match("Whatever is stored.")
     assert misused("Any picture that is sent") == ["Any picture that is sent"]
     assert misused("MPO (Multi-Picture Format), taken_at, the photo was taken") == []
+    assert list(comments('x = "# a"  # b\n')) == ["# b"]
     assert list(sentences('"""Doc string."""\nx = f"a {y} picture of it"')) == ["a ", " picture of it"]
     assert prose("a `picture` and\n```\npicture\n```\n<picture> [b](picture.md)").count("picture") == 0

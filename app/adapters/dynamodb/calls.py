@@ -14,7 +14,7 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-#: In addition to the retries of the SDK, which covers neither conflicts nor cancelled transactions.
+#: In addition to the retries of the SDK, which covers neither conflicts nor canceled transactions.
 _ATTEMPTS = 7
 _BASE_SECONDS = 0.03
 _CONFLICT = "TransactionConflictException"

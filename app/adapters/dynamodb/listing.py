@@ -56,7 +56,7 @@ def page(client: Any, table: str, query: ListQuery) -> Page:
     looked = 0
     while len(found) < wanted:
         missing = wanted - len(found)
-        share = (looked + 1) / (len(found) + 1)  # of those looked at, so many for each that counted
+        share = (looked + 1) / (len(found) + 1)  # records read for each that was in the list
         ids = candidates.take(min(round(missing * share), BATCH))
         if not ids:
             break

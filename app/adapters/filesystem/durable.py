@@ -37,7 +37,7 @@ def link_new(source: Path, target: Path, folders: Sequence[Path]) -> None:
 
 
 def is_taken(target: Path, folders: Sequence[Path]) -> bool:
-    """Return True if the name is taken, and durably so. Raises `OSError`."""
+    """Return True if the name exists, and survives a crash. Raises `OSError`."""
     if not os.path.lexists(target):
         return False
     with suppress(FileNotFoundError), _locked(target.parent):

@@ -39,7 +39,7 @@ class AllowedHostsOnly(HttpMiddleware):
 class SameSiteOnly(HttpMiddleware):
     """Refuse writes from pages of other sites, by the `Origin` header that browsers send.
 
-    Allowed are the service's own pages, pages of the listed origins, and clients that are not browsers.
+    The service's own pages, pages of the listed origins, and clients that are not browsers are allowed.
     """
 
     def __init__(self, app: ASGIApp, public_url: str | None, origins: Sequence[str]) -> None:

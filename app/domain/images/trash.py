@@ -1,4 +1,4 @@
-"""Trash: deleted images that can be restored until their time there is over."""
+"""Trash: deleted images that can be restored for some days."""
 
 import logging
 from contextlib import suppress

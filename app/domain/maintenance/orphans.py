@@ -46,8 +46,8 @@ class Orphan:
 class Orphans:
     """Finds objects that belong to no image.
 
-    Records decide: an object whose image has a record is never an orphan, whatever its id, file time or the clock say.
-    Time decides only about objects without a record.
+    Only records decide: an object whose image has a record is no orphan at any time of its id, its file or the clock.
+    Times are compared only for objects without a record.
     """
 
     def __init__(self, store: ObjectStore, images: ImageRepository, queue: EventQueue) -> None:

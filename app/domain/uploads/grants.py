@@ -19,6 +19,9 @@ from app.domain.uploads.tickets import TICKET_LIFE
 CONTENT_TYPE = "Content-Type"
 WRITE_ONCE = "If-None-Match"
 CHECKSUM = "x-amz-checksum-sha256"
+#: Characters of a header that an error shows.
+_FOUND_CHARACTERS = 80
+_REMEDY = "Send the announced file, or request another ticket."
 
 
 def grant_headers(image: Image) -> dict[str, str]:
@@ -39,22 +42,25 @@ class Granted:
     def check(self, length: str | None, headers: Mapping[str, str]) -> None:
         """Raise `Forbidden` unless the request is the one that was signed, as S3 does. `headers` are the request's."""
         if length is None or not (length.isascii() and length.isdigit()) or int(length) != self.bytes:
-            raise Forbidden(
-                "grant_mismatch", f"The ticket is for {self.bytes:,} bytes.", expected_bytes=self.bytes, declared=length
-            )
+            found = "none" if length is None else ascii(length[:_FOUND_CHARACTERS])
+            detail = f"The ticket is for {self.bytes:,} bytes (found in Content-Length: {found}). {_REMEDY}"
+            raise Forbidden("grant_mismatch", detail, expected_bytes=self.bytes, declared=length)
         for name, value in self.headers.items():
-            if headers.get(name) != value:
-                raise Forbidden("grant_mismatch", f"The ticket asks for the header `{name}: {value}`.", header=name)
+            if (sent := headers.get(name)) != value:
+                found = "none" if sent is None else ascii(sent[:_FOUND_CHARACTERS])
+                detail = f"The ticket requires the header `{name}: {value}` (found: {found}). Send exactly its headers."
+                raise Forbidden("grant_mismatch", detail, header=name)
 
     def check_content(self, sha256: str) -> None:
         """Raise `Malformed` unless these are the bytes whose checksum was signed."""
         expected = self.headers.get(CHECKSUM)
         if expected is not None and base64.b64encode(bytes.fromhex(sha256)).decode() != expected:
-            raise Malformed("bad_digest", "The bytes are not those that the ticket was asked for.", sha256=sha256)
+            detail = f"The SHA-256 of the bytes is not that of the ticket. {_REMEDY}"
+            raise Malformed("bad_digest", detail, sha256=sha256)
 
 
 class ServedGrants:
-    """`GrantSource` of the embedded server: it plays the object store's part at `/files/originals/<id>`."""
+    """`GrantSource` of the self-hosted server, which is the object store at `/files/originals/<id>`."""
 
     def __init__(self, signer: Signer, public_url: str | None = None) -> None:
         self._signer = signer

@@ -161,7 +161,7 @@ class Idempotency:
         raise KeepsChanging(found.image_id)
 
     def _finish(self, entry: KeyEntry, effect: Effect) -> None:
-        """Store the effect. If another attempt has taken over, it has the same record and stores the same."""
+        """Store the effect. If another attempt continues the request, it has the same record and stores the same."""
         finished = {"image_id": effect.image_id, "duplicate": effect.duplicate, "finished": True}
         try:
             self._keys.replace(entry, entry.model_copy(update=finished))

@@ -61,7 +61,7 @@ class Uploads:
         With `keep_duplicate`, bytes that have a record are stored again; a later upload finds the oldest remaining
         record. Raises `Unavailable` if a backend fails; nothing is left then.
 
-        A retry continues where an earlier attempt has ended, or makes the same steps beside it: see `_continue`.
+        A retry continues where an earlier attempt ended, or makes the same steps at the same time: see `_continue`.
         """
         replaces: str | None = None
         is_retry = attempt.is_retry
@@ -74,7 +74,7 @@ class Uploads:
                 continue
             try:
                 holder = self._create(image, upload, replaces, keep_duplicate=keep_duplicate)
-            except AlreadyExists:  # a retry of this attempt, which has taken too long, was first
+            except AlreadyExists:  # a retry of this attempt was first, because this one is late
                 is_retry = True
                 continue
             if holder is None and not is_retry:
@@ -121,7 +121,7 @@ class Uploads:
             log.exception("copy not recorded", extra={"image_id": image.id})
 
     def _note_restored(self, image_id: str, owner: str, upload: Upload) -> None:
-        """Note the image whose place another one has taken as a copy, if it was restored from the trash meanwhile."""
+        """Note the image that another one has replaced as a copy, if it was restored from the trash meanwhile."""
         found = self._find_live(image_id, owner, upload)
         if found is not None:
             self._note_copy(found)

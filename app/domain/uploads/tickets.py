@@ -107,7 +107,7 @@ class Tickets:
                 self._check_open(owner)
                 self._images.create(image, claim=image.sha256 is not None, replaces=replaces)
             except AlreadyExists:
-                is_retry = True  # a retry of this attempt, which has taken too long, was first
+                is_retry = True  # a retry of this attempt was first, because this one is late
             except (HashTaken, Stale):  # a request for the same bytes was first, or the ticket has just been used
                 continue
             else:

@@ -32,7 +32,7 @@ class Animation:
 def can_animate(image: ImageFile.ImageFile, frames: int, top: tuple[int, int], job: Job) -> bool:
     """Return True if all frames are within the limits of frames, of pixels in total, and of memory.
 
-    An AVIF sequence is a film: only its first frame is processed.
+    An AVIF sequence is a video: only its first frame is processed.
     """
     held = frames * top[0] * top[1] * 4
     return (

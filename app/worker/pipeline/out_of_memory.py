@@ -51,8 +51,8 @@ _BROKEN: Final = (
 def decoder_errors(max_pixels: int, pixels: int = 0) -> Iterator[None]:
     """Turn an exception of a decoder on an image of that many pixels into an `ImageError`.
 
-    An `ImageError` and exceptions of our own pass. Lack of memory is raised as `MemoryError`, in whatever form the
-    decoder reported it.
+    An `ImageError` and exceptions of our own pass. Lack of memory is raised as `MemoryError`, in any form in which the
+    decoder reports it.
     """
     try:
         yield

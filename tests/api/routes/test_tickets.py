@@ -83,16 +83,17 @@ def test_a_ticket_is_used_and_its_event_follows(service: Service, send: Send) ->
         assert original_key(ticket["id"]) in message.body
 
 
-REFUSALS: dict[str, tuple[dict[str, Any], int]] = {
-    "longer": ({"body": BODY + b"x"}, 403),
-    "shorter": ({"body": BODY[:-1]}, 403),
-    "nothing": ({"body": b""}, 403),
-    "another type": ({"Content_Type": "text/html"}, 403),
-    "no type": ({"Content_Type": None}, 403),
-    "may overwrite": ({"If_None_Match": None}, 403),
-    "no checksum": ({"x_amz_checksum_sha256": None}, 403),
-    "another checksum": ({"x_amz_checksum_sha256": base64.b64encode(b"\0" * 32).decode()}, 403),
-    "other bytes": ({"body": BODY[:-1] + b"x"}, 400),
+#: Changes of the upload, the status, and a part of the self-hosted server's sentence about it.
+REFUSALS: dict[str, tuple[dict[str, Any], int, str]] = {
+    "longer": ({"body": BODY + b"x"}, 403, f"(found in Content-Length: '{len(BODY) + 1}')"),
+    "shorter": ({"body": BODY[:-1]}, 403, f"The ticket is for {len(BODY):,} bytes "),
+    "nothing": ({"body": b""}, 403, "(found in Content-Length: '0')"),
+    "another type": ({"Content_Type": "text/html"}, 403, "`Content-Type: image/jpeg` (found: 'text/html')"),
+    "no type": ({"Content_Type": None}, 403, "`Content-Type: image/jpeg` (found: none)"),
+    "may overwrite": ({"If_None_Match": None}, 403, "`If-None-Match: *` (found: none)"),
+    "no checksum": ({"x_amz_checksum_sha256": None}, 403, "`x-amz-checksum-sha256: "),
+    "another checksum": ({"x_amz_checksum_sha256": base64.b64encode(b"\0" * 32).decode()}, 403, "(found: 'AAAAAAA"),
+    "other bytes": ({"body": BODY[:-1] + b"x"}, 400, "Send the announced file, or request another ticket."),
 }
 
 
@@ -100,9 +101,12 @@ REFUSALS: dict[str, tuple[dict[str, Any], int]] = {
 def test_the_store_accepts_only_what_the_ticket_grants(service: Service, send: Send, what: str) -> None:
     if not checks_grants(service):
         return
-    changes, status = REFUSALS[what]
+    changes, status, sentence = REFUSALS[what]
     ticket = ticket_of(service)
-    assert send(ticket, **changes).status_code == status
+    answer = send(ticket, **changes)
+    assert answer.status_code == status
+    if service.self_hosted:
+        assert sentence in answer.json()["detail"]
     assert service.side.objects() == set()
     assert send(ticket).status_code == 200  # the valid request still works
 

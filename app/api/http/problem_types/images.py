@@ -63,11 +63,14 @@ IMAGES: ProblemTypes = {
         "stored. Request a new ticket: POST /upload/direct.",
     ),
     "grant_mismatch": ProblemType(
-        Forbidden, "The ticket is for 1,378,236 bytes.", {"expected_bytes": 1378236, "declared": "1000"}
+        Forbidden,
+        "The ticket is for 1,378,236 bytes (found in Content-Length: '1000'). Send the announced file, or request "
+        "another ticket.",
+        {"expected_bytes": 1378236, "declared": "1000"},
     ),
     "bad_digest": ProblemType(
         Malformed,
-        "The bytes are not those that the ticket was asked for.",
+        "The SHA-256 of the bytes is not that of the ticket. Send the announced file, or request another ticket.",
         {"sha256": "4eca3eb96ee3e63d9b116ebabbe3dfdb8b77906d28a07d6fe9caaab7f2a2a510"},
     ),
     "upload_in_progress": ProblemType(
