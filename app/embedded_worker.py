@@ -20,6 +20,7 @@ from app.bootstrap import Backends, open_backends
 from app.bootstrap_worker import build_worker, start_sandbox
 from app.domain.errors import ConfigurationError, PortError
 from app.domain.maintenance.reconcile import Reconciler
+from app.domain.reports import ImageReport, ImageReporter, log_report
 from app.settings import Settings, load
 from app.worker.process import Worker
 from app.worker.queue_loop import run
@@ -36,8 +37,10 @@ GRACE = 9.0
 def main(*, end_with_input: bool = False) -> None:
     """Lock the data folder, recover after a crash, then process images until a signal.
 
-    With `end_with_input`, the end of standard input also stops the worker: it is a pipe that ends with the server.
+    With `end_with_input`, the end of standard input also stops the worker: it is a pipe that ends with the server. The
+    worker then writes the id of each image that it has handled to standard output.
     """
+    reporter = _tell_server() if end_with_input else log_report
     try:
         linux.hide()
         settings = load()
@@ -51,7 +54,7 @@ def main(*, end_with_input: bool = False) -> None:
         _stop_on_signals(stop, watch_input=end_with_input)
         with _lock(settings.data_folder, stop) as held:
             if held:
-                _work(settings, open_backends(settings), stop)
+                _work(settings, open_backends(settings), stop, reporter)
     except ConfigurationError as error:
         if end_with_input:  # a line of the server's log, which programs read
             log.critical("the worker cannot start: %s", error)
@@ -59,10 +62,10 @@ def main(*, end_with_input: bool = False) -> None:
         logs.end_before_start(error)
 
 
-def _work(settings: Settings, backends: Backends, stop: threading.Event) -> None:
+def _work(settings: Settings, backends: Backends, stop: threading.Event, reporter: ImageReporter) -> None:
     scratch = make_scratch(settings.data_folder / "scratch")
     sandbox = start_sandbox(settings)
-    worker = build_worker(settings, backends, sandbox, scratch)
+    worker = build_worker(settings, backends, sandbox, scratch, reporter=reporter)
     maintenance = threading.Thread(target=_reconcile_hourly, args=(backends, stop), name="reconcile", daemon=True)
     protections = {"landlock": max(landlock.version(), 0), "seccomp": seccomp.available()}
     if not all(protections.values()):
@@ -78,6 +81,23 @@ def _work(settings: Settings, backends: Backends, stop: threading.Event) -> None
     finally:
         sandbox.close()
         shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _tell_server() -> ImageReporter:
+    """Return a reporter that also writes ids of images to the pipe on standard output, for requests that wait.
+
+    Nothing else uses the pipe, so it ends with this process. If it is full, ids are dropped: the server also polls.
+    """
+    pipe = os.dup(sys.stdout.fileno())
+    os.set_blocking(pipe, False)
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+
+    def report(image: ImageReport) -> None:
+        log_report(image)
+        with contextlib.suppress(OSError):
+            os.write(pipe, f"{image.image_id}\n".encode())
+
+    return report
 
 
 def make_scratch(folder: Path) -> Path:

@@ -31,7 +31,7 @@ def build(settings: Settings) -> FastAPI:
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         linux.hide()
         if supervisor:
-            supervisor.start()
+            supervisor.start(on_handled=app.state.services.waiters.notice)
         try:
             yield
         finally:

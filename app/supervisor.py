@@ -5,6 +5,8 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
+from typing import IO
 
 from app.domain.errors import Unavailable
 
@@ -20,17 +22,19 @@ class Supervisor:
     """Runs `app.embedded_worker` in a process of its own and restarts it when it ends.
 
     The worker's standard input is a pipe without data. When this process ends, even by SIGKILL, the pipe is closed and
-    the worker stops.
+    the worker stops. On its standard output the worker writes the id of each image that it has handled.
     """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
         self._stopping = threading.Event()
+        self._on_handled: Callable[[str], None] = lambda _: None
         self._thread = threading.Thread(target=self._watch, name="worker-supervisor", daemon=True)
 
-    def start(self) -> None:
-        """Start the worker and watch it."""
+    def start(self, on_handled: Callable[[str], None] = lambda _: None) -> None:
+        """Start the worker and watch it. `on_handled` is called with the id of each image that it has handled."""
+        self._on_handled = on_handled
         self._thread.start()
 
     def check(self) -> None:
@@ -64,6 +68,8 @@ class Supervisor:
             else:
                 if process is None:
                     return
+                if process.stdout is not None:
+                    self._read(process.stdout)
                 code = process.wait()
                 # A signal to the process group may end the worker before this process begins to stop.
                 if self._stopping.wait(_ORDERLY_PAUSE if code == 0 else 0):
@@ -72,12 +78,23 @@ class Supervisor:
             pause = 0.1 if time.monotonic() - started > 2 * _LONGEST_PAUSE else min(pause * 2, _LONGEST_PAUSE)
             self._stopping.wait(pause)
 
+    def _read(self, output: IO[bytes]) -> None:
+        """Report the ids that the worker writes, until it ends."""
+        with output:
+            for line in output:
+                try:
+                    self._on_handled(line.decode().strip())
+                except Exception:
+                    log.exception("an image that the worker has handled was not reported")
+
     def _spawn(self) -> "subprocess.Popen[bytes] | None":
         """Start a worker process. Return None if the server is stopping."""
         with self._lock:
             if self._stopping.is_set():
                 return None
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "app.embedded_worker", "--end-with-input"], stdin=subprocess.PIPE
+                [sys.executable, "-m", "app.embedded_worker", "--end-with-input"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
             )
             return self._process

@@ -1,9 +1,10 @@
-"""Requests that wait for images to change. One poller serves all of them."""
+"""Requests that wait for images to change. One watcher serves all of them: the worker wakes it, and it polls too."""
 
 import asyncio
 import logging
 import time
 from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import anyio
@@ -13,14 +14,18 @@ log = logging.getLogger(__name__)
 
 #: Seconds between two polls of one image: short at first, because most images are ready soon.
 _MIN_PAUSE, _MAX_PAUSE = 0.05, 0.25
+#: The longest pause once the worker has reported an image: polls find only what others have changed.
+_MAX_PAUSE_WITH_NOTICES = 1.0
 
 
 @dataclass
 class _Watch:
-    """One image and its waiters, each with the version that it has seen."""
+    """One image and its waiters, each with the version that it has seen. `noticed` is True if the worker has reported
+    the image since the last read."""
 
     due: float
-    pause: float = _MIN_PAUSE
+    pause: float
+    noticed: bool = False
     waiters: dict[asyncio.Future[None], int] = field(default_factory=dict)
 
     def wake(self, version: int | None) -> None:
@@ -29,10 +34,10 @@ class _Watch:
             if seen != version and not waiter.done():
                 waiter.set_result(None)
 
-    def postpone(self, now: float) -> None:
+    def postpone(self, now: float, longest: float) -> None:
         """Schedule the next poll."""
-        self.pause = min(self.pause * 1.5, _MAX_PAUSE)
-        self.due = now + self.pause
+        self.pause = min(self.pause * 1.5, longest)
+        self.due = now if self.noticed else now + self.pause
 
 
 class Waiters:
@@ -44,6 +49,8 @@ class Waiters:
         self._count = 0
         self._watches: dict[str, _Watch] = {}
         self._poller: asyncio.Task[None] | None = None
+        self._woken = asyncio.Event()
+        self._longest_pause = _MAX_PAUSE
 
     @property
     def full(self) -> bool:
@@ -58,7 +65,7 @@ class Waiters:
         if self.full:
             return False
         self._count += 1
-        watch = self._watches.setdefault(image_id, _Watch(time.monotonic() + _MIN_PAUSE))
+        watch = self._watches.setdefault(image_id, _Watch(time.monotonic() + _MIN_PAUSE, _MIN_PAUSE))
         waiter = asyncio.get_running_loop().create_future()
         watch.waiters[waiter] = version
         self._start()
@@ -74,9 +81,24 @@ class Waiters:
                 self._poller.cancel()
                 self._poller = None
 
+    def notice(self, image_id: str) -> None:
+        """Read the record of an image now if requests wait for it. Safe to call from any thread."""
+        self._longest_pause = _MAX_PAUSE_WITH_NOTICES
+        poller = self._poller
+        if poller is not None:
+            with suppress(RuntimeError):  # the loop was closed
+                poller.get_loop().call_soon_threadsafe(self._look_at, image_id)
+
+    def _look_at(self, image_id: str) -> None:
+        watch = self._watches.get(image_id)
+        if watch is not None:
+            watch.noticed, watch.due = True, 0.0
+            self._woken.set()
+
     def _start(self) -> None:
         loop = asyncio.get_running_loop()
         if self._poller is None or self._poller.done() or self._poller.get_loop() is not loop:
+            self._woken = asyncio.Event()
             self._poller = loop.create_task(self._poll())
 
     async def _poll(self) -> None:
@@ -86,9 +108,13 @@ class Waiters:
             due = [image_id for image_id, watch in self._watches.items() if watch.due <= now]
             if due:
                 await self._wake_changed(due, limiter)
-            await asyncio.sleep(_MIN_PAUSE)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._woken.wait(), _MIN_PAUSE)
+            self._woken.clear()
 
     async def _wake_changed(self, image_ids: list[str], limiter: anyio.CapacityLimiter) -> None:
+        for image_id in image_ids:
+            self._watches[image_id].noticed = False
         try:
             found = await anyio.to_thread.run_sync(self._versions, image_ids, limiter=limiter, abandon_on_cancel=True)
         except Exception:
@@ -98,6 +124,6 @@ class Waiters:
         for image_id in image_ids:
             watch = self._watches.get(image_id)
             if watch is not None:
-                watch.postpone(now)
+                watch.postpone(now, self._longest_pause)
                 if found is not None:
                     watch.wake(found.get(image_id))

@@ -38,6 +38,21 @@ def run(self, **_):
 Reconciler.run = run
 main()
 """
+#: Starts a worker as a server does. What it prints afterwards goes to standard error.
+STARTED = """
+from app.embedded_worker import main
+from app.domain.maintenance.reconcile import Reconciler
+
+sys.stdout.flush()
+inner = Reconciler.run
+
+def run(self, **options):
+    print("another line")
+    return inner(self, **options)
+
+Reconciler.run = run
+main(end_with_input=True)
+"""
 FAILING = ENDLESS.replace("threading.Event().wait()", "raise RuntimeError('unforeseen')")
 
 
@@ -87,6 +102,30 @@ def test_a_reconcile_that_fails_does_not_end_the_worker(tmp_path: Path) -> None:
         image = upload(side)
         wait_for(lambda: is_ready(side, image), 60)
         assert process.poll() is None
+
+
+def test_the_worker_of_a_server_writes_the_ids_of_images_and_nothing_else(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    environment = {
+        **os.environ,
+        "DARKROOM_STORAGE_URL": f"file:{data}",
+        "DARKROOM_DATABASE_URL": f"sqlite:{data}/darkroom.db",
+    }
+    command = [sys.executable, "-c", "import sys; print('a line of a library')\n" + STARTED, "--end-with-input"]
+    with self_hosted(data) as side:
+        image = upload(side)
+        with subprocess.Popen(
+            command, env=environment, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        ) as process:
+            assert process.stdout
+            assert process.stdin
+            written = iter(process.stdout.readline, "")
+            assert next(written) == "a line of a library\n"
+            assert next(written).strip() == image.id
+            assert is_ready(side, image)
+            process.stdin.close()
+            assert {line.strip() for line in written} <= {image.id}  # the reconcile at the start sends its event again
+            assert process.wait(30) == 0
 
 
 @pytest.mark.slow

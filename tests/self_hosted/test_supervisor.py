@@ -79,3 +79,25 @@ def test_a_worker_that_ended_in_order_is_not_started_again_while_the_server_stop
     supervisor.stop()
     assert len(started) == 1
     assert "ended" not in caplog.text
+
+
+def test_images_that_the_worker_has_handled_are_reported(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    real = subprocess.Popen
+    program = "import sys; print('one', 'two', 'three', sep='\\n', flush=True); sys.stdin.read()"
+    monkeypatch.setattr(subprocess, "Popen", lambda _, **options: real([sys.executable, "-c", program], **options))
+    reported: list[str] = []
+
+    def report(image_id: str) -> None:
+        reported.append(image_id)
+        if image_id == "two":
+            raise ValueError("a bug")
+
+    supervisor = Supervisor()
+    supervisor.start(on_handled=report)
+    wait_for(lambda: len(reported) == 3, 30)
+    supervisor.check()
+    supervisor.stop()
+    assert reported == ["one", "two", "three"]
+    assert "was not reported" in caplog.text

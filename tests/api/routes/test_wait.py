@@ -121,6 +121,57 @@ def test_nothing_is_polled_without_waiting_requests(self_hosted: Service, looks:
     assert len(looks.at) == seen
 
 
+def test_a_notice_of_the_worker_ends_the_wait_before_the_next_poll(
+    self_hosted: Service, looks: Reads, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for pause in ("_MIN_PAUSE", "_MAX_PAUSE", "_MAX_PAUSE_WITH_NOTICES"):
+        monkeypatch.setattr(f"app.api.waiters.{pause}", 3600.0)
+    image, other = pending(self_hosted, 2)
+    waiters = self_hosted.app.state.services.waiters
+
+    async def play() -> None:
+        exchange = waiting(self_hosted, image)
+        await until(lambda: image.id in waiters._watches)
+        await asyncio.to_thread(waiters.notice, other.id)
+        await asyncio.to_thread(waiters.notice, image.id)  # nothing has changed: it waits on
+        await until(lambda: looks.at == [[image.id]])
+        await asyncio.to_thread(finish, self_hosted, image)
+        await asyncio.to_thread(waiters.notice, image.id)
+        assert (await exchange.answer())[1]["status"] == "ready"
+        assert looks.at == [[image.id], [image.id]]
+
+    waiters.notice(image.id)  # nobody waits
+    asyncio.run(play())
+    waiters.notice(image.id)  # nobody waits any more
+
+
+def test_a_notice_that_comes_during_a_poll_is_followed_by_another_poll(
+    self_hosted: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for pause in ("_MIN_PAUSE", "_MAX_PAUSE", "_MAX_PAUSE_WITH_NOTICES"):
+        monkeypatch.setattr(f"app.api.waiters.{pause}", 3600.0)
+    (image,) = pending(self_hosted, 1)
+    waiters, images = self_hosted.app.state.services.waiters, self_hosted.side.images
+    versions = images.versions
+
+    def read_before_the_change(image_ids: Collection[str]) -> Mapping[str, int]:
+        monkeypatch.setattr(images, "versions", versions)
+        found = versions(image_ids)
+        finish(self_hosted, image)
+        waiters.notice(image.id)
+        return found
+
+    monkeypatch.setattr(images, "versions", read_before_the_change)
+
+    async def play() -> None:
+        exchange = waiting(self_hosted, image)
+        await until(lambda: image.id in waiters._watches)
+        await asyncio.to_thread(waiters.notice, image.id)
+        assert (await exchange.answer())[1]["status"] == "ready"
+
+    asyncio.run(play())
+
+
 def test_a_failing_poll_does_not_end_the_wait(self_hosted: Service, looks: Reads) -> None:
     (image,) = pending(self_hosted, 1)
     looks.failing = 3
