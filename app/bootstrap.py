@@ -30,6 +30,7 @@ from app.settings import Settings
 
 #: An invocation carries at most 6 MB, in base64 and with its envelope. An image of this size fits.
 LAMBDA_UPLOAD_BYTES = 4 * MEBIBYTE
+LAMBDA_JSON_BYTES = 5_750_000
 
 #: Disk space that the database reserves for deletes when the disk is full.
 _RESERVE_BYTES = 4 * MEBIBYTE
@@ -83,9 +84,12 @@ def open_backends(settings: Settings) -> Backends:
 
 def build_limits(settings: Settings) -> Limits:
     """Build the limits that `GET /limits` publishes."""
-    inline = settings.max_upload_bytes if settings.self_hosted else min(settings.max_upload_bytes, LAMBDA_UPLOAD_BYTES)
+    inline, in_json = settings.max_upload_bytes, settings.max_json_bytes
+    if not settings.self_hosted:
+        inline, in_json = min(inline, LAMBDA_UPLOAD_BYTES), min(in_json, LAMBDA_JSON_BYTES)
     return Limits(
         max_upload_bytes=inline,
+        max_json_bytes=in_json,
         max_direct_bytes=settings.max_upload_bytes,
         max_open_tickets=settings.max_open_tickets,
         trash_days=settings.trash_days,

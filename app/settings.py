@@ -125,6 +125,9 @@ class Settings(BaseModel):
     max_upload_bytes: int = Field(
         default=50 * MEBIBYTE, ge=1, le=1024 * MEBIBYTE, description="Size limit of an image, in bytes."
     )
+    max_json_bytes: int = Field(
+        default=16 * MEBIBYTE, ge=65536, le=64 * MEBIBYTE, description="Size limit of an upload as JSON, in bytes."
+    )
     max_pixels: int = Field(
         default=100_000_000, ge=1, le=1_000_000_000, description="Limit of decoded pixels, over all frames."
     )
@@ -132,10 +135,7 @@ class Settings(BaseModel):
         default=60, ge=1, le=1000, description="Limit of frames of an animation; one with more becomes a still image."
     )
     max_open_tickets: int = Field(
-        default=1000,
-        ge=1,
-        le=10_000,
-        description="Limit of unused upload tickets per owner; each expires after 24 hours.",
+        default=1000, ge=1, le=10_000, description="Limit of unused upload tickets per owner; each expires in 24 hours."
     )
     trash_days: int = Field(
         default=0,

@@ -16,6 +16,9 @@ class Limits(Model):
     model_config = ConfigDict(json_schema_extra=lambda schema: schema.update(examples=[_defaults()]))
 
     max_upload_bytes: int = Field(default=50 * MEBIBYTE, description="Largest image for `/upload`, in decoded bytes.")
+    max_json_bytes: int = Field(
+        default=16 * MEBIBYTE, description="Largest JSON body of `/upload`, in bytes. Base64 has 4 for 3 of the image."
+    )
     max_direct_bytes: int = Field(default=50 * MEBIBYTE, description="Largest image for an upload ticket, in bytes.")
     max_pixels: int = Field(default=100_000_000, description="Width × height, and × frames for an animation.")
     max_open_tickets: int = Field(

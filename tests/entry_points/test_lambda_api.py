@@ -52,6 +52,7 @@ def test_a_byte_more_is_refused_with_the_way_for_larger_ones(api: Api) -> None:
 def test_limits_tell_both(api: Api) -> None:
     told = api(get_event("/limits")).json()
     assert (told["max_upload_bytes"], told["max_direct_bytes"]) == (4 * MEBIBYTE, 50 * MEBIBYTE)
+    assert 4 * MEBIBYTE * 4 / 3 < told["max_json_bytes"] < 6_000_000
 
 
 def json_event(content: bytes, **fields: str) -> Any:

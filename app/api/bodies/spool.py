@@ -18,7 +18,7 @@ from app.domain.ports import ObjectStore
 #: Most bytes of one upload, and of all uploads, that are kept in memory. Larger ones are moved to a file.
 IN_MEMORY = MEBIBYTE
 ALL_IN_MEMORY = 64 * MEBIBYTE
-#: Most bytes of the text fields of all uploads, which are in memory only.
+#: Most bytes of the text fields and JSON bodies of all uploads, which are in memory only.
 ALL_FIELDS = 64 * MEBIBYTE
 
 
@@ -81,9 +81,13 @@ class Spools:
     def reserve_fields(self, size: int) -> None:
         """Reserve memory for text fields. Raises `Overloaded` if there is not enough."""
         with self._lock:
-            if self._fields + size > ALL_FIELDS:
-                raise _overloaded(ALL_FIELDS)
+            self.check_fields(size)
             self._fields += size
+
+    def check_fields(self, size: int) -> None:
+        """Raise `Overloaded` if there is not enough memory for `size` more bytes of fields."""
+        if self._fields + size > ALL_FIELDS:
+            raise _overloaded(ALL_FIELDS)
 
     def release(self, size: int, in_memory: int, fields: int = 0) -> None:
         """Release reserved bytes."""

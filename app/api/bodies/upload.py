@@ -47,7 +47,9 @@ async def receive_upload(
     """
     async with spools.open(limits.max_upload_bytes, declared_length(request) or 0) as spool:
         try:
-            reader = _choose_reader(request, spool, limits.max_upload_bytes)
+            reader = _choose_reader(request, spool, limits)
+            if isinstance(reader, JsonBody):
+                spools.check_fields(min(declared_length(request) or 0, reader.max_bytes))
             await _read(request, reader, spool, limits.max_upload_bytes)
             received = await run_in_threadpool(reader.finish)
             owner = caller.upload_owner(received.owner)
@@ -59,7 +61,8 @@ async def receive_upload(
 
 def _with_direct_upload(error: TooLarge, request: Request, limits: Limits) -> RequestError:
     """Add the limit of direct uploads to the error, if it is higher."""
-    if error.code not in {"too_large", "body_too_large"} or limits.max_direct_bytes <= limits.max_upload_bytes:
+    limit = min(limits.max_upload_bytes, error.extra["limit_bytes"])
+    if error.code == "fields_too_large" or limits.max_direct_bytes <= limit:
         return error
     path = f"{request.scope.get('root_path', '')}/upload/direct"
     detail = f"{error.detail} Use an upload ticket for up to {limits.max_direct_bytes:,} bytes: POST {path}."
@@ -67,7 +70,7 @@ def _with_direct_upload(error: TooLarge, request: Request, limits: Limits) -> Re
     return refusal(error.code, detail, **error.extra, **direct)
 
 
-def _choose_reader(request: Request, spool: Spool, limit: int) -> BodyReader:
+def _choose_reader(request: Request, spool: Spool, limits: Limits) -> BodyReader:
     """Choose the reader by the content type. Raises `UnsupportedType`."""
     encoding = request.headers.get("content-encoding", "identity").strip().lower()
     if encoding not in {"", "identity"}:
@@ -75,11 +78,13 @@ def _choose_reader(request: Request, spool: Spool, limit: int) -> BodyReader:
     content_type = request.headers.get("content-type", "")
     form = content_type.partition(";")[0].strip().lower()
     if is_raw(content_type):
-        return RawBody(request, spool, limit)
+        return RawBody(request, spool, limits.max_upload_bytes)
     if form not in {"multipart/form-data", "application/json"}:
         raise unsupported_body(content_type)
     _check_no_fields(request)
-    return JsonBody(spool, limit) if form == "application/json" else MultipartBody(content_type, spool, limit)
+    if form == "application/json":
+        return JsonBody(spool, limits.max_json_bytes)
+    return MultipartBody(content_type, spool, limits.max_upload_bytes)
 
 
 def _check_no_fields(request: Request) -> None:
@@ -107,7 +112,10 @@ async def _read(request: Request, reader: BodyReader, spool: Spool, limit: int) 
 
 
 def _check_size(reader: BodyReader, limit: int, declared: int | None, received: int) -> None:
-    if declared is not None and declared > reader.max_bytes:
+    is_declared = declared is not None and declared > reader.max_bytes
+    if isinstance(reader, JsonBody) and (is_declared or received > reader.max_bytes):
+        raise reader.too_large(declared, received)
+    if is_declared:
         raise too_large(limit, declared_bytes=declared)
     if received > reader.max_bytes:
         raise refusal("body_too_large", limit_bytes=reader.max_bytes, received_bytes=received)

@@ -15,7 +15,8 @@ from app.domain.uploads.field_values import check_text, describe_value, missing_
 DEPTH = 32
 
 # Possessive, and the closing quote is optional, so that it takes linear time.
-_STRING = re.compile(rb'"(?:[^"\\]|\\.)*+"?', re.DOTALL)
+_STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
+_LINE_BREAKS = bytes.maketrans(b"\t\r\n", b"   ")
 _SHA256 = re.compile(r"[0-9a-f]{64}", re.IGNORECASE | re.ASCII)
 _FOUND_CHARACTERS = 80
 
@@ -32,7 +33,16 @@ class JsonObject:
     @classmethod
     def parse(cls, body: bytes, known: Sequence[str]) -> "JsonObject":
         """Parse an object as `parse_object` does. Raises `Invalid` also for unknown members."""
-        members = parse_object(body)
+        return cls._of(parse_object(body), known)
+
+    @classmethod
+    def parse_long(cls, body: bytes | bytearray, known: Sequence[str], max_rest: int) -> "JsonObject":
+        """Parse an object with long strings, in which line breaks need not be escaped. Raises as `parse` does, and
+        `TooLarge` for more than `max_rest` bytes in addition to the strings."""
+        return cls._of(parse_object(body, max_rest=max_rest), known)
+
+    @classmethod
+    def _of(cls, members: dict[str, Any], known: Sequence[str]) -> "JsonObject":
         if unknown := members.keys() - set(known):
             raise unknown_fields(unknown, known)
         return cls(members)
@@ -101,35 +111,45 @@ def _parse_sha256(field: str, value: str) -> str:
     return value.lower()
 
 
-def parse_object(body: bytes) -> dict[str, Any]:
+def parse_object(body: bytes | bytearray, *, max_rest: int | None = None) -> dict[str, Any]:
     """Parse a JSON object in UTF-8, with or without a byte order mark.
 
     Raises `Malformed` for text that is not JSON, is nested more than `DEPTH` levels deep or has a duplicate member, and
-    `Invalid` for a value that is not an object.
+    `Invalid` for a value that is not an object. `max_rest` is that of `JsonObject.parse_long`.
     """
     if not body:
         raise refusal("empty_body")
-    check_depth(body)
+    check_depth(body, max_rest)
     try:
-        members = load_json(body.decode("utf-8-sig"))
+        members = load_json(body.decode("utf-8-sig"), strict=max_rest is None)
     except UnicodeDecodeError:
         raise refusal("bad_json", "The body is not JSON: it is not UTF-8.") from None
     except ValueError:
-        raise refusal("bad_json", f"The body is not JSON: {_describe_error(body)}.") from None
+        text = body if max_rest is None else _STRING.sub(lambda found: found[0].translate(_LINE_BREAKS), body)
+        raise refusal("bad_json", f"The body is not JSON: {_describe_error(text)}.") from None
     if not isinstance(members, dict):
         raise refusal("wrong_type", "The body must be a JSON object.")
     return members
 
 
-def load_json(text: str) -> Any:
-    """Parse JSON. Raises `ValueError`, also for NaN and Infinity, and `Malformed` for a duplicate member."""
-    return json.loads(text, object_pairs_hook=_to_dict, parse_constant=_no_constant)
+def load_json(text: str, *, strict: bool = True) -> Any:
+    """Parse JSON. Raises `ValueError`, also for NaN and Infinity, and `Malformed` for a duplicate member.
+
+    Unless `strict`, strings may contain line breaks and other control characters.
+    """
+    return json.loads(text, object_pairs_hook=_to_dict, parse_constant=_no_constant, strict=strict)
 
 
-def check_depth(body: bytes) -> None:
-    """Raise `Malformed` for JSON that is nested more than `DEPTH` levels deep, before a parser recurses into it."""
+def check_depth(body: bytes | bytearray, max_rest: int | None = None) -> None:
+    """Raise `Malformed` for JSON that is nested more than `DEPTH` levels deep, before a parser recurses into it.
+
+    Raises `TooLarge` for more than `max_rest` bytes in addition to the strings.
+    """
+    rest = _STRING.sub(b"", body)
+    if max_rest is not None and len(rest) > max_rest:
+        raise refusal("fields_too_large", limit_bytes=max_rest, received_bytes=len(rest))
     depth = 0
-    for bracket in re.findall(rb"[][{}]", _STRING.sub(b"", body)):
+    for bracket in re.findall(rb"[][{}]", rest):
         depth += 1 if bracket in b"[{" else -1
         if depth > DEPTH:
             raise refusal("too_deep", limit=DEPTH, measured=depth)
@@ -148,7 +168,7 @@ def _no_constant(name: str) -> None:
     raise ValueError(name)
 
 
-def _describe_error(body: bytes) -> str:
+def _describe_error(body: bytes | bytearray) -> str:
     """Describe the error in the body. Python's own parser has other messages and positions in each version."""
     try:
         from_json(body.removeprefix(BOM_UTF8))
