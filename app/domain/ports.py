@@ -35,7 +35,7 @@ class ObjectStore(Protocol):
         The object appears whole or not at all, and is durable when the call returns. Of concurrent calls exactly one
         succeeds. The others raise `AlreadyExists` and change nothing; the existing object is durable then. A body of
         another length than `size`, or any failure, raises `Unavailable` and leaves nothing under the key; `Full` if
-        the bytes would use the disk's reserve.
+        the bytes would use the disk's reserve. The file of a `spool` can become the object: do not write it afterwards.
         """
 
     def put(self, key: str, body: BinaryIO, *, size: int, content_type: str) -> None:

@@ -7,7 +7,7 @@ import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pytest
 
@@ -52,9 +52,14 @@ def read(store: FilesystemStore, key: str) -> bytes | None:
         return stream.read()
 
 
-def attempt(write: Callable[..., None], key: str, data: bytes) -> Unavailable | None:
+def attempt(
+    write: Callable[..., None], key: str, data: bytes, body: Callable[[], BinaryIO] = io.BytesIO
+) -> Unavailable | None:
     try:
-        write(key, io.BytesIO(data), size=len(data), content_type="image/webp")
+        with body() as opened:
+            opened.write(data)
+            opened.seek(0)
+            write(key, opened, size=len(data), content_type="image/webp")
     except Unavailable as error:
         return error
     return None
@@ -128,15 +133,16 @@ def test_a_copy_that_fails_at_any_step_leaves_the_source_and_the_old_bytes_or_th
 
 @pytest.mark.parametrize("lasting", [False, True], ids=["once", "for good"])
 @pytest.mark.parametrize("code", ERRORS, ids=errno.errorcode.get)
+@pytest.mark.parametrize("spooled", [False, True], ids=["from memory", "from the spool"])
 def test_a_create_that_fails_at_any_step_leaves_nothing_that_was_announced(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int, lasting: bool
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int, lasting: bool, spooled: bool
 ) -> None:
-    for number in range(steps(tmp_path, monkeypatch, "create", ORIGINAL)):
+    for number in range(steps(tmp_path, monkeypatch, "create", ORIGINAL) + (3 if spooled else 0)):
         told: list[str] = []
         store = FilesystemStore(tmp_path / f"data{number}", on_created=lambda key, size: told.append(key))  # noqa: B023
         with monkeypatch.context() as patch:
             disk = FailingDisk(patch, number, code, lasting=lasting)
-            error = attempt(store.create, ORIGINAL, b"new")
+            error = attempt(store.create, ORIGINAL, b"new", store.spool if spooled else io.BytesIO)
         found = read(store, ORIGINAL)
         assert told == ([] if error else [ORIGINAL])
         if error:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from app.adapters.filesystem import FilesystemStore
+from app.adapters.filesystem import FilesystemStore, spool
 from app.domain.errors import AlreadyExists, ConfigurationError, Missing, Unavailable
 from app.domain.ids import new_id
 from app.domain.keys import original_key, processed_prefix, variant_key
@@ -496,3 +496,33 @@ def test_processes_that_create_one_key_at_once_have_one_winner(folder: Path) -> 
         racer.stdin.flush()
     assert sum(int(racer.communicate(timeout=30)[0]) for racer in racers) == 40
     assert len(files(folder)) == 40
+
+
+def store_spooled(store: FilesystemStore, key: str) -> bool:
+    """Store bytes from a spool. Return True if the object is the file of the spool."""
+    with store.spool() as body:
+        body.write(b"bytes")
+        body.seek(0)
+        store.create(key, body, size=5, content_type="image/jpeg")
+        path = store.path(key)
+        assert path is not None
+        assert path.read_bytes() == b"bytes"
+        assert path.stat().st_mode & 0o777 == 0o600
+        return os.path.samestat(os.fstat(body.fileno()), path.stat())
+
+
+def test_a_spool_becomes_the_object_without_being_copied(store: FilesystemStore, folder: Path) -> None:
+    assert store_spooled(store, "originals/a")
+    assert [path.name for path in files(folder)] == ["a"]
+
+
+@pytest.mark.parametrize("missing", ["files without a name", "links of open files"])
+def test_where_a_spool_cannot_become_the_object_it_is_copied(
+    store: FilesystemStore, folder: Path, monkeypatch: pytest.MonkeyPatch, missing: str
+) -> None:
+    if missing == "files without a name":
+        monkeypatch.setattr(spool, "_TMPFILE", 0)
+    else:
+        monkeypatch.setattr(spool, "_OWN_FILES", str(folder / "no proc"))
+    assert not store_spooled(store, "originals/a")
+    assert [path.name for path in files(folder)] == ["a"]

@@ -446,6 +446,51 @@ def test_temporary_space_takes_bytes_and_gives_them_to_the_store(store: ObjectSt
     assert keys(store, "originals/") == [key]
 
 
+def test_a_spool_can_be_stored_under_several_keys_which_are_independent(store: ObjectStore) -> None:
+    first, second = original_key(new_id()), original_key(new_id())
+    with store.spool() as body:
+        body.write(b"bytes")
+        for key in (first, second):
+            body.seek(0)
+            store.create(key, body, size=5, content_type="image/jpeg")
+        body.seek(0)
+        with pytest.raises(AlreadyExists):
+            store.create(second, body, size=5, content_type="image/jpeg")
+    store.put(first, io.BytesIO(b"other"), size=5, content_type="image/jpeg")
+    assert (read(store, first), read(store, second)) == (b"other", b"bytes")
+    store.delete(first)
+    assert read(store, second) == b"bytes"
+
+
+def test_the_rest_of_a_spool_is_stored_and_another_length_leaves_nothing(store: ObjectStore) -> None:
+    key = original_key(new_id())
+    with store.spool() as body:
+        body.write(b"read already, to be stored")
+        for position, size in ((0, 25), (0, 27), (14, 26)):
+            body.seek(position)
+            with pytest.raises(Unavailable):
+                store.create(key, body, size=size, content_type="image/jpeg")
+        assert keys(store, "originals/") == []
+        body.seek(14)
+        store.create(key, body, size=12, content_type="image/jpeg")
+    assert read(store, key) == b"to be stored"
+
+
+def test_of_racing_creates_from_spools_exactly_one_wins(store: ObjectStore) -> None:
+    key = original_key(new_id())
+
+    def create(number: int) -> None:
+        with store.spool() as body:
+            body.write(bytes([number]) * 300_000)
+            body.seek(0)
+            store.create(key, body, size=300_000, content_type="image/jpeg")
+
+    results = race(create)
+    (winner,) = winners(results)
+    assert all(isinstance(each, AlreadyExists) for number, each in enumerate(results) if number != winner)
+    assert read(store, key) == bytes([winner]) * 300_000
+
+
 def test_temporary_space_is_read_in_any_pieces(store: ObjectStore) -> None:
     with store.spool() as body:
         assert body.read() == b""

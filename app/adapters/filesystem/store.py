@@ -21,7 +21,7 @@ from uuid import uuid4
 from app.adapters.filesystem.durable import Move, is_taken, link_new, replace
 from app.adapters.filesystem.folders import is_plain, read_info, walk
 from app.adapters.filesystem.spool import SpoolFile
-from app.domain.disk import PortFile, check_free, nameless, port_error, port_errors, unnamed_file
+from app.domain.disk import PortFile, check_free, nameless, port_error, port_errors
 from app.domain.errors import AlreadyExists, ConfigurationError, Missing, Unavailable
 from app.domain.ids import is_id
 from app.domain.keys import ORIGINALS, PROCESSED, PUBLIC
@@ -70,7 +70,7 @@ class FilesystemStore:
             if is_plain(target.parent) and is_taken(target, self._folders(target)):
                 raise AlreadyExists(key)
             self.check_space(size)
-            with self._written(body, size) as temporary:
+            with self._staged(body, size) as temporary:
                 self._bring(link_new, temporary, target)
         if self._on_created and key.startswith(ORIGINALS):
             try:
@@ -81,7 +81,7 @@ class FilesystemStore:
     def put(self, key: str, body: BinaryIO, *, size: int, content_type: str) -> None:  # noqa: ARG002 - files have none
         """See `ObjectStore.put`. Raises `ValueError` if `key` is not a key."""
         target = self._place(key)
-        with port_errors(), self._written(body, size) as temporary:
+        with port_errors(), self._staged(body, size) as temporary:
             self._bring(replace, temporary, target)
 
     def copy(self, source: str, target: str) -> None:
@@ -134,7 +134,7 @@ class FilesystemStore:
     def spool(self) -> BinaryIO:
         """See `ObjectStore.spool`."""
         with port_errors():
-            return SpoolFile(unnamed_file(self._temporary), self.check_space)
+            return SpoolFile(self._temporary, self.check_space)
 
     def check_space(self, size: int) -> None:
         """See `ObjectStore.check_space`."""
@@ -179,7 +179,7 @@ class FilesystemStore:
     def ping(self) -> None:
         """See `ObjectStore.ping`. Performs every step of storing an object: some file systems do not support links."""
         self.check_space(_BLOCK)
-        with port_errors(), self._written(io.BytesIO(bytes(_BLOCK)), _BLOCK) as temporary:
+        with port_errors(), self._staged(io.BytesIO(bytes(_BLOCK)), _BLOCK) as temporary:
             for move, prefix in ((link_new, ORIGINALS), (replace, PROCESSED)):
                 probe = self._root / prefix / f"{_PROBE}{temporary.name}"
                 try:
@@ -235,20 +235,15 @@ class FilesystemStore:
         return inside.parents[1] if prefix == PUBLIC or prefix.count("/") == 1 else inside.parent
 
     @contextmanager
-    def _written(self, body: BinaryIO, size: int) -> Iterator[Path]:
-        """Write the rest of `body` to a durable temporary file; remove it afterwards."""
+    def _staged(self, body: BinaryIO, size: int) -> Iterator[Path]:
+        """Give the rest of `body` a durable temporary name, which is removed afterwards: that of its own file if it is
+        a spool of this store, else of a copy."""
         temporary = self._temporary / uuid4().hex
         try:
-            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-            with os.fdopen(descriptor, "wb") as file:
-                written = 0
-                while written <= size and (piece := body.read(_PIECE)):
-                    written += file.write(piece)
-                if written != size:
-                    found = "more" if written > size else str(written)
-                    raise Unavailable(f"The body has {found} bytes, but {size} were announced.")
-                file.flush()
-                os.fsync(file.fileno())
+            if isinstance(body, SpoolFile) and body.link(temporary, size):
+                os.fsync(body.fileno())  # btrfs ignores an fsync of files without a name
+            else:
+                _write(body, size, temporary)
             yield temporary
         finally:
             with suppress(OSError):  # the object is stored or refused already; `sweep` removes files left here
@@ -285,3 +280,17 @@ class FilesystemStore:
             except OSError:  # not empty
                 return
             folder = folder.parent
+
+
+def _write(body: BinaryIO, size: int, path: Path) -> None:
+    """Write the rest of `body` to a new file, durably. Raises `Unavailable` if it does not have `size` bytes."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        written = 0
+        while written <= size and (piece := body.read(_PIECE)):
+            written += file.write(piece)
+        if written != size:
+            found = "more" if written > size else str(written)
+            raise Unavailable(f"The body has {found} bytes, but {size} were announced.")
+        file.flush()
+        os.fsync(file.fileno())

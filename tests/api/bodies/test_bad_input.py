@@ -14,6 +14,7 @@ import httpx
 import pytest
 from starlette.types import Message
 
+from app.adapters.filesystem import spool as filesystem_spool
 from app.api.bodies import spool
 from app.api.http import body_stream
 from app.api.middleware import lingering_close
@@ -438,6 +439,7 @@ def test_a_temporary_folder_that_cannot_be_used_is_a_503(service: Service, monke
         raise PermissionError(errno.EACCES, "Permission denied", "/secret/folder")
 
     with monkeypatch.context() as patch:
+        patch.setattr(filesystem_spool, "_TMPFILE", 0)
         patch.setattr(tempfile, "TemporaryFile", refused)
         answer = service.client.post("/upload", **form(FILE + END))
     assert_problem(answer, 503, "unavailable")
