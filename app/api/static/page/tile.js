@@ -72,10 +72,10 @@ export class Tile {
     this.element.setAttribute("aria-selected", String(isSelected));
   }
 
-  /** Free the decoded picture. */
+  /** End the load of the picture of a removed tile. Chromium would keep the tile forever if the attribute were removed. */
   release() {
     this.url = null;
-    this.picture.removeAttribute("src");
+    this.picture.src = "";
   }
 
   onClick(event) {

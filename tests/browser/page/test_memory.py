@@ -1,0 +1,45 @@
+"""Memory of the page: tiles that are scrolled out of view are freed, with their pictures."""
+
+from typing import Any
+
+import pytest
+
+from benchmarks.gallery_records import seed_gallery
+from tests.browser.page.conftest import pytestmark  # noqa: F401 - when these tests can run
+from tests.running_server import Server
+
+COUNT = 600
+#: Scroll to the end by less than what is kept in view, so that each picture begins to load. Return the last total.
+SCROLL = """
+async () => {
+  const frame = () => new Promise((resolve) => requestAnimationFrame(resolve));
+  const total = document.querySelector(".total");
+  for (let still = 0; still < 3; ) {
+    const before = scrollY;
+    scrollBy(0, 1000);
+    await frame();
+    await frame();
+    still = scrollY > before || total.textContent.endsWith("+ images") ? 0 : still + 1;
+  }
+  return total.textContent;
+}
+"""
+
+
+@pytest.fixture(scope="module")
+def ids(server: Server) -> list[str]:
+    return seed_gallery(server.data, COUNT)
+
+
+def test_tiles_that_are_out_of_view_are_freed(page: Any, ids: list[str]) -> None:
+    page.goto("/")
+    page.locator(".tile.loaded").first.wait_for()
+    session = page.context.new_cdp_session(page)
+    session.send("Performance.enable")
+    assert page.evaluate(SCROLL) == f"{COUNT} images"
+    assert page.locator(f'.tile-open[href="?image={ids[-1]}"]').count() == 1
+    with_source = page.evaluate("[...document.images].filter((image) => image.hasAttribute('src')).length")
+    assert 0 < with_source < 150  # pictures are decoded near the viewport only
+    session.send("HeapProfiler.collectGarbage")
+    nodes = {each["name"]: each["value"] for each in session.send("Performance.getMetrics")["metrics"]}["Nodes"]
+    assert nodes < 2500  # each of the 600 tiles has 14
