@@ -30,7 +30,7 @@ new PerformanceObserver((list) => list.getEntries().forEach((each) => (window.sh
 SCROLL = """
 async (step) => {
   const frame = () => new Promise((resolve) => requestAnimationFrame(resolve));
-  const total = document.querySelector(".total");
+  const gallery = document.getElementById("gallery");
   let most = 0;
   let steps = 0;
   for (let still = 0; still < 3; ) {
@@ -40,9 +40,9 @@ async (step) => {
     await frame();
     steps += 1;
     most = Math.max(most, document.querySelectorAll(".tile").length);
-    still = scrollY > before || total.textContent.endsWith("+ images") ? 0 : still + 1;
+    still = scrollY > before || gallery.getAttribute("aria-rowcount") === "-1" ? 0 : still + 1;
   }
-  return { most, steps, total: total.textContent };
+  return { most, steps, total: document.querySelector(".total").textContent };
 }
 """
 

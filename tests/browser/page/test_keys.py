@@ -155,6 +155,38 @@ def test_an_admin_has_every_scope_and_another_key_fewer(page: Any, image: str) -
     page.locator(".tile.loaded").first.wait_for()
 
 
+def test_an_admin_finds_the_images_of_another_owner_and_adds_to_them(page: Any, server: Server, image: str) -> None:
+    open_with(page, "admin")
+    page.get_by_text("You see your own images. Those of another owner are in Filters.").wait_for()
+    page.get_by_role("button", name="Filters").click()
+    owner = page.get_by_label("Owner")
+    page.locator("#owners option[value=ann]").wait_for(state="attached")
+    owner.fill("not an owner")
+    owner.press("Enter")
+    page.wait_for_function("document.querySelector('[list=owners]').getAttribute('aria-invalid') === 'true'")
+    owner.fill("ann")
+    owner.press("Enter")
+    page.locator(f".tile-open[href='?image={image}']").wait_for()
+    assert "owner=ann" in page.url
+    page.get_by_role("button", name="Filters: 1").wait_for()
+    page.keyboard.press("Escape")
+    page.locator("#files").set_input_files([file("for ann.jpg", jpeg(5)), file("known to ann.jpg", jpeg(1))])
+    row(page, "for ann.jpg", "done").wait_for()
+    row(page, "known to ann.jpg", "known").wait_for()
+    page.get_by_role("link", name="for ann.jpg").wait_for()
+    names = {item["filename"] for item in server.client.get("/images", headers=bearer("all")).json()["items"]}
+    assert "for ann.jpg" in names
+
+
+def test_only_an_admin_is_offered_other_owners(page: Any, image: str) -> None:
+    page.goto("/?owner=root")
+    enter(page, KEYS["all"][0])
+    page.locator(f".tile-open[href='?image={image}']").wait_for()  # its own: the address is of no use to it
+    page.get_by_role("button", name="Filters").click()
+    page.get_by_label("Type").wait_for()
+    assert not page.get_by_label("Owner").is_visible()
+
+
 def test_a_key_that_has_lost_its_right_is_asked_for_again(page: Any, image: str, expected: list[str]) -> None:
     expected.append("status of 401")
     open_with(page, "all")

@@ -13,15 +13,15 @@ COUNT = 600
 SCROLL = """
 async () => {
   const frame = () => new Promise((resolve) => requestAnimationFrame(resolve));
-  const total = document.querySelector(".total");
+  const gallery = document.getElementById("gallery");
   for (let still = 0; still < 3; ) {
     const before = scrollY;
     scrollBy(0, 1000);
     await frame();
     await frame();
-    still = scrollY > before || total.textContent.endsWith("+ images") ? 0 : still + 1;
+    still = scrollY > before || gallery.getAttribute("aria-rowcount") === "-1" ? 0 : still + 1;
   }
-  return total.textContent;
+  return document.querySelector(".total").textContent;
 }
 """
 

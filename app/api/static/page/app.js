@@ -8,11 +8,12 @@ import { plural } from "./format.js";
 import { Gallery } from "./gallery.js";
 import { Header } from "./header.js";
 import { lacking } from "./refusals.js";
-import { Library, Watcher } from "./state.js";
+import { Library } from "./state.js";
 import { applyTheme } from "./theme.js";
 import { Uploads } from "./uploads.js";
 import { showHelp, showText, toast } from "./windows.js";
 import { Viewer } from "./viewer.js";
+import { Watcher } from "./watcher.js";
 
 class App {
   constructor(limits) {
@@ -164,6 +165,7 @@ class App {
         this.empty,
         h("p", { class: "empty-title" }, "No images yet"),
         h("p", { class: "note" }, this.access.may("upload") ? "Drop photos here, paste one, or choose files. Darkroom makes web sizes and keeps the original." : lacking("upload")),
+        this.access.may("admin") && this.access.isRequired ? h("p", { class: "note" }, "You see your own images. Those of another owner are in Filters.") : null,
         this.access.may("upload") ? h("div", { class: "buttons" }, h("button", { type: "button", class: "button primary", onclick: () => this.uploads.pick("files") }, "Choose files"), h("button", { type: "button", class: "button", onclick: () => this.uploads.addSample() }, "Try a sample")) : null,
       );
     }

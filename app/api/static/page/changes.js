@@ -27,7 +27,7 @@ export class Changes {
   /** Change images. `words(n)` is the sentence of the toast. */
   async edit(ids, change, words, { canUndo = true } = {}) {
     const before = new Map(ids.map((id) => [id, this.recordOf(id)]).filter(([, image]) => image).map(([id, { visibility, tags }]) => [id, { visibility, tags: [...tags] }]));
-    const done = await this.run("images/edit", ids, change, "Changing");
+    const done = await this.run("images/edit", ids, change, "Changing", (some, results) => this.library.apply(results, change));
     if (!done.length) return;
     const steps = canUndo ? inverse(done, change, before) : [];
     toast(words(done.length), { undo: steps.length ? { label: "Undo", action: () => this.undo(steps) } : null });
@@ -64,7 +64,7 @@ export class Changes {
     this.library.drop(ids);
   }
 
-  /** Send the ids, and return those that were changed. `onSome` gets them after every request. */
+  /** Send the ids, and return those that were changed. `onSome` gets them and their results after every request. */
   async run(path, ids, body, doing, onSome = () => {}) {
     const done = [];
     const failed = [];
@@ -72,10 +72,11 @@ export class Changes {
       for (let start = 0; start < ids.length; start += CHUNK) {
         if (ids.length > CHUNK) this.tell(`${doing} ${count(start)} of ${count(ids.length)}`);
         const { results } = await post(path, { ids: ids.slice(start, start + CHUNK), ...body });
-        const some = results.filter((each) => each.status < 300).map((each) => each.id);
+        const succeeded = results.filter((each) => each.status < 300);
+        const some = succeeded.map((each) => each.id);
         failed.push(...results.filter((each) => each.status >= 300));
         done.push(...some);
-        if (some.length) onSome(some);
+        if (some.length) onSome(some, succeeded);
       }
       this.library.clearSelection();
     } catch (error) {
@@ -95,7 +96,7 @@ export class Changes {
 
   async readAgain(ids) {
     if (ids.length > CHUNK) {
-      await this.library.reload();
+      await this.library.readAgain(ids).catch((error) => this.actions.report(error));
       return;
     }
     const left = [...ids];

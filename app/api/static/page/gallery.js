@@ -71,14 +71,15 @@ export class Gallery {
     const width = this.root.clientWidth;
     if (!width) return;
     const anchor = this.firstVisible();
-    this.order = this.library.shown;
+    const before = this.order;
+    this.order = [...this.library.shown];
     this.index = new Map(this.order.map((image, at) => [image.id, at]));
     this.revision += 1;
     const wanted = rowHeight(innerWidth);
     const kept = new Map(this.days.map((each) => [each.key, each]));
     const days = [];
     let top = 0;
-    let firstRow = 0;
+    let firstRow = 1; // of the grid; the heading of each day is a row
     for (let start = 0; start < this.order.length; ) {
       const key = this.dayOf(this.order[start]);
       let end = start;
@@ -88,8 +89,9 @@ export class Gallery {
       const hasMore = end === this.order.length && !this.library.isComplete && !this.library.search;
       this.layDay(each, this.order.slice(start, end).map(ratioOf), width, wanted, hasMore);
       Object.assign(each, { start, firstRow, top: top + HEADING });
+      each.heading.setAttribute("aria-rowindex", String(firstRow));
       top += HEADING + each.height + GAP;
-      firstRow += each.rows.length;
+      firstRow += 1 + each.rows.length;
       days.push(each);
       start = end;
     }
@@ -98,9 +100,9 @@ export class Gallery {
       if (this.root.children[at] !== each.element) this.root.insertBefore(each.element, this.root.children[at] || null);
     }
     this.days = days;
-    this.root.setAttribute("aria-rowcount", String(this.library.isComplete ? firstRow : -1));
+    this.root.setAttribute("aria-rowcount", String(this.library.isComplete ? firstRow - 1 : -1));
     if (this.focused === null || !this.index.has(this.focused)) this.focused = this.order[0]?.id ?? null;
-    this.keepInView(anchor);
+    this.keepInView(anchor, before);
     this.mount();
   }
 
@@ -123,7 +125,7 @@ export class Gallery {
     const body = h("div", { class: "day-rows", role: "none" });
     const heading = h("div", { class: "day-heading", role: "row" }, h("div", { role: "rowheader" }, h("h2", {}, day(time))));
     const element = h("div", { class: "day", role: "rowgroup" }, heading, body);
-    return { key, element, body, rows: [], height: 0, mounted: new Map() };
+    return { key, element, heading, body, rows: [], height: 0, mounted: new Map() };
   }
 
   /** The first image in view and its distance from the top of the window; null if the page is not scrolled. */
@@ -132,12 +134,15 @@ export class Gallery {
     const each = top > 0 ? this.days.find((one) => one.top + one.height >= top) : null;
     const row = each?.rows[firstRowBelow(each.rows, top - each.top)];
     const image = row && this.order[each.start + row.tiles[0].index];
-    return image ? { id: image.id, distance: each.top + row.top - top } : null;
+    return image ? { at: each.start + row.tiles[0].index, distance: each.top + row.top - top } : null;
   }
 
-  /** Scroll so that an image stays where it was when the images before it change. */
-  keepInView(anchor) {
-    const place = anchor && this.placeOf(anchor.id);
+  /** Scroll so that an image stays where it was when the images before it change; if it is gone, the next one. */
+  keepInView(anchor, before) {
+    if (!anchor) return;
+    const isThere = (image) => this.index.has(image.id);
+    const image = before.slice(anchor.at).find(isThere) || before.slice(0, anchor.at).findLast(isThere);
+    const place = image && this.placeOf(image.id);
     if (!place) return;
     const moved = place.top + this.root.getBoundingClientRect().top - anchor.distance;
     if (Math.abs(moved) >= 1) scrollBy(0, moved);
@@ -206,7 +211,7 @@ export class Gallery {
     }
     const { element } = mounted;
     mounted.revision = this.revision;
-    element.setAttribute("aria-rowindex", String(each.firstRow + at + 1));
+    element.setAttribute("aria-rowindex", String(each.firstRow + 1 + at));
     element.style.transform = `translateY(${row.top}px)`;
     element.style.height = `${row.height}px`;
     const tiles = row.tiles.map(({ index, left, width }) => {

@@ -12,7 +12,7 @@ export class Header {
   constructor(root, library, actions) {
     this.library = library;
     this.actions = actions;
-    this.filters = new Filters(library, { hasTrash: actions.trashDays > 0, onChange: () => this.apply() });
+    this.filters = new Filters(library, { hasTrash: actions.trashDays > 0, may: actions.may, onChange: () => this.apply() });
     this.bar = h("div", { class: "bar" });
     this.total = h("span", { class: "total", role: "status" });
     this.search = h("input", {
@@ -30,12 +30,16 @@ export class Header {
     this.note = h("p", { class: "search-note", role: "status", hidden: true });
     root.append(this.bar, h("div", { class: "chip-row" }, this.filters.element, this.total), this.note);
     library.addEventListener("selection", () => this.show());
-    library.addEventListener("change", () => this.showTotal());
+    library.addEventListener("change", () => {
+      this.showTotal();
+      if (this.isSelecting) this.showSelected();
+    });
     this.show();
   }
 
   /** Load the images that the address asks for. */
   apply() {
+    this.filters.show();
     this.library.setFilter(this.filters.query());
   }
 
@@ -83,7 +87,7 @@ export class Header {
     const { isTrash } = this.filters;
     const ids = () => [...this.library.selected];
     this.selectedCount = h("strong", { role: "status" });
-    this.all = h("button", { type: "button", class: "link", onclick: () => this.selectAll() });
+    this.all = h("button", { type: "button", class: "link select-all", onclick: () => this.selectAll() });
     const button = (label, shape, action) => h("button", { type: "button", class: "button", "aria-label": label, onclick: action }, icon(shape), h("span", {}, label));
     fill(
       this.bar,
@@ -106,14 +110,24 @@ export class Header {
     this.selectedCount.textContent = doing || `${count(number)} selected`;
     for (const button of this.bar.querySelectorAll("button")) button.disabled = Boolean(doing);
     const all = this.library.shown.length;
-    this.all.hidden = number >= all && this.library.isComplete;
-    this.all.textContent = number < all ? `Select all ${count(all)}` : "Select all in this filter";
+    const { isComplete, search, total } = this.library;
+    this.all.hidden = (number >= all && isComplete) || Boolean(doing);
+    const rest = total === null || search ? "Select all that match" : `Select all ${count(total)} in this filter`;
+    this.all.textContent = number < all ? `Select all ${count(all)}` : rest;
   }
 
+  /** Select what is loaded; if it is selected, load the rest and select it too. */
   async selectAll() {
-    const isAll = this.library.selected.size >= this.library.shown.length;
-    if (isAll && !(await this.library.loadAll())) return;
-    this.library.selectAll();
+    const { library } = this;
+    const isAll = library.selected.size >= library.shown.length;
+    const tell = (words) => {
+      library.doing = words;
+      library.emit("selection");
+    };
+    const onPage = () => tell(`Loading, ${count(library.images.length)}${library.total === null ? "" : ` of ${count(library.total)}`}`);
+    const isLoaded = !isAll || (await library.loadAll(onPage));
+    tell("");
+    if (isLoaded) library.selectAll();
   }
 
   async tag(ids) {
@@ -130,13 +144,15 @@ export class Header {
 
   onSearch() {
     this.library.search = this.search.value.trim();
+    scrollTo(0, 0);
     this.library.emit("change");
   }
 
   showTotal() {
     const { library } = this;
     const number = library.shown.length;
-    this.total.textContent = library.isComplete || library.search ? plural(number, "image") : `${count(number)}+ images`;
+    const known = library.search ? number : library.total;
+    this.total.textContent = known === null ? `${count(number)}+ images` : plural(known, "image");
     const isPartial = Boolean(library.search) && !library.isComplete;
     this.note.hidden = !isPartial;
     if (isPartial) {

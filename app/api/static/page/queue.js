@@ -161,7 +161,7 @@ export class Queue extends EventTarget {
     upload.sha256 ??= file.size <= LARGEST_HASHED ? await hash(file) : null;
     if (signal.aborted) return null;
     if (upload.sha256) {
-      const { known } = await post("images/lookup", { sha256: [upload.sha256] }, { signal });
+      const { known } = await post("images/lookup", { sha256: [upload.sha256], owner: upload.fields.owner }, { signal });
       if (known[upload.sha256]) return this.finish(upload, known[upload.sha256], "known");
     } else if (upload.tries) await get("healthz", { signal }); // no bytes for a server that cannot be reached
     this.become(upload, "sending", { sent: 0 });

@@ -4,8 +4,8 @@ import { get } from "./api.js";
 
 const PAGE = 100;
 const LARGEST_PAGE = 200;
-const POLL_MILLISECONDS = 1500;
-const MOST_AT_ONCE = 20;
+/** Changes in this time are counted once. */
+const COUNT_MILLISECONDS = 1000;
 
 /** Images of one filter. Events: `change` (the order or an image), `selection`, `filter` (others are shown), `error`. */
 export class Library extends EventTarget {
@@ -25,6 +25,7 @@ export class Library extends EventTarget {
     this.hasFailed = false;
     this.late = [];
     this.doing = "";
+    this.counted = null;
     this.loading = null;
     this.generation = 0;
   }
@@ -37,6 +38,11 @@ export class Library extends EventTarget {
       this.found = this.images.filter((image) => [image.title, image.alt, image.filename, ...image.tags].some((text) => text && text.toLowerCase().includes(wanted)));
     }
     return this.found;
+  }
+
+  /** Number of images of the filter; null if it is not known. */
+  get total() {
+    return this.isComplete ? this.images.length : this.counted;
   }
 
   setFilter(filter) {
@@ -61,7 +67,7 @@ export class Library extends EventTarget {
 
   restart() {
     this.generation += 1;
-    Object.assign(this, { cursor: null, isComplete: false, isStale: true, late: [], loading: null, anchor: null });
+    Object.assign(this, { cursor: null, isComplete: false, isStale: true, late: [], loading: null, anchor: null, counted: null });
     this.selected.clear();
     this.emit("selection");
   }
@@ -96,6 +102,7 @@ export class Library extends EventTarget {
       this.isComplete = !page.next_cursor;
       this.loading = null; // before the listeners: they may need the next page
       this.emit("change");
+      if (query.cursor === undefined) this.count();
       return true;
     } catch (error) {
       if (generation !== this.generation) return false;
@@ -110,11 +117,71 @@ export class Library extends EventTarget {
     }
   }
 
-  /** Load all pages. Returns false if one could not be loaded, or another filter was set meanwhile. */
-  async loadAll() {
+  /** Ask how many images the filter has, where the service knows it and not all are loaded. */
+  async count() {
     const { generation } = this;
-    while (!this.isComplete) if (!(await this.more(LARGEST_PAGE)) || generation !== this.generation) return false;
+    const { owner, ...rest } = this.filter;
+    const names = Object.keys(rest);
+    const name = names.length === 0 ? "images" : rest.trashed ? "trashed" : rest.status;
+    if (this.isComplete || names.length > 1 || !name) return;
+    const stats = await get("stats", { query: { owner } }).catch(() => ({}));
+    if (generation !== this.generation) return;
+    this.counted = stats.exact ? stats[name] : null;
+    this.emit("change");
+  }
+
+  /** Count again soon, after a change. */
+  recount() {
+    if (this.isComplete || this.counted === null) return;
+    this.countDue ??= setTimeout(() => {
+      this.countDue = null;
+      this.count();
+    }, COUNT_MILLISECONDS);
+  }
+
+  /** Load all pages. Returns false if one could not be loaded, or another filter was set meanwhile. */
+  async loadAll(onPage = () => {}) {
+    const { generation } = this;
+    while (!this.isComplete) {
+      onPage();
+      if (!(await this.more(LARGEST_PAGE)) || generation !== this.generation) return false;
+    }
     return true;
+  }
+
+  /** Read images again, in pages of the list. Those that are shown stay where they are. */
+  async readAgain(ids) {
+    const { generation } = this;
+    const [newest, oldest] = [ids.reduce((one, other) => (one > other ? one : other)), ids.reduce((one, other) => (one < other ? one : other))];
+    const query = { ...this.filter, limit: LARGEST_PAGE };
+    const start = this.byId.get(newest)?.uploaded_at;
+    if (start) query.uploaded_before = new Date(Date.parse(start) + 1000).toISOString(); // the first page has the newest of them
+    for (let last = null; last === null || last > oldest; ) {
+      const page = await get("images", { query });
+      if (generation !== this.generation) return;
+      const end = this.isComplete ? "" : (this.images.at(-1)?.id ?? ""); // the others come with the next page
+      for (const image of page.items) {
+        const known = this.byId.get(image.id);
+        if (image.id >= end && this.matches(image) && !(known?.version > image.version)) this.place(image);
+      }
+      this.emit("change");
+      if (!page.next_cursor) return;
+      query.cursor = page.next_cursor;
+      last = page.items.at(-1)?.id ?? last ?? "~"; // the images of a page may all have been changed meanwhile
+    }
+  }
+
+  /** Show a change before the images are read again. `results` are of the request, `change` may name tags and visibility. */
+  apply(results, { visibility, add_tags: added = [], remove_tags: removed = [] }) {
+    const gone = [];
+    for (const { id, version } of results) {
+      const image = this.byId.get(id);
+      if (!image) continue;
+      const tags = [...new Set([...image.tags.filter((tag) => !removed.includes(tag)), ...added])];
+      Object.assign(image, { tags, visibility: visibility ?? image.visibility, version });
+      if (!this.matches(image)) gone.push(id);
+    }
+    this.drop(gone);
   }
 
   /** Add an image, or replace the one with its id. New ones are first. */
@@ -137,11 +204,13 @@ export class Library extends EventTarget {
     }
     if (this.matches(image)) this.place(image);
     else this.drop([image.id]);
+    this.recount();
     this.emit("change");
   }
 
   drop(ids) {
     const gone = new Set(ids);
+    this.recount();
     this.images = this.images.filter((image) => !gone.has(image.id));
     for (const id of gone) {
       this.byId.delete(id);
@@ -152,8 +221,9 @@ export class Library extends EventTarget {
   }
 
   matches(image) {
-    const { status, visibility, trashed, tag = [], content_type: type, uploaded_after: after, uploaded_before: before } = this.filter;
+    const { owner, status, visibility, trashed, tag = [], content_type: type, uploaded_after: after, uploaded_before: before } = this.filter;
     return (
+      (!owner || image.owner === owner) &&
       (!status || image.status === status) &&
       (!visibility || image.visibility === visibility) &&
       Boolean(trashed) === Boolean(image.trashed_at) &&
@@ -190,43 +260,5 @@ export class Library extends EventTarget {
   emit(name) {
     if (name === "change") this.found = null;
     this.dispatchEvent(new CustomEvent(name));
-  }
-}
-
-/** Reads pending images again until they are ready or failed. Slower while the page is hidden. */
-export class Watcher {
-  constructor(onImage, onGone = () => {}) {
-    this.ids = new Set();
-    this.onImage = onImage;
-    this.onGone = onGone;
-    this.timer = null;
-  }
-
-  watch(ids) {
-    for (const id of ids) this.ids.add(id);
-    this.schedule();
-  }
-
-  schedule() {
-    if (this.timer || !this.ids.size) return;
-    this.timer = setTimeout(() => this.look(), document.hidden ? POLL_MILLISECONDS * 5 : POLL_MILLISECONDS);
-  }
-
-  async look() {
-    for (const id of [...this.ids].slice(0, MOST_AT_ONCE)) {
-      this.ids.delete(id);
-      this.ids.add(id); // the others are next
-      try {
-        const image = await get(`images/${id}`);
-        if (image.status !== "pending") this.ids.delete(id);
-        this.onImage(image);
-      } catch (error) {
-        if (error.status !== 404) break;
-        this.ids.delete(id);
-        this.onGone(id);
-      }
-    }
-    this.timer = null;
-    this.schedule();
   }
 }
