@@ -34,10 +34,11 @@ class Scope(StrEnum):
 
 @dataclass(frozen=True)
 class Caller:
-    """Owner and scopes of a request."""
+    """Owner and scopes of a request. `has_key` is False where no API keys are required."""
 
     owner: str
     scopes: frozenset[Scope]
+    has_key: bool = True
 
     @property
     def visible_owner(self) -> str | None:
@@ -47,9 +48,10 @@ class Caller:
     def require(self, scope: Scope) -> None:
         """Raise `Forbidden` unless the caller has the scope."""
         if scope not in self.scopes and Scope.ADMIN not in self.scopes:
-            raise Forbidden(
-                "scope_missing", f"The API key lacks the scope `{scope}`. Use a key that has it.", scope=scope
-            )
+            detail = f"The API key lacks the scope `{scope}`. Use a key that has it."
+            if not self.has_key:
+                detail = f"Without API keys nobody has the scope `{scope}`. Set DARKROOM_AUTH=required, and use a key."
+            raise Forbidden("scope_missing", detail, scope=scope)
 
     def list_owner(self, requested: str | None) -> str:
         """Return the owner whose images to list: `requested`, or the caller for None.
@@ -88,7 +90,7 @@ class Caller:
 
 
 #: The caller where no API keys are required: has all scopes except `admin`.
-ANONYMOUS_CALLER = Caller(ANONYMOUS, frozenset({Scope.UPLOAD, Scope.READ, Scope.EDIT, Scope.DELETE}))
+ANONYMOUS_CALLER = Caller(ANONYMOUS, frozenset({Scope.UPLOAD, Scope.READ, Scope.EDIT, Scope.DELETE}), has_key=False)
 
 
 @dataclass(frozen=True)

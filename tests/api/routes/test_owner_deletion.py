@@ -87,7 +87,7 @@ def test_without_keys_nobody_is_an_admin(side_name: str, tmp_path: Path) -> None
     with service_on(side_name, tmp_path) as service:
         image = service.place()
         answer = service.client.delete("/images", params={"owner": "anonymous", "confirm": "anonymous"})
-        assert_problem(answer, 403, "scope_missing")
+        assert "DARKROOM_AUTH=required" in assert_problem(answer, 403, "scope_missing")["detail"]
         assert isinstance(service.side.images.get(image.id), Image)
 
 
