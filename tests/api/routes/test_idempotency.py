@@ -1,6 +1,7 @@
 """`Idempotency-Key` over HTTP: the same answers on every side."""
 
 import base64
+import hashlib
 import io
 import logging
 from collections.abc import Iterator
@@ -210,6 +211,15 @@ def test_a_repeated_ticket_request_gets_the_ticket_and_then_the_record(
     assert arrived.json()["status"] == "pending"
     assert_problem(ask(service, bytes=1), 422, "idempotency_key_reused")
     assert_problem(send(service), 422, "idempotency_key_reused")
+
+
+def test_a_repeated_ticket_request_is_recognized_beside_one_with_other_fields(service: Service) -> None:
+    sha256 = hashlib.sha256(BODY).hexdigest()
+    first = ask(service, sha256=sha256, title="one").json()["id"]
+    other = ask(service, "another-key", sha256=sha256, title="two").json()["id"]
+    assert other != first
+    assert seen(ask(service, sha256=sha256, title="one")) == (201, first, True)
+    assert seen(ask(service, "another-key", sha256=sha256, title="two")) == (201, other, True)
 
 
 @pytest.mark.parametrize("racers", smoke([64], fast=0) + smoke([8]))
