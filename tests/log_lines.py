@@ -68,7 +68,7 @@ def lines_of(text: str) -> list[Line]:
 
 @contextmanager
 def logging_restored() -> Iterator[None]:
-    """Give this process's loggers back what an entry point has taken from them."""
+    """Give this process's loggers back what an entry point has removed from them."""
     names = (None, "app", "uvicorn", "uvicorn.access", "mangum.http")
     loggers = [logging.getLogger(name) for name in names]
     before = [(logger.handlers, logger.level, logger.propagate) for logger in loggers]

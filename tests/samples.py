@@ -9,7 +9,7 @@ from typing import Any
 from PIL import Image
 
 IMAGES = Path(__file__).parent / "images"
-#: Larger real photographs, on machines that have them beside the checkout.
+#: Larger real photographs, on machines that have them next to the checkout.
 SHARED = Path(__file__).parents[2] / "shared" / "images"
 
 

@@ -1,4 +1,4 @@
-"""The backends a test runs on, and wrappers that make something happen beside a call."""
+"""The backends a test runs on, and wrappers that make something happen during a call."""
 
 import time
 from collections.abc import Callable, Iterator

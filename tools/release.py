@@ -59,18 +59,18 @@ def image(target: str, version: str, labels: dict[str, str], source: Path, folde
     archive = folder / f"{name}-{version}-{ARCHITECTURES[platform.machine()]}.tar"
     print(f"Building {tag}", flush=True)
     # Labels come in a step of their own: buildah uses a cached image with any labels.
-    labelled = Path(tempfile.mkdtemp(dir=source.parent), "Dockerfile")
+    labeled = Path(tempfile.mkdtemp(dir=source.parent), "Dockerfile")
     lines = "".join(f' org.opencontainers.image.{key}="{value}"' for key, value in labels.items())
     if has_docker():
         run("docker", "build", "--target", target, "--tag", tag, str(source))
-        labelled.write_text(f"FROM {tag}\nLABEL{lines}\n")
-        run("docker", "build", "--tag", tag, str(labelled.parent))
+        labeled.write_text(f"FROM {tag}\nLABEL{lines}\n")
+        run("docker", "build", "--tag", tag, str(labeled.parent))
         run("docker", "save", "--output", str(archive), tag)
     else:
         full = f"docker.io/library/{tag}"  # the name that Docker shows without its first part
         run("buildah", "bud", "--layers", "--format=docker", "--target", target, "--tag", full, str(source))
-        labelled.write_text(f"FROM {full}\nLABEL{lines}\n")
-        run("buildah", "bud", "--pull=never", "--format=docker", "--tag", full, str(labelled.parent))
+        labeled.write_text(f"FROM {full}\nLABEL{lines}\n")
+        run("buildah", "bud", "--pull=never", "--format=docker", "--tag", full, str(labeled.parent))
         run("buildah", "push", "--quiet", full, f"docker-archive:{archive}")
 
 

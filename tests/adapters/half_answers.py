@@ -1,4 +1,4 @@
-"""A server that answers a request as it is told, down to the byte where it stops."""
+"""Server that answers a request from a script, up to the byte at which it stops."""
 
 import socket
 import threading

@@ -68,7 +68,7 @@ def test_below_the_reserve_originals_are_refused_and_everything_else_works(store
     store.ping()
 
 
-def test_what_would_touch_the_reserve_is_refused(store: FilesystemStore, disk: Disk) -> None:
+def test_writes_into_the_reserve_are_refused(store: FilesystemStore, disk: Disk) -> None:
     disk.free = RESERVE + MEBIBYTE
     store.check_space(MEBIBYTE)
     write(store.create, KEY, MEBIBYTE)

@@ -243,7 +243,7 @@ def test_a_record_made_again_under_its_id_is_not_taken_for_the_old_one(client: A
 
 
 def largest() -> Image:
-    """A record with as much in it as requests and pictures may bring: see `api.fields`, `worker.jobs`, `recipe`."""
+    """A record with as much in it as requests and images can bring: see `field_values`, `worker.jobs`, `recipe`."""
     variants = [
         Variant(name="n" * 32, format=Format.WEBP, width=16383, height=16383, bytes=10**9, file="n" * 32 + ".webp")
     ] * 128
@@ -318,7 +318,7 @@ def test_no_id_at_all_is_unknown(images: DynamoImages) -> None:
 
 
 @pytest.mark.parametrize("changes", [{"owner": "bob"}, {"version": 9}, {"nothing": 1}, {"width": "wide"}])
-def test_what_cannot_be_a_record_is_not_written(images: DynamoImages, changes: dict[str, Any]) -> None:
+def test_invalid_records_are_not_written(images: DynamoImages, changes: dict[str, Any]) -> None:
     image = stored(images)
     with pytest.raises(ValueError, match=next(iter(changes))):
         images.update(image.id, 1, changes)

@@ -146,7 +146,7 @@ def test_pointers_lead_to_their_image_from_keys_of_their_own(image: Image) -> No
             assert item[INDEX_SORT] == image.id
             assert key.startswith(f"{item[INDEX_KEY]}#")
             assert key.endswith(f"#{image.id}")
-        assert items.read_record(items.deserialize(items.serialize(item)), NOW) is None  # never taken for a record
+        assert items.read_record(items.deserialize(items.serialize(item)), NOW) is None  # it is no record
     assert (keys.open_key(image.id) in built) is bool(image.work)
 
 

@@ -70,7 +70,7 @@ BAD_KEYS = [
 
 
 @pytest.mark.parametrize("key", BAD_KEYS)
-def test_what_is_no_key_is_written_nowhere_and_found_nowhere(store: FilesystemStore, folder: Path, key: str) -> None:
+def test_invalid_keys_are_neither_written_nor_found(store: FilesystemStore, folder: Path, key: str) -> None:
     (folder / "secret").write_text("secret")
     (folder / "darkroom.db").write_text("records")
     (folder / "tmp/x").write_text("half")
@@ -412,7 +412,7 @@ def test_a_process_killed_while_it_writes_leaves_no_object_and_its_rest_is_swept
 
 
 @pytest.mark.parametrize(("ahead", "removed"), [(1800, 0), (30 * 86_400, 1)])
-def test_what_was_left_before_the_clock_was_set_back_is_swept(folder: Path, ahead: int, removed: int) -> None:
+def test_files_left_before_the_clock_was_set_back_are_swept(folder: Path, ahead: int, removed: int) -> None:
     store = FilesystemStore(folder)
     rest = folder / "tmp" / "rest"
     rest.write_bytes(b"x")
@@ -517,7 +517,7 @@ def test_a_spool_becomes_the_object_without_being_copied(store: FilesystemStore,
 
 
 @pytest.mark.parametrize("missing", ["files without a name", "links of open files"])
-def test_where_a_spool_cannot_become_the_object_it_is_copied(
+def test_a_spool_that_cannot_become_the_object_is_copied(
     store: FilesystemStore, folder: Path, monkeypatch: pytest.MonkeyPatch, missing: str
 ) -> None:
     if missing == "files without a name":

@@ -172,7 +172,7 @@ def test_a_write_whose_answer_was_lost_is_a_write(store: S3Store, wire: Wire) ->
         create(store, key)
 
 
-def test_so_is_one_of_which_every_answer_was_lost(store: S3Store, wire: Wire) -> None:
+def test_a_write_whose_every_answer_was_lost_is_a_write(store: S3Store, wire: Wire) -> None:
     key = original_key(new_id())
     with wire.under(always(answer_lost, "PutObject")):
         create(store, key)
@@ -214,7 +214,7 @@ def test_a_write_that_may_not_be_is_no_write_and_none_that_exists(store: S3Store
     assert store.stat("originals/a") is None
 
 
-def test_who_may_not_list_finds_what_is_there_and_nothing_else(store: S3Store, wire: Wire) -> None:
+def test_without_the_right_to_list_only_existing_objects_are_found(store: S3Store, wire: Wire) -> None:
     with wire.under({"HeadObject": HEAD_403, "GetObject": DENIED}.get):
         assert store.stat("originals/none") is None
         with pytest.raises(Missing):
@@ -265,7 +265,7 @@ def some_kept(*keys: str, code: str = "SlowDown") -> Fault:
     return fault
 
 
-def test_what_a_batch_delete_has_kept_is_deleted_by_the_next(store: S3Store, wire: Wire) -> None:
+def test_objects_kept_by_a_batch_delete_are_deleted_by_the_next(store: S3Store, wire: Wire) -> None:
     prefix = processed_prefix(new_id())
     names = [f"{prefix}r/{number}.webp" for number in range(5)]
     for name in names:

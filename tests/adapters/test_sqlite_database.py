@@ -83,7 +83,7 @@ def test_a_database_is_made_durable_and_kept(file: Path) -> None:
     second.close()
 
 
-def test_what_is_deleted_leaves_no_trace_in_the_files(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_deleted_records_leave_no_trace_in_the_files(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     connect = sqlite3.connect
 
     def of_another_build(*args: Any, **options: Any) -> sqlite3.Connection:
@@ -360,7 +360,7 @@ def test_processes_that_write_at_once_lose_and_corrupt_nothing(file: Path) -> No
     database.close()
 
 
-def test_what_was_acknowledged_survives_a_killed_process(file: Path) -> None:
+def test_acknowledged_writes_survive_a_killed_process(file: Path) -> None:
     program = f"""
         import os
         from pathlib import Path

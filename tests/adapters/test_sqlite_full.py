@@ -46,7 +46,7 @@ def test_the_reserve_is_made_at_the_opening_and_for_its_owner_alone(database: Da
     assert status.st_blocks * 512 >= SIZE
 
 
-def test_what_frees_space_is_done_again_in_the_space_of_the_reserve(database: Database, tmp_path: Path) -> None:
+def test_writes_that_free_space_are_repeated_in_the_reserve(database: Database, tmp_path: Path) -> None:
     calls: list[None] = []
     assert database.freeing(full_while_reserved(tmp_path, calls)) == "done"
     assert len(calls) == 2

@@ -241,14 +241,14 @@ def test_walks_go_on_after_the_records_that_one_statement_reads(database: Databa
         {"id": "x"},
         {"owner": "bob"},
         {"version": 7},
-        {"colour": "red"},
+        {"color": "red"},
         {"width": "wide"},
         {"exif": {"F": float("nan")}},
         {"work": {Task.HIDE: {"since": "yesterday"}}},
     ],
     ids=str,
 )
-def test_what_a_record_cannot_have_is_not_written(images: SqliteImages, changes: dict[str, object]) -> None:
+def test_invalid_fields_are_not_written(images: SqliteImages, changes: dict[str, object]) -> None:
     image = stored(images)
     with pytest.raises(ValueError, match=r"."):
         images.update(image.id, 1, changes)

@@ -36,7 +36,7 @@ def queue(database: Database) -> SqliteQueue:
         lambda queue: queue.receive(1, wait=21),
     ],
 )
-def test_what_the_port_does_not_take_is_refused(queue: SqliteQueue, call: Callable[[SqliteQueue], object]) -> None:
+def test_invalid_arguments_are_refused(queue: SqliteQueue, call: Callable[[SqliteQueue], object]) -> None:
     with pytest.raises(ValueError, match=r"message|delay|seconds"):
         call(queue)
     assert list(queue.receive(10)) == []
@@ -80,7 +80,7 @@ def test_recovery_brings_back_what_is_with_receivers_and_nothing_else(queue: Sql
     assert queue.recover() == 2
 
 
-def test_what_kills_its_receiver_every_time_ends_with_the_dead_letters(queue: SqliteQueue) -> None:
+def test_a_message_that_kills_every_receiver_becomes_a_dead_letter(queue: SqliteQueue) -> None:
     queue.send("poison")
     for count in (1, 2):
         (message,) = queue.receive()
@@ -122,7 +122,7 @@ def test_messages_outlive_the_database(tmp_path: Path) -> None:
 
 
 class ClockBehind:
-    """The module `time` with its wall clock behind by so many seconds."""
+    """The module `time` with its wall clock behind by this number of seconds."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
@@ -139,7 +139,7 @@ SetBack = Callable[[float], None]
 
 @pytest.fixture
 def set_back(monkeypatch: pytest.MonkeyPatch) -> SetBack:
-    """Sets the queue's clock back by so many seconds."""
+    """Set the queue's clock back by this number of seconds."""
     return lambda seconds: monkeypatch.setattr("app.adapters.sqlite.queue.time", ClockBehind(seconds))
 
 

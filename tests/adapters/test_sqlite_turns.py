@@ -12,7 +12,7 @@ from app.adapters.sqlite.turns import BEHIND_SECONDS
 
 
 class ClockAhead:
-    """The module `time` with its wall clock ahead by so many seconds."""
+    """The module `time` with its wall clock ahead by this number of seconds."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds

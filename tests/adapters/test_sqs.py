@@ -45,7 +45,7 @@ def client_of(read_timeout: float | None, endpoint: str | None = None) -> Any:
 
 
 class Polls:
-    """A client that notes how long each poll may take, and finds a message in the last of so many."""
+    """A client that notes how long each poll may take, and finds a message after `empty` of them."""
 
     def __init__(self, read_timeout: float | None, empty: int) -> None:
         self.meta = client_of(read_timeout).meta

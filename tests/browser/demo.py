@@ -1,4 +1,4 @@
-"""Demo pictures for the screenshots: crops and tints of the page's sample."""
+"""Demo images for the screenshots: crops and tints of the page's sample."""
 
 import io
 import itertools
@@ -38,14 +38,14 @@ TINTS: dict[str, Callable[[Image.Image], Image.Image]] = {
 
 
 def jpeg(picture: Image.Image, quality: int = 88) -> bytes:
-    """Return the picture as a JPEG file."""
+    """Return the image as a JPEG file."""
     target = io.BytesIO()
     picture.save(target, "JPEG", quality=quality)
     return target.getvalue()
 
 
 def pictures(number: int) -> list[tuple[str, bytes]]:
-    """Return names and JPEG files of different pictures."""
+    """Return names and JPEG files of different images."""
     sample = Image.open(SAMPLE, formats=["JPEG"]).convert("RGB")
     made = []
     pairs = ((part, tint) for shift in range(len(TINTS)) for part, tint in _diagonal(shift))

@@ -14,7 +14,7 @@ from tests.running_server import Server
 TEMPLATE = ROOT / "tests" / "browser" / "hero.html"
 NAME, ALT = "photo.jpg", "A lighthouse at dusk"
 GALLERY = {"width": 952, "height": 562}
-#: Variants that are shown, with the width in the picture.
+#: Variants that are shown, with the width in the screenshot.
 SHOWN = (("w1280.webp", 390), ("w640.webp", 270), ("w320.webp", 170), ("thumb.webp", 110))
 ORIGINAL_WIDTH = 450
 

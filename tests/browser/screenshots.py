@@ -1,4 +1,4 @@
-"""Take the pictures of the README and of docs/page.md again: `python -m tests.browser.screenshots`."""
+"""Take the screenshots of the README and of docs/page.md again: `python -m tests.browser.screenshots`."""
 
 import io
 import tempfile
@@ -35,7 +35,7 @@ def opened(folder: Path) -> Iterator[tuple[Any, Server]]:
 
 
 def take_page(browser: Any, server: Server, keep: story.Keep, number: int = PICTURES) -> None:
-    """Take the pictures of the page, in their order."""
+    """Take the screenshots of the page, in their order."""
     story.tell(browser, server, keep, number)
     ids = [item["id"] for item in server.client.get("/images?limit=100").json()["items"]]
     server.client.post("/images/edit", json={"ids": ids, "visibility": "public"}).raise_for_status()
@@ -54,7 +54,7 @@ def take_page(browser: Any, server: Server, keep: story.Keep, number: int = PICT
 
 
 def save(target: Path, shot: bytes) -> None:
-    """Write the picture, as WebP unless its name says PNG."""
+    """Write the screenshot, as WebP unless its name says PNG."""
     with Image.open(io.BytesIO(shot), formats=["PNG"]) as picture:
         if target.suffix == ".png":
             picture.convert("RGB").quantize(128, dither=Image.Dither.NONE).save(target, optimize=True)

@@ -1,4 +1,4 @@
-"""Follow one person through the page: upload, find, set the focal point, publish, paste. Each step is a picture."""
+"""Follow one person through the page: upload, find, set the focal point, publish, paste. Each step is a screenshot."""
 
 from collections.abc import Callable
 from typing import Any
@@ -19,7 +19,7 @@ Keep = Callable[[str, bytes], None]
 
 
 def tell(browser: Any, server: Server, keep: Keep, number: int) -> None:
-    """Go through the page with so many pictures; `keep` receives the name and the PNG of each step."""
+    """Go through the page with this number of images; `keep` receives the name and the PNG of each step."""
     context = browser.new_context(base_url=server.url, viewport={"width": 1280, "height": 800}, color_scheme="light")
     context.grant_permissions(["clipboard-read", "clipboard-write"], origin=server.url)
     page = context.new_page()

@@ -1,4 +1,4 @@
-"""The pictures of the README and of docs/page.md can be taken again, by going through the page as a person does."""
+"""The screenshots of the README and of docs/page.md are repeatable, by going through the page as a person does."""
 
 from pathlib import Path
 

@@ -172,7 +172,7 @@ def test_after_its_last_receive_a_message_goes_to_the_dead_letters(open_queue: O
     eventually(queue.dead_letters, 1)
 
 
-def test_what_waits_is_counted_and_what_is_with_a_receiver_or_due_later_is_not(open_queue: OpenQueue) -> None:
+def test_due_messages_without_a_receiver_are_counted(open_queue: OpenQueue) -> None:
     queue = open_queue(max_attempts=2)
     assert queue.waiting() == 0
     for _ in range(3):

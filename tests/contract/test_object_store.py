@@ -34,7 +34,7 @@ def keys(store: ObjectStore, prefix: str) -> list[str]:
 
 
 @WRITES
-def test_what_was_stored_is_read_back_byte_for_byte(store: ObjectStore, write: str) -> None:
+def test_an_object_is_read_back_byte_for_byte(store: ObjectStore, write: str) -> None:
     data = random.Random(1).randbytes(5_000_001)
     key = original_key(new_id())
     put(store, key, data, by=write)
@@ -161,7 +161,7 @@ def test_racing_puts_end_with_the_bytes_of_one_of_them(store: ObjectStore) -> No
 
 
 @pytest.mark.parametrize("key", ["originals/absent", "processed/a/b/c.webp", "originals/a/b", "originals"])
-def test_what_is_not_there_is_missing_on_entry(store: ObjectStore, key: str) -> None:
+def test_a_missing_object_raises_on_entry(store: ObjectStore, key: str) -> None:
     put(store, "originals/a", b"a")
     put(store, "originals/b", b"b")
     stream = store.open(key)
@@ -284,7 +284,7 @@ def test_a_copy_takes_the_place_of_what_is_there(store: ObjectStore) -> None:
 
 
 @pytest.mark.moto
-def test_what_is_missing_cannot_be_copied(store: ObjectStore) -> None:
+def test_a_missing_object_cannot_be_copied(store: ObjectStore) -> None:
     put(store, "processed/b/r/a.webp", b"kept")
     for source in ("processed/a/r/a.webp", "processed/b/r", "originals/absent"):
         for target in ("processed/b/r/a.webp", "processed/c/r/a.webp"):
@@ -411,7 +411,7 @@ def test_objects_can_be_removed_while_they_are_listed(store: ObjectStore) -> Non
     assert keys(store, "originals/") == []
 
 
-def test_writers_and_deleters_of_neighbours_do_not_disturb_each_other(store: ObjectStore) -> None:
+def test_writers_and_deleters_of_neighbors_do_not_disturb_each_other(store: ObjectStore) -> None:
     prefix = processed_prefix(new_id())
 
     def work(number: int) -> None:

@@ -115,7 +115,7 @@ def test_an_update_from_another_version_is_stale_and_writes_nothing(images: Imag
     assert ids(images, tags=("stale",)) == ids(images, status=Status.READY) == []
 
 
-def test_what_was_never_there_cannot_be_changed(images: ImageRepository) -> None:
+def test_a_record_that_never_existed_cannot_be_changed(images: ImageRepository) -> None:
     image = an_image()
     with pytest.raises(Stale):
         images.update(image.id, 1, {"title": "x"})

@@ -127,7 +127,7 @@ def test_an_update_of_other_fields_leaves_the_due_time(images: ImageRepository) 
 
 
 @pytest.mark.moto
-def test_what_was_written_before_the_clock_was_set_back_is_due(images: ImageRepository) -> None:
+def test_tasks_written_before_the_clock_was_set_back_are_due(images: ImageRepository) -> None:
     years_ahead = NOW + timedelta(days=1000)
     implausible = {
         with_work(images, process=task(0.25, since=years_ahead)),

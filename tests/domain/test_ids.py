@@ -1,4 +1,4 @@
-"""Ids sort by time, carry their date and are told from anything else."""
+"""Ids sort by time, carry their date and differ from any other text."""
 
 import time
 from datetime import UTC, datetime, timedelta

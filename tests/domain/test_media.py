@@ -1,4 +1,4 @@
-"""A file's type is told from its bytes, never from its name."""
+"""A file's type is detected from its bytes, never from its name."""
 
 import csv
 
@@ -32,7 +32,7 @@ def test_every_accepted_sample_is_known_and_no_other_kind_is(row: dict[str, str]
         ("BMP", "image/bmp"),
     ],
 )
-def test_what_an_encoder_writes_is_known(file_format: str, media_type: str) -> None:
+def test_files_of_encoders_are_recognized(file_format: str, media_type: str) -> None:
     assert media_type_of(encoded(file_format)[:SNIFF_BYTES]) == media_type
     assert media_type in MEDIA_TYPES
 

@@ -41,7 +41,7 @@ def test_a_rendering_is_stable_and_changes_with_recipe_and_focal_point() -> None
         [{"name": "a", "width": 10, "formats": ["webp", "webp"]}],
         [{"name": "a", "width": 10, "formats": ["gif"]}],
         [{"name": "a", "width": 10, "quality": {"webp": 101}}],
-        [{"name": "a", "width": 10, "colour": "red"}],
+        [{"name": "a", "width": 10, "color": "red"}],
     ],
 )
 def test_nonsense_is_refused(variants: list[dict[str, Any]]) -> None:

@@ -48,7 +48,7 @@ def test_stored_text_is_one_line_in_nfc(given: str, stored: str) -> None:
     assert normal_text(given) == stored
 
 
-def test_what_is_shown_has_no_control_characters_and_no_surrogates() -> None:
+def test_shown_text_has_no_control_characters_and_no_surrogates() -> None:
     assert shown("a\0b\x1b[0m\ud800\u2028c") == "ab[0mc"
 
 

@@ -182,7 +182,7 @@ def test_a_custom_domain_with_a_mapping(api: Api) -> None:
     assert described.json()["servers"] == [{"url": "https://img.example.org/pictures"}]
 
 
-def test_what_a_client_says_of_its_way_changes_no_url(api: Api) -> None:
+def test_forwarding_headers_of_a_client_change_no_url(api: Api) -> None:
     spoofed = {
         "host": "evil.example", "x-forwarded-host": "evil.example", "x-forwarded-prefix": "/evil",
         "forwarded": "host=evil.example", "x-forwarded-proto": "gopher",
@@ -250,7 +250,7 @@ def test_a_replacement_character_that_was_meant_is_no_damage(api: Api, aws_place
     ],
     ids=str,
 )  # fmt: skip
-def test_what_is_no_request_is_refused_and_the_next_one_is_served(api: Api, event: Any) -> None:
+def test_an_event_that_is_no_request_is_refused_and_the_next_one_is_served(api: Api, event: Any) -> None:
     sent = payload(event["kind"]) if isinstance(event, dict) and "kind" in event else event
     answer = api(sent)
     assert (answer.status, answer.json()["code"]) == (400, "unknown_event")

@@ -88,7 +88,7 @@ def test_every_form_of_the_event_is_understood(
 
 
 @pytest.mark.parametrize("form", ["s3_removed", "s3_test", "sqs_test_event", "sqs_foreign_keys", "sqs_junk"])
-def test_what_asks_for_no_work_is_acknowledged(
+def test_events_without_work_are_acknowledged(
     api: Callable[..., Answer], worker: Call, aws_place: Place, image_id: str, form: str
 ) -> None:
     more: dict[str, str] = {} if form == "sqs_junk" else {"bucket": aws_place.bucket}
@@ -109,7 +109,7 @@ def test_what_asks_for_no_work_is_acknowledged(
     ],
     ids=str,
 )  # fmt: skip
-def test_what_is_no_event_is_left_alone(worker: Call, event: Any) -> None:
+def test_other_payloads_are_ignored(worker: Call, event: Any) -> None:
     assert worker(event) == NONE
 
 
@@ -218,7 +218,7 @@ class Released:
 
 @pytest.mark.parametrize("error", [None, Unavailable("no"), ValueError("bug")], ids=str)
 @pytest.mark.slow
-def test_what_goes_back_is_released_soon_and_what_was_not_begun_at_once(
+def test_failed_messages_are_released_soon_and_unstarted_ones_at_once(
     api: Callable[..., Answer],
     worker_module: ModuleType,
     worker: Call,
@@ -265,7 +265,7 @@ def test_a_message_that_was_released_comes_again_before_its_queue_would_show_it(
     queue.delete(again.receipt)
 
 
-def test_what_a_run_left_that_was_cut_off_is_cleared_away(worker: Call, scratch: Path) -> None:
+def test_files_of_an_interrupted_run_are_removed(worker: Call, scratch: Path) -> None:
     left = scratch / "darkroom" / "picture-x" / "out"
     left.mkdir(parents=True)
     (left / "w320.webp").write_bytes(bytes(1000))

@@ -130,7 +130,7 @@ def test_the_first_invocation_of_each_function_is_the_cold_one(functions: Functi
     assert [line["cold_start"] for line in of_images(lines)] == [True, False]
 
 
-def test_what_came_in_and_what_became_of_it_is_counted_once(functions: Functions) -> None:
+def test_each_upload_and_its_outcome_are_counted_once(functions: Functions) -> None:
     good, bad = photograph_of_jane(4), photograph_of_jane(5)[:600]
     for content in (good, good, bad):
         functions.upload(content)
@@ -148,7 +148,7 @@ def test_what_came_in_and_what_became_of_it_is_counted_once(functions: Functions
         assert processed[f"{phase.capitalize()}Seconds"] == [pytest.approx(picture["phases"][phase] / 1000, abs=1e-4)]
 
 
-def test_what_comes_by_ticket_is_counted_when_it_has_come(functions: Functions) -> None:
+def test_uploads_by_ticket_are_counted_when_they_have_arrived(functions: Functions) -> None:
     content = photograph_of_jane(6)
     body = json.dumps({"filename": "Jane Doe's passport.jpg", "content_type": "image/jpeg", "bytes": len(content)})
     event = payload("http_json", body=body, content_length=str(len(body)))

@@ -82,7 +82,7 @@ def test_a_service_that_says_nothing_is_asked_again_within_seconds(monkeypatch: 
     def ask(name: str, backends: Backends) -> None:
         try:
             CALLS[name](backends)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the test looks at it
+        except Exception as error:  # noqa: BLE001 - the test looks at any error
             ends[name] = error
 
     with holes(monkeypatch, hangs_up=False) as (backends, made):

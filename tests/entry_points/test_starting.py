@@ -77,7 +77,7 @@ print(json.dumps(ends))
     ),
     ids=str,
 )
-def test_what_the_sdk_lacks_is_one_sentence(change: dict[str, str | None], said: str, tmp_path: Path) -> None:
+def test_a_missing_option_of_the_sdk_is_one_sentence(change: dict[str, str | None], said: str, tmp_path: Path) -> None:
     nowhere = {name: str(tmp_path / "none") for name in ("AWS_SHARED_CREDENTIALS_FILE", "AWS_CONFIG_FILE")}
     given = {
         **GOOD,

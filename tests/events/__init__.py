@@ -9,7 +9,7 @@ _OPEN = re.compile(r"\{\{(\w+)\}\}")
 
 
 def payload(name: str, **given: str) -> Any:
-    """The payload `<name>.json` with what is open filled in, at any depth of JSON inside strings for plain words."""
+    """The payload `<name>.json` with its placeholders filled in, at any depth of JSON inside strings."""
     text = Path(__file__).with_name(f"{name}.json").read_text()
     unknown = set(given) - set(_OPEN.findall(text))
     assert not unknown, f"{name}.json leaves none of these open: {unknown}"

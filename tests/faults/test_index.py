@@ -207,7 +207,7 @@ def test_a_lagging_list_is_full_beyond_what_is_gone(scene: Scene) -> None:
     assert page.next_after is None
 
 
-def test_what_was_written_is_read_at_once_whatever_a_replica_knows(scene: Scene) -> None:
+def test_a_write_is_read_at_once_despite_a_stale_replica(scene: Scene) -> None:
     images = scene.images_with(LaggingReplica(scene.dynamodb))
     image, buried = stored(images), stored(images)
     assert images.get(image.id) == image

@@ -77,7 +77,7 @@ def test_uploads_of_the_same_bytes_at_once(scene: Scene) -> None:
     assert len(scene.listed(status=Status.READY)) == 1
 
 
-def test_a_transaction_cancelled_by_the_hash_pointer(scene: Scene) -> None:
+def test_a_transaction_canceled_by_the_hash_pointer(scene: Scene) -> None:
     """Another upload of the bytes takes the pointer just before the transaction."""
     with scene.wire.at(1, first(scene.upload)):
         late = scene.upload()

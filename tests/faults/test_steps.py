@@ -31,7 +31,7 @@ def every_step(scene: Scene, prepare: Callable[[int], Callable[[], object]], fau
 def test_an_upload_that_ends_anywhere(scene: Scene) -> None:
     steps = every_step(scene, lambda number: lambda: scene.upload(number), lambda: crash)
     assert steps >= 2
-    for number in range(1, steps + 1):  # whoever got no answer asks again
+    for number in range(1, steps + 1):  # a client without an answer asks again
         scene.upload(number)
     scene.come_to_rest()
     assert len(scene.listed(status=Status.READY)) == steps + 1

@@ -45,7 +45,7 @@ def always(fault: Fault, *operations: str) -> Script:
 
 
 @pytest.mark.parametrize("pair", tiered(zip(TABLE, itertools.cycle(BUCKET), strict=False)), ids=" and ".join)
-def test_what_is_refused_twice_is_done_all_the_same(scene: Scene, pair: tuple[str, str]) -> None:
+def test_calls_that_are_refused_twice_succeed(scene: Scene, pair: tuple[str, str]) -> None:
     table, bucket = pair
     with scene.wire.under(each_twice(TABLE[table], BUCKET[bucket])):
         kept, gone = (scene.upload(seed).image.id for seed in (1, 2))

@@ -99,7 +99,7 @@ def refused(code: str, status: int = 400, **more: Any) -> Fault:
 
 
 def cancelled(*codes: str) -> Fault:
-    """A transaction is cancelled for these reasons."""
+    """A transaction is canceled for these reasons."""
     return refused("TransactionCanceledException", CancellationReasons=[{"Code": code} for code in codes])
 
 

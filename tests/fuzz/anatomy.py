@@ -31,7 +31,7 @@ class Part:
 
 
 def parts_of(data: bytes) -> list[Part]:
-    """The parts of a picture of any kind, or none."""
+    """The parts of an image of any kind, or none."""
     exif = data.find(b"Exif\0\0") + 6
     parts: Iterable[Part] = ()
     if data.startswith(b"\x89PNG"):

@@ -43,10 +43,10 @@ def heif_seeds(exif: bytes) -> dict[str, bytes]:
 
 def _structures(kind: str, brands: tuple[bytes, ...], exif: bytes) -> dict[str, bytes]:
     picture = photo(*_SIZE)
-    plain, grey = _item(picture, kind, _SRGB), _item(Image.linear_gradient("L").resize(_SIZE), kind)
-    alpha = Item(grey.kind, grey.data, [*grey.properties, auxc("urn:mpeg:mpegB:cicp:systems:auxiliary:alpha")],
+    plain, gray = _item(picture, kind, _SRGB), _item(Image.linear_gradient("L").resize(_SIZE), kind)
+    alpha = Item(gray.kind, gray.data, [*gray.properties, auxc("urn:mpeg:mpegB:cicp:systems:auxiliary:alpha")],
                  {b"auxl": [1]})  # fmt: skip
-    gains = Item(grey.kind, grey.data, [*grey.properties, auxc("urn:com:apple:photo:2020:aux:hdrgainmap")],
+    gains = Item(gray.kind, gray.data, [*gray.properties, auxc("urn:com:apple:photo:2020:aux:hdrgainmap")],
                  {b"auxl": [1]})  # fmt: skip
     told = {
         2: Item(b"Exif", b"\0\0\0\6" + exif, refs={b"cdsc": [1]}),
@@ -77,7 +77,7 @@ def _structures(kind: str, brands: tuple[bytes, ...], exif: bytes) -> dict[str, 
         "repeated": lambda: packed({1: grid(2, 2, 128, 128, [2, 2, 3, 2], _SRGB), **tiles}),
         "overlay": lambda: packed({1: overlay, **tiles}),
         "identity": lambda: packed({1: Item(b"iden", b"", [ispe(*_SIZE), irot(1)], {b"dimg": [2]}), 2: plain}),
-        "gains": lambda: packed({1: plain, 2: tone_map, 3: Item(grey.kind, grey.data, grey.properties)}, groups=group),
+        "gains": lambda: packed({1: plain, 2: tone_map, 3: Item(gray.kind, gray.data, gray.properties)}, groups=group),
         "sequence": lambda: sequence(plain, _SIZE, b"avis" if kind == "AVIF" else b"hevc"),
         "mini": lambda: mini(plain, _SIZE, alpha=alpha, exif=exif[6:], xmp=_XMP, profile=srgb_profile(), orientation=6),
         "mini-bright": lambda: mini(plain, _SIZE, colors=(9, 16, 6), light=1000, gains=True),

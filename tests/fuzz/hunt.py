@@ -1,7 +1,7 @@
-"""Look for pictures that do worse than `failed`: `python -m tests.fuzz.hunt --seconds 600 --seed 1`.
+"""Look for images that do worse than `failed`: `python -m tests.fuzz.hunt --seconds 600 --seed 1`.
 
-Batches of mutated pictures are processed in sandboxed processes, in the production bounds. A batch whose process does
-not come to its end is processed once more, each picture in a process of its own, to find the one to blame. What is
+Batches of mutated images are processed in sandboxed processes, in the production bounds. A batch whose process does
+not end normally is processed once more, each image in a process of its own, to find the one to blame. What is
 found is written to a folder, from which it can be moved into the tests.
 """
 
@@ -29,7 +29,7 @@ from tests.fuzz.mutate import mutate
 from tests.fuzz.seeds import seeds
 
 BATCH = 40
-#: What a picture may end with. A crash and a timeout are survived, and are findings all the same.
+#: Outcomes of an image. The service survives a crash and a timeout, but both are findings.
 EXPECTED = frozenset({"ready", "corrupt_image", "too_many_pixels", "unsupported_image", "memory"})
 
 

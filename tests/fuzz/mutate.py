@@ -1,4 +1,4 @@
-"""Damage a picture the way that finds faults: where its format keeps its lengths, sizes, offsets and types.
+"""Damage an image in the way that finds faults: where its format keeps its lengths, sizes, offsets and types.
 
 `mutate(seed, index, …)` is a function of its arguments alone, so that any finding can be made again.
 """
@@ -13,12 +13,12 @@ from tests.fuzz.anatomy import BOX_TYPES, chunks_of_png, parts_of
 _ODD = (0, 1, 2, 3, 4, 7, 8, 9, 15, 16, 127, 128, 254, 255)
 _ODD_16 = (0, 1, 2, 255, 256, 32767, 32768, 65534, 65535)
 _ODD_32 = (0, 1, 255, 65535, 65536, 100_000, 2**24, 2**31 - 1, 2**31, 2**32 - 2, 2**32 - 1)
-#: No mutation grows a picture by more.
+#: No mutation adds more bytes to an image.
 _MOST_ADDED = 100_000
 
 
 def mutate(seed: int, index: int, body: bytes, others: Sequence[bytes]) -> bytes:
-    """The mutation of that number of the picture, `others` being what may be spliced into it."""
+    """The mutation of that number of the image; `others` may be spliced into it."""
     dice = random.Random(f"{seed}/{index}")
     data = bytearray(body)
     for _ in range(dice.choice((1, 1, 1, 2, 3, 6))):
@@ -70,7 +70,7 @@ def _repeat(dice: random.Random, data: bytearray, others: Sequence[bytes]) -> by
 
 
 def _splice(dice: random.Random, data: bytearray, others: Sequence[bytes]) -> bytearray:
-    """The beginning of this picture and the end of another, or a piece of it in the middle."""
+    """The beginning of this image and the end of another, or a piece of it in the middle."""
     other = dice.choice(others)
     at, theirs = dice.randrange(len(data)), dice.randrange(len(other))
     if dice.random() < 0.4:

@@ -1,4 +1,4 @@
-"""Pictures to mutate: the small files of `tests/images`, and one made of each kind that those lack."""
+"""Images to mutate: the small files of `tests/images`, and one made of each kind that those lack."""
 
 import io
 import struct
@@ -45,7 +45,7 @@ def _saved(image: Image.Image, file_format: str, **options: Any) -> bytes:
 
 def _made() -> dict[str, bytes]:
     picture = photo(48, 36)
-    grey, clear = picture.convert("L"), picture.convert("RGBA")
+    gray, clear = picture.convert("L"), picture.convert("RGBA")
     clear.putalpha(Image.linear_gradient("L").resize(picture.size))
     exif = _exif()
     srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
@@ -55,11 +55,11 @@ def _made() -> dict[str, bytes]:
         "exif.jpg": _saved(picture, "JPEG", exif=exif, icc_profile=srgb, comment=b"hello"),
         "progressive.jpg": _saved(picture, "JPEG", progressive=True, exif=exif),
         "large.jpg": _saved(photo(400, 300), "JPEG", exif=exif),
-        "grey.jpg": _saved(grey, "JPEG"),
+        "gray.jpg": _saved(gray, "JPEG"),
         "exif.png": _saved(clear, "PNG", exif=exif, icc_profile=srgb),
-        "wide.png": _saved(grey.convert("I;16"), "PNG"),
+        "wide.png": _saved(gray.convert("I;16"), "PNG"),
         "palette.png": _saved(picture.quantize(16), "PNG", transparency=3),
-        "bit.png": _saved(grey.convert("1"), "PNG"),
+        "bit.png": _saved(gray.convert("1"), "PNG"),
         "moving.png": _saved(frames[0], "PNG", **moving),
         "lossy.webp": _saved(picture, "WEBP", exif=exif, icc_profile=srgb),
         "lossless.webp": _saved(clear, "WEBP", lossless=True),
@@ -73,15 +73,15 @@ def _made() -> dict[str, bytes]:
         "plain.heic": _saved(picture, "HEIF"),
         "plain.bmp": _saved(picture, "BMP"),
         "palette.bmp": _saved(picture.quantize(16), "BMP"),
-        "float.tif": _saved(grey.convert("F"), "TIFF"),
-        "wide.tif": _saved(grey.convert("I;16"), "TIFF"),
+        "float.tif": _saved(gray.convert("F"), "TIFF"),
+        "wide.tif": _saved(gray.convert("I;16"), "TIFF"),
         "cmyk.tif": _saved(picture.convert("CMYK"), "TIFF", compression="tiff_adobe_deflate"),
         "pages.tif": _saved(frames[0], "TIFF", save_all=True, append_images=frames[1:]),
     }
     for compression in ("tiff_lzw", "packbits", "jpeg", "tiff_deflate"):
         made[f"{compression}.tif"] = _saved(picture, "TIFF", compression=compression)
     made |= _told(picture)
-    made["group4.tif"] = _saved(grey.convert("1"), "TIFF", compression="group4")
+    made["group4.tif"] = _saved(gray.convert("1"), "TIFF", compression="group4")
     made["bright.png"] = png_with(
         png_with(_saved(picture, "PNG"), b"cICP", bytes((9, 16, 0, 1))), b"cLLI", struct.pack(">II", 10_000_000, 0)
     )
@@ -93,7 +93,7 @@ def _made() -> dict[str, bytes]:
 
 
 def _told(picture: Image.Image) -> dict[str, bytes]:
-    """Pictures with much beside their pixels, in every place that is read or dropped."""
+    """Images with much metadata, in every place that is read or dropped."""
     exif, plain = _exif(), {"EXIF": b"MM\0*\0\0\0\x08\0\0\0\0\0\0", "ICCP": bytes(200), "XMP ": b"<x:xmpmeta/>"}
     thumbnail = _saved(picture.resize((16, 12)), "JPEG")
     jpeg = _saved(picture, "JPEG", quality=80, restart_marker_rows=1)

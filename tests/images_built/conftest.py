@@ -1,4 +1,4 @@
-"""The built images, a bucket and a table at real engines, and both functions in containers beside them."""
+"""The built images, a bucket and a table at real engines, and both functions in containers."""
 
 from collections.abc import Iterator
 from pathlib import Path

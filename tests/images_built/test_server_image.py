@@ -68,7 +68,7 @@ def test_stop_ends_in_order_and_a_restart_has_everything(data: str, capsys: pyte
         print(f"\nthe server's container stopped in {seconds:.1f} s")
 
 
-def test_what_was_acknowledged_outlives_a_kill(data: str) -> None:
+def test_acknowledged_uploads_outlive_a_kill(data: str) -> None:
     with server_container(data=data, **KEYLESS) as container:
         ids = [upload(container, seed, "")["id"] for seed in range(10, 16)]
         container.kill()
@@ -177,7 +177,7 @@ def test_it_has_no_module_of_the_functions_and_nothing_is_writable(built: None) 
 
 
 def test_compose_runs_it_as_these_tests_do() -> None:
-    """compose.yaml in words that podman knows: the options that the tests use are those of the service."""
+    """compose.yaml as options of podman: those that the tests use are those of the service."""
     service = yaml.safe_load((ROOT / "compose.yaml").read_text())["services"]["darkroom"]
     assert service["build"] == {"context": ".", "target": "server"}
     assert service["ports"] == ["127.0.0.1:8000:8000"]

@@ -1,4 +1,4 @@
-"""A bucket and a table at real engines, and the two functions beside them."""
+"""A bucket and a table at real engines, and the two functions."""
 
 import shutil
 from collections.abc import Iterator

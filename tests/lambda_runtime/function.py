@@ -72,7 +72,7 @@ def can_hide_shm() -> bool:
 def function(
     name: str, environment: Mapping[str, str], folder: Path, *, timeout: int = 30, hide_shm: bool = False
 ) -> Iterator[Function]:
-    """The function `api` or `worker`, with nothing beside it but its lock's packages and this application."""
+    """The function `api` or `worker`, with only its lock's packages and this application."""
     task, temporary, empty = folder / "task", folder / "tmp", folder / "empty"
     for made in (temporary, empty):
         made.mkdir()
@@ -119,7 +119,7 @@ def function(
 
 
 def wait_until_it_listens(running: Function, port: int) -> None:
-    """Return when the emulator takes connections. Raises RuntimeError with its words when it does not."""
+    """Return when the emulator accepts connections. Raises RuntimeError with its output if it does not."""
     deadline = time.monotonic() + _START_SECONDS
     while True:
         with socket.socket() as probe:

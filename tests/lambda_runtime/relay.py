@@ -1,4 +1,4 @@
-"""A way to a backend that can be blocked: connections are taken all the same, and nothing passes."""
+"""Relay to a backend that can be blocked: connections are still accepted, but nothing passes."""
 
 import contextlib
 import selectors

@@ -48,7 +48,7 @@ def upload(api: Function, content: bytes) -> dict[str, Any]:
     return record
 
 
-def test_how_long_the_functions_take_to_start(
+def test_both_functions_start_in_the_time_that_aws_allows(
     api: Function, worker: Function, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert get(api, "/healthz").status == 200
@@ -137,7 +137,7 @@ def test_refusals(api: Function) -> None:
 
 
 def heaviest(number: int) -> tuple[Image, dict[str, Any]]:
-    """A record with as much in it as the service ever takes, and what its development adds."""
+    """A record with as much in it as the service accepts, and what processing adds."""
     words = "\u4e2d"
     image = Image(
         id=new_id(), owner=ANONYMOUS, content_type="image/jpeg", declared_content_type="image/jpeg", bytes=4 * MEBIBYTE,
@@ -184,7 +184,7 @@ def test_a_worker_that_runs_out_of_time_starts_again_and_leaves_nothing(
     api: Function, place: Place, tmp_path: Path
 ) -> None:
     image_id = upload(api, samples.encoded(seed=7))["id"]
-    # Less than the SDK waits for an answer with all its attempts, and enough to start again and develop.
+    # Less than the SDK waits for an answer with all its attempts, and enough to start again and process.
     with function("worker", place.environment, tmp_path, timeout=10, hide_shm=can_hide_shm()) as worker:
         scratch = tmp_path / "tmp" / "darkroom"
         with place.objects.blocked():
@@ -210,9 +210,7 @@ def test_an_api_whose_backend_hangs_answers_and_goes_on(place: Place, tmp_path: 
         assert api.log.count("INIT REPORT") == starts, "it was the same environment all along"
 
 
-def test_what_they_say_is_a_line_a_request_and_a_picture_and_metrics(
-    api: Function, worker: Function, place: Place
-) -> None:
+def test_they_log_a_line_per_request_and_image_and_metrics(api: Function, worker: Function, place: Place) -> None:
     content = samples.encoded(seed=10)
     image_id = upload(api, content)["id"]
     assert worker.invoke(queue_event(place, image_id)) == NONE

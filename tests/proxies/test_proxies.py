@@ -62,7 +62,7 @@ def test_an_upload_by_ticket(proxy: Proxy) -> None:
         assert client.get(f"/images/{ticket['id']}?wait=20").json()["status"] == "ready"
 
 
-def test_what_is_too_large_gets_darkrooms_own_refusal(proxy: Proxy) -> None:
+def test_uploads_that_are_too_large_get_darkrooms_own_refusal(proxy: Proxy) -> None:
     with proxy.client() as client:
         sent = client.post(
             "/upload?filename=a.jpg", content=padded(60 * MEBIBYTE, 6), headers={"Content-Type": "image/jpeg"}

@@ -1,17 +1,20 @@
 """Rules of style: docstrings open with a verb or a noun, and all prose uses the standard terms of the field."""
 
 import ast
-import io
 import re
-import tokenize
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 from tests.repository.tree import texts
 
 OPENERS = re.compile(r"(What|Whether|Where|Who|Whose|Which|How)\b")
+#: Names of tests that open like that, and British spelling in any name.
+NAMES = re.compile(
+    r"\btest_(?:what|whatever|whether|where|who|whose|which|how)_\w+|\w*(?:colour|grey|behaviour|neighbour)\w*"
+)
 
-#: A phrase (a regular expression, words are bounded) and the term to use instead.
+#: A phrase (a regular expression, matched as a whole) and the term to use instead.
 PHRASES = {
     # Vocabulary
     r"pictures?": "image",
@@ -66,27 +69,29 @@ PYTHON = {name: text for name, text in texts().items() if name.endswith(".py")}
 DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
 
+@cache
+def nodes(text: str) -> list[ast.AST]:
+    return list(ast.walk(ast.parse(text)))
+
+
 def docstrings(text: str) -> Iterator[tuple[int, str]]:
-    for node in ast.walk(ast.parse(text)):
+    for node in nodes(text):
         if isinstance(node, DOCUMENTED) and (found := ast.get_docstring(node)):
             yield getattr(node, "lineno", 1), found
 
 
-def comments(text: str) -> Iterator[str]:
-    for token in tokenize.generate_tokens(io.StringIO(text).readline):
-        if token.type == tokenize.COMMENT:
-            yield token.string
+def comments(text: str) -> list[str]:
+    return re.findall(r"^ *#.*|  #.*", text, re.MULTILINE)
 
 
 def sentences(text: str) -> Iterator[str]:
     """Yield the string constants of a module that hold a sentence: details, help, log messages, descriptions."""
-    tree = ast.parse(text)
     described = {
         id(node.body[0].value)
-        for node in ast.walk(tree)
+        for node in nodes(text)
         if isinstance(node, DOCUMENTED) and node.body and isinstance(node.body[0], ast.Expr)
     }
-    constants = [node for node in ast.walk(tree) if isinstance(node, ast.Constant) and id(node) not in described]
+    constants = [node for node in nodes(text) if isinstance(node, ast.Constant) and id(node) not in described]
     for value in (node.value for node in constants):
         if isinstance(value, str) and " " in value and not SQL.match(value):
             yield value
@@ -104,8 +109,10 @@ def written() -> dict[str, str]:
     for name, text in texts().items():
         if name.endswith(".md") and not name.startswith("tests/"):
             found[name] = prose(text)
-        elif name.endswith(".py") and name.startswith(("app/", "tools/", "benchmarks/")):
-            parts = [*sentences(text), *comments(text), *(found for _, found in docstrings(text))]
+        elif name.endswith(".py"):
+            parts = [*comments(text), *(found for _, found in docstrings(text))]
+            if not name.startswith("tests/"):  # whose strings are data
+                parts += sentences(text)
             found[name] = prose("\n\n".join(parts))
         elif name in TEXTS or name.startswith(".github/"):
             found[name] = prose(text)
@@ -138,6 +145,11 @@ def test_prose_uses_standard_terms() -> None:
     assert {name: uses for name, uses in found.items() if uses} == {}, "see PHRASES above for the terms to use"
 
 
+def test_names_are_american_and_state_facts() -> None:
+    found = {name: NAMES.findall(text) for name, text in PYTHON.items() if not name.endswith("/test_style.py")}
+    assert {name: wrong for name, wrong in found.items() if wrong} == {}
+
+
 def strings(value: Any) -> Iterator[str]:
     if isinstance(value, str):
         yield value
@@ -153,8 +165,9 @@ def test_the_openapi_document_uses_standard_terms(openapi: Any) -> None:
 def test_the_rules_see_what_they_forbid() -> None:
     assert OPENERS.match("What is stored.")
     assert not OPENERS.match("Whatever is stored.")
+    assert NAMES.findall("test_what_is_stored, test_whatsoever, a_grey") == ["test_what_is_stored", "a_grey"]
     assert misused("Any picture that is sent") == ["Any picture that is sent"]
     assert misused("MPO (Multi-Picture Format), taken_at, the photo was taken") == []
-    assert list(comments('x = "# a"  # b\n')) == ["# b"]
+    assert comments("x = 1  # a\n    # b\n") == ["  # a", "    # b"]
     assert list(sentences('"""Doc string."""\nx = f"a {y} picture of it"')) == ["a ", " picture of it"]
     assert prose("a `picture` and\n```\npicture\n```\n<picture> [b](picture.md)").count("picture") == 0

@@ -1,4 +1,4 @@
-"""A disk that runs full under a server: reading and deleting work, nothing accepted is lost, and it recovers."""
+"""Full disk of a running server: reads and deletes work, no accepted upload is lost, and it recovers."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""The log: one JSON object per line whoever writes it, and no path of the data folder in any of them."""
+"""The log: one JSON object per line from every writer, and no path of the data folder in any of them."""
 
 import json
 import subprocess
@@ -110,7 +110,7 @@ def test_a_name_that_only_begins_like_the_data_folder_is_kept(tmp_path: Path) ->
 
 
 @pytest.mark.slow
-def test_what_clients_and_disks_do_to_a_server_is_json_without_paths(tmp_path: Path) -> None:
+def test_log_lines_about_clients_and_disks_are_json_without_paths(tmp_path: Path) -> None:
     data = tmp_path / "the data"
     with serving(data) as server:
         headers = {"Content-Type": "multipart/form-data; boundary=x"}

@@ -1,4 +1,4 @@
-"""Reconcile in the worker process: beside the processing of images, and not before it."""
+"""Reconcile in the worker process: at the same time as the processing of images, and not before it."""
 
 import io
 import os
@@ -24,7 +24,7 @@ from tests.sides import Side, self_hosted
 ROOT = Path(__file__).parents[2]
 BODY = encoded("JPEG", 320, 240, seed=12)
 
-#: Starts a worker whose reconcile never ends, or fails for a reason that nobody foresaw.
+#: Starts a worker whose reconcile never ends, or fails with an unexpected error.
 ENDLESS = """
 import sys, threading
 from pathlib import Path

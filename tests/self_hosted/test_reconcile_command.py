@@ -178,7 +178,7 @@ def test_adopting_and_removing_at_once_removes_only_what_could_not_be_adopted(da
         assert found.owner == ANONYMOUS
 
 
-def test_where_keys_are_required_an_adopted_image_needs_an_owner(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_with_required_keys_an_adopted_image_needs_an_owner(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DARKROOM_AUTH", "required")
     assert reconcile("--adopt").exit_code == 2
     assert reconcile("--adopt", "--owner", "not an owner").exit_code == 2

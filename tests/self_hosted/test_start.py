@@ -59,7 +59,7 @@ def test_a_secret_that_cannot_be_stored_stops_the_start_and_leaves_no_file(
     assert (tmp_path / "data" / "secret").exists()
 
 
-def test_nobody_else_can_read_the_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_other_users_cannot_read_the_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     open_backends(settings_in(tmp_path / "data", monkeypatch)).images.ping()
     assert stat.S_IMODE((tmp_path / "data").stat().st_mode) == 0o700
     for file in (tmp_path / "data").glob("darkroom.db*"):

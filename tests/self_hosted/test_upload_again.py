@@ -80,7 +80,7 @@ def records(service: Service) -> list[str]:
     return service.side.unfinished()
 
 
-def test_what_had_arrived_when_it_was_interrupted_is_known(service: Service, picture: ImageFile) -> None:
+def test_images_that_arrived_before_an_interruption_are_known(service: Service, picture: ImageFile) -> None:
     interrupted(picture, Way(service, after=interrupt))
     way = Way(service)
     record = run(picture, way)
@@ -90,7 +90,7 @@ def test_what_had_arrived_when_it_was_interrupted_is_known(service: Service, pic
     assert service.side.objects() == {original_key(record["id"])}
 
 
-def test_what_had_not_arrived_is_sent_by_the_same_ticket(service: Service, picture: ImageFile) -> None:
+def test_images_that_had_not_arrived_are_sent_with_the_same_ticket(service: Service, picture: ImageFile) -> None:
     interrupted(picture, Way(service, before=interrupt), tags=["sea"])
     (ticket,) = records(service)
     record = run(picture, Way(service), tags=["sea"])
@@ -100,7 +100,7 @@ def test_what_had_not_arrived_is_sent_by_the_same_ticket(service: Service, pictu
     assert service.side.objects() == {original_key(ticket)}
 
 
-def test_what_is_not_processed_yet_is_not_sent_again(service: Service, picture: ImageFile) -> None:
+def test_pending_images_are_not_sent_again(service: Service, picture: ImageFile) -> None:
     first = run(picture, Way(service), tags=["sea"])
     way = Way(service)
     second = run(picture, way, tags=["sea"])
@@ -189,7 +189,7 @@ def test_an_expired_url_is_replaced_by_one_of_the_same_ticket(
     assert service.side.objects() == {original_key(ticket)}
 
 
-def test_what_was_deleted_or_has_failed_meanwhile_is_sent_anew(service: Service, picture: ImageFile) -> None:
+def test_deleted_and_failed_images_are_sent_again(service: Service, picture: ImageFile) -> None:
     first = run(picture, Way(service))
     service.client.delete(f"/images/{first['id']}")
     second = run(picture, Way(service))
@@ -226,7 +226,7 @@ def test_a_client_that_asks_before_it_is_ready_and_sends_after_that_stores_nothi
     assert (record["id"], record["status"], record["duplicate"]) == (other["id"], "ready", True)
 
 
-def test_what_has_become_ready_is_known_at_once(service: Service, picture: ImageFile) -> None:
+def test_images_that_became_ready_are_known_at_once(service: Service, picture: ImageFile) -> None:
     first = run(picture, Way(service))
     found = service.side.images.get(first["id"])
     assert isinstance(found, Image)

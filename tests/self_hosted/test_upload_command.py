@@ -147,7 +147,7 @@ def test_a_server_that_goes_while_pictures_are_developed_is_told(
 ) -> None:
     monkeypatch.setattr(client_module, "_SILENCE_SECONDS", 0)
     folder = folder_of(tmp_path / "folder", 800, "a.jpg", "b.jpg")
-    for path in folder.iterdir():  # what takes a while to develop
+    for path in folder.iterdir():  # images that take a while to process
         path.write_bytes(photograph("photo-12mp.jpg") + path.name.encode())
     with serving(tmp_path / "data") as server:
         settled = DarkroomClient.wait_until_processed

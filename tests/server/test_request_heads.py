@@ -34,7 +34,7 @@ def upload(body: bytes, *headers: str) -> bytes:
     return "\r\n".join([*lines, f"Content-Length: {len(body)}", "", ""]).encode() + body
 
 
-# No protocol but HTTP/1.1 is offered, so Upgrade is ignored whatever it names (RFC 9110 section 7.8).
+# No protocol but HTTP/1.1 is offered, so any Upgrade is ignored (RFC 9110 section 7.8).
 UPGRADES = {
     "h2c": ["Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAMAAABkAAQCAAAAAAIAAAAA"],
     "websocket": ["Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: eA=="],
@@ -147,7 +147,7 @@ REFUSED = {
 
 @pytest.mark.parametrize(("request_bytes", "status", "code", "word"), REFUSED.values(), ids=REFUSED)
 @pytest.mark.parametrize("size", [1_000_000, 700], ids=["at once", "in pieces"])
-def test_what_cannot_be_read_is_refused_with_a_problem_document(
+def test_unreadable_requests_are_refused_with_a_problem_document(
     live: Live, request_bytes: bytes, status: int, code: str, word: str, size: int
 ) -> None:
     pieces = (request_bytes[start : start + size] for start in range(0, len(request_bytes), size))
@@ -170,7 +170,7 @@ def test_a_refusal_reaches_a_client_that_sends_everything_first(live: Live) -> N
         assert [answer.status for answer in answers_in(read_all(sock))] == [431]
 
 
-def test_what_heads_the_server_refuses_costs_it_no_memory(live: Live) -> None:
+def test_refused_heads_cost_the_server_no_memory(live: Live) -> None:
     assert exchange(live.port, LAST)[0].status == 200
     before = live.memory()
     for head in (HEALTH, HEALTH + b"X-A: ", b"GET /healthz?", CHUNKED + b"0\r\n", CHUNKED + b"1;"):
@@ -213,7 +213,7 @@ def test_a_half_closed_connection_is_answered(live: Live, request_bytes: bytes, 
     assert [answer.status for answer in answers] == statuses
 
 
-def test_who_half_closes_while_it_waits_gets_the_record_as_it_is(live: Live) -> None:
+def test_a_client_that_half_closes_while_waiting_gets_the_record_as_it_is(live: Live) -> None:
     image = httpx.post(f"{live.url}/upload", files={"file": ("a.jpg", encoded(seed=503))}).json()
     request = f"GET /images/{image['id']}?wait=20 HTTP/1.1\r\nHost: x\r\n\r\n".encode()
     (answer,) = exchange(live.port, request, half_close=True)

@@ -147,7 +147,7 @@ def test_too_many_bytes_are_refused_while_they_come(live: Live, length: str) -> 
             sent += len(piece)
             if select.select([sock], [], [], 0)[0]:
                 answer = sock.recv(65536)
-        answer += read_all(sock)  # the body has no end: whatever came was said before it
+        answer += read_all(sock)  # the body has no end: all bytes belong to the answer to its head
     assert status_of(answer) == 413
     assert b'"limit_bytes": 157286400' in answer
     assert sent > LIMIT

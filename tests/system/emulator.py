@@ -131,7 +131,7 @@ def _network() -> Iterator[Network]:
 
 
 def _created(name: str) -> str:
-    """Make a network in addresses that nobody here uses; this machine's address on it."""
+    """Make a network with unused addresses; return this machine's address in it."""
     said = ""
     for third in range(256):
         address = f"10.213.{third}.1"

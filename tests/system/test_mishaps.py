@@ -64,7 +64,7 @@ def processes(spaces: set[Path]) -> dict[int, int]:
 
 
 def begun(spaces: set[Path], before: dict[int, int]) -> int:
-    """The process of a picture that has been begun, as soon as there is one."""
+    """The process of an image that was started, as soon as there is one."""
     deadline = time.monotonic() + SECONDS
     while time.monotonic() < deadline:
         for process, parent in processes(spaces).items():
@@ -120,9 +120,7 @@ def test_a_picture_whose_worker_vanishes_is_developed_by_the_next(
     assert deployed.messages("DeadLetters") == 0
 
 
-def test_what_cannot_be_done_waits_with_the_dead_letters_until_it_can(
-    aws: Emulator, deployed: Stack, ann: httpx.Client
-) -> None:
+def test_failed_events_wait_in_the_dead_letters(aws: Emulator, deployed: Stack, ann: httpx.Client) -> None:
     """The worker's role loses a right, and gets it back."""
     iam, sqs = aws.client("iam"), aws.client("sqs")
     role, queue, dead = deployed.ids["ImageProcessingRole"], deployed.outputs["Queue"], deployed.outputs["DeadLetters"]
@@ -150,7 +148,7 @@ def test_what_cannot_be_done_waits_with_the_dead_letters_until_it_can(
     assert deployed.messages("DeadLetters") == 0
 
 
-def test_what_is_no_original_is_left_alone(aws: Emulator, deployed: Stack) -> None:
+def test_objects_that_are_no_originals_are_ignored(aws: Emulator, deployed: Stack) -> None:
     """S3's own test message, which comes first of all, and an object that is none of ours."""
     bucket, key = deployed.outputs["Bucket"], "originals/holiday plans (1).txt"
     aws.client("s3").put_object(Bucket=bucket, Key=key, Body=b"no picture")

@@ -1,4 +1,4 @@
-"""Pictures through the HTTP API, the bucket's event, the queue, the worker's image, and out again."""
+"""Images through the HTTP API, the bucket's event, the queue, the worker's container, and out again."""
 
 import hashlib
 import io
@@ -93,7 +93,7 @@ def test_pictures_are_listed_and_deleted_by_their_owner_alone(
     assert ann.get("/images?tag=listed").json()["items"] == []
 
 
-def test_nobody_gets_in_without_a_key_nor_past_a_signature(
+def test_requests_without_a_key_or_a_valid_signature_are_refused(
     deployed: Stack, nobody: httpx.Client, ann: httpx.Client
 ) -> None:
     assert nobody.get("/readyz").status_code == 200, "its role may ask all its backends"

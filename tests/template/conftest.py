@@ -59,5 +59,5 @@ def stack(build_stack: Callable[..., Stack]) -> Stack:
 
 @pytest.fixture(params=["defaults", "everything"])
 def any_stack(request: pytest.FixtureRequest, build_stack: Callable[..., Stack]) -> Stack:
-    """With the defaults, and with every option taken."""
+    """With the defaults, and with every option in use."""
     return build_stack() if request.param == "defaults" else build_stack(**ALL)

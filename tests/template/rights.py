@@ -10,7 +10,7 @@ Statement = Mapping[str, Any]
 
 
 def statements(stack: Stack, function: str) -> list[Statement]:
-    """Every statement of the function's role, which has no policies beside it."""
+    """Every statement of the function's role, which has no other policies."""
     role = stack[function]["Role"]
     (found,) = (props for key, props in stack.of_type("AWS::IAM::Role").items() if stack.arn(key) == role)
     assert "ManagedPolicyArns" not in found

@@ -102,7 +102,7 @@ def test_a_backlog_leaves_a_new_accounts_api_its_share(form: dict[str, Any]) -> 
     assert 2 <= int(concurrency["MinValue"]) <= int(concurrency["Default"]) <= 10 // 2
 
 
-def test_what_the_worker_writes_never_comes_back_as_an_event(any_stack: Stack) -> None:
+def test_objects_of_the_worker_cause_no_event(any_stack: Stack) -> None:
     (notification,) = any_stack["ImageBucket"]["NotificationConfiguration"]["QueueConfigurations"]
     ((name, prefix),) = ((rule["Name"], rule["Value"]) for rule in notification["Filter"]["S3Key"]["Rules"])
     assert (name, prefix) == ("prefix", ORIGINALS)

@@ -68,7 +68,7 @@ def test_objects_by_prefix(any_stack: Stack, function: str, prefix: str, allowed
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
-def test_what_nobody_may(any_stack: Stack, function: str) -> None:
+def test_no_role_has_rights_that_none_needs(any_stack: Stack, function: str) -> None:
     found = statements(any_stack, function)
     everything = [any_stack.arn(name) for name in ("ImageBucket", "ImageMetadata", "EventQueue", "DeadLetterQueue")]
     places = [*everything, *(f"{arn}/x" for arn in everything), f"{everything[1]}/index/ByIndex", "*"]
@@ -142,7 +142,7 @@ def test_each_function_logs_to_its_own_group_alone(stack: Stack) -> None:
 
 
 def test_roles_are_lambdas_and_there_are_no_others(any_stack: Stack) -> None:
-    """The SAM translator adds roles and managed policies of its own where it is not told."""
+    """The SAM translator adds roles and managed policies of its own where the template names none."""
     roles = any_stack.of_type("AWS::IAM::Role")
     assert set(roles) == {"ImageApiRole", "ImageProcessingRole", "ReconcileRole"}
     for role in roles.values():
@@ -215,7 +215,7 @@ def test_the_queue_takes_from_its_own_bucket_alone(any_stack: Stack) -> None:
         assert not denies(statement, "sqs:SendMessage", any_stack.arn(queue), {"aws:SecureTransport": "true"})
 
 
-def test_who_may_invoke_is_named_by_its_arn(any_stack: Stack) -> None:
+def test_permitted_callers_are_named_by_their_arn(any_stack: Stack) -> None:
     permission = any_stack["ApiPermission"]
     assert permission["SourceArn"].startswith("arn:aws:execute-api:eu-west-1:123456789012:")
     assert "SourceAccount" not in permission  # the ARN of the API names the account

@@ -81,7 +81,7 @@ def test_one_failed_try_alone_is_no_alarm(stack: Stack) -> None:
 def test_one_picture_that_breaks_its_decoder_is_no_alarm_and_five_in_an_hour_are(
     build_stack: Callable[..., Stack],
 ) -> None:
-    """Whoever uploads can send one that takes too long. What is ours comes back with every picture."""
+    """Every uploader can send an image that takes too long. Faults of the service repeat with every image."""
     alarm = build_stack("second")["FaultsAlarm"]
     assert (alarm["Statistic"], alarm["Period"] * alarm["EvaluationPeriods"], alarm["Threshold"]) == ("Sum", 3600, 5)
     assert alarm["Dimensions"] == [{"Name": "service", "Value": "second"}]
@@ -160,7 +160,7 @@ def test_two_stacks_are_counted_apart(build_stack: Callable[..., Stack]) -> None
     assert {row[3] for row in rows(build_stack("second")) if row[:1] == [NAMESPACE]} == {"second"}
 
 
-def test_what_is_kept_is_drawn_in_every_tier_and_over_days(form: dict[str, Any], any_stack: Stack) -> None:
+def test_stored_bytes_are_charted_for_every_tier_over_days(form: dict[str, Any], any_stack: Stack) -> None:
     """S3 counts once a day, and a day late: in the dashboard's 24 hours there may be nothing."""
     assert form["Parameters"]["OriginalsTier"]["AllowedValues"] == list(STORED_AS)
     drawn = {row[-1] for row in rows(any_stack) if row[1:2] == ["BucketSizeBytes"]}

@@ -1,4 +1,4 @@
-"""Parameters, outputs, and a second stack beside the first."""
+"""Parameters, outputs, and a second stack next to the first."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -79,7 +79,7 @@ def test_the_bucket_has_the_name_it_is_given(build_stack: Callable[..., Stack]) 
         ({"DomainName": "img.example.org", "CertificateId": "0f2a"}, ""),
     ],
 )
-def test_what_makes_no_sense_is_refused_before_anything_is_made(
+def test_invalid_parameters_are_refused_before_any_resource_is_made(
     build_stack: Callable[..., Stack], parameters: dict[str, str], refused: str
 ) -> None:
     refusals = build_stack(**parameters).refusals()

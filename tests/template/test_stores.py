@@ -42,7 +42,7 @@ def test_deletion_protection_is_a_choice(build_stack: Callable[..., Stack]) -> N
 
 
 @pytest.mark.parametrize("name", ["ImageBucket", "ImageMetadata"])
-def test_what_people_sent_outlives_the_stack(form: dict[str, Any], name: str) -> None:
+def test_uploaded_data_outlives_the_stack(form: dict[str, Any], name: str) -> None:
     resource = form["Resources"][name]
     assert resource["DeletionPolicy"] == "RetainExceptOnCreate"  # a first deployment that fails leaves nothing
     assert resource["UpdateReplacePolicy"] == "Retain"
@@ -123,9 +123,9 @@ def test_the_cdn_reads_by_its_own_identity_and_keeps_nothing_beyond_a_day(any_st
     (origin,) = distribution["Origins"]
     assert origin["OriginAccessControlId"] == "id-of-darkroom-variantsaccess"
     assert origin["DomainName"].startswith(any_stack["ImageBucket"]["BucketName"])
-    behaviour = distribution["DefaultCacheBehavior"]
-    assert behaviour["ViewerProtocolPolicy"] == "redirect-to-https"
-    assert behaviour["AllowedMethods"] == ["GET", "HEAD"]
+    behavior = distribution["DefaultCacheBehavior"]
+    assert behavior["ViewerProtocolPolicy"] == "redirect-to-https"
+    assert behavior["AllowedMethods"] == ["GET", "HEAD"]
     assert any_stack["VariantsCache"]["CachePolicyConfig"]["MaxTTL"] == 24 * 3600
     headers = any_stack["VariantsHeaders"]["ResponseHeadersPolicyConfig"]["SecurityHeadersConfig"]
     assert headers["ContentTypeOptions"] == {"Override": True}

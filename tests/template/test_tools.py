@@ -127,7 +127,7 @@ def test_the_pages_ways_to_more_keys_and_to_none_are_ways() -> None:
         assert Stack(source(), **(deployed | overrides)).refusals() == []
 
 
-def test_what_the_first_deployment_needs_to_know_is_in_its_configuration() -> None:
+def test_the_configuration_has_all_that_the_first_deployment_needs() -> None:
     config = tomllib.loads((ROOT / "samconfig.toml").read_text())["default"]
     parameters = config["deploy"]["parameters"]
     assert parameters["capabilities"] == "CAPABILITY_IAM"

@@ -276,7 +276,7 @@ def test_an_image_is_processed_again_with_another_recipe(old: Old) -> None:
 
 
 @pytest.mark.parametrize("name", ["again", "upload", "ticket"])
-def test_what_a_worker_of_0_1_0_writes_to_a_newer_record_counts(name: str) -> None:
+def test_writes_of_a_worker_of_0_1_0_to_a_newer_record_count(name: str) -> None:
     item = json.loads((FOLDER / "both_versions.json").read_text())[name]
     image = items.read_record(items.deserialize(item), utcnow())
     assert isinstance(image, Image)

@@ -97,7 +97,7 @@ def both(request: pytest.FixtureRequest, scenario: str, tmp_path: Path) -> Itera
         ("hidden", Status.READY, {Task.PROCESS, Task.HIDE}, 0),
     ],
 )
-def test_what_a_worker_of_0_1_0_wrote_is_read(
+def test_records_of_a_worker_of_0_1_0_are_read(
     both: Both, scenario: str, status: Status, work: set[Task], superseded: int
 ) -> None:
     image = both.image

@@ -10,7 +10,7 @@ from tests.visibility.stage import TRASH_ENDS, Stage
 
 
 class FakeCdn:
-    """A CDN that answers `accepted`, `too many` or `refused` as told, and accepts everything then. `calls` has the
+    """A CDN that answers `accepted`, `too many` or `refused` in the given order, and then accepts all. `calls` has the
     ids of each call."""
 
     def __init__(self, *answers: str) -> None:
@@ -111,7 +111,7 @@ def test_an_image_that_was_never_public_is_not_invalidated(stage: Stage) -> None
     assert cdn.calls == []
 
 
-def test_what_a_worker_stores_after_the_invalidation_is_invalidated_again(stage: Stage) -> None:
+def test_variants_stored_after_the_invalidation_are_invalidated_again(stage: Stage) -> None:
     stage.cdn = cdn = FakeCdn()
     stage.upload(public=True)
     stage.focus()

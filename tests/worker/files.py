@@ -1,4 +1,4 @@
-"""Pictures that Pillow does not write: odd TIFFs, chunks, boxes and profiles by hand."""
+"""Images that Pillow does not write: odd TIFFs, chunks, boxes and profiles by hand."""
 
 import io
 import struct
@@ -9,7 +9,7 @@ from PIL import Image, ImageCms, MpoImagePlugin  # noqa: F401 - the last registe
 
 
 def saved(image: Image.Image, file_format: str, **options: object) -> bytes:
-    """The file of a picture."""
+    """The file of an image."""
     out = io.BytesIO()
     image.save(out, file_format, **options)
     return out.getvalue()
@@ -18,7 +18,7 @@ def saved(image: Image.Image, file_format: str, **options: object) -> bytes:
 def tiff(
     tones: Sequence[float], *, bits: int = 8, photometric: int = 2, extra: int | None = None, order: str = "<"
 ) -> bytes:
-    """40 × 40 pixels of one colour, each tone from 0 to 1. `extra` is ExtraSamples: 1 premultiplied, 2 not."""
+    """40 × 40 pixels of one color, each tone from 0 to 1. `extra` is ExtraSamples: 1 premultiplied, 2 not."""
     side = 40
     samples = [int(tone * (2**bits - 1)) for tone in tones]
     if bits == 12:
@@ -53,7 +53,7 @@ def png_with(png: bytes, kind: bytes, body: bytes) -> bytes:
 
 
 def apng(frames: Sequence[tuple[Image.Image, int, int, int]], hidden: Image.Image | None = None, **key: bytes) -> bytes:
-    """An animated PNG as large as its first picture. Each frame has its distance from the left and the top, its
+    """An animated PNG as large as its first frame. Each frame has its distance from the left and the top, its
     disposal and its blending; `key` may be the `tRNS`."""
     first = hidden or frames[0][0]
     kinds = {"L": 0, "RGB": 2, "P": 3, "RGBA": 6}
@@ -83,7 +83,7 @@ def _rows(image: Image.Image) -> bytes:
 
 
 def deep_png(row: Sequence[Sequence[int]], depth: int, kind: int, **key: bytes) -> bytes:
-    """A PNG of 8 rows that are all the same, given as samples of so many bits; `kind` is its colour type."""
+    """A PNG of 8 rows that are all the same, given as samples of that many bits; `kind` is its color type."""
     bits = "".join(format(sample, f"0{depth}b") for pixel in row for sample in pixel)
     line = b"\0" + int(bits, 2).to_bytes(len(bits) // 8)
     head = struct.pack(">IIBBBBB", len(row), 8, depth, kind, 0, 0, 0)
@@ -109,7 +109,7 @@ def bmp(pixel: int, masks: Sequence[int], *, bits: int = 32, compression: int = 
 
 
 def heic_in_one_piece(image: Image.Image, more: int) -> bytes:
-    """A HEIC whose only unit says so many bytes more, which are there, than the picture needs."""
+    """A HEIC whose only unit is longer than the image needs, by a number of bytes that are there."""
     body = saved(image, "HEIF")
     at = body.index(b"mdat")
     box, unit = (int.from_bytes(body[start : start + 4]) for start in (at - 4, at + 4))

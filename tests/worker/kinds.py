@@ -1,4 +1,4 @@
-"""One picture in every kind of file that takes memory of its own to decode, at any size."""
+"""One image in every kind of file whose decoding needs a different amount of memory, at any size."""
 
 import struct
 import zlib
@@ -32,7 +32,7 @@ def _in_mode(picture: Image.Image, mode: str) -> Image.Image:
 
 
 def _moving(file_format: str, mode: str, **options: Any) -> Writer:
-    """Two frames, the second of which changes all of the picture and keeps the first to be painted upon."""
+    """Two frames, the second of which changes the whole image and is painted over the first."""
 
     def write(picture: Image.Image, path: Path) -> None:
         first = _in_mode(picture, mode)
@@ -50,14 +50,14 @@ def _wide(picture: Image.Image, mode: str) -> bytes:
     return bytes(sixteen)
 
 
-def _wide_png(mode: str, colour_type: int) -> Writer:
+def _wide_png(mode: str, color_type: int) -> Writer:
     def write(picture: Image.Image, path: Path) -> None:
         samples, (width, height) = _wide(picture, mode), picture.size
         row = len(samples) // height
         packer = zlib.compressobj(1)
         with path.open("wb") as file:
             file.write(b"\x89PNG\r\n\x1a\n")
-            file.write(_chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 16, colour_type, 0, 0, 0)))
+            file.write(_chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 16, color_type, 0, 0, 0)))
             for at in range(0, len(samples), row):
                 if body := packer.compress(b"\0" + samples[at : at + row]):
                     file.write(_chunk(b"IDAT", body))
@@ -124,7 +124,7 @@ def _bmp_with_alpha(picture: Image.Image, path: Path) -> None:
 
 
 def _gif_bare_around(picture: Image.Image, path: Path) -> None:
-    """Its frame leaves the last row of the picture uncovered."""
+    """Its frame leaves the last row of the image uncovered."""
     width, height = picture.size
     _in_mode(picture, "P").crop((0, 0, width, height - 1)).save(path, "GIF")
     body = path.read_bytes()
@@ -181,7 +181,7 @@ def _without_edge(size: tuple[int, int]) -> bytes:
     return clap(size[0] - 2, size[1] - 2, 1, 1, size)
 
 
-#: By name: the media type, and what writes a picture as that.
+#: By name: the media type, and a function that writes an image of that type.
 KINDS: Final[dict[str, tuple[str, Writer]]] = {
     "JPEG": ("image/jpeg", _by_pillow("JPEG", quality=90)),
     "JPEG progressive": ("image/jpeg", _by_pillow("JPEG", quality=90, progressive=True)),
@@ -190,9 +190,9 @@ KINDS: Final[dict[str, tuple[str, Writer]]] = {
     "JPEG CMYK progressive": ("image/jpeg", _by_pillow("JPEG", "CMYK", quality=90, progressive=True)),
     "PNG": ("image/png", _by_pillow("PNG", compress_level=1)),
     "PNG alpha": ("image/png", _by_pillow("PNG", "RGBA", compress_level=1)),
-    "PNG grey alpha": ("image/png", _by_pillow("PNG", "LA", compress_level=1)),
+    "PNG gray alpha": ("image/png", _by_pillow("PNG", "LA", compress_level=1)),
     "PNG palette": ("image/png", _by_pillow("PNG", "P", compress_level=1, transparency=0)),
-    "PNG colour key": ("image/png", _by_pillow("PNG", compress_level=1, transparency=(255, 0, 0))),
+    "PNG color key": ("image/png", _by_pillow("PNG", compress_level=1, transparency=(255, 0, 0))),
     "PNG 16-bit": ("image/png", _wide_png("RGB", 2)),
     "PNG 16-bit alpha": ("image/png", _wide_png("RGBA", 6)),
     "PNG 16-bit gray": ("image/png", _by_pillow("PNG", "I;16", compress_level=1)),

@@ -31,7 +31,7 @@ def encoded(image: Image.Image, file_format: str = "PNG", **options: Any) -> byt
     return out.getvalue()
 
 
-def labelled(image: Image.Image) -> Image.Image:
+def labeled(image: Image.Image) -> Image.Image:
     """The photograph with a caption over its lower third."""
     copy = image.copy()
     ImageDraw.Draw(copy).rectangle((0, image.height * 2 // 3, image.width, image.height), fill="white")
@@ -58,7 +58,7 @@ DOES_NOT: dict[str, Callable[[Image.Image], bytes]] = {
     "cropped": lambda image: encoded(cropped(image)),
     "mirrored": lambda image: encoded(ImageOps.mirror(image)),
     "turned": lambda image: encoded(image.transpose(Image.Transpose.ROTATE_90)),
-    "labelled": lambda image: encoded(labelled(image)),
+    "labeled": lambda image: encoded(labeled(image)),
 }
 
 

@@ -44,7 +44,7 @@ _HDR: Final = {PQ: Hdr.PQ, HLG: Hdr.HLG}
 _SRGB_CODE: Final = 13
 #: Bytes of a profile's header; a shorter profile is ignored.
 _LEAST_PROFILE: Final = 132
-_GREYS: Final = ("1", "L", "I", "F")
+_GRAYS: Final = ("1", "L", "I", "F")
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ def _read_colors(image: ImageFile.ImageFile, path: Path) -> Colors:
 def _profile_colors(profile: bytes, mode: str, peak: float | None = None) -> Colors:
     """Prefer the `cicp` tag of a profile to its curves if it says PQ or HLG, which curves cannot express."""
     primaries, transfer = read_cicp(profile) or (0, 0)
-    if transfer in _HDR and primaries in _PRIMARIES and not mode.startswith(_GREYS):
+    if transfer in _HDR and primaries in _PRIMARIES and not mode.startswith(_GRAYS):
         return _colors_from_codes(_PRIMARIES[primaries], transfer, mode, peak)
     return Colors(profile)
 
@@ -112,14 +112,14 @@ def _peak(content: float, display: float) -> float | None:
 
 
 def _colors_from_codes(primaries: Primaries, transfer: int, mode: str, peak: float | None = None) -> Colors:
-    grey = mode.startswith(_GREYS)
+    gray = mode.startswith(_GRAYS)
     if transfer in _HDR:
-        return Colors(build_tone_mapped_profile(primaries, transfer, peak, gray=grey), _HDR[transfer])
+        return Colors(build_tone_mapped_profile(primaries, transfer, peak, gray=gray), _HDR[transfer])
     return Colors(_sdr_profile(primaries, _CURVES[transfer], mode))
 
 
 def _sdr_profile(primaries: Primaries, curve: Curve, mode: str) -> bytes | None:
-    if mode.startswith(_GREYS):
+    if mode.startswith(_GRAYS):
         return None if curve is _srgb else build_gray_profile(curve)
     return None if (primaries, curve) == (_SRGB, _srgb) else build_rgb_profile(primaries, curve)
 
@@ -136,7 +136,7 @@ def _png_colors(info: dict[Any, Any], mode: str) -> Colors:
     if code[0] in _PRIMARIES and code[1] in _CURVES_OF_PNG:
         return Colors(_sdr_profile(_PRIMARIES[code[0]], _CURVES_OF_PNG[code[1]], mode))
     own = info.get("icc_profile") or b""
-    if own[36:40] == b"acsp" and own[16:20] == (b"GRAY" if mode.startswith(_GREYS) else b"RGB "):
+    if own[36:40] == b"acsp" and own[16:20] == (b"GRAY" if mode.startswith(_GRAYS) else b"RGB "):
         return _profile_colors(bytes(own), mode, peak)
     return Colors(None if "srgb" in info else _gamma_profile(info, mode))
 

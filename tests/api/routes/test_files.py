@@ -252,7 +252,7 @@ def test_other_files_cannot_be_read(self_hosted: Service) -> None:
         assert signed.status_code in {307, 403, 404} or path == f"originals/{image.id}", path
 
 
-def test_what_is_deleted_is_not_found(self_hosted: Service) -> None:
+def test_deleted_files_are_not_found(self_hosted: Service) -> None:
     image = self_hosted.place(visibility=Visibility.PUBLIC)
     urls = [self_hosted.side.urls.original(image), self_hosted.side.urls.variant(image, image.variants[0])]
     assert [self_hosted.client.get(url).status_code for url in urls] == [200, 200]

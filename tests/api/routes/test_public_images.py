@@ -1,4 +1,4 @@
-"""Urls of public and private images: who may use them, for how long, and what shared caches may keep."""
+"""Urls of public and private images: access, lifetime, and what shared caches may keep."""
 
 from collections.abc import Iterator
 from datetime import datetime

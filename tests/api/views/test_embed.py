@@ -1,4 +1,4 @@
-"""Markup that shows an image, whatever its texts say."""
+"""Markup that shows an image, with any text."""
 
 from html.parser import HTMLParser
 

@@ -1,4 +1,4 @@
-"""Access to the page: axe-core, keyboard, texts of strangers, motion, and what screen readers are told."""
+"""Accessibility of the page: axe-core, keyboard, texts of strangers, motion, and screen readers."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -29,7 +29,7 @@ ONE_REFUSED = [
 
 
 def upload(server: Server, seed: int, **fields: Any) -> dict[str, Any]:
-    """Upload a picture of its own and return its record when it is ready."""
+    """Upload a new image and return its record when it is ready."""
     answer = server.client.post(
         "/upload?wait=20&on_duplicate=create",
         files={"file": (fields.pop("name", "p.jpg"), encoded("JPEG", 320, 240, seed=seed), "image/jpeg")},

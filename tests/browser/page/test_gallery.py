@@ -31,7 +31,7 @@ def record(server: Server, image_id: str) -> dict[str, Any]:
 
 
 def show(page: Any, query: str, count: int) -> None:
-    """Open the page and wait until exactly so many images are shown."""
+    """Open the page and wait until exactly this number of images is shown."""
     page.goto(f"/?{query}")
     expect_total(page, count)
 

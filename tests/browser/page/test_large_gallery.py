@@ -11,7 +11,7 @@ from tests.running_server import Server
 
 COUNT = 10_000
 
-#: Scroll to the end, and return the largest number of tiles, the sum of layout shifts, and the last words of the total.
+#: Scroll to the end, and return the largest number of tiles, the sum of layout shifts, and the end of the total's text.
 SCROLL = """
 async () => {
   let shift = 0;

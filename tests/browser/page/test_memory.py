@@ -1,4 +1,4 @@
-"""Memory of the page: tiles that are scrolled out of view are freed, with their pictures."""
+"""Memory of the page: tiles that are scrolled out of view are freed, with their images."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from tests.browser.page.conftest import pytestmark  # noqa: F401 - when these te
 from tests.running_server import Server
 
 COUNT = 600
-#: Scroll to the end by less than what is kept in view, so that each picture begins to load. Return the last total.
+#: Scroll to the end by less than what is kept in view, so that each image begins to load. Return the last total.
 SCROLL = """
 async () => {
   const frame = () => new Promise((resolve) => requestAnimationFrame(resolve));
@@ -39,7 +39,7 @@ def test_tiles_that_are_out_of_view_are_freed(page: Any, ids: list[str]) -> None
     assert page.evaluate(SCROLL) == f"{COUNT} images"
     assert page.locator(f'.tile-open[href="?image={ids[-1]}"]').count() == 1
     with_source = page.evaluate("[...document.images].filter((image) => image.hasAttribute('src')).length")
-    assert 0 < with_source < 150  # pictures are decoded near the viewport only
+    assert 0 < with_source < 150  # images are decoded near the viewport only
     session.send("HeapProfiler.collectGarbage")
     nodes = {each["name"]: each["value"] for each in session.send("Performance.getMetrics")["metrics"]}["Nodes"]
     assert nodes < 2500  # each of the 600 tiles has 14

@@ -32,7 +32,7 @@ def test_three_are_sent_at_once_and_each_can_be_canceled_and_tried_again(page: A
     page.get_by_text("Uploading 1 of 5").wait_for()
     page.get_by_role("button", name="Cancel queued 0.jpg").click()
     row(page, "queued 0.jpg", "canceled").wait_for()
-    row(page, "queued 3.jpg", "sending").wait_for()  # its place is taken
+    row(page, "queued 3.jpg", "sending").wait_for()  # it was the next in line
     page.get_by_role("button", name="Cancel queued 4.jpg").click()
     row(page, "queued 4.jpg", "canceled").wait_for()
     for each in held:

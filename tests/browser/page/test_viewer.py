@@ -15,7 +15,7 @@ HOSTILE = '<img src=x onerror=alert(1)> "quoted" & שלום'
 
 @pytest.fixture
 def upload(server: Server) -> Callable[..., dict[str, Any]]:
-    """Upload a picture of its own and return its record when it is ready."""
+    """Upload a new image and return its record when it is ready."""
     count = 0
 
     def send(width: int = 640, height: int = 400, **fields: Any) -> dict[str, Any]:

@@ -69,7 +69,7 @@ def page(browser: Any, site: str, service: Server, expected: list[str]) -> Itera
     tab.on("pageerror", lambda error: complaints.append(str(error)))
     tab.on("console", lambda message: message.type == "error" and complaints.append(message.text))
     tab.set_default_timeout(30_000)
-    # From here on choosers are told to tests. Asked for only just before a key, the first may be missed.
+    # From here on tests learn of choosers. If they ask only just before a key, they may miss the first.
     tab.on("filechooser", lambda _: None)
     tab.goto("/")
     tab.evaluate("customElements.whenDefined('darkroom-upload').then(() => true)")

@@ -41,7 +41,7 @@ def test_an_entry_allows_its_hosts_whatever_their_port(
     ["", ".", "*.", "*.*", "**", "a*", "*.a*", "*a.example", "a..b", "..a", "-a", "a-", "http://nas.local",
      "nas.local/", "a b", "a,b", "a@b", "[::1", "[nas]", "bücher.example/x", "bücher%2e.example", "ü ü"],
 )  # fmt: skip
-def test_what_is_no_host_is_refused(entry: str) -> None:
+def test_invalid_hosts_are_refused(entry: str) -> None:
     with pytest.raises(ValueError, match=r"must be a host name|has characters"):
         host_pattern(entry)
 

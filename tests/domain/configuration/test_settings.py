@@ -153,7 +153,7 @@ ON_AWS = {
         ("DARKROOM_CDN_DISTRIBUTION", "https://d1.cloudfront.net"),
     ],
 )
-def test_what_aws_would_refuse_at_the_first_call_is_refused_at_the_start(name: str, value: str) -> None:
+def test_values_that_aws_would_refuse_are_refused_at_the_start(name: str, value: str) -> None:
     load(ON_AWS)
     with pytest.raises(ConfigurationError) as refusal:
         load(ON_AWS | {name: value})

@@ -76,7 +76,7 @@ def test_a_delete_that_the_store_refuses_is_answered_and_finished_later(side: Si
 @pytest.mark.parametrize(
     "state", [{"status": Status.PENDING}, {"status": Status.FAILED}, {"superseded": {"r0": LATER}}]
 )
-def test_what_an_image_in_work_may_have_beside_its_record_goes_later(side: Side, state: dict[str, object]) -> None:
+def test_bytes_that_the_record_does_not_name_are_removed_later(side: Side, state: dict[str, object]) -> None:
     image = put_image(side)
     image = side.images.update(image.id, image.version, state)
     for rendering in ("r0", "r2"):

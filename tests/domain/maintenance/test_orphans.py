@@ -1,4 +1,4 @@
-"""Objects without a record: found whatever the clock says, adopted or removed, and no object of an image touched."""
+"""Objects without a record: found with any clock, adopted or removed, and no object of an image touched."""
 
 import io
 import os
@@ -98,7 +98,7 @@ def test_an_orphan_that_has_a_record_by_now_is_not_removed(side: Side) -> None:
     assert side.objects() == {original_key(image.id)}
 
 
-def test_what_a_finished_delete_has_left_is_an_orphan_that_nobody_brings_back(side: Side) -> None:
+def test_bytes_after_a_finished_delete_are_orphans_that_cannot_be_adopted(side: Side) -> None:
     """A ticket's upload was killed after the delete had finished, say."""
     image = an_image(owner=ANONYMOUS)
     side.images.create(image, claim=False)
@@ -114,7 +114,7 @@ def test_what_a_finished_delete_has_left_is_an_orphan_that_nobody_brings_back(si
     assert side.objects() == set()
 
 
-def test_what_a_delete_has_not_removed_yet_is_no_orphan(side: Side) -> None:
+def test_bytes_of_an_unfinished_delete_are_no_orphans(side: Side) -> None:
     image = ready(side)
 
     def refuse(*_: Any) -> None:

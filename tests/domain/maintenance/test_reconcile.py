@@ -170,7 +170,7 @@ def test_a_clock_set_back_keeps_no_old_rendering_for_ever(side: Side) -> None:
     assert key not in side.objects()
 
 
-def test_what_nobody_has_tried_is_never_given_up(side: Side) -> None:
+def test_images_that_were_never_tried_are_never_given_up(side: Side) -> None:
     image = put_record(side, age=timedelta(days=3), with_bytes=True)
     drain(side)
     for days in range(3):
@@ -193,7 +193,7 @@ def test_a_backlog_is_not_multiplied(side: Side, monkeypatch: pytest.MonkeyPatch
     assert side.reconciler.run(now=NOW + 3 * hour) == Report(waiting=4, queued_again=1)
 
 
-def test_what_was_lost_does_not_wait_for_a_queue_that_is_never_empty(side: Side) -> None:
+def test_lost_events_do_not_wait_for_an_empty_queue(side: Side) -> None:
     lost = put_record(side, age=timedelta(minutes=20), with_bytes=True)
     drain(side)
     for _ in range(3):

@@ -24,7 +24,7 @@ from app.domain.uploads.filenames import MAX_BYTES, attachment, display_name
         ("АгатавЗоопарке.jpg", "АгатавЗоопарке.jpg"),
         ("👩\u200d👩\u200d👧.heic", "👩\u200d👩\u200d👧.heic"),
         ("lone\ud800.jpg", "lone.jpg"),
-        ("new \U0001fae8 and unknown \u0378.jpg", "new \U0001fae8 and unknown \u0378.jpg"),  # whatever Unicode we have
+        ("new \U0001fae8 and unknown \u0378.jpg", "new \U0001fae8 and unknown \u0378.jpg"),  # in any version of Unicode
         ("private \ue000 and none \ufffe\ufdd0\U0010ffff.jpg", "private  and none .jpg"),
         ("%2e%2e%2fx.jpg", "%2e%2e%2fx.jpg"),
         ("  spaced .jpg ", "spaced .jpg"),
@@ -36,7 +36,7 @@ def test_names_are_cleaned(given: str, shown: str) -> None:
 
 
 @pytest.mark.parametrize("given", [None, "", ".", "..", "/", "\\", "\0", "\u202e", " . ", "../.."])
-def test_what_is_no_name_is_none(given: str | None) -> None:
+def test_texts_without_a_name_are_none(given: str | None) -> None:
     assert display_name(given) is None
 
 

@@ -1,4 +1,4 @@
-"""Requests with idempotency keys: one image for each key, whatever ends, fails or runs at the same time."""
+"""Requests with idempotency keys: one image for each key, also if a process ends, a backend fails or requests race."""
 
 import hashlib
 import io

@@ -1,4 +1,4 @@
-"""The bytes of upload tickets: whatever happens beside their upload, none are lost that were acknowledged, and none are
+"""The bytes of upload tickets: with any event during their upload, none are lost that were acknowledged, and none are
 left of a refused one."""
 
 import io

@@ -24,7 +24,7 @@ SHA256 = "ab" * 32
 
 
 class Granting:
-    """A store that grants whatever it is asked."""
+    """A store that grants every request."""
 
     def grant(self, image: Image, life: timedelta) -> tuple[str, dict[str, str]]:
         return f"https://store.example/{image.id}", {"Content-Type": image.content_type}
@@ -168,7 +168,7 @@ def test_a_ticket_never_used_vanishes_with_its_record(side: Side) -> None:
 
 
 def test_tickets_whose_bytes_have_come_are_not_open_however_long_the_queue_is(side: Side) -> None:
-    """On AWS nobody but the queue is told that bytes have come."""
+    """On AWS only the queue learns that bytes have arrived."""
     for _ in range(20):
         ticket = ask(side)
         side.store.put(original_key(ticket.id), io.BytesIO(b"0123456789"), size=10, content_type="image/jpeg")
@@ -198,7 +198,7 @@ def test_a_ticket_whose_event_was_lost_gets_another(side: Side) -> None:
 
 
 @pytest.mark.parametrize("code", FailureCode)
-def test_what_was_not_checked_at_the_door_is_served_to_nobody(side: Side, code: FailureCode) -> None:
+def test_unchecked_bytes_are_never_served(side: Side, code: FailureCode) -> None:
     ticket = ask(side)
     images = Images(side.images)
     with pytest.raises(Conflict, match="not arrived yet"):
@@ -215,7 +215,7 @@ def test_what_was_not_checked_at_the_door_is_served_to_nobody(side: Side, code: 
 
 
 @pytest.mark.parametrize("code", FailureCode)
-def test_what_was_checked_at_the_door_keeps_its_type(side: Side, code: FailureCode) -> None:
+def test_checked_bytes_keep_their_type(side: Side, code: FailureCode) -> None:
     ticket = ask(side)
     checked = Images(side.images).get(ANONYMOUS, ticket.id).model_copy(update={"upload_expires_at": None})
     assert "content_type" not in mark_failed(checked, code, "It would not do.", utcnow())

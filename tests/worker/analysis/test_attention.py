@@ -22,10 +22,10 @@ def focus(image: Image.Image, spec: VariantSpec = SQUARE) -> tuple[float, float]
     return point.x, point.y
 
 
-def scene(size: tuple[int, int], box: tuple[int, int, int, int], colour: str = "#d8452e") -> Image.Image:
+def scene(size: tuple[int, int], box: tuple[int, int, int, int], color: str = "#d8452e") -> Image.Image:
     """A dull sky over dull ground, and one thing in it."""
     image = Image.linear_gradient("L").resize(size).point(lambda tone: 140 + tone // 8).convert("RGB")
-    ImageDraw.Draw(image).ellipse(box, fill=colour)
+    ImageDraw.Draw(image).ellipse(box, fill=color)
     return image
 
 
@@ -54,12 +54,12 @@ def test_skin_of_every_tone_draws_the_eye(skin: str) -> None:
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 500), (500, 1), (64, 64), (3, 2), (2000, 3)])
 @pytest.mark.parametrize("mode", ["RGB", "RGBA"])
-def test_where_nothing_stands_out_the_middle_is_kept(size: tuple[int, int], mode: str) -> None:
+def test_a_plain_image_is_cropped_in_the_middle(size: tuple[int, int], mode: str) -> None:
     assert focus(Image.new(mode, size)) == (0.5, 0.5)
     assert focus(Image.new(mode, size, "white")) == (0.5, 0.5)
 
 
-def test_what_cannot_be_seen_draws_no_eye() -> None:
+def test_transparent_pixels_attract_no_attention() -> None:
     image = Image.new("RGBA", (600, 300), (255, 0, 0, 0))
     ImageDraw.Draw(image).rectangle((0, 0, 200, 300), fill=(0, 255, 0, 0))
     ImageDraw.Draw(image).ellipse((480, 100, 580, 200), fill=(90, 90, 200, 255))

@@ -44,7 +44,7 @@ def ispe(width: int, height: int) -> bytes:
 
 
 def clap(width: int, height: int, left: float, top: float, size: tuple[int, int]) -> bytes:
-    """A clean aperture that keeps a rectangle of a picture of that size."""
+    """A clean aperture that keeps a rectangle of an image of that size."""
     across, down = round(2 * left + width - size[0]), round(2 * top + height - size[1])
     return box(b"clap", struct.pack(">IIIIiIiI", width, 1, height, 1, across, 2, down, 2))
 
@@ -156,7 +156,7 @@ def heif(
 
 
 def coded(image: Image.Image, file_format: str = "AVIF", **options: Any) -> Item:
-    """The picture as one coded item, without colors: its bytes, its size and its decoder's configuration.
+    """The image as one coded item, without colors: its bytes, its size and its decoder's configuration.
 
     A HEIC needs sides that are multiples of 64: of others its encoder fills what is missing.
     """

@@ -1,4 +1,4 @@
-"""Moving pictures."""
+"""Animations: GIF, PNG and WebP."""
 
 import io
 import struct
@@ -21,11 +21,11 @@ RECIPE = recipe_of(
     VariantSpec(name="thumb", width=20, height=20, fit=Fit.COVER),
     VariantSpec(name="w40", width=40, formats=(Format.WEBP, Format.JPEG)),
 )
-COLOURS = ("red", "lime", "blue", "white")
+COLORS = ("red", "lime", "blue", "white")
 
 
 def animation(file_format: str, frames: int = 4, loop: int | None = 0, size: tuple[int, int] = (80, 60)) -> bytes:
-    pictures = [Image.new("RGB", size, COLOURS[i % 4]) for i in range(frames)]
+    pictures = [Image.new("RGB", size, COLORS[i % 4]) for i in range(frames)]
     for number, picture in enumerate(pictures):
         picture.putpixel((number % size[0], number // size[0]), (1, 2, 3))  # else encoders merge equal frames
     out = io.BytesIO()
@@ -46,11 +46,11 @@ def test_an_animation_stays_one(process: Process, file_format: str) -> None:
     for name, size in (("thumb.webp", (20, 20)), ("w40.webp", (40, 30))):
         with Image.open(out / name) as image:
             assert (image.n_frames, image.size, image.info["loop"]) == (4, size, 0)
-            for index, colour in enumerate(COLOURS):
+            for index, color in enumerate(COLORS):
                 image.seek(index)
                 image.load()
                 assert image.info["duration"] == 100 * (index + 1)
-                expected = Image.new("RGB", (1, 1), colour).getpixel((0, 0))
+                expected = Image.new("RGB", (1, 1), color).getpixel((0, 0))
                 found = image.convert("RGB").getpixel((10, 15))
                 assert max(abs(a - b) for a, b in zip(expected, found, strict=True)) < 12
     with Image.open(out / "w40.jpg") as still:
@@ -131,14 +131,14 @@ def test_a_gif_that_is_cut_off_in_a_later_frame_is_a_still_of_its_first(process:
 
 
 PALETTE = ((255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255))
-RED, GREEN, BLUE, WHITE = ((*colour, 255) for colour in PALETTE)
+RED, GREEN, BLUE, WHITE = ((*color, 255) for color in PALETTE)
 CLEAR = (0, 0, 0, 0)
 ONE = recipe_of(VariantSpec(name="v", width=16))
 Seen = Callable[..., list[list[tuple[int, ...]]]]
 
 
 class Patch(NamedTuple):
-    """A frame of one colour, by its index: left, top, and its side; which index is transparent; how it goes away."""
+    """A frame of one color, by its index: left, top, and its side; the transparent index; its disposal."""
 
     index: int
     at: int = 0
@@ -148,8 +148,8 @@ class Patch(NamedTuple):
 
 
 def gif_of(patches: Sequence[Patch]) -> bytes:
-    """16 × 16 pixels. Every pixel is a code of three bits, with so many clear codes that they never get longer."""
-    body = b"GIF89a" + struct.pack("<HHBBB", 16, 16, 0x81, 0, 0) + bytes(part for colour in PALETTE for part in colour)
+    """16 × 16 pixels. Every pixel is a code of three bits; clear codes keep them from getting longer."""
+    body = b"GIF89a" + struct.pack("<HHBBB", 16, 16, 0x81, 0, 0) + bytes(part for color in PALETTE for part in color)
     body += b"!\xff\x0bNETSCAPE2.0\x03\x01\0\0\0"
     for patch in patches:
         flags = patch.disposal << 2 | (patch.clear is not None)
@@ -165,7 +165,7 @@ def gif_of(patches: Sequence[Patch]) -> bytes:
 
 @pytest.fixture
 def seen(process: Process, monkeypatch: pytest.MonkeyPatch) -> Seen:
-    """For each frame that is to be encoded, its colours at some points of its diagonal."""
+    """For each frame that is to be encoded, its colors at some points of its diagonal."""
     given: list[Image.Image] = []
     write = encode.write_animation
 
@@ -188,7 +188,7 @@ def pixel(frame: Image.Image, point: int) -> tuple[int, ...]:
 
 
 @pytest.mark.parametrize("clear", [None, 3])
-def test_what_is_transparent_in_the_first_frame_of_a_gif_may_be_a_colour_in_the_next(
+def test_the_transparent_index_of_the_first_frame_of_a_gif_may_be_a_color_in_the_next(
     seen: Seen, clear: int | None
 ) -> None:
     body = gif_of([Patch(0, clear=1), Patch(1, 4, 8, clear), Patch(2, 0, 4, clear)])
@@ -205,10 +205,10 @@ def test_a_frame_of_a_gif_that_says_nothing_of_how_it_goes_away_stays(seen: Seen
     ]
 
 
-@pytest.mark.parametrize("clear", [None, 3], ids=["no colour transparent", "one transparent"])
+@pytest.mark.parametrize("clear", [None, 3], ids=["no color transparent", "one transparent"])
 @pytest.mark.parametrize("first", [0, 1], ids=["after the first", "from the first"])
 def test_a_frame_of_a_gif_is_taken_away_to_nothing(seen: Seen, first: int, clear: int | None) -> None:
-    """As browsers do, whatever the background colour, which is red."""
+    """As browsers do, which ignore the background color; here it is red."""
     frames = [Patch(1), Patch(2, 0, 12, clear, 2), Patch(1, 4, 4, clear, 2), Patch(2, 12, 4, clear, 3)]
     shown = [
         [GREEN, GREEN, GREEN, GREEN],
@@ -254,8 +254,8 @@ SOURCE, OVER = 0, 1
 HALF = (0, 0, 255, 128)
 
 
-def patch(colour: tuple[int, ...], side: int = 16) -> Image.Image:
-    return Image.new("RGBA", (side, side), colour)
+def patch(color: tuple[int, ...], side: int = 16) -> Image.Image:
+    return Image.new("RGBA", (side, side), color)
 
 
 @pytest.mark.parametrize("hidden", [None, patch((9, 9, 9, 255))], ids=["all shown", "the first hidden"])
@@ -286,14 +286,14 @@ def test_a_png_frame_goes_away_as_it_says(seen: Seen, hidden: bool, mode: str) -
 
     def plain(index: int, side: int = 16) -> Image.Image:
         if mode != "P":
-            return patch(colours[index], side).convert(mode)
+            return patch(colors[index], side).convert(mode)
         indexed = Image.new("P", (side, side), index)
-        indexed.putpalette([part for colour in PALETTE for part in colour])
+        indexed.putpalette([part for color in PALETTE for part in color])
         return indexed
 
-    colours = [RED, GREEN, BLUE, WHITE]
+    colors = [RED, GREEN, BLUE, WHITE]
     one, two, three, four = [
-        colours[index] if mode != "L" else (*[patch(colours[index]).convert("L").getpixel((0, 0))] * 3, 255)
+        colors[index] if mode != "L" else (*[patch(colors[index]).convert("L").getpixel((0, 0))] * 3, 255)
         for index in range(4)
     ]
     frames = [
@@ -315,7 +315,7 @@ def test_a_png_frame_goes_away_as_it_says(seen: Seen, hidden: bool, mode: str) -
     assert seen(apng([first, second], plain(3) if hidden else None), 2, 6, 14)[1] == [CLEAR, two, CLEAR]
 
 
-def test_the_transparent_colour_of_a_moving_png(seen: Seen) -> None:
+def test_the_transparent_color_of_a_moving_png(seen: Seen) -> None:
     frames = [
         (patch(RED).convert("RGB"), 0, KEEP, SOURCE),
         (patch(GREEN, 8).convert("RGB"), 0, CLEARS, OVER),
@@ -344,9 +344,9 @@ def test_a_hidden_image_of_a_png_is_never_shown(process: Process) -> None:
     assert still(process, apng([(patch(GREEN), 0, KEEP, SOURCE)], hidden), 1, 14) == (1, (16, 16), [GREEN, GREEN])
     small = apng([(patch(GREEN, 8), 4, KEEP, SOURCE)], hidden)
     assert still(process, small, 1, 6, 14) == (1, (16, 16), [CLEAR, GREEN, CLEAR])
-    grey = apng([(patch(GREEN, 8).convert("L"), 4, KEEP, SOURCE)], hidden.convert("L"))
+    gray = apng([(patch(GREEN, 8).convert("L"), 4, KEEP, SOURCE)], hidden.convert("L"))
     tone = patch(GREEN).convert("L").getpixel((0, 0))
-    assert still(process, grey, 1, 6, 14) == (1, (16, 16), [CLEAR, (tone, tone, tone, 255), CLEAR])
+    assert still(process, gray, 1, 6, 14) == (1, (16, 16), [CLEAR, (tone, tone, tone, 255), CLEAR])
     two = apng([(patch(GREEN), 0, KEEP, SOURCE), (patch(BLUE), 0, KEEP, SOURCE)], hidden)
     assert still(process, two, 1) == (2, (16, 16), [GREEN])
 
@@ -368,7 +368,7 @@ def joined(chunks: Sequence[tuple[bytes, bytes]], wrong: int | None = None) -> b
 
 
 Chunks = list[tuple[bytes, bytes]]
-THREE = chunks_of(apng([(patch(colour), 0, KEEP, SOURCE) for colour in (RED, GREEN, BLUE)]))
+THREE = chunks_of(apng([(patch(color), 0, KEEP, SOURCE) for color in (RED, GREEN, BLUE)]))
 HEAD, COUNT, FIRST, PIXELS, SECOND, MORE, THIRD, LAST, END = THREE
 
 
@@ -468,7 +468,7 @@ def test_a_broken_extension_of_a_gif_is_dropped(process: Process, between: bytes
     assert frames_made(process, moving) == (2, 2)
 
 
-def test_what_follows_the_blocks_of_a_gif_does_not_count(process: Process) -> None:
+def test_bytes_after_the_blocks_of_a_gif_do_not_count(process: Process) -> None:
     for rest in (b"", b"\0\0junk", b"junk", b";" + FRAME, b"!\xfe\x40cut", b"!", b",", b",\0\0\0"):
         assert still(process, FRAME[:-1] + rest, 1) == (1, (16, 16), [GREEN])
     assert still(process, FRAME[:-2], 1) == (1, (16, 16), [GREEN])

@@ -140,7 +140,7 @@ def near(found: list[tuple[int, ...]], expected: list[tuple[int, ...]], most: in
 def test_each_usual_kind(
     process: Process, body: Callable[[int], bytes], expected: list[tuple[int, ...]], wild: int
 ) -> None:
-    """Whatever is said of sizes, planes, resolution and important colors."""
+    """With any values of sizes, planes, resolution and important colors."""
     assert near(shown(process, body(wild)), expected, 8 if len(body(0)) == 14 + 40 + 96 else 2)
 
 

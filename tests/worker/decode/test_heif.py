@@ -43,7 +43,7 @@ from tests.worker.files import saved, srgb_profile
 LOSSLESS = recipe_of(VariantSpec(name="v", width=1000, formats=(Format.PNG,)))
 SIZE = (64, 64)
 RED, GREEN, BLUE, YELLOW = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 0)
-#: The corners of the picture: upper left, upper right, lower left, lower right.
+#: The corners of the image: upper left, upper right, lower left, lower right.
 CORNERS = (RED, GREEN, BLUE, YELLOW)
 SRGB = nclx(1, 13)
 FORMATS = pytest.mark.parametrize("kind", ["AVIF", "HEIF"])
@@ -458,7 +458,7 @@ def test_a_codec_that_is_not_read_is_named(process: Process, kind: str, codec: b
 
 
 @FORMATS
-def test_what_depends_on_something_unknown_is_named(process: Process, kind: str) -> None:
+def test_an_unknown_essential_property_is_named(process: Process, kind: str) -> None:
     image = plain(kind, box(b"zzzz", b"a"))
     image.essential |= {b"zzzz"}
     code, detail = refused(process, kind, packed(kind, {1: image}))
@@ -514,7 +514,7 @@ def test_a_sequence_without_a_still_is_its_first_frame(shows: Shown, kind: str) 
 
 
 def layered(*more: bytes) -> bytes:
-    """The color of a picture of two layers, without the property that tells their sizes."""
+    """The color of an image of two layers, without the property that gives their sizes."""
     body = (IMAGES / "libavif-tests__draw_points_idat_progressive.avif").read_bytes()
     stored = find(body, b"meta", b"idat")
     ((_, item), *_) = walk(find(body, b"meta", b"iprp"))
@@ -573,9 +573,9 @@ def test_the_low_overhead_form_is_read(shows: Shown, kind: str) -> None:
 
 
 def test_the_low_overhead_form_tells_hdr_and_gain_maps(shows: Shown) -> None:
-    grey = plain("AVIF", image=Image.new("RGB", SIZE, (148, 148, 148)))  # 203 cd/m² in PQ
+    gray = plain("AVIF", image=Image.new("RGB", SIZE, (148, 148, 148)))  # 203 cd/m² in PQ
     shown = ((187,) * 3,) * 4
-    assert shows("AVIF", mini(grey, SIZE, colors=(9, 16, 6), light=1000), SIZE, shown, 3).hdr == "pq"
+    assert shows("AVIF", mini(gray, SIZE, colors=(9, 16, 6), light=1000), SIZE, shown, 3).hdr == "pq"
     assert shows("AVIF", mini(plain("AVIF"), SIZE, gains=True)).hdr == "gain_map"
 
 

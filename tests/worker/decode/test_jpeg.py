@@ -181,8 +181,8 @@ def test_a_lossless_jpeg_of_8_bits_is_decoded(process: Process) -> None:
     assert (processed.width, processed.height) == (16, 16)
     with Image.open(out / "v.jpg") as small:
         assert small.size == (4, 4)
-        grey = small.convert("L")
-        assert all(abs(grey.getpixel(at) - tone) < 12 for at, tone in (((3, 0), 89), ((0, 3), 144), ((3, 3), 202)))
+        gray = small.convert("L")
+        assert all(abs(gray.getpixel(at) - tone) < 12 for at, tone in (((3, 0), 89), ((0, 3), 144), ((3, 3), 202)))
 
 
 @pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
@@ -200,7 +200,7 @@ def test_without_its_end_a_jpeg_is_whole_as_long_as_no_pixel_is_missing(process:
 @pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if "progressive" not in kind])
 def test_an_end_after_missing_pixels_does_not_make_a_jpeg_whole(process: Process, kind: str, mode: str) -> None:
-    """As some programs write it, which libjpeg fills up with grey."""
+    """As some programs write it, which libjpeg fills up with gray."""
     body = jpeg(kind, mode)
     for missing in (60, 400, len(body) // 2, len(body) - 700):
         with pytest.raises(ImageError) as failure:

@@ -69,7 +69,7 @@ def test_a_tiff_is_its_first_page(process: Process, compression: str) -> None:
 @pytest.mark.parametrize(
     ("tones", "bits", "photometric"),
     [([0.5, 1], 16, 1), ([0.1, 0.2, 0.3, 0.4, 1], 8, 5), ([0.1, 0.2, 0.3, 0.4, 1], 16, 5)],
-    ids=["16-bit grey and alpha", "ink and alpha", "16-bit ink and alpha"],
+    ids=["16-bit gray and alpha", "ink and alpha", "16-bit ink and alpha"],
 )
 def test_a_tiff_of_channels_that_nobody_here_reads_is_not_called_broken(
     process: Process, tones: list[float], bits: int, photometric: int
@@ -144,7 +144,7 @@ def test_a_heic_in_one_piece_that_is_too_large_is_not_called_broken(process: Pro
 
 
 def test_an_avif_sequence_is_its_first_frame_and_says_how_many_there_are(process: Process) -> None:
-    frames = [Image.new("RGB", (64, 48), colour) for colour in ("red", "blue", "lime")]
+    frames = [Image.new("RGB", (64, 48), color) for color in ("red", "blue", "lime")]
     body = saved(frames[0], "AVIF", save_all=True, append_images=frames[1:], speed=10)
     processed, out = process(body, recipe_of(VariantSpec(name="v", width=64, formats=(Format.WEBP, Format.PNG))))
     assert processed.frames == 3
@@ -157,7 +157,7 @@ def test_an_avif_sequence_is_its_first_frame_and_says_how_many_there_are(process
 def test_heic_and_avif_carry_their_turn_in_the_container_and_are_turned_once(
     process: Process, orientation: int
 ) -> None:
-    """As phones write them: boxes turn the picture, and EXIF says so once more."""
+    """As phones write them: boxes rotate the image, and EXIF repeats the rotation."""
     turned = {
         2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180, 4: Image.Transpose.FLIP_TOP_BOTTOM,
         5: Image.Transpose.TRANSPOSE, 6: Image.Transpose.ROTATE_90, 7: Image.Transpose.TRANSVERSE,
@@ -191,7 +191,7 @@ def test_an_avif_is_not_turned_by_its_xmp(process: Process, camera: str) -> None
 
 
 @pytest.mark.parametrize("file_format", ["HEIF", "TIFF"])
-def test_what_its_decoder_has_turned_is_not_turned_again_by_its_xmp(process: Process, file_format: str) -> None:
+def test_an_image_rotated_by_its_decoder_is_not_rotated_again_by_xmp(process: Process, file_format: str) -> None:
     stored = photo(64, 48).transpose(Image.Transpose.ROTATE_90)
     if file_format == "TIFF":
         body = saved(stored, "TIFF", tiffinfo={0x0112: 6, 700: SIDEWAYS})
@@ -207,13 +207,13 @@ def test_what_its_decoder_has_turned_is_not_turned_again_by_its_xmp(process: Pro
 
 
 @pytest.mark.parametrize("file_format", ["PNG", "TIFF", "BMP"])
-def test_one_bit_becomes_greys(process: Process, file_format: str) -> None:
-    """Black and white turns, as fine as pixels, are grey at half the size: no row or column is dropped."""
+def test_one_bit_becomes_grays(process: Process, file_format: str) -> None:
+    """Black and white turns, as fine as pixels, are gray at half the size: no row or column is dropped."""
     fine = Image.frombytes("1", (128, 96), b"\xaa" * (128 * 96 // 8))
     _, out = process(saved(fine, file_format), recipe_of(VariantSpec(name="v", width=64, formats=(Format.PNG,))))
     with Image.open(out / "v.png") as made:
-        greys = made.convert("L").crop((4, 4, 60, 44)).getextrema()
-    assert all(abs(float(tone) - 127.5) < 8 for tone in greys if isinstance(tone, (int, float)))  # of one band
+        grays = made.convert("L").crop((4, 4, 60, 44)).getextrema()
+    assert all(abs(float(tone) - 127.5) < 8 for tone in grays if isinstance(tone, (int, float)))  # of one band
 
 
 def test_no_fringes_in_any_format_that_has_alpha(process: Process) -> None:

@@ -1,4 +1,4 @@
-"""PNG: what is wrong beside the pixels is dropped, and the image comes out as browsers show it.
+"""PNG: faults outside of the pixels are ignored, and the image looks as in browsers.
 
 The expected colors are those of Chromium 156 for the same bytes. Decided here: an ancillary chunk whose CRC is wrong,
 whose length is impossible, or that makes no sense, is dropped, as libpng does by default. A palette or header with a
@@ -228,7 +228,7 @@ HEAD = PNG[16:29]
         (PNG[:33] + PNG[-12:], "corrupt_image", "no pixels"),
     ],
 )
-def test_what_pixels_need_must_be_sound_and_of_a_known_kind(
+def test_chunks_that_pixels_need_must_be_sound_and_known(
     process: Process, body: bytes, failure: str, named: str
 ) -> None:
     if failure == "unsupported_image" and named == "PLTF":

@@ -75,13 +75,13 @@ def _with_more_rows(stream: bytes) -> bytes:
 
 
 def _interlaced(png: bytes) -> bytes:
-    """The seven passes (PNG, 8.2) of a picture of 8-bit grey, without filters."""
-    grey = Image.open(io.BytesIO(png))
-    pixels = grey.tobytes()
+    """The seven passes (PNG, 8.2) of an image of 8-bit gray, without filters."""
+    gray = Image.open(io.BytesIO(png))
+    pixels = gray.tobytes()
     rows = [
-        b"\0" + pixels[y * grey.width + left : (y + 1) * grey.width : across]
+        b"\0" + pixels[y * gray.width + left : (y + 1) * gray.width : across]
         for left, top, across, down in _PASSES
-        for y in range(top, grey.height, down)
+        for y in range(top, gray.height, down)
     ]
     header = _chunks(png)[0][1]
     return _joined([(b"IHDR", header[:12] + b"\1"), (b"IDAT", zlib.compress(b"".join(rows), 1)), (b"IEND", b"")])
@@ -149,7 +149,7 @@ def test_interlaced_pictures_have_the_same_pixels(tmp_path: Path) -> None:
         "more rows and a wrong checksum",
     ],
 )
-def test_what_is_wrong_is_found_wrong(change: _Change, *, damaged: bool, tmp_path: Path) -> None:
+def test_damaged_streams_are_recognized(change: _Change, *, damaged: bool, tmp_path: Path) -> None:
     png = _png()
     path = tmp_path / "picture.png"
     path.write_bytes(_with_stream(png, change(_stream(png))))

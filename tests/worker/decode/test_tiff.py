@@ -104,7 +104,7 @@ def test_colors_of_every_layout(shown: Shown, bits: int, order: str, planes: boo
 @pytest.mark.parametrize("packed", [False, True], ids=["uncompressed", "deflated"])
 @pytest.mark.parametrize("order", ["<", ">"], ids=["II", "MM"])
 @pytest.mark.parametrize("bits", [8, 16, 32])
-def test_greys_of_every_depth(shown: Shown, bits: int, order: str, packed: bool) -> None:
+def test_grays_of_every_depth(shown: Shown, bits: int, order: str, packed: bool) -> None:
     """Also when 0 is white, and of 32 bits without a sign, whose upper half is negative in Pillow."""
     across = ((0, 0), (12, 0), (SIDE - 1, 0))
     tones = [(0,), (133,), (255,)]
@@ -118,7 +118,7 @@ def test_greys_of_every_depth(shown: Shown, bits: int, order: str, packed: bool)
 
 @pytest.mark.parametrize("order", ["<", ">"], ids=["II", "MM"])
 @pytest.mark.parametrize("white", [False, True])
-def test_floating_point_greys(shown: Shown, order: str, white: bool) -> None:
+def test_floating_point_grays(shown: Shown, order: str, white: bool) -> None:
     values = [x / (SIDE - 1) for _ in range(SIDE) for x in range(SIDE)]
     strip = struct.pack(f"{order}{len(values)}f", *values)
     tags = {256: SIDE, 257: SIDE, 258: 32, 259: 1, 262: 0 if white else 1, 277: 1, 278: SIDE, 339: 3}
@@ -298,7 +298,7 @@ def test_directories_that_lead_in_a_circle_are_read_once(process: Process) -> No
 
 @pytest.mark.parametrize("order", ["<", ">"], ids=["II", "MM"])
 @pytest.mark.parametrize("big", [False, True], ids=["TIFF", "BigTIFF"])
-def test_what_a_tiff_tells_is_read_beside_its_pixels(process: Process, big: bool, order: str) -> None:
+def test_metadata_of_a_tiff_is_read(process: Process, big: bool, order: str) -> None:
     tags = {271: "Acme", 272: "Rusty", 315: "Ann", 33432: "Bo", 700: b"<x:xmpmeta/>", 274: 6}
     thumb_first = tiff_of(Page({**THUMB.tags, **tags}, THUMB.strips), BIG, order=order, big=big)
     for body in (thumb_first, tiff_of(Page({**WHOLE, **tags}, BIG.strips), order=order, big=big)):

@@ -20,7 +20,7 @@ class Page:
 
 
 def tiff_of(*pages: Page, order: str = "<", big: bool = False) -> bytes:
-    """The file. The first directory's place is its end, so that whatever it names comes before it."""
+    """The file. The first directory is at its end, so that everything that it names comes before it."""
     body = bytearray(16)
     follows = 0
     for page in reversed(pages):

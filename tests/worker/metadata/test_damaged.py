@@ -1,4 +1,4 @@
-"""Images of each format stay `ready` however the data beside their pixels is damaged."""
+"""Images of each format stay `ready` with any damage outside of their pixels."""
 
 import random
 from collections.abc import Callable

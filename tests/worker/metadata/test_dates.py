@@ -79,7 +79,7 @@ def test_a_spelling_is_read(text: str) -> None:
         "1799:01:01 00:00:00", "9999:01:01 00:00:00", "1532371247", "201807231840470000", "\ud800", "9" * 5000,
     ],
 )  # fmt: skip
-def test_what_is_no_date_or_could_be_several(text: str) -> None:
+def test_malformed_and_ambiguous_dates_are_none(text: str) -> None:
     assert parse_date(text) is None
 
 

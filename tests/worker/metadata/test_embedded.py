@@ -214,7 +214,7 @@ def test_late_texts_are_read_in_each_of_their_kinds(process: Process, chunk: tup
         [(b"tEXt", b"%d\0" % number) for number in range(5_000)],
     ],
 )
-def test_what_is_odd_at_the_end_costs_no_animation(process: Process, chunks: list[tuple[bytes, bytes]]) -> None:
+def test_odd_chunks_at_the_end_fail_no_animation(process: Process, chunks: list[tuple[bytes, bytes]]) -> None:
     processed, _ = process(apng_with(*chunks), WHOLE)
     assert processed.frames == 2
     assert processed.exif == {}

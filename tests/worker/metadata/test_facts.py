@@ -122,7 +122,7 @@ EXPOSURE = {0x829A: 0.01, 0x829D: 1.7, 0x9204: -0.5, 0x920A: 4.4, 0xA404: 0.0, 0
         ("white_balance", 0xA403, (2, 65535)),
     ],
 )
-def test_what_no_camera_can_mean_is_dropped_alone(
+def test_implausible_values_are_dropped_one_by_one(
     process: Process, name: str, tag: int, nonsense: tuple[object, ...]
 ) -> None:
     kept = process(with_exif({}, EXPOSURE), SMALL)[0].exif
@@ -173,7 +173,7 @@ def test_looks() -> None:
     assert 20 <= len(base64.b64decode(looks.thumbhash)) <= 30
 
 
-def test_what_cannot_be_seen_has_no_colour() -> None:
+def test_transparent_pixels_have_no_color() -> None:
     image = Image.new("RGBA", (60, 40), (255, 0, 0, 0))
     image.paste((0, 0, 255, 255), (0, 0, 20, 40))
     assert describe_looks(image).palette == ["#0000ff"]
@@ -194,15 +194,15 @@ def test_phash_knows_a_picture_again() -> None:
 
 
 def test_phash_is_the_signs_of_the_lowest_frequencies() -> None:
-    """Reckoned here as its definition has it: hashes that are stored are compared with those that come."""
+    """Computed here by its definition: stored hashes are compared with new ones."""
     picture = photo(32, 32, seed=3).convert("L")
-    grey = picture.tobytes()
+    gray = picture.tobytes()
 
     def wave(x: int, u: int) -> float:
         return math.cos(math.pi / 32 * (x + 0.5) * u)
 
     frequencies = [
-        sum(grey[32 * y + x] * wave(x, u) * wave(y, v) for y in range(32) for x in range(32))
+        sum(gray[32 * y + x] * wave(x, u) * wave(y, v) for y in range(32) for x in range(32))
         for v in range(8)
         for u in range(8)
     ]
@@ -233,7 +233,7 @@ print(sorted(Image.OPEN))
 
 
 def test_no_picture_is_opened_as_anything_else(process: Process) -> None:
-    """The type found in the bytes decides, whatever else would take them."""
+    """The type found in the bytes decides, not other decoders that accept them."""
     from app.domain.errors import ImageError
 
     with pytest.raises(ImageError) as failure:

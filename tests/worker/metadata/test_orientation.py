@@ -156,7 +156,7 @@ def test_a_tiff_is_turned_by_its_tag(process: Process, compression: str) -> None
     assert is_turned(process, body)
 
 
-def test_what_a_tiff_says_in_xmp_is_still_read(process: Process) -> None:
+def test_xmp_of_a_tiff_is_still_read(process: Process) -> None:
     xmp = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:Description dc:rights="me" tiff:Orientation="6"/></x:xmpmeta>'
     processed, _ = process(saved(upright(), "TIFF", tiffinfo={700: xmp}), LOSSLESS)
     assert (processed.exif, processed.rights.copyright) == ({}, "me")

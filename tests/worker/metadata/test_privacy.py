@@ -135,13 +135,13 @@ def test_a_thumbnail_of_what_was_cropped_away_is_reported_and_gone(process: Proc
 
 @pytest.mark.parametrize("trailer", [b"PK\x03\x04" + MARK, b"<script>" + MARK, b"X5O!P%@AP" + MARK * 1000])
 @pytest.mark.parametrize("file_format", FORMATS)
-def test_whatever_follows_a_picture_is_left_behind(process: Process, file_format: str, trailer: bytes) -> None:
+def test_bytes_after_an_image_are_in_no_variant(process: Process, file_format: str, trailer: bytes) -> None:
     processed, out = process(encoded(file_format, 96, 64) + trailer, ALL)
     clean(processed, out)
 
 
 def test_a_phones_second_picture_is_left_behind(process: Process) -> None:
-    """The multi-picture kind of JPEG; a gain map is such a second picture too, named by XMP and MPF."""
+    """The Multi-Picture Format; a gain map is such a second image too, named by XMP and MPF."""
     main, gain_map = photo(96, 64), Image.effect_noise((48, 32), 90).convert("RGB")
     out = io.BytesIO()
     main.save(out, "MPO", save_all=True, append_images=[gain_map])

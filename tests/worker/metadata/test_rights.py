@@ -115,7 +115,7 @@ def test_exif_comes_first(process: Process) -> None:
         datasets(*[(80, b"many")] * 3_000),
     ],
 )
-def test_what_is_odd_in_iptc_costs_no_picture(process: Process, block: bytes) -> None:
+def test_odd_iptc_fails_no_image(process: Process, block: bytes) -> None:
     processed, out = process(with_segment(still("JPEG"), 0xED, b"Photoshop 3.0\0" + resource(0x0404, block)), ALL)
     assert all(len(str(value)) <= 200 for value in processed.rights.model_dump().values())
     assert all(path.stat().st_size < 40_000 for path in out.iterdir())

@@ -1,4 +1,4 @@
-"""Hostile pictures through the worker, in the settings' own bounds: one right end each, and nothing left behind."""
+"""Hostile images through the worker, within the default settings: each has its outcome, and no file is left."""
 
 import csv
 import random
@@ -36,7 +36,7 @@ ROWS = list((rows_of(SHARED) | rows_of(IMAGES)).values())
 
 @pytest.fixture
 def bench(tmp_path: Path, production: Sandbox) -> Iterator[Bench]:
-    """On files and SQLite: what a picture does to its process is the same on every side."""
+    """On files and SQLite: an image has the same effect on its process on every side."""
     for name in ("data", "scratch"):
         (tmp_path / name).mkdir()
     with self_hosted(tmp_path / "data") as side:
@@ -147,7 +147,7 @@ def test_pixels_that_inflate_a_thousand_times_too_far(bench: Bench, production: 
 
 
 def test_a_jpeg_of_very_many_scans_ends(bench: Bench, production: Sandbox) -> None:
-    """Each scan of a progressive JPEG goes over the whole picture again."""
+    """Each scan of a progressive JPEG goes over the whole image again."""
     body = saved(Image.effect_noise((1000, 1000), 60), "JPEG", progressive=True, quality=50)
     last = body.rindex(b"\xff\xda")
     started = time.monotonic()
@@ -207,7 +207,7 @@ def ending_again(bench: Bench, production: Sandbox, body: bytes, limits: Limits 
 def test_a_canvas_that_is_not_the_pictures(
     bench: Bench, production: Sandbox, file_format: str, at: int, size: int
 ) -> None:
-    """Container and bitstream disagree about how large the picture is."""
+    """Container and bitstream disagree about the size of the image."""
     alpha = Image.new("RGBA", (60, 40), (9, 9, 9, 90))
     body = bytearray(saved(alpha, file_format))
     for claim in (1, 5000, 256**size - 1):
@@ -238,7 +238,7 @@ def test_more_frames_than_anybody_watches(bench: Bench, production: Sandbox) -> 
     ],
     ids=lambda body: repr(body[:12]),
 )  # fmt: skip
-def test_what_is_no_picture_of_ours_stays_closed(bench: Bench, production: Sandbox, body: bytes) -> None:
+def test_other_formats_are_never_opened(bench: Bench, production: Sandbox, body: bytes) -> None:
     assert code(ending(bench, production, body)) == "not_an_image"
     jpeg = b"\xff\xd8\xff" + body  # and under a signature of ours it is no better
     assert code(ending_again(bench, production, jpeg)) == "corrupt_image"
@@ -251,7 +251,7 @@ def test_a_format_that_is_switched_off_is_unsupported(bench: Bench, production: 
 
 
 def test_a_picture_after_each_hostile_one_is_fine(bench: Bench, production: Sandbox) -> None:
-    """Nothing of one picture's process is the next one's."""
+    """No state of one image's process is left for the next one."""
     hostile = [file_of(row).read_bytes() for row in ROWS if row["expected"] == "reject"]
     random.Random(1).shuffle(hostile)
     for number, body in enumerate(hostile[:6]):

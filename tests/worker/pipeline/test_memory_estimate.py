@@ -33,7 +33,7 @@ Attempt = Callable[[Path, Job, int], Processed]
 
 @pytest.fixture
 def attempt(tmp_path: Path) -> Attempt:
-    """Process a file in the real child, with so many MB."""
+    """Process a file in the real child, with that many MB."""
 
     def run(source: Path, job: Job, memory_mb: int) -> Processed:
         out = tmp_path / "out"
@@ -86,14 +86,14 @@ def lying() -> Image.Exif:
     return exif
 
 
-def test_what_is_half_way_resized_counts(attempt: Attempt, tmp_path: Path) -> None:
+def test_half_resized_pixels_count(attempt: Attempt, tmp_path: Path) -> None:
     """When nothing is averaged first, which is so just above each whole factor."""
     photo(6000, 5000).save(tmp_path / "original", "PNG", compress_level=1)
     wide = recipe_of(VariantSpec(name="v", width=990))
     fits_exactly(attempt, tmp_path / "original", JOB.model_copy(update={"recipe": wide}))
 
 
-def test_what_is_resized_in_bands_counts(attempt: Attempt, tmp_path: Path) -> None:
+def test_pixels_resized_in_bands_count(attempt: Attempt, tmp_path: Path) -> None:
     KINDS["BMP alpha"][1](photo(4000, 3300), tmp_path / "original")
     wide = recipe_of(VariantSpec(name="v", width=1000))
     job = JOB.model_copy(update={"recipe": wide, "media_type": "image/bmp", "threads": 2})
@@ -120,8 +120,8 @@ def in_format(wanted: Format) -> Recipe:
 @pytest.mark.parametrize("threads", [1, 2, 4])
 @pytest.mark.parametrize("alpha", [False, True], ids=["opaque", "alpha"])
 @pytest.mark.parametrize("wanted", Format)
-def test_what_is_written_fits_too(attempt: Attempt, tmp_path: Path, wanted: Format, alpha: bool, threads: int) -> None:
-    """A picture at its full size, which takes more to write than to read."""
+def test_writing_fits_too(attempt: Attempt, tmp_path: Path, wanted: Format, alpha: bool, threads: int) -> None:
+    """An image at its full size, which takes more memory to write than to read."""
     picture = noise(1900, 1900)
     if alpha:
         picture.putalpha(Image.effect_noise(picture.size, 120))
@@ -175,7 +175,7 @@ def test_an_animation_moves_when_that_fits_and_is_a_still_when_it_does_not(
 
 @pytest.mark.parametrize("wanted", [Format.WEBP, Format.AVIF])
 def test_an_encoder_that_runs_out_of_memory_is_no_crash(tmp_path: Path, wanted: Format) -> None:
-    """As when a picture takes more than is reckoned."""
+    """As if an image takes more than the estimate."""
     picture = noise(1500, 1500)
     picture.save(tmp_path / "original", "PNG", compress_level=1)
     (tmp_path / "out").mkdir()

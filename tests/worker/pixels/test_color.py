@@ -1,4 +1,4 @@
-"""The colours of variants, against the published matrices of each space."""
+"""The colors of variants, against the published matrices of each space."""
 
 import io
 import struct
@@ -27,7 +27,7 @@ from tests.worker.leaks import find_leaks
 LOSSLESS = recipe_of(VariantSpec(name="v", width=64, formats=(Format.PNG,)))
 P3 = Primaries((0.680, 0.320), (0.265, 0.690), (0.150, 0.060))
 ADOBE = Primaries((0.640, 0.330), (0.210, 0.710), (0.150, 0.060))
-COLOURS = [(200, 90, 60), (60, 140, 90), (90, 110, 170), (128, 128, 128), (255, 255, 255), (0, 0, 0), (40, 20, 10)]
+COLORS = [(200, 90, 60), (60, 140, 90), (90, 110, 170), (128, 128, 128), (255, 255, 255), (0, 0, 0), (40, 20, 10)]
 
 # Linear light to that of sRGB (CSS Color 4, sample code; BT.2087).
 TO_SRGB = {
@@ -51,8 +51,8 @@ def adobe_light(tone: float) -> float:
     return tone ** (563 / 256)
 
 
-def expected(space: str, colour: tuple[int, ...], light: Callable[[float], float] = srgb_light) -> tuple[int, ...]:
-    linear = [light(tone / 255) for tone in colour]
+def expected(space: str, color: tuple[int, ...], light: Callable[[float], float] = srgb_light) -> tuple[int, ...]:
+    linear = [light(tone / 255) for tone in color]
     return tuple(round(255 * srgb_tone(sum(a * b for a, b in zip(row, linear, strict=True)))) for row in TO_SRGB[space])
 
 
@@ -66,13 +66,13 @@ def off(one: tuple[int, ...], other: tuple[int, ...]) -> int:
     return max(abs(a - b) for a, b in zip(one, other, strict=True))
 
 
-def plain(colour: tuple[int, ...], mode: str = "RGB") -> Image.Image:
-    return Image.new(mode, (40, 30), colour)
+def plain(color: tuple[int, ...], mode: str = "RGB") -> Image.Image:
+    return Image.new(mode, (40, 30), color)
 
 
-def nclx(colour: tuple[int, ...], file_format: str, primaries: int, transfer: int) -> bytes:
+def nclx(color: tuple[int, ...], file_format: str, primaries: int, transfer: int) -> bytes:
     options = {"speed": 10} if file_format == "AVIF" else {"color_primaries": 1, "transfer_characteristics": 13}
-    body = saved(plain(colour), file_format, quality=100, **options)
+    body = saved(plain(color), file_format, quality=100, **options)
     at = body.index(b"colrnclx") + 8
     return body[:at] + struct.pack(">HH", primaries, transfer) + body[at + 4 :]
 
@@ -100,9 +100,9 @@ P3_FILES: dict[str, Callable[[tuple[int, ...]], bytes]] = {
 
 @pytest.mark.parametrize("kind", P3_FILES)
 def test_display_p3_becomes_srgb(process: Process, kind: str) -> None:
-    for colour in COLOURS:
-        processed, out = process(P3_FILES[kind](colour), LOSSLESS)
-        assert off(pixel(out), expected("p3", colour)) <= 4, colour
+    for color in COLORS:
+        processed, out = process(P3_FILES[kind](color), LOSSLESS)
+        assert off(pixel(out), expected("p3", color)) <= 4, color
         assert find_leaks(out / processed.variants[0].file) == []  # no profile stays behind
 
 
@@ -115,7 +115,7 @@ def _stripes() -> Image.Image:
 
 
 @pytest.mark.parametrize("mode", ["RGB", "RGBA"])
-def test_colours_of_a_large_drawing_are_exact(process: Process, mode: str) -> None:
+def test_colors_of_a_large_drawing_are_exact(process: Process, mode: str) -> None:
     scene = _stripes()
     if mode == "RGBA":
         scene.putalpha(Image.linear_gradient("L").resize(scene.size))
@@ -131,25 +131,25 @@ def test_colours_of_a_large_drawing_are_exact(process: Process, mode: str) -> No
 
 @pytest.mark.parametrize("file_format", ["HEIF", "AVIF"])
 def test_bt2020_becomes_srgb(process: Process, file_format: str) -> None:
-    for colour in COLOURS:
-        _, out = process(nclx(colour, file_format, 9, 13), LOSSLESS)
-        assert off(pixel(out), expected("2020", colour)) <= 4, colour
+    for color in COLORS:
+        _, out = process(nclx(color, file_format, 9, 13), LOSSLESS)
+        assert off(pixel(out), expected("2020", color)) <= 4, color
 
 
 def test_adobe_rgb_becomes_srgb_whether_a_profile_or_a_camera_says_so(process: Process) -> None:
     exif = Image.Exif()
     exif.get_ifd(0x8769)[0xA005] = {1: "R03"}
-    for colour in COLOURS:
+    for color in COLORS:
         for body in (
-            saved(plain(colour), "JPEG", quality=100, icc_profile=build_rgb_profile(ADOBE, adobe_light)),
-            saved(plain(colour), "JPEG", quality=100, exif=exif),
+            saved(plain(color), "JPEG", quality=100, icc_profile=build_rgb_profile(ADOBE, adobe_light)),
+            saved(plain(color), "JPEG", quality=100, exif=exif),
         ):
             _, out = process(body, LOSSLESS)
-            assert off(pixel(out), expected("adobe", colour, adobe_light)) <= 4, colour
+            assert off(pixel(out), expected("adobe", color, adobe_light)) <= 4, color
 
 
 @pytest.mark.parametrize(("primaries", "transfer"), [(1, 13), (1, 1), (2, 2), (0, 0), (99, 99), (1, 6)])
-def test_colours_that_are_srgb_or_unknown_are_left_alone(process: Process, primaries: int, transfer: int) -> None:
+def test_colors_that_are_srgb_or_unknown_are_left_alone(process: Process, primaries: int, transfer: int) -> None:
     for file_format in ("HEIF", "AVIF"):
         _, out = process(nclx((200, 90, 60), file_format, primaries, transfer), LOSSLESS)
         assert off(pixel(out), (200, 90, 60)) <= 4
@@ -183,7 +183,7 @@ def test_numbers_that_say_srgb_or_nothing_at_all(process: Process, chunks: list[
     assert pixel(out) == (200, 90, 60)
 
 
-def test_a_grey_profile(process: Process) -> None:
+def test_a_gray_profile(process: Process) -> None:
     for file_format in ("JPEG", "PNG", "TIFF"):
         _, out = process(
             saved(plain((128,), "L"), file_format, icc_profile=build_gray_profile(lambda tone: tone)), LOSSLESS
@@ -209,22 +209,22 @@ def test_a_profile_of_another_kind_or_a_broken_one_is_ignored(
 INK = {"cyan": (255, 0, 0, 0), "yellow": (0, 0, 255, 0), "paper": (0, 0, 0, 0), "black": (0, 0, 0, 255)}
 
 
-def cmyk(colour: tuple[int, ...], kind: str, profile: bytes | None) -> bytes:
+def cmyk(color: tuple[int, ...], kind: str, profile: bytes | None) -> bytes:
     options = {"icc_profile": profile} if profile else {}
     if kind == "TIFF":
-        return saved(plain(colour, "CMYK"), "TIFF", **options)
+        return saved(plain(color, "CMYK"), "TIFF", **options)
     if kind == "Adobe":
-        body = saved(plain(colour, "CMYK"), "JPEG", quality=100, **options)
+        body = saved(plain(color, "CMYK"), "JPEG", quality=100, **options)
         return body if b"Adobe" in body else with_segment(body, 0xEE, b"Adobe\0\x64\0\0\0\0\0")
-    upright = saved(plain(tuple(255 - ink for ink in colour), "CMYK"), "JPEG", quality=100, **options)
+    upright = saved(plain(tuple(255 - ink for ink in color), "CMYK"), "JPEG", quality=100, **options)
     return without_segment(upright, 0xEE) if b"Adobe" in upright else upright
 
 
 @pytest.mark.parametrize("kind", ["TIFF", "Adobe", "plain"])
 def test_cmyk(process: Process, kind: str) -> None:
     shown = {"cyan": (0, 255, 255), "yellow": (255, 255, 0), "paper": (255, 255, 255), "black": (0, 0, 0)}
-    for ink, colour in INK.items():
-        _, out = process(cmyk(colour, kind, None), LOSSLESS)
+    for ink, color in INK.items():
+        _, out = process(cmyk(color, kind, None), LOSSLESS)
         assert off(pixel(out), shown[ink]) <= 4, ink
 
 
@@ -232,14 +232,14 @@ def test_cmyk(process: Process, kind: str) -> None:
 def test_cmyk_with_a_profile(process: Process, kind: str) -> None:
     """Of a press whose cyan is green and whose yellow is none: nothing but the profile can have said so."""
     shown = {"cyan": (0, 255, 0), "yellow": (255, 255, 255), "paper": (255, 255, 255), "black": (0, 0, 0)}
-    for ink, colour in INK.items():
-        _, out = process(cmyk(colour, kind, cmyk_profile()), LOSSLESS)
+    for ink, color in INK.items():
+        _, out = process(cmyk(color, kind, cmyk_profile()), LOSSLESS)
         assert off(pixel(out), shown[ink]) <= 30, ink
 
 
 @pytest.mark.parametrize("order", ["<", ">"])
 @pytest.mark.parametrize(
-    ("tones", "options", "colour"),
+    ("tones", "options", "color"),
     [
         ((0.8, 0.4, 0.2), {"bits": 16}, (204, 102, 51)),
         ((0.8, 0.4, 0.2, 0.5), {"bits": 16, "extra": 2}, (204, 102, 51, 127)),
@@ -254,10 +254,10 @@ def test_cmyk_with_a_profile(process: Process, kind: str) -> None:
     ],
 )
 def test_tiffs_of_every_depth(
-    process: Process, order: str, tones: tuple[float, ...], options: dict[str, int], colour: tuple[int, ...]
+    process: Process, order: str, tones: tuple[float, ...], options: dict[str, int], color: tuple[int, ...]
 ) -> None:
     _, out = process(tiff(tones, order=order, **options), LOSSLESS)
-    assert off(pixel(out), colour) <= 2
+    assert off(pixel(out), color) <= 2
 
 
 def test_a_16_bit_tiff_whose_zero_is_white(process: Process) -> None:
@@ -272,23 +272,23 @@ def test_a_12_bit_tiff(process: Process, tone: float) -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "tones", "colour"),
+    ("kind", "tones", "color"),
     [
         (2, (0.8, 0.4, 0.2), (204, 102, 51)),
         (6, (0.8, 0.4, 0.2, 0.6), (204, 102, 51, 153)),
         (0, (0.8,), (204, 204, 204)),
         (4, (0.8, 0.6), (204, 204, 204, 153)),
     ],
-    ids=["colour", "colour and alpha", "grey", "grey and alpha"],
+    ids=["color", "color and alpha", "gray", "gray and alpha"],
 )
-def test_a_16_bit_png(process: Process, kind: int, tones: tuple[float, ...], colour: tuple[int, ...]) -> None:
+def test_a_16_bit_png(process: Process, kind: int, tones: tuple[float, ...], color: tuple[int, ...]) -> None:
     _, out = process(deep_png([[round(tone * 65535) for tone in tones]] * 16, 16, kind), LOSSLESS)
-    assert off(pixel(out), colour) <= 1
+    assert off(pixel(out), color) <= 1
 
 
 @pytest.mark.parametrize("depth", [1, 2, 4, 8, 16])
-def test_the_transparent_tone_of_a_grey_png(process: Process, depth: int) -> None:
-    """Two tones next to each other, whatever the bits; the lower is the one that nobody sees."""
+def test_the_transparent_tone_of_a_gray_png(process: Process, depth: int) -> None:
+    """Two tones next to each other, at any depth; the lower is the transparent one."""
     most = 2**depth - 1
     key = most // 2
     body = deep_png([(key,)] * 16 + [(key + 1,)] * 16, depth, 0, tRNS=key.to_bytes(2))
@@ -309,10 +309,10 @@ def test_the_transparent_tone_of_a_grey_png(process: Process, depth: int) -> Non
     ],
     ids=["8 bits", "more than 8 bits for 8", "black", "nearly black", "16 bits"],
 )
-def test_the_transparent_colour_of_a_png(
+def test_the_transparent_color_of_a_png(
     process: Process, depth: int, key: tuple[int, ...], stored: tuple[int, ...]
 ) -> None:
-    """One colour beside another, of which the first is the one that nobody sees."""
+    """Two colors next to each other, of which the first is transparent."""
     shown = tuple(part + (16 << depth - 8) for part in key)
     hidden = stored if depth == 16 else key
     tRNS = struct.pack(">3H", *stored)  # noqa: N806 - the chunk's name
@@ -323,12 +323,12 @@ def test_the_transparent_colour_of_a_png(
 
 
 def test_profiles_made_from_numbers_are_those_of_lcms() -> None:
-    """Our sRGB, read by lcms, is its own: the picture stays as it was."""
+    """Our sRGB profile equals that of lcms: the image stays unchanged."""
     ours = ImageCms.ImageCmsProfile(
         io.BytesIO(build_rgb_profile(Primaries((0.64, 0.33), (0.3, 0.6), (0.15, 0.06)), srgb_light))
     )
     transform = ImageCms.buildTransform(ours, ImageCms.createProfile("sRGB"), "RGB", "RGB")
-    for colour in COLOURS:
-        converted = ImageCms.applyTransform(plain(colour), transform)
+    for color in COLORS:
+        converted = ImageCms.applyTransform(plain(color), transform)
         assert converted is not None
-        assert off(tuple(converted.getpixel((0, 0))), colour) <= 1
+        assert off(tuple(converted.getpixel((0, 0))), color) <= 1

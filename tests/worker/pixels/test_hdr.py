@@ -80,7 +80,7 @@ def off(found: list[tuple[int, ...]], expected: list[tuple[int, ...]]) -> int:
     return max(abs(a - b) for a, b in pairs)
 
 
-def greys(expected: tuple[int, ...]) -> list[tuple[int, ...]]:
+def grays(expected: tuple[int, ...]) -> list[tuple[int, ...]]:
     return [(level,) * 3 for level in expected]
 
 
@@ -89,7 +89,7 @@ def test_pq_is_rolled_off_up_to_its_peak(process: Process, kind: str) -> None:
     processed, out = process(MAKERS[kind](PQ_TONES, BT2020, PQ), LOSSLESS)
     assert processed.hdr == "pq"
     found = levels(out, len(LIGHT))
-    assert off(found, greys(SHOWN)) <= 3
+    assert off(found, grays(SHOWN)) <= 3
     assert found[5] < found[6] < found[7] < found[8]  # white and what is brighter are not the same
 
 
@@ -97,7 +97,7 @@ def test_pq_is_rolled_off_up_to_its_peak(process: Process, kind: str) -> None:
 def test_hlg_is_shown_as_on_its_reference_display(process: Process, kind: str) -> None:
     processed, out = process(MAKERS[kind](HLG_TONES, BT2020, HLG), LOSSLESS)
     assert processed.hdr == "hlg"
-    assert off(levels(out, len(HLG_TONES)), greys(HLG_SHOWN)) <= 3
+    assert off(levels(out, len(HLG_TONES)), grays(HLG_SHOWN)) <= 3
 
 
 COLORS = [(150, 120, 90), (120, 150, 120), (100, 110, 150), (170, 150, 150), (190, 160, 100), (140, 140, 90)]
@@ -148,10 +148,10 @@ DISPLAY = struct.pack(">8HII", 35400, 14600, 8500, 39850, 6550, 2300, 15635, 164
 )  # fmt: skip
 def test_the_peak_is_what_the_content_says(process: Process, kind: str, light: int, shown: tuple[int, ...]) -> None:
     _, out = process(MAKERS[kind](PQ_TONES, BT2020, PQ, CONTENT[kind](light)), LOSSLESS)
-    assert off(levels(out, len(LIGHT)), greys(shown)) <= (8 if light == 203 else 4)  # where the curve has a corner
+    assert off(levels(out, len(LIGHT)), grays(shown)) <= (8 if light == 203 else 4)  # where the curve has a corner
 
 
-def test_else_the_peak_is_what_it_was_made_on(process: Process) -> None:
+def test_the_peak_is_otherwise_that_of_the_mastering_display(process: Process) -> None:
     """600 cd/m² in a PNG and a HEIC. Chromium does not read it of an AVIF."""
     made = {
         "PNG": (b"mDCV", DISPLAY),
@@ -167,12 +167,12 @@ def test_else_the_peak_is_what_it_was_made_on(process: Process) -> None:
     assert found["HEIC"] == pytest.approx(found["PNG"], abs=2)
 
 
-def test_grey_images(process: Process) -> None:
+def test_gray_images(process: Process) -> None:
     for transfer, tones, shown, name in ((PQ, PQ_TONES, SHOWN, "pq"), (HLG, HLG_TONES, HLG_SHOWN, "hlg")):
         body = png_with(saved(steps(list(tones)).convert("L"), "PNG"), b"cICP", bytes((BT2020, transfer, 0, 1)))
         processed, out = process(body, LOSSLESS)
         assert processed.hdr == name
-        assert off(levels(out, len(tones)), greys(shown)) <= 2
+        assert off(levels(out, len(tones)), grays(shown)) <= 2
 
 
 def profile_with_cicp(primaries: int, transfer: int) -> bytes:
@@ -204,7 +204,7 @@ def test_a_profile_may_say_it_in_any_format(process: Process, file_format: str, 
     body = saved(steps(list(tones)), file_format, icc_profile=profile_with_cicp(BT2020, PQ), **options)
     processed, out = process(body, LOSSLESS)
     assert processed.hdr == "pq"
-    assert off(levels(out, len(LIGHT)), greys(SHOWN)) <= 4
+    assert off(levels(out, len(LIGHT)), grays(SHOWN)) <= 4
 
 
 @pytest.mark.parametrize("transfer", [1, 13])
@@ -284,11 +284,11 @@ def two_images(first: bytes, second: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("kind", MAKERS)
-def test_what_is_no_hdr_has_none(process: Process, kind: str) -> None:
+def test_sdr_images_have_no_hdr(process: Process, kind: str) -> None:
     assert process(MAKERS[kind]([(90, 90, 90)] * 4, BT709, 13), LOSSLESS)[0].hdr is None
 
 
-def test_a_grey_profile_with_the_tag_is_ignored(process: Process) -> None:
+def test_a_gray_profile_with_the_tag_is_ignored(process: Process) -> None:
     body = saved(steps([(128,) * 3]).convert("L"), "PNG", icc_profile=build_gray_profile(lambda tone: tone))
     assert process(body, LOSSLESS)[0].hdr is None
 

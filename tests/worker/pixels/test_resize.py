@@ -1,4 +1,4 @@
-"""Resizing in several threads makes the picture that resizing in one makes."""
+"""Resizing in several threads gives the same image as in one."""
 
 import random
 
@@ -48,7 +48,7 @@ def test_bands_are_what_one_thread_makes(sizes: tuple[tuple[int, int], tuple[int
 
 
 @pytest.mark.parametrize("mode", ["L", "LA", "RGB", "RGBA", "CMYK"])
-def test_in_every_mode(mode: str):
+def test_bands_are_equal_in_every_mode(mode: str):
     picture = noise(mode, (375, 325))
     alone, banded = (Resizer(threads).whole(picture, (300, 260)) for threads in (1, 2))
     assert banded.mode == alone.mode == mode
@@ -62,7 +62,7 @@ def bands_of(picture: Image.Image) -> list[tuple[int, int]]:
 
 @pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("size", [(250, 200), (175, 140)], ids=["filtered", "averaged"])
-def test_what_is_transparent_colours_nothing(threads: int, size: tuple[int, int]):
+def test_transparent_pixels_color_no_others(threads: int, size: tuple[int, int]):
     picture = Image.new("RGBA", (400, 320), (0, 255, 0, 0))
     picture.paste((200, 0, 0, 255), (0, 0, 201, 320))
     small = Resizer(threads).whole(picture, size)

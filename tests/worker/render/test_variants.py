@@ -30,15 +30,15 @@ def opened(folder: Path, name: str) -> Image.Image:
 
 
 def difference(one: Image.Image, other: Image.Image) -> float:
-    """Mean distance of two pictures, 0-255."""
+    """Mean distance of two images, 0-255."""
     return max(ImageStat.Stat(ImageChops.difference(one.convert("RGB"), other.convert("RGB"))).mean)
 
 
 def corners() -> Image.Image:
-    """40 × 20 with a colour of its own in each corner."""
-    image = Image.new("RGB", (40, 20), "grey")
-    for box, colour in (((0, 0), "red"), ((30, 0), "lime"), ((0, 10), "blue"), ((30, 10), "white")):
-        image.paste(colour, (*box, box[0] + 10, box[1] + 10))
+    """40 × 20 with a color of its own in each corner."""
+    image = Image.new("RGB", (40, 20), "gray")
+    for box, color in (((0, 0), "red"), ((30, 0), "lime"), ((0, 10), "blue"), ((30, 10), "white")):
+        image.paste(color, (*box, box[0] + 10, box[1] + 10))
     return image
 
 
@@ -283,16 +283,16 @@ def test_a_profile_that_is_no_good_is_ignored(process: Process, profile: bytes |
 
 def test_modes(process: Process) -> None:
     """Each mode that a file can hold comes out in its own tones."""
-    grey = photo(60, 40).convert("L")
-    wide = grey.convert("I").point(lambda tone: tone * 257).convert("I;16")
-    floats = grey.convert("F").point(lambda tone: tone / 255 + 0.0)
+    gray = photo(60, 40).convert("L")
+    wide = gray.convert("I").point(lambda tone: tone * 257).convert("I;16")
+    floats = gray.convert("F").point(lambda tone: tone / 255 + 0.0)
     palette = photo(60, 40).quantize(200)
     cases = [
-        (saved(grey, "PNG"), grey),
-        (saved(wide, "PNG"), grey),
-        (saved(wide, "TIFF"), grey),
-        (saved(floats, "TIFF"), grey),
-        (saved(grey.convert("1"), "PNG"), grey.convert("1")),
+        (saved(gray, "PNG"), gray),
+        (saved(wide, "PNG"), gray),
+        (saved(wide, "TIFF"), gray),
+        (saved(floats, "TIFF"), gray),
+        (saved(gray.convert("1"), "PNG"), gray.convert("1")),
         (saved(palette, "PNG"), palette.convert("RGB")),
         (saved(photo(60, 40).convert("LAB"), "TIFF"), photo(60, 40)),
         (saved(photo(60, 40).convert("CMYK"), "JPEG", quality=95), photo(60, 40)),
@@ -309,12 +309,12 @@ def test_transparency_of_every_kind(process: Process) -> None:
     palette = Image.new("P", (40, 40), 0)
     palette.putpalette([255, 0, 0, 0, 255, 0])
     palette.paste(1, (20, 0, 40, 40))
-    coloured = palette.convert("RGB")
+    colored = palette.convert("RGB")
     wide = stripes.convert("I").point(lambda tone: tone * 257).convert("I;16")
     cases = [
         saved(palette, "PNG", transparency=0),
         saved(palette, "GIF", transparency=0),
-        saved(coloured, "PNG", transparency=(255, 0, 0)),
+        saved(colored, "PNG", transparency=(255, 0, 0)),
         saved(stripes, "PNG", transparency=255),
         saved(wide, "PNG", transparency=65535),
         saved(Image.merge("LA", (stripes, Image.eval(stripes, lambda a: 255 - a))), "PNG"),

@@ -27,7 +27,7 @@ from tests.worker import stubs
 
 #: The file in the child's folder with the outcome of each attempt.
 REPORT = "report.json"
-#: The file beside the original that stands for the database.
+#: The file next to the original that stands for the database.
 DATABASE = "darkroom.db"
 _REFUSED = {errno.EPERM, errno.EACCES, errno.ENOSYS, errno.EXDEV}  # EXDEV: Landlock, for links and renames
 _PTRACE_SEIZE, _F_SETOWN, _CLONE_NEWUSER, _IPC_PRIVATE = 0x4206, 8, 0x10000000, 0

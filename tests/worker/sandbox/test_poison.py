@@ -1,4 +1,4 @@
-"""A picture that ends the whole worker, not just its own process: by the memory that a container has, say."""
+"""An image that ends the whole worker, not only its own process, such as by the memory of a container."""
 
 from datetime import timedelta
 from pathlib import Path
@@ -19,7 +19,7 @@ class Killed(BaseException):
 
 
 class Deadly(Sandbox):
-    """Some pictures are the end of who processes them."""
+    """A worker whose process ends with some images."""
 
     def __init__(self, inner: Sandbox, deadly: int) -> None:
         self._inner = inner
