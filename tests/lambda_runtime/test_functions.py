@@ -23,7 +23,7 @@ from tests.lambda_runtime.conftest import Place
 from tests.lambda_runtime.function import Function, can_hide_shm, function
 from tests.log_lines import counted, lines_of, of_images, of_requests
 
-pytestmark = pytest.mark.engines
+pytestmark = [pytest.mark.engines, pytest.mark.alone]
 
 MEBIBYTE = 1024 * 1024
 NONE: dict[str, list[Any]] = {"batchItemFailures": []}
