@@ -71,8 +71,10 @@ def matches(image: Image, wanted: dict[str, Any]) -> bool:
     )
 
 
-@ORDERS
-@pytest.mark.moto
+@pytest.mark.parametrize(
+    "descending",
+    [pytest.param(True, marks=pytest.mark.moto, id="newest first"), pytest.param(False, id="oldest first")],
+)
 def test_pages_are_full_until_the_end_and_show_everything_once(
     images: ImageRepository, many: Many, descending: bool
 ) -> None:

@@ -51,6 +51,7 @@ def test_every_hash_within_the_exact_distance_is_found_and_no_other(images: Imag
     assert found(images, image, 10) == [pair for pair in within(10) if pair[1] in met]
 
 
+@pytest.mark.moto
 def test_the_image_itself_and_those_of_others_are_left_out(images: ImageRepository) -> None:
     image = with_hash(images)
     with_hash(images, owner="bob")

@@ -126,7 +126,6 @@ def test_an_update_of_other_fields_leaves_the_due_time(images: ImageRepository) 
     assert list(images.due(NOW)) == []
 
 
-@pytest.mark.moto
 def test_tasks_written_before_the_clock_was_set_back_are_due(images: ImageRepository) -> None:
     years_ahead = NOW + timedelta(days=1000)
     implausible = {

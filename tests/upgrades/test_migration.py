@@ -316,7 +316,6 @@ def look_alikes(old: Old, name: str) -> list[tuple[int, str]]:
     return [(each.distance, known[each.image.id]) for each in found.items]
 
 
-@pytest.mark.moto
 @pytest.mark.parametrize("visibility", list(Visibility))
 def test_images_are_found_by_their_looks_and_their_visibility(old: Old, visibility: Visibility) -> None:
     assert migrate(old.side, visibility).failed == 0

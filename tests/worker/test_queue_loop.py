@@ -12,8 +12,6 @@ from tests.samples import encoded
 from tests.sides import Interposed
 from tests.worker.conftest import Bench
 
-pytestmark = pytest.mark.moto
-
 
 def until(done: Callable[[], bool], looks: int = 50) -> Callable[[], bool]:
     """Stop when done, or fail after that many checks."""
@@ -27,6 +25,7 @@ def until(done: Callable[[], bool], looks: int = 50) -> Callable[[], bool]:
     return stop
 
 
+@pytest.mark.moto
 def test_uploads_become_ready(bench: Bench) -> None:
     ids = [bench.upload(encoded(seed=seed)) for seed in range(3)]
     run(bench.side.queue, bench.worker(), until(lambda: all(bench.image(i).status is Status.READY for i in ids)))

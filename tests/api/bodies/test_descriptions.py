@@ -98,7 +98,6 @@ def test_the_default_visibility_is_that_of_the_service(
         assert record(service, send(service, fields)).visibility is expected
 
 
-@pytest.mark.moto
 def test_known_bytes_keep_their_record(service: Service) -> None:
     first = record(service, send_json(service, GIVEN))
     again = send_json(service, {"metadata": {"other": "x"}, "visibility": "private", "focal_point": {"x": 0, "y": 0}})

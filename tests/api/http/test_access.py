@@ -116,7 +116,6 @@ def test_only_the_listed_routes_need_no_key(service: Service) -> None:
     assert opened == pages | shared | (files if service.self_hosted else set())
 
 
-@pytest.mark.moto
 def test_another_owners_images_do_not_exist(service: Service) -> None:
     hers = service.place(seed=1, owner="ann").id
     operations = [(method, path) for method, path, _ in walk(service) if "{image_id}" in path]

@@ -43,7 +43,6 @@ def record(service: Service, image: Image | str) -> Image:
     return found
 
 
-@pytest.mark.moto
 def test_one_change_of_many_images(service: Service) -> None:
     images = [service.place(seed=seed, tags=["a", f"own{seed}"], metadata={"album": "1"}) for seed in range(5)]
     ids = [image.id for image in images][::-1]

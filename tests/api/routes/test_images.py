@@ -92,8 +92,8 @@ def test_waiting_ends_when_the_image_is_ready_or_failed(service: Service, asked:
         service.side.images.update(image.id, image.version, {"status": ending, "error": error})
 
     timer = threading.Timer(0.3, settle)
-    timer.start()
     started = time.monotonic()
+    timer.start()
     answer = service.client.get(f"/images/{image.id}", **asked)
     timer.join()
     assert answer.json()["status"] == ending

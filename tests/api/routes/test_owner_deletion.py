@@ -31,7 +31,6 @@ def delete(service: Service, key: tuple[str, object] = ADMIN, **query: str) -> h
     return service.client.delete("/images", params=query, headers={"Authorization": f"Bearer {key[0]}"})
 
 
-@pytest.mark.moto
 def test_everything_of_the_owner_is_deleted(service: Service) -> None:
     hers = [service.place(seed=seed, owner="ann").id for seed in range(3)]
     hers += [service.place(Status.PENDING, seed=9, owner="ann").id]

@@ -20,7 +20,6 @@ def similar(service: Service, image_id: str, **query: Any) -> Any:
     return answer.json()
 
 
-@pytest.mark.moto
 def test_look_alikes_are_records_the_closest_first(service: Service) -> None:
     image = service.place(phash=HASH)
     near, twin = service.place(seed=1, phash=TWO_BITS), service.place(seed=2, phash=HASH)

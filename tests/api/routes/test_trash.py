@@ -61,7 +61,6 @@ def bulk(service: Service, action: str, ids: list[str], **members: Any) -> httpx
     return service.client.post(f"/images/{action}", json={"ids": ids, **members})
 
 
-@pytest.mark.moto
 def test_a_deleted_public_image_is_hidden_and_can_be_restored(trash: Service) -> None:
     image = trash.place(visibility=Visibility.PUBLIC, tags=["a"], title="T")
     before = trash.client.get(f"/images/{image.id}").json()
