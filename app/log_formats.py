@@ -14,6 +14,7 @@ _DATA = "<data>"
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "color_message", "taskName"}
 #: Fields that the text format omits, because the message contains them.
 _REPEATED = frozenset({"method", "route", "status", "outcome", "code"})
+_to_json = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 _COLORS = {"DEBUG": "2", "INFO": "32", "WARNING": "33", "ERROR": "31", "CRITICAL": "1;31"}
 
 
@@ -22,8 +23,12 @@ class Redactor:
 
     def __init__(self, private: Iterable[Path] = ()) -> None:
         spelled = {str(spelling) for path in private for spelling in (path, path.absolute(), os.path.realpath(path))}
-        longest_first = sorted((path for path in spelled if len(path) > 1), key=len, reverse=True)
-        self._private = re.compile(rf"(?:{'|'.join(map(re.escape, longest_first))})(?!\w)") if longest_first else None
+        self._private = _pattern(spelled)
+        self._private_in_json = _pattern({_to_json(path)[1:-1] for path in spelled})
+
+    def in_json(self, text: str) -> str:
+        """Redact a JSON text."""
+        return self._private_in_json.sub(_DATA, text) if self._private_in_json else text
 
     def __call__(self, value: Any) -> Any:
         """Redact a string, or the strings in a list or dict. Convert other values to JSON types."""
@@ -56,6 +61,11 @@ class _Formatter(logging.Formatter):
         return {name: value for name, value in vars(record).items() if name not in _STANDARD}
 
 
+def _pattern(paths: Iterable[str]) -> re.Pattern[str] | None:
+    longest_first = sorted((path for path in paths if len(path) > 1), key=len, reverse=True)
+    return re.compile(rf"(?:{'|'.join(map(re.escape, longest_first))})(?!\w)") if longest_first else None
+
+
 class JsonFormatter(_Formatter):
     """One JSON object per line: timestamp, level, name, message, the record's `extra` fields, then `constant`."""
 
@@ -80,7 +90,11 @@ class JsonFormatter(_Formatter):
             }
         if record.stack_info:
             line["stack"] = record.stack_info
-        return json.dumps(self.redact(line), separators=(",", ":"), ensure_ascii=False)
+        try:
+            text = _to_json(line)
+        except (TypeError, ValueError):  # a value that is not JSON
+            text = _to_json(self.redact(line))
+        return self.redact.in_json(text)
 
 
 class TextFormatter(_Formatter):

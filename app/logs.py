@@ -38,6 +38,7 @@ def configure(level: str, service: str, private: Iterable[Path] = (), form: Form
     else:
         handler.setFormatter(JsonFormatter(redact, _constant))
     handler.addFilter(_format_message)
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False  # no format shows them
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(max(logging.WARNING, logging.getLevelNamesMapping()[level]))

@@ -8,14 +8,14 @@ from app.api import openapi
 from app.api.dependencies import Services
 from app.api.http import problems
 from app.api.http.access import ScopedRoute
+from app.api.http.routing import IndexedRouter
 from app.api.middleware.cors import Cors
-from app.api.middleware.headers import HeadAsGet, SecurityHeaders
+from app.api.middleware.headers import HeadAsGet
 from app.api.middleware.lingering_close import LingeringClose
 from app.api.middleware.request_log import RequestLog
 from app.api.middleware.resolve_address import ResolveAddress
 from app.api.middleware.same_site import AllowedHostsOnly, SameSiteOnly
-from app.api.middleware.server_refusals import ServerRefusals
-from app.api.middleware.unhandled_errors import UnhandledErrors
+from app.api.middleware.server_refusals import ErrorResponses
 from app.api.routes import (
     edits,
     files,
@@ -65,21 +65,21 @@ def create_app(services: Services) -> FastAPI:
     ]
     routers += [files.router] if services.files is not None and services.local is not None else []
     routers += [tickets.store_router] if services.local is not None else []
+    app.router = IndexedRouter(redirect_slashes=False, dependency_overrides_provider=app)
     for router in routers:
-        app.include_router(router)
+        app.router.routes += router.routes  # not by `include_router`, whose routes are matched one by one
     app.mount("/static", pages.StaticAssets(), name="static")
     problems.install(app)
     checks_hosts = services.same_site_only or bool(services.allowed_hosts)
     keys = services.keyring is not None
     openapi.describe(app, routers, keys=keys, hosts=checks_hosts, same_site=services.same_site_only)
     # From the innermost to the outermost.
-    app.add_middleware(UnhandledErrors)
     if services.same_site_only:
         app.add_middleware(SameSiteOnly, public_url=services.public_url, origins=services.cors_origins)
     if checks_hosts:
         app.add_middleware(AllowedHostsOnly)
+    app.add_middleware(ErrorResponses)
     app.add_middleware(HeadAsGet)
-    app.add_middleware(ServerRefusals)
     app.add_middleware(LingeringClose)
     if services.cors_origins:
         app.add_middleware(Cors, origins=services.cors_origins)
@@ -90,7 +90,6 @@ def create_app(services: Services) -> FastAPI:
         trusted=services.trusted_proxies,
         first_segments=_first_segments(routers),
     )
-    app.add_middleware(SecurityHeaders)
     app.add_middleware(RequestLog, reporter=services.reporter)
     return app
 

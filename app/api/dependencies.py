@@ -9,10 +9,12 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
+from app.api.batches import Batches
 from app.api.bodies.spool import Spools
 from app.api.http.forwarded import Network
 from app.api.http.public_address import BasePath, get_base_path
 from app.api.readiness import ReadinessProbe
+from app.api.views.view_cache import ViewCache
 from app.api.waiters import Waiters
 from app.domain.access.api_keys import Caller, Keyring
 from app.domain.access.signing import Cursors, Signer
@@ -146,6 +148,16 @@ class Services:
         return Spools(self.store, self.max_spool_bytes)
 
     @cached_property
+    def views(self) -> ViewCache:
+        """JSON of records."""
+        return ViewCache(self.urls)
+
+    @cached_property
+    def reads(self) -> Batches:
+        """Reads of records. Those of a self-hosted installation take microseconds."""
+        return Batches(short=self.local is not None)
+
+    @cached_property
     def waiters(self) -> Waiters:
         """Requests that wait for images."""
         return Waiters(self.images.versions, self.max_waiting)
@@ -156,21 +168,31 @@ class Services:
         return ReadinessProbe(self.checks)
 
 
-# Coroutines, because FastAPI calls other functions in a thread.
-
-
-async def _services(request: Request) -> Services:
+def get_services(request: Request) -> Services:
+    """Return the services of the application."""
     services: Services = request.app.state.services
     return services
 
 
-async def _caller(request: Request) -> Caller:
-    caller: Caller = request.state.caller
+def get_admitted(request: Request) -> Caller:
+    """Return the caller of a request to a route that needs one."""
+    caller: Caller = request.scope["state"]["caller"]
     return caller
 
 
+# Coroutines, because FastAPI calls other functions in a thread.
+
+
+async def _services(request: Request) -> Services:
+    return get_services(request)
+
+
+async def _caller(request: Request) -> Caller:
+    return get_admitted(request)
+
+
 async def _visible_owner(request: Request) -> str | None:
-    return (await _caller(request)).visible_owner
+    return get_admitted(request).visible_owner
 
 
 async def _base_path(request: Request) -> BasePath:

@@ -7,14 +7,16 @@ promise below for every adapter. Adapters raise only `PortError`s; any method ma
 block, and can be called from several threads and processes at once.
 """
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, BinaryIO, Protocol
+from typing import Any, BinaryIO, Generic, Protocol, TypeVar
 
 from app.domain.models import Image, Status, Tombstone, Visibility
 from app.domain.work import Task, Work
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -108,11 +110,26 @@ class ListQuery:
     trashed: bool = False
 
 
+class StoredImage(Protocol):
+    """A record that is not validated yet."""
+
+    @property
+    def key(self) -> Hashable:
+        """Key of the record's content: records with the same key are equal in every field."""
+
+    def fields(self) -> Mapping[str, Any]:
+        """Return the fields of `Image` as JSON values, as they were written. Those with their default may be missing,
+        and there may be others."""
+
+    def read(self) -> Image:
+        """Return the validated record."""
+
+
 @dataclass(frozen=True)
-class Page:
+class Page(Generic[T]):
     """`items` in the query's order; `next_after` is the last id of `items` if there may be more, else None."""
 
-    items: Sequence[Image]
+    items: Sequence[T]
     next_after: str | None
 
 
@@ -145,6 +162,9 @@ class ImageRepository(Protocol):
 
     def get(self, image_id: str) -> Image | Tombstone | None:
         """Return the record, its tombstone, or None. A finished tombstone that has expired is absent."""
+
+    def get_stored(self, image_id: str) -> StoredImage | None:
+        """Return the record like `get`, without parsing it; None for a tombstone too."""
 
     def get_many(self, image_ids: Collection[str]) -> Mapping[str, Image]:
         """Return those records that exist, by id, without tombstones. Strongly consistent; at most 1,000 ids."""
@@ -212,7 +232,10 @@ class ImageRepository(Protocol):
         """Return the ids of the owner's upload tickets whose bytes have not been seen (`is_open_ticket`), oldest first,
         at most `limit`. May lag behind writes."""
 
-    def list(self, query: ListQuery) -> Page:
+    def list_stored(self, query: ListQuery) -> Page[StoredImage]:
+        """Return one page like `list`, without parsing the records."""
+
+    def list(self, query: ListQuery) -> Page[Image]:
         """Return one page, newest first if `descending`. Pages are full while there are matches; the last one has no
         `next_after`. A walk over all pages contains every image that existed throughout exactly once. All pages cost
         the same, however deep."""

@@ -6,7 +6,7 @@ Nothing personal: no owner, no address, no file name, no API key, no url. An ent
 
 import logging
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 requests = logging.getLogger("app.request")
@@ -82,7 +82,7 @@ _LOGGED_AS_WARNING = frozenset({Outcome.FAILED, Outcome.UNKNOWN, Outcome.RETRY})
 
 def log_report(report: RequestReport | ImageReport) -> None:
     """Log one line: a message, and the report's fields as `extra`. Unknown fields are left out."""
-    fields = {name: value for name, value in asdict(report).items() if value not in (None, {})}
+    fields = {name: value for name, value in vars(report).items() if value is not None and value != {}}
     if isinstance(report, RequestReport):
         requests.info("%s %s %d", report.method, report.route or "(no route)", report.status, extra=fields)
     else:

@@ -44,6 +44,15 @@ def a_collection(images: ImageRepository, count: int, *, trashed: bool = False) 
     return collection
 
 
+def test_a_list_without_validation_is_that_of_the_records(images: ImageRepository) -> None:
+    eventually(lambda: len(ids(images)), len(a_collection(images, 12)))
+    first = images.list_stored(a_query(5))
+    assert first.next_after is not None
+    rest = images.list_stored(a_query(100, after=first.next_after))
+    assert rest.next_after is None
+    assert [each.read() for each in (*first.items, *rest.items)] == walk(images, a_query())
+
+
 def filters() -> Iterator[dict[str, Any]]:
     """Every combination of filters, with values that are there and some that are not."""
     statuses: list[Status | None] = [None, Status.READY, Status.FAILED]

@@ -265,3 +265,34 @@ def test_versions_are_those_of_the_records_that_exist(images: ImageRepository) -
 def test_versions_of_many_records_are_told_at_once(images: ImageRepository) -> None:
     ids = {stored(images, claim=False).id for _ in range(105)}
     assert images.versions(ids | {new_id() for _ in range(100)}) == dict.fromkeys(ids, 1)
+
+
+@pytest.mark.parametrize("fields", [{}, FULL], ids=["new", "full"])
+def test_a_record_is_read_as_it_was_written_without_validation(images: ImageRepository, fields: dict[str, Any]) -> None:
+    image = stored(images, owner=STRANGE_OWNER, **fields)
+    found = images.get_stored(image.id)
+    assert found is not None
+    assert found.read() == image
+    missing = an_image().model_dump(mode="json")
+    for name, value in image.model_dump(mode="json").items():
+        assert found.fields().get(name, missing[name]) == value, name
+
+
+def test_the_key_of_a_stored_record_follows_every_change(images: ImageRepository) -> None:
+    image = stored(images)
+    keys = {found.key for _ in range(2) if (found := images.get_stored(image.id))}
+    assert len(keys) == 1
+    changes: list[dict[str, Any]] = [{"title": "A title"}, {"title": None}, {"tags": ["sea"]}, {}]
+    for each in changes:
+        image = images.update(image.id, image.version, each)
+        found = images.get_stored(image.id)
+        assert found is not None
+        assert found.key not in keys
+        keys.add(found.key)
+
+
+def test_only_records_are_read_without_validation(images: ImageRepository) -> None:
+    image = stored(images)
+    images.delete(image.id, image.version, tombstone_of(image))
+    assert images.get_stored(image.id) is None
+    assert images.get_stored(new_id()) is None

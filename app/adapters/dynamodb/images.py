@@ -18,7 +18,7 @@ from app.adapters.dynamodb.writes import Write, Writes, accepted, while_live, wr
 from app.domain.errors import AlreadyExists, HashTaken, Stale, Unavailable
 from app.domain.images.stats import COUNTED
 from app.domain.models import UPDATABLE, Image, Tombstone, utcnow
-from app.domain.ports import ListQuery, Page
+from app.domain.ports import ListQuery, Page, StoredImage
 from app.domain.work import Task, Work
 
 _ATTEMPTS = 6
@@ -63,6 +63,11 @@ class DynamoImages:
         """See `ImageRepository.get`."""
         item = read_item(self._client, self._table, image_id)
         return items.read_record(item, utcnow()) if item else None
+
+    def get_stored(self, image_id: str) -> StoredImage | None:
+        """See `ImageRepository.get_stored`."""
+        record = self.get(image_id)
+        return items.StoredItem(record) if isinstance(record, Image) else None
 
     def get_many(self, image_ids: Collection[str]) -> Mapping[str, Image]:
         """See `ImageRepository.get_many`."""
@@ -210,7 +215,12 @@ class DynamoImages:
         """See `ImageRepository.open_tickets`. Reads the index, because writes of one counter item would conflict."""
         return listing.open_tickets(self._client, self._table, owner, limit)
 
-    def list(self, query: ListQuery) -> Page:
+    def list_stored(self, query: ListQuery) -> Page[StoredImage]:
+        """See `ImageRepository.list_stored`."""
+        found = self.list(query)
+        return Page([items.StoredItem(image) for image in found.items], found.next_after)
+
+    def list(self, query: ListQuery) -> Page[Image]:
         """See `ImageRepository.list`."""
         return listing.page(self._client, self._table, query)
 

@@ -145,6 +145,22 @@ def read_record(item: Mapping[str, Any], now: datetime) -> Image | Tombstone | N
     return None
 
 
+class StoredItem:
+    """`StoredImage` of an item. Each version of a record has a key of its own."""
+
+    def __init__(self, image: Image) -> None:
+        self.key = (image.id, image.version, image.updated_at)
+        self._image = image
+
+    def fields(self) -> Mapping[str, Any]:
+        """See `StoredImage.fields`."""
+        return self._image.model_dump(mode="json")
+
+    def read(self) -> Image:
+        """See `StoredImage.read`."""
+        return self._image
+
+
 def stored_work(item: Mapping[str, Any], record: Image | Tombstone) -> Item:
     """Return all tasks of the item of a record as plain values, with those that only a newer version knows."""
     found: Item = item.get(WORK, {})

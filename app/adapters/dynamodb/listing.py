@@ -35,7 +35,7 @@ _HEX = "0123456789abcdef"
 _LAST = "~"
 
 
-def page(client: Any, table: str, query: ListQuery) -> Page:
+def page(client: Any, table: str, query: ListQuery) -> Page[Image]:
     """Return one page of the query; see `ImageRepository.list`.
 
     Reading a record costs as much as about 50 index entries. So no more records are read than the page needs, and

@@ -46,6 +46,11 @@ class Presigner:
         """Return the time at which urls that are signed now expire, in seconds since 1970."""
         return self._signed_at() + self.seconds
 
+    def edition(self) -> str:
+        """Return a text that changes with the window and the credentials."""
+        access_key, _, token = self._keys()
+        return f"{self.expires():x}.{access_key}.{token}"
+
     def get(self, key: str, response: Mapping[str, str]) -> str:
         """Sign a GET of an object. See `sign`."""
         return self.sign("GET", key, response)

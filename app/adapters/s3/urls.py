@@ -4,9 +4,9 @@ from datetime import UTC, datetime
 from urllib.parse import quote
 
 from app.adapters.s3.presign import Presigner
-from app.domain.images.urls import is_public, shown_key
+from app.domain.images.urls import PlacedImage, VariantFile, is_public, shown_key
 from app.domain.keys import original_key
-from app.domain.models import Image, Variant
+from app.domain.models import Image
 from app.domain.uploads.filenames import attachment
 
 
@@ -20,7 +20,7 @@ class PresignedUrls:
         self._presigner = presigner
         self._cdn_url = cdn_url
 
-    def variant(self, image: Image, variant: Variant, method: str = "GET") -> str:
+    def variant(self, image: PlacedImage, variant: VariantFile, method: str = "GET") -> str:
         """See `UrlSource.variant`."""
         key = shown_key(image, variant)
         if self._cdn_url and is_public(image):
@@ -46,12 +46,16 @@ class PresignedUrls:
             },
         )
 
-    def expires_at(self, image: Image) -> datetime | None:
+    def expires_at(self, image: PlacedImage) -> datetime | None:
         """See `UrlSource.expires_at`. The credentials of a role can end earlier, and the url with them."""
         if self._cdn_url and is_public(image):
             return None
         return datetime.fromtimestamp(self._presigner.expires(), UTC)
 
-    def edition(self, image: Image) -> str:
+    def edition(self, image: PlacedImage) -> str:
         """See `UrlSource.edition`."""
         return "" if is_public(image) else f"{self._presigner.expires():x}"
+
+    def signatures(self) -> str:
+        """See `UrlSource.signatures`."""
+        return self._presigner.edition()

@@ -8,6 +8,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from pydantic import TypeAdapter
+from pydantic_core import from_json
 
 from app.domain.models import Image, Tombstone, utcnow
 from app.domain.work import Task, Work, change_work
@@ -16,6 +17,24 @@ from app.domain.work import Task, Work, change_work
 DueColumns = tuple[float | None, bool]
 
 _TASKS = TypeAdapter(dict[str, Work])
+
+
+class StoredDocument:
+    """`StoredImage` as JSON. The document is the key: nothing else belongs to a record."""
+
+    __slots__ = ("key",)
+
+    def __init__(self, document: str) -> None:
+        self.key = document
+
+    def fields(self) -> Mapping[str, Any]:
+        """See `StoredImage.fields`."""
+        fields: dict[str, Any] = from_json(self.key)
+        return fields
+
+    def read(self) -> Image:
+        """See `StoredImage.read`."""
+        return Image.model_validate_json(self.key)
 
 
 def changed_record(document: str, before: Image, changes: Mapping[str, Any]) -> tuple[str, Image]:
@@ -51,6 +70,11 @@ def due_columns(document: str) -> DueColumns:
     """Return the columns for the tasks in a document, those of newer versions too."""
     tasks = _TASKS.validate_python(json.loads(document)["work"]).values()
     return _next_due(tasks), bool(tasks) and all(task.is_distant for task in tasks)
+
+
+def expiry(tombstone: Tombstone, due: float | None) -> float | None:
+    """Return the time after which the row may be removed; None while work is left."""
+    return tombstone.expires_at.timestamp() if due is None else None
 
 
 def _next_due(tasks: Collection[Work]) -> float | None:

@@ -12,7 +12,7 @@ from typing import Any
 from app.adapters.sqlite import walks
 from app.adapters.sqlite.counters import SqliteCounters, add_changes
 from app.adapters.sqlite.database import Database
-from app.adapters.sqlite.documents import changed_record, changed_tombstone, due_columns
+from app.adapters.sqlite.documents import StoredDocument, changed_record, changed_tombstone, due_columns, expiry
 from app.adapters.sqlite.entries import (
     OPEN_TICKET,
     add_entries,
@@ -30,7 +30,7 @@ from app.adapters.sqlite.entries import (
 from app.adapters.sqlite.listing import page
 from app.domain.errors import AlreadyExists, HashTaken, Stale
 from app.domain.models import UPDATABLE, Image, Tombstone
-from app.domain.ports import ListQuery, Page
+from app.domain.ports import ListQuery, Page, StoredImage
 from app.domain.work import Task, Work
 
 _BATCH = 500
@@ -79,6 +79,12 @@ class SqliteImages:
                 "SELECT json_extract(document, '$.owner') FROM images WHERE id = ?", (image_id,)
             ).fetchone()
         return None if row is None else str(row[0])
+
+    def get_stored(self, image_id: str) -> StoredImage | None:
+        """See `ImageRepository.get_stored`."""
+        with self._database.reading() as connection:
+            row = _row(connection, image_id)
+        return None if row is None or row[1] else StoredDocument(row[0])
 
     def get_many(self, image_ids: Collection[str]) -> Mapping[str, Image]:
         """See `ImageRepository.get_many`."""
@@ -169,7 +175,7 @@ class SqliteImages:
             due, distant = due_columns(document)
             connection.execute(
                 "INSERT INTO images (id, document, buried, due, distant, expires_at) VALUES (?, ?, 1, ?, ?, ?)",
-                (image_id, document, due, distant, _expiry(tombstone, due)),
+                (image_id, document, due, distant, expiry(tombstone, due)),
             )
             _forget_expired(connection)
 
@@ -186,7 +192,7 @@ class SqliteImages:
             due, distant = due_columns(document)
             connection.execute(
                 "UPDATE images SET document = ?, due = ?, distant = ?, expires_at = ? WHERE id = ?",
-                (document, due, distant, _expiry(Tombstone.model_validate_json(document), due), image_id),
+                (document, due, distant, expiry(Tombstone.model_validate_json(document), due), image_id),
             )
 
     def remove(self, image_id: str, expected_version: int) -> None:
@@ -222,10 +228,15 @@ class SqliteImages:
         with self._database.reading() as connection:
             return [image_id for (image_id,) in connection.execute(statement, (owner, *OPEN_TICKET, limit))]
 
-    def list(self, query: ListQuery) -> Page:
-        """See `ImageRepository.list`."""
+    def list_stored(self, query: ListQuery) -> Page[StoredImage]:
+        """See `ImageRepository.list_stored`."""
         with self._database.reading() as connection:
             return page(connection, query)
+
+    def list(self, query: ListQuery) -> Page[Image]:
+        """See `ImageRepository.list`."""
+        found = self.list_stored(query)
+        return Page([each.read() for each in found.items], found.next_after)
 
     def due(self, until: datetime) -> Iterator[str]:
         """See `ImageRepository.due`."""
@@ -273,11 +284,6 @@ def _current(connection: sqlite3.Connection, image_id: str, expected_version: in
     if image.version != expected_version:
         raise Stale(image_id)
     return row[0], image
-
-
-def _expiry(tombstone: Tombstone, due: float | None) -> float | None:
-    """Return the time after which the row may be removed; None while work is left."""
-    return tombstone.expires_at.timestamp() if due is None else None
 
 
 def _drop(connection: sqlite3.Connection, image: Image) -> None:

@@ -2,9 +2,9 @@
 
 import sqlite3
 
+from app.adapters.sqlite.documents import StoredDocument
 from app.adapters.sqlite.entries import TRASH, Entry
-from app.domain.models import Image
-from app.domain.ports import ListQuery, Page
+from app.domain.ports import ListQuery, Page, StoredImage
 
 _MATCHES = "{0}.owner = ? AND {0}.kind = ? AND {0}.value = ?"
 _RANGE = "walked.image >= ? AND walked.image < ? ORDER BY walked.image {0} LIMIT ?"
@@ -14,15 +14,15 @@ _BEYOND = "\U0010ffff"  # after every id
 _PROBE = 256
 
 
-def page(connection: sqlite3.Connection, query: ListQuery) -> Page:
-    """See `ImageRepository.list`. One statement reads the page, so it shows one state of the database."""
+def page(connection: sqlite3.Connection, query: ListQuery) -> Page[StoredImage]:
+    """See `ImageRepository.list_stored`. One statement reads the page, so it shows one state of the database."""
     if query.limit < 1:
         raise ValueError("a page has at least one item")
     filters = _filters(query)
     bounds = _bounds(query)
     walked, *tested = _by_rarity(connection, query, filters, bounds) if len(filters) > 1 else filters
 
-    statement = ["SELECT images.document FROM entries AS walked"]
+    statement = ["SELECT walked.image, images.document FROM entries AS walked"]
     values: list[object] = []
     for number, (kind, value) in enumerate(tested):
         name = f"tested{number}"
@@ -33,8 +33,8 @@ def page(connection: sqlite3.Connection, query: ListQuery) -> Page:
     values += [query.owner, *walked, *bounds, query.limit + 1]
 
     rows = connection.execute(" ".join(statement), values).fetchall()
-    items = [Image.model_validate_json(document) for (document,) in rows[: query.limit]]
-    return Page(items, items[-1].id if len(rows) > query.limit else None)
+    shown = rows[: query.limit]
+    return Page([StoredDocument(document) for _, document in shown], shown[-1][0] if len(rows) > query.limit else None)
 
 
 def _filters(query: ListQuery) -> list[Entry]:

@@ -14,6 +14,7 @@ FORWARDED = "Forwarded"
 FOR, HOST, PROTO, PREFIX = "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Forwarded-Prefix"
 #: Headers that only a proxy adds. If one is present, the connection does not show the address that the client used.
 PROXY_HEADERS = (FORWARDED, FOR, HOST, PROTO, PREFIX, "X-Real-IP", "Via")
+_RAW_PROXY_HEADERS = frozenset(name.lower().encode() for name in PROXY_HEADERS)
 #: Elements of one header that are read. A chain of proxies is never longer.
 _MAX_ELEMENTS = 32
 _INVALID_HOST = "?"
@@ -40,7 +41,7 @@ class Forwarding:
 
 def is_forwarded(headers: Headers) -> bool:
     """Return True if a proxy forwarded the request, or a client pretends so."""
-    return any(name in headers for name in PROXY_HEADERS)
+    return not _RAW_PROXY_HEADERS.isdisjoint([name for name, _ in headers.raw])
 
 
 def is_trusted(address: str | None, trusted: Sequence[Network]) -> bool:

@@ -27,6 +27,8 @@ class QueryRule:
 
     def check(self, request: Request) -> None:
         """Raise `RequestValidationError` with each unknown or repeated parameter."""
+        if not request.scope["query_string"]:
+            return
         times = Counter(self._known(name) for name, _ in request.query_params.multi_items())
         complaints: list[Any] = []
         for name, count in times.items():

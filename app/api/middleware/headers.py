@@ -1,16 +1,17 @@
 """Default response headers, and HEAD for every GET route."""
 
-from starlette.datastructures import MutableHeaders
+from collections.abc import Awaitable
+
 from starlette.types import Message, Receive, Scope, Send
 
 from app.api.middleware.http_middleware import HttpMiddleware
 
 _DEFAULTS = {
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "same-origin",
-    "X-Frame-Options": "DENY",
-    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
-    "Cache-Control": "no-store",
+    b"x-content-type-options": b"nosniff",
+    b"referrer-policy": b"same-origin",
+    b"x-frame-options": b"DENY",
+    b"content-security-policy": b"default-src 'none'; frame-ancestors 'none'",
+    b"cache-control": b"no-store",
 }
 
 
@@ -23,31 +24,25 @@ def get_client_method(scope: Scope) -> str:
     return method
 
 
-class SecurityHeaders(HttpMiddleware):
-    """Add default headers to responses that do not set them. Pages and files have a policy of their own."""
+def add_response_headers(message: Message, request_id: str) -> None:
+    """Add the request id to the start of a response, and default headers that it does not set.
 
-    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """See `HttpMiddleware`."""
-
-        async def sending(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                for name, value in _DEFAULTS.items():
-                    headers.setdefault(name, value)
-            await send(message)
-
-        await self._app(scope, receive, sending)
+    Pages and files have a policy of their own.
+    """
+    headers: list[tuple[bytes, bytes]] = [each for each in message["headers"] if each[0] != b"x-request-id"]
+    names = {name for name, _ in headers}
+    headers += [each for each in _DEFAULTS.items() if each[0] not in names]
+    headers.append((b"x-request-id", request_id.encode("ascii")))
+    message["headers"] = headers
 
 
 class HeadAsGet(HttpMiddleware):
     """Answer HEAD like GET, without the body. `/files/` handles HEAD itself, without opening the file."""
 
-    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def handle(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """See `HttpMiddleware`."""
-        prefix = scope.get("root_path", "").rstrip("/")
-        if scope["method"] != "HEAD" or scope["path"].startswith(f"{prefix}/files/"):
-            await self._app(scope, receive, send)
-            return
+        if scope["method"] != "HEAD" or scope["path"].startswith(f"{scope.get('root_path', '').rstrip('/')}/files/"):
+            return self._app(scope, receive, send)
 
         async def sending(message: Message) -> None:
             if message["type"] == "http.response.body":
@@ -55,6 +50,4 @@ class HeadAsGet(HttpMiddleware):
             await send(message)
 
         scope["state"][_METHOD] = "HEAD"
-        scope = dict(scope)
-        scope["method"] = "GET"
-        await self._app(scope, receive, sending)
+        return self._app({**scope, "method": "GET"}, receive, sending)

@@ -1,5 +1,7 @@
 """Base class of the pure ASGI middleware."""
 
+from collections.abc import Awaitable
+
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 
@@ -9,11 +11,11 @@ class HttpMiddleware:
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Handle one ASGI connection."""
-        await (self.handle if scope["type"] == "http" else self._app)(scope, receive, send)
+        return (self.handle if scope["type"] == "http" else self._app)(scope, receive, send)
 
-    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def handle(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Handle one HTTP request."""
         raise NotImplementedError  # each subclass implements it
 
@@ -25,7 +27,7 @@ class TrackedSend:
         self.started = False
         self._send = send
 
-    async def __call__(self, message: Message) -> None:
+    def __call__(self, message: Message) -> Awaitable[None]:
         """Send a message."""
         self.started = True
-        await self._send(message)
+        return self._send(message)

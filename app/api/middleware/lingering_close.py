@@ -5,6 +5,7 @@ response is sent but not ended, more of the body is read and discarded, and then
 """
 
 import time
+from collections.abc import Awaitable
 
 import anyio
 from starlette.datastructures import Headers, MutableHeaders
@@ -15,6 +16,7 @@ from app.api.middleware.http_middleware import HttpMiddleware
 #: Most seconds for which the rest of a body is discarded.
 SECONDS = 2.0
 
+_FRAMING = frozenset({b"content-length", b"transfer-encoding"})
 _SMALL_BYTES = 64 * 1024
 _SMALL_SECONDS = 0.1
 
@@ -22,10 +24,12 @@ _SMALL_SECONDS = 0.1
 class LingeringClose(HttpMiddleware):
     """After a response, discard the unread rest of the request body for at most `SECONDS`."""
 
-    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def handle(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """See `HttpMiddleware`."""
+        if not any(name in _FRAMING for name, _ in scope["headers"]):  # no body
+            return self._app(scope, receive, send)
         exchange = _Exchange(scope, receive, send)
-        await self._app(scope, exchange.receive, exchange.send)
+        return self._app(scope, exchange.receive, exchange.send)
 
 
 class _Exchange:

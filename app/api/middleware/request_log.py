@@ -1,13 +1,13 @@
 """Request ids, and a report of every request."""
 
+import random
 import re
 import time
-from uuid import uuid4
 
-from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api.http.log_fields import log_fields, phase_timer
+from app.api.middleware.headers import add_response_headers
 from app.api.middleware.http_middleware import HttpMiddleware
 from app.api.middleware.server_refusals import REFUSAL
 from app.domain.reports import RequestReport, RequestReporter
@@ -23,7 +23,8 @@ def is_request_id(text: str) -> bool:
 
 
 class RequestLog(HttpMiddleware):
-    """Assign the request id (a valid `X-Request-Id`, or a new one), return it, and report the request."""
+    """Assign the request id (a valid `X-Request-Id`, or a new one), return it with the default headers, and report the
+    request."""
 
     def __init__(self, app: ASGIApp, reporter: RequestReporter) -> None:
         super().__init__(app)
@@ -31,8 +32,8 @@ class RequestLog(HttpMiddleware):
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         """See `HttpMiddleware`."""
-        given = Headers(scope=scope).get("x-request-id", "")
-        request_id = given if is_request_id(given) else uuid4().hex
+        given = next((value.decode("latin-1") for name, value in scope["headers"] if name == b"x-request-id"), "")
+        request_id = given if is_request_id(given) else f"{random.getrandbits(128):032x}"
         state = scope.setdefault("state", {})
         state["request_id"] = request_id
         status, received, sent = _CLIENT_CLOSED, 0, 0
@@ -53,7 +54,7 @@ class RequestLog(HttpMiddleware):
             nonlocal status, sent
             if message["type"] == "http.response.start":
                 status = _CLIENT_CLOSED if cut_off else message["status"]
-                MutableHeaders(scope=message)["X-Request-Id"] = request_id
+                add_response_headers(message, request_id)
             else:
                 sent += len(message.get("body", b""))
             await send(message)

@@ -1,6 +1,7 @@
 """Resolution of the public address from the settings, proxy headers, gateways and `Host`."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 from urllib.parse import unquote, urlsplit
 
 from starlette.datastructures import Headers
@@ -12,6 +13,9 @@ from app.api.http.public_address import ADDRESS, GATEWAY_HOST, PublicAddress
 from app.api.middleware.http_middleware import HttpMiddleware
 from app.domain.configuration.addresses import normalize_origin
 from app.domain.configuration.hosts import AllowedHosts
+
+#: Addresses to remember: clients of one installation use few.
+_ADDRESSES = 64
 
 
 class ResolveAddress(HttpMiddleware):
@@ -41,6 +45,7 @@ class ResolveAddress(HttpMiddleware):
         self._public_url = public_url
         self._origin = f"{public.scheme}://{public.netloc}"
         self._prefix = public.path
+        self._build_address = lru_cache(_ADDRESSES)(self._build)
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         """See `HttpMiddleware`."""
@@ -73,13 +78,16 @@ class ResolveAddress(HttpMiddleware):
             host, scheme = state[GATEWAY_HOST], "https"
         elif not forwarded:
             scheme = scope["scheme"]
+        state[ADDRESS] = self._build_address(tuple(hosts), host, scheme, state.get(GATEWAY_HOST))
+        return prefix if self._public_url is None else self._prefix
+
+    def _build(
+        self, hosts: Sequence[tuple[str, str]], host: str | None, scheme: str | None, gateway_host: str | None
+    ) -> PublicAddress:
         foreign = self._find_foreign(hosts)
-        is_known = host is not None and (foreign is None or host == state.get(GATEWAY_HOST))
+        is_known = host is not None and (foreign is None or host == gateway_host)
         origin = _build_origin(scheme, host) if is_known else None
-        if self._public_url is not None:
-            prefix, origin = self._prefix, self._origin
-        state[ADDRESS] = PublicAddress(host, origin, foreign)
-        return prefix
+        return PublicAddress(host, origin if self._public_url is None else self._origin, foreign)
 
     def _find_foreign(self, hosts: Sequence[tuple[str, str]]) -> tuple[str, str] | None:
         named = [host for header, host in hosts if header == "Host"]

@@ -1,6 +1,6 @@
 """Host check, and same-site check for installations without API keys."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
@@ -26,14 +26,13 @@ class AllowedHostsOnly(HttpMiddleware):
     part of the page's origin. The host name is that of `Host`, or the one that a trusted proxy reports.
     """
 
-    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def handle(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """See `HttpMiddleware`."""
         foreign = get_public_address(scope).foreign
         if foreign is None or (scope["method"] in SAFE_METHODS and _route(scope) in HEALTH_PATHS):
-            await self._app(scope, receive, send)
-            return
+            return self._app(scope, receive, send)
         refused = refusal("foreign_host", header=foreign[0], found=foreign[1][:_FOUND_CHARACTERS])
-        await problem_response(scope, refused)(scope, receive, send)
+        return problem_response(scope, refused)(scope, receive, send)
 
 
 class SameSiteOnly(HttpMiddleware):
@@ -47,17 +46,18 @@ class SameSiteOnly(HttpMiddleware):
         public = urlsplit(public_url or "")
         self._origins = {*origins, f"{public.scheme}://{public.netloc}"}
 
-    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def handle(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """See `HttpMiddleware`."""
+        if scope["method"] in SAFE_METHODS:
+            return self._app(scope, receive, send)
         origin = Headers(scope=scope).get("origin", "").lower()
-        if not origin or scope["method"] in SAFE_METHODS or origin in self._origins or _is_own(scope, origin):
-            await self._app(scope, receive, send)
-            return
+        if not origin or origin in self._origins or _is_own(scope, origin):
+            return self._app(scope, receive, send)
         found = origin[:_FOUND_CHARACTERS]
         detail = CATALOG["foreign_origin"].detail.format(found=found)
         if is_forwarded(Headers(scope=scope)):
             detail += _BEHIND_PROXY
-        await problem_response(scope, refusal("foreign_origin", detail, found=found))(scope, receive, send)
+        return problem_response(scope, refusal("foreign_origin", detail, found=found))(scope, receive, send)
 
 
 _BEHIND_PROXY = " For the service's own page behind a proxy, set DARKROOM_PUBLIC_URL or DARKROOM_TRUSTED_PROXIES."

@@ -1,4 +1,6 @@
-"""Responses to requests that the server refuses: malformed, incomplete, too large, too slow, or too many at once."""
+"""Responses to requests that the server refuses or that fail: malformed, incomplete, too many at once, unhandled."""
+
+import logging
 
 from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect
@@ -9,14 +11,17 @@ from app.api.http.problems import problem_response
 from app.api.middleware.http_middleware import HttpMiddleware, TrackedSend
 from app.domain.errors import RequestError
 
+log = logging.getLogger(__name__)
+
 #: Key of the server's refusal, a `RequestError`, in the state of a request.
 REFUSAL = "refusal"
 
 
-class ServerRefusals(HttpMiddleware):
+class ErrorResponses(HttpMiddleware):
     """Answer refused requests at once, and requests whose body ends early when the application gives up on them.
 
-    A client that has closed its side of the connection may still read the response.
+    A client that has closed its side of the connection may still read the response. An unhandled exception becomes a
+    generic 500, and its traceback is logged.
     """
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -31,6 +36,11 @@ class ServerRefusals(HttpMiddleware):
             if tracked.started:
                 raise
             await _respond(_get_refusal(scope) or _incomplete(scope), scope, receive, send)
+        except Exception:
+            log.exception("unhandled exception", extra={"request_id": scope.get("state", {}).get("request_id")})
+            if tracked.started:
+                raise  # so that the server closes the connection: a partial response must not look complete
+            await problem_response(scope, refusal("internal_error"))(scope, receive, send)
 
 
 def _get_refusal(scope: Scope) -> RequestError | None:

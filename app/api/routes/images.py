@@ -1,7 +1,7 @@
 """Records: list, get, and delete those of an owner."""
 
-import json
 import time
+from collections.abc import Mapping
 from typing import Annotated
 from urllib.parse import urlencode
 
@@ -10,18 +10,28 @@ from fastapi.concurrency import run_in_threadpool
 from pydantic import ConfigDict, Field
 from starlette.responses import Response
 
-from app.api.dependencies import BasePathDep, CallerDep, ServicesDep, VisibleOwnerDep
-from app.api.http.access import ScopedRoute, requires
+from app.api.dependencies import (
+    BasePathDep,
+    CallerDep,
+    Services,
+    ServicesDep,
+    VisibleOwnerDep,
+    get_admitted,
+    get_services,
+)
+from app.api.http.access import ScopedRoute, answered_directly, requires
 from app.api.http.problem_catalog import refusal
 from app.api.http.problem_examples import model_response, problem_responses
+from app.api.http.public_address import BasePath, get_base_path
 from app.api.middleware.deadline import seconds_left
 from app.api.routes.wait import MAX_WAIT_SECONDS, WAIT_DESCRIPTION, parse_preferred_wait, wait_until_processed
-from app.api.views.image import DEFERRED, ImageList, ImageView, view
-from app.api.views.list_page import write_items
-from app.api.views.list_query import ListParametersDep, Owner
-from app.api.views.responses import etag, image_response, json_answer, not_modified
+from app.api.views.image import DEFERRED, ImageList, ImageView
+from app.api.views.list_page import join_items
+from app.api.views.list_query import ListParametersDep, Owner, read_parameters
+from app.api.views.responses import json_answer, not_modified
+from app.api.views.view_cache import ViewJson
 from app.domain.access.api_keys import Scope
-from app.domain.models import Model
+from app.domain.models import Model, Status
 
 router = APIRouter(tags=["images"], route_class=ScopedRoute)
 
@@ -32,6 +42,14 @@ _SECONDS_FOR_ONE = 5.0
 
 ImageId = Annotated[str, Path(description="Id of the image.", examples=["019a9d1c-7c1e-7a3b-9f60-3d2b5a1c8e47"])]
 Wait = Annotated[int | None, Query(ge=0, le=MAX_WAIT_SECONDS, description=WAIT_DESCRIPTION)]
+
+
+async def _list_directly(request: Request) -> Response | None:
+    parameters = read_parameters(request.query_params)
+    if parameters is None:
+        return None
+    services, caller = get_services(request), get_admitted(request)
+    return await services.reads.run(list_images, services, caller, get_base_path(request.scope), parameters)
 
 
 @router.get(
@@ -45,6 +63,7 @@ Wait = Annotated[int | None, Query(ge=0, le=MAX_WAIT_SECONDS, description=WAIT_D
     },
 )
 @requires(Scope.READ)
+@answered_directly(_list_directly)
 def list_images(
     services: ServicesDep, caller: CallerDep, base_path: BasePathDep, parameters: ListParametersDep
 ) -> Response:
@@ -57,15 +76,30 @@ def list_images(
     An API key with the scope `admin` lists the images of another owner with `owner`.
     """
     owner = caller.list_owner(parameters.owner)
-    page = services.images.list(parameters.build_query(owner, services.cursors))
-    items = write_items(view(image, services.urls, base_path) for image in page.items)
+    page = services.images.list_stored(parameters.build_query(owner, services.cursors))
+    items = join_items(services.views.get_all(page.items, base_path))
     last = items.cut_after or page.next_after
     cursor = services.cursors.write(last, parameters.cursor_scope(owner)) if last else None
     headers = {"Cache-Control": "private, no-cache"}
     if cursor:
         headers["Link"] = f'<{base_path}/images?{urlencode(parameters.next_page(cursor))}>; rel="next"'
-    body = f'{{"items":{items.json},"next_cursor":{json.dumps(cursor)}}}'
-    return Response(body, 200, headers, "application/json")
+    return Response(items.body(next_cursor=cursor), 200, headers, "application/json")
+
+
+async def _get_directly(request: Request) -> Response | None:
+    if request.scope["query_string"] or "prefer" in request.headers:
+        return None
+    services, owner = get_services(request), get_admitted(request).visible_owner
+    image_id, base_path = request.path_params["image_id"], get_base_path(request.scope)
+    shown = await services.reads.run(_read, services, owner, image_id, base_path)
+    return _answer(shown, request.headers.get("if-none-match"), {})
+
+
+def _answer(shown: ViewJson, if_none_match: str | None, headers: Mapping[str, str]) -> Response:
+    headers = {"ETag": shown.etag, "Cache-Control": "private, no-cache", **headers}
+    if not_modified(if_none_match, shown.etag):
+        return Response(status_code=304, headers=headers)
+    return Response(shown.json, 200, headers, "application/json")
 
 
 @router.get(
@@ -80,6 +114,7 @@ def list_images(
     },
 )
 @requires(Scope.READ)
+@answered_directly(_get_directly)
 async def get_image(
     request: Request,
     image_id: ImageId,
@@ -97,13 +132,20 @@ async def get_image(
     If too many requests are waiting, the response is sent at once, without `Preference-Applied`.
     """
     preferred = parse_preferred_wait(prefer) if wait is None and not services.waiters.full else None
-    image = await run_in_threadpool(services.images.get, owner, image_id)
-    image = await wait_until_processed(request, services, owner, image, wait or preferred or 0)
+    shown = await run_in_threadpool(_read, services, owner, image_id, base_path)
+    seconds = wait or preferred or 0
+    if seconds and shown.status is Status.PENDING:
+        image = await run_in_threadpool(services.images.get, owner, image_id)
+        await wait_until_processed(request, services, owner, image, seconds)
+        shown = await run_in_threadpool(_read, services, owner, image_id, base_path)
     headers = {} if preferred is None else {"Preference-Applied": f"wait={preferred}", "Vary": "Prefer"}
-    tag = etag(image, services.urls)
-    if not_modified(if_none_match, tag):
-        return Response(status_code=304, headers={"ETag": tag, "Cache-Control": "private, no-cache", **headers})
-    return image_response(view(image, services.urls, base_path), tag, headers=headers)
+    return _answer(shown, if_none_match, headers)
+
+
+def _read(services: Services, owner: str | None, image_id: str, base_path: BasePath) -> ViewJson:
+    shown = services.views.get(services.images.get_stored(image_id), base_path)
+    shown.check_owner(owner)
+    return shown
 
 
 class DeletedImages(Model):

@@ -5,7 +5,7 @@ from pydantic import BaseModel, ConfigDict
 from starlette.responses import Response
 
 from app.api.dependencies import ServicesDep
-from app.api.http.access import ScopedRoute, allow_extra_query, get_caller, no_key_required
+from app.api.http.access import ScopedRoute, allow_extra_query, answered_directly, get_caller, no_key_required
 from app.api.http.problem_catalog import refusal
 from app.api.http.problem_examples import model_response, problem_responses
 from app.api.http.problems import problem_response
@@ -23,6 +23,10 @@ class Health(BaseModel):
     model_config = ConfigDict(json_schema_extra={"examples": [{"status": "ok"}]})
 
     status: str = "ok"
+
+
+async def _alive(_: Request) -> Response:
+    return json_answer(Health())
 
 
 @router.get(
@@ -53,6 +57,7 @@ async def get_limits(request: Request, services: ServicesDep) -> Response:
 )
 @no_key_required
 @allow_extra_query
+@answered_directly(_alive)
 async def healthz() -> Response:
     """Return 200 while the process runs."""
     return json_answer(Health())

@@ -1,6 +1,5 @@
 """Look-alikes of an image."""
 
-import json
 from collections.abc import Sequence
 from typing import Annotated
 
@@ -14,7 +13,7 @@ from app.api.http.problem_examples import model_response, problem_responses
 from app.api.routes.images import ImageId
 from app.api.views.example import READY
 from app.api.views.image import DEFERRED, ImageView, view
-from app.api.views.list_page import write_items
+from app.api.views.list_page import JsonItem, join_items
 from app.api.views.list_query import DEFAULT_LIMIT, MAX_LIMIT
 from app.domain.access.api_keys import Scope
 from app.domain.images.similar import EXACT_DISTANCE, MAX_DISTANCE
@@ -32,11 +31,6 @@ class SimilarImage(Model):
         ge=0, le=MAX_DISTANCE, description="Number of bits, of 64, in which the perceptual hashes differ."
     )
     image: ImageView
-
-    @property
-    def id(self) -> str:
-        """Id of the image."""
-        return self.image.id
 
 
 class SimilarImageList(Model):
@@ -88,10 +82,10 @@ def list_similar_images(
     """
     image = services.images.get(owner, image_id)
     found = services.look_alikes.find(image, max_distance, limit)
-    items = write_items(
+    shown = (
         SimilarImage(distance=each.distance, image=view(each.image, services.urls, base_path)) for each in found.items
     )
+    items = join_items(JsonItem.build(each.image.id, each.model_dump_json()) for each in shown)
     complete = found.complete and items.cut_after is None
-    comparable = json.dumps(found.comparable)
-    body = f'{{"items":{items.json},"comparable":{comparable},"complete":{json.dumps(complete)}}}'
+    body = items.body(comparable=found.comparable, complete=complete)
     return Response(body, 200, {"Cache-Control": "private, no-cache"}, "application/json")

@@ -3,11 +3,57 @@
 import re
 from collections.abc import Sequence
 from html import escape
-from typing import TypedDict
+from typing import Protocol, TypedDict
 
-from app.domain.models import Format, Image, Variant
+from app.domain.images.urls import PlacedImage, VariantFile
+from app.domain.models import Format
 
-PlacedVariant = tuple[Variant, str]  # a variant and its url
+
+class ShownVariant(VariantFile, Protocol):
+    """Variant, validated or not, with the fields that a view uses."""
+
+    @property
+    def name(self) -> str:
+        """Name in the recipe."""
+
+    @property
+    def width(self) -> int:
+        """Width in pixels."""
+
+    @property
+    def height(self) -> int:
+        """Height in pixels."""
+
+
+class ShownImage(PlacedImage, Protocol):
+    """Image, validated or not, with the fields that the computed fields of a view use."""
+
+    @property
+    def version(self) -> int:
+        """Version."""
+
+    @property
+    def width(self) -> int | None:
+        """Width in pixels."""
+
+    @property
+    def height(self) -> int | None:
+        """Height in pixels."""
+
+    @property
+    def title(self) -> str | None:
+        """Title."""
+
+    @property
+    def alt(self) -> str | None:
+        """Alternative text."""
+
+    @property
+    def variants(self) -> Sequence[ShownVariant]:
+        """Variants."""
+
+
+PlacedVariant = tuple[ShownVariant, str]  # a variant and its url
 
 _SOURCES = (Format.AVIF, Format.WEBP)
 #: Formats from the most widely supported to the least. A variant in JPEG may be stored as PNG, for its alpha.
@@ -26,7 +72,7 @@ class EmbedCodes(TypedDict):
     srcset: str | None
 
 
-def embed_codes(image: Image, variants: Sequence[PlacedVariant]) -> EmbedCodes:
+def embed_codes(image: ShownImage, variants: Sequence[PlacedVariant]) -> EmbedCodes:
     """Build the markup from these variants, which show the whole image. All text is escaped."""
     fallback = next((found for formats in _FALLBACKS if (found := _largest(variants, formats))), None)
     if fallback is None:

@@ -1,13 +1,14 @@
 """Views of records: with urls and markup, which are never stored."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Annotated
 
 from pydantic import AwareDatetime, ConfigDict, Field
 from pydantic.json_schema import SkipJsonSchema
 
 from app.api.http.public_address import BasePath
-from app.api.views.embed import embed_codes
+from app.api.views.embed import EmbedCodes, PlacedVariant, ShownImage, ShownVariant, embed_codes
 from app.api.views.example import READY
 from app.domain.images.choice import is_uncropped
 from app.domain.images.urls import UrlSource, is_public
@@ -90,26 +91,44 @@ def view(
     image: Image, urls: UrlSource, base: BasePath, *, duplicate: bool = False, ignored_fields: Sequence[str] = ()
 ) -> ImageView:
     """Build the view of a record. `base` is the path prefix of the service."""
-    expires_at = urls.expires_at(image) if image.variants else None
-    if expires_at is not None and is_public(image):  # the urls of the API last
-        expires_at = None
-        placed = [(variant, _api_url(base, image, variant)) for variant in image.variants]
-    else:
-        placed = [(variant, _below(base, urls.variant(image, variant))) for variant in image.variants]
-    here = f"{base}/images/{image.id}"
-    uncropped = [(variant, url) for variant, url in placed if is_uncropped(variant, image)]
+    placed, expires_at = place_variants(image, urls, base)
     return ImageView(
         **{name: getattr(image, name) for name in type(image).model_fields if name != "variants"},
-        variants=[VariantView(**variant.model_dump(), url=url) for variant, url in placed],
+        variants=[
+            VariantView(**variant.model_dump(), url=url)
+            for variant, (_, url) in zip(image.variants, placed, strict=True)
+        ],
         urls_expire_at=expires_at,
-        links=Links(self=here, original=f"{here}/original"),
-        embed=Embed(**embed_codes(image, uncropped)),
+        links=Links(**build_links(image.id, base)),
+        embed=Embed(**build_embed(image, placed)),
         duplicate=duplicate,
         ignored_fields=ignored_fields,
     )
 
 
-def _api_url(base: BasePath, image: Image, variant: Variant) -> str:
+def place_variants(
+    image: ShownImage, urls: UrlSource, base: BasePath
+) -> tuple[Sequence[PlacedVariant], datetime | None]:
+    """Return the variants with their urls, and the time when these expire; None if they last."""
+    expires_at = urls.expires_at(image) if image.variants else None
+    if expires_at is not None and is_public(image):  # the urls of the API last
+        return [(variant, _api_url(base, image, variant)) for variant in image.variants], None
+    return [(variant, _below(base, urls.variant(image, variant))) for variant in image.variants], expires_at
+
+
+def build_links(image_id: str, base: str) -> dict[str, str]:
+    """Build the paths of a record and of its original."""
+    here = f"{base}/images/{image_id}"
+    return {"self": here, "original": f"{here}/original"}
+
+
+def build_embed(image: ShownImage, placed: Sequence[PlacedVariant]) -> EmbedCodes:
+    """Build the markup from the variants that show the whole image."""
+    uncropped = [each for each in placed if is_uncropped(each[0], image)]
+    return embed_codes(image, uncropped)
+
+
+def _api_url(base: BasePath, image: ShownImage, variant: ShownVariant) -> str:
     return f"{base.absolute}/images/{image.id}/variants/{variant.name}.{variant.format.extension}"
 
 

@@ -5,7 +5,8 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from fastapi import Query
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from starlette.datastructures import QueryParams
 
 from app.domain.access.api_keys import OWNER_PATTERN
 from app.domain.access.signing import Cursors
@@ -103,6 +104,17 @@ class ListParameters(BaseModel):
             visibility=self.visibility,
             trashed=self.trashed,
         )
+
+
+def read_parameters(query: QueryParams) -> ListParameters | None:
+    """Return the parameters of a list; None if one is invalid."""
+    values: dict[str, Any] = dict(query)
+    if "tag" in values:
+        values["tag"] = query.getlist("tag")
+    try:
+        return ListParameters.model_validate(values)
+    except ValidationError:
+        return None
 
 
 ListParametersDep = Annotated[ListParameters, Query()]

@@ -8,9 +8,9 @@ from pydantic import BaseModel, WithJsonSchema
 from starlette.responses import RedirectResponse, Response
 
 from app.api.http.problem_catalog import refusal
+from app.api.views.embed import ShownImage
 from app.api.views.image import ImageView
 from app.domain.images.urls import UrlSource
-from app.domain.models import Image
 
 # An element of a list of entity tags (RFC 9110 section 8.8.3), which may be empty.
 _ELEMENT = re.compile(r'[ \t]*(?:(W/)?"([\x21\x23-\x7e\x80-\xff]*)"[ \t]*)?(?:,|$)')
@@ -33,7 +33,7 @@ def image_response(shown: ImageView, tag: str, status: int = 200, headers: Mappi
     return json_answer(shown, status, {"ETag": tag, "Cache-Control": "private, no-cache", **(headers or {})})
 
 
-def etag(image: Image, urls: UrlSource) -> str:
+def etag(image: ShownImage, urls: UrlSource) -> str:
     """Build the entity tag of a view: the version of the record and the edition of its urls, which may expire.
 
     Call it before building the urls. A condition on the record compares the version only: `"v7"` and `"v7-<edition>"`

@@ -1,6 +1,7 @@
 """Choice of the variant to show where a caller names none, or one that no longer exists."""
 
 from collections.abc import Callable, Iterable, Sequence
+from typing import Protocol
 
 from app.domain.models import Format, Image, Variant
 
@@ -14,10 +15,22 @@ def format_by_extension(extension: str) -> Format | None:
     return _BY_EXTENSION.get(extension)
 
 
-def is_uncropped(variant: Variant, image: Image) -> bool:
+class Sized(Protocol):
+    """Image or variant with its size in pixels."""
+
+    @property
+    def width(self) -> int | None:
+        """Width."""
+
+    @property
+    def height(self) -> int | None:
+        """Height."""
+
+
+def is_uncropped(variant: Sized, image: Sized) -> bool:
     """Return True if the variant has the aspect ratio of the image, except for rounding to pixels."""
     across, down = image.width or 0, image.height or 0
-    return abs(variant.width * down - variant.height * across) <= max(across, down)
+    return abs((variant.width or 0) * down - (variant.height or 0) * across) <= max(across, down)
 
 
 def whole_variants(image: Image) -> Sequence[Variant]:

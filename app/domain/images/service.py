@@ -9,7 +9,7 @@ from app.domain.images.choice import whole_variants
 from app.domain.images.urls import is_public
 from app.domain.media import UNKNOWN_TYPE
 from app.domain.models import FailureCode, Image, Status, Variant, is_open_ticket
-from app.domain.ports import ImageRepository, ListQuery, Page
+from app.domain.ports import ImageRepository, ListQuery, Page, StoredImage
 
 #: Records that are read at once.
 _BATCH = 1000
@@ -26,7 +26,17 @@ class Images:
         """Return an image of the owner, or of any owner for None. Raises `NotFound` for every other id."""
         found = self._images.get(image_id) if is_id(image_id) else None
         if not isinstance(found, Image) or owner not in {None, found.owner}:
-            raise _not_found()
+            raise not_found()
+        return found
+
+    def get_stored(self, image_id: str) -> StoredImage:
+        """Return an image of any owner without parsing it. Raises `NotFound`.
+
+        The caller must check the owner, as `get` does.
+        """
+        found = self._images.get_stored(image_id) if is_id(image_id) else None
+        if found is None:
+            raise not_found()
         return found
 
     def get_shown(self, image_id: str, visible_owner: Callable[[], str | None]) -> Image:
@@ -40,7 +50,7 @@ class Images:
             return found
         owner = visible_owner()
         if not isinstance(found, Image) or owner not in {None, found.owner}:
-            raise _not_found()
+            raise not_found()
         return found
 
     def get_public(self, image_id: str) -> Image | None:
@@ -76,9 +86,9 @@ class Images:
                     found.setdefault(sha256, image_id)
         return found
 
-    def list(self, query: ListQuery) -> Page:
+    def list_stored(self, query: ListQuery) -> Page[StoredImage]:
         """Return one page of the owner's images."""
-        return self._images.list(query)
+        return self._images.list_stored(query)
 
     def original(self, owner: str | None, image_id: str) -> Image:
         """Return the image if its original can be downloaded. Raises `Conflict` until the bytes of a ticket have
@@ -123,5 +133,6 @@ def check_not_trashed(image: Image) -> None:
         raise Conflict("trashed", detail, trashed_at=since)
 
 
-def _not_found() -> NotFound:
+def not_found() -> NotFound:
+    """Return the error for an image that does not exist, or not for the caller."""
     return NotFound("image_not_found", "There is no image with this id.")

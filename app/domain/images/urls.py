@@ -9,35 +9,70 @@ from urllib.parse import quote, urlencode
 from app.domain.access.signing import Signer
 from app.domain.errors import Forbidden
 from app.domain.keys import original_key, variant_key
-from app.domain.models import Image, Variant, Visibility
+from app.domain.models import Format, Image, Visibility
 from app.domain.times import CLOCK_SLACK
 
 #: Default of the maximum lifetime of a signed url, in seconds.
 SIGNED_URL_SECONDS = 3600
 
 
+class VariantFile(Protocol):
+    """Variant, validated or not, with the fields that its url depends on."""
+
+    @property
+    def format(self) -> Format:
+        """Format of the file."""
+
+    @property
+    def file(self) -> str:
+        """Name of the file."""
+
+
+class PlacedImage(Protocol):
+    """Image, validated or not, with the fields that urls of its variants depend on."""
+
+    @property
+    def id(self) -> str:
+        """Id."""
+
+    @property
+    def rendering_id(self) -> str | None:
+        """Id of the rendering of the variants."""
+
+    @property
+    def placed(self) -> Visibility:
+        """Visibility of the prefix that the variants are stored under."""
+
+    @property
+    def effective_visibility(self) -> Visibility:
+        """Visibility that holds at present."""
+
+
 class UrlSource(Protocol):
     """Source of urls that lead directly to the bytes. `method` is that of the request: GET or HEAD."""
 
-    def variant(self, image: Image, variant: Variant, method: str = "GET") -> str:
+    def variant(self, image: PlacedImage, variant: VariantFile, method: str = "GET") -> str:
         """Return the url of a variant, to be shown inline."""
 
     def original(self, image: Image, method: str = "GET") -> str:
         """Return the url of the original, to be saved under its display name and never shown inline."""
 
-    def expires_at(self, image: Image) -> datetime | None:
+    def expires_at(self, image: PlacedImage) -> datetime | None:
         """Return the time at which urls of the variants that are built now expire; None if they last."""
 
-    def edition(self, image: Image) -> str:
+    def edition(self, image: PlacedImage) -> str:
         """Return a text that changes whenever the urls of unchanged variants change; empty for a public image."""
 
+    def signatures(self) -> str:
+        """Return a text that changes whenever the signature or expiry of any url changes."""
 
-def is_public(image: Image) -> bool:
+
+def is_public(image: PlacedImage) -> bool:
     """Return True if the variants are shown to everybody, under urls that last."""
     return image.effective_visibility is Visibility.PUBLIC and image.placed is Visibility.PUBLIC
 
 
-def shown_key(image: Image, variant: Variant) -> str:
+def shown_key(image: PlacedImage, variant: VariantFile) -> str:
     """Return the key that a variant is stored under: its prefix is public or private, as `placed` says."""
     public = image.placed is Visibility.PUBLIC
     return variant_key(image.id, image.rendering_id or "-", variant.file, public=public)
@@ -94,7 +129,7 @@ class ServedFiles:
         self._base = f"{(public_url or '').rstrip('/')}/files/"
         self._seal = seal
 
-    def variant(self, image: Image, variant: Variant, method: str = "GET") -> str:  # noqa: ARG002 - it serves both
+    def variant(self, image: PlacedImage, variant: VariantFile, method: str = "GET") -> str:  # noqa: ARG002 - it serves both
         """See `UrlSource.variant`."""
         key = shown_key(image, variant)
         return self._base + quote(key) if is_public(image) else self._signed(key)
@@ -103,13 +138,17 @@ class ServedFiles:
         """See `UrlSource.original`."""
         return self._signed(original_key(image.id))
 
-    def expires_at(self, image: Image) -> datetime | None:
+    def expires_at(self, image: PlacedImage) -> datetime | None:
         """See `UrlSource.expires_at`."""
         return None if is_public(image) else datetime.fromtimestamp(self._seal.expires(), UTC)
 
-    def edition(self, image: Image) -> str:
+    def edition(self, image: PlacedImage) -> str:
         """See `UrlSource.edition`."""
         return "" if is_public(image) else self._seal.edition()
+
+    def signatures(self) -> str:
+        """See `UrlSource.signatures`."""
+        return self._seal.edition()
 
     def _signed(self, key: str) -> str:
         return f"{self._base}{quote(key)}?{self._seal.query(key)}"
