@@ -73,16 +73,16 @@ def test_a_full_server_says_so_and_the_upload_can_be_tried_again(page: Any, expe
     expected.append("status of 507")
     page.goto("/")
     page.locator(".primary").first.wait_for()
-    page.route("**/upload", lambda route: route.fulfill(**problem(507, "storage_full")))
+    page.route("**/upload?*", lambda route: route.fulfill(**problem(507, "storage_full")))
     text = refusal(page, "full.jpg", jpeg(60))
     assert text == "The server is full. Delete images or ask its operator."
-    page.unroute("**/upload")
+    page.unroute("**/upload?*")
     page.get_by_role("button", name="Try full.jpg again").click()
     row(page, "full.jpg", "done").wait_for()
     page.get_by_text("1 upload finished").wait_for()
 
 
-@pytest.mark.parametrize("path", ["**/images/lookup", "**/upload"])
+@pytest.mark.parametrize("path", ["**/images/lookup", "**/upload?*"])
 def test_a_lost_connection_is_tried_again(page: Any, expected: list[str], path: str) -> None:
     expected.append("ERR_CONNECTION_REFUSED")
     page.goto("/")
@@ -115,10 +115,10 @@ def test_a_busy_server_is_asked_again_after_the_time_that_it_names(page: Any, ex
     page.goto("/")
     page.locator(".primary").first.wait_for()
     answer = problem(503, "too_many_uploads") | {"headers": {"Retry-After": "90"}}
-    page.route("**/upload", lambda route: route.fulfill(**answer))
+    page.route("**/upload?*", lambda route: route.fulfill(**answer))
     page.locator("#files").set_input_files(file("busy.jpg", jpeg(70)))
     row(page, "busy.jpg", "waiting").get_by_text("The server is busy. Retrying in ").wait_for()
     assert int(row(page, "busy.jpg").locator(".tray-error").inner_text().split()[-2]) > 30
-    page.unroute("**/upload")
+    page.unroute("**/upload?*")
     page.get_by_role("button", name="Retry now").click()
     row(page, "busy.jpg", "done").wait_for()

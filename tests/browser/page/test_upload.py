@@ -1,9 +1,11 @@
 """Uploads on the page: ways in, known bytes, tickets, and what a browser sends."""
 
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from tests.browser.page.conftest import pytestmark  # noqa: F401 - when these tests can run
+from tests.browser.waiting import wait_until
 from tests.running_server import Server
 from tests.samples import encoded
 from tests.self_hosted.test_direct_upload import noise
@@ -32,6 +34,16 @@ WATCH_WORDS = """() => {
     }
   }).observe(document.getElementById('tray'), {subtree: true, childList: true, characterData: true})
 }"""
+#: Count the hashes that are computed.
+COUNT_HASHES = """
+window.hashes = 0
+const { digest } = SubtleCrypto.prototype
+SubtleCrypto.prototype.digest = async function (...given) {
+  const result = await digest.apply(this, given)
+  window.hashes += 1
+  return result
+}
+"""
 
 
 def file(name: str, body: bytes, kind: str = "image/jpeg") -> dict[str, Any]:
@@ -51,6 +63,17 @@ def row(page: Any, name: str, state: str = "") -> Any:
 
 def filenames(server: Server) -> set[str]:
     return {item["filename"] for item in server.client.get("/images?limit=100").json()["items"]}
+
+
+def hold_uploads(page: Any) -> list[Any]:
+    """Return a list that gets the uploads from now on, which wait until the test continues them."""
+    held: list[Any] = []
+
+    def hold(route: Any) -> None:
+        held.append(route)
+
+    page.route("**/upload?*", hold)
+    return held
 
 
 def record_requests(page: Any) -> list[tuple[str, str]]:
@@ -132,3 +155,37 @@ def test_large_files_go_by_ticket_and_their_bytes_are_counted(page: Any, server:
     assert shares == sorted(shares)
     assert [share for share in shares if 0 < share < 100]
     assert "large.png" in filenames(server)
+
+
+def test_files_are_hashed_ahead_and_looked_up_together(page: Any, server: Server) -> None:
+    page.add_init_script(COUNT_HASHES)
+    page.goto("/")
+    page.locator(".primary").first.wait_for()
+    held = hold_uploads(page)
+    asked: list[list[str]] = []
+    page.on("request", lambda request: "lookup" in request.url and asked.append(request.post_data_json["sha256"]))
+    names = [f"ahead {at}.jpg" for at in range(12)]
+    page.locator("#files").set_input_files([file(name, jpeg(500 + at)) for at, name in enumerate(names)])
+    page.locator('.tray-row[data-state="sending"]').nth(2).wait_for()
+    wait_until(page, "hashes === 3 + 8")  # the three that are sent, and the next eight
+    page.route("**/upload?*", lambda route: route.continue_())
+    for each in held:
+        each.continue_()
+    page.get_by_text("12 uploads finished").wait_for()
+    assert len(asked) <= 5  # one for each of the first three, one for the next eight, one for the last
+    assert sorted(each for hashes in asked for each in hashes) == sorted(
+        {sha256(jpeg(500 + at)).hexdigest() for at in range(12)}
+    )
+    assert page.evaluate("hashes") == 12
+    assert filenames(server) >= set(names)
+
+
+def test_new_images_get_their_names_and_what_the_filter_says(page: Any, server: Server) -> None:
+    page.goto("/?tag=sea+%26+sky&tag=blau&view=private")
+    page.get_by_role("button", name="Upload").first.wait_for()
+    name = "a&b=c+d %41 #1 \u00fc \U0001f3d6.jpg"
+    page.locator("#files").set_input_files(file(name, jpeg(520)))
+    row(page, name, "done").wait_for()
+    [image] = [each for each in server.client.get("/images?limit=100").json()["items"] if each["filename"] == name]
+    assert sorted(image["tags"]) == ["blau", "sea & sky"]
+    assert (image["visibility"], image["declared_content_type"]) == ("private", "image/jpeg")

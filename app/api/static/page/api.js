@@ -88,3 +88,28 @@ export const get = (path, options) => request("GET", path, options);
 export const post = (path, body = {}, options = {}) => request("POST", path, { body, ...options });
 export const patch = (path, body, options = {}) => request("PATCH", path, { body, ...options });
 export const remove = (path, options) => request("DELETE", path, options);
+
+/**
+ * Send a body and return the text of the answer. `onProgress` gets the share of the body that has left: by
+ * XMLHttpRequest, because fetch does not tell it.
+ */
+export function transfer(method, address, sent, body, { signal, onProgress }) {
+  return new Promise((resolve, reject) => {
+    const request = new XMLHttpRequest();
+    request.open(method, address);
+    for (const [name, value] of Object.entries(sent)) request.setRequestHeader(name, value);
+    request.upload.onprogress = (event) => onProgress(event.loaded / (event.total || 1));
+    request.onload = async () => {
+      if (request.status < 300) return resolve(request.responseText);
+      const asks = request.status === 401 && address.startsWith(url("."));
+      if (asks && (await session.askForKey())) {
+        return resolve(transfer(method, address, { ...sent, ...headers() }, body, { signal, onProgress }));
+      }
+      return reject(problemFrom(request.status, request.responseText, request.getResponseHeader("Retry-After")));
+    };
+    request.onerror = () => reject(new Offline());
+    request.onabort = () => reject(new DOMException("canceled", "AbortError"));
+    signal.addEventListener("abort", () => request.abort());
+    request.send(body);
+  });
+}

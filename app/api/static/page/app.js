@@ -54,7 +54,7 @@ class App {
     this.header = new Header(place("header"), this.library, actions);
     this.viewer = new Viewer(place("viewer"), this.library, actions);
     this.uploads = new Uploads(limits, actions);
-    this.watcher = new Watcher((image) => this.onRecord(image), (id) => this.uploads.gone(id));
+    this.watcher = new Watcher((image) => this.onRecord(image), (id) => this.uploads.gone(id), () => this.uploads.isSending);
     this.empty = place("empty");
     this.library.addEventListener("change", () => this.onChange());
     this.library.addEventListener("filter", () => scrollTo(0, 0));

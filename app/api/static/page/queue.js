@@ -1,11 +1,14 @@
 /** The upload queue: three files at a time, known bytes are not sent, every byte is counted. No elements. */
 
-import { Offline, Problem, get, headers, post, problemFrom, session, url } from "./api.js";
+import { Offline, Problem, get, headers, post, transfer, url } from "./api.js";
 import { checkFile, failure, isPermanent, sentence, typeOf } from "./refusals.js";
 
 const AT_ONCE = 3;
 /** Above this, hashing takes longer than it saves on most networks, and needs the whole file in memory. */
 const LARGEST_HASHED = 100 * 1000 * 1000;
+/** Files that are hashed while others are sent, and the largest: each is read into memory. */
+const MOST_AHEAD = 8;
+const LARGEST_AHEAD = 20 * 1000 * 1000;
 const RETRY_SECONDS = [4, 8, 15, 30];
 /** Attempts in which the server was reached. While it cannot be reached, nothing is counted. */
 const MOST_ATTEMPTS = 6;
@@ -25,6 +28,7 @@ export class Upload {
     this.attempts = 0;
     this.isPermanent = false;
     this.run = null;
+    this.lookup = null;
   }
 
   get isFinished() {
@@ -46,6 +50,7 @@ export class Queue extends EventTarget {
     this.running = 0;
     this.leftBytes = 0;
     this.samples = [];
+    this.hashing = 0;
   }
 
   add(files, fields = {}) {
@@ -79,7 +84,7 @@ export class Queue extends EventTarget {
   /** Start a refused or canceled upload again. */
   retry(upload) {
     if (!upload.isFinished) return;
-    Object.assign(upload, { error: "", sent: 0, attempts: 0 });
+    Object.assign(upload, { error: "", sent: 0, attempts: 0, lookup: null });
     this.become(upload, "waiting");
     this.next();
   }
@@ -104,9 +109,8 @@ export class Queue extends EventTarget {
   }
 
   next() {
-    for (const upload of this.uploads) {
-      if (this.running >= AT_ONCE) return;
-      if (upload.state !== "waiting" || upload.run) continue;
+    for (const upload of this.following()) {
+      if (this.running >= AT_ONCE) break;
       this.running += 1;
       upload.run = new AbortController();
       this.work(upload, upload.run.signal).finally(() => {
@@ -115,6 +119,7 @@ export class Queue extends EventTarget {
         this.next();
       });
     }
+    this.hashAhead();
   }
 
   async work(upload, signal) {
@@ -123,6 +128,7 @@ export class Queue extends EventTarget {
         await this.send(upload, signal);
         return;
       } catch (error) {
+        upload.lookup = null; // another attempt may have stored the bytes
         if (signal.aborted) return;
         const isBusy = error instanceof Problem && (error.status === 429 || error.status === 503);
         upload.attempts += isBusy || upload.sent ? 1 : 0;
@@ -158,21 +164,63 @@ export class Queue extends EventTarget {
     const { file } = upload;
     checkFile(file, this.limits);
     this.become(upload, "checking", { sent: 0 });
-    upload.sha256 ??= file.size <= LARGEST_HASHED ? await hash(file) : null;
+    const sha256 = file.size <= LARGEST_HASHED ? await this.hash(upload) : null;
     if (signal.aborted) return null;
-    if (upload.sha256) {
-      const { known } = await post("images/lookup", { sha256: [upload.sha256], owner: upload.fields.owner }, { signal });
-      if (known[upload.sha256]) return this.finish(upload, known[upload.sha256], "known");
+    if (sha256) {
+      const known = await this.lookUp(upload, signal);
+      if (known[sha256]) return this.finish(upload, known[sha256], "known");
     } else if (upload.tries) await get("healthz", { signal }); // no bytes for a server that cannot be reached
     this.become(upload, "sending", { sent: 0 });
-    return file.size > this.limits.max_upload_bytes ? this.sendByTicket(upload, signal) : this.sendForm(upload, signal);
+    return file.size > this.limits.max_upload_bytes ? this.sendByTicket(upload, signal) : this.sendBody(upload, signal);
   }
 
-  async sendForm(upload, signal) {
-    const form = new FormData();
-    for (const [name, value] of Object.entries(upload.fields)) for (const each of [value].flat()) form.append(name, each);
-    form.append("file", upload.file, upload.file.name);
-    const image = JSON.parse(await this.transfer(upload, signal, "POST", url("upload"), headers(), form));
+  /** Return the hash of a file, which is computed once. */
+  hash(upload) {
+    upload.hashing ??= hash(upload.file).then((sha256) => (upload.sha256 = sha256));
+    return upload.hashing;
+  }
+
+  /** Hash the next files while others are sent. */
+  hashAhead() {
+    for (const upload of this.following()) {
+      if (this.hashing >= AT_ONCE) return;
+      if (upload.hashing || upload.file.size > LARGEST_AHEAD) continue;
+      this.hashing += 1;
+      const next = () => {
+        this.hashing -= 1;
+        this.hashAhead();
+      };
+      this.hash(upload).then(next, next); // a file that cannot be read is refused at its turn
+    }
+  }
+
+  /** The uploads that are started next. */
+  following() {
+    return this.uploads.filter((each) => each.state === "waiting" && !each.run).slice(0, MOST_AHEAD);
+  }
+
+  /** Return the ids of known hashes. One request asks for all files whose hashes were computed in the meantime. */
+  async lookUp(upload, signal) {
+    if (!upload.lookup) {
+      const { owner } = upload.fields;
+      const asked = [upload, ...this.following().filter((each) => each.sha256 && !each.lookup && each.fields.owner === owner)];
+      const answer = post("images/lookup", { sha256: [...new Set(asked.map((each) => each.sha256))], owner });
+      for (const each of asked) each.lookup = answer;
+      answer.catch(() => {
+        for (const each of asked) if (each.lookup === answer) each.lookup = null;
+      });
+    }
+    const canceled = new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason), { once: true }));
+    return (await Promise.race([upload.lookup, canceled])).known;
+  }
+
+  /** Send the file as the body of the request. A form costs the browser and the server more processor time. */
+  async sendBody(upload, signal) {
+    const { file } = upload;
+    const query = new URLSearchParams({ filename: file.name });
+    for (const [name, value] of Object.entries(upload.fields)) for (const each of [value].flat()) query.append(name, each);
+    const sent = headers({ "Content-Type": typeOf(file) || "application/octet-stream" });
+    const image = JSON.parse(await this.transfer(upload, signal, "POST", url(`upload?${query}`), sent, file));
     return this.finish(upload, image.id, image.duplicate ? "known" : "processing", image);
   }
 
@@ -189,32 +237,16 @@ export class Queue extends EventTarget {
     return this.finish(upload, ticket.id, "processing");
   }
 
-  /** Send a body, and count the bytes that have left: with XMLHttpRequest, because fetch does not tell them. */
+  /** Send a body, and count the bytes of the file that have left. */
   transfer(upload, signal, method, address, sent, body) {
-    return new Promise((resolve, reject) => {
-      const request = new XMLHttpRequest();
-      const { size } = upload.file;
-      request.open(method, address);
-      for (const [name, value] of Object.entries(sent)) request.setRequestHeader(name, value);
-      request.upload.onprogress = (event) => {
-        const now = Math.min(size, Math.round((event.loaded / (event.total || 1)) * size));
-        this.leftBytes += Math.max(0, now - upload.sent);
-        upload.sent = now;
-        this.changed(upload);
-      };
-      request.onload = async () => {
-        if (request.status < 300) return resolve(request.responseText);
-        const asks = request.status === 401 && address.startsWith(url("."));
-        if (asks && (await session.askForKey())) {
-          return resolve(this.transfer(upload, signal, method, address, headers(), body));
-        }
-        return reject(problemFrom(request.status, request.responseText, request.getResponseHeader("Retry-After")));
-      };
-      request.onerror = () => reject(new Offline());
-      request.onabort = () => reject(new DOMException("canceled", "AbortError"));
-      signal.addEventListener("abort", () => request.abort());
-      request.send(body);
-    });
+    const { size } = upload.file;
+    const onProgress = (share) => {
+      const now = Math.min(size, Math.round(share * size));
+      this.leftBytes += Math.max(0, now - upload.sent);
+      upload.sent = now;
+      this.changed(upload);
+    };
+    return transfer(method, address, sent, body, { signal, onProgress });
   }
 
   finish(upload, id, state, image = null) {

@@ -11,6 +11,8 @@ const MOST_ROWS = 100;
 const MOST_PREVIEWS = 30;
 const LARGEST_PREVIEW = 30e6;
 const THUMB = 64;
+/** Time between updates: drawing takes processor time from the uploads. Not by frames: hidden tabs have none. */
+const UPDATE_MILLISECONDS = 150;
 const RETRYABLE = ["attempts_exhausted", "timeout", "crashed", "memory"];
 
 export class Tray {
@@ -21,6 +23,7 @@ export class Tray {
     this.actions = actions;
     this.rows = new Map();
     this.previews = Promise.resolve();
+    this.due = new Set();
     this.list = h("ul", { class: "tray-list", tabIndex: 0, "aria-label": "Files" });
     this.title = h("span", { class: "tray-title" });
     this.bar = h("progress", { class: "tray-all", max: 1, value: 0, "aria-label": "All uploads" });
@@ -33,7 +36,7 @@ export class Tray {
     this.foot = h("div", { class: "tray-foot" }, this.more, this.retryNow, this.cancelAll, this.retryAll);
     root.append(h("div", { class: "tray-head" }, this.title, this.fold, this.close), this.bar, this.list, this.foot);
     root.setAttribute("aria-label", "Uploads");
-    queue.addEventListener("change", (event) => this.show(event.detail));
+    queue.addEventListener("change", (event) => this.schedule(event.detail));
     setInterval(() => this.tick(), 500);
   }
 
@@ -61,30 +64,41 @@ export class Tray {
     this.showTotal();
   }
 
+  /** Show the state of an upload soon; null if some are gone. */
+  schedule(upload) {
+    if (!this.due.size) setTimeout(() => this.update(), UPDATE_MILLISECONDS);
+    this.due.add(upload);
+  }
+
+  update() {
+    const { uploads } = this.queue;
+    const kept = new Set(uploads);
+    const due = [...this.due];
+    this.due.clear();
+    if (uploads.length) this.root.hidden = false;
+    for (const each of this.rows.keys()) if (!kept.has(each)) this.removeRow(each);
+    const ended = due.filter((each) => kept.has(each) && this.show(each));
+    this.showTotal();
+    document.body.classList.toggle("uploading", uploads.some((each) => each.isUnsent));
+    if (ended.length && uploads.every((each) => each.isFinished)) this.finish();
+  }
+
+  /** Show the state of an upload; return true if it has just ended. */
   show(upload) {
-    if (upload === null) {
-      for (const each of this.rows.keys()) if (!this.queue.uploads.includes(each)) this.removeRow(each);
-      return;
-    }
-    if (this.root.hidden) {
-      this.root.hidden = false;
-      this.showTotal();
-    }
     const row = this.rows.get(upload) || this.build(upload);
     if (row) this.showRow(upload, row);
-    if (upload.isFinished && upload.announced !== upload.state) {
-      upload.announced = upload.state;
-      if (upload.state === "failed") announce(upload.error);
-      this.showTotal();
-      if (this.queue.uploads.every((each) => each.isFinished)) this.finish();
-    } else if (!upload.isFinished) upload.announced = null;
+    const hasEnded = upload.isFinished && upload.announced !== upload.state;
+    if (hasEnded && upload.state === "failed") announce(upload.error);
+    if (hasEnded || !upload.isFinished) upload.announced = upload.isFinished ? upload.state : null;
+    return hasEnded;
   }
 
   showRow(upload, row) {
     const share = upload.file.size ? upload.sent / upload.file.size : 0;
     if (upload.state === "sending") row.bar.value = share;
     else row.bar.removeAttribute("value");
-    row.word.textContent = upload.state === "sending" ? `${Math.round(share * 100)} %` : WORDS[upload.state];
+    const word = upload.state === "sending" ? `${Math.round(share * 100)} %` : WORDS[upload.state];
+    if (row.word.textContent !== word) row.word.textContent = word;
     const shown = `${upload.state} ${upload.error} ${upload.retryAt} ${upload.image?.version}`;
     if (shown === row.shown) return;
     const hadFocus = row.element.contains(document.activeElement);

@@ -9,11 +9,14 @@ import { lacking } from "./refusals.js";
 import { Tray } from "./tray.js";
 
 const SAMPLE = "static/page/sample.jpg";
+/** Time between additions to the gallery. */
+const RECORDS_MILLISECONDS = 500;
 
 export class Uploads {
   /** `actions` are those of the tray, with fields(), onRecord(image), watch(ids), report(error), toast(text), may(scope). */
   constructor(limits, actions) {
     this.actions = actions;
+    this.records = [];
     this.queue = new Queue(limits);
     this.tray = new Tray(document.getElementById("tray"), this.queue, { ...actions, reprocess: (upload) => this.reprocess(upload) });
     this.queue.addEventListener("change", (event) => this.onChange(event.detail));
@@ -31,6 +34,10 @@ export class Uploads {
       event.preventDefault();
       event.returnValue = `${plural(unsent, "upload")} ${unsent === 1 ? "is" : "are"} not finished.`; // browsers have words of their own
     });
+  }
+
+  get isSending() {
+    return this.queue.uploads.some((each) => each.isUnsent);
   }
 
   async add(given) {
@@ -74,12 +81,19 @@ export class Uploads {
     try {
       upload.image ??= await get(`images/${upload.id}`);
       if (upload.state === "known" && upload.image.status !== "ready") this.queue.become(upload, "processing");
-      this.actions.onRecord(upload.image);
-      if (upload.image.status === "pending") this.actions.watch([upload.id]);
-      this.tray.show(upload);
+      if (!this.records.length) setTimeout(() => this.showRecords(), RECORDS_MILLISECONDS);
+      this.records.push(upload.image);
+      this.tray.schedule(upload);
     } catch (error) {
       if (error instanceof Problem && error.status < 500) this.queue.become(upload, "done");
       else this.actions.watch([upload.id]);
+    }
+  }
+
+  showRecords() {
+    for (const image of this.records.splice(0)) {
+      this.actions.onRecord(image);
+      if (image.status === "pending") this.actions.watch([image.id]);
     }
   }
 

@@ -5,12 +5,13 @@ import { get } from "./api.js";
 const POLL_MILLISECONDS = 1500;
 const MOST_AT_ONCE = 20;
 
-/** Reads pending images again until they are ready or failed. Slower while the page is hidden. */
+/** Reads pending images again until they are ready or failed. Slower while the page is hidden or `isBusy()`. */
 export class Watcher {
-  constructor(onImage, onGone = () => {}) {
+  constructor(onImage, onGone = () => {}, isBusy = () => false) {
     this.ids = new Set();
     this.onImage = onImage;
     this.onGone = onGone;
+    this.isBusy = isBusy;
     this.timer = null;
   }
 
@@ -21,7 +22,8 @@ export class Watcher {
 
   schedule() {
     if (this.timer || !this.ids.size) return;
-    this.timer = setTimeout(() => this.look(), document.hidden ? POLL_MILLISECONDS * 5 : POLL_MILLISECONDS);
+    const times = document.hidden ? 5 : this.isBusy() ? 3 : 1;
+    this.timer = setTimeout(() => this.look(), POLL_MILLISECONDS * times);
   }
 
   async look() {
