@@ -1,9 +1,10 @@
-"""Transfer size, first paint, layout shift, scrolling and memory of the page with 10,000 images, in Chromium.
+"""Transfer size, first paint, layout shift, scrolling and memory of the page with 10,000 images, and its uploads.
 
     .venv/bin/python -m benchmarks.page
 
 Needs Chromium and Playwright: `make test-browser` installs the latter. Tasks are measured in processor time, because
-other load on the machine does not change it. The figures go to `results/page.json`.
+other load on the machine does not change it. Uploads are measured in seconds of the clock, by `benchmarks.page_upload`:
+the machine should have nothing else to do. The figures go to `results/page.json`.
 """
 
 import gzip
@@ -13,6 +14,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from benchmarks import page_upload
 from benchmarks.gallery_records import seed_gallery
 from benchmarks.results_file import save
 from tests.browser.test_pages import CHROMIUM, QUIET
@@ -115,8 +117,10 @@ def main() -> None:
             browser = tool.chromium.launch(executable_path=CHROMIUM, args=QUIET)
             page = browser.new_page(viewport={"width": 1280, "height": 800})
             figures = measure(page, browser, server.url)
-            version = browser.version
-            browser.close()
+            page.close()
+        figures["upload"] = page_upload.measure(browser)
+        version = browser.version
+        browser.close()
     for name, value in figures.items():
         print(f"{name:28} {value}")
     save("page", ["playwright"], chromium=version, images=COUNT, viewport=[1280, 800], **figures)

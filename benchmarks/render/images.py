@@ -38,7 +38,7 @@ def make() -> None:
     Image.MAX_IMAGE_PIXELS = None
     _jpeg(smooth, "smooth", profile)
     _reference(smooth, "smooth", profile)
-    crisp = _grained(smooth)
+    crisp = add_grain(smooth)
     _jpeg(crisp, "phone", profile)
     _jpeg(crisp, "progressive", profile, progressive=True)
     _reference(crisp, "phone", profile)
@@ -46,12 +46,12 @@ def make() -> None:
     pillow_heif.register_heif_opener()
     crisp.save(FOLDER / "phone.heic", "HEIF", quality=70, icc_profile=profile)
     for name, size in _LARGER.items():
-        _jpeg(_grained(smooth.resize(size, Image.Resampling.BICUBIC)), name, profile)
+        _jpeg(add_grain(smooth.resize(size, Image.Resampling.BICUBIC)), name, profile)
     _animation(crisp)
     stamp.write_text(made_from)
 
 
-def _grained(image: Image.Image) -> Image.Image:
+def add_grain(image: Image.Image) -> Image.Image:
     grain = Image.effect_noise(image.size, 11).filter(ImageFilter.GaussianBlur(1.0))
     sharp = image.filter(ImageFilter.UnsharpMask(1.5, 120, 2))
     return ImageChops.add(sharp, Image.merge("RGB", [grain] * 3), 1, -128)
