@@ -3,7 +3,7 @@
     .venv/bin/python -m benchmarks.page_upload [rounds]
 
 curl sends forms, three at a time, as the page does. Every upload starts with an empty data folder. `benchmarks.page`
-runs this too, and saves the figures.
+runs this too, and saves the figures. On a machine with other load, start it by `chrt -r 1`.
 """
 
 import fcntl
@@ -120,8 +120,13 @@ def measure(browser: Any, rounds: int = ROUNDS, report: Callable[[str], None] = 
                     rates[way].append(round(rate, 1))
             medians = {way: median(each) for way, each in rates.items()}
             figures[kind] = {"rates": rates, **medians, "ratio": round(medians["page"] / medians["curl"], 2)}
-    shape = {"files": COUNT, "megabytes": round(total), "at_once": AT_ONCE, "load_average_5_minutes": round(load, 1)}
-    return {**shape, **figures}
+    shape = {"files": COUNT, "megabytes": round(total), "at_once": AT_ONCE}
+    return {**shape, "load_average_5_minutes": round(load, 1), "real_time_priority": _is_real_time(), **figures}
+
+
+def _is_real_time() -> bool:
+    """Return True under `chrt -r 1`, which keeps the processors for the benchmark on a machine with other load."""
+    return os.sched_getscheduler(0) == os.SCHED_RR
 
 
 def _check(server: Server, count: int) -> None:
