@@ -69,10 +69,10 @@ def unreachable(error: httpx.RequestError) -> Unreachable:
     while cause is not None and not (isinstance(cause, OSError) and cause.strerror):
         cause = cause.__cause__ or cause.__context__
     reason = cause.strerror if isinstance(cause, OSError) and cause.strerror else str(error) or type(error).__name__
-    return Unreachable(address_of(error.request.url), reason)
+    return Unreachable(get_address(error.request.url), reason)
 
 
-def address_of(url: httpx.URL) -> str:
+def get_address(url: httpx.URL) -> str:
     """Return scheme and host of a url, without user name and password."""
     return str(url.copy_with(userinfo=b"", raw_path=b"/")).rstrip("/")
 

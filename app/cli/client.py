@@ -9,7 +9,7 @@ from typing import Any, Self
 import httpx
 
 from app.cli import attempts
-from app.cli.attempts import NOT_REACHED, Busy, Retry, address_of, not_darkroom, parse, retry, unreachable
+from app.cli.attempts import NOT_REACHED, Busy, Retry, get_address, not_darkroom, parse, retry, unreachable
 from app.cli.image_file import ImageFile, UploadError, read_pieces, to_text, unreadable
 
 #: Longest `?wait=` of `GET /images/{id}`.
@@ -50,7 +50,7 @@ class DarkroomClient:
         timeout = httpx.Timeout(30, read=_WAIT_SECONDS + 15)
         self._service = httpx.Client(base_url=url, headers=headers, timeout=timeout, transport=transport)
         #: Scheme and host of the service, without user name and password.
-        self.address = address_of(self._service.base_url)
+        self.address = get_address(self._service.base_url)
         # Upload tickets lead to another host, which must not see the key.
         self._store = httpx.Client(base_url=url, timeout=timeout, transport=transport)
 

@@ -103,14 +103,14 @@ def point(connection: sqlite3.Connection, image: Image, replaces: str | None) ->
 
 def note_copy(connection: sqlite3.Connection, image: Image, *, is_holder: bool) -> None:
     """Note whether the image is a further copy of the bytes that its hash points to."""
-    drop_entries(connection, image, {_copy_of(image)})
+    drop_entries(connection, image, {_build_copy(image)})
     if not is_holder:
-        add_entries(connection, image, {_copy_of(image)})
+        add_entries(connection, image, {_build_copy(image)})
 
 
 def drop_all(connection: sqlite3.Connection, image: Image) -> None:
     """Remove all entries of the image. Point its hash to the oldest copy, or remove the pointer."""
-    drop_entries(connection, image, index_entries(image) | {_copy_of(image)})
+    drop_entries(connection, image, index_entries(image) | {_build_copy(image)})
     key = (image.owner, image.sha256)
     if image.sha256 is None or find_holder(connection, image.owner, image.sha256) != image.id:
         return
@@ -124,6 +124,6 @@ def drop_all(connection: sqlite3.Connection, image: Image) -> None:
     )
 
 
-def _copy_of(image: Image) -> Entry:
+def _build_copy(image: Image) -> Entry:
     """Return the entry of a record whose hash points to another record."""
     return _COPY, image.sha256 or ""

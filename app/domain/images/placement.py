@@ -8,7 +8,7 @@ from app.domain.models import Changes, Image, Status, Tombstone, Visibility
 from app.domain.work import LONGEST_ATTEMPT, RENDERING_LIFE, Task, Work
 
 
-def files_of(image: Image) -> Collection[str]:
+def list_files(image: Image) -> Collection[str]:
     """Return the files of the variants. Variants of equal size share one."""
     return {variant.file for variant in image.variants}
 

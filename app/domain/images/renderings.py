@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 
 from app.domain.errors import KeepsChanging, Missing, PortError, Stale
 from app.domain.images.placement import (
-    files_of,
     guard_changes,
+    list_files,
     placement,
     rendering_life,
     shown_rendering,
@@ -77,7 +77,7 @@ class Renderings:
 
     def ensure_current(self, image: Image, *, public: bool) -> bool:
         """Do what `ensure` does, for the variants of a `ready` image."""
-        return self.ensure(image.id, image.rendering_id or "", files_of(image), public=public)
+        return self.ensure(image.id, image.rendering_id or "", list_files(image), public=public)
 
     def supersede(self, image: Image, old: Iterable[str], now: datetime, *, current: str) -> Changes:
         """Return the changes that schedule the removal of `old` renderings, and keep `current`. Both are names as in
@@ -245,7 +245,7 @@ class Renderings:
         if was_public(image):
             self._store.delete_prefix(processed_prefix(image.id, public=True))
         if image.placed is Visibility.PRIVATE:
-            for file in files_of(image):
+            for file in list_files(image):
                 self._store.delete(variant_key(image.id, image.rendering_id or "", file))
         for name in image.superseded:
             if not is_public_name(name):
