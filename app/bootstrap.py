@@ -12,13 +12,14 @@ from pathlib import Path
 from pydantic import SecretStr
 
 from app.domain.access.api_keys import Keyring
+from app.domain.access.file_seal import FileSeal
 from app.domain.access.signing import Signer
 from app.domain.disk import check_free, port_errors
 from app.domain.errors import ConfigurationError
 from app.domain.images.notifications import object_created
 from app.domain.images.renderings import Renderings
 from app.domain.images.stats import Counters, Recount
-from app.domain.images.urls import FileSeal, ServedFiles, UrlSource
+from app.domain.images.urls import ServedFiles, UrlSource
 from app.domain.keys import original_id
 from app.domain.limits import MEBIBYTE, Limits
 from app.domain.ports import Cdn, EventQueue, ImageRepository, ObjectStore

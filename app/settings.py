@@ -7,6 +7,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from app.domain.access.file_seal import SIGNED_URL_SECONDS
 from app.domain.configuration.complaints import PREFIX, first_causes, invalid_setting, unknown_setting
 from app.domain.configuration.hosts import is_loopback
 from app.domain.configuration.values import (
@@ -24,7 +25,6 @@ from app.domain.configuration.values import (
     StorageUrl,
 )
 from app.domain.errors import ConfigurationError
-from app.domain.images.urls import SIGNED_URL_SECONDS
 from app.domain.limits import MEBIBYTE
 from app.domain.media import MEDIA_TYPES
 from app.domain.models import Visibility

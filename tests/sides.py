@@ -16,6 +16,7 @@ from app.adapters.filesystem import FilesystemStore
 from app.adapters.s3 import PresignedGrants, PresignedUrls, Presigner, S3Store
 from app.adapters.sqlite import Database, SqliteIdempotencyKeys, SqliteImages, SqliteQueue
 from app.adapters.sqs import SqsQueue
+from app.domain.access.file_seal import FileSeal
 from app.domain.access.signing import Signer
 from app.domain.images.deletion import Deletion
 from app.domain.images.editing import Editor
@@ -23,7 +24,7 @@ from app.domain.images.notifications import object_created
 from app.domain.images.renderings import Renderings
 from app.domain.images.stats import Counters
 from app.domain.images.trash import Trash
-from app.domain.images.urls import FileSeal, ServedFiles, UrlSource
+from app.domain.images.urls import ServedFiles, UrlSource
 from app.domain.keys import ORIGINALS, PROCESSED, original_id
 from app.domain.maintenance.reconcile import Reconciler
 from app.domain.models import utcnow

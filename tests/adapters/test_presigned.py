@@ -12,8 +12,8 @@ from botocore.credentials import Credentials
 from botocore.exceptions import CredentialRetrievalError
 
 from app.adapters.s3 import PresignedGrants, PresignedUrls, Presigner, s3_client
+from app.domain.access.file_seal import SIGNED_URL_SECONDS
 from app.domain.errors import Unavailable
-from app.domain.images.urls import SIGNED_URL_SECONDS
 from app.domain.models import Format, Variant, Visibility
 from tests.contract.records import an_image
 from tests.engines import REGION

@@ -13,7 +13,8 @@ from app.api.http.problem_catalog import CATALOG
 from app.api.http.public_address import BasePath
 from app.api.views.image import view
 from app.domain.access.api_keys import Keyring
-from app.domain.images.urls import FileSeal, ServedFiles
+from app.domain.access.file_seal import FileSeal
+from app.domain.images.urls import ServedFiles
 from app.domain.models import Image
 from app.domain.recipe import DEFAULT_RECIPE
 from tests.api.bodies.test_bad_input import REFUSED

@@ -6,8 +6,9 @@ from typing import Any
 import httpx
 
 from app.api.app import Services, create_app
+from app.domain.access.file_seal import FileSeal
 from app.domain.access.signing import Signer
-from app.domain.images.urls import FileSeal, ServedFiles
+from app.domain.images.urls import ServedFiles
 from app.domain.uploads.grants import LocalStore, ServedGrants
 from tests.api.client import self_hosted_client
 from tests.api.service import Service

@@ -7,7 +7,7 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 import requests
 
-from app.domain.images.urls import SIGNED_URL_SECONDS
+from app.domain.access.file_seal import SIGNED_URL_SECONDS
 from app.domain.models import utcnow
 
 Fetch = Callable[[str], httpx.Response]

@@ -15,8 +15,8 @@ from urllib.parse import quote, urlsplit
 
 from botocore.exceptions import BotoCoreError, NoCredentialsError
 
+from app.domain.access.file_seal import SIGNED_URL_SECONDS
 from app.domain.errors import Unavailable
-from app.domain.images.urls import SIGNED_URL_SECONDS
 
 
 class Presigner:

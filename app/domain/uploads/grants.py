@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from urllib.parse import quote, urlencode
 
+from app.domain.access.file_seal import FileSeal
 from app.domain.access.signing import Signer
 from app.domain.errors import Forbidden, Malformed
-from app.domain.images.urls import FileSeal
 from app.domain.keys import original_key
 from app.domain.models import Image, utcnow
 from app.domain.ports import ObjectStore

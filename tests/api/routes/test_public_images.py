@@ -10,7 +10,7 @@ import pytest
 import requests
 
 from app.adapters.s3 import PresignedUrls
-from app.domain.images.urls import SIGNED_URL_SECONDS
+from app.domain.access.file_seal import SIGNED_URL_SECONDS
 from app.domain.models import Image, Status, Visibility
 from tests.api.bodies.test_bad_input import assert_problem
 from tests.api.http.test_access import ADMIN, ANN, BOB, KEYRING, KEYS, bearer

@@ -13,7 +13,8 @@ from app.api.http.public_address import BasePath
 from app.api.views.image import ImageView, view
 from app.api.views.stored import StoredFields, view_json
 from app.api.views.view_cache import ViewCache
-from app.domain.images.urls import FileSeal, ServedFiles
+from app.domain.access.file_seal import FileSeal
+from app.domain.images.urls import ServedFiles
 from app.domain.models import Failure, FailureCode, Format, Hdr, Image, Status, Visibility, utcnow
 from app.domain.work import Task, Work
 from tests.contract.records import FULL

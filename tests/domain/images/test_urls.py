@@ -5,10 +5,11 @@ from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
+from app.domain.access.file_seal import FileSeal
 from app.domain.access.signing import Signer
 from app.domain.errors import Forbidden, Malformed
 from app.domain.ids import new_id
-from app.domain.images.urls import FileSeal, ServedFiles
+from app.domain.images.urls import ServedFiles
 from app.domain.keys import original_key
 from app.domain.models import Format, Image, Variant, utcnow
 from app.domain.uploads import grants
