@@ -3,9 +3,9 @@
     .venv/bin/python -m benchmarks.http [rounds]
 
 Needs `wrk` and Linux. All servers use uvicorn, h11 and uvloop in one process, on one core; `wrk` has another and keeps
-8 connections busy. Rounds alternate between the servers, and each
-figure is the median of its rounds. The processor time of a request is that of the server's process: other load on the
-machine changes it less than the rate. The figures go to `results/http.json`.
+8 connections busy. Rounds alternate between the servers, and each figure is the median of its rounds. The processor
+time of a request is that of the server's process. Other load on the machine changes it less than the rate, so on a busy
+machine only the ratio by processor time counts. The figures go to `results/http.json`.
 
 `record` and `page` are read again and again, as an application reads them. `any record` and `any page` are different
 ones each time, more than the server keeps the JSON of.
