@@ -8,7 +8,6 @@ from app.api import openapi
 from app.api.dependencies import Services
 from app.api.http import problems
 from app.api.http.access import ScopedRoute
-from app.api.http.routing import IndexedRouter
 from app.api.middleware.cors import Cors
 from app.api.middleware.headers import HeadAsGet
 from app.api.middleware.lingering_close import LingeringClose
@@ -31,6 +30,7 @@ from app.api.routes import (
     uploads,
     variants,
 )
+from app.api.routing import IndexedRouter
 from app.domain.configuration.hosts import AllowedHosts
 
 __all__ = ["Services", "create_app"]

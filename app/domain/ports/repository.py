@@ -1,92 +1,14 @@
-"""Ports of bytes, records, messages and the CDN, and the contract that every adapter keeps.
+"""Port of the records."""
 
-A port that one service uses is defined next to it: `IdempotencyKeys`, `Counters`, `GrantSource`, `UrlSource`.
-
-Signatures use keys, bytes, streams and domain objects; no types of HTTP or of an SDK. `tests/contract` checks each
-promise below for every adapter. Adapters raise only `PortError`s; any method may raise `Unavailable`. All methods
-block, and can be called from several threads and processes at once.
-"""
-
-from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, BinaryIO, Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from app.domain.models import Image, Status, Tombstone, Visibility
 from app.domain.work import Task, Work
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class ObjectInfo:
-    """An object without its bytes: `size` in bytes, `modified_at` in UTC."""
-
-    key: str
-    size: int
-    modified_at: datetime
-
-
-class ObjectStore(Protocol):
-    """Bytes under keys. A key is `/`-separated segments of letters, digits, `.`, `_` and `-`."""
-
-    def create(self, key: str, body: BinaryIO, *, size: int, content_type: str) -> None:
-        """Store the rest of `body`, `size` bytes, under a new key: write once.
-
-        The object appears whole or not at all, and is durable when the call returns. Of concurrent calls exactly one
-        succeeds. The others raise `AlreadyExists` and change nothing; the existing object is durable then. A body of
-        another length than `size`, or any failure, raises `Unavailable` and leaves nothing under the key; `Full` if
-        the bytes would use the disk's reserve. The file of a `spool` can become the object: do not write it afterwards.
-        """
-
-    def put(self, key: str, body: BinaryIO, *, size: int, content_type: str) -> None:
-        """Store like `create`, and replace an existing object. Readers see the old bytes or the new ones, also after
-        `Unavailable`. May use the disk's reserve."""
-
-    def copy(self, source: str, target: str) -> None:
-        """Store the bytes of one object under another key too, with its content type, as `put` does.
-
-        Raises `Missing` if there is no object `source`. The copies are independent: neither changes with the other.
-        """
-
-    def open(self, key: str) -> AbstractContextManager[BinaryIO]:
-        """Open the object as a stream. Raises `Missing` on entry if there is none. An object that may not be read can
-        look missing."""
-
-    def stat(self, key: str) -> ObjectInfo | None:
-        """Return size and time of the object, or None. An object that may not be read can look missing."""
-
-    def find(self, key: str) -> ObjectInfo | None:
-        """Like `stat`, but authoritative: None means that the object does not exist.
-
-        Call it before deleting anything that depends on the object. Raises `Unavailable` if the store refuses. Needs
-        the right to list the key.
-        """
-
-    def spool(self) -> BinaryIO:
-        """Open an empty temporary file for bytes that `create` stores later, on the disk of the store if it has one.
-
-        It can be written, read and rewound. It has no name, so its bytes are gone when it is closed or the process
-        ends. Its errors are `PortError`s; `Full` means that the store's disk has no space left but the reserve.
-        """
-
-    def check_space(self, size: int) -> None:
-        """Raise `Full` if `size` more bytes would use the reserve that deletes and records need. A store without its
-        own disk always has space."""
-
-    def delete(self, key: str) -> None:
-        """Remove one object. A missing object is no error."""
-
-    def delete_prefix(self, prefix: str) -> int:
-        """Remove every object whose key starts with `prefix`, which ends in `/`. Return their number."""
-
-    def list(self, prefix: str) -> Iterator[ObjectInfo]:
-        """Yield every object whose key starts with `prefix`, which ends in `/`, in any order. Objects written or
-        removed meanwhile may be missing or included."""
-
-    def ping(self) -> None:
-        """Return if objects can be stored, else raise `Unavailable`, or `Full`."""
 
 
 @dataclass(frozen=True)
@@ -258,61 +180,3 @@ class ImageRepository(Protocol):
 
     def ping(self) -> None:
         """Return if the repository can be reached, else raise `Unavailable`."""
-
-
-@dataclass(frozen=True)
-class Message:
-    """A delivery of a message, identified by `receipt`. `receive_count` is 1 for the first delivery."""
-
-    id: str
-    receipt: str
-    body: str
-    receive_count: int
-
-
-class EventQueue(Protocol):
-    """At-least-once delivery of small texts, in no particular order.
-
-    A queue has a visibility time-out and a number of attempts. A received message is invisible to others until the
-    time-out ends. If it has not been deleted by then, it is delivered again with the next receive count. After the last
-    attempt it becomes a dead letter instead.
-    """
-
-    def send(self, body: str, *, delay: int = 0, owner: str = "", bulk: bool = False) -> None:
-        """Add a message of at most 256 KiB, durable when the call returns, delivered after `delay` seconds (0-900).
-
-        `owner` and `bulk` are hints for the order: owners take turns, and bulk messages wait behind the others.
-        """
-
-    def receive(self, limit: int = 1, *, wait: float = 0) -> Sequence[Message]:
-        """Return at most `limit` (1-10) due messages. Wait up to `wait` seconds (0-20) for the first."""
-
-    def delete(self, receipt: str, *, timed_out: bool = False) -> None:
-        """Delete a processed message. A receipt of an earlier delivery or of a deleted message is no error.
-
-        `timed_out` is a hint: processing used up its time, so other owners come first for a while.
-        """
-
-    def release(self, receipt: str, *, delay: int = 0) -> None:
-        """Make a received message due again after `delay` seconds. An outdated receipt is no error."""
-
-    def waiting(self) -> int:
-        """Return the approximate number of due messages that no receiver has."""
-
-    def dead_letters(self) -> int:
-        """Return the approximate number of dead letters."""
-
-    def redrive(self, subject: Callable[[str], str] = str) -> int:
-        """Send the dead letters again, with a fresh count. Of messages with the same `subject`, one is
-        sent and the others are dropped. Return the number of messages sent."""
-
-    def ping(self) -> None:
-        """Return if the queue can be reached, else raise `Unavailable`."""
-
-
-class Cdn(Protocol):
-    """A content delivery network in front of the public prefix."""
-
-    def invalidate(self, image_ids: Collection[str]) -> bool:
-        """Start to remove the cached public variants of these images. Return False if too many removals are in
-        progress: try again later. Raises `Unavailable`."""
