@@ -17,7 +17,7 @@ ENCODINGS = [*sorted(PLAIN), "base64", "quoted-printable"]
 class Part:
     """Receiver of the decoded content of a part."""
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: bytes | memoryview) -> None:
         """Add bytes."""
 
     def end(self) -> None:
@@ -37,7 +37,7 @@ class TextPart(Part):
         self._fields = fields
         self._value = bytearray()
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: bytes | memoryview) -> None:
         """See `Part`. Raises `TooLarge`."""
         self._value += data
         self._fields.kept_bytes += len(data)
@@ -60,7 +60,7 @@ class FilePart(Part):
         self.is_empty = True
         self._spool = spool
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: bytes | memoryview) -> None:
         """See `Part`. Raises `Malformed` if another file is in the spool."""
         if data and self.is_empty and self._spool.size:
             raise refusal("two_files", field="file")
@@ -87,12 +87,14 @@ class TransferDecoder:
             detail = f"Unsupported Content-Transfer-Encoding of `{headers.name}` (found: {found!a}). Omit it."
             raise refusal("unsupported_encoding", detail, field=headers.name, found=found, accepted=ENCODINGS)
 
-    def feed(self, data: bytes) -> None:
+    def feed(self, data: memoryview) -> None:
         """Decode bytes of the body."""
         if self._base64:
-            self._base64.feed(data)
+            self._base64.feed(bytes(data))
+        elif self._quoted:
+            self._quoted.write(bytes(data))
         else:
-            (self._quoted or self._part).write(data)
+            self._part.write(data)
 
     def end(self) -> None:
         """End the part. Raises `Invalid` if its base64 is incomplete."""

@@ -180,7 +180,7 @@ class MultipartBody:
             return
         if self._in_file:
             self._file_bytes += end - start
-        self._current.feed(data[start:end])
+        self._current.feed(memoryview(data)[start:end])
 
     def _part_end(self) -> None:
         if self._current is not None:

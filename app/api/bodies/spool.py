@@ -48,7 +48,7 @@ class Spools:
         """
         if key in self._keys:
             raise refusal("upload_in_progress", headers={"Retry-After": "5"})
-        spool = Spool(self, limit)
+        spool = Spool(self, limit, expected)
         try:
             if key is not None:
                 self._keys.add(key)
@@ -104,9 +104,10 @@ class Spools:
 class Spool:
     """Bytes of one upload. `size` is their number, and `head` holds the first `SNIFF_BYTES`."""
 
-    def __init__(self, spools: Spools, limit: int) -> None:
+    def __init__(self, spools: Spools, limit: int, expected: int = 0) -> None:
         self._spools = spools
         self._limit = limit
+        self._expected = expected
         self._file: BinaryIO = io.BytesIO()
         self._in_memory: int | None = 0  # None once the bytes are in a file
         self._reserved = 0
@@ -115,7 +116,7 @@ class Spool:
         self.size = 0
         self.head = b""
 
-    def write(self, piece: bytes) -> None:
+    def write(self, piece: bytes | memoryview) -> None:
         """Add a piece. Raises `TooLarge` as soon as the limit is exceeded."""
         self.size += len(piece)
         if self.size > self._limit:
@@ -123,7 +124,7 @@ class Spool:
         self._spools.reserve(len(piece))
         self._reserved += len(piece)
         if len(self.head) < SNIFF_BYTES:
-            self.head += piece[: SNIFF_BYTES - len(self.head)]
+            self.head += bytes(piece[: SNIFF_BYTES - len(self.head)])
         self._hash.update(piece)
         if self._in_memory is not None and not self._keep_in_memory(len(piece)):
             self._move_to_disk(self._in_memory)
@@ -131,7 +132,7 @@ class Spool:
 
     def may_block(self, size: int) -> bool:
         """Return True if writing `size` bytes may wait for the disk."""
-        return self._in_memory is None or self.size + size > IN_MEMORY or not self._spools.has_memory(size)
+        return self._in_memory is None or self._is_large(size) or not self._spools.has_memory(size)
 
     def count_fields(self, size: int) -> None:
         """Account for the text fields of the upload; `size` is their total so far."""
@@ -156,10 +157,13 @@ class Spool:
         self._reserved, self._in_memory, self._fields = 0, 0, 0
 
     def _keep_in_memory(self, size: int) -> bool:
-        if self.size > IN_MEMORY or not self._spools.reserve_memory(size):
+        if self._is_large(0) or not self._spools.reserve_memory(size):
             return False
         self._in_memory = (self._in_memory or 0) + size
         return True
+
+    def _is_large(self, more: int) -> bool:
+        return max(self._expected, self.size + more) > IN_MEMORY
 
     def _move_to_disk(self, in_memory: int) -> None:
         buffer = self._file

@@ -26,6 +26,12 @@ from app.domain.other_formats import NAMING_BYTES, unsupported_type
 from app.domain.uploads.filenames import display_name
 from app.domain.uploads.requests import Upload
 
+#: Bytes and chunks that wait until a thread parses, hashes and writes them together.
+BATCH_BYTES = 512 * 1024
+BATCH_CHUNKS = 64
+#: Text fields that are parsed without a thread.
+BRIEF_BYTES = 16 * 1024
+
 
 @dataclass(frozen=True)
 class ReceivedUpload:
@@ -51,9 +57,12 @@ async def receive_upload(
             if isinstance(reader, JsonBody):
                 spools.check_fields(min(declared_length(request) or 0, reader.max_bytes))
             await _read(request, reader, spool, limits.max_upload_bytes)
-            received = await run_in_threadpool(reader.finish)
+            if spool.may_block(reader.kept_bytes) or reader.kept_bytes > BRIEF_BYTES:
+                received = await run_in_threadpool(reader.finish)
+            else:
+                received = reader.finish()
             owner = caller.upload_owner(received.owner)
-            upload = await run_in_threadpool(_build_upload, received, spool, limits)
+            upload = _build_upload(received, spool, limits)
         except TooLarge as error:
             raise _with_direct_upload(error, request, limits) from None
         yield ReceivedUpload(upload, owner, received.ignored)
@@ -98,17 +107,37 @@ def _check_no_fields(request: Request) -> None:
 
 async def _read(request: Request, reader: BodyReader, spool: Spool, limit: int) -> None:
     declared = declared_length(request)
-    received = 0
+    received = taken = 0
+    waiting: list[bytes] = []
     _check_size(reader, limit, declared, received)
-    async for chunk in stream_body(request):
+
+    def feed() -> None:
+        for chunk in waiting:
+            reader.feed(chunk)
+        waiting.clear()
+
+    async for chunk in _with_end(stream_body(request)):
         received += len(chunk)
         _check_size(reader, limit, declared, received)
-        if spool.may_block(len(chunk)):  # the disk may be slow
-            await run_in_threadpool(reader.feed, chunk)
+        if received == taken:  # the end, and nothing waits
+            continue
+        waiting.append(chunk)
+        if not spool.may_block(received - taken):
+            feed()
+        elif not chunk or received - taken >= BATCH_BYTES or len(waiting) >= BATCH_CHUNKS:  # the disk may be slow
+            await run_in_threadpool(feed)
         else:
-            reader.feed(chunk)
+            continue
+        taken = received
         spool.count_fields(reader.kept_bytes)
         _check_size(reader, limit, declared, received)
+
+
+async def _with_end(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """Yield an empty chunk after the last one."""
+    async for chunk in chunks:
+        yield chunk
+    yield b""
 
 
 def _check_size(reader: BodyReader, limit: int, declared: int | None, received: int) -> None:

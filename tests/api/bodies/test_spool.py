@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import hashlib
 import os
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 import anyio
 import pytest
 
-from app.api.bodies import spool
+from app.api.bodies import spool, upload
 from app.api.http import body_stream
 from app.api.http.body_stream import TransferRate
 from app.api.middleware import lingering_close
@@ -224,6 +225,7 @@ def test_a_ticket_accepts_one_upload_at_a_time(roomy: Service) -> None:
 
 def test_uploads_beyond_the_shared_memory_go_to_the_disk(roomy: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(spool, "ALL_IN_MEMORY", 150_000)
+    monkeypatch.setattr(upload, "BATCH_BYTES", 1)
     opened: list[None] = []
     real = roomy.side.store.spool
 
@@ -251,6 +253,29 @@ def test_uploads_beyond_the_shared_memory_go_to_the_disk(roomy: Service, monkeyp
     assert len(opened) == 3  # the first one was too large for the memory that is left
     assert works(roomy)
     assert len(opened) == 4
+
+
+@pytest.mark.parametrize("way", ["form", "raw"])
+@pytest.mark.parametrize("is_declared", [True, False])
+@pytest.mark.parametrize(("batch_bytes", "batch_chunks"), [(1, 100), (5000, 100), (10**9, 3), (10**9, 10**9)])
+def test_a_body_in_any_batches_arrives_byte_for_byte(
+    roomy: Service, monkeypatch: pytest.MonkeyPatch, way: str, is_declared: bool, batch_bytes: int, batch_chunks: int
+) -> None:
+    monkeypatch.setattr(spool, "IN_MEMORY", 20_000)
+    monkeypatch.setattr(upload, "BATCH_BYTES", batch_bytes)
+    monkeypatch.setattr(upload, "BATCH_CHUNKS", batch_chunks)
+
+    async def play() -> dict[str, Any]:
+        exchange, body = begun(roomy, way, 1, announced=is_declared)
+        for start in range(0, len(body), 7001):
+            await exchange.send(body[start : start + 7001], more=start + 7001 < len(body))
+        status, record, _ = await exchange.answer()
+        assert status == 201, record
+        return record
+
+    record = asyncio.run(play())
+    assert record["sha256"] == hashlib.sha256(image(1)).hexdigest()
+    assert roomy.fetch(roomy.client.get(record["links"]["original"]).headers["location"]).content == image(1)
 
 
 def test_text_fields_of_all_uploads_have_a_limit(roomy: Service, monkeypatch: pytest.MonkeyPatch) -> None:
