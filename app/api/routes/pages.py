@@ -1,6 +1,8 @@
 """The page, Swagger UI and ReDoc, served from local files, without inline scripts."""
 
 import importlib.util
+import re
+from functools import lru_cache
 from pathlib import Path
 
 from fastapi import APIRouter, Request
@@ -106,10 +108,20 @@ _PUBLIC_FILES = frozenset(f"{name}{suffix}" for name in PUBLIC_MODULES for suffi
 _PUBLIC_HEADERS = {"Access-Control-Allow-Origin": "*", "Cache-Control": "public, max-age=3600"}
 
 
+#: Comment that fills its lines. The modules of the page have no strings that contain one.
+_COMMENT = re.compile(r"^[ \t]*(?:/\*.*?\*/|//[^\n]*)$", re.MULTILINE | re.DOTALL)
+
+
+@lru_cache(maxsize=64)
+def _without_comments(file: Path, _version: str) -> bytes:
+    """Return a module or style without its comments, which are a tenth of its weight. Line numbers stay the same."""
+    return _COMMENT.sub(lambda found: "\n" * found[0].count("\n"), file.read_text("utf-8")).encode()
+
+
 class StaticAssets(StaticFiles):
     """Files of this package, then those of `fastapi-offline`. Caches must revalidate them by ETag.
 
-    Modules for other sites may be cached for an hour.
+    Modules for other sites may be cached for an hour. The page's own are sent without comments.
     """
 
     def __init__(self) -> None:
@@ -132,6 +144,11 @@ class StaticAssets(StaticFiles):
             response = await super().get_response(path, scope)
         except HTTPException as error:
             raise HTTPException(404 if error.status_code in {401, 404} else error.status_code) from None
+        if isinstance(response, FileResponse) and path.startswith("page/") and path.endswith((".js", ".css")):
+            body = _without_comments(Path(response.path), response.headers["etag"])
+            kept = {name: response.headers[name] for name in ("Content-Type", "ETag", "Last-Modified")}
+            response = Response(b"" if scope["method"] == "HEAD" else body, headers=kept)
+            response.headers["Content-Length"] = str(len(body))
         response.headers["Cache-Control"] = "no-cache"
         response.headers["Accept-Ranges"] = "none"
         if path in _PUBLIC_FILES:

@@ -80,15 +80,35 @@ def test_modules_of_the_page_are_small_and_load_from_this_server_only(service: S
     """The page is below 60 kB after compression, and contains no markup in scripts nor code from text."""
     files = [file for file in sorted(PAGE.iterdir()) if file.suffix in {".js", ".css", ".html"}]
     texts = {file.name: file.read_text() for file in files}
-    assert sum(len(gzip.compress(text.encode())) for text in texts.values()) < 60_000
+    sent = {name: service.client.get("/" if name == "index.html" else f"/static/page/{name}") for name in texts}
+    assert sum(len(gzip.compress(answer.content)) for answer in sent.values()) < 60_000
     for name, text in texts.items():
         assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function", text), (
             name
         )
         for imported in re.findall(r'^import .* from "([^"]+)"', text, re.MULTILINE):
             assert imported.removeprefix("./") in texts, (name, imported)
-            answer = service.client.get(f"/static/page/{imported.removeprefix('./')}")
-            assert (answer.status_code, answer.text) == (200, texts[imported.removeprefix("./")])
+
+
+def test_modules_of_the_page_are_sent_without_comments(service: Service) -> None:
+    """Only lines of comments are empty, so that the lines of errors are those of the file."""
+    for file in (each for each in PAGE.iterdir() if each.suffix in {".js", ".css"}):
+        answer = service.client.get(f"/static/page/{file.name}")
+        assert answer.status_code == 200
+        assert answer.headers["content-type"].startswith("text/")
+        inside = False
+        for line, sent in zip(file.read_text().split("\n"), answer.text.split("\n"), strict=True):
+            assert line.count("`") % 2 == 0, line  # a text of several lines could contain what looks like a comment
+            starts = line.lstrip().startswith(("/*", "//"))
+            inside = inside or starts
+            assert sent == ("" if inside and not (starts and "*/" in line and not line.endswith("*/")) else line)
+            if inside and ("*/" in line or line.lstrip().startswith("//")):
+                inside = False
+        assert "/**" not in answer.text
+        again = service.client.get(f"/static/page/{file.name}", headers={"If-None-Match": answer.headers["etag"]})
+        assert (again.status_code, again.content) == (304, b"")
+        head = service.client.head(f"/static/page/{file.name}")
+        assert (head.content, head.headers["content-length"]) == (b"", str(len(answer.content)))
 
 
 def test_links_are_below_a_path_prefix(service: Service) -> None:

@@ -7,18 +7,12 @@ from typing import Any
 import pytest
 
 from app.domain.access.api_keys import Scope, new_key
+from tests.browser.axe import complaints
 from tests.browser.page.conftest import pytestmark  # noqa: F401 - when these tests can run
 from tests.browser.waiting import wait_until
-from tests.repository.tree import ROOT
 from tests.running_server import Server, serving
 from tests.samples import encoded
 
-#: Installed by `make test-browser` from `tests/browser/package-lock.json`.
-AXE = ROOT / ".cache" / "browser" / "node_modules" / "axe-core" / "axe.min.js"
-RUN_AXE = """async () => {
-  const { violations } = await axe.run(document, { resultTypes: ["violations"] })
-  return violations.map(({ id, nodes }) => `${id}: ${nodes.map(node => node.html).slice(0, 3).join(" ")}`)
-}"""
 MARKUP = '<img src=x onerror="window.attacked = true"><script>window.attacked = true</script>'
 BIDI = "\u202egpj.exe\u202c \u2067שלום\u2069 שמש בים"
 EMOJI = "👩‍👩‍👧‍👦" * 25
@@ -59,16 +53,6 @@ def opened(page: Any, address: str = "/") -> Any:
     page.goto(address)
     page.locator(".tile.loaded").first.wait_for()
     return page
-
-
-def complaints(page: Any) -> list[str]:
-    """Run axe-core with all its rules."""
-    if not page.evaluate("typeof axe === 'object'"):
-        page.evaluate(AXE.read_text())
-    page.evaluate("Promise.allSettled(document.getAnimations().filter(each => each.effect.getTiming().iterations === 1)"
-                  ".map(each => each.finished)).then(() => true)")  # fmt: skip
-    found: list[str] = page.evaluate(RUN_AXE)
-    return found
 
 
 def show_image(page: Any, image: dict[str, Any]) -> None:
@@ -143,6 +127,18 @@ def test_axe_finds_nothing_on_empty_lists(page: Any) -> None:
     page.goto("/?tag=nothing-has-this-tag")
     page.get_by_text("No images tagged").wait_for()
     assert complaints(page) == []
+
+
+def test_axe_finds_nothing_on_the_first_visit(browser: Any, tmp_path: Path) -> None:
+    with serving(tmp_path / "data") as other:
+        tab = browser.new_page(base_url=other.url)
+        tab.goto("/")
+        tab.get_by_role("button", name="Try a sample").wait_for()
+        assert complaints(tab) == []
+        tab.set_viewport_size({"width": 390, "height": 800})
+        tab.emulate_media(color_scheme="dark")
+        assert complaints(tab) == []
+        tab.close()
 
 
 def test_axe_finds_nothing_where_a_key_is_asked_for(browser: Any, tmp_path: Path) -> None:

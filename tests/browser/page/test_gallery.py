@@ -21,8 +21,12 @@ def upload(server: Server, tag: str, count: int, **fields: str) -> list[str]:
         answer = server.client.post(
             "/upload", params={"wait": 20}, files={"file": (name, body)}, data={"tags": tag, **fields}
         )
-        assert (answer.status_code, answer.json()["status"]) == (201, "ready"), answer.text
-        ids.append(answer.json()["id"])
+        assert answer.status_code == 201, answer.text
+        found = answer.json()
+        while found["status"] == "pending":
+            found = server.client.get(f"/images/{found['id']}?wait=20").json()
+        assert found["status"] == "ready", found
+        ids.append(found["id"])
     return ids[::-1]
 
 

@@ -26,6 +26,8 @@ def upload(server: Server) -> Callable[..., dict[str, Any]]:
             "/upload?wait=20&on_duplicate=create", files={"file": ("p.jpg", picture)}, data=fields
         )
         record: dict[str, Any] = answer.json()
+        while record["status"] == "pending":
+            record = server.client.get(f"/images/{record['id']}?wait=20").json()
         assert record["status"] == "ready", record
         return record
 
@@ -83,6 +85,8 @@ def test_an_image_opens_by_click_key_and_address_and_closes_with_its_tile_focuse
 def test_keys_and_filmstrip_lead_to_the_neighbors(page: Any, upload: Callable[..., dict[str, Any]]) -> None:
     images = [upload(title=f"Number {number}") for number in range(3)]
     dialog = opened(page, images[1])
+    dialog.locator(".filmstrip").get_by_role("button", name="Number 2").wait_for()  # as soon as the list is loaded
+    page.wait_for_function("!document.querySelector('.viewer-next').disabled")
     page.keyboard.press("ArrowRight")
     dialog.get_by_role("heading", name="Number 0").wait_for()
     page.keyboard.press("ArrowLeft")

@@ -7,6 +7,7 @@ from typing import Any
 
 import httpx
 
+from tests.browser.axe import complaints
 from tests.browser.test_pages import pytestmark  # noqa: F401 - when these tests can run
 from tests.browser.waiting import wait_until
 from tests.running_server import Server
@@ -215,6 +216,31 @@ def test_everything_works_by_keyboard(page: Any, element: Any, photo: Path) -> N
     page.keyboard.press("Enter")
     element.locator("li").wait_for(state="detached")
     wait_until(page, f"{focused}?.getAttribute('part') === 'button'")
+
+
+def test_axe_finds_nothing(page: Any, element: Any, photo: Path, expected: list[str]) -> None:
+    def check() -> None:
+        for theme in ("light", "dark"):
+            page.emulate_media(color_scheme=theme)
+            assert complaints(page, "darkroom-upload") == []
+
+    check()
+    expected.append("status of 415")
+    held: list[Any] = []
+
+    def hold(route: Any) -> None:
+        held.append(route)
+
+    page.route("**/files/**", hold)
+    choose(element, photo)
+    choose(element, {"name": "text.txt", "mimeType": "text/plain", "buffer": b"no image"})
+    wait_for_state(element, "sending")
+    wait_for_state(element, "failed")
+    check()
+    for each in held:
+        each.continue_()
+    wait_for_state(element, "done")
+    check()
 
 
 def test_file_names_are_text(page: Any, element: Any) -> None:

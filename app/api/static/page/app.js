@@ -78,7 +78,7 @@ class App {
   followAddress() {
     const id = new URL(location.href).searchParams.get("image");
     if (id) this.viewer.open(id, { replace: true });
-    else if (this.viewer.isOpen) this.viewer.dialog.close();
+    else if (this.viewer.isOpen) this.viewer.close();
   }
 
   onRecord(image) {

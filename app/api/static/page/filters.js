@@ -120,6 +120,7 @@ export class Filters {
     const { view, status, type, after, before } = this.state;
     for (const [name, element] of this.views) element.setAttribute("aria-pressed", String(name === view));
     for (const [name, field] of Object.entries(this.fields)) if (field !== document.activeElement || !this.state[name]) field.value = this.state[name];
+    this.element.scrollLeft = this.views.get(view).offsetLeft - this.element.offsetLeft - 48; // on a phone
     this.fields.status.disabled = view === "failed" || view === "trash";
     const number = [status, type, after, before, this.owner].filter(Boolean).length;
     this.more.firstChild.textContent = number ? `Filters: ${number}` : "Filters";

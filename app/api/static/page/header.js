@@ -73,7 +73,7 @@ export class Header {
     const { access } = this.actions;
     return [
       this.actions.may("upload") ? item("Upload a folder", () => this.actions.pick("folder")) : null,
-      this.actions.may("upload") ? item("Take a photo", () => this.actions.pick("camera")) : null,
+      this.actions.may("upload") && matchMedia("(pointer: coarse)").matches ? item("Take a photo", () => this.actions.pick("camera")) : null,
       access.isRequired ? item(access.needsKey ? "Enter an API key" : "Change the API key", () => this.actions.setKey()) : null,
       access.isRequired && !access.needsKey ? item("Forget the API key", () => access.forget()) : null,
       item(`Theme: ${theme()}`, () => applyTheme(nextTheme())),

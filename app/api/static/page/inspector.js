@@ -177,7 +177,7 @@ export class Inspector {
     const words = isPublic ? "Everybody who has a URL can see the sizes. The original stays private." : "Only you can see it, and those to whom you give a link.";
     const button = this.button(isPublic ? "Make private" : "Make public", () => this.save({ visibility: isPublic ? "private" : "public" }), isPublic ? "lock" : "eye");
     button.disabled = !enabled;
-    return section("Visibility", h("p", { class: "note" }, words), button);
+    return section("Visibility", h("p", { class: "note" }, words), h("div", { class: "buttons" }, button));
   }
 
   // Focal point

@@ -4,8 +4,6 @@ import { get } from "./api.js";
 
 const PAGE = 100;
 const LARGEST_PAGE = 200;
-/** Changes in this time are counted once. */
-const COUNT_MILLISECONDS = 1000;
 
 /** Images of one filter. Events: `change` (the order or an image), `selection`, `filter` (others are shown), `error`. */
 export class Library extends EventTarget {
@@ -130,15 +128,6 @@ export class Library extends EventTarget {
     this.emit("change");
   }
 
-  /** Count again soon, after a change. */
-  recount() {
-    if (this.isComplete || this.counted === null) return;
-    this.countDue ??= setTimeout(() => {
-      this.countDue = null;
-      this.count();
-    }, COUNT_MILLISECONDS);
-  }
-
   /** Load all pages. Returns false if one could not be loaded, or another filter was set meanwhile. */
   async loadAll(onPage = () => {}) {
     const { generation } = this;
@@ -152,22 +141,20 @@ export class Library extends EventTarget {
   /** Read images again, in pages of the list. Those that are shown stay where they are. */
   async readAgain(ids) {
     const { generation } = this;
-    const [newest, oldest] = [ids.reduce((one, other) => (one > other ? one : other)), ids.reduce((one, other) => (one < other ? one : other))];
+    const [oldest] = ids.toSorted();
     const query = { ...this.filter, limit: LARGEST_PAGE };
-    const start = this.byId.get(newest)?.uploaded_at;
-    if (start) query.uploaded_before = new Date(Date.parse(start) + 1000).toISOString(); // the first page has the newest of them
-    for (let last = null; last === null || last > oldest; ) {
+    for (let last = "~"; last > oldest; ) {
       const page = await get("images", { query });
       if (generation !== this.generation) return;
       const end = this.isComplete ? "" : (this.images.at(-1)?.id ?? ""); // the others come with the next page
       for (const image of page.items) {
         const known = this.byId.get(image.id);
-        if (image.id >= end && this.matches(image) && !(known?.version > image.version)) this.place(image);
+        if (image.id >= end && this.matches(image) && !(known?.version > image.version)) this.place(image, true);
       }
       this.emit("change");
       if (!page.next_cursor) return;
       query.cursor = page.next_cursor;
-      last = page.items.at(-1)?.id ?? last ?? "~"; // the images of a page may all have been changed meanwhile
+      last = page.items.at(-1)?.id ?? last;
     }
   }
 
@@ -184,12 +171,13 @@ export class Library extends EventTarget {
     this.drop(gone);
   }
 
-  /** Add an image, or replace the one with its id. New ones are first. */
-  place(image) {
+  /** Add an image, or replace the one with its id. New ones are first. `isNew` ones are not counted yet. */
+  place(image, isNew = false) {
     const old = this.byId.get(image.id);
     if (old) Object.assign(old, image);
     else {
       this.byId.set(image.id, image);
+      if (isNew && this.counted !== null) this.counted += 1;
       let at = this.images.length;
       while (at && this.images[at - 1].id < image.id) at -= 1;
       this.images.splice(at, 0, image);
@@ -202,15 +190,14 @@ export class Library extends EventTarget {
       this.late.push(image);
       return;
     }
-    if (this.matches(image)) this.place(image);
+    if (this.matches(image)) this.place(image, true);
     else this.drop([image.id]);
-    this.recount();
     this.emit("change");
   }
 
   drop(ids) {
-    const gone = new Set(ids);
-    this.recount();
+    const gone = new Set(ids.filter((id) => this.byId.has(id)));
+    if (this.counted !== null) this.counted -= gone.size;
     this.images = this.images.filter((image) => !gone.has(image.id));
     for (const id of gone) {
       this.byId.delete(id);

@@ -5,6 +5,7 @@ import { fill, h, icon, iconButton } from "./dom.js";
 import { sourceFor } from "./gallery.js";
 import { Inspector } from "./inspector.js";
 import { placeholder } from "./thumbhash.js";
+import { showPreview, tilePicture, transition } from "./transition.js";
 
 const MOST_ZOOM = 6;
 const SWIPE = 60;
@@ -26,14 +27,20 @@ export class Viewer {
       picture: () => this.picture,
       well: () => this.well,
     });
-    const close = iconButton("close", "Close", () => this.dialog.close());
+    const close = iconButton("close", "Close", () => this.close());
     dialog.append(
       h("div", { class: "viewer-main" }, h("header", { class: "viewer-head" }, this.title, close), this.well, this.previous, this.next, this.strip),
       this.inspector.element,
       h("div", { class: "toasts" }),
       h("div", { class: "hidden live", role: "status" }),
     );
-    this.picture.addEventListener("load", () => this.well.querySelector("canvas")?.remove());
+    this.moving = Promise.resolve(); // until the transition from the gallery has ended
+    this.picture.addEventListener("load", () => this.moving.then(() => this.removePlaceholder()));
+    library.addEventListener("change", () => this.image && this.showNeighbors());
+    dialog.addEventListener("cancel", (event) => {
+      event.preventDefault();
+      this.close();
+    });
     dialog.setAttribute("aria-labelledby", "viewer-title");
     dialog.addEventListener("close", () => this.onClose());
     dialog.addEventListener("keydown", (event) => this.onKey(event));
@@ -54,27 +61,56 @@ export class Viewer {
         return;
       }
     }
-    if (!this.isOpen) {
-      this.before = document.activeElement;
-      this.dialog.showModal();
-    }
     const address = new URL(location.href);
     if (address.searchParams.get("image") !== id) {
       address.searchParams.set("image", id);
       history[replace || new URL(location.href).searchParams.has("image") ? "replaceState" : "pushState"]({ image: id }, "", address);
     }
+    if (this.isOpen) this.show(image);
+    else {
+      const preview = () => this.well.querySelector(".viewer-preview") || showPreview(this.well, image);
+      this.moving = transition(() => tilePicture(id), preview, () => this.begin(image));
+      this.moving.then(() => this.picture.naturalWidth && this.removePlaceholder());
+    }
+  }
+
+  begin(image) {
+    if (!this.isOpen) {
+      this.before = document.activeElement;
+      this.dialog.showModal();
+    }
     this.show(image);
+  }
+
+  /** Close the dialog; the picture returns to its tile. */
+  close() {
+    const { image } = this;
+    const from = () => image?.status === "ready" && this.zoom === 1 && tilePicture(image.id) && showPreview(this.well, image);
+    transition(from, () => tilePicture(image.id), () => this.dialog.close());
+  }
+
+  removePlaceholder() {
+    for (const each of this.well.querySelectorAll("canvas, .viewer-preview, .viewer-message")) each.remove();
   }
 
   show(image) {
     this.image = image;
     this.reset();
     this.refresh(image);
-    this.showStrip();
+    this.showNeighbors();
+  }
+
+  /** Show which images are beside it in the list, which may still be loading. */
+  showNeighbors() {
     const order = this.library.shown;
-    const at = order.findIndex((each) => each.id === image.id);
+    const at = order.findIndex((each) => each.id === this.image.id);
+    const from = Math.max(0, at - 6);
+    const neighbors = at < 0 ? [] : order.slice(from, at + 7);
     this.previous.disabled = at <= 0;
     this.next.disabled = at < 0 || (at === order.length - 1 && this.library.isComplete);
+    const shown = [this.image, ...neighbors].map((each) => `${each.id} ${each.status}`).join();
+    if (shown !== this.neighbors) this.showStrip(neighbors);
+    this.neighbors = shown;
     if (at > order.length - 20) this.library.more();
   }
 
@@ -92,10 +128,11 @@ export class Viewer {
     this.picture.alt = image.alt || "";
     this.picture.width = image.width || 4;
     this.picture.height = image.height || 3;
-    this.well.querySelector("canvas, .viewer-message")?.remove();
+    this.removePlaceholder();
     if (image.status === "ready") {
-      const blurred = image.thumbhash ? placeholder(image.thumbhash) : null;
-      if (blurred && !(this.picture.complete && this.picture.naturalWidth)) this.well.prepend(blurred);
+      const isShown = this.picture.complete && this.picture.naturalWidth;
+      const blurred = isShown || showPreview(this.well, image) || !image.thumbhash ? null : placeholder(image.thumbhash);
+      if (blurred) this.well.prepend(blurred);
     } else {
       const words = image.status === "pending" ? "Processing" : image.error?.detail;
       this.well.prepend(h("p", { class: "viewer-message" }, image.status === "failed" ? icon("warning") : null, words));
@@ -103,14 +140,10 @@ export class Viewer {
     this.inspector.show(image);
   }
 
-  showStrip() {
-    const order = this.library.shown;
-    const at = order.findIndex((each) => each.id === this.image.id);
-    if (at < 0) return fill(this.strip);
-    const from = Math.max(0, at - 6);
-    return fill(
+  showStrip(neighbors) {
+    fill(
       this.strip,
-      order.slice(from, at + 7).map((image) =>
+      neighbors.map((image) =>
         h(
           "button",
           {
