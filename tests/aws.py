@@ -4,7 +4,7 @@ import atexit
 import json
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -84,21 +84,26 @@ def engines() -> Clients:
 def table(client: Any) -> Iterator[str]:
     """An empty table with its index; its name."""
     name = f"ImageMetadata-{uuid4().hex}"
-    client.create_table(**table_definition(name))
+    # A busy engine can answer after the time-out, and the SDK's repetition then finds the request done.
+    with suppress(client.exceptions.ResourceInUseException):
+        client.create_table(**table_definition(name))
     yield name
-    client.delete_table(TableName=name)
+    with suppress(client.exceptions.ResourceNotFoundException):
+        client.delete_table(TableName=name)
 
 
 @contextmanager
 def bucket(client: Any) -> Iterator[str]:
     """An empty bucket; its name."""
     name = f"pictures-{uuid4().hex}"
-    client.create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": REGION})
+    with suppress(client.exceptions.BucketAlreadyOwnedByYou):  # as above
+        client.create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": REGION})
     yield name
     for page in client.get_paginator("list_objects_v2").paginate(Bucket=name):
         for item in page.get("Contents", []):
             client.delete_object(Bucket=name, Key=item["Key"])
-    client.delete_bucket(Bucket=name)
+    with suppress(client.exceptions.NoSuchBucket):
+        client.delete_bucket(Bucket=name)
 
 
 @contextmanager
