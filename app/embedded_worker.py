@@ -10,19 +10,20 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 from app import linux, logs
 from app.bootstrap import Backends, open_backends
-from app.bootstrap_worker import build_worker, start_sandbox
+from app.bootstrap_worker import build_memory_budget, build_worker, start_sandbox
 from app.domain.errors import ConfigurationError, PortError
 from app.domain.maintenance.reconcile import Reconciler
 from app.domain.reports import ImageReport, ImageReporter, log_report
+from app.machine import usable_cpus
 from app.settings import Settings, load
-from app.worker.process import Worker
 from app.worker.queue_loop import run
 from app.worker.sandbox import landlock, seccomp
 
@@ -70,13 +71,22 @@ def _work(settings: Settings, backends: Backends, stop: threading.Event, reporte
     protections = {"landlock": max(landlock.version(), 0), "seccomp": seccomp.available()}
     if not all(protections.values()):
         log.warning("this system confines decoders only partly; see SECURITY.md", extra=protections)
-    log.info("worker ready", extra={"pid": os.getpid(), **protections})
+    slots = settings.workers or usable_cpus()
+    work = partial(
+        run,
+        backends.queue,
+        worker,
+        slots=slots,
+        memory=build_memory_budget(settings, slots),
+        check_space=backends.check_space,
+    )
+    log.info("worker ready", extra={"pid": os.getpid(), "workers": slots, **protections})
     try:
         # Before the first message is received: recovery treats every message with a receiver as abandoned.
         while not stop.is_set() and not _recovered(backends):
-            _run_for(_RECOVERY_RETRY, backends, worker, stop)
+            work(_over_in(_RECOVERY_RETRY, stop))
         maintenance.start()
-        run(backends.queue, worker, stop.is_set, check_space=backends.check_space)
+        work(stop.is_set)
         maintenance.join()
     finally:
         sandbox.close()
@@ -113,14 +123,9 @@ def make_scratch(folder: Path) -> Path:
     return created
 
 
-def _run_for(seconds: float, backends: Backends, worker: Worker, stop: threading.Event) -> None:
+def _over_in(seconds: float, stop: threading.Event) -> Callable[[], bool]:
     until = time.monotonic() + seconds
-    run(
-        backends.queue,
-        worker,
-        lambda: stop.is_set() or time.monotonic() > until,
-        check_space=backends.check_space,
-    )
+    return lambda: stop.is_set() or time.monotonic() > until
 
 
 def _recovered(backends: Backends) -> bool:

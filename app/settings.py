@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from app.domain.access.file_seal import SIGNED_URL_SECONDS
 from app.domain.configuration.complaints import PREFIX, first_causes, invalid_setting, unknown_setting
-from app.domain.configuration.hosts import is_loopback
+from app.domain.configuration.conflicts import find_conflicts
 from app.domain.configuration.values import (
     ApiKeys,
     BaseUrl,
@@ -163,6 +163,18 @@ class Settings(BaseModel):
         le=8192,
         description="Memory limit in MB for processing one image; above it the image is `failed: memory`.",
     )
+    workers: int | None = Field(
+        default=None,
+        ge=1,
+        le=64,
+        description="Self-hosted: images processed at the same time. Default: the number of processors.",
+    )
+    memory_budget_mb: int | None = Field(
+        default=None,
+        ge=128,
+        description="Self-hosted: memory in MB for all images that are processed at the same time. Default: 70 % of "
+        "the memory of the machine or the container.",
+    )
     max_attempts: int = Field(
         default=5, ge=1, le=100, description="Deliveries of an event before it goes to the dead letters."
     )
@@ -243,7 +255,7 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
         complaints += map(invalid_setting, problems)
         wrong = {str(problem["loc"][0]) for problem in problems}
         settings = Settings.model_validate({name: value for name, value in values.items() if name not in wrong})
-    complaints += [sentence for involved, sentence in _conflicts(settings) if not wrong & involved]
+    complaints += [sentence for involved, sentence in find_conflicts(settings.model_dump()) if not wrong & involved]
     if complaints:
         raise ConfigurationError("Darkroom cannot start:\n  " + "\n  ".join(complaints))
     return settings
@@ -255,46 +267,3 @@ def load_on_lambda() -> Settings:
     if settings.self_hosted:
         raise ConfigurationError("DARKROOM_STORAGE_URL: must be s3://<bucket> on Lambda, which has no disk of its own")
     return settings
-
-
-def _conflicts(settings: Settings) -> list[tuple[set[str], str]]:
-    """Return each conflict between settings: the fields involved, and a sentence."""
-    found: list[tuple[set[str], str]] = []
-    schemes = (settings.storage_url.partition(":")[0], settings.database_url.partition(":")[0])
-    if schemes not in {("file", "sqlite"), ("s3", "dynamodb")}:
-        sentence = (
-            f"DARKROOM_STORAGE_URL ({schemes[0]}:) and DARKROOM_DATABASE_URL ({schemes[1]}:) do not go together: "
-            "use file: with sqlite:, or s3:// with dynamodb://"
-        )
-        found.append(({"storage_url", "database_url"}, sentence))
-    if schemes[0] == "s3" and not settings.queue_url:
-        found.append(
-            (
-                {"storage_url", "queue_url"},
-                "DARKROOM_QUEUE_URL: must be set with s3://, to the queue of the bucket's events",
-            )
-        )
-    if schemes[0] == "file" and settings.queue_url:
-        sentence = (
-            "DARKROOM_STORAGE_URL (file:) and DARKROOM_QUEUE_URL do not go together: unset the queue, or use s3://"
-        )
-        found.append(({"storage_url", "queue_url"}, sentence))
-    if schemes[0] == "file" and settings.cdn_url:
-        sentence = "DARKROOM_CDN_URL: only with s3://. Unset it; with file: this server serves the variants"
-        found.append(({"storage_url", "cdn_url"}, sentence))
-    if settings.cdn_distribution and not settings.cdn_url:
-        sentence = "DARKROOM_CDN_DISTRIBUTION: only with DARKROOM_CDN_URL. Set the address of the distribution too"
-        found.append(({"cdn_distribution", "cdn_url"}, sentence))
-    if settings.max_spool_mb * MEBIBYTE < settings.max_upload_bytes:
-        sentence = "DARKROOM_MAX_SPOOL_MB: must be at least DARKROOM_MAX_UPLOAD_BYTES"
-        found.append(({"max_spool_mb", "max_upload_bytes"}, sentence))
-    if settings.auth == "none" and settings.api_keys:
-        found.append(({"auth", "api_keys"}, "DARKROOM_AUTH: must be `required` when DARKROOM_API_KEYS is set"))
-    if settings.auth == "none" and not settings.allow_anonymous and not is_loopback(settings.host):
-        sentence = (
-            f"DARKROOM_HOST: {settings.host} is reachable from other machines, and no API key is required. Set "
-            "DARKROOM_AUTH=required and DARKROOM_API_KEYS, or DARKROOM_ALLOW_ANONYMOUS=true to admit everybody who can "
-            "connect"
-        )
-        found.append(({"auth", "allow_anonymous", "host"}, sentence))
-    return found

@@ -77,6 +77,10 @@ class SqsQueue:
         with _translated(ignoring=_STALE_RECEIPT):
             self._client.change_message_visibility(QueueUrl=self._url, ReceiptHandle=receipt, VisibilityTimeout=delay)
 
+    def extend(self, receipt: str, seconds: int, *, started: bool = True) -> None:  # noqa: ARG002 - every one counts
+        """See `EventQueue.extend`."""
+        self.release(receipt, delay=seconds)
+
     def waiting(self) -> int:
         """See `EventQueue.waiting`. At most a minute old, according to the SQS documentation."""
         return self._visible(self._url)

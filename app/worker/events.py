@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import unquote_plus
 
 from app.domain.keys import ORIGINALS, PROCESSED, original_id
+from app.worker.memory_budget import NotStarted
 from app.worker.process import Worker
 from app.worker.share import Share
 
@@ -77,10 +78,13 @@ def _handle_message(message: Event, worker: Worker, share: Share) -> bool:
 
 def _handle_originals(event: Event, worker: Worker, share: Share, receive_count: int | None = None) -> list[Exception]:
     """Have the worker handle each original of the event once. Returns the exceptions."""
-    errors = []
+    errors: list[Exception] = []
     for image_id in dict.fromkeys(_originals(event, worker)):
         try:
             worker.handle(image_id, receive_count=receive_count, share=share)
+        except NotStarted as error:
+            log.info("processing an image was not started; its event is delivered again", extra={"image_id": image_id})
+            errors.append(error)
         except Exception as error:  # the other images of the batch go on
             log.exception("processing an image failed; its event is delivered again", extra={"image_id": image_id})
             errors.append(error)

@@ -91,13 +91,14 @@ class Refusal(Model):
 
 
 class Answer(Model):
-    """Answer of a child. Exactly one field is set; `fault` is the text of a `Fault`."""
+    """Answer of a child. Exactly one field is set; `fault` is the text of a `Fault`, and `needed_mb` an estimate."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     processed: Processed | None = None
     refused: Refusal | None = None
     fault: Annotated[str, Field(max_length=2000)] | None = None
+    needed_mb: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
 
 
 def matches_recipe(recipe: Recipe, processed: Processed) -> bool:

@@ -2,6 +2,7 @@
 
 import os
 import tempfile
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -18,7 +19,9 @@ from app.domain.ports import ImageRepository, ObjectStore
 from app.domain.recipe import Recipe
 from app.domain.reports import ImageReport, ImageReporter, Outcome, log_report
 from app.domain.work import Task
+from app.machine import usable_cpus
 from app.worker.jobs import Job, Processed
+from app.worker.memory_budget import NotStarted
 from app.worker.originals import Original, adopt, fetch
 from app.worker.outcomes import Outcomes, Stored
 from app.worker.sandbox.parent import Sandbox
@@ -54,6 +57,7 @@ class Worker:
         self.max_attempts = max_attempts
         self.on_ignored = on_ignored
         self.counts: Counter[Outcome] = Counter()
+        self._lock = threading.Lock()
         self._store = store
         self._images = images
         self._renderings = renderings
@@ -64,7 +68,7 @@ class Worker:
         self._adopt = adopt
         self._scratch = scratch
         self._reporter = reporter
-        self._threads = min(_MOST_THREADS, _usable_cpus())
+        self._threads = usable_cpus()
         self._max_bytes = max(limits.max_upload_bytes, limits.max_direct_bytes)
 
     def handle(self, image_id: str, *, receive_count: int | None = None, share: Share | None = None) -> Outcome:
@@ -77,6 +81,8 @@ class Worker:
         started, started_at = time.perf_counter(), utcnow()
         try:
             report.outcome = self._handle(image_id, report, share or Share())
+        except NotStarted:
+            raise
         except Exception:
             if (receive_count or 0) >= self.max_attempts and self._outcomes.close(image_id, started_at):
                 report.outcome, report.code = Outcome.FAILED, FailureCode.ATTEMPTS_EXHAUSTED
@@ -84,7 +90,8 @@ class Worker:
         finally:
             report.ms = round((time.perf_counter() - started) * 1000, 1)
             self._reporter(report)
-        self.counts[report.outcome] += 1
+        with self._lock:
+            self.counts[report.outcome] += 1
         return report.outcome
 
     def _handle(self, image_id: str, report: ImageReport, share: Share) -> Outcome:
@@ -139,7 +146,7 @@ class Worker:
                 report.format, report.bytes = original.media_type, original.bytes
                 image = self._mark_last_attempt(image, report)
                 with timer.phase("process"):
-                    processed = self._sandbox.process(source, out, self._job(image, original))
+                    processed = share.process(self._sandbox, source, out, self._job(image, original, share))
             except Missing:
                 return self._handle_missing_original(image, report)
             except Stale:
@@ -165,7 +172,7 @@ class Worker:
             return image
         return self._images.update(image.id, image.version, {"last_tried_at": utcnow()})
 
-    def _job(self, image: Image, original: Original) -> Job:
+    def _job(self, image: Image, original: Original, share: Share) -> Job:
         """Build the job. Raises `ImageError` if the bytes differ from those sent or are not of an accepted format."""
         if image.sha256 is not None and original.sha256 != image.sha256:
             detail = "The stored bytes differ from those that were sent. Upload the file again."
@@ -180,7 +187,7 @@ class Worker:
             media_type=original.media_type,
             max_pixels=self._limits.max_pixels,
             max_frames=self._limits.max_frames,
-            threads=self._threads,
+            threads=min(_MOST_THREADS, share.threads or self._threads),
         )
 
     def _handle_missing_original(self, image: Image, report: ImageReport) -> Outcome | None:
@@ -215,8 +222,3 @@ def _add_to_report(report: ImageReport, processed: Processed) -> None:
     files = {variant.file: variant.bytes for variant in processed.variants}
     report.variants, report.variant_bytes = len(files), sum(files.values())
     report.phases |= processed.timings
-
-
-def _usable_cpus() -> int:
-    affinity = getattr(os, "sched_getaffinity", None)  # macOS has none
-    return len(affinity(0)) if affinity else os.cpu_count() or 1

@@ -31,6 +31,7 @@ def queue(database: Database) -> SqliteQueue:
         lambda queue: queue.send("x", delay=901),
         lambda queue: queue.send("x", delay=-1),
         lambda queue: queue.release("1-a", delay=901),
+        lambda queue: queue.extend("1-1-a", 901),
         lambda queue: queue.receive(0),
         lambda queue: queue.receive(11),
         lambda queue: queue.receive(1, wait=21),
@@ -42,12 +43,13 @@ def test_invalid_arguments_are_refused(queue: SqliteQueue, call: Callable[[Sqlit
     assert list(queue.receive(10)) == []
 
 
-@pytest.mark.parametrize("receipt", ["", "-", "x", "1", "999-abc", "1-abc", "1 OR 1=1", "ü" * 5000])
+@pytest.mark.parametrize("receipt", ["", "-", "x", "1", "999-abc", "1-abc", "1-1-abc", "1 OR 1=1", "ü" * 5000])
 def test_a_receipt_of_nobody_changes_nothing(queue: SqliteQueue, receipt: str) -> None:
     queue.send("x")
     (message,) = queue.receive()
     queue.delete(receipt)
     queue.release(receipt)
+    queue.extend(receipt, 1, started=False)
     assert list(queue.receive()) == []
     queue.release(message.receipt)
     assert len(queue.receive()) == 1
@@ -88,6 +90,29 @@ def test_a_message_that_kills_every_receiver_becomes_a_dead_letter(queue: Sqlite
         queue.recover()
     assert list(queue.receive()) == []
     assert queue.dead_letters() == 1
+
+
+def test_a_delivery_that_was_not_started_does_not_count(queue: SqliteQueue) -> None:
+    queue.send("held")
+    queue.send("at work")
+    held, at_work = queue.receive(2)
+    queue.extend(held.receipt, 900, started=False)
+    queue.extend(held.receipt, 900, started=False)
+    queue.extend(at_work.receipt, 900, started=False)
+    queue.extend(at_work.receipt, 900)
+    assert list(queue.receive()) == []
+    assert queue.recover() == 2
+    assert {message.body: message.receive_count for message in queue.receive(10)} == {"held": 1, "at work": 2}
+
+
+def test_a_message_that_is_never_started_is_no_dead_letter(queue: SqliteQueue) -> None:
+    queue.send("held")
+    for _ in range(5):
+        (message,) = queue.receive()
+        assert message.receive_count == 1
+        queue.extend(message.receipt, 900, started=False)
+        queue.release(message.receipt)
+    assert queue.dead_letters() == 0
 
 
 def test_of_one_text_recovery_keeps_the_message_that_was_tried_most(queue: SqliteQueue) -> None:

@@ -140,6 +140,35 @@ def test_a_message_can_be_sent_for_later(queue: EventQueue) -> None:
     assert list(queue.receive(10)) == []
 
 
+@pytest.mark.slow
+def test_an_extended_message_stays_invisible(open_queue: OpenQueue) -> None:
+    queue = open_queue(visibility=1)
+    for number in range(2):
+        queue.send(str(number))
+    for number, message in enumerate(receive_all(queue, 2)):
+        queue.extend(message.receipt, 30, started=number == 0)
+        kept = message
+    assert list(queue.receive(10, wait=2)) == []
+    queue.delete(kept.receipt)
+    queue.extend(kept.receipt, 30)
+    assert list(queue.receive(10)) == []
+
+
+@pytest.mark.moto
+def test_an_extended_message_can_be_released_and_deleted(queue: EventQueue) -> None:
+    queue.send("x")
+    message = one(queue.receive(wait=5))
+    queue.extend(message.receipt, 900)
+    queue.release(message.receipt)
+    again = one(queue.receive(wait=5))
+    queue.extend(message.receipt, 1, started=False)  # a delivery that is over
+    assert again.receive_count == 2
+    queue.extend(again.receipt, 900, started=False)
+    queue.extend(again.receipt, 900)
+    queue.delete(again.receipt)
+    assert list(queue.receive(10)) == []
+
+
 def test_a_delivery_that_is_over_has_no_say(open_queue: OpenQueue) -> None:
     queue = open_queue(visibility=30)
     queue.send("x")

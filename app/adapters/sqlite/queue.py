@@ -72,6 +72,16 @@ class SqliteQueue:
                 (time.time() + delay, _id(receipt), receipt),
             )
 
+    def extend(self, receipt: str, seconds: int, *, started: bool = True) -> None:
+        """See `EventQueue.extend`."""
+        _check_delay(seconds)
+        with self._database.writing() as connection:
+            connection.execute(
+                "UPDATE messages SET due = ?, receives = CAST(? AS INTEGER) - ?"
+                " WHERE id = ? AND receipt = ? AND dead = 0",
+                (time.time() + seconds, _count(receipt), not started, _id(receipt), receipt),
+            )
+
     def waiting(self) -> int:
         """See `EventQueue.waiting`. Exact."""
         now = time.time()
@@ -117,8 +127,7 @@ class SqliteQueue:
                 {"most": self._max_attempts},
             )
             return connection.execute(
-                "UPDATE messages SET receipt = NULL, due = min(due, ?) WHERE dead = 0 AND receives >= 1"
-                " AND receipt IS NOT NULL",
+                "UPDATE messages SET receipt = NULL, due = min(due, ?) WHERE dead = 0 AND receipt IS NOT NULL",
                 (time.time(),),
             ).rowcount
 
@@ -148,7 +157,7 @@ class SqliteQueue:
             messages: list[Message] = []
             while len(messages) < limit and (found := next_message(connection, now, CLOCK_SLACK.total_seconds())):
                 number, body, receives, owner = found
-                message = Message(str(number), f"{number}-{uuid4().hex}", body, receives + 1)
+                message = Message(str(number), f"{number}-{receives + 1}-{uuid4().hex}", body, receives + 1)
                 connection.execute(
                     "UPDATE messages SET receives = ?, receipt = ?, due = ? WHERE id = ?",
                     (message.receive_count, message.receipt, now + self._visibility, number),
@@ -175,3 +184,8 @@ def _check_delay(delay: int) -> None:
 
 def _id(receipt: str) -> str:
     return receipt.partition("-")[0]
+
+
+def _count(receipt: str) -> str:
+    """Return the number of the delivery."""
+    return receipt.partition("-")[2].partition("-")[0]

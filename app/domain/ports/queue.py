@@ -41,6 +41,13 @@ class EventQueue(Protocol):
     def release(self, receipt: str, *, delay: int = 0) -> None:
         """Make a received message due again after `delay` seconds. An outdated receipt is no error."""
 
+    def extend(self, receipt: str, seconds: int, *, started: bool = True) -> None:
+        """Keep a received message invisible for `seconds` (1-900) from now. An outdated receipt is no error.
+
+        With `started` False the delivery does not count, until another call says that it has started. This is a hint:
+        SQS counts every delivery.
+        """
+
     def waiting(self) -> int:
         """Return the approximate number of due messages that no receiver has."""
 

@@ -18,7 +18,8 @@ from app.domain.errors import ImageError
 from app.domain.models import FailureCode
 from app.worker.jobs import THREAD_STACK, Answer, Fault, Job, Processed, Refusal
 
-Work = Callable[[Path, Path, Job], Processed]
+#: Work of a child. It returns the image's facts and variants, or the MB of memory that processing it takes.
+Work = Callable[[Path, Path, Job], Processed | float]
 
 #: Largest file that a child may write, in bytes.
 MAX_FILE = 512 * 1024 * 1024
@@ -41,14 +42,25 @@ def process_image(source: Path, out: Path, job: Job) -> Processed:
     return process_image(source, out, job)
 
 
-def run_job(work: Work, pipe: Connection, source: str, out: str, job_json: str) -> None:
-    """Process one image in this process, write the `Answer` into the pipe as JSON, and exit."""
+def estimate_memory(source: Path, out: Path, job: Job) -> float:  # noqa: ARG001 - a `Work`
+    """Estimate from the image's header how many MB of memory processing takes. Nothing is decoded."""
+    try:
+        from app.worker.pipeline.header import open_checked  # noqa: PLC0415
+    except ImportError as error:
+        raise Fault(f"cannot load the decoders: {error}") from error
+    image, plan = open_checked(source, job)
+    image.close()
+    return (plan.memory.animation if plan.animated else plan.memory.still) / 1_048_576
+
+
+def run_job(work: Work, pipe: Connection, source: str, out: str, job_json: str, memory_mb: int) -> None:
+    """Process one image in this process within `memory_mb`, write the `Answer` into the pipe as JSON, and exit."""
     job = Job.model_validate_json(job_json)
     os.setsid()  # Ctrl-C in a terminal reaches the parent only; descendants are killed as one group
     linux.hide()
     _end_with_parent(pipe)
     _redirect_output()
-    _set_limits(job)
+    _set_limits(job, memory_mb)
     answer = _confine(Path(source), Path(out)) or _answer(work, Path(source), Path(out), job)
     data = answer.model_dump_json().encode()
     with contextlib.suppress(BrokenPipeError):
@@ -111,6 +123,8 @@ def _confine(source: Path, out: Path) -> Answer | None:
 def _answer(work: Work, source: Path, out: Path, job: Job) -> Answer:
     try:
         processed = work(source, out, job)
+        if isinstance(processed, float):
+            return Answer(needed_mb=processed)
         return Answer(processed=processed.model_copy(update={"memory_mb": _peak_memory()}))
     except ImageError as error:
         return Answer(refused=Refusal(code=FailureCode(error.code), detail=error.detail[:500]))
@@ -150,7 +164,7 @@ def out_of_memory(memory_mb: int) -> str:
     return f"The image needs more than {memory_mb} MB of memory."
 
 
-def _set_limits(job: Job) -> None:
+def _set_limits(job: Job, memory_mb: int) -> None:
     seconds = job.seconds + ORPHANED
     signal.signal(signal.SIGALRM, signal.SIG_DFL)  # kills, even inside a decoder
     signal.setitimer(signal.ITIMER_REAL, seconds)
@@ -164,7 +178,7 @@ def _set_limits(job: Job) -> None:
     _limit_processes()
     base = _address_space()
     if base is not None:
-        _limit(resource.RLIMIT_AS, base + job.memory_mb * 1_048_576)
+        _limit(resource.RLIMIT_AS, base + memory_mb * 1_048_576)
 
 
 def _limit(which: int, soft: int, hard: int | None = None) -> None:

@@ -9,6 +9,7 @@ This is the only module that uses private parts of multiprocessing. CI runs it o
 * `forkserver._forkserver`, the one server of this process;
 * its attributes `_forkserver_alive_fd` and `_forkserver_pid`;
 * its method `ensure_running`, called for each new process;
+* `process._children`, the processes that each start of another one polls;
 * `sys.modules["__main__"]`, which a child imports again.
 """
 
@@ -22,6 +23,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from multiprocessing import forkserver
+from multiprocessing.context import ForkServerProcess
 from types import ModuleType
 from typing import Any, Final
 
@@ -62,6 +64,15 @@ def start() -> None:
 def pid() -> int | None:
     """Return the process id of the fork server; None if it was not started."""
     return _server()._forkserver_pid  # type: ignore[no-any-return]  # noqa: SLF001
+
+
+def start_process(process: ForkServerProcess) -> None:
+    """Start a process that only the calling thread waits for. Call it within `no_main_module`.
+
+    Each start polls the processes that were started before, and takes the exit code from the thread that waits for one.
+    """
+    process.start()
+    multiprocessing.process._children.discard(process)  # type: ignore[attr-defined]  # noqa: SLF001
 
 
 def _ensure_running() -> None:

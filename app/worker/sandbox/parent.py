@@ -1,16 +1,18 @@
-"""Sandbox: one child process per image, so that no image can hang, crash or fill this process.
+"""Sandbox: a child process for each image, so that no image can hang, crash or fill this process.
 
 A fork server holds the loaded codecs and forks a child for each image. Parent and child exchange pipes and files only.
 There are no semaphores, because AWS Lambda has no `/dev/shm`. Nothing that a child sends is unpickled.
 """
 
 import logging
+import math
 import multiprocessing
 import os
 import select
 import shutil
 import signal
 import stat
+import threading
 import time
 from contextlib import suppress
 from multiprocessing.connection import Connection
@@ -36,6 +38,11 @@ _CHECK_SECONDS = 0.25
 _NO_SERVER = 255
 _OUT_OF_TIME = frozenset({signal.SIGALRM, signal.SIGXCPU})
 
+#: Memory bound in MB of a process that reads a header only.
+HEADER_MB = 256
+#: What a bound has in addition to the estimate, as a factor and in MB.
+_MARGIN, _MARGIN_MB = 1.1, 16
+
 #: Seconds for a child that has answered to exit and for the fork server to report it. Half a second was too little on a
 #: machine with ten times more load than capacity: a good image was called a crash.
 _EXIT_SECONDS = 5
@@ -46,67 +53,103 @@ _KILL_SECONDS = 5
 class Sandbox:
     """Processes images in child processes with `seconds` of wall time and `memory_mb` in addition to the codecs.
 
-    `work` is the function that a child runs; it must be importable by its name.
+    Several threads may use it at the same time. `work` is the function that a child runs; it must be importable by its
+    name.
     """
 
     def __init__(self, seconds: float, memory_mb: int, *, work: child.Work = child.process_image) -> None:
+        self.memory_mb = memory_mb
         self._seconds = seconds
-        self._memory_mb = memory_mb
         self._work = work
         self._context = multiprocessing.get_context("forkserver")
-        self._running: ForkServerProcess | None = None
+        self._lock = threading.Lock()
+        self._running: set[ForkServerProcess] = set()
 
     def start(self) -> None:
         """Start the fork server, so that the first image need not wait for it. It ends with this process."""
         fork_server.start()
 
     def close(self) -> None:
-        """End the running child, if any."""
-        process = self._running
-        if process is not None and process.is_alive():
-            _kill(process, ended=False)
+        """End the running children."""
+        with self._lock:
+            for process in self._running:
+                _kill(process, ended=False)
 
-    def process(self, source: Path, out: Path, job: Job) -> Processed:
-        """Process the image in `source` into files in the empty folder `out`.
+    def process(self, source: Path, out: Path, job: Job, *, memory_mb: int | None = None) -> Processed:
+        """Process the image in `source` into files in the empty folder `out`, with another bound of memory if given.
 
         Raises `ImageError` for faults of the image, including a crash, a timeout and lack of memory, and `Unavailable`
         if no child could work.
         """
-        job = job.model_copy(update={"seconds": self._seconds, "memory_mb": self._memory_mb})
+        job = self._with_limits(job, memory_mb or self.memory_mb)
+        answer = self._answer(self._work, source, out, job)
+        processed = answer.processed
+        if processed is None or not matches_recipe(job.recipe, processed) or not _has_files(processed, out):
+            log.warning("the process of an image answered with other files than requested")
+            raise ImageError(FailureCode.CRASHED, child.CRASHED)
+        return processed
+
+    def estimate(self, source: Path, out: Path, job: Job) -> int:
+        """Return the bound of memory in MB that processing the image needs, estimated from its header.
+
+        It is the whole bound if the estimate needs more memory than a header should. Raises as `process` does.
+        """
+        job = self._with_limits(job, self.memory_mb)
         try:
-            return self._attempt(source, out, job)
+            answer = self._answer(child.estimate_memory, source, out, job, memory_mb=min(HEADER_MB, self.memory_mb))
+        except ImageError as error:
+            if error.code != FailureCode.MEMORY:
+                raise
+            return self.memory_mb
+        if answer.needed_mb is None:
+            raise ImageError(FailureCode.CRASHED, child.CRASHED)
+        return min(self.memory_mb, math.ceil(answer.needed_mb * _MARGIN) + _MARGIN_MB)
+
+    def _with_limits(self, job: Job, memory_mb: int) -> Job:
+        return job.model_copy(update={"seconds": self._seconds, "memory_mb": memory_mb})
+
+    def _answer(self, work: child.Work, source: Path, out: Path, job: Job, *, memory_mb: int | None = None) -> Answer:
+        """Have a child work, once more if it is killed from outside. Its bound is `memory_mb` or that of the job."""
+        bound = memory_mb or job.memory_mb
+        try:
+            return self._attempt(work, source, out, job, bound)
         except _Killed:
             log.warning("the process of an image was killed from outside; trying once more")
-        shutil.rmtree(out)
-        out.mkdir()
+        empty(out)
         try:
-            return self._attempt(source, out, job)
+            return self._attempt(work, source, out, job, bound)
         except _Killed:
             raise ImageError(FailureCode.CRASHED, child.CRASHED) from None
 
-    def _attempt(self, source: Path, out: Path, job: Job) -> Processed:
+    def _attempt(self, work: child.Work, source: Path, out: Path, job: Job, bound: int) -> Answer:
         ours, theirs = self._context.Pipe(duplex=False)
         with ours:
             with theirs:  # unless our copy is closed, the pipe does not end with the child
-                process = self._launch(theirs, source, out, job)
+                process = self._launch(work, theirs, source, out, job, bound)
             answer_json = None
             try:
                 answer_json = _read(ours, time.monotonic() + self._seconds, out)
             finally:
                 exit_code = _end(process, patience=_EXIT_SECONDS if answer_json is not None else 0)
-                self._running = None
-        return _check(answer_json, exit_code, out, job)
+                with self._lock:
+                    self._running.discard(process)
+                if exit_code is not None:
+                    process.close()
+        return _check(answer_json, exit_code, job)
 
-    def _launch(self, theirs: Connection, source: Path, out: Path, job: Job) -> ForkServerProcess:
+    def _launch(
+        self, work: child.Work, theirs: Connection, source: Path, out: Path, job: Job, bound: int
+    ) -> ForkServerProcess:
         self.start()
-        arguments = (self._work, theirs, str(source), str(out), job.model_dump_json())
+        arguments = (work, theirs, str(source), str(out), job.model_dump_json(), bound)
         process = self._context.Process(target=child.run_job, args=arguments, daemon=True)
         try:
             with fork_server.no_main_module():
-                process.start()
+                fork_server.start_process(process)
         except (OSError, EOFError) as error:
             raise Unavailable(f"No process for an image: {error}") from error
-        self._running = process
+        with self._lock:
+            self._running.add(process)
         return process
 
 
@@ -163,8 +206,6 @@ def _end(process: ForkServerProcess, *, patience: float) -> int | None:
     code = process.exitcode
     _kill(process, ended=code is not None)
     process.join(_KILL_SECONDS)
-    if process.exitcode is not None:
-        process.close()
     return code
 
 
@@ -176,8 +217,8 @@ def _kill(process: ForkServerProcess, *, ended: bool) -> None:
         process.kill()
 
 
-def _check(answer_json: bytes | None, exit_code: int | None, out: Path, job: Job) -> Processed:
-    """Return what the child processed, if its answer and its files match the job.
+def _check(answer_json: bytes | None, exit_code: int | None, job: Job) -> Answer:
+    """Return the child's answer if it has done its work.
 
     Raises `ImageError` for faults of the image, `Unavailable` if the child could not work, and `_Killed`.
     """
@@ -199,11 +240,13 @@ def _check(answer_json: bytes | None, exit_code: int | None, out: Path, job: Job
         if answer.refused.where is not None:
             log.warning("processing an image failed unexpectedly", extra={"where": answer.refused.where})
         raise ImageError(answer.refused.code, answer.refused.detail)
-    processed = answer.processed
-    if processed is None or not matches_recipe(job.recipe, processed) or not _has_files(processed, out):
-        log.warning("the process of an image answered with other files than requested")
-        raise ImageError(FailureCode.CRASHED, child.CRASHED)
-    return processed
+    return answer
+
+
+def empty(out: Path) -> None:
+    """Remove what a child has left in its folder."""
+    shutil.rmtree(out)
+    out.mkdir()
 
 
 def _has_files(processed: Processed, out: Path) -> bool:

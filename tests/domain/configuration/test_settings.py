@@ -311,6 +311,19 @@ def test_this_machine_alone_needs_no_consent(monkeypatch: pytest.MonkeyPatch, ho
     assert read(monkeypatch, DARKROOM_HOST=host).host == host
 
 
+def test_a_memory_budget_holds_one_image_at_least(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ConfigurationError, match="DARKROOM_MEMORY_BUDGET_MB: must be at least DARKROOM_PROCESSING_MEM"):
+        read(monkeypatch, DARKROOM_MEMORY_BUDGET_MB="1000")
+    settings = read(monkeypatch, DARKROOM_MEMORY_BUDGET_MB="1000", DARKROOM_PROCESSING_MEMORY_MB="1000")
+    assert settings.memory_budget_mb == 1000
+
+
+@pytest.mark.parametrize("workers", ["0", "65", "-1", "many"])
+def test_a_wrong_number_of_workers_is_refused(monkeypatch: pytest.MonkeyPatch, workers: str) -> None:
+    with pytest.raises(ConfigurationError, match="DARKROOM_WORKERS"):
+        read(monkeypatch, DARKROOM_WORKERS=workers)
+
+
 def test_of_several_origins_the_wrong_one_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(
         ConfigurationError, match=r"DARKROOM_CORS_ORIGINS: '\*' must start with http:// or https://: an"

@@ -21,6 +21,9 @@ def storm(data: Path, *, seconds: float, seed: int) -> Outcome:
         "DARKROOM_AUTH": "required",
         "DARKROOM_API_KEYS": str(ENTRY),
         "DARKROOM_TRASH_DAYS": "1",
+        # Several images at once that wait for memory: their deliveries are noted as not started, and started later.
+        "DARKROOM_WORKERS": "3",
+        "DARKROOM_MEMORY_BUDGET_MB": "1024",
     }
     with Server(data, **settings) as server, self_hosted(data) as side:
         server.client.headers.update(KEY)

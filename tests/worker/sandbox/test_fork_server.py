@@ -2,7 +2,7 @@
 
 import os
 import re
-from multiprocessing import forkserver, get_context
+from multiprocessing import active_children, forkserver, get_context
 from pathlib import Path
 
 import pytest
@@ -32,6 +32,17 @@ def test_each_new_process_calls_our_way_to_start_the_server(sandbox: Sandbox, mo
         process.start()
     process.join(20)
     assert (process.exitcode, len(calls)) == (0, 1)
+    process.close()
+
+
+def test_the_start_of_a_process_does_not_poll_another_ones_exit(sandbox: Sandbox) -> None:
+    """Two threads that wait for one exit code: the slower one would see a killed process."""
+    process = get_context("forkserver").Process(target=os.getpid, daemon=True)
+    with fork_server.no_main_module():
+        fork_server.start_process(process)
+    assert process not in active_children()
+    process.join(20)
+    assert process.exitcode == 0
     process.close()
 
 

@@ -4,6 +4,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from app.adapters.sqlite import SqliteQueue
 from app.domain.models import Status, utcnow
 from app.worker.process import Worker
@@ -31,31 +33,32 @@ class Deadly(Sandbox):
         return self._inner.process(source, *more)
 
 
-def live(side: Side, worker: Worker) -> bool:
+def live(side: Side, worker: Worker, slots: int) -> bool:
     """One life of a self-hosted worker, from its start to the end of its work; False if it was killed before."""
     assert isinstance(side.queue, SqliteQueue)
     side.queue.recover()
     side.reconciler.run(requeue_after=timedelta(0))
     try:
-        run(side.queue, worker, lambda: not side.queue.waiting())
+        run(side.queue, worker, lambda: not side.queue.waiting(), slots=slots)
     except Killed:
         return False
     return True
 
 
-def test_a_picture_that_kills_every_worker_comes_to_its_end(tmp_path: Path, sandbox: Sandbox) -> None:
+@pytest.mark.parametrize("slots", [1, 3])
+def test_a_picture_that_kills_every_worker_comes_to_its_end(tmp_path: Path, sandbox: Sandbox, slots: int) -> None:
     (tmp_path / "scratch").mkdir()
     with self_hosted(tmp_path / "data") as side:
         bench = Bench(side, tmp_path / "scratch", sandbox)
         deadly, good = encoded(width=40), encoded(width=50)
-        ids = [bench.upload(good), bench.upload(deadly)]
+        ids = [bench.upload(good), bench.upload(deadly), *(bench.upload(encoded(width=60 + n)) for n in range(4))]
         worker = bench.worker(sandbox=Deadly(sandbox, len(deadly)))
         lives = 1
-        while not live(side, worker):
+        while not live(side, worker, slots):
             lives += 1
             assert lives <= 7, "it is processed for ever"
-            assert side.queue.waiting() <= 3, "the queue grows with every start"
-        assert bench.image(ids[0]).status is Status.READY
+            assert side.queue.waiting() <= 2 * len(ids), "the queue grows with every start"
+        assert {bench.image(image_id).status for image_id in (ids[0], *ids[2:])} == {Status.READY}
         assert bench.image(ids[1]).status is Status.PENDING
         assert side.queue.waiting() == 0
         report = side.reconciler.run(now=utcnow() + timedelta(hours=2))
