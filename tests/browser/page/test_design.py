@@ -11,7 +11,7 @@ from tests.browser.page.test_upload import file, filenames, jpeg, row
 from tests.running_server import Server
 
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
-#: Note which pictures each view transition from now on begins and ends with.
+#: Note which images each view transition from now on begins and ends with.
 WATCH_TRANSITIONS = """
 () => {
   window.transitions = [];
@@ -136,7 +136,7 @@ def test_an_image_grows_out_of_its_tile_and_returns_to_it(page: Any, images: lis
     opened(page).evaluate(WATCH_TRANSITIONS)
     page.locator(".tile-open").nth(2).click()
     page.locator("#viewer[open]").wait_for()
-    page.locator(".viewer-preview").wait_for(state="detached")  # the larger picture has taken its place
+    page.locator(".viewer-preview").wait_for(state="detached")  # the larger image is shown instead
     assert page.evaluate("document.querySelector('.viewer-picture').naturalWidth > 0")
     page.keyboard.press("Escape")
     page.locator("#viewer:not([open])").wait_for(state="attached")
@@ -145,7 +145,7 @@ def test_an_image_grows_out_of_its_tile_and_returns_to_it(page: Any, images: lis
     page.wait_for_function("[...document.images].every((image) => !image.style.viewTransitionName)")
 
 
-def test_where_motion_is_reduced_an_image_opens_at_once(new_page: Callable[..., Any], images: list[str]) -> None:
+def test_an_image_opens_at_once_with_reduced_motion(new_page: Callable[..., Any], images: list[str]) -> None:
     page = opened(new_page(reduced_motion="reduce"))
     page.evaluate(WATCH_TRANSITIONS)
     page.locator(".tile-open").nth(2).click()
