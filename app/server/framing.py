@@ -7,7 +7,6 @@ import re
 from typing import Any
 
 import h11
-from h11._receivebuffer import ReceiveBuffer
 
 from app.domain.errors import RequestError
 from app.server import refusals
@@ -19,18 +18,6 @@ EXTRA_FRAMING_BYTES = 64 * 1024
 _END_OF_HEAD = re.compile(rb"\n\r?\n")
 
 
-class WholeBuffer(ReceiveBuffer):
-    """Received bytes. All of them can be extracted without being copied: h11 copies a body twice."""
-
-    def maybe_extract_at_most(self, count: int) -> bytearray | None:
-        """Extract at most `count` bytes; None if there are none."""
-        if not 0 < len(self._data) <= count:
-            return super().maybe_extract_at_most(count)
-        whole, self._data = self._data, bytearray()
-        self._next_line_search = self._multiple_lines_search = 0
-        return whole
-
-
 class Connection(h11.Connection):
     """Server side of a connection.
 
@@ -39,7 +26,6 @@ class Connection(h11.Connection):
 
     def __init__(self) -> None:
         super().__init__(h11.SERVER, HEAD_BYTES)
-        self._receive_buffer = WholeBuffer()
         self.refusal: RequestError | None = None
         self.chunked = False
         self.chunk_bytes = 0  # of the last piece of data
@@ -53,10 +39,10 @@ class Connection(h11.Connection):
         """True while a request head is incomplete."""
         return self.their_state is h11.IDLE and bool(self._receive_buffer)
 
-    def receive_data(self, data: bytes | memoryview) -> None:
-        """Add a copy of received bytes."""
+    def receive_data(self, data: bytes) -> None:
+        """Add received bytes."""
         self._received += len(data)
-        super().receive_data(data)  # type: ignore[arg-type]  # any buffer can be added
+        super().receive_data(data)
 
     def next_event(self) -> Any:
         """Return the next event; `NEED_DATA` from the first refusal on."""

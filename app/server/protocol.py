@@ -82,13 +82,13 @@ class Protocol(H11Protocol):
         self._unset_keepalive_if_required()
         super().connection_lost(exc)
 
-    def data_received(self, data: bytes | memoryview) -> None:
+    def data_received(self, data: bytes) -> None:
         """Parse received bytes; discard them after a refusal."""
         if self._refused:
             return
         if self._served and not self.in_progress and not self.conn.head_begun:
             self._idle_since = self.loop.time()
-        super().data_received(data)  # type: ignore[arg-type]  # see `Connection.receive_data`
+        super().data_received(data)
 
     def handle_events(self) -> None:
         """Start the next request, or refuse it."""

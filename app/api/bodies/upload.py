@@ -29,6 +29,8 @@ from app.domain.uploads.requests import Upload
 #: Bytes and chunks that wait until a thread parses, hashes and writes them together.
 BATCH_BYTES = 512 * 1024
 BATCH_CHUNKS = 64
+#: First bytes of a body, which do not wait: they tell most of what is refused before the rest has come.
+FIRST_BYTES = 64 * 1024
 #: Text fields that are parsed without a thread.
 BRIEF_BYTES = 16 * 1024
 
@@ -124,7 +126,8 @@ async def _read(request: Request, reader: BodyReader, spool: Spool, limit: int) 
         waiting.append(chunk)
         if not spool.may_block(received - taken):
             feed()
-        elif not chunk or received - taken >= BATCH_BYTES or len(waiting) >= BATCH_CHUNKS:  # the disk may be slow
+        elif not chunk or taken < FIRST_BYTES or received - taken >= BATCH_BYTES or len(waiting) >= BATCH_CHUNKS:
+            # The disk may be slow.
             await run_in_threadpool(feed)
         else:
             continue
