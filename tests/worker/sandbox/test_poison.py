@@ -39,7 +39,8 @@ def live(side: Side, worker: Worker, slots: int) -> bool:
     side.queue.recover()
     side.reconciler.run(requeue_after=timedelta(0))
     try:
-        run(side.queue, worker, lambda: not side.queue.waiting(), slots=slots)
+        while side.queue.waiting():  # at its end the loop gives back the messages that it holds
+            run(side.queue, worker, lambda: not side.queue.waiting(), slots=slots)
     except Killed:
         return False
     return True
