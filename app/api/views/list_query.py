@@ -46,7 +46,7 @@ def _without_duplicates(tags: list[str]) -> list[str]:
     return list(dict.fromkeys(tags))
 
 
-Tag = Annotated[str, BeforeValidator(_normalize_tag), Field(min_length=1, max_length=TAG_CHARACTERS)]
+Tag = Annotated[str, Field(min_length=1, max_length=TAG_CHARACTERS), BeforeValidator(_normalize_tag)]
 Owner = Annotated[str, Field(pattern=OWNER_PATTERN, json_schema_extra={"examples": ["ann"]})]
 Timestamp = Annotated[
     datetime, BeforeValidator(_check_timestamp), Field(json_schema_extra={"examples": ["2026-11-22T10:00:00Z"]})
