@@ -1,11 +1,13 @@
-"""Fixtures of tests of the DynamoDB adapter, and those that tests of adapters share with those of faults."""
+"""Fixtures of tests of DynamoDB and SQLite, and those that tests of adapters share with tests of faults."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from app.adapters.dynamodb import DynamoImages
+from app.adapters.sqlite import Database
 from tests import aws
 from tests.faults.conftest import hurried
 
@@ -29,3 +31,11 @@ def table(client: Any) -> Iterator[str]:
 def images(client: Any, table: str) -> DynamoImages:
     """Records in that table."""
     return DynamoImages(client, table)
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[Database]:
+    """Empty database."""
+    opened = Database(tmp_path / "darkroom.db")
+    yield opened
+    opened.close()

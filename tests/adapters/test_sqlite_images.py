@@ -3,9 +3,7 @@
 import itertools
 import json
 import time
-from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
 from typing import Any, Self
 
 import pytest
@@ -16,13 +14,6 @@ from app.domain.models import Image, Status, Visibility, utcnow
 from app.domain.ports import ImageRepository
 from app.domain.work import Task, Work
 from tests.contract.records import FULL, OWNER, a_query, an_image, stored, tombstone_of
-
-
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    opened = Database(tmp_path / "darkroom.db")
-    yield opened
-    opened.close()
 
 
 @pytest.fixture

@@ -1,20 +1,12 @@
 """Corners of the queue in SQLite."""
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from app.adapters.sqlite import Database, SqliteQueue
-
-
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    opened = Database(tmp_path / "darkroom.db")
-    yield opened
-    opened.close()
+from tests.adapters.clock import ClockAhead
 
 
 @pytest.fixture
@@ -146,26 +138,13 @@ def test_messages_outlive_the_database(tmp_path: Path) -> None:
     database.close()
 
 
-class ClockBehind:
-    """The module `time` with its wall clock behind by this number of seconds."""
-
-    def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(time, name)
-
-    def time(self) -> float:
-        return time.time() - self._seconds
-
-
 SetBack = Callable[[float], None]
 
 
 @pytest.fixture
 def set_back(monkeypatch: pytest.MonkeyPatch) -> SetBack:
     """Set the queue's clock back by this number of seconds."""
-    return lambda seconds: monkeypatch.setattr("app.adapters.sqlite.queue.time", ClockBehind(seconds))
+    return lambda seconds: monkeypatch.setattr("app.adapters.sqlite.queue.time", ClockAhead(-seconds))
 
 
 @pytest.mark.parametrize("seconds", [3600, 365 * 86_400])

@@ -1,34 +1,10 @@
 """Order of the queue in SQLite: owners take turns, those whose images time out stand back, and bulk work waits."""
 
-import time
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
-
 import pytest
 
 from app.adapters.sqlite import Database, SqliteQueue
 from app.adapters.sqlite.turns import BEHIND_SECONDS
-
-
-class ClockAhead:
-    """The module `time` with its wall clock ahead by this number of seconds."""
-
-    def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(time, name)
-
-    def time(self) -> float:
-        return time.time() + self._seconds
-
-
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    opened = Database(tmp_path / "darkroom.db")
-    yield opened
-    opened.close()
+from tests.adapters.clock import ClockAhead
 
 
 @pytest.fixture
