@@ -153,3 +153,21 @@ def test_an_image_opens_at_once_with_reduced_motion(new_page: Callable[..., Any]
     page.keyboard.press("Escape")
     page.locator("#viewer:not([open])").wait_for(state="attached")
     assert page.evaluate("transitions") == []
+
+
+def test_an_image_that_is_opened_while_another_closes_stays(new_page: Callable[..., Any], images: list[str]) -> None:
+    page = opened(new_page(reduced_motion="reduce"))
+    page.locator(".tile-open").nth(1).click()
+    page.locator("#viewer[open]").get_by_role("heading", name="Sizes").wait_for()
+    address = page.evaluate("""async () => {
+      const tile = document.querySelectorAll(".tile-open")[2];
+      document.querySelector("#viewer [aria-label=Close]").click();
+      tile.click();
+      await new Promise((resolve) => document.getElementById("viewer").addEventListener("close", resolve));
+      return tile.href;
+    }""")
+    assert page.url == address
+    page.wait_for_function("document.querySelector('.viewer-picture').naturalWidth > 0")
+    page.keyboard.press("Escape")
+    page.locator("#viewer:not([open])").wait_for(state="attached")
+    assert page.evaluate("document.activeElement.href") == address

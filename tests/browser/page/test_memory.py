@@ -25,6 +25,34 @@ async () => {
 }
 """
 
+#: Scroll some pages down, with other images in the tiles, back to the top, and down to a private image.
+FORTH_AND_BACK = """
+async () => {
+  const frame = () => new Promise((resolve) => requestAnimationFrame(resolve));
+  for (const step of [1500, -1500]) {
+    for (let count = 0; count < 20; count += 1) {
+      scrollBy(0, step);
+      await frame();
+      await frame();
+    }
+  }
+  for (let count = 0; count < 50 && !document.querySelector(".tile-lock"); count += 1) {
+    scrollBy(0, 500);
+    await frame();
+    await frame();
+  }
+}
+"""
+TILES = """
+[...document.querySelectorAll(".tile")].map((tile) => ({
+  id: new URL(tile.querySelector("a").href).searchParams.get("image"),
+  source: tile.querySelector("img").src,
+  name: tile.querySelector(".tile-name").textContent,
+  locks: tile.querySelectorAll(".tile-lock").length,
+  placeholders: tile.querySelectorAll("canvas").length,
+}))
+"""
+
 
 @pytest.fixture(scope="module")
 def ids(server: Server) -> list[str]:
@@ -43,3 +71,21 @@ def test_tiles_that_are_out_of_view_are_freed(page: Any, ids: list[str]) -> None
     session.send("HeapProfiler.collectGarbage")
     nodes = {each["name"]: each["value"] for each in session.send("Performance.getMetrics")["metrics"]}["Nodes"]
     assert nodes < 2500  # each of the 600 tiles has 14
+
+
+def test_a_tile_shows_its_own_image_only(page: Any, server: Server, ids: list[str]) -> None:
+    page.goto("/")
+    page.locator(".tile.loaded").first.wait_for()
+    page.evaluate(FORTH_AND_BACK)
+    page.wait_for_function(
+        "document.querySelectorAll('.tile.loaded').length === document.querySelectorAll('.tile').length"
+    )
+    tiles = page.evaluate(TILES)
+    records = {each["id"]: each for each in server.client.get("/images?limit=200").json()["items"]}
+    assert {records[tile["id"]]["visibility"] for tile in tiles} == {"public", "private"}
+    for tile in tiles:
+        record = records[tile["id"]]
+        assert record["id"] in tile["source"]
+        assert tile["name"] == record["filename"]
+        assert tile["locks"] == (record["visibility"] == "private")
+        assert tile["placeholders"] == 1

@@ -46,7 +46,7 @@ class App {
       fields: () => this.header.filters.uploadFields(),
       onRecord: (image) => this.onRecord(image),
       watch: (ids) => this.watcher.watch(ids),
-      closed: (id, before) => this.onClosed(id, before),
+      closed: (id) => this.onClosed(id),
       finished: ({ failed }) => !failed && this.library.emit("change"),
     };
     this.changes = new Changes(this.library, limits.trash_days, actions);
@@ -172,7 +172,7 @@ class App {
   }
 
   onClosed(id) {
-    if (id && this.gallery.index?.has(id)) this.gallery.focus(id);
+    if (this.gallery.index?.has(id)) this.gallery.focus(id);
   }
 }
 

@@ -28,6 +28,7 @@ export class Gallery {
     this.revision = 0;
     this.focused = null;
     this.tiles = new Map();
+    this.spare = []; // tiles out of view, for the next images
     this.handlers = {
       open: (event, id) => this.onOpen(event, id),
       select: (id, how) => this.library.select(id, how),
@@ -174,6 +175,7 @@ export class Gallery {
       }
       if (pinned?.each === each && each.mounted.get(pinned.at)?.revision !== this.revision) due.push({ each, at: pinned.at, distance: 0 });
     }
+    this.sweep();
     due.sort((one, other) => one.distance - other.distance);
     for (const { each, at, distance } of due) {
       if (distance > 0 && performance.now() - start > FRAME_MILLISECONDS) {
@@ -182,18 +184,23 @@ export class Gallery {
       }
       this.mountRow(each, at);
     }
-    this.sweep(top);
+    this.keepTabStop(top);
     const { isComplete, hasFailed, search } = this.library;
     if (!isComplete && !hasFailed && !search && this.root.getBoundingClientRect().bottom < innerHeight * (1 + AHEAD)) this.library.more();
   }
 
-  /** Forget tiles that no row shows. The tab stop moves into view with the page, unless it has the focus. */
-  sweep(top) {
+  /** Take back the tiles that no row shows. */
+  sweep() {
     for (const [id, tile] of this.tiles) {
       if (tile.element.isConnected) continue;
       tile.release();
       this.tiles.delete(id);
+      this.spare.push(tile);
     }
+  }
+
+  /** Move the tab stop into view with the page, unless it has the focus. */
+  keepTabStop(top) {
     if (this.focused === null || this.tiles.has(this.focused)) return;
     const each = this.days.find((one) => one.top + one.height >= top);
     const row = each?.rows[firstRowBelow(each.rows, top - each.top)];
@@ -218,7 +225,7 @@ export class Gallery {
       const image = this.order[each.start + index];
       const { id } = image;
       let tile = this.tiles.get(id);
-      if (!tile) this.tiles.set(id, (tile = new Tile(id, this.handlers)));
+      if (!tile) this.tiles.set(id, (tile = this.spare.pop() || new Tile(this.handlers)));
       tile.show(image, { width, left, source: sourceFor(image, width, row.height), isTabStop: id === this.focused, isSelected: this.library.selected.has(id) });
       return tile.element;
     });

@@ -67,11 +67,10 @@ export function decode(base64, longest = 32) {
   return { width, height, pixels };
 }
 
-/** Draw a hash onto a new canvas, or return null if it is not one. The longer side has `longest` pixels. */
-export function placeholder(base64, longest = 32) {
+/** Draw a hash onto a canvas and return it, or null if the hash is not one. The longer side has `longest` pixels. */
+export function placeholder(base64, longest = 32, canvas = document.createElement("canvas")) {
   try {
     const { width, height, pixels } = decode(base64, longest);
-    const canvas = document.createElement("canvas");
     canvas.width = width;
     canvas.height = height;
     canvas.getContext("2d").putImageData(new ImageData(pixels, width, height), 0, 0);

@@ -1,4 +1,9 @@
-/** Tile of one image in the gallery: its picture over a placeholder, a mark to select it, and its state. */
+/**
+ * Tile of one image in the gallery: its picture over a placeholder, a mark to select it, and its state.
+ *
+ * The gallery shows other images in the tiles that are out of view: new elements for each would keep the garbage
+ * collector busy while the page is scrolled.
+ */
 
 import { h, icon } from "./dom.js";
 import { daysUntil } from "./format.js";
@@ -12,24 +17,31 @@ const PRESS_DISTANCE = 10;
 
 export class Tile {
   /** `on` has `open(event, id)`, `select(id, {range, on})`, `focus(id)`, `retry(id)`, `broken(id)`, `may(scope)`, `trashDays`. */
-  constructor(id, on) {
-    this.id = id;
+  constructor(on) {
     this.on = on;
+    this.id = null;
     this.shown = null;
     this.url = null;
+    this.hash = null;
     this.picture = h("img", { alt: "", decoding: "async", draggable: false });
     this.name = h("span", { class: "tile-name", dir: "auto" });
     this.state = h("span", { class: "tile-state" });
     this.open = h("a", { class: "tile-open", tabIndex: -1, draggable: false, onclick: (event) => this.onClick(event) }, this.picture, this.state, this.name);
-    this.check = h("input", { type: "checkbox", class: "tile-check", tabIndex: -1, onclick: (event) => on.select(id, { range: event.shiftKey, on: event.target.checked }) });
+    this.check = h("input", { type: "checkbox", class: "tile-check", tabIndex: -1, onclick: (event) => on.select(this.id, { range: event.shiftKey, on: event.target.checked }) });
     this.element = h("div", { class: "tile", role: "gridcell" }, this.open, h("label", { class: "tile-mark" }, this.check));
-    this.open.addEventListener("focus", () => on.focus(id));
-    this.picture.addEventListener("load", () => this.element.classList.add("loaded"));
-    this.picture.addEventListener("error", () => this.url && on.broken(id));
+    this.open.addEventListener("focus", () => on.focus(this.id));
+    // An event may be that of the image shown before: the state of the picture decides.
+    this.picture.addEventListener("load", () => this.isLoaded && this.element.classList.add("loaded"));
+    this.picture.addEventListener("error", () => this.url && this.picture.complete && !this.isLoaded && on.broken(this.id));
     this.watchPress();
   }
 
+  get isLoaded() {
+    return this.picture.complete && this.picture.naturalWidth > 0;
+  }
+
   show(image, { width, left, source, isTabStop, isSelected }) {
+    this.id = image.id;
     this.element.style.left = `${left}px`;
     this.element.style.width = `${width}px`;
     this.setTabStop(isTabStop);
@@ -39,7 +51,7 @@ export class Tile {
       if (source) this.picture.src = source;
       else this.picture.removeAttribute("src");
     }
-    const shown = `${image.version} ${image.status} ${this.on.may("edit")}`;
+    const shown = `${image.id} ${image.version} ${image.status} ${this.on.may("edit")}`;
     if (shown === this.shown) return;
     this.shown = shown;
     const title = image.title || image.filename || "Untitled image";
@@ -47,12 +59,8 @@ export class Tile {
     this.open.setAttribute("aria-label", labelOf(image, title, this.on.trashDays));
     this.check.setAttribute("aria-label", `Select ${title}`);
     this.name.textContent = title;
-    const isLoaded = this.picture.complete && this.picture.naturalWidth > 0;
-    this.element.className = `tile ${image.trashed_at ? "trashed" : image.status}${isLoaded ? " loaded" : ""}`;
-    if (image.thumbhash && !this.blurred) {
-      this.blurred = placeholder(image.thumbhash, 16);
-      if (this.blurred) this.open.prepend(this.blurred);
-    }
+    this.element.className = `tile ${image.trashed_at ? "trashed" : image.status}${this.isLoaded ? " loaded" : ""}`;
+    this.showPlaceholder(image.thumbhash);
     this.state.replaceChildren(...stateOf(image, this.on.trashDays));
     this.retry?.remove();
     this.retry = null;
@@ -72,10 +80,21 @@ export class Tile {
     this.element.setAttribute("aria-selected", String(isSelected));
   }
 
-  /** End the load of the picture of a removed tile. Chromium would keep the tile forever if the attribute were removed. */
+  showPlaceholder(hash) {
+    if (hash === this.hash) return;
+    this.hash = hash;
+    const blurred = hash ? placeholder(hash, 16, this.blurred) : null;
+    if (blurred) this.open.prepend((this.blurred = blurred));
+    else this.blurred?.remove();
+  }
+
+  /** Leave the page, and end the load of the picture, until another image is shown. */
   release() {
+    this.element.remove();
+    clearTimeout(this.pressed);
+    this.shown = null;
     this.url = null;
-    this.picture.src = "";
+    this.picture.src = ""; // without the attribute, Chromium would show the old picture until the next one is loaded
   }
 
   onClick(event) {
@@ -86,15 +105,14 @@ export class Tile {
 
   /** Select by a long press of a finger. Keys and the mark do the same. */
   watchPress() {
-    let timer = null;
     let start = null;
-    const stop = () => clearTimeout(timer);
+    const stop = () => clearTimeout(this.pressed);
     this.open.addEventListener("pointerdown", (event) => {
       stop();
       this.wasPressed = false;
       if (event.pointerType !== "touch") return;
       start = event;
-      timer = setTimeout(() => {
+      this.pressed = setTimeout(() => {
         this.wasPressed = true;
         this.on.select(this.id);
       }, PRESS_MILLISECONDS);

@@ -11,7 +11,7 @@ const MOST_ZOOM = 6;
 const SWIPE = 60;
 
 export class Viewer {
-  /** `actions` as for the inspector, with `closed()`. */
+  /** `actions` as for the inspector, with `closed(id)`. */
   constructor(dialog, library, actions) {
     this.dialog = dialog;
     this.library = library;
@@ -75,10 +75,7 @@ export class Viewer {
   }
 
   begin(image) {
-    if (!this.isOpen) {
-      this.before = document.activeElement;
-      this.dialog.showModal();
-    }
+    if (!this.isOpen) this.dialog.showModal();
     this.show(image);
   }
 
@@ -86,7 +83,11 @@ export class Viewer {
   close() {
     const { image } = this;
     const from = () => image?.status === "ready" && this.zoom === 1 && tilePicture(image.id) && showPreview(this.well, image);
-    transition(from, () => tilePicture(image.id), () => this.dialog.close());
+    const change = () => {
+      this.dialog.close();
+      this.onClose();
+    };
+    transition(from, () => tilePicture(image.id), change);
   }
 
   removePlaceholder() {
@@ -275,8 +276,10 @@ export class Viewer {
     this.place();
   }
 
+  /** Clean up at once, because the event comes later: another image may be open then, or another tile have the focus. */
   onClose() {
-    const id = this.image?.id;
+    if (this.isOpen || !this.image) return;
+    const { id } = this.image;
     this.inspector.stop();
     this.image = null;
     this.source = null;
@@ -286,6 +289,6 @@ export class Viewer {
       address.searchParams.delete("image");
       history.replaceState(null, "", address);
     }
-    this.actions.closed(id, this.before);
+    this.actions.closed(id);
   }
 }
