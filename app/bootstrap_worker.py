@@ -36,10 +36,12 @@ def build_worker(
     sandbox: Sandbox,
     scratch: Path,
     *,
+    share_originals: bool = False,
     reporter: ImageReporter = log_report,
     on_ignored: Callable[[], None] = lambda: None,
 ) -> Worker:
-    """Build the worker. `scratch` is an existing folder that no other worker uses."""
+    """Build the worker. `scratch` is an existing folder that no other worker uses. With `share_originals` children can
+    change no file that they read."""
     return Worker(
         backends.store,
         backends.images,
@@ -50,6 +52,7 @@ def build_worker(
         adopt=settings.auth == "none",
         scratch=scratch,
         max_attempts=settings.max_attempts,
+        share_originals=share_originals,
         reporter=reporter,
         on_ignored=on_ignored,
     )

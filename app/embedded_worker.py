@@ -25,7 +25,7 @@ from app.domain.reports import ImageReport, ImageReporter, log_report
 from app.machine import usable_cpus
 from app.settings import Settings, load
 from app.worker.queue_loop import run
-from app.worker.sandbox import landlock, seccomp
+from app.worker.sandbox import confinement, landlock, seccomp
 
 log = logging.getLogger("app.embedded_worker")
 
@@ -66,7 +66,9 @@ def main(*, end_with_input: bool = False) -> None:
 def _work(settings: Settings, backends: Backends, stop: threading.Event, reporter: ImageReporter) -> None:
     scratch = make_scratch(settings.data_folder / "scratch")
     sandbox = start_sandbox(settings)
-    worker = build_worker(settings, backends, sandbox, scratch, reporter=reporter)
+    worker = build_worker(
+        settings, backends, sandbox, scratch, share_originals=confinement.protects_source(), reporter=reporter
+    )
     maintenance = threading.Thread(target=_reconcile_hourly, args=(backends, stop), name="reconcile", daemon=True)
     protections = {"landlock": max(landlock.version(), 0), "seccomp": seccomp.available()}
     if not all(protections.values()):

@@ -29,7 +29,10 @@ class Fault(Exception):
 
 
 class Job(Model):
-    """Parameters for one image. `media_type` was detected from its bytes; `threads` run at the same time."""
+    """Parameters for one image. `media_type` was detected from its bytes; `threads` run at the same time.
+
+    With `source_is_shared` the child's source is the stored original, which it must not be able to change.
+    """
 
     recipe: Recipe
     focal_point: FocalPoint | None = None
@@ -39,6 +42,7 @@ class Job(Model):
     memory_mb: int = 1024
     seconds: float = 30
     threads: Annotated[int, Field(ge=1, le=16)] = 1
+    source_is_shared: bool = False
 
 
 class Rendered(Variant):

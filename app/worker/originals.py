@@ -2,8 +2,9 @@
 
 import hashlib
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import BinaryIO
 
 from app.domain.errors import AlreadyExists, HashTaken, ImageError, Missing, Stale, Unavailable
 from app.domain.ids import id_time
@@ -18,32 +19,47 @@ _PIECE = 1024 * 1024
 
 @dataclass(frozen=True)
 class Original:
-    """Facts about the bytes of an original. `format` is its name; `media_type` is None if it is not supported."""
+    """Facts about the bytes of an original. `format` is its name; `media_type` is None if it is not supported.
+
+    `is_shared` is True if the scratch file is the original itself.
+    """
 
     bytes: int
     sha256: str
     media_type: str | None
     format: str | None = None
+    is_shared: bool = False
 
 
-def fetch(store: ObjectStore, image_id: str, max_bytes: int, to: Path | None = None) -> Original:
-    """Read an original once, into the file `to` if given.
+def fetch(
+    store: ObjectStore, image_id: str, max_bytes: int, to: Path | None = None, *, may_share: bool = False
+) -> Original:
+    """Read an original once, into the file `to` if given. With `may_share`, that file may be the original itself.
 
     Raises `Missing` if it does not exist, and `ImageError` if it is larger than `max_bytes`.
     """
+    key = original_key(image_id)
+    if to is not None and may_share and store.share(key, to):
+        with to.open("rb") as file:
+            return replace(_read(file, max_bytes), is_shared=True)
+    with store.open(key) as body, (to or Path("/dev/null")).open("wb") as file:
+        return _read(body, max_bytes, file)
+
+
+def _read(body: BinaryIO, max_bytes: int, copy: BinaryIO | None = None) -> Original:
     digest = hashlib.sha256()
     head = b""
     size = 0
-    with store.open(original_key(image_id)) as body, (to or Path("/dev/null")).open("wb") as file:
-        while piece := body.read(_PIECE):
-            size += len(piece)
-            if size > max_bytes:
-                detail = f"The file is larger than {max_bytes:,} bytes, the limit of this service."
-                raise ImageError(FailureCode.TOO_LARGE, detail)
-            if len(head) < NAMING_BYTES:
-                head += piece[: NAMING_BYTES - len(head)]
-            digest.update(piece)
-            file.write(piece)
+    while piece := body.read(_PIECE):
+        size += len(piece)
+        if size > max_bytes:
+            detail = f"The file is larger than {max_bytes:,} bytes, the limit of this service."
+            raise ImageError(FailureCode.TOO_LARGE, detail)
+        if len(head) < NAMING_BYTES:
+            head += piece[: NAMING_BYTES - len(head)]
+        digest.update(piece)
+        if copy:
+            copy.write(piece)
     media_type = media_type_of(head)
     other = None if media_type else recognize(head)
     name = NAMES[media_type] if media_type else other.name if other else None

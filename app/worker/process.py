@@ -35,8 +35,9 @@ class Worker:
     """Processes originals. `counts` has the number of deliveries by outcome.
 
     With `adopt`, objects without a record get one that belongs to `anonymous`. `scratch` is an existing folder that no
-    other worker uses. An event goes to the dead letters after `max_attempts` deliveries. `reporter` receives a report
-    of each delivery; `on_ignored` is called for each event that is not about an original.
+    other worker uses. With `share_originals`, a child may read the original itself instead of a copy. An event goes to
+    the dead letters after `max_attempts` deliveries. `reporter` receives a report of each delivery; `on_ignored` is
+    called for each event that is not about an original.
     """
 
     def __init__(  # noqa: PLR0913 - all that an entry point decides
@@ -51,6 +52,7 @@ class Worker:
         adopt: bool,
         scratch: Path,
         max_attempts: int,
+        share_originals: bool = False,
         reporter: ImageReporter = log_report,
         on_ignored: Callable[[], None] = lambda: None,
     ) -> None:
@@ -66,6 +68,7 @@ class Worker:
         self._recipe = recipe
         self._limits = limits
         self._adopt = adopt
+        self._share_originals = share_originals
         self._scratch = scratch
         self._reporter = reporter
         self._threads = usable_cpus()
@@ -142,7 +145,7 @@ class Worker:
             out.mkdir()
             try:
                 with timer.phase("fetch"):
-                    original = fetch(self._store, image.id, self._max_bytes, source)
+                    original = fetch(self._store, image.id, self._max_bytes, source, may_share=self._share_originals)
                 report.format, report.bytes = original.media_type, original.bytes
                 image = self._mark_last_attempt(image, report)
                 with timer.phase("process"):
@@ -188,6 +191,7 @@ class Worker:
             max_pixels=self._limits.max_pixels,
             max_frames=self._limits.max_frames,
             threads=min(_MOST_THREADS, share.threads or self._threads),
+            source_is_shared=original.is_shared,
         )
 
     def _handle_missing_original(self, image: Image, report: ImageReport) -> Outcome | None:

@@ -14,6 +14,7 @@ from app.adapters.filesystem import FilesystemStore, spool
 from app.domain.errors import AlreadyExists, ConfigurationError, Missing, Unavailable
 from app.domain.ids import new_id
 from app.domain.keys import original_key, processed_prefix, variant_key
+from tests.small_disk import small_disk, way_to_mount
 
 
 @pytest.fixture
@@ -526,3 +527,40 @@ def test_a_spool_that_cannot_become_the_object_is_copied(
         monkeypatch.setattr(spool, "_OWN_FILES", str(folder / "no proc"))
     assert not store_spooled(store, "originals/a")
     assert [path.name for path in files(folder)] == ["a"]
+
+
+def test_an_object_is_shared_as_a_link(store: FilesystemStore, tmp_path: Path) -> None:
+    key = original_key(new_id())
+    put(store, key)
+    path = store.path(key)
+    assert path is not None
+    assert store.share(key, tmp_path / "shared")
+    assert (tmp_path / "shared").samefile(path)
+    assert not store.share(key, tmp_path / "shared"), "the name is taken"
+
+
+@pytest.mark.skipif(way_to_mount() is None, reason="this system lets this user mount no disk")
+def test_an_object_is_not_shared_with_another_disk(store: FilesystemStore, tmp_path: Path) -> None:
+    key = original_key(new_id())
+    put(store, key)
+    (tmp_path / "disk").mkdir()
+    with small_disk(tmp_path / "disk", 1) as disk:
+        assert not store.share(key, disk.outside / "shared")
+        assert not (disk.outside / "shared").exists()
+
+
+@pytest.mark.parametrize("kind", ["symbolic link", "folder"])
+def test_what_is_not_a_regular_file_is_not_shared(store: FilesystemStore, tmp_path: Path, kind: str) -> None:
+    key = original_key(new_id())
+    put(store, key)
+    path = store.path(key)
+    assert path is not None
+    path.unlink()
+    (tmp_path / "secret").write_bytes(b"secret")
+    if kind == "folder":
+        path.mkdir()
+    else:
+        path.symlink_to(tmp_path / "secret")
+    with pytest.raises(Missing):
+        store.share(key, tmp_path / "shared")
+    assert not (tmp_path / "shared").exists()

@@ -4,7 +4,9 @@ import io
 import itertools
 import random
 import threading
+from contextlib import suppress
 from datetime import UTC, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -502,3 +504,31 @@ def test_temporary_space_is_read_in_any_pieces(store: ObjectStore) -> None:
 def test_there_is_space_for_a_little(store: ObjectStore) -> None:
     store.check_space(0)
     store.check_space(1_000_000)
+
+
+def test_a_shared_object_has_its_bytes_and_outlives_the_file(store: ObjectStore, tmp_path: Path) -> None:
+    key = original_key(new_id())
+    put(store, key, b"bytes")
+    path = tmp_path / "shared"
+    assert store.share(key, path) == path.exists()
+    if path.exists():
+        assert path.read_bytes() == b"bytes"
+        path.unlink()
+    assert read(store, key) == b"bytes"
+
+
+def test_a_shared_file_outlives_the_object(store: ObjectStore, tmp_path: Path) -> None:
+    key = original_key(new_id())
+    put(store, key, b"bytes")
+    path = tmp_path / "shared"
+    is_shared = store.share(key, path)
+    store.delete(key)
+    assert store.stat(key) is None
+    assert path.exists() == is_shared
+    assert not is_shared or path.read_bytes() == b"bytes"
+
+
+def test_a_missing_object_is_not_shared(store: ObjectStore, tmp_path: Path) -> None:
+    with suppress(Missing):
+        assert not store.share(original_key(new_id()), tmp_path / "shared")
+    assert not list(tmp_path.glob("shared"))

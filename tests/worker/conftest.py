@@ -60,6 +60,7 @@ class Bench:
         recipe: Recipe = SMALL,
         limits: Limits | None = None,
         adopt: bool = False,
+        share_originals: bool = False,
     ) -> Worker:
         return Worker(
             store or self.side.store,
@@ -71,6 +72,7 @@ class Bench:
             adopt=adopt,
             scratch=self.scratch,
             max_attempts=3,
+            share_originals=share_originals,
         )
 
     def upload(self, body: bytes, owner: str = "ann") -> str:

@@ -1,4 +1,4 @@
-"""Link and rename files durably.
+"""Write, link and rename files durably.
 
 The fsync of a folder can fail after the file has its name. Files that were readable before must then stay readable, and
 no caller may learn of a file that is removed again.
@@ -9,11 +9,28 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
 
-from app.domain.errors import AlreadyExists
+from app.domain.errors import AlreadyExists, Unavailable
 
 #: Give the first file the name of the second, and make these folders durable.
 Move = Callable[[Path, Path, Sequence[Path]], None]
+
+_PIECE = 1024 * 1024
+
+
+def write_new(body: BinaryIO, size: int, path: Path) -> None:
+    """Write the rest of `body` to a new file, durably. Raises `Unavailable` if it does not have `size` bytes."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        written = 0
+        while written <= size and (piece := body.read(_PIECE)):
+            written += file.write(piece)
+        if written != size:
+            found = "more" if written > size else str(written)
+            raise Unavailable(f"The body has {found} bytes, but {size} were announced.")
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def link_new(source: Path, target: Path, folders: Sequence[Path]) -> None:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import BinaryIO
 from uuid import uuid4
 
-from app.adapters.filesystem.durable import Move, is_taken, link_new, replace
+from app.adapters.filesystem.durable import Move, is_taken, link_new, replace, write_new
 from app.adapters.filesystem.folders import is_plain, read_info, walk
 from app.adapters.filesystem.spool import SpoolFile
 from app.domain.disk import PortFile, check_free, nameless, port_error, port_errors
@@ -34,7 +34,6 @@ _KEY_LENGTH = 1024  # the limit of S3
 _TEMPORARY = "tmp"
 _PROBE = ".probe-"  # directly below a prefix, where no object is
 _UNSHARDED = "_"  # folder for names that are not ids
-_PIECE = 1024 * 1024
 _BLOCK = 4096
 _ATTEMPTS = 100
 
@@ -109,6 +108,19 @@ class FilesystemStore:
             raise port_error(error) from nameless(error)
         with io.BufferedReader(raw, 64 * 1024) as stream:
             yield stream
+
+    def share(self, key: str, path: Path) -> bool:
+        """See `ObjectStore.share`. The file becomes a hard link, unless it is on another disk or the system refuses."""
+        source = self.path(key)
+        if source is None:
+            raise Missing(key)
+        try:
+            os.link(source, path, follow_symlinks=False)
+        except FileNotFoundError:
+            raise Missing(key) from None
+        except OSError:
+            return False
+        return True
 
     def stat(self, key: str) -> ObjectInfo | None:
         """See `ObjectStore.stat`."""
@@ -243,7 +255,7 @@ class FilesystemStore:
             if isinstance(body, SpoolFile) and body.link(temporary, size):
                 os.fsync(body.fileno())  # btrfs ignores an fsync of files without a name
             else:
-                _write(body, size, temporary)
+                write_new(body, size, temporary)
             yield temporary
         finally:
             with suppress(OSError):  # the object is stored or refused already; `sweep` removes files left here
@@ -280,17 +292,3 @@ class FilesystemStore:
             except OSError:  # not empty
                 return
             folder = folder.parent
-
-
-def _write(body: BinaryIO, size: int, path: Path) -> None:
-    """Write the rest of `body` to a new file, durably. Raises `Unavailable` if it does not have `size` bytes."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        written = 0
-        while written <= size and (piece := body.read(_PIECE)):
-            written += file.write(piece)
-        if written != size:
-            found = "more" if written > size else str(written)
-            raise Unavailable(f"The body has {found} bytes, but {size} were announced.")
-        file.flush()
-        os.fsync(file.fileno())

@@ -7,6 +7,7 @@ import random
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
+from pathlib import Path
 from typing import Any, BinaryIO
 from uuid import uuid4
 
@@ -99,6 +100,10 @@ class S3Store:
             yield io.BufferedReader(_Readable(body), 256 * 1024)
         finally:
             body.close()  # closes the connection if bytes are left, rather than reading them
+
+    def share(self, key: str, path: Path) -> bool:  # noqa: ARG002 - a bucket shares no file
+        """See `ObjectStore.share`."""
+        return False
 
     def stat(self, key: str) -> ObjectInfo | None:
         """See `ObjectStore.stat`."""

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import BinaryIO, Protocol
 
 
@@ -41,6 +42,13 @@ class ObjectStore(Protocol):
     def open(self, key: str) -> AbstractContextManager[BinaryIO]:
         """Open the object as a stream. Raises `Missing` on entry if there is none. An object that may not be read can
         look missing."""
+
+    def share(self, key: str, path: Path) -> bool:
+        """Make the object's own bytes the new file `path` too, without a copy, if the store can; else return False.
+
+        Whoever can change that file changes the object, its mode and its times. Removing either leaves the other.
+        Raises `Missing` if there is no object and the store could share one.
+        """
 
     def stat(self, key: str) -> ObjectInfo | None:
         """Return size and time of the object, or None. An object that may not be read can look missing."""

@@ -61,7 +61,7 @@ def run_job(work: Work, pipe: Connection, source: str, out: str, job_json: str, 
     _end_with_parent(pipe)
     _redirect_output()
     _set_limits(job, memory_mb)
-    answer = _confine(Path(source), Path(out)) or _answer(work, Path(source), Path(out), job)
+    answer = _confine(Path(source), Path(out), job) or _answer(work, Path(source), Path(out), job)
     data = answer.model_dump_json().encode()
     with contextlib.suppress(BrokenPipeError):
         while data:
@@ -103,18 +103,15 @@ def _open_descriptors() -> set[int]:
     return set(range(MAX_OPEN))
 
 
-def _confine(source: Path, out: Path) -> Answer | None:
+def _confine(source: Path, out: Path, job: Job) -> Answer | None:
     """Restrict this process as far as the system can. Returns an answer if that failed.
 
-    The modules are imported here because the processes that start children do not need them.
+    The module is imported here because the processes that start children do not need it.
     """
-    from app.worker.sandbox import landlock, seccomp  # noqa: PLC0415
+    from app.worker.sandbox import confinement  # noqa: PLC0415
 
     try:
-        linux.drop_capabilities()
-        linux.forbid_new_privileges()
-        landlock.confine(source, out)
-        seccomp.install()
+        confinement.confine(source, out, source_is_shared=job.source_is_shared)
     except OSError as error:
         return Answer(fault=f"cannot be confined: {error}")
     return None

@@ -41,8 +41,7 @@ ALLOCATOR = {
 _PRELOADED: Final = (
     "app.worker.sandbox.preload",
     "app.worker.pipeline.steps",
-    "app.worker.sandbox.landlock",
-    "app.worker.sandbox.seccomp",
+    "app.worker.sandbox.confinement",
     "app.worker.sandbox.child",
 )
 

@@ -20,6 +20,8 @@ _O_PATH: Final = getattr(os, "O_PATH", 0)
 _WRITE_FILE, _READ_FILE, _READ_DIR = 1 << 1, 1 << 2, 1 << 3
 _MAKE_REG: Final = 1 << 8
 _TRUNCATE: Final = 1 << 14
+#: Version of the interface from which `_TRUNCATE` is a right.
+REFUSES_TRUNCATION: Final = 3
 _READ: Final = _READ_FILE | _READ_DIR
 #: No right to remove or rename: files that fill the disk stay visible to the parent.
 _OWN: Final = _READ | _WRITE_FILE | _MAKE_REG | _TRUNCATE

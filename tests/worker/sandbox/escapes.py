@@ -36,8 +36,17 @@ _SET_PDEATHSIG, _SET_DUMPABLE = 1, 4
 
 def try_all(source: Path, out: Path, job: Job) -> Processed:
     """Try every escape; report `refused`, `possible` or the error that the kernel gave for another reason."""
+    return _try(attempts(source, out), out)
+
+
+def attack_source(source: Path, out: Path, job: Job) -> Processed:
+    """Try to change the image itself, as `try_all` does."""
+    return _try(attacks(source, out), out)
+
+
+def _try(attempts: dict[str, Callable[[], object]], out: Path) -> Processed:
     found = {}
-    for name, attempt in attempts(source, out).items():
+    for name, attempt in attempts.items():
         try:
             attempt()
         except OSError as error:
@@ -119,6 +128,40 @@ def attempts(source: Path, out: Path) -> dict[str, Callable[[], object]]:
         "limits of the worker": lambda: resource.prlimit(worker, resource.RLIMIT_NOFILE),
         "end with the parent": lambda: _call("prctl", _SET_PDEATHSIG, 0, 0, 0, 0),
         "hidden memory": lambda: _call("prctl", _SET_DUMPABLE, 1, 0, 0, 0),
+    }
+
+
+def attacks(source: Path, out: Path) -> dict[str, Callable[[], object]]:
+    """Return what is tried to change the image, by name."""
+
+    def reopen() -> None:
+        with source.open("rb") as file:
+            Path(f"/proc/self/fd/{file.fileno()}").open("r+b").close()
+
+    def link_and_write() -> None:
+        os.link(source, out / "linked")
+        (out / "linked").write_bytes(b"overwritten")
+
+    def rename_and_write() -> None:
+        source.rename(out / "renamed")
+        (out / "renamed").write_bytes(b"overwritten")
+
+    return {
+        "overwrite": lambda: source.write_bytes(b"overwritten"),
+        "write a byte": lambda: _with(source, os.O_WRONLY, lambda file: os.write(file, b"x")),
+        "append": lambda: _with(source, os.O_WRONLY | os.O_APPEND, lambda file: os.write(file, b"x")),
+        "truncate": lambda: os.truncate(source, 1),
+        "truncate while opening": lambda: _with(source, os.O_RDONLY | os.O_TRUNC, lambda _: None),
+        "truncate while opening to write": lambda: _with(source, os.O_WRONLY | os.O_TRUNC, lambda _: None),
+        "open again by descriptor": reopen,
+        "write by a link": link_and_write,
+        "write after a rename": rename_and_write,
+        "remove": source.unlink,
+        "change mode": lambda: source.chmod(0o777),
+        "change mode by descriptor": lambda: _with(source, os.O_RDONLY, lambda file: os.fchmod(file, 0o777)),
+        "change owner": lambda: os.chown(source, os.getuid(), os.getgid()),
+        "change times": lambda: os.utime(source, (0, 0)),
+        "set attribute": lambda: os.setxattr(source, "user.x", b"x"),
     }
 
 

@@ -18,7 +18,7 @@ import pytest
 
 from app.domain.errors import ImageError
 from app.worker.jobs import Job
-from app.worker.sandbox import landlock, parent, seccomp
+from app.worker.sandbox import confinement, landlock, parent, seccomp
 from app.worker.sandbox.parent import Sandbox
 from tests.repository.tree import ROOT, table
 from tests.samples import encoded
@@ -86,14 +86,15 @@ take_away(sys.argv[4:])
 linux.drop_capabilities()  # an ordinary user, also where tests run as root
 linux.hide()  # as the entry points do
 
-from app.domain.errors import ImageError
+from app.domain.errors import ImageError, Unavailable
 from app.worker.sandbox import landlock, seccomp
 from app.worker.jobs import Job
 from app.worker.sandbox.parent import Sandbox
 from tests.worker.sandbox import escapes
 from tests.worker.conftest import SMALL
 
-job = Job(recipe=SMALL, media_type="image/jpeg", max_pixels=10**6, max_frames=1)
+shared = (Path(sys.argv[1]) / "original").stat().st_nlink > 1
+job = Job(recipe=SMALL, media_type="image/jpeg", max_pixels=10**6, max_frames=1, source_is_shared=shared)
 print(landlock.available(), seccomp.available(), flush=True)
 sandbox = Sandbox(float(sys.argv[3]), 1024, work=getattr(escapes, sys.argv[2]))
 folder = Path(sys.argv[1])
@@ -101,6 +102,8 @@ try:
     sandbox.process(folder / "original", folder / "out", job)
 except ImageError as error:
     print(error.code, error.detail)
+except Unavailable as error:
+    print("unavailable", error)
 """
 
 
@@ -188,6 +191,37 @@ def expected(cell: str) -> str:
     if cell.startswith("refused from Landlock "):
         return "refused" if landlock.version() >= int(cell.rpartition(" ")[2]) else "possible"
     return cell
+
+
+@pytest.mark.parametrize("system", smoke(SYSTEMS))
+def test_the_stored_original_is_read_only_by_a_child_that_cannot_change_it(folder: Path, system: str) -> None:
+    need(system)
+    stored = folder / "stored"
+    os.link(folder / "original", stored)
+    before, body = stored.stat(), stored.read_bytes()
+    said = run(folder, "attack_source", SYSTEMS[system])
+    if SYSTEMS[system]:
+        assert said == ["unavailable The process of an image could not work: cannot be confined: original is writable"]
+        assert not (folder / "out" / escapes.REPORT).exists()
+    else:
+        assert said == ["not_an_image all escapes were tried"]
+        assert report(folder) == dict.fromkeys(escapes.attacks(stored, stored), "refused")
+    assert stored.read_bytes() == body
+    after = stored.stat()
+    assert (after.st_mode, after.st_mtime_ns, after.st_ctime_ns, after.st_nlink) == (
+        before.st_mode, before.st_mtime_ns, before.st_ctime_ns, 2,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("version", "has_filter", "is_protected"), [(3, True, True), (7, True, True), (2, True, False), (3, False, False)]
+)
+def test_originals_are_shared_where_both_features_protect_them(
+    monkeypatch: pytest.MonkeyPatch, version: int, has_filter: bool, is_protected: bool
+) -> None:
+    monkeypatch.setattr(landlock, "version", lambda: version)
+    monkeypatch.setattr(seccomp, "available", lambda: has_filter)
+    assert confinement.protects_source() is is_protected
 
 
 @pytest.mark.parametrize("system", smoke(SYSTEMS))
