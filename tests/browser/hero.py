@@ -35,6 +35,7 @@ def upload(server: Server) -> dict[str, Any]:
 def compose(browser: Any, server: Server, record: dict[str, Any], theme: str) -> bytes:
     """Return a PNG, light or dark, with numbers of the record."""
     tab = browser.new_page(base_url=server.url, viewport=GALLERY, color_scheme=theme)
+    tab.set_default_timeout(60_000)
     tab.goto("/")
     wait_until(tab, "document.querySelectorAll('.tile.loaded').length > 4 && !document.querySelector('.pending')")
     settle(tab)

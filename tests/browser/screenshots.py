@@ -43,6 +43,7 @@ def take_page(browser: Any, server: Server, keep: story.Keep, number: int = PICT
         page = browser.new_page(
             base_url=server.url, viewport={"width": width, "height": height}, color_scheme=theme, has_touch=width < 600
         )
+        page.set_default_timeout(60_000)
         page.goto("/")
         page.locator(".tile.loaded").first.wait_for()
         hero.settle(page)

@@ -5,7 +5,7 @@ from typing import Any
 
 from tests.browser.demo import pictures
 from tests.browser.hero import settle
-from tests.browser.waiting import wait_until
+from tests.browser.waiting import KEEP_TOASTS, wait_until
 from tests.running_server import Server
 
 FOUND = "lighthouse-at-dusk"
@@ -22,12 +22,14 @@ def tell(browser: Any, server: Server, keep: Keep, number: int) -> None:
     """Go through the page with this number of images; `keep` receives the name and the PNG of each step."""
     context = browser.new_context(base_url=server.url, viewport={"width": 1280, "height": 800}, color_scheme="light")
     context.grant_permissions(["clipboard-read", "clipboard-write"], origin=server.url)
+    context.set_default_timeout(TIMEOUT_MS)
+    context.add_init_script(KEEP_TOASTS)
     page = context.new_page()
-    page.set_default_timeout(TIMEOUT_MS)
 
     def step(name: str, tab: Any = page) -> None:
         settle(tab)
         keep(name, tab.screenshot())
+        tab.evaluate("for (const each of document.querySelectorAll('.toast')) each.remove()")
 
     page.goto("/")
     page.get_by_role("button", name="Choose files").wait_for()

@@ -23,6 +23,7 @@ def take() -> bytes:
     with tempfile.TemporaryDirectory() as folder, serving(Path(folder) / "data") as server, sync_playwright() as tool:
         browser = tool.chromium.launch(executable_path=CHROMIUM, args=QUIET)
         page = browser.new_page(base_url=server.url, viewport={"width": WIDTH, "height": HEIGHT})
+        page.set_default_timeout(60_000)
         page.goto("/docs")
         block = page.locator(".opblock-post", has=page.locator('[data-path="/upload"]'))
         block.locator(".opblock-summary-control").click()

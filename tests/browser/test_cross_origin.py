@@ -28,7 +28,9 @@ async function upload(service, file) {
     request.onerror = () => failed(new Error("the browser did not let it through"));
     request.send(file);
   });
-  const record = await (await fetch(service + "/images/" + ticket.id + "?wait=20")).json();
+  let record;
+  do record = await (await fetch(service + "/images/" + ticket.id + "?wait=20")).json();
+  while (record.status === "pending");
   return {status, progress, record};
 }
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.browser.test_pages import CHROMIUM, QUIET, pytestmark
-from tests.browser.waiting import wait_until
+from tests.browser.waiting import KEEP_TOASTS, wait_until
 from tests.running_server import Server, serving
 
 __all__ = ["CHROMIUM", "TIMEOUT_MS", "pytestmark"]
@@ -47,7 +47,7 @@ def expected() -> list[str]:
 
 @pytest.fixture
 def new_page(browser: Any, server: Server, expected: list[str]) -> Iterator[Callable[..., Any]]:
-    """Open tabs with options of Playwright's `new_page`, each with a session of its own.
+    """Open tabs with options of Playwright's `new_page`, each with a session of its own. Toasts stay in them.
 
     The test fails if a tab logged an error, had an uncaught exception, requested another site, or had a request fail.
     """
@@ -67,11 +67,13 @@ def new_page(browser: Any, server: Server, expected: list[str]) -> Iterator[Call
 
     with ExitStack() as tabs:
 
-        def new(**options: Any) -> Any:
+        def new(keep_toasts: bool = True, **options: Any) -> Any:
             tab = browser.new_page(**{"base_url": server.url, "viewport": {"width": 1280, "height": 800}, **options})
             tabs.callback(tab.close)
             tab.set_default_timeout(TIMEOUT_MS)
             tab.wait_for_function = partial(wait_until, tab)
+            if keep_toasts:
+                tab.add_init_script(KEEP_TOASTS)
             tab.on("request", check_address)
             tab.on("pageerror", lambda error: complain(str(error)))
             tab.on("console", lambda message: message.type == "error" and complain(message.text))

@@ -35,9 +35,17 @@ def record(server: Server, image_id: str) -> dict[str, Any]:
 
 
 def show(page: Any, query: str, count: int) -> None:
-    """Open the page and wait until exactly this number of images is shown."""
+    """Open the page and wait until exactly this number of images is shown, and no request of theirs is left."""
     page.goto(f"/?{query}")
     expect_total(page, count)
+    expect_loaded(page)
+
+
+def expect_loaded(page: Any) -> None:
+    """Wait until all images are loaded. A request would fail if its image were moved or deleted meanwhile."""
+    page.wait_for_function(
+        "[...document.querySelectorAll('.tile img[src]')].every((each) => each.complete && each.naturalWidth > 0)"
+    )
 
 
 def expect_total(page: Any, count: int) -> None:
@@ -60,6 +68,7 @@ def select(page: Any, name: str, **options: Any) -> None:
 
 def test_a_failed_image_shows_its_reason_and_is_processed_again(page: Any, server: Server) -> None:
     page.goto("/")
+    page.get_by_role("button", name="Upload").first.wait_for()
     damaged = encoded("JPEG", 640, 480, seed=1)[:400]
     page.locator("#files").set_input_files({"name": "damaged.jpg", "mimeType": "image/jpeg", "buffer": damaged})
     tile = page.locator(".tile.failed")
@@ -181,6 +190,9 @@ def test_visibility_of_many_is_changed_and_undone(page: Any, server: Server) -> 
     page.get_by_role("button", name="Make private").click()
     page.get_by_text("Made 3 images private.").first.wait_for()
     expect_count(page, ".tile-lock", 3)
+    for each in ids:
+        page.locator(f".tile-open[href='?image={each}'] img[src*='/processed/{each}']").wait_for(state="attached")
+    expect_loaded(page)
     page.get_by_role("button", name="Undo").click()
     expect_count(page, ".tile-lock", 1)
     assert [record(server, each)["visibility"] for each in ids] == ["public", "public", "private"]

@@ -7,6 +7,7 @@ import pytest
 
 from tests.browser.page.conftest import pytestmark  # noqa: F401 - when these tests can run
 from tests.browser.page.test_upload import file, filenames, jpeg, row
+from tests.browser.waiting import stop_time, until
 from tests.running_server import Server
 from tests.samples import encoded
 
@@ -85,15 +86,23 @@ def test_a_full_server_says_so_and_the_upload_can_be_tried_again(page: Any, expe
 @pytest.mark.parametrize("path", ["**/images/lookup", "**/upload?*"])
 def test_a_lost_connection_is_tried_again(page: Any, expected: list[str], path: str) -> None:
     expected.append("ERR_CONNECTION_REFUSED")
+    page.clock.install()
     page.goto("/")
     page.locator(".primary").first.wait_for()
+    stop_time(page)  # it is not tried again by itself
     page.route(path, lambda route: route.abort("connectionrefused"))
     name = f"lost {len(path)}.jpg"
     page.locator("#files").set_input_files(file(name, jpeg(60 + len(path))))
-    waiting = row(page, name, "waiting")
-    waiting.get_by_text("Connection lost. Retrying in ").wait_for()
+    waiting = row(page, name, "waiting").get_by_text("Connection lost. Retrying in ")
+
+    def passes() -> bool:
+        page.clock.run_for(200)
+        return waiting.is_visible()
+
+    until(page, passes)
     page.unroute(path)
-    waiting.get_by_role("button", name="Retry now").click()
+    row(page, name, "waiting").get_by_role("button", name="Retry now").click()
+    page.clock.resume()
     row(page, name, "done").wait_for()
     assert row(page, name).locator(".tray-error").is_hidden()
 

@@ -1,5 +1,6 @@
 """States that change while somebody looks: processing, lost connections, toasts, the tray, and the day headings."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from tests.browser.page.conftest import pytestmark  # noqa: F401 - when these tests can run
 from tests.browser.page.test_gallery import expect_total, record, select, show, upload
 from tests.browser.page.test_upload import file, jpeg, row
+from tests.browser.waiting import stop_time
 from tests.running_server import Server
 from tests.samples import encoded
 from tests.self_hosted.test_direct_upload import noise
@@ -45,11 +47,13 @@ def test_a_gallery_that_cannot_be_loaded_says_so_and_is_loaded_again(
     page.get_by_text("Connection lost").wait_for(state="hidden")
 
 
-def test_a_toast_stays_while_the_pointer_or_the_focus_is_on_it(page: Any, server: Server) -> None:
+def test_a_toast_stays_while_the_pointer_or_the_focus_is_on_it(new_page: Callable[..., Any], server: Server) -> None:
     upload(server, "toast", 2)
+    page = new_page(keep_toasts=False)
     page.clock.install()
     show(page, "tag=toast", 2)
     select(page, "toast 1.jpg")
+    stop_time(page)
     page.get_by_role("button", name="Delete", exact=True).click()
     toast = page.locator(".toast")
     toast.get_by_text("Deleted 1 image.").wait_for()
@@ -71,7 +75,7 @@ def test_the_tray_tells_speed_and_time_left_and_folds(page: Any, server: Server)
     page.goto("/")
     page.locator(".primary").first.wait_for()
     network = page.context.new_cdp_session(page)
-    slow = {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": 200_000}
+    slow = {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": 30_000}  # 100 s
     network.send("Network.emulateNetworkConditions", slow)
     page.locator("#files").set_input_files(
         [file(f"speed {at}.png", noise(700, 700 + at), "image/png") for at in range(2)]
@@ -93,22 +97,25 @@ def test_images_are_found_by_title_and_tag(page: Any, server: Server) -> None:
     upload(server, "other", 1, title="A pier")
     page.goto("/")
     page.locator(".tile.loaded").nth(1).wait_for()
+    count = page.locator(".tile").count()
     for words in ("LIGHTH", "findab"):
         page.get_by_role("searchbox").fill(words)
         expect_total(page, 1)
         page.get_by_role("link", name="A lighthouse").wait_for()
+        page.get_by_role("searchbox").fill("")
+        expect_total(page, count)
     page.get_by_role("searchbox").fill("zeppelin")
     page.get_by_text("No image matches.").wait_for()
 
 
 def test_days_have_headings_that_stay_in_view(page: Any, server: Server) -> None:
-    upload(server, "day", 1)
+    (image_id,) = upload(server, "day", 1)
     page.goto("/?tag=day")
     heading = page.locator(".day-heading h2")
     heading.wait_for()
     assert heading.inner_text() == page.evaluate(
         "new Intl.DateTimeFormat(undefined, {weekday: 'short', day: 'numeric', month: 'long', year: 'numeric'})"
-        ".format(new Date())"
+        f".format(new Date('{record(server, image_id)['uploaded_at']}'))"
     )
     assert page.locator(".day-heading").evaluate("element => getComputedStyle(element).position") == "sticky"
 
@@ -157,3 +164,20 @@ def test_a_failure_keeps_the_tray_open(page: Any, expected: list[str]) -> None:
     page.clock.install()
     page.clock.run_for(120_000)
     assert row(page, "bad.jpg", "failed").is_visible()
+
+
+@pytest.mark.parametrize("width", [390, 599, 600, 1024])
+def test_the_hint_of_the_search_field_is_not_cut_off(new_page: Callable[..., Any], width: int) -> None:
+    page = new_page(viewport={"width": 1600, "height": 800}, has_touch=True, is_mobile=True)
+    page.goto("/")
+    page.get_by_role("searchbox").wait_for()
+    page.set_viewport_size({"width": width, "height": 800})
+    page.wait_for_function(
+        """() => {
+          const field = document.getElementById("search"), style = getComputedStyle(field)
+          const context = document.createElement("canvas").getContext("2d")
+          context.font = style.font
+          const room = field.clientWidth - parseFloat(style.paddingLeft) - parseFloat(style.paddingRight)
+          return field.placeholder && context.measureText(field.placeholder).width <= room
+        }"""
+    )

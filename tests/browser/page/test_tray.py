@@ -4,6 +4,7 @@ from typing import Any
 
 from tests.browser.page.conftest import pytestmark  # noqa: F401 - when these tests can run
 from tests.browser.page.test_upload import file, filenames, hold_uploads, jpeg, row
+from tests.browser.waiting import until
 from tests.running_server import Server
 
 LEAVE = "setTimeout(() => location.assign('docs'))"
@@ -17,13 +18,14 @@ def test_three_are_sent_at_once_and_each_can_be_canceled_and_tried_again(page: A
     page.locator("#files").set_input_files([file(name, jpeg(30 + at)) for at, name in enumerate(names)])
     page.locator('.tray-row[data-state="sending"]').nth(2).wait_for()
     assert page.locator('.tray-row[data-state="waiting"]').count() == 2
-    assert len(held) == 3
+    until(page, lambda: len(held) == 3)
     page.get_by_text("Uploading 1 of 5").wait_for()
     page.get_by_role("button", name="Cancel queued 0.jpg").click()
     row(page, "queued 0.jpg", "canceled").wait_for()
     row(page, "queued 3.jpg", "sending").wait_for()  # it was the next in line
     page.get_by_role("button", name="Cancel queued 4.jpg").click()
     row(page, "queued 4.jpg", "canceled").wait_for()
+    until(page, lambda: len(held) == 4)
     for each in held:
         if "queued+0.jpg" not in each.request.url:
             each.continue_()
@@ -44,6 +46,7 @@ def test_leaving_asks_while_uploads_are_not_finished(page: Any) -> None:
     page.get_by_role("searchbox").click()  # browsers ask only after an interaction
     page.locator("#files").set_input_files(file("leaving.jpg", jpeg(40)))
     row(page, "leaving.jpg", "sending").wait_for()
+    until(page, lambda: held)
     with page.expect_event("dialog") as asked:
         page.evaluate(LEAVE)
     assert asked.value.type == "beforeunload"

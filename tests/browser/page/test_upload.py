@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.browser.page.conftest import pytestmark  # noqa: F401 - when these tests can run
-from tests.browser.waiting import wait_until
+from tests.browser.waiting import until, wait_until
 from tests.running_server import Server
 from tests.samples import encoded
 from tests.self_hosted.test_direct_upload import noise
@@ -130,7 +130,7 @@ def test_known_bytes_are_not_sent(page: Any, server: Server) -> None:
     assert row(page, "second.jpg").locator(".tray-word").inner_text() == "Already here"
     assert seen.count(("POST", "/images/lookup")) == 2
     assert seen.count(("POST", "/upload")) == 1  # the new one
-    assert ("GET", f"/images/{first['id']}") in seen
+    until(page, lambda: ("GET", f"/images/{first['id']}") in seen)
     assert "second.jpg" not in filenames(server)
 
 
@@ -168,6 +168,7 @@ def test_files_are_hashed_ahead_and_looked_up_together(page: Any, server: Server
     page.locator("#files").set_input_files([file(name, jpeg(500 + at)) for at, name in enumerate(names)])
     page.locator('.tray-row[data-state="sending"]').nth(2).wait_for()
     wait_until(page, "hashes === 3 + 8")  # the three that are sent, and the next eight
+    until(page, lambda: len(held) == 3)
     page.route("**/upload?*", lambda route: route.continue_())
     for each in held:
         each.continue_()

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tests.browser.page.conftest import pytestmark  # noqa: F401 - when these tests can run
+from tests.browser.waiting import until
 from tests.running_server import Server
 from tests.samples import encoded
 
@@ -18,10 +19,10 @@ def upload(server: Server) -> Callable[..., dict[str, Any]]:
     """Upload a new image and return its record when it is ready."""
     count = 0
 
-    def send(width: int = 640, height: int = 400, **fields: Any) -> dict[str, Any]:
+    def send(width: int = 640, height: int = 400, picture: bytes = b"", **fields: Any) -> dict[str, Any]:
         nonlocal count
         count += 1
-        picture = encoded("JPEG", width, height, seed=hash((width, height, count)) % 1000 + count)
+        picture = picture or encoded("JPEG", width, height, seed=hash((width, height, count)) % 1000 + count)
         answer = server.client.post(
             "/upload?wait=20&on_duplicate=create", files={"file": ("p.jpg", picture)}, data=fields
         )
@@ -35,11 +36,19 @@ def upload(server: Server) -> Callable[..., dict[str, Any]]:
 
 
 def opened(page: Any, image: dict[str, Any]) -> Any:
-    """Open the image by its address and return the dialog."""
+    """Open the image by its address and return the dialog when the image is loaded."""
     page.goto(f"/?image={image['id']}")
     dialog = page.locator("#viewer[open]")
     dialog.get_by_role("heading", name="Sizes").wait_for()
+    expect_picture(page)
     return dialog
+
+
+def expect_picture(page: Any) -> None:
+    """Wait until the image is loaded. A request would fail if the image were moved or deleted meanwhile."""
+    page.locator(".viewer-picture[src]").wait_for(state="attached")
+    page.wait_for_function("document.querySelector('.viewer-picture').complete")
+    assert page.evaluate("document.querySelector('.viewer-picture').naturalWidth")
 
 
 def record(server: Server, image: dict[str, Any]) -> dict[str, Any]:
@@ -50,15 +59,6 @@ def record(server: Server, image: dict[str, Any]) -> dict[str, Any]:
 def eventually(page: Any, server: Server, image: dict[str, Any], condition: Callable[[dict[str, Any]], object]) -> None:
     """Wait until the stored record meets the condition."""
     until(page, lambda: condition(record(server, image)))
-
-
-def until(page: Any, condition: Callable[[], object]) -> None:
-    """Wait until the condition is true."""
-    for _ in range(600):
-        if condition():
-            return
-        page.wait_for_timeout(50)
-    raise AssertionError("the condition did not become true")
 
 
 def test_an_image_opens_by_click_key_and_address_and_closes_with_its_tile_focused(
@@ -164,6 +164,31 @@ def test_fields_are_saved_as_they_are_left(page: Any, server: Server, upload: Ca
     eventually(page, server, image, lambda found: found["metadata"] == {})
 
 
+def test_a_saved_change_leaves_the_focus_and_what_is_open(page: Any, upload: Callable[..., dict[str, Any]]) -> None:
+    dialog = opened(page, upload(visibility="public"))
+    dialog.get_by_text("Metadata").click()
+    dialog.get_by_role("button", name="Make private").focus()
+    page.keyboard.press("Enter")
+    dialog.get_by_text("Only you can see it").wait_for()
+    assert page.evaluate("document.activeElement.textContent") == "Make public"
+    assert dialog.get_by_role("button", name="Add a field").is_visible()
+    dialog.get_by_label("Title").fill("A pier")
+    dialog.get_by_label("Title").press("Shift+Tab")
+    dialog.get_by_role("heading", name="A pier").wait_for()
+    assert page.evaluate("document.activeElement.textContent") == "Create a link"
+
+
+def test_a_toast_replaces_an_equal_one(page: Any, upload: Callable[..., dict[str, Any]]) -> None:
+    dialog = opened(page, upload())
+    saved = dialog.locator(".toast", has_text="Saved.")
+    for title in ("One", "Two"):
+        dialog.get_by_label("Title").fill(title)
+        page.keyboard.press("Enter")
+        dialog.locator(".toast:not([data-old])").wait_for()
+        assert saved.count() == 1
+        saved.evaluate("element => element.setAttribute('data-old', '')")
+
+
 def test_a_change_made_elsewhere_is_kept(
     page: Any, server: Server, expected: list[str], upload: Callable[..., dict[str, Any]]
 ) -> None:
@@ -201,9 +226,8 @@ def test_a_focal_point_is_set_by_pointer_and_keys_and_moves_the_crops(
     point = record(server, image)["focal_point"]
     page.keyboard.press("ArrowLeft")
     page.keyboard.press("ArrowDown")
-    eventually(page, server, image, lambda found: found["focal_point"] != point)
-    moved = record(server, image)["focal_point"]
-    assert (moved["x"], moved["y"]) == (pytest.approx(point["x"] - 0.01), pytest.approx(point["y"] + 0.01))
+    moved = {"x": pytest.approx(point["x"] - 0.01), "y": pytest.approx(point["y"] + 0.01)}
+    eventually(page, server, image, lambda found: found["focal_point"] == moved)
     eventually(page, server, image, lambda found: found["rendering_id"] != image["rendering_id"])
     page.keyboard.press("Escape")
     assert page.locator("#viewer[open]").count() == 1
@@ -221,6 +245,8 @@ def test_visibility_is_switched_and_a_private_image_is_shared_by_a_link(
     dialog.get_by_role("button", name="Make private").click()
     dialog.get_by_text("Only you can see it").wait_for()
     assert record(server, image)["visibility"] == "private"
+    page.locator(f".viewer-picture[src*='/processed/{image['id']}']").wait_for(state="attached")
+    expect_picture(page)
     dialog.get_by_role("button", name="Create a link").click()
     dialog.locator(".toast").get_by_text("Link, valid until").wait_for()
     link = page.evaluate("navigator.clipboard.readText()")
@@ -246,12 +272,9 @@ def test_sizes_show_what_they_save_and_the_original_is_downloaded(
     assert download.value.suggested_filename == "p.jpg"
 
 
-def test_look_alikes_are_found(page: Any, server: Server, upload: Callable[..., dict[str, Any]]) -> None:
+def test_look_alikes_are_found(page: Any, upload: Callable[..., dict[str, Any]]) -> None:
     picture = encoded("PNG", 500, 333, seed=777)
-    first, second = (
-        server.client.post("/upload?wait=20&on_duplicate=create", files={"file": (name, picture)}).json()
-        for name in ("one.png", "two.png")
-    )
+    first, second = (upload(picture=picture, title=name) for name in ("one.png", "two.png"))
     dialog = opened(page, first)
     dialog.get_by_text("Look-alikes").click()
     dialog.locator(".look-alikes").get_by_role("button", name="two.png").click()
@@ -273,7 +296,7 @@ def test_an_image_is_processed_again_deleted_and_restored(
     page.get_by_role("button", name="Undo").click()
     page.locator(".toast").get_by_text("Restored 1 image.").wait_for()
     assert record(server, image)["trashed_at"] is None
-    page.get_by_role("link", name="To delete", exact=True).wait_for()
+    page.locator(".tile.loaded").get_by_role("link", name="To delete", exact=True).wait_for()
     server.client.delete(f"/images/{image['id']}")
     dialog = opened(page, image)
     dialog.get_by_text("In the trash").wait_for()

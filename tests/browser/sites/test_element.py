@@ -9,7 +9,7 @@ import httpx
 
 from tests.browser.axe import complaints
 from tests.browser.test_pages import pytestmark  # noqa: F401 - when these tests can run
-from tests.browser.waiting import wait_until
+from tests.browser.waiting import until, wait_until
 from tests.running_server import Server
 from tests.samples import encoded
 
@@ -237,6 +237,7 @@ def test_axe_finds_nothing(page: Any, element: Any, photo: Path, expected: list[
     wait_for_state(element, "sending")
     wait_for_state(element, "failed")
     check()
+    until(page, lambda: held)
     for each in held:
         each.continue_()
     wait_for_state(element, "done")
