@@ -7,6 +7,7 @@ import { applyTheme, nextTheme, theme } from "./theme.js";
 import { askForText, showHelp } from "./windows.js";
 
 const SEARCH_MILLISECONDS = 120;
+const NARROW = matchMedia("(max-width: 599px)");
 
 export class Header {
   constructor(root, library, actions) {
@@ -19,7 +20,6 @@ export class Header {
       type: "search",
       class: "field search",
       id: "search",
-      placeholder: "Search titles and tags",
       "aria-label": "Search titles and tags of the images loaded so far",
       dir: "auto",
       oninput: () => {
@@ -27,7 +27,11 @@ export class Header {
         this.timer = setTimeout(() => this.onSearch(), SEARCH_MILLISECONDS);
       },
     });
-    this.note = h("p", { class: "search-note", role: "status", hidden: true });
+    this.showPlaceholder();
+    NARROW.addEventListener("change", () => this.showPlaceholder());
+    this.searched = h("span");
+    const loadAll = h("button", { type: "button", class: "link", onclick: () => library.loadAll() }, "Load all");
+    this.note = h("p", { class: "search-note", role: "status", hidden: true }, this.searched, loadAll);
     root.append(this.bar, h("div", { class: "chip-row" }, this.filters.element, this.total), this.note);
     library.addEventListener("selection", () => this.show());
     library.addEventListener("change", () => {
@@ -142,6 +146,10 @@ export class Header {
 
   // Search
 
+  showPlaceholder() {
+    this.search.placeholder = NARROW.matches ? "Search" : "Search titles and tags";
+  }
+
   onSearch() {
     this.library.search = this.search.value.trim();
     scrollTo(0, 0);
@@ -155,8 +163,6 @@ export class Header {
     this.total.textContent = known === null ? `${count(number)}+ images` : plural(known, "image");
     const isPartial = Boolean(library.search) && !library.isComplete;
     this.note.hidden = !isPartial;
-    if (isPartial) {
-      fill(this.note, `Searching the ${count(library.images.length)} images loaded so far. `, h("button", { type: "button", class: "link", onclick: () => library.loadAll() }, "Load all"));
-    }
+    if (isPartial) this.searched.textContent = `Searching the ${count(library.images.length)} images loaded so far. `;
   }
 }

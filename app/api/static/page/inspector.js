@@ -28,8 +28,10 @@ export class Inspector {
     if (isOther) this.stop();
     if (isEdited || this.isPicking) return; // the fields are not taken from under the fingers
     const may = (scope) => this.actions.may(scope);
-    fill(
-      this.element,
+    const shown = JSON.stringify([image, ["read", "edit", "delete"].map(may)]);
+    if (shown === this.shown) return; // nor is a button from under the pointer
+    this.shown = shown;
+    this.build(isOther, [
       image.trashed_at ? this.buildTrashed(may) : this.buildShare(may),
       this.buildFields(may("edit") && !image.trashed_at),
       image.trashed_at ? null : this.buildVisibility(may("edit")),
@@ -39,7 +41,21 @@ export class Inspector {
       privacySection(image),
       image.status === "ready" && may("read") ? lookAlikesSection(image, this.actions) : null,
       image.trashed_at ? null : this.buildDanger(may),
-    );
+    ]);
+  }
+
+  /** Replace the sections. What was open stays open for the same image, and the focus on its control or in its section. */
+  build(isOther, sections) {
+    const focused = document.activeElement || document.body;
+    const hadFocus = this.element.contains(focused) && focused !== this.element;
+    const section = sectionOf(focused);
+    const open = [...this.element.querySelectorAll("details[open] > summary")].map(nameOf);
+    fill(this.element, sections);
+    if (!isOther) for (const each of this.element.querySelectorAll("summary")) each.parentElement.open ||= open.includes(nameOf(each));
+    if (!hadFocus) return;
+    const controls = [...this.element.querySelectorAll("a, button, input, textarea, summary")].filter((each) => !each.disabled);
+    const again = controls.find((each) => nameOf(each) === nameOf(focused)) || controls.find((each) => sectionOf(each) === section);
+    (again || this.element).focus({ preventScroll: true });
   }
 
   // Share
@@ -165,7 +181,7 @@ export class Inspector {
 
   changed(image, { force = false } = {}) {
     this.actions.updated(image);
-    if (force && this.image?.id === image.id) this.image = null; // the fields are built again, with what they are now
+    if (force && this.image?.id === image.id) Object.assign(this, { image: null, shown: null }); // the fields are built again
     this.viewer.show(image);
   }
 
@@ -193,6 +209,7 @@ export class Inspector {
 
   startFocalPoint() {
     if (this.isPicking || this.image.status !== "ready" || this.image.trashed_at || !this.actions.may("edit")) return;
+    this.shown = null;
     this.focal = new FocalPoint(this.viewer.well(), this.viewer.picture(), this.image, {
       save: (point) => this.save({ focal_point: point }),
       done: () => {
@@ -261,6 +278,10 @@ export class Inspector {
     this.focal = null;
   }
 }
+
+/** Name by which a control is found again when its section has been built again. */
+const nameOf = (control) => control.dataset.field || control.getAttribute("aria-label") || control.textContent;
+const sectionOf = (control) => control.closest(".inspector-section")?.querySelector("h3, summary")?.textContent;
 
 /** Make urls of this service in markup absolute, so that it works in other pages. */
 function absoluteUrls(text) {

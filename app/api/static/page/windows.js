@@ -17,6 +17,8 @@ export function toast(text, { undo = null, short = false } = {}) {
   const stop = () => clearTimeout(timer);
   for (const name of ["pointerenter", "focusin"]) element.addEventListener(name, stop);
   for (const name of ["pointerleave", "focusout"]) element.addEventListener(name, () => { stop(); wait(); });
+  const isSame = (other) => !undo && !other.querySelector(".link") && other.firstChild.textContent === text;
+  for (const other of [...place.children].filter(isSame)) other.remove();
   while (place.childElementCount > 2) place.firstElementChild.remove();
   place.append(element);
   announce(text);
