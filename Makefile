@@ -27,12 +27,12 @@ SLOW_AT_ONCE = -n $(shell getconf _NPROCESSORS_ONLN) --dist loadfile
 # With ARGS, one of two calls may select no test.
 NONE_IS_FINE = $(if $(ARGS),|| [ $$? -eq 5 ])
 # Markers of tests with a target of their own.
-NOTHING_ELSE := not browser and not clients and not proxies and not openapi and not engines and not template and not containers and not system
+NOTHING_ELSE := not nightly and not browser and not clients and not proxies and not openapi and not engines and not template and not containers and not system
 COMPILE := .venv/bin/uv pip compile --quiet --generate-hashes --no-header --no-annotate --no-emit-package darkroom
 
 .DEFAULT_GOAL := help
 .PHONY: help run test test-python test-slow test-engines engines test-template images test-images test-system \
-	test-browser test-openapi test-proxies test-clients fuzz kill-storm \
+	test-browser test-openapi test-proxies test-clients test-moto fuzz kill-storm \
 	lint types check format screenshots lock bench bench-list release clean .venv server-environment
 
 help: ## List the targets
@@ -96,6 +96,9 @@ test-clients: .venv ## Upload with curl, Node, Python libraries and widgets in C
 	@sh tools/python.sh tools/environment.py dev browser clients
 	@sh tools/python.sh tools/npm.py clients
 	$(PYTEST) -m clients $(ARGS)
+
+test-moto: .venv ## Repeat on moto what `make test-engines` tests, where those cannot run (nightly)
+	$(PYTEST) $(SLOW_AT_ONCE) -m nightly $(ARGS)
 
 fuzz: .venv ## Mutate images and look for crashes, hangs and wrong outcomes (SECONDS=600 SEED=1)
 	$(PY) -m tests.fuzz.hunt --seconds $(or $(SECONDS),600) --seed $(or $(SEED),1)

@@ -28,10 +28,18 @@ def _not_in_ci(report: pytest.TestReport | pytest.CollectReport) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Leave moto to the slow tests, except where a test or its module is marked `moto`."""
+    """Mark tests on moto, unless they or their module are marked `moto`.
+
+    Those that run on the engines too are left to the nightly tests, the others to the slow ones.
+    """
+    on_engines = {_function(item) for item in items if item.get_closest_marker("engines")}
     for item in items:
         if _runs_on_moto(item) and item.get_closest_marker("moto") is None:
-            item.add_marker(pytest.mark.slow)
+            item.add_marker(pytest.mark.nightly if _function(item) in on_engines else pytest.mark.slow)
+
+
+def _function(item: pytest.Item) -> object:
+    return getattr(item, "function", None)
 
 
 def _runs_on_moto(item: pytest.Item) -> bool:

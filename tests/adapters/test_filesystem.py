@@ -550,7 +550,7 @@ def test_an_object_is_not_shared_with_another_disk(store: FilesystemStore, tmp_p
 
 
 @pytest.mark.parametrize("kind", ["symbolic link", "folder"])
-def test_what_is_not_a_regular_file_is_not_shared(store: FilesystemStore, tmp_path: Path, kind: str) -> None:
+def test_only_regular_files_are_shared(store: FilesystemStore, tmp_path: Path, kind: str) -> None:
     key = original_key(new_id())
     put(store, key)
     path = store.path(key)

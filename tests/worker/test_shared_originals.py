@@ -23,7 +23,7 @@ from tests.worker.sandbox import escapes
 
 
 class Looking(Sandbox):
-    """A sandbox that notes how many names the source has, and what its child is told."""
+    """A sandbox that records how many names the source has, and the arguments of its child."""
 
     def __init__(self, inner: Sandbox) -> None:
         super().__init__(60, 1024)
@@ -62,7 +62,7 @@ def test_an_image_is_processed_with_and_without_a_copy(bench: Bench, sandbox: Sa
 
 
 @pytest.mark.parametrize("code", smoke([errno.EPERM, errno.EXDEV, errno.EMLINK, errno.EOPNOTSUPP]))
-def test_where_the_system_refuses_links_the_child_reads_a_copy(
+def test_the_child_reads_a_copy_if_the_system_refuses_links(
     files: Bench, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, code: int
 ) -> None:
     body = encoded("JPEG", 300, 200)
