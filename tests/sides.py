@@ -25,7 +25,7 @@ from app.domain.images.renderings import Renderings
 from app.domain.images.stats import Counters
 from app.domain.images.trash import Trash
 from app.domain.images.urls import ServedFiles, UrlSource
-from app.domain.keys import ORIGINALS, PROCESSED, original_id
+from app.domain.keys import ON_DEMAND, ORIGINALS, PROCESSED, original_id
 from app.domain.maintenance.reconcile import Reconciler
 from app.domain.models import utcnow
 from app.domain.ports import EventQueue, ImageRepository, ObjectStore
@@ -113,7 +113,7 @@ class Side:
 
     def objects(self) -> set[str]:
         """Every key in the store."""
-        return {info.key for prefix in (ORIGINALS, PROCESSED) for info in self.store.list(prefix)}
+        return {info.key for prefix in (ORIGINALS, PROCESSED, ON_DEMAND) for info in self.store.list(prefix)}
 
 
 @contextmanager

@@ -22,8 +22,10 @@ DarkroomError
 │   ├── Missing                  no object under the key, no record under the id
 │   ├── Stale                    the record is no longer at the expected version
 │   ├── HashTaken                a record of the same bytes exists already
+│   ├── NotRenderable            the size cannot be rendered, and a retry would end the same way
 │   └── Unavailable              the backend refused or did not answer; a retry may help
 │       ├── KeepsChanging        the record changed during every attempt to write it
+│       ├── RendererBusy         too many sizes wait to be rendered
 │       └── Full                 no space for new bytes; reading and deleting still work
 └── ConfigurationError           the settings are invalid; the process must not start
 """
@@ -149,6 +151,15 @@ class HashTaken(PortError):
         self.image_id = image_id
 
 
+class NotRenderable(PortError):
+    """The size cannot be rendered. `code` is one of `FailureCode`'s values; `detail` is one sentence for the caller."""
+
+    def __init__(self, code: str, detail: str) -> None:
+        super().__init__(code, detail)
+        self.code = code
+        self.detail = detail
+
+
 class Unavailable(PortError):
     """The backend refused or did not answer. `retry_after` is seconds."""
 
@@ -162,6 +173,13 @@ class KeepsChanging(Unavailable):
 
     def __init__(self, image_id: str) -> None:
         super().__init__(f"The record of {image_id} is changing too often. Try again.")
+
+
+class RendererBusy(Unavailable):
+    """Too many sizes wait to be rendered."""
+
+    def __init__(self, retry_after_seconds: int) -> None:
+        super().__init__("Too many sizes wait to be rendered.", retry_after_seconds)
 
 
 class Full(Unavailable):

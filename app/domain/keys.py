@@ -4,8 +4,10 @@ from app.domain.ids import is_id
 
 ORIGINALS = "originals/"
 PROCESSED = "processed/"
-#: Variants of public images: the only objects that are served without a signature.
+#: Variants of public images, which are served without a signature.
 PUBLIC = "processed/public/"
+#: Sizes on demand of public images, which are served without a signature too.
+ON_DEMAND = "ondemand/"
 
 
 def original_key(image_id: str) -> str:
@@ -26,8 +28,24 @@ def processed_prefix(image_id: str, rendering_id: str | None = None, *, public: 
 
 
 def image_prefixes(image_id: str) -> tuple[str, ...]:
-    """Return every prefix that holds variants of an image."""
-    return processed_prefix(image_id), processed_prefix(image_id, public=True)
+    """Return every prefix that holds variants or sizes of an image."""
+    return processed_prefix(image_id), processed_prefix(image_id, public=True), size_prefix(image_id, public=True)
+
+
+def size_prefix(image_id: str, *, public: bool) -> str:
+    """Return the prefix of the keys of an image's sizes on demand."""
+    return f"{ON_DEMAND}{image_id}/" if public else f"{processed_prefix(image_id)}{ON_DEMAND}"
+
+
+def size_key(image_id: str, name: str, *, public: bool) -> str:
+    """Return the key of a size on demand. `name` is that of its operation."""
+    return size_prefix(image_id, public=public) + name
+
+
+def size_id(key: str) -> str | None:
+    """Return the id in the key of a public size on demand, or None for another key."""
+    image_id, _, name = key.removeprefix(ON_DEMAND).partition("/")
+    return image_id if key.startswith(ON_DEMAND) and name and is_id(image_id) else None
 
 
 def variant_key(image_id: str, rendering_id: str, file: str, *, public: bool = False) -> str:
@@ -60,4 +78,4 @@ def processed_id(key: str) -> str | None:
 
 def is_public(key: str) -> bool:
     """Return True if the object may be served to everybody."""
-    return key.startswith(PUBLIC)
+    return key.startswith((PUBLIC, ON_DEMAND))

@@ -73,6 +73,8 @@ class Outcomes:
                 if not self._ensure(current, stored):
                     self._renderings.synchronize(image.id)
                     return None
+            if is_current and current.rendering_id not in {None, stored.rendering_id}:
+                self._renderings.remove_sizes(image.id)
             changes = self._changes(current, processed, original, stored, places)
             try:
                 updated = self._images.update(image.id, current.version, changes)

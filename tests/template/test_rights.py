@@ -84,7 +84,8 @@ def test_no_star_but_x_rays(any_stack: Stack, function: str) -> None:
         if set(listed(statement["Action"])) == TRACES:
             continue
         for resource in listed(statement["Resource"]):
-            assert re.fullmatch(r"arn:aws:[a-z0-9]+:[^*]+[^*:/](/(originals|processed)/\*|:\*)?", resource), resource
+            prefixes = r"(/(originals|processed|ondemand)/\*|:\*)?"
+            assert re.fullmatch(rf"arn:aws:[a-z0-9]+:[^*]+[^*:/]{prefixes}", resource), resource
 
 
 PLACES = (

@@ -15,7 +15,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from app.domain.disk import PortFile, port_errors, unnamed_file
 from app.domain.errors import AlreadyExists, Missing, PortError, Unavailable
-from app.domain.keys import is_public
+from app.domain.keys import ON_DEMAND, is_public
 from app.domain.ports import ObjectInfo
 
 log = logging.getLogger(__name__)
@@ -27,6 +27,8 @@ _DELETE_BATCH = 1000  # limit of DeleteObjects
 _IMMUTABLE = "public, max-age=31536000, immutable"
 #: A public object can become private: caches forget it within a day.
 _PUBLIC = "public, max-age=86400"
+#: A size on demand can change with the focal point.
+_SIZE = "public, max-age=3600"
 _WRITER = "writer"  # metadata of an object: id of the call that wrote it
 _EXISTS = frozenset({"PreconditionFailed", "412"})
 _CONFLICT = frozenset({"ConditionalRequestConflict", "409", "OperationAborted"})
@@ -278,6 +280,8 @@ def _translated() -> Iterator[None]:
 
 
 def _cache_control(key: str) -> str:
+    if key.startswith(ON_DEMAND):
+        return _SIZE
     return _PUBLIC if is_public(key) else _IMMUTABLE
 
 

@@ -40,6 +40,12 @@ class Signer:
             return False
         return hmac.compare_digest(_encode(_mac(secret, purpose, text)).encode(), code.encode(errors="replace"))
 
+    def derive_keys(self, purpose: str) -> Sequence[bytes]:
+        """Derive a key of 32 bytes from each valid secret, the one that signs first. A key does not reveal its
+        secret."""
+        secrets = dict.fromkeys([self._secret, *self._secrets.values()])
+        return [hmac.digest(secret, f"derive\0{purpose}".encode(), hashlib.sha256) for secret in secrets]
+
 
 def _mac(secret: bytes, purpose: str, text: str) -> bytes:
     message = f"{purpose}\0{text}".encode(errors="surrogatepass")

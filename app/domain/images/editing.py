@@ -21,6 +21,8 @@ log = logging.getLogger(__name__)
 
 _ATTEMPTS = 60
 _LONGEST_PAUSE = 0.1  # seconds
+#: Fields whose changes remove the sizes on demand of an image.
+_CHANGES_SIZES = frozenset({"focal_point", "visibility", "trashed_at"})
 
 
 class Patch(Protocol):
@@ -76,6 +78,8 @@ class Editor:
                 except Stale:
                     continue
                 published.clear()
+                if _CHANGES_SIZES & changes.keys():
+                    self._remove_sizes(image_id)
                 return self._finish_move(image, edited)
             raise _busy()
         finally:
@@ -158,6 +162,14 @@ class Editor:
         if Task.PROCESS in after.work and after.work[Task.PROCESS] != edited.work.get(Task.PROCESS):
             self._send(after)  # variants were missing
         return after
+
+    def _remove_sizes(self, image_id: str) -> None:
+        """Remove sizes on demand that the record does not allow any more. If that fails, those of a hidden image are
+        removed by `hide`, and those with an old focal point when the new rendering is stored."""
+        try:
+            self._renderings.remove_sizes(image_id)
+        except PortError:
+            log.exception("sizes on demand not removed", extra={"image_id": image_id})
 
     def _synchronize(self, image_id: str) -> Image | None:
         """Make the store agree with the record. If that fails, `reconcile` does: the record has the task `hide`."""

@@ -16,11 +16,13 @@ from app.domain.images.placement import (
     was_public,
 )
 from app.domain.keys import (
+    ON_DEMAND,
     is_public_name,
     original_key,
     processed_prefix,
     rendering_name,
     rendering_prefix,
+    size_prefix,
     variant_key,
 )
 from app.domain.models import Changes, Image, Status, Tombstone, Visibility, utcnow
@@ -34,9 +36,9 @@ _ATTEMPTS = 16
 
 
 class Renderings:
-    """Variants in the store, below a private and a public prefix.
+    """Variants and sizes on demand in the store, below private and public prefixes.
 
-    Only the public prefix is served to everybody. It holds variants of public images, and for a moment those of an
+    Only the public prefixes are served to everybody. They hold variants of public images, and for a moment those of an
     image that was hidden or deleted while another request or a worker stored them. `public_life` is the lifetime of
     superseded public renderings, whose urls are in pages of other sites; private ones live `RENDERING_LIFE`.
 
@@ -191,6 +193,7 @@ class Renderings:
                     before = self._complete(before)
                 if not isinstance(before, Image) or before.effective_visibility is not Visibility.PUBLIC:
                     removed += self._store.delete_prefix(processed_prefix(image_id, public=True))
+                    removed += self._store.delete_prefix(size_prefix(image_id, public=True))
                 if isinstance(before, Image):
                     self._supersede_strays(before)
             except Stale:
@@ -238,10 +241,16 @@ class Renderings:
             prefix = processed_prefix(image_id, public=public)
             for info in self._store.list(prefix):
                 names.add(rendering_name(info.key.removeprefix(prefix).partition("/")[0], public=public))
-        return names
+        return names - {ON_DEMAND.rstrip("/")}
+
+    def remove_sizes(self, image_id: str) -> None:
+        """Remove the sizes on demand of an image at both places. They are rendered again when they are asked for."""
+        for public in (False, True):
+            self._store.delete_prefix(size_prefix(image_id, public=public))
 
     def remove(self, image: Image) -> None:
-        """Remove the bytes that the record of a deleted image names: variants, then the original."""
+        """Remove the bytes of a deleted image: its sizes, the variants that its record names, then the original."""
+        self.remove_sizes(image.id)
         if was_public(image):
             self._store.delete_prefix(processed_prefix(image.id, public=True))
         if image.placed is Visibility.PRIVATE:
@@ -255,6 +264,7 @@ class Renderings:
     def purge(self, tombstone: Tombstone, now: datetime) -> bool:
         """Remove all bytes of a deleted image. Return True if the task is finished: no attempt can store any more."""
         removed = self._store.delete_prefix(processed_prefix(tombstone.id, public=True))
+        removed += self._store.delete_prefix(size_prefix(tombstone.id, public=True))
         self._store.delete_prefix(processed_prefix(tombstone.id))
         self._store.delete(original_key(tombstone.id))
         task = tombstone.work.get(Task.PURGE)

@@ -8,6 +8,7 @@ from app.domain.errors import AlreadyExists
 from app.domain.ids import id_time
 from app.domain.images.notifications import object_created
 from app.domain.keys import (
+    ON_DEMAND,
     ORIGINALS,
     PROCESSED,
     is_public_name,
@@ -15,6 +16,7 @@ from app.domain.keys import (
     processed_id,
     processed_prefix,
     rendering_name,
+    size_id,
 )
 from app.domain.maintenance.report import Report
 from app.domain.media import UNKNOWN_TYPE
@@ -70,7 +72,7 @@ class Orphans:
         now = now or utcnow()
         self.known = 0
         last: tuple[str | None, Image | Tombstone | None] = (None, None)
-        for prefix, id_of in ((ORIGINALS, original_id), (PROCESSED, processed_id)):
+        for prefix, id_of in ((ORIGINALS, original_id), (PROCESSED, processed_id), (ON_DEMAND, size_id)):
             for info in self._store.list(prefix):
                 if not is_time_left():
                     report.search_left = 1

@@ -1,4 +1,4 @@
-"""Ports of bytes, records, messages and the CDN, and the contract that every adapter keeps.
+"""Ports of bytes, records, messages, the renderer of sizes and the CDN, and the contract that every adapter keeps.
 
 A port that one service uses is defined next to it: `IdempotencyKeys`, `Counters`, `GrantSource`, `UrlSource`.
 
@@ -10,6 +10,7 @@ block, and can be called from several threads and processes at once.
 from app.domain.ports.cdn import Cdn
 from app.domain.ports.objects import ObjectInfo, ObjectStore
 from app.domain.ports.queue import EventQueue, Message
+from app.domain.ports.renderer import OnDemandRenderer, RenderedSize
 from app.domain.ports.repository import ImageRepository, ListQuery, Page, StoredImage
 
 __all__ = [
@@ -20,6 +21,8 @@ __all__ = [
     "Message",
     "ObjectInfo",
     "ObjectStore",
+    "OnDemandRenderer",
     "Page",
+    "RenderedSize",
     "StoredImage",
 ]

@@ -1,0 +1,1 @@
+"""Sizes on demand: queries, snapping, names and signatures. Nothing here renders."""

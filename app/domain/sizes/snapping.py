@@ -1,0 +1,110 @@
+"""Snapping: the sizes that may be asked for without a signature."""
+
+from bisect import bisect_left
+from dataclasses import dataclass
+from fractions import Fraction
+
+from app.domain.errors import Forbidden
+from app.domain.models import Format
+from app.domain.recipe import Fit
+from app.domain.sizes.operation import MAX_SIDE, Operation
+from app.domain.sizes.query import DEFAULT_QUALITY, SizeQuery, encoder_quality
+
+#: Default widths: `deviceSizes` and `imageSizes` of next/image.
+WIDTHS = (16, 32, 48, 64, 96, 128, 256, 384, 640, 750, 828, 1080, 1200, 1920, 2048, 3840)
+RATIOS = ("1:1",)
+QUALITIES = (50, DEFAULT_QUALITY, 90)
+MAX_WIDTHS, MAX_RATIOS = 16, 8
+#: Relative difference between aspect ratios that counts as none: clients round sides to pixels.
+_TOLERANCE = 0.01
+
+
+@dataclass(frozen=True)
+class Ladder:
+    """The offered widths, in ascending order, and the aspect ratios of crops, such as `16:9`."""
+
+    widths: tuple[int, ...] = WIDTHS
+    ratios: tuple[str, ...] = RATIOS
+
+    @property
+    def most_files(self) -> int:
+        """Highest number of files of one image that queries without a signature can make."""
+        qualities = sum(1 if form is Format.PNG else len(QUALITIES) for form in Format)
+        return len(self.widths) * (1 + len(self.ratios)) * qualities
+
+    def snap(self, query: SizeQuery, form: Format, image: tuple[int, int] | None = None) -> Operation | None:
+        """Return the offered operation that is nearest to the query: no narrower, as long as one is wide enough.
+
+        `image` are the width and height of the image. Without them, the result is None for a query that depends on
+        them: one with a height that no ratio of the ladder explains. Raises `Forbidden` for a crop to an aspect ratio
+        that is neither in the ladder nor that of the image.
+        """
+        quality = encoder_quality(form, _nearest(query.quality or DEFAULT_QUALITY))
+        if query.height is None:
+            return Operation(self._width(query.width or MAX_SIDE), None, Fit.INSIDE, form, quality)
+        if query.width is not None and query.fit is Fit.COVER:
+            ratio = self._ratio(query.width, query.height)
+            if ratio is not None:
+                width = self._width(query.width)
+                height = min(MAX_SIDE, max(1, round(width / ratio)))
+                return Operation(width, height, Fit.COVER, form, quality)
+        if image is None:
+            return None
+        if query.width is not None and query.fit is Fit.COVER:
+            if not _is_same(query.width, query.height, Fraction(*image)):
+                raise self._refusal(query)
+            return Operation(self._width(query.width), None, Fit.INSIDE, form, quality)
+        across = max(1, round(query.height * Fraction(*image)))
+        return Operation(self._width(min(query.width or across, across)), None, Fit.INSIDE, form, quality)
+
+    def _width(self, asked: int) -> int:
+        return self.widths[min(bisect_left(self.widths, asked), len(self.widths) - 1)]
+
+    def _ratio(self, width: int, height: int) -> Fraction | None:
+        ratios = (Fraction(*map(int, text.split(":"))) for text in self.ratios)
+        return next((ratio for ratio in ratios if _is_same(width, height, ratio)), None)
+
+    def _refusal(self, query: SizeQuery) -> Forbidden:
+        offered = ", ".join(self.ratios) or "none"
+        detail = (
+            f"Crops without a signature must have the aspect ratio of the image or one of: {offered} "
+            f"(found: {query.width}×{query.height}). Ask for another height, sign the url, or add the ratio to "
+            "DARKROOM_ON_DEMAND_RATIOS."
+        )
+        return Forbidden("size_not_offered", detail, width=query.width, height=query.height, ratios=list(self.ratios))
+
+
+def _nearest(quality: int) -> int:
+    return min(QUALITIES, key=lambda step: (abs(step - quality), -step))
+
+
+def _is_same(width: int, height: int, ratio: Fraction) -> bool:
+    """Return True if a box has this aspect ratio, except for rounding."""
+    off = abs(height * ratio - width) / ratio  # pixels of the height
+    return off <= max(1, height * _TOLERANCE)
+
+
+def parse_widths(text: str) -> tuple[int, ...]:
+    """Parse a list of widths, such as `320, 640, 1280`. Raises `ValueError` with the accepted form."""
+    parts = [part.strip() for part in text.split(",") if part.strip()]
+    good = all(part.isascii() and part.isdigit() and len(part) < 6 and 1 <= int(part) <= MAX_SIDE for part in parts)
+    widths = tuple(sorted({int(part) for part in parts})) if good else ()
+    if not 1 <= len(widths) <= MAX_WIDTHS:
+        accepted = f"must be 1 to {MAX_WIDTHS} comma-separated widths from 1 to {MAX_SIDE:,}, such as 320, 640, 1280"
+        raise ValueError(f"{accepted} (found: {text[:80]!a})")
+    return widths
+
+
+def parse_ratios(text: str) -> tuple[str, ...]:
+    """Parse a list of aspect ratios, such as `1:1, 16:9`, or `none`. Raises `ValueError` with the accepted form."""
+    parts = [] if text.strip().lower() == "none" else [part.strip() for part in text.split(",") if part.strip()]
+    ratios = tuple(dict.fromkeys(parts))
+    if len(ratios) > MAX_RATIOS or not all(map(_is_ratio, ratios)):
+        accepted = f"must be at most {MAX_RATIOS} comma-separated aspect ratios from 1:100 to 100:1, or none"
+        raise ValueError(f"{accepted} (found: {text[:80]!a})")
+    return ratios
+
+
+def _is_ratio(text: str) -> bool:
+    sides = text.split(":")
+    return len(sides) == 2 and all(side.isascii() and side.isdigit() and 1 <= int(side[:4]) <= 100 for side in sides)
