@@ -22,7 +22,7 @@ from app.domain.images.stats import Counters, Recount
 from app.domain.images.urls import ServedFiles, UrlSource
 from app.domain.keys import original_id
 from app.domain.limits import MEBIBYTE, Limits
-from app.domain.ports import Cdn, EventQueue, ImageRepository, ObjectStore
+from app.domain.ports import Cdn, EventQueue, ImageRepository, ObjectStore, OnDemandRenderer
 from app.domain.uploads.grants import LocalStore, ServedGrants
 from app.domain.uploads.idempotency import IdempotencyKeys
 from app.domain.uploads.tickets import GrantSource
@@ -48,7 +48,7 @@ class Backends:
     `file_path` returns the path of a stored object, if objects are local files. `recover` undoes the traces of a killed
     worker; `tidy` is maintenance after each reconcile, and `recount` corrects counts that are approximate.
     `check_space` raises `Full` while the disk has too little space for the worker to process an image. `cdn` is set if
-    public variants are removed from a CDN.
+    public variants are removed from a CDN, and `sizes` if another process or function renders sizes on demand.
     """
 
     store: ObjectStore
@@ -61,6 +61,7 @@ class Backends:
     file_path: Callable[[str], Path | None] | None = None
     local: LocalStore | None = None
     cdn: Cdn | None = None
+    sizes: OnDemandRenderer | None = None
     public_life: timedelta = RENDERING_LIFE
     recover: Callable[[], None] = lambda: None
     tidy: Callable[[], object] = lambda: None
@@ -136,8 +137,14 @@ def visibility_seconds(settings: Settings) -> float:
     return 2 * settings.processing_timeout_seconds + 60
 
 
+def size_socket(settings: Settings) -> Path:
+    """Return the socket on which the worker process is asked for sizes on demand."""
+    return settings.data_folder / "sizes.sock"
+
+
 def _open_self_hosted(settings: Settings) -> Backends:
     from app.adapters.filesystem import FilesystemStore
+    from app.adapters.render_socket import SocketRenderer
     from app.adapters.sqlite import Database, SqliteIdempotencyKeys, SqliteImages, SqliteQueue
 
     folder = settings.data_folder
@@ -188,6 +195,7 @@ def _open_self_hosted(settings: Settings) -> Backends:
         grants=grants,
         file_path=store.path,
         local=LocalStore(store, grants, seal),
+        sizes=SocketRenderer(size_socket(settings)),
         recover=recover,
         tidy=tidy,
         check_space=check_space,

@@ -5,26 +5,28 @@ from pathlib import Path
 
 from app.bootstrap import Backends, build_limits
 from app.domain.reports import ImageReporter, log_report
-from app.machine import usable_memory_mb
 from app.settings import Settings
+from app.worker.machine import usable_memory_mb
 from app.worker.memory_budget import PROCESS_MB, MemoryBudget
+from app.worker.on_demand.renderer import SizeRenderer
 from app.worker.process import Worker
+from app.worker.sandbox.child import Work, process_image, render_variants
 from app.worker.sandbox.parent import Sandbox
 
 #: Part of the memory that images may use by default; the rest is for the server, the worker and the system.
 _BUDGET_PERCENT = 70
 
 
-def start_sandbox(settings: Settings) -> Sandbox:
+def start_sandbox(settings: Settings, work: Work = process_image) -> Sandbox:
     """Start the fork server of the child processes that decode images."""
-    sandbox = Sandbox(settings.processing_timeout_seconds, settings.processing_memory_mb)
+    sandbox = Sandbox(settings.processing_timeout_seconds, settings.processing_memory_mb, work=work)
     sandbox.start()
     return sandbox
 
 
 def build_memory_budget(settings: Settings, slots: int) -> MemoryBudget | None:
-    """Build the memory budget of the images that are processed at the same time. None if each of them can have its
-    whole bound."""
+    """Build the memory budget of the images and sizes that are rendered at the same time. None if each of them can have
+    its whole bound."""
     total_mb = settings.memory_budget_mb or usable_memory_mb() * _BUDGET_PERCENT // 100
     is_ample = slots == 1 or total_mb >= slots * (settings.processing_memory_mb + PROCESS_MB)
     return None if is_ample else MemoryBudget(total_mb)
@@ -55,4 +57,27 @@ def build_worker(
         share_originals=share_originals,
         reporter=reporter,
         on_ignored=on_ignored,
+    )
+
+
+def build_size_renderer(
+    settings: Settings,
+    backends: Backends,
+    scratch: Path,
+    *,
+    memory: MemoryBudget | None = None,
+    share_sources: bool = False,
+) -> SizeRenderer:
+    """Build the renderer of sizes on demand. `scratch` is an existing folder that no other process uses. With
+    `share_sources` children can change no file that they read."""
+    return SizeRenderer(
+        backends.store,
+        backends.images,
+        backends.renderings,
+        start_sandbox(settings, render_variants),
+        recipe=settings.recipe,
+        limits=build_limits(settings),
+        scratch=scratch,
+        memory=memory,
+        share_sources=share_sources,
     )

@@ -17,13 +17,14 @@ from functools import partial
 from pathlib import Path
 
 from app import linux, logs
-from app.bootstrap import Backends, open_backends
-from app.bootstrap_worker import build_memory_budget, build_worker, start_sandbox
+from app.bootstrap import Backends, open_backends, size_socket
+from app.bootstrap_worker import build_memory_budget, build_size_renderer, build_worker, start_sandbox
 from app.domain.errors import ConfigurationError, PortError
 from app.domain.maintenance.reconcile import Reconciler
 from app.domain.reports import ImageReport, ImageReporter, log_report
-from app.machine import usable_cpus
 from app.settings import Settings, load
+from app.worker.machine import usable_cpus
+from app.worker.on_demand.server import RenderServer
 from app.worker.queue_loop import run
 from app.worker.sandbox import confinement, landlock, seccomp
 
@@ -66,22 +67,18 @@ def main(*, end_with_input: bool = False) -> None:
 def _work(settings: Settings, backends: Backends, stop: threading.Event, reporter: ImageReporter) -> None:
     scratch = make_scratch(settings.data_folder / "scratch")
     sandbox = start_sandbox(settings)
-    worker = build_worker(
-        settings, backends, sandbox, scratch, share_originals=confinement.protects_source(), reporter=reporter
-    )
+    may_share = confinement.protects_source()
+    worker = build_worker(settings, backends, sandbox, scratch, share_originals=may_share, reporter=reporter)
     maintenance = threading.Thread(target=_reconcile_hourly, args=(backends, stop), name="reconcile", daemon=True)
     protections = {"landlock": max(landlock.version(), 0), "seccomp": seccomp.available()}
     if not all(protections.values()):
         log.warning("this system confines decoders only partly; see SECURITY.md", extra=protections)
     slots = settings.workers or usable_cpus()
-    work = partial(
-        run,
-        backends.queue,
-        worker,
-        slots=slots,
-        memory=build_memory_budget(settings, slots),
-        check_space=backends.check_space,
-    )
+    memory = build_memory_budget(settings, 2 * slots)
+    work = partial(run, backends.queue, worker, slots=slots, memory=memory, check_space=backends.check_space)
+    renderer = build_size_renderer(settings, backends, scratch, memory=memory, share_sources=may_share)
+    sizes = RenderServer(size_socket(settings), renderer, at_once=slots)
+    sizes.start()
     log.info("worker ready", extra={"pid": os.getpid(), "workers": slots, **protections})
     try:
         # Before the first message is received: recovery treats every message with a receiver as abandoned.
@@ -91,6 +88,8 @@ def _work(settings: Settings, backends: Backends, stop: threading.Event, reporte
         work(stop.is_set)
         maintenance.join()
     finally:
+        sizes.stop()
+        renderer.close()
         sandbox.close()
         shutil.rmtree(scratch, ignore_errors=True)
 

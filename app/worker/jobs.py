@@ -31,12 +31,15 @@ class Fault(Exception):
 class Job(Model):
     """Parameters for one image. `media_type` was detected from its bytes; `threads` run at the same time.
 
-    With `source_is_shared` the child's source is the stored original, which it must not be able to change.
+    With `source_is_shared` the child's source is a stored object, which it must not be able to change. `displayed` is
+    the size of the original, as displayed, if the source is a variant that shows the whole of it: outputs get the sizes
+    and crops that they would have from the original.
     """
 
     recipe: Recipe
     focal_point: FocalPoint | None = None
     media_type: str
+    displayed: tuple[int, int] | None = None
     max_pixels: int
     max_frames: int
     memory_mb: int = 1024

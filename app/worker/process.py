@@ -19,8 +19,8 @@ from app.domain.ports import ImageRepository, ObjectStore
 from app.domain.recipe import Recipe
 from app.domain.reports import ImageReport, ImageReporter, Outcome, log_report
 from app.domain.work import Task
-from app.machine import usable_cpus
 from app.worker.jobs import Job, Processed
+from app.worker.machine import usable_cpus
 from app.worker.memory_budget import NotStarted
 from app.worker.originals import Original, adopt, fetch
 from app.worker.outcomes import Outcomes, Stored

@@ -8,8 +8,8 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 
 from app.domain.errors import Full
 from app.domain.ports import EventQueue, Message
-from app.machine import usable_cpus
 from app.worker.events import delay_after, handle_event
+from app.worker.machine import usable_cpus
 from app.worker.memory_budget import MemoryBudget
 from app.worker.process import Worker
 from app.worker.share import Share

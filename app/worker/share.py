@@ -27,27 +27,43 @@ class Share:
     give_up: Callable[[], bool] = lambda: False
     timed_out: bool = field(default=False, init=False)
 
-    def process(self, sandbox: Sandbox, source: Path, out: Path, job: Job) -> Processed:
+    def process(
+        self, sandbox: Sandbox, source: Path, out: Path, job: Job, *, guessed_mb: int | None = None
+    ) -> Processed:
         """Process an image in the sandbox, like `Sandbox.process`, when there is enough memory.
 
-        A small process first estimates from the header how much the image needs, and that becomes its bound. An image
-        that needs more than estimated is processed again with the whole bound.
+        A small process first estimates from the header how much the image needs, and that becomes its bound, unless
+        the caller has guessed a bound, which saves the time of that process. An image that needs more than its bound is
+        processed again with the whole bound.
         """
         memory = self.memory
         if memory is None:
             return sandbox.process(source, out, job)
-        bound = self._wait_for_memory(memory, sandbox, source, out, job)
+        too_little = {FailureCode.MEMORY}
+        if guessed_mb is None:
+            bound = self._wait_for_memory(memory, sandbox, source, out, job)
+        else:
+            bound = min(guessed_mb, sandbox.memory_mb)
+            too_little.add(FailureCode.TOO_MANY_PIXELS)  # by the header, for that bound
+            self._take(memory, bound)
         with memory.held(bound):
             try:
                 return sandbox.process(source, out, job, memory_mb=bound)
             except ImageError as error:
-                if error.code != FailureCode.MEMORY or bound >= sandbox.memory_mb:
+                if error.code not in too_little or bound >= sandbox.memory_mb:
                     raise
         empty(out)
         with memory.first_in_line(lambda: False):
             memory.take(sandbox.memory_mb, lambda: False)
         with memory.held(sandbox.memory_mb):
             return sandbox.process(source, out, job)
+
+    def _take(self, memory: MemoryBudget, mb: int) -> None:
+        """Wait in line, and take this much memory."""
+        self.on_wait()
+        with memory.first_in_line(self.give_up):
+            memory.take(mb, self.give_up)
+        self.on_start()
 
     def _wait_for_memory(self, memory: MemoryBudget, sandbox: Sandbox, source: Path, out: Path, job: Job) -> int:
         """Wait in line, take as much memory as the image needs, and return it."""

@@ -30,7 +30,7 @@ OUR_PACKAGES = {
     "api": {"__init__.py", "adapters", "api", "bootstrap.py", "bootstrap_api.py", "domain", "lambda_api.py",
             "log_formats.py", "logs.py", "metrics.py", "settings.py"},
     "worker": {"__init__.py", "adapters", "bootstrap.py", "bootstrap_worker.py", "domain", "lambda_reconcile.py",
-               "lambda_worker.py", "log_formats.py", "logs.py", "metrics.py", "linux.py", "machine.py", "settings.py",
+               "lambda_worker.py", "log_formats.py", "logs.py", "metrics.py", "linux.py", "settings.py",
                "worker"},
 }  # fmt: skip
 ENTRY_POINTS = {"api": ["app.lambda_api"], "worker": ["app.lambda_worker", "app.lambda_reconcile"]}

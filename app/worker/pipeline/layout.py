@@ -29,7 +29,7 @@ class Layout:
 
 
 def lay_out(stored: Size, orientation: int, job: Job) -> Layout:
-    """Build the layout. Crops are around the job's focal point, or in the center."""
-    width, height = orient_size(stored, orientation)
+    """Build the layout. Crops are around the job's focal point, or in the center. A variant is larger than `top`."""
+    width, height = job.displayed or orient_size(stored, orientation)
     shapes = tuple(compute_shape(spec, width, height, job.focal_point) for spec in job.recipe.variants)
     return Layout(orientation, stored, (width, height), shapes, top_size(shapes, width, height))

@@ -52,7 +52,7 @@ class State:
     animation: Animation | None = None
     shapes: Sequence[Shape] = ()
     variants: list[Rendered] = field(default_factory=list)
-    looks: Looks = field(init=False)
+    looks: Looks | None = None
 
 
 Step = Callable[[State], None]
@@ -63,7 +63,15 @@ def process_image(source: Path, out: Path, job: Job) -> Processed:
 
     Raises `ImageError` for faults of the image.
     """
-    state = run(STEPS, State(source, out, job))
+    return _result(run(STEPS, State(source, out, job)))
+
+
+def render_variants(source: Path, out: Path, job: Job) -> Processed:
+    """Do what `process_image` does, without a placeholder, colors and a perceptual hash."""
+    return _result(run(VARIANT_STEPS, State(source, out, job)))
+
+
+def _result(state: State) -> Processed:
     facts, looks = state.facts, state.looks
     width, height = state.plan.layout.displayed
     return Processed(
@@ -77,12 +85,9 @@ def process_image(source: Path, out: Path, job: Job) -> Processed:
         exif=facts.exif,
         rights=facts.rights,
         privacy_report=facts.privacy,
-        thumbhash=looks.thumbhash,
-        dominant_color=looks.dominant_color,
-        palette=looks.palette,
-        phash=looks.phash,
         variants=state.variants,
         timings=state.timer.timings,
+        **(vars(looks) if looks else {}),
     )
 
 
@@ -183,8 +188,10 @@ def describe(state: State) -> None:
         state.looks = describe_looks(state.top)
 
 
+#: All steps that variants need, in order.
+VARIANT_STEPS: Final[tuple[Step, ...]] = (open_image, decode, read_metadata, resize, place_crops, write_variants)
 #: All steps, in order.
-STEPS: Final[tuple[Step, ...]] = (open_image, decode, read_metadata, resize, place_crops, write_variants, describe)
+STEPS: Final[tuple[Step, ...]] = (*VARIANT_STEPS, describe)
 
 
 def _shown(image: ImageFile.ImageFile) -> Image.Image:

@@ -42,6 +42,15 @@ def process_image(source: Path, out: Path, job: Job) -> Processed:
     return process_image(source, out, job)
 
 
+def render_variants(source: Path, out: Path, job: Job) -> Processed:
+    """Run the steps of the pipeline that variants need."""
+    try:
+        from app.worker.pipeline.steps import render_variants  # noqa: PLC0415
+    except ImportError as error:
+        raise Fault(f"cannot load the decoders: {error}") from error
+    return render_variants(source, out, job)
+
+
 def estimate_memory(source: Path, out: Path, job: Job) -> float:  # noqa: ARG001 - a `Work`
     """Estimate from the image's header how many MB of memory processing takes. Nothing is decoded."""
     try:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from app.machine import usable_cpus, usable_memory_mb
+from app.worker.machine import usable_cpus, usable_memory_mb
 
 CPUS = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
