@@ -1,0 +1,230 @@
+"""All settings as one model."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from app.domain.access.file_seal import SIGNED_URL_SECONDS
+from app.domain.configuration.values import (
+    ApiKeys,
+    BaseUrl,
+    DatabaseUrl,
+    Hosts,
+    ListenAddress,
+    MediaTypes,
+    Networks,
+    Origins,
+    QueueUrl,
+    RecipeJson,
+    Secret,
+    StorageUrl,
+)
+from app.domain.limits import MEBIBYTE
+from app.domain.media import MEDIA_TYPES
+from app.domain.models import Visibility
+from app.domain.recipe import DEFAULT_RECIPE
+
+
+class Settings(BaseModel):
+    """Settings: a field is set by `DARKROOM_` and its name in capitals; an empty variable is unset."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    storage_url: StorageUrl = Field(
+        default="file:./data", description="Store of the bytes: `file:<folder>` or `s3://<bucket>`."
+    )
+    database_url: DatabaseUrl = Field(
+        default="sqlite:./data/darkroom.db",
+        description="Store of the records: `sqlite:<file>` with `file:`, `dynamodb://<table>` with `s3://`.",
+    )
+    queue_url: QueueUrl | None = Field(
+        default=None,
+        description="Url of the SQS queue that receives the bucket's events. Required with `s3://`, refused otherwise.",
+    )
+    auth: Literal["none", "required"] = Field(
+        default="none",
+        description="`required`: every caller needs an API key. `none`: everybody who can connect is admitted.",
+    )
+    api_keys: ApiKeys = Field(
+        default=(),
+        description="Comma-separated `<owner>:<scope>+<scope>:<sha256 hex of the key>`; `darkroom key new` makes one.",
+        repr=False,
+    )
+    cors_origins: Origins = Field(
+        default=(),
+        description="Comma-separated origins whose pages may call the API, such as `https://www.example.org`.",
+    )
+    allow_anonymous: bool = Field(
+        default=False,
+        description="Allow `DARKROOM_AUTH=none` for a service that others can reach: on AWS, and if `DARKROOM_HOST` "
+        "is not a loopback address.",
+    )
+    host: ListenAddress = Field(
+        default="127.0.0.1",
+        description="Address to listen on. `0.0.0.0`: every IPv4 address of the machine; `::`: every IPv6 address.",
+    )
+    port: int = Field(default=8000, ge=0, le=65535, description="Port to listen on; 0: any free port.")
+    public_url: BaseUrl | None = Field(
+        default=None,
+        description="Address of the service for its clients, such as `https://img.example.org` or "
+        "`https://www.example.org/images`. All urls begin with it, and its host is allowed.",
+    )
+    allowed_hosts: Hosts = Field(
+        default=(),
+        description="Comma-separated additional hosts of the service: `nas.local`, `.example.org` (with its "
+        "subdomains), `*.example.org` (only its subdomains), `*` (every host). `localhost`, IP addresses "
+        "and the host of `DARKROOM_PUBLIC_URL` are always allowed. Requests for other hosts are refused "
+        "without authentication, and with it if this is set.",
+    )
+    trusted_proxies: Networks = Field(
+        default=(),
+        description="Comma-separated addresses and networks of proxies, such as `127.0.0.1, 172.16.0.0/12`, whose "
+        "`X-Forwarded-For`, `-Host`, `-Proto`, `-Prefix` and `Forwarded` headers are trusted.",
+    )
+    cdn_url: BaseUrl | None = Field(
+        default=None,
+        description="Address of a CDN in front of the bucket, such as `https://d1.cloudfront.net`. Urls of variants "
+        "begin with it and are not signed. Only with `s3://`.",
+    )
+    cdn_distribution: str | None = Field(
+        default=None,
+        pattern="^[A-Z0-9]{1,64}$",
+        description="Id of the CloudFront distribution at `DARKROOM_CDN_URL`, such as `E1PA6795UKMFR9`. Variants that "
+        "are not public any more are then removed from its caches within minutes, not within a day.",
+    )
+    secret: Secret | None = Field(
+        default=None,
+        description="Secret that signs cursors and urls, at least 16 bytes. Self-hosted: created in the data folder "
+        "if unset.",
+    )
+    previous_secret: Secret | None = Field(
+        default=None,
+        description="Secret that signed before. What it has signed stays valid.",
+    )
+    signed_url_seconds: int = Field(
+        default=SIGNED_URL_SECONDS,
+        ge=60,
+        le=7 * 24 * 3600,
+        description="Longest life of a signed url, in seconds (60 to 604,800). A new one is valid for half of that at "
+        "least.",
+    )
+    default_visibility: Visibility | None = Field(
+        default=None,
+        description="Visibility of new images: `private` or `public`. Default: `public` without API keys, `private` "
+        "with them.",
+    )
+    max_upload_bytes: int = Field(
+        default=50 * MEBIBYTE, ge=1, le=1024 * MEBIBYTE, description="Size limit of an image, in bytes."
+    )
+    max_json_bytes: int = Field(
+        default=16 * MEBIBYTE, ge=65536, le=64 * MEBIBYTE, description="Size limit of an upload as JSON, in bytes."
+    )
+    max_pixels: int = Field(
+        default=100_000_000, ge=1, le=1_000_000_000, description="Limit of decoded pixels, over all frames."
+    )
+    max_frames: int = Field(
+        default=60, ge=1, le=1000, description="Limit of frames of an animation; one with more becomes a still image."
+    )
+    max_open_tickets: int = Field(
+        default=1000, ge=1, le=10_000, description="Limit of unused upload tickets per owner; each expires in 24 hours."
+    )
+    trash_days: int = Field(
+        default=0,
+        ge=0,
+        le=3650,
+        description="Days in which a deleted image can be restored (0 to 3,650). 0: deletes are permanent. Images in "
+        "the trash keep the days that were set when they were deleted.",
+    )
+    accepted_types: MediaTypes = Field(
+        default=MEDIA_TYPES, description="Comma-separated media types accepted for upload."
+    )
+    recipe: RecipeJson = Field(
+        default=DEFAULT_RECIPE, description='The variants to render, as JSON: `{"variants": [{"name": …}, …]}`.'
+    )
+    processing_timeout_seconds: float = Field(
+        default=30,
+        gt=0,
+        le=600,
+        allow_inf_nan=False,
+        description="Time limit for processing one image; after it the image is `failed: timeout`.",
+    )
+    processing_memory_mb: int = Field(
+        default=1024,
+        ge=128,
+        le=8192,
+        description="Memory limit in MB for processing one image; above it the image is `failed: memory`.",
+    )
+    workers: int | None = Field(
+        default=None,
+        ge=1,
+        le=64,
+        description="Self-hosted: images processed at the same time. Default: the number of processors.",
+    )
+    memory_budget_mb: int | None = Field(
+        default=None,
+        ge=128,
+        description="Self-hosted: memory in MB for all images that are processed at the same time. Default: 70 % of "
+        "the memory of the machine or the container.",
+    )
+    max_attempts: int = Field(
+        default=5, ge=1, le=100, description="Deliveries of an event before it goes to the dead letters."
+    )
+    min_free_mb: int = Field(
+        default=256,
+        ge=0,
+        description="Self-hosted: free disk space in MB below which uploads are refused with 507, so that deletes "
+        "and images in progress still work. 0: off.",
+    )
+    max_spool_mb: int = Field(
+        default=1024, ge=1, description="Temporary space in MB for all uploads in progress; more are refused with 503."
+    )
+    max_waiting: int = Field(
+        default=1000,
+        ge=0,
+        description="Limit of requests that wait (`?wait=`) at the same time; others are answered immediately.",
+    )
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        default="INFO", description="Minimum severity of log lines."
+    )
+    log_format: Literal["auto", "text", "json"] = Field(
+        default="auto",
+        description="`text` for people, `json` for programs; `auto`: `text` in a terminal, otherwise `json`.",
+    )
+    service: str = Field(
+        default="darkroom",
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$",
+        description="Name of this installation in log lines and, on AWS, in metrics.",
+    )
+
+    @property
+    def self_hosted(self) -> bool:
+        """True if all data is in a folder of this machine."""
+        return self.storage_url.startswith("file:")
+
+    @property
+    def visibility(self) -> Visibility:
+        """Visibility of new images."""
+        if self.default_visibility is not None:
+            return self.default_visibility
+        return Visibility.PUBLIC if self.auth == "none" else Visibility.PRIVATE
+
+    @property
+    def data_folder(self) -> Path:
+        """Absolute path of the folder of `file:`."""
+        return Path(self.storage_url.removeprefix("file:")).absolute()
+
+    @property
+    def database_file(self) -> Path:
+        """Absolute path of the file of `sqlite:`."""
+        return Path(self.database_url.removeprefix("sqlite:")).absolute()
+
+    @property
+    def bucket(self) -> str:
+        """Bucket of `s3://`."""
+        return self.storage_url.removeprefix("s3://")
+
+    @property
+    def table(self) -> str:
+        """Table of `dynamodb://`."""
+        return self.database_url.removeprefix("dynamodb://")
