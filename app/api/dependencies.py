@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated
@@ -14,6 +14,7 @@ from app.api.bodies.spool import Spools
 from app.api.http.forwarded import Network
 from app.api.http.public_address import BasePath, get_base_path
 from app.api.readiness import ReadinessProbe
+from app.api.shared_renderings import SharedRenderings
 from app.api.views.view_cache import ViewCache
 from app.api.waiters import Waiters
 from app.domain.access.api_keys import Caller, Keyring
@@ -30,8 +31,11 @@ from app.domain.images.urls import UrlSource
 from app.domain.limits import MEBIBYTE, Limits
 from app.domain.maintenance.owner_deletion import OwnerDeletion
 from app.domain.models import Visibility
-from app.domain.ports import EventQueue, ImageRepository, ObjectStore
+from app.domain.ports import EventQueue, ImageRepository, ObjectStore, OnDemandRenderer
 from app.domain.reports import RequestReporter, log_report
+from app.domain.sizes.policy import OnDemand, SizePolicy
+from app.domain.sizes.signatures import SizeSignatures
+from app.domain.sizes.snapping import Ladder
 from app.domain.uploads.grants import LocalStore
 from app.domain.uploads.idempotency import Idempotency, IdempotencyKeys
 from app.domain.uploads.service import Uploads
@@ -52,7 +56,8 @@ class Services:
     `allowed_hosts` are its other host names, and the headers of `trusted_proxies` say which one the client used. With
     `same_site_only`, writes from pages of other sites and requests under other host names are refused. `reporter`
     receives a report of each request. `max_spool_bytes` limits the temporary space of all uploads in progress,
-    `max_waiting` the number of requests that wait for images.
+    `max_waiting` the number of requests that wait for images. `renderer` renders sizes on demand, by the rules of
+    `on_demand` and `ladder`; without one they are off.
     """
 
     store: ObjectStore
@@ -79,6 +84,9 @@ class Services:
     reporter: RequestReporter = log_report
     max_spool_bytes: int = 1024 * MEBIBYTE
     max_waiting: int = 1000
+    renderer: OnDemandRenderer | None = None
+    on_demand: OnDemand = OnDemand.SNAP
+    ladder: Ladder = field(default_factory=Ladder)
 
     @cached_property
     def uploads(self) -> Uploads:
@@ -141,6 +149,19 @@ class Services:
     def share_links(self) -> ShareLinks:
         """Signatures of share links."""
         return ShareLinks(self.signer)
+
+    @cached_property
+    def sizes(self) -> SizePolicy:
+        """Sizes that requests may have rendered."""
+        mode = OnDemand.OFF if self.renderer is None else self.on_demand
+        return SizePolicy(mode, self.ladder, SizeSignatures(self.signer))
+
+    @cached_property
+    def shared_renderings(self) -> SharedRenderings:
+        """Sizes that are rendered now."""
+        if self.renderer is None:
+            raise LookupError("sizes on demand are off")
+        return SharedRenderings(self.renderer)
 
     @cached_property
     def spools(self) -> Spools:

@@ -8,7 +8,7 @@ import typer
 
 from app import __version__, logs
 from app.cli.delete import delete
-from app.cli.keys import keys
+from app.cli.keys import keys, url
 from app.cli.migrate import migrate
 from app.cli.reconcile import reconcile
 from app.cli.reprocess import reprocess
@@ -22,6 +22,7 @@ cli.command()(reconcile)
 cli.command()(reprocess)
 cli.command()(migrate)
 cli.command()(delete)
+cli.command()(url)
 
 
 def _print_version(wanted: bool) -> None:

@@ -30,8 +30,10 @@ OPERATIONS = {
     ("patch", "/images/{image_id}"), ("post", "/images/edit"), ("post", "/images/{image_id}/reprocess"),
     ("delete", "/images"), ("post", "/images/lookup"), ("get", "/images/{image_id}/similar"),
     ("post", "/images/delete"), ("post", "/images/restore"), ("post", "/images/{image_id}/restore"),
-    ("get", "/stats"), ("get", "/stats/owners"),
+    ("get", "/stats"), ("get", "/stats/owners"), ("get", "/i/{image_id}"), ("get", "/i/{image_id}/{slug}"),
 }  # fmt: skip
+#: Refusals of sizes on demand.
+SIZES = {"sizes_off", "size_not_offered", "size_not_signed", "bad_size_signature"}
 #: Codes of preflights, of paths that are not described, and of events that are no requests.
 OUTSIDE = {
     "no_such_path", "method_not_allowed", "cors_refused", "unknown_event", "file_not_found", "range_not_satisfiable",
@@ -116,11 +118,13 @@ def test_security_is_described_only_if_keys_are_required(with_keys: dict[str, An
     assert set(with_keys["components"]["securitySchemes"]) == {"bearer", "header"}
     for _, path, operation in operations(with_keys):
         opened = path in {"/limits", "/healthz", "/readyz"}
-        security = [{"bearer": []}, {"header": []}, *([{}] if path == "/images/{image_id}/variants/{name}" else [])]
+        is_size = path.startswith("/i/")
+        shows = is_size or path == "/images/{image_id}/variants/{name}"
+        security = [{"bearer": []}, {"header": []}, *([{}] if shows else [])]
         assert operation["security"] == ([] if opened else security), path
         assert ("Needs the scope" in operation["description"]) != opened
         assert codes(operation, "401") == (set() if opened else {"key_missing", "key_unknown"})
-        assert codes(operation, "403") == (set() if opened else {"scope_missing"})
+        assert codes(operation, "403") - (SIZES if is_size else set()) == (set() if opened else {"scope_missing"})
     assert "securitySchemes" not in keyless["components"]
     for method, path, operation in operations(keyless):
         assert operation["security"] == [], path
@@ -132,6 +136,7 @@ def test_security_is_described_only_if_keys_are_required(with_keys: dict[str, An
             "/images/lookup",
         }:  # the request may name an owner
             foreign.add("scope_missing")
+        foreign |= SIZES if path.startswith("/i/") else set()
         assert codes(operation, "403") == foreign | (set() if method == "get" else {"foreign_origin"}), path
 
 

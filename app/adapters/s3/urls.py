@@ -5,8 +5,8 @@ from urllib.parse import quote
 
 from app.adapters.s3.presign import Presigner
 from app.domain.images.urls import PlacedImage, VariantFile, is_public, shown_key
-from app.domain.keys import original_key
-from app.domain.models import Image
+from app.domain.keys import original_key, size_key
+from app.domain.models import Image, Visibility
 from app.domain.uploads.filenames import attachment
 
 
@@ -45,6 +45,15 @@ class PresignedUrls:
                 "response-cache-control": "private",
             },
         )
+
+    def size(self, image: PlacedImage, name: str, media_type: str, method: str = "GET") -> str:
+        """See `UrlSource.size`."""
+        public = image.effective_visibility is Visibility.PUBLIC
+        key = size_key(image.id, name, public=public)
+        if self._cdn_url and public:
+            return f"{self._cdn_url}/{quote(key)}"
+        cache = f"private, max-age={self._presigner.seconds}"
+        return self._presigner.sign(method, key, {"response-content-type": media_type, "response-cache-control": cache})
 
     def expires_at(self, image: PlacedImage) -> datetime | None:
         """See `UrlSource.expires_at`. The credentials of a role can end earlier, and the url with them."""

@@ -8,9 +8,10 @@ from app.api.http.problem_types.fields import FIELDS
 from app.api.http.problem_types.images import IMAGES
 from app.api.http.problem_types.problem_type import ProblemTypes
 from app.api.http.problem_types.service import SERVICE
+from app.api.http.problem_types.sizes import SIZES
 from app.domain.errors import RequestError
 
-CATALOG: ProblemTypes = {**BODIES, **FIELDS, **ACCESS, **IMAGES, **SERVICE}
+CATALOG: ProblemTypes = {**BODIES, **FIELDS, **ACCESS, **IMAGES, **SIZES, **SERVICE}
 
 
 def refusal(code: str, detail: str | None = None, **members: Any) -> RequestError:

@@ -26,7 +26,8 @@ from app.domain.uploads.filenames import attachment
 
 router = APIRouter(include_in_schema=False, route_class=ScopedRoute)
 
-_HEADERS = {
+#: Headers of every file.
+FILE_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; sandbox",
     "Cross-Origin-Resource-Policy": "cross-origin",
 }
@@ -63,7 +64,7 @@ def get_file(
             return moved
     left = None if is_public(key) else _seconds_left(request, services, key)
     headers, media_type, tag = _original_headers(services, key) if original_id(key) else _variant_headers(key, left)
-    headers |= {**_HEADERS, "ETag": tag}
+    headers |= {**FILE_HEADERS, "ETag": tag}
     path = services.files(key) if services.files else None
     try:
         status = os.stat(path) if path else None  # noqa: PTH116 - `FileResponse` needs the result

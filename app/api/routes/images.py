@@ -24,12 +24,12 @@ from app.api.http.problem_catalog import refusal
 from app.api.http.problem_examples import model_response, problem_responses
 from app.api.http.public_address import BasePath, get_base_path
 from app.api.middleware.deadline import seconds_left
-from app.api.routes.wait import MAX_WAIT_SECONDS, WAIT_DESCRIPTION, parse_preferred_wait, wait_until_processed
 from app.api.views.image import DEFERRED, ImageList, ImageView
 from app.api.views.list_page import join_items
 from app.api.views.list_query import ListParametersDep, Owner, read_parameters
 from app.api.views.responses import json_answer, not_modified
 from app.api.views.view_cache import ViewJson
+from app.api.waiting import MAX_WAIT_SECONDS, WAIT_DESCRIPTION, parse_preferred_wait, wait_until_processed
 from app.domain.access.api_keys import Scope
 from app.domain.models import Model, Status
 

@@ -17,9 +17,9 @@ from app.api.http.idempotency_key import IDEMPOTENCY_PROBLEMS, REPLAYED, REPLAYE
 from app.api.http.log_fields import add_log_fields, phase_timer
 from app.api.http.problem_examples import model_response, problem_responses
 from app.api.http.public_address import BasePath
-from app.api.routes.wait import MAX_WAIT_SECONDS, WAIT_DESCRIPTION, wait_until_processed
 from app.api.views.image import ImageView, view
 from app.api.views.responses import etag, image_response
+from app.api.waiting import MAX_WAIT_SECONDS, WAIT_DESCRIPTION, wait_until_processed
 from app.domain.access.api_keys import OWNER_PATTERN, Caller, Scope
 from app.domain.models import Visibility
 from app.domain.uploads.idempotency import Effect, KeyedRequest, Operation, fingerprint

@@ -7,11 +7,12 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Header, Path, Request
 from starlette.responses import Response
 
-from app.api.dependencies import BasePathDep, ServicesDep, VisibleOwnerDep
+from app.api.dependencies import BasePathDep, Services, ServicesDep, VisibleOwnerDep
 from app.api.http.accept import negotiate_format
 from app.api.http.access import ScopedRoute, admit, allow_extra_query, requires, requires_unless_public
 from app.api.http.problem_catalog import refusal
 from app.api.http.problem_examples import problem_responses
+from app.api.http.public_address import get_base_path
 from app.api.middleware.headers import get_client_method
 from app.api.routes.images import ImageId
 from app.api.views.responses import redirect
@@ -73,7 +74,6 @@ def get_variant(
         ),
     ],
     services: ServicesDep,
-    base_path: BasePathDep,
     accept: Annotated[str | None, Header()] = None,
 ) -> Response:
     """Redirect to the file of a variant: in the format of the extension, or else the best one that `Accept` allows.
@@ -83,11 +83,19 @@ def get_variant(
     """
     stem, dot, extension = name.partition(".")
     image = services.images.get_shown(image_id, lambda: admit(request, Scope.READ).visible_owner)
-    variant = _replacement(image, name, extension)
+    return redirect_to_variant(request, services, image, stem, extension if dot else None, accept)
+
+
+def redirect_to_variant(
+    request: Request, services: Services, image: Image, name: str | None, extension: str | None, accept: str | None
+) -> Response:
+    """Redirect to the variant of that name; for None, to the largest one of the whole image. Raises `RequestError`."""
+    variant = _replacement(image, f"{name}.{extension}", extension) if name is not None and extension else None
     if variant is None:
-        variant = choose_variant(services.images.variants(image, stem), stem, extension if dot else None, accept)
+        variant = choose_variant(services.images.variants(image, name), name or "the largest", extension, accept)
     url = services.urls.variant(image, variant, get_client_method(request.scope))
-    headers = {} if dot else {"Vary": "Accept"}
+    headers = {"Vary": "Accept"} if extension is None else {}
+    base_path = get_base_path(request.scope)
     if not is_public(image):
         return redirect(url, base_path, headers | {"Cache-Control": "no-cache"})
     return redirect(url, base_path, headers | public_redirect_headers(services.urls.expires_at(image)))

@@ -16,14 +16,18 @@ from app.domain.configuration.values import (
     Networks,
     Origins,
     QueueUrl,
+    Ratios,
     RecipeJson,
     Secret,
     StorageUrl,
+    Widths,
 )
 from app.domain.limits import MEBIBYTE
 from app.domain.media import MEDIA_TYPES
 from app.domain.models import Visibility
 from app.domain.recipe import DEFAULT_RECIPE
+from app.domain.sizes.policy import OnDemand
+from app.domain.sizes.snapping import RATIOS, WIDTHS
 
 
 class Settings(BaseModel):
@@ -142,6 +146,21 @@ class Settings(BaseModel):
     recipe: RecipeJson = Field(
         default=DEFAULT_RECIPE, description='The variants to render, as JSON: `{"variants": [{"name": …}, …]}`.'
     )
+    on_demand: OnDemand | None = Field(
+        default=None,
+        description="Sizes on demand, `/i/{id}?w=640`. `snap`: everybody may ask for the widths and ratios below, and "
+        "others need a signature. `signed`: every size needs one. `off`: none. Default: `snap` self-hosted, `off` on "
+        "AWS.",
+    )
+    on_demand_widths: Widths = Field(
+        default=WIDTHS,
+        description="Comma-separated widths of sizes on demand, at most 16. Others snap up to the next one.",
+    )
+    on_demand_ratios: Ratios = Field(
+        default=RATIOS,
+        description="Comma-separated aspect ratios that sizes on demand may be cropped to, at most 8, such as "
+        "`1:1, 16:9`; or `none`.",
+    )
     processing_timeout_seconds: float = Field(
         default=30,
         gt=0,
@@ -208,6 +227,11 @@ class Settings(BaseModel):
         if self.default_visibility is not None:
             return self.default_visibility
         return Visibility.PUBLIC if self.auth == "none" else Visibility.PRIVATE
+
+    @property
+    def on_demand_mode(self) -> OnDemand:
+        """Mode of sizes on demand."""
+        return self.on_demand or (OnDemand.SNAP if self.self_hosted else OnDemand.OFF)
 
     @property
     def data_folder(self) -> Path:

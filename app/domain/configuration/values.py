@@ -13,6 +13,7 @@ from app.domain.configuration.hosts import host_name, host_pattern, network
 from app.domain.configuration.store_urls import database_url, queue_url, storage_url
 from app.domain.media import MEDIA_TYPES
 from app.domain.recipe import Recipe
+from app.domain.sizes.snapping import parse_ratios, parse_widths
 
 
 def _split(value: object) -> object:
@@ -26,6 +27,10 @@ def _each(convert: Callable[[str], Any]) -> Callable[[tuple[str, ...]], tuple[An
 def _networks(value: object) -> object:
     given = _split(value)
     return tuple(map(network, given)) if isinstance(given, tuple) else given
+
+
+def _parsed(parse: Callable[[str], Any]) -> Callable[[object], object]:
+    return lambda value: parse(value) if isinstance(value, str) else value
 
 
 def _keys(value: object) -> object:
@@ -80,4 +85,6 @@ Networks = Annotated[tuple[IPv4Network | IPv6Network, ...], BeforeValidator(_net
 MediaTypes = Annotated[_Names, AfterValidator(_media_types)]
 ApiKeys = Annotated[tuple[ApiKey, ...], BeforeValidator(_keys)]
 Secret = Annotated[SecretStr, AfterValidator(_secret)]
+Widths = Annotated[tuple[int, ...], BeforeValidator(_parsed(parse_widths))]
+Ratios = Annotated[tuple[str, ...], BeforeValidator(_parsed(parse_ratios))]
 RecipeJson = Annotated[Recipe, BeforeValidator(_parse_json)]

@@ -3,12 +3,12 @@
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from itertools import islice
 
-from app.domain.errors import Conflict, NotFound
+from app.domain.errors import Conflict, Gone, NotFound
 from app.domain.ids import is_id
 from app.domain.images.choice import whole_variants
 from app.domain.images.urls import is_public
 from app.domain.media import UNKNOWN_TYPE
-from app.domain.models import FailureCode, Image, Status, Variant, is_open_ticket
+from app.domain.models import FailureCode, Image, Status, Tombstone, Variant, is_open_ticket
 from app.domain.ports import ImageRepository, ListQuery, Page, StoredImage
 
 #: Records that are read at once.
@@ -45,7 +45,17 @@ class Images:
         `visible_owner` returns the owner whose images the caller may see, or None for all; it raises an error for
         everybody else. It is called unless the image is public, so unknown and private images look alike to others.
         """
+        return self._check_shown(self._images.get(image_id) if is_id(image_id) else None, visible_owner)
+
+    def get_pasted(self, image_id: str, visible_owner: Callable[[], str | None]) -> Image:
+        """Return an image like `get_shown`. Raises `Gone` for a deleted one, also to callers that could not see it: its
+        url may be in a page."""
         found = self._images.get(image_id) if is_id(image_id) else None
+        if isinstance(found, Tombstone):
+            raise Gone("image_deleted", "The image was deleted.")
+        return self._check_shown(found, visible_owner)
+
+    def _check_shown(self, found: Image | Tombstone | None, visible_owner: Callable[[], str | None]) -> Image:
         if isinstance(found, Image) and is_public(found):
             return found
         owner = visible_owner()

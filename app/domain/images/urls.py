@@ -50,6 +50,9 @@ class UrlSource(Protocol):
     def original(self, image: Image, method: str = "GET") -> str:
         """Return the url of the original, to be saved under its display name and never shown inline."""
 
+    def size(self, image: PlacedImage, name: str, media_type: str, method: str = "GET") -> str | None:
+        """Return the url of a stored size on demand; None if the API serves its bytes itself."""
+
     def expires_at(self, image: PlacedImage) -> datetime | None:
         """Return the time at which urls of the variants that are built now expire; None if they last."""
 
@@ -89,6 +92,10 @@ class ServedFiles:
     def original(self, image: Image, method: str = "GET") -> str:  # noqa: ARG002 - it serves both
         """See `UrlSource.original`."""
         return self._signed(original_key(image.id))
+
+    def size(self, image: PlacedImage, name: str, media_type: str, method: str = "GET") -> str | None:  # noqa: ARG002 - the API serves it
+        """See `UrlSource.size`."""
+        return None
 
     def expires_at(self, image: PlacedImage) -> datetime | None:
         """See `UrlSource.expires_at`."""

@@ -30,7 +30,7 @@ FORMATS = {
     "avif": Format.AVIF,
     "png": Format.PNG,
 }
-#: Words of directus, sharp and imgix. Nothing is distorted or padded, so `fill` shows the whole image.
+#: Names in directus, sharp and imgix. Nothing is distorted or padded, so `fill` shows the whole image.
 FITS = {
     **dict.fromkeys(("cover", "crop", "min", "outside"), Fit.COVER),
     **dict.fromkeys(("inside", "contain", "clip", "max", "fill"), Fit.INSIDE),

@@ -14,6 +14,7 @@ from tests.api.service import Service
 #: Paths that are opened as links or by probes, with parameters of other software, such as `fbclid` or `v=2`.
 LINKS = {
     ("GET", "/images/{image_id}/original"), ("GET", "/images/{image_id}/variants/{name}"),
+    ("GET", "/i/{image_id}"), ("GET", "/i/{image_id}/{slug}"), ("GET", "/i/{image_id}/{slug:path}"),
     ("GET", "/healthz"), ("GET", "/readyz"),
     ("GET", "/"), ("GET", "/docs"), ("GET", "/redoc"), ("GET", "/openapi.json"),
     ("GET", "/shared/{file}"), ("GET", "/shared/{image_id}/{name}"),

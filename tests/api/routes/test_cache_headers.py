@@ -64,4 +64,4 @@ def test_each_route_sends_the_headers_of_the_table(self_hosted: Service) -> None
     assert file.headers["cache-control"] == told("/files/processed/public/…")
     signed = get(variant.headers["location"]).headers["cache-control"]
     assert re.sub(r"\d+", "<seconds that the url is valid>", signed) == TABLE["other files in `/files/processed/…`"]
-    assert get("/images/none").headers["cache-control"] == TABLE["every problem document"]
+    assert get("/images/none").headers["cache-control"] == TABLE["every other problem document"]

@@ -1,0 +1,59 @@
+"""Policy of sizes on demand: the sizes that a request may have rendered."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from app.domain.errors import Forbidden
+from app.domain.models import Format
+from app.domain.sizes.operation import Operation
+from app.domain.sizes.query import SizeQuery
+from app.domain.sizes.signatures import SizeSignatures
+from app.domain.sizes.snapping import Ladder
+
+
+class OnDemand(StrEnum):
+    """`snap`: everybody may ask for the sizes of the ladder, and others need a signature. `signed`: every size needs a
+    signature. `off`: no size is rendered on demand."""
+
+    OFF = "off"
+    SNAP = "snap"
+    SIGNED = "signed"
+
+
+@dataclass(frozen=True)
+class SizePolicy:
+    """Decides about queries."""
+
+    mode: OnDemand
+    ladder: Ladder
+    signatures: SizeSignatures
+
+    def resolve(
+        self,
+        image_id: str,
+        query: SizeQuery,
+        form: Format,
+        signature: str | None = None,
+        image: tuple[int, int] | None = None,
+    ) -> Operation | None:
+        """Return the operation to render for a query, in this format. A query with a valid signature is exact.
+
+        `image` are the width and height of the image. Without them, the result is None for a query that depends on
+        them. Raises `Forbidden`.
+        """
+        if self.mode is OnDemand.OFF:
+            raise Forbidden(
+                "sizes_off",
+                "Sizes on demand are off. Ask for a variant by name (`size`), or set DARKROOM_ON_DEMAND to `snap`.",
+            )
+        if signature is not None:
+            if not self.signatures.verify(image_id, query.text, signature):
+                detail = (
+                    f"Invalid signature `s` of the size. Sign the text {image_id}/{query.text}, or leave `s` out to "
+                    "get the nearest size that is offered."
+                )
+                raise Forbidden("bad_size_signature", detail, field="s", text=f"{image_id}/{query.text}")
+            return query.exact(form)
+        if self.mode is OnDemand.SIGNED:
+            raise Forbidden("size_not_signed", "Sizes on demand need a signature: the parameter `s`.", field="s")
+        return self.ladder.snap(query, form, image)
