@@ -19,6 +19,7 @@ _ID = r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"
 _SERVED = {
     "/", "/docs", "/redoc", "/openapi.json", "/static", "/limits", "/healthz", "/readyz", "/upload", "/upload/direct",
     "/images", "/images/{image_id}", "/images/{image_id}/original", "/images/{image_id}/variants/{name}",
+    "/i/{image_id}", "/i/{image_id}/{slug}", "/i/{image_id}/{slug:path}",
     "/files/{key:path}",
 }  # fmt: skip
 _EVERY = {"timestamp", "level", "name", "message", "service"}

@@ -7,6 +7,8 @@ import pytest
 from app.domain.configuration.complaints import RENAMED
 from app.domain.errors import ConfigurationError
 from app.domain.models import Visibility
+from app.domain.sizes.policy import OnDemand
+from app.domain.sizes.snapping import WIDTHS
 from app.settings import Settings, load
 
 HASH = "0123456789abcdef" * 4
@@ -33,6 +35,21 @@ def test_the_aws_side_needs_its_queue(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (settings.bucket, settings.table, settings.self_hosted) == ("pictures", "Records", False)
 
 
+def test_sizes_on_demand_are_on_where_a_worker_is_near(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = load()
+    assert (settings.on_demand_mode, settings.on_demand_widths, settings.on_demand_ratios) == (
+        OnDemand.SNAP, WIDTHS, ("1:1",),
+    )  # fmt: skip
+    lists = {"DARKROOM_ON_DEMAND_WIDTHS": "640, 320", "DARKROOM_ON_DEMAND_RATIOS": "none"}
+    settings = read(monkeypatch, **lists, DARKROOM_ON_DEMAND="signed")
+    assert (settings.on_demand_mode, settings.on_demand_widths, settings.on_demand_ratios) == (
+        OnDemand.SIGNED, (320, 640), (),
+    )  # fmt: skip
+    monkeypatch.delenv("DARKROOM_ON_DEMAND")
+    aws = {"DARKROOM_STORAGE_URL": "s3://images", "DARKROOM_DATABASE_URL": "dynamodb://Records"}
+    assert read(monkeypatch, **aws, DARKROOM_QUEUE_URL="https://sqs.example.org/1/q").on_demand_mode is OnDemand.OFF
+
+
 @pytest.mark.parametrize(
     ("variables", "expected"),
     [
@@ -51,6 +68,9 @@ def test_new_images_are_public_without_keys_and_private_with_them(
 @pytest.mark.parametrize(
     ("name", "value"),
     [
+        ("DARKROOM_ON_DEMAND", "on"),
+        ("DARKROOM_ON_DEMAND_WIDTHS", "320,wide"),
+        ("DARKROOM_ON_DEMAND_RATIOS", "16/9"),
         ("DARKROOM_MAX_PIXELS", "0"),
         ("DARKROOM_MAX_PIXELS", "many"),
         ("DARKROOM_ACCEPTED_TYPES", "image/svg+xml"),
