@@ -171,3 +171,25 @@ def test_an_image_that_is_opened_while_another_closes_stays(new_page: Callable[.
     page.keyboard.press("Escape")
     page.locator("#viewer:not([open])").wait_for(state="attached")
     assert page.evaluate("document.activeElement.href") == address
+
+
+def test_an_image_fades_in_unless_the_browser_had_it(page: Any, images: list[str]) -> None:
+    page.add_init_script(
+        """
+        window.fades = 0;
+        addEventListener("transitionrun", (event) => (window.fades += event.target.matches(".tile img")), true);
+        """
+    )
+    # Tiles are drawn before their images come, on any machine.
+    network = page.context.new_cdp_session(page)
+    late = {"offline": False, "latency": 500, "downloadThroughput": -1, "uploadThroughput": -1}
+    network.send("Network.emulateNetworkConditions", late)
+    opened(page)
+    count = page.locator(".tile").count()
+    page.wait_for_function(f"fades === {count}")
+    assert style(page, ".tile img", "transitionDuration") == "0.15s"
+    for _ in range(2):
+        opened(page)
+        page.wait_for_function(f"document.querySelectorAll('.tile.loaded').length === {count}")
+        page.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+        assert page.evaluate("fades") == 0

@@ -8,7 +8,7 @@ import pytest
 from tests.browser.page.conftest import pytestmark  # noqa: F401 - when these tests can run
 from tests.browser.page.test_gallery import expect_total, record, select, show, upload
 from tests.browser.page.test_upload import file, jpeg, row
-from tests.browser.waiting import stop_time
+from tests.browser.waiting import stop_time, until
 from tests.running_server import Server
 from tests.samples import encoded
 from tests.self_hosted.test_direct_upload import noise
@@ -31,6 +31,32 @@ def test_an_image_that_is_processed_has_a_placeholder_and_appears_when_it_is_rea
     page.locator(".tile.ready.loaded").wait_for()  # without a reload
     assert page.locator(".tile").bounding_box() == place  # nothing has moved
     assert page.locator(".tile-bar").count() == 0
+
+
+def test_gray_boxes_are_shown_only_if_the_images_are_waited_for(page: Any, server: Server) -> None:
+    upload(server, "late", 1)
+    held: list[Any] = []
+
+    def hold(route: Any) -> None:
+        held.append(route)
+
+    page.route("**/images?*", hold)
+    page.clock.install()
+    stop_time(page)
+    page.goto("/?tag=late")
+    until(page, lambda: held)
+    boxes = page.locator("#skeletons div")
+    page.clock.run_for(199)
+    assert boxes.count() == 0
+    page.clock.run_for(1)
+    assert boxes.count() > 8
+    assert boxes.first.is_visible()
+    assert page.evaluate("document.documentElement.scrollHeight <= innerHeight")
+    held[0].continue_()
+    page.locator("#skeletons").wait_for(state="hidden")
+    page.clock.resume()
+    expect_total(page, 1)
+    assert boxes.count() == 0
 
 
 def test_a_gallery_that_cannot_be_loaded_says_so_and_is_loaded_again(

@@ -97,6 +97,47 @@ def test_keys_and_filmstrip_lead_to_the_neighbors(page: Any, upload: Callable[..
     assert page.url.endswith(f"image={images[1]['id']}")
 
 
+def test_arrows_work_after_a_click_on_the_filmstrip_and_at_its_end(
+    page: Any, upload: Callable[..., dict[str, Any]]
+) -> None:
+    images = [upload(title=f"Along {number}") for number in range(3)]
+    dialog = opened(page, images[2])
+    dialog.locator(".filmstrip").get_by_role("button", name="Along 1").click()
+    dialog.get_by_role("heading", name="Along 1").wait_for()
+    page.keyboard.press("ArrowLeft")
+    dialog.get_by_role("heading", name="Along 2").wait_for()
+    dialog.get_by_role("button", name="Next image").click()
+    dialog.get_by_role("heading", name="Along 1").wait_for()
+    dialog.get_by_role("button", name="Previous image").click()  # to the first: the button is disabled
+    dialog.get_by_role("heading", name="Along 2").wait_for()
+    page.keyboard.press("ArrowRight")
+    dialog.get_by_role("heading", name="Along 1").wait_for()
+
+
+def test_an_only_image_has_no_arrows(page: Any, upload: Callable[..., dict[str, Any]]) -> None:
+    images = [upload(title=f"Of two {number}", tags=f"single,only-{number}") for number in range(2)]
+    page.goto(f"/?tag=only-0&image={images[0]['id']}")
+    dialog = page.locator("#viewer[open]")
+    dialog.locator(".filmstrip").get_by_role("button", name="Of two 0").wait_for()
+    arrows = dialog.get_by_role("button", name=re.compile("(Previous|Next) image"))
+    assert arrows.count() == 0
+    page.goto(f"/?tag=single&image={images[0]['id']}")
+    dialog.locator(".filmstrip").get_by_role("button", name="Of two 1").wait_for()
+    assert arrows.count() == 2
+
+
+def test_an_image_that_is_opened_by_its_address_shows_no_focus_ring(
+    page: Any, upload: Callable[..., dict[str, Any]]
+) -> None:
+    opened(page, upload(title="By its address"))
+    assert page.evaluate("document.activeElement.id") == "viewer-title"
+    ring = "getComputedStyle(document.activeElement).outlineStyle"
+    assert page.evaluate(ring) == "none"
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.getAttribute('aria-label')") == "Close"
+    assert page.evaluate(ring) != "none"
+
+
 def test_a_picture_zooms_with_keys_wheel_and_double_click(page: Any, upload: Callable[..., dict[str, Any]]) -> None:
     dialog = opened(page, upload())
     picture, well = dialog.locator(".viewer-picture"), dialog.locator(".viewer-well")
@@ -307,6 +348,23 @@ def test_an_image_is_processed_again_deleted_and_restored(
     window.get_by_role("button", name="Delete image").click()
     page.locator("#viewer:not([open])").wait_for(state="attached")
     assert server.client.get(f"/images/{image['id']}").status_code == 404
+
+
+def test_a_key_that_comes_before_the_list_leads_to_the_next_image(
+    page: Any, upload: Callable[..., dict[str, Any]]
+) -> None:
+    images = [upload(title=f"Early {number}") for number in range(3)]
+    held: list[Any] = []
+
+    def hold(route: Any) -> None:
+        held.append(route)
+
+    page.route("**/images?*", hold)
+    dialog = opened(page, images[1])
+    until(page, lambda: held)
+    page.keyboard.press("ArrowRight")
+    held[0].continue_()
+    dialog.get_by_role("heading", name="Early 0").wait_for()
 
 
 def test_a_swipe_leads_to_the_next_image(new_page: Callable[..., Any], upload: Callable[..., dict[str, Any]]) -> None:

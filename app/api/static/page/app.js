@@ -8,6 +8,7 @@ import { plural } from "./format.js";
 import { Gallery } from "./gallery.js";
 import { Header } from "./header.js";
 import { lacking } from "./refusals.js";
+import { Skeletons } from "./skeletons.js";
 import { Library } from "./state.js";
 import { applyTheme } from "./theme.js";
 import { Uploads } from "./uploads.js";
@@ -56,6 +57,7 @@ class App {
     this.uploads = new Uploads(limits, actions);
     this.watcher = new Watcher((image) => this.onRecord(image), (id) => this.uploads.gone(id), () => this.uploads.isSending);
     this.empty = place("empty");
+    this.library.addEventListener("loading", () => skeletons.start());
     this.library.addEventListener("change", () => this.onChange());
     this.library.addEventListener("filter", () => scrollTo(0, 0));
     this.library.addEventListener("error", (event) => this.onLoadError(event.detail));
@@ -64,7 +66,10 @@ class App {
   }
 
   async start() {
-    if (this.access.needsKey) await this.access.ask();
+    if (this.access.needsKey) {
+      skeletons.stop();
+      await this.access.ask();
+    }
     this.load();
   }
 
@@ -130,6 +135,7 @@ class App {
 
   /** Show why there are no images, and what can be done. */
   showNoAccess() {
+    skeletons.stop();
     const { access } = this;
     const button = (label, action) => h("button", { type: "button", class: "button primary", onclick: action }, label);
     fill(
@@ -142,6 +148,7 @@ class App {
   }
 
   onLoadError(error) {
+    skeletons.stop();
     if (error instanceof Offline) {
       fill(this.empty, h("p", { class: "empty-title" }, "Connection lost"), h("button", { type: "button", class: "button", onclick: () => this.library.more() }, "Try again"));
       this.empty.hidden = this.library.images.length > 0;
@@ -154,6 +161,7 @@ class App {
   onChange() {
     const pending = this.library.images.filter((image) => image.status === "pending").map((image) => image.id);
     if (pending.length) this.watcher.watch(pending);
+    if (!this.library.isStale) skeletons.stop();
     const isEmpty = this.library.isComplete && this.library.shown.length === 0;
     this.empty.hidden = !isEmpty;
     if (!isEmpty) return;
@@ -177,9 +185,13 @@ class App {
 }
 
 applyTheme();
+const empty = document.getElementById("empty");
+const skeletons = new Skeletons(document.getElementById("skeletons"), () => (empty.hidden = true));
+skeletons.start();
 try {
   new App(await get("limits")).start();
 } catch (error) {
-  document.getElementById("empty").hidden = false;
-  fill(document.getElementById("empty"), h("p", { class: "empty-title" }, error.message), h("button", { type: "button", class: "button", onclick: () => location.reload() }, "Try again"));
+  skeletons.stop();
+  empty.hidden = false;
+  fill(empty, h("p", { class: "empty-title" }, error.message), h("button", { type: "button", class: "button", onclick: () => location.reload() }, "Try again"));
 }

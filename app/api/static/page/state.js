@@ -5,7 +5,7 @@ import { get } from "./api.js";
 const PAGE = 100;
 const LARGEST_PAGE = 200;
 
-/** Images of one filter. Events: `change` (the order or an image), `selection`, `filter` (others are shown), `error`. */
+/** Images of one filter. Events: `change` (the order or an image), `selection`, `filter` (others are shown), `loading` (nothing is shown yet), `error`. */
 export class Library extends EventTarget {
   constructor() {
     super();
@@ -88,6 +88,7 @@ export class Library extends EventTarget {
 
   async load(limit) {
     const generation = this.generation;
+    if (!this.images.length) this.emit("loading");
     try {
       const query = { ...this.filter, limit };
       if (this.cursor) query.cursor = this.cursor;

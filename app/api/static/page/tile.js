@@ -31,7 +31,7 @@ export class Tile {
     this.element = h("div", { class: "tile", role: "gridcell" }, this.open, h("label", { class: "tile-mark" }, this.check));
     this.open.addEventListener("focus", () => on.focus(this.id));
     // An event may be that of the image shown before: the state of the picture decides.
-    this.picture.addEventListener("load", () => this.isLoaded && this.element.classList.add("loaded"));
+    this.picture.addEventListener("load", () => this.isLoaded && this.element.classList.add("loaded", ...(wasCached(this.picture.src) ? ["cached"] : [])));
     this.picture.addEventListener("error", () => this.url && this.picture.complete && !this.isLoaded && on.broken(this.id));
     this.watchPress();
   }
@@ -123,6 +123,14 @@ export class Tile {
     for (const name of ["pointerup", "pointercancel", "pointerleave"]) this.open.addEventListener(name, stop);
     this.open.addEventListener("contextmenu", (event) => event.pointerType === "touch" && event.preventDefault());
   }
+}
+
+performance.onresourcetimingbufferfull = () => performance.clearResourceTimings();
+
+/** Return true if the browser had the image already: it does not fade in. Images of other sites do not tell. */
+function wasCached(address) {
+  const timing = performance.getEntriesByName(address).at(-1);
+  return Boolean(timing?.encodedBodySize) && timing.transferSize === 0;
 }
 
 /** Name of a tile: it contains the texts that the tile shows. */

@@ -21,7 +21,7 @@ export class Viewer {
     this.previous = iconButton("left", "Previous image", () => this.step(-1), { class: "icon-button viewer-previous" });
     this.next = iconButton("right", "Next image", () => this.step(1), { class: "icon-button viewer-next" });
     this.strip = h("div", { class: "filmstrip", role: "group", "aria-label": "Neighbors" });
-    this.title = h("h2", { class: "viewer-title", dir: "auto", id: "viewer-title" });
+    this.title = h("h2", { class: "viewer-title", dir: "auto", id: "viewer-title", tabIndex: -1, autofocus: true });
     this.inspector = new Inspector(actions, {
       show: (image) => this.refresh(image),
       picture: () => this.picture,
@@ -109,9 +109,12 @@ export class Viewer {
     const neighbors = at < 0 ? [] : order.slice(from, at + 7);
     this.previous.disabled = at <= 0;
     this.next.disabled = at < 0 || (at === order.length - 1 && this.library.isComplete);
+    this.previous.hidden = this.next.hidden = at < 0 || (order.length < 2 && this.library.isComplete);
     const shown = [this.image, ...neighbors].map((each) => `${each.id} ${each.status}`).join();
     if (shown !== this.neighbors) this.showStrip(neighbors);
     this.neighbors = shown;
+    const { activeElement: focused } = document;
+    if (focused === document.body || focused?.hidden || focused?.disabled) this.title.focus(); // else keys would do nothing
     if (at > order.length - 20) this.library.more();
   }
 
@@ -142,6 +145,7 @@ export class Viewer {
   }
 
   showStrip(neighbors) {
+    const hadFocus = this.strip.contains(document.activeElement);
     fill(
       this.strip,
       neighbors.map((image) =>
@@ -158,16 +162,18 @@ export class Viewer {
         ),
       ),
     );
+    const current = this.strip.querySelector("[aria-current]");
+    if (!current) return;
+    this.strip.scrollLeft = current.offsetLeft - (this.strip.clientWidth - current.offsetWidth) / 2;
+    if (hadFocus) current.focus({ preventScroll: true });
   }
 
   async step(by) {
-    let order = this.library.shown;
-    const at = order.findIndex((each) => each.id === this.image.id);
-    if (by > 0 && at === order.length - 1 && !this.library.isComplete) {
-      await this.library.more();
-      order = this.library.shown;
-    }
-    const next = order[at + by];
+    const { library } = this;
+    const find = () => library.shown.findIndex((each) => each.id === this.image?.id);
+    if (by > 0 && find() === library.shown.length - 1 && !library.isComplete) await library.more();
+    const at = find(); // the list may have been loaded only now
+    const next = at < 0 ? null : library.shown[at + by];
     if (next) this.open(next.id, { replace: true });
   }
 
