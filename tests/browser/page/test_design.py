@@ -193,3 +193,21 @@ def test_an_image_fades_in_unless_the_browser_had_it(page: Any, images: list[str
         page.wait_for_function(f"document.querySelectorAll('.tile.loaded').length === {count}")
         page.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
         assert page.evaluate("fades") == 0
+
+
+@pytest.mark.parametrize("width", [800, 1280])
+def test_the_filters_open_below_their_button(new_page: Callable[..., Any], images: list[str], width: int) -> None:
+    page = opened(new_page(viewport={"width": width, "height": 800}))
+    button = page.get_by_role("button", name="Filters")
+    button.click()
+    panel = page.locator("#more-filters:popover-open")
+    panel.wait_for()
+    page.wait_for_function("!document.getElementById('more-filters').getAnimations().length")
+    assert panel.bounding_box()["x"] == button.bounding_box()["x"]
+
+
+def test_arrows_are_at_the_middle_of_the_image(page: Any, images: list[str]) -> None:
+    page.goto(f"/?image={images[1]}")
+    page.locator(".viewer-next").wait_for()
+    arrow, well = page.locator(".viewer-next").bounding_box(), page.locator(".viewer-well").bounding_box()
+    assert arrow["y"] + arrow["height"] / 2 == pytest.approx(well["y"] + well["height"] / 2, abs=1)
