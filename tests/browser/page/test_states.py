@@ -202,7 +202,7 @@ def test_the_hint_of_the_search_field_is_not_cut_off(new_page: Callable[..., Any
         """() => {
           const field = document.getElementById("search"), style = getComputedStyle(field)
           const context = document.createElement("canvas").getContext("2d")
-          context.font = style.font
+          context.font = `${style.fontSize} ${style.fontFamily}`
           const room = field.clientWidth - parseFloat(style.paddingLeft) - parseFloat(style.paddingRight)
           return field.placeholder && context.measureText(field.placeholder).width <= room
         }"""

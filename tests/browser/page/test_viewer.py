@@ -104,6 +104,7 @@ def test_arrows_work_after_a_click_on_the_filmstrip_and_at_its_end(
     dialog = opened(page, images[2])
     dialog.locator(".filmstrip").get_by_role("button", name="Along 1").click()
     dialog.get_by_role("heading", name="Along 1").wait_for()
+    assert page.evaluate("document.activeElement.getAttribute('aria-label')") == "Along 1"
     page.keyboard.press("ArrowLeft")
     dialog.get_by_role("heading", name="Along 2").wait_for()
     dialog.get_by_role("button", name="Next image").click()
