@@ -153,6 +153,8 @@ def test_a_picture_zooms_with_keys_wheel_and_double_click(page: Any, upload: Cal
     assert scale() == 1
     well.dblclick()
     assert scale() == 2.5
+    page.keyboard.press("-")  # keys work after a click on the image
+    assert scale() == pytest.approx(2.5 / 1.5, abs=0.01)
     well.dblclick()
     well.hover()
     page.mouse.wheel(0, -300)
