@@ -8,7 +8,6 @@ from app import __version__
 from app.api.app import Services, create_app
 from app.bootstrap import build_keyring, build_limits, build_signer, open_backends
 from app.domain.limits import MEBIBYTE
-from app.domain.ports import OnDemandRenderer
 from app.domain.reports import RequestReporter, log_report
 from app.domain.sizes.snapping import Ladder
 from app.settings import Settings
@@ -20,10 +19,8 @@ def build_api(
     same_site_only: bool,
     reporter: RequestReporter = log_report,
     worker_check: Callable[[], None] | None = None,
-    renderer: OnDemandRenderer | None = None,
 ) -> FastAPI:
     """Build the application on the backends of the settings. `worker_check` becomes a readiness check of `/readyz`.
-    Without a `renderer`, sizes on demand are off.
 
     Raises `ConfigurationError` if the settings do not allow to serve callers.
     """
@@ -55,7 +52,7 @@ def build_api(
             reporter=reporter,
             max_spool_bytes=settings.max_spool_mb * MEBIBYTE,
             max_waiting=settings.max_waiting,
-            renderer=renderer,
+            renderer=backends.sizes,
             on_demand=settings.on_demand_mode,
             ladder=Ladder(settings.on_demand_widths, settings.on_demand_ratios),
         )
