@@ -19,10 +19,11 @@ from app.domain.errors import ConfigurationError
 from app.domain.images.notifications import object_created
 from app.domain.images.renderings import Renderings
 from app.domain.images.stats import Counters, Recount
-from app.domain.images.urls import ServedFiles, UrlSource
+from app.domain.images.urls import PageSizes, ServedFiles, UrlSource
 from app.domain.keys import original_id
 from app.domain.limits import MEBIBYTE, Limits
 from app.domain.ports import Cdn, EventQueue, ImageRepository, ObjectStore, OnDemandRenderer
+from app.domain.sizes.policy import OnDemand
 from app.domain.uploads.grants import LocalStore, ServedGrants
 from app.domain.uploads.idempotency import IdempotencyKeys
 from app.domain.uploads.tickets import GrantSource
@@ -142,6 +143,12 @@ def size_socket(settings: Settings) -> Path:
     return settings.data_folder / "sizes.sock"
 
 
+def _page_sizes(settings: Settings) -> PageSizes | None:
+    """Return the sizes that markup names; None if they are off or each needs a signature."""
+    is_offered = settings.on_demand_mode is OnDemand.SNAP
+    return PageSizes(settings.on_demand_widths, settings.cdn_url) if is_offered else None
+
+
 def _open_self_hosted(settings: Settings) -> Backends:
     from app.adapters.filesystem import FilesystemStore
     from app.adapters.render_socket import SocketRenderer
@@ -191,7 +198,7 @@ def _open_self_hosted(settings: Settings) -> Backends:
         idempotency_keys=SqliteIdempotencyKeys(database),
         queue=queue,
         counters=images.counters,
-        urls=ServedFiles(seal, settings.public_url),
+        urls=ServedFiles(seal, settings.public_url, page_sizes=_page_sizes(settings)),
         grants=grants,
         file_path=store.path,
         local=LocalStore(store, grants, seal),
@@ -248,7 +255,7 @@ def _connect_to_aws(settings: Settings) -> Backends:
         queue=SqsQueue(session.client("sqs", config=config), settings.queue_url or ""),
         counters=images.counters,
         recount=Recounts(dynamodb, settings.table).run,
-        urls=PresignedUrls(presigner, settings.cdn_url),
+        urls=PresignedUrls(presigner, settings.cdn_url, page_sizes=_page_sizes(settings)),
         grants=PresignedGrants(s3, settings.bucket),
         cdn=cdn,
         public_life=_PUBLIC_LIFE,

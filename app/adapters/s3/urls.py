@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from urllib.parse import quote
 
 from app.adapters.s3.presign import Presigner
-from app.domain.images.urls import PlacedImage, VariantFile, is_public, shown_key
+from app.domain.images.urls import PageSizes, PlacedImage, VariantFile, is_public, shown_key
 from app.domain.keys import original_key, size_key
 from app.domain.models import Image, Visibility
 from app.domain.uploads.filenames import attachment
@@ -16,9 +16,12 @@ class PresignedUrls:
     Variants of public images have urls of the CDN if there is one.
     """
 
-    def __init__(self, presigner: Presigner, cdn_url: str | None = None) -> None:
+    def __init__(
+        self, presigner: Presigner, cdn_url: str | None = None, *, page_sizes: PageSizes | None = None
+    ) -> None:
         self._presigner = presigner
         self._cdn_url = cdn_url
+        self.page_sizes = page_sizes
 
     def variant(self, image: PlacedImage, variant: VariantFile, method: str = "GET") -> str:
         """See `UrlSource.variant`."""

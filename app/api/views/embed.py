@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from html import escape
 from typing import Protocol, TypedDict
 
@@ -55,6 +56,8 @@ class ShownImage(PlacedImage, Protocol):
 
 PlacedVariant = tuple[ShownVariant, str]  # a variant and its url
 
+#: Smallest size on demand for pages, and largest for clients that cannot choose.
+_SMALLEST_WIDTH, _FALLBACK_WIDTH = 256, 1280
 _SOURCES = (Format.AVIF, Format.WEBP)
 #: Formats from the most widely supported to the least. A variant in JPEG may be stored as PNG, for its alpha.
 _FALLBACKS = ((Format.JPEG, Format.PNG), (Format.WEBP,), (Format.AVIF,))
@@ -62,6 +65,17 @@ _FALLBACKS = ((Format.JPEG, Format.PNG), (Format.WEBP,), (Format.AVIF,))
 _MARKDOWN = re.compile(r"[\\`*_\[\]<>&~|$]")
 # Characters that end a link destination or a table cell. Escaped with a percent sign they mean the same in a url.
 _DESTINATION = re.compile(r"[\s\\()<>|]")
+
+
+@dataclass(frozen=True)
+class OfferedVariant:
+    """Size on demand that markup shows like a variant."""
+
+    format: Format
+    width: int
+    height: int
+    name: str = ""
+    file: str = ""
 
 
 class EmbedCodes(TypedDict):
@@ -83,6 +97,25 @@ def embed_codes(image: ShownImage, variants: Sequence[PlacedVariant]) -> EmbedCo
         "markdown": _markdown(fallback[1], alt),
         "srcset": _srcset(max((_by_width(variants, formats) for formats in _FALLBACKS), key=len)),
     }
+
+
+def offer_sizes(image: ShownImage, widths: Sequence[int], url: str) -> Sequence[PlacedVariant]:
+    """Return sizes on demand of the whole image, none larger than it: WebP in all widths for pages, and one JPEG.
+
+    `url` is that of the image. Each url names its format, so that caches need not know `Accept`.
+    """
+    across, down = image.width or 1, image.height or 1
+    pages = [width for width in widths if width >= _SMALLEST_WIDTH] or widths
+    steps = [width for width in pages if width < across]
+    steps += [next((width for width in pages if width >= across), pages[-1])] if len(steps) < len(pages) else []
+    fallback = max((width for width in steps if width <= _FALLBACK_WIDTH), default=steps[0])
+
+    def offer(form: Format, step: int) -> PlacedVariant:
+        width = min(step, across)
+        height = max(1, round(down * width / across))
+        return OfferedVariant(form, width, height), f"{url}?w={step}&fm={form.value}"
+
+    return [*(offer(Format.WEBP, step) for step in steps), offer(Format.JPEG, fallback)]
 
 
 def _picture(variants: Sequence[PlacedVariant], fallback: PlacedVariant, alt: str) -> str:

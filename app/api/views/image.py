@@ -8,7 +8,7 @@ from pydantic import AwareDatetime, ConfigDict, Field
 from pydantic.json_schema import SkipJsonSchema
 
 from app.api.http.public_address import BasePath
-from app.api.views.embed import EmbedCodes, PlacedVariant, ShownImage, ShownVariant, embed_codes
+from app.api.views.embed import EmbedCodes, PlacedVariant, ShownImage, ShownVariant, embed_codes, offer_sizes
 from app.api.views.example import READY
 from app.domain.images.choice import is_uncropped
 from app.domain.images.urls import UrlSource, is_public
@@ -45,7 +45,9 @@ class Embed(Model):
 
     model_config = DEFERRED
 
-    html: str | None = Field(default=None, description="A `<picture>` with all formats and sizes.")
+    html: str | None = Field(
+        default=None, description="A `<picture>` with all formats and sizes; of a public image in sizes on demand."
+    )
     markdown: str | None = Field(default=None, description="`![alt](url)` with the largest size in one format.")
     srcset: str | None = Field(
         default=None, description="Value of an `<img srcset>`: the format with the most sizes; JPEG or PNG on a tie."
@@ -100,7 +102,7 @@ def view(
         ],
         urls_expire_at=expires_at,
         links=Links(**build_links(image.id, base)),
-        embed=Embed(**build_embed(image, placed)),
+        embed=Embed(**build_embed(image, placed, urls, base)),
         duplicate=duplicate,
         ignored_fields=ignored_fields,
     )
@@ -122,8 +124,12 @@ def build_links(image_id: str, base: str) -> dict[str, str]:
     return {"self": here, "original": f"{here}/original"}
 
 
-def build_embed(image: ShownImage, placed: Sequence[PlacedVariant]) -> EmbedCodes:
-    """Build the markup from the variants that show the whole image."""
+def build_embed(image: ShownImage, placed: Sequence[PlacedVariant], urls: UrlSource, base: BasePath) -> EmbedCodes:
+    """Build the markup from the variants that show the whole image; for a public image from sizes on demand, if the
+    installation offers them."""
+    sizes = urls.page_sizes
+    if sizes is not None and placed and is_public(image):
+        return embed_codes(image, offer_sizes(image, sizes.widths, f"{sizes.cdn_url or base.absolute}/i/{image.id}"))
     uncropped = [each for each in placed if is_uncropped(each[0], image)]
     return embed_codes(image, uncropped)
 

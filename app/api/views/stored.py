@@ -93,7 +93,7 @@ def view_json(image: StoredFields, urls: UrlSource, base: BasePath) -> bytes:
     ]
     shown["urls_expire_at"] = expires_at
     shown["links"] = build_links(image.id, base)
-    shown["embed"] = build_embed(image, placed)
+    shown["embed"] = build_embed(image, placed, urls, base)
     shown["duplicate"] = False
     shown["ignored_fields"] = ()
     return to_json(shown)

@@ -1,5 +1,6 @@
 """Urls of originals and variants, usable by anyone who has them."""
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Protocol
 from urllib.parse import quote
@@ -41,8 +42,21 @@ class PlacedImage(Protocol):
         """Visibility that holds at present."""
 
 
+@dataclass(frozen=True)
+class PageSizes:
+    """Sizes on demand that markup of public images names: all `widths`, at the address of the API, or at that of a CDN
+    (`cdn_url`)."""
+
+    widths: tuple[int, ...]
+    cdn_url: str | None = None
+
+
 class UrlSource(Protocol):
     """Source of urls that lead directly to the bytes. `method` is that of the request: GET or HEAD."""
+
+    @property
+    def page_sizes(self) -> PageSizes | None:
+        """Sizes that markup names; None to name variants."""
 
     def variant(self, image: PlacedImage, variant: VariantFile, method: str = "GET") -> str:
         """Return the url of a variant, to be shown inline."""
@@ -80,9 +94,10 @@ class ServedFiles:
     Urls of public variants last: once their rendering is superseded, the server redirects to the current one.
     """
 
-    def __init__(self, seal: FileSeal, public_url: str | None = None) -> None:
+    def __init__(self, seal: FileSeal, public_url: str | None = None, *, page_sizes: PageSizes | None = None) -> None:
         self._base = f"{(public_url or '').rstrip('/')}/files/"
         self._seal = seal
+        self.page_sizes = page_sizes
 
     def variant(self, image: PlacedImage, variant: VariantFile, method: str = "GET") -> str:  # noqa: ARG002 - it serves both
         """See `UrlSource.variant`."""

@@ -5,7 +5,7 @@ from html.parser import HTMLParser
 import pytest
 from markdown_it import MarkdownIt
 
-from app.api.views.embed import PlacedVariant, embed_codes
+from app.api.views.embed import PlacedVariant, embed_codes, offer_sizes
 from app.domain.models import Format, Image, Variant
 from tests.contract.records import an_image
 
@@ -110,3 +110,36 @@ def test_the_title_stands_in_for_the_alt_text_and_the_file_name_does_not() -> No
     image = an_image(title="T", filename="<x>.jpg")
     assert embed_codes(image, VARIANTS)["markdown"] == f"![T]({URL}w1280.jpg)"
     assert 'alt=""' in (embed_codes(an_image(filename="<x>.jpg"), VARIANTS)["html"] or "")
+
+
+WIDTHS = (16, 256, 640, 1200, 1920, 3840)
+
+
+@pytest.mark.parametrize(
+    ("size", "steps", "shown"),
+    [
+        ((4000, 3000), {256: 256, 640: 640, 1200: 1200, 1920: 1920, 3840: 3840}, (1200, 900)),
+        ((1000, 10), {256: 256, 640: 640, 1000: 1200}, (1000, 10)),
+        ((640, 480), {256: 256, 640: 640}, (640, 480)),
+        ((10, 1000), {10: 256}, (10, 1000)),
+    ],
+)
+def test_sizes_on_demand_are_no_larger_than_the_image(
+    size: tuple[int, int], steps: dict[int, int], shown: tuple[int, int]
+) -> None:
+    image = an_image(width=size[0], height=size[1], title="A & B")
+    codes = embed_codes(image, offer_sizes(image, WIDTHS, "/i/x"))
+    srcset = ", ".join(f"/i/x?w={step}&fm=webp {width}w" for width, step in steps.items())
+    assert codes["srcset"] == (srcset if len(steps) > 1 else srcset.replace("webp", "jpeg"))
+    (picture, source, img) = tags_of(codes["html"] or "")
+    assert (picture[0], source[1]["type"], source[1]["srcset"]) == ("picture", "image/webp", srcset)
+    step = steps[shown[0]]
+    assert (img[1]["src"], img[1]["width"], img[1]["height"]) == (f"/i/x?w={step}&fm=jpeg", *map(str, shown))
+    assert codes["markdown"] == f"![A \\& B](/i/x?w={step}&fm=jpeg)"
+
+
+def test_an_installation_with_small_widths_only() -> None:
+    image = an_image(width=4000, height=3000)
+    assert embed_codes(image, offer_sizes(image, (16, 32), "/i/x"))["srcset"] == (
+        "/i/x?w=16&fm=webp 16w, /i/x?w=32&fm=webp 32w"
+    )

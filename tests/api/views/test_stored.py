@@ -14,7 +14,7 @@ from app.api.views.image import ImageView, view
 from app.api.views.stored import StoredFields, view_json
 from app.api.views.view_cache import ViewCache
 from app.domain.access.file_seal import FileSeal
-from app.domain.images.urls import ServedFiles
+from app.domain.images.urls import PageSizes, ServedFiles
 from app.domain.models import Failure, FailureCode, Format, Hdr, Image, Status, Visibility, utcnow
 from app.domain.work import Task, Work
 from tests.contract.records import FULL
@@ -22,6 +22,7 @@ from tests.sides import SIGNER
 
 NOW = utcnow()
 URLS = ServedFiles(FileSeal(SIGNER, clock=NOW.timestamp))
+OFFERING = ServedFiles(FileSeal(SIGNER, clock=NOW.timestamp), page_sizes=PageSizes((16, 320, 640)))
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 times = st.datetimes(timezones=st.sampled_from([UTC, timezone(timedelta(hours=5, minutes=30))]))
@@ -116,8 +117,9 @@ def written(fields: dict[str, Any]) -> str:
 @given(st.fixed_dictionaries(REQUIRED, optional=OPTIONAL), bases)
 def test_json_of_stored_fields_is_that_of_the_model(fields: dict[str, Any], below: BasePath) -> None:
     document = written(fields)
-    expected = view(Image.model_validate_json(document), URLS, below).model_dump_json()
-    assert view_json(StoredFields(from_json(document)), URLS, below).decode() == expected
+    for urls in (OFFERING, URLS):
+        expected = view(Image.model_validate_json(document), urls, below).model_dump_json()
+        assert view_json(StoredFields(from_json(document)), urls, below).decode() == expected
     assert ADDED.keys().isdisjoint(json.loads(expected))
 
 

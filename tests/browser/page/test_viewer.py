@@ -176,6 +176,7 @@ def test_markup_that_is_copied_shows_the_picture_elsewhere(
 
     url, html, markdown = copied("URL"), copied("HTML"), copied("Markdown")
     assert server.client.get(url).headers["content-type"] == "image/jpeg"
+    assert f"/i/{image['id']}?w=" in url
     assert f"({url})" in markdown
     other = new_page()
     other.set_content(html)

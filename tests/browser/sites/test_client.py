@@ -47,7 +47,7 @@ def test_upload_wait_and_show(page: Any, service: Server, photo: Path) -> None:
     assert found["progress"][-1] == [len(content), len(content)]
     # Urls of the record are paths of the service; those of the page are absolute.
     widths = [candidate.split(" ") for candidate in found["srcset"].split(", ")]
-    assert [width for _, width in widths] == ["320w", "640w", "900w"]
+    assert [width for _, width in widths] == ["256w", "384w", "640w", "750w", "828w", "900w"]
     assert all(url.startswith(f"{service.url}/") for url, _ in widths)
     assert found["shown"] in dict(widths)
     assert found["width"] > 0

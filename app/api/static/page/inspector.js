@@ -286,5 +286,5 @@ const sectionOf = (control) => control.closest(".inspector-section")?.querySelec
 /** Make urls of this service in markup absolute, so that it works in other pages. */
 function absoluteUrls(text) {
   const origin = new URL(document.baseURI).origin;
-  return text.replaceAll(/(["( ,])(\/(?:[\w-]+\/)*files\/)/g, `$1${origin}$2`);
+  return text.replaceAll(/(["( ,])(\/(?:[\w-]+\/)*(?:files|i)\/)/g, `$1${origin}$2`);
 }
