@@ -30,15 +30,16 @@ FROM public.ecr.aws/lambda/python:3.13 AS api-code
 COPY app/__init__.py app/bootstrap.py app/bootstrap_api.py app/lambda_api.py app/log_formats.py app/logs.py \
     app/metrics.py app/settings.py /var/task/app/
 COPY app/domain /var/task/app/domain
-COPY app/adapters/__init__.py app/adapters/cloudfront.py app/adapters/sqs.py /var/task/app/adapters/
+COPY app/adapters/__init__.py app/adapters/cloudfront.py app/adapters/render_function.py app/adapters/sqs.py \
+    /var/task/app/adapters/
 COPY app/adapters/dynamodb /var/task/app/adapters/dynamodb
 COPY app/adapters/s3 /var/task/app/adapters/s3
 COPY app/api /var/task/app/api
 RUN python -m compileall -q --invalidation-mode unchecked-hash . && chmod -R a+rX .
 
 FROM public.ecr.aws/lambda/python:3.13 AS worker-code
-COPY app/__init__.py app/bootstrap.py app/bootstrap_worker.py app/lambda_reconcile.py app/lambda_worker.py \
-    app/linux.py app/log_formats.py app/logs.py app/metrics.py app/settings.py /var/task/app/
+COPY app/__init__.py app/bootstrap.py app/bootstrap_worker.py app/lambda_reconcile.py app/lambda_render.py \
+    app/lambda_worker.py app/linux.py app/log_formats.py app/logs.py app/metrics.py app/settings.py /var/task/app/
 COPY app/domain /var/task/app/domain
 COPY app/adapters/__init__.py app/adapters/cloudfront.py app/adapters/sqs.py /var/task/app/adapters/
 COPY app/adapters/dynamodb /var/task/app/adapters/dynamodb
@@ -62,7 +63,7 @@ RUN AWS_DEFAULT_REGION=us-east-1 AWS_ACCESS_KEY_ID=none AWS_SECRET_ACCESS_KEY=no
 
 FROM public.ecr.aws/lambda/python:3.13 AS worker
 LABEL org.opencontainers.image.title="darkroom-worker" \
-      org.opencontainers.image.description="Darkroom behind a queue: processes images, and reconciles on a schedule" \
+      org.opencontainers.image.description="Darkroom behind a queue: processes images, renders sizes on demand, and reconciles on a schedule" \
       org.opencontainers.image.version="0.1.0" \
       org.opencontainers.image.licenses="MIT"
 COPY --from=worker-packages /var/task /var/task
@@ -71,7 +72,8 @@ CMD ["app.lambda_worker.handler"]
 RUN AWS_DEFAULT_REGION=us-east-1 AWS_ACCESS_KEY_ID=none AWS_SECRET_ACCESS_KEY=none PYTHONDONTWRITEBYTECODE=1 \
     DARKROOM_STORAGE_URL=s3://none DARKROOM_DATABASE_URL=dynamodb://none DARKROOM_QUEUE_URL=https://none.invalid/0/none \
     DARKROOM_SECRET=none-of-the-real-ones DARKROOM_ALLOW_ANONYMOUS=true \
-    python -c "from app.lambda_worker import handler; from app.lambda_reconcile import handler"
+    python -c "from app.lambda_worker import handler; from app.lambda_reconcile import handler; \
+               from app.lambda_render import handler"
 
 # The server. Packages and code belong to root and are read-only; everything it writes is below /data and /tmp.
 FROM docker.io/library/python:3.13-slim-trixie AS server-packages
@@ -85,7 +87,7 @@ FROM docker.io/library/python:3.13-slim-trixie AS server-code
 COPY app /srv/darkroom/app
 RUN rm -f /srv/darkroom/app/lambda_*.py /srv/darkroom/app/metrics.py \
     && rm -rf /srv/darkroom/app/adapters/s3 /srv/darkroom/app/adapters/dynamodb /srv/darkroom/app/adapters/sqs.py \
-        /srv/darkroom/app/adapters/cloudfront.py \
+        /srv/darkroom/app/adapters/cloudfront.py /srv/darkroom/app/adapters/render_function.py \
     && python -m compileall -q --invalidation-mode unchecked-hash /srv/darkroom/app \
     && printf '#!/usr/bin/env python\nfrom app.cli.command import main\n\nmain()\n' >/srv/darkroom/darkroom \
     && chmod -R a+rX /srv/darkroom && chmod a+x /srv/darkroom/darkroom \

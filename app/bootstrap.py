@@ -138,11 +138,6 @@ def visibility_seconds(settings: Settings) -> float:
     return 2 * settings.processing_timeout_seconds + 60
 
 
-def size_socket(settings: Settings) -> Path:
-    """Return the socket on which the worker process is asked for sizes on demand."""
-    return settings.data_folder / "sizes.sock"
-
-
 def _page_sizes(settings: Settings) -> PageSizes | None:
     """Return the sizes that markup names; None if they are off or each needs a signature."""
     is_offered = settings.on_demand_mode is OnDemand.SNAP
@@ -202,7 +197,7 @@ def _open_self_hosted(settings: Settings) -> Backends:
         grants=grants,
         file_path=store.path,
         local=LocalStore(store, grants, seal),
-        sizes=SocketRenderer(size_socket(settings)),
+        sizes=SocketRenderer(settings.size_socket),
         recover=recover,
         tidy=tidy,
         check_space=check_space,
@@ -245,7 +240,18 @@ def _connect_to_aws(settings: Settings) -> Backends:
     if settings.cdn_distribution:
         from app.adapters.cloudfront import CloudFront
 
-        cdn = CloudFront(session.client("cloudfront", config=config), settings.cdn_distribution)
+        cdn = CloudFront(
+            session.client("cloudfront", config=config),
+            settings.cdn_distribution,
+            sizes=settings.on_demand_mode is not OnDemand.OFF,
+        )
+    sizes = None
+    if settings.render_function:
+        from app.adapters.render_function import FunctionRenderer
+
+        # A size takes longer than other calls, and a retry would render it twice.
+        patient = config.merge(Config(read_timeout=20, retries={"mode": "standard", "total_max_attempts": 1}))
+        sizes = FunctionRenderer(lambda: session.client("lambda", config=patient), settings.render_function)
     dynamodb = session.client("dynamodb", config=config)
     images = DynamoImages(dynamodb, settings.table)
     return Backends(
@@ -258,6 +264,7 @@ def _connect_to_aws(settings: Settings) -> Backends:
         urls=PresignedUrls(presigner, settings.cdn_url, page_sizes=_page_sizes(settings)),
         grants=PresignedGrants(s3, settings.bucket),
         cdn=cdn,
+        sizes=sizes,
         public_life=_PUBLIC_LIFE,
     )
 

@@ -17,7 +17,7 @@ from functools import partial
 from pathlib import Path
 
 from app import linux, logs
-from app.bootstrap import Backends, open_backends, size_socket
+from app.bootstrap import Backends, open_backends
 from app.bootstrap_worker import build_memory_budget, build_size_renderer, build_worker, start_sandbox
 from app.domain.errors import ConfigurationError, PortError
 from app.domain.maintenance.reconcile import Reconciler
@@ -77,7 +77,7 @@ def _work(settings: Settings, backends: Backends, stop: threading.Event, reporte
     memory = build_memory_budget(settings, 2 * slots)
     work = partial(run, backends.queue, worker, slots=slots, memory=memory, check_space=backends.check_space)
     renderer = build_size_renderer(settings, backends, scratch, memory=memory, share_sources=may_share)
-    sizes = RenderServer(size_socket(settings), renderer, at_once=slots)
+    sizes = RenderServer(settings.size_socket, renderer, at_once=slots)
     sizes.start()
     log.info("worker ready", extra={"pid": os.getpid(), "workers": slots, **protections})
     try:

@@ -116,6 +116,7 @@ def bill() -> dict[str, Any]:
         "making": lines,
         "keeping_a_month": keeping,
         "idle_a_month": idle,
+        "sizes": _sizes(suppose),
         "dollars": {
             "making": _sum(lines),
             "keeping_a_month": _sum(keeping),
@@ -169,6 +170,24 @@ def _lines(measured: dict[str, Any], suppose: dict[str, Any]) -> list[Line]:
     ]  # fmt: skip
 
 
+def _sizes(suppose: dict[str, Any]) -> list[Line]:
+    """Return the costs of a size on demand: of the one request that renders it, and of each other one."""
+    function = [
+        (suppose["size_seconds"] * suppose["worker_gb"], "lambda_gb_second"), (1, "lambda_request"),
+        (1, "s3_write"), (4, "s3_read"), (2, "dynamodb_read_unit"),
+    ]  # fmt: skip
+    delivered = [(1, "cloudfront_request"), (1, "cloudfront_function"), (suppose["size_bytes"] / GB, "cloudfront_gb")]
+    api = [(1, "http_api_request"), (suppose["api_look_seconds"] * suppose["api_gb"], "lambda_gb_second")]
+    return [
+        _line("a miss, with the CDN", [*function, *delivered]),
+        _line("a hit in a cache of the CDN", delivered),
+        _line("a hit in the bucket, with the CDN", [*delivered, (1, "s3_read")]),
+        _line("a hit without the CDN: a request to the API, and one to the bucket",
+              [*api, (1, "lambda_request"), (1, "dynamodb_read_unit"), (2, "s3_read"),
+               (suppose["size_bytes"] / GB, "transfer_gb")]),
+    ]  # fmt: skip
+
+
 def _line(what: str, parts: list[tuple[float, str]]) -> Line:
     quantities = {name: quantity for quantity, name in parts}
     return {
@@ -210,7 +229,9 @@ def tables(found: dict[str, Any]) -> dict[str, str]:
         minimum = str(peer.get("monthly_minimum", "–"))
         seen = f"{peer['checked']}, {peer['seen']}"
         peers.append(f"| {' | '.join([peer['name'], *theirs, delivered, minimum, seen])} |")
-    return {"bill": "\n".join(making), "peers": "\n".join(peers), "calls": _calls()}
+    sizes = ["| 1,000 sizes on demand | cents |", "|---|---|"]
+    sizes += [f"| {line['what']} | {100_000 * line['dollars']:.2f} |" for line in found["sizes"]]
+    return {"bill": "\n".join(making), "peers": "\n".join(peers), "calls": _calls(), "sizes": "\n".join(sizes)}
 
 
 def _calls() -> str:

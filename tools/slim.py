@@ -1,6 +1,6 @@
 """Remove files that a function never reads from a folder of packages: `python slim.py <folder>`, in an image build.
 
-Most of them describe the 400 services of the SDK, of which four are used. Old versions of those four go too, and the
+Most of them describe the 400 services of the SDK, of which five are used. Old versions of those five go too, and the
 documentation inside: it is most of what the SDK unpacks and reads to create a client. The rest are leftovers of pip and
 examples of the SDK. Licenses, names and versions of packages stay for scanners.
 """
@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-SERVICES = {"cloudfront", "dynamodb", "s3", "sqs"}
+SERVICES = {"cloudfront", "dynamodb", "lambda", "s3", "sqs"}
 #: Files of pip that would be wrong after this script.
 PIP = {"RECORD", "INSTALLER", "REQUESTED", "direct_url.json"}
 

@@ -8,34 +8,42 @@ from uuid import uuid4
 from botocore.exceptions import BotoCoreError, ClientError
 
 from app.domain.errors import Unavailable
-from app.domain.keys import PUBLIC, processed_prefix
+from app.domain.keys import ON_DEMAND, PUBLIC, processed_prefix, size_prefix
 
 log = logging.getLogger(__name__)
 
 #: Quota of wildcard paths that a distribution may have in progress.
 _MOST_PATHS = 15
+#: Paths of sizes on demand as viewers ask for them.
+_VIEWED = "i/"
 # `Throttling` is the limit of calls per second, which CloudFront does not document.
 _BUSY = frozenset({"TooManyInvalidationsInProgress", "Throttling", "ThrottlingException"})
 
 
 class CloudFront:
-    """Invalidations of one distribution. `client` is a boto3 CloudFront client."""
+    """Invalidations of one distribution. `client` is a boto3 CloudFront client.
 
-    def __init__(self, client: Any, distribution: str) -> None:
+    With `sizes`, the distribution has sizes on demand. They are invalidated under their keys and under the paths that
+    viewers ask for, because a function of the distribution turns one into the other.
+    """
+
+    def __init__(self, client: Any, distribution: str, *, sizes: bool = False) -> None:
         self._client = client
         self._distribution = distribution
+        self._sizes = sizes
 
     def invalidate(self, image_ids: Collection[str]) -> bool:
-        """See `Cdn.invalidate`. One call with one path per image; more images than the quota are one path for all.
+        """See `Cdn.invalidate`. One call with one path per image and prefix; more paths than the quota become one for
+        all images.
 
         The reference is the same in the SDK's retries of a call, so a lost response starts no second invalidation.
         """
         ids = sorted(set(image_ids))
         if not ids:
             return True
-        prefixes = (
-            [processed_prefix(image_id, public=True) for image_id in ids] if len(ids) <= _MOST_PATHS else [PUBLIC]
-        )
+        prefixes = [prefix for image_id in ids for prefix in self._prefixes(image_id)]
+        if len(prefixes) > _MOST_PATHS:
+            prefixes = [PUBLIC, ON_DEMAND, _VIEWED] if self._sizes else [PUBLIC]
         paths = {"Quantity": len(prefixes), "Items": [f"/{prefix}*" for prefix in prefixes]}
         try:
             self._client.create_invalidation(
@@ -49,6 +57,11 @@ class CloudFront:
         except BotoCoreError as error:
             raise _unavailable(error) from error
         return True
+
+    def _prefixes(self, image_id: str) -> list[str]:
+        """Return the prefixes of the paths that show an image."""
+        sizes = [size_prefix(image_id, public=True), f"{_VIEWED}{image_id}"] if self._sizes else []
+        return [processed_prefix(image_id, public=True), *sizes]
 
 
 def _unavailable(error: Exception) -> Unavailable:

@@ -53,6 +53,17 @@ def test_each_image_is_one_path(client: Any, distribution: str) -> None:
     assert batch["Paths"] == {"Quantity": 15, "Items": paths}
 
 
+def test_sizes_are_invalidated_by_their_keys_and_by_what_viewers_ask_for(client: Any, distribution: str) -> None:
+    one, *others = (new_id() for _ in range(6))
+    cdn = CloudFront(client, distribution, sizes=True)
+    assert cdn.invalidate([one])
+    (batch,) = batches(client, distribution)
+    assert batch["Paths"]["Items"] == [f"/processed/public/{one}/*", f"/ondemand/{one}/*", f"/i/{one}*"]
+    assert cdn.invalidate([one, *others])
+    everything = ["/processed/public/*", "/ondemand/*", "/i/*"]
+    assert everything in [batch["Paths"]["Items"] for batch in batches(client, distribution)]
+
+
 def test_more_images_than_the_quota_are_one_path(client: Any, distribution: str) -> None:
     assert CloudFront(client, distribution).invalidate([new_id() for _ in range(16)])
     (batch,) = batches(client, distribution)

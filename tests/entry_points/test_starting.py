@@ -27,7 +27,9 @@ GOOD = {
 EMBEDDED = {"DARKROOM_STORAGE_URL": "file:./data", "DARKROOM_DATABASE_URL": "sqlite:./data/darkroom.db"}
 
 
-@pytest.mark.parametrize("entry_point", ["app.lambda_api", "app.lambda_worker", "app.lambda_reconcile"])
+@pytest.mark.parametrize(
+    "entry_point", ["app.lambda_api", "app.lambda_worker", "app.lambda_reconcile", "app.lambda_render"]
+)
 @pytest.mark.parametrize(
     ("change", "named"),
     [
@@ -54,7 +56,7 @@ def test_a_wrong_setting_is_named(entry_point: str, change: dict[str, str | None
 OPEN_ALL = """
 import importlib, json
 ends = {}
-for entry_point in ("app.lambda_api", "app.lambda_worker", "app.lambda_reconcile", "app.main"):
+for entry_point in ("app.lambda_api", "app.lambda_worker", "app.lambda_reconcile", "app.lambda_render", "app.main"):
     try:
         module = importlib.import_module(entry_point)
         if entry_point == "app.main":
@@ -93,7 +95,9 @@ def test_a_missing_option_of_the_sdk_is_one_sentence(change: dict[str, str | Non
     )
     sentence = f"DARKROOM_STORAGE_URL: s3://pictures needs AWS credentials and a region (SDK: {said})"
     ends = {entry_point: tuple(end) for entry_point, end in json.loads(run.stdout).items()}
-    functions = dict.fromkeys(("app.lambda_api", "app.lambda_worker", "app.lambda_reconcile"), "ConfigurationError")
+    functions = dict.fromkeys(
+        ("app.lambda_api", "app.lambda_worker", "app.lambda_reconcile", "app.lambda_render"), "ConfigurationError"
+    )
     assert ends.pop("app.main") == ("SystemExit", "2")
     assert run.stderr.splitlines()[-1] == sentence
     assert ends == {entry_point: (kind, sentence) for entry_point, kind in functions.items()}
@@ -116,7 +120,7 @@ def test_only_who_answers_callers_needs_their_keys_and_the_secret(
     environment = {name: value for name, value in {**GOOD, **change}.items() if value is not None}
     with pytest.raises(ConfigurationError, match=named), opened("app.lambda_api", environment, tmp_path):
         pass
-    for entry_point in ("app.lambda_worker", "app.lambda_reconcile"):
+    for entry_point in ("app.lambda_worker", "app.lambda_reconcile", "app.lambda_render"):
         with opened(entry_point, environment, tmp_path) as started:
             assert callable(started.handler)
 

@@ -30,10 +30,10 @@ OUR_PACKAGES = {
     "api": {"__init__.py", "adapters", "api", "bootstrap.py", "bootstrap_api.py", "domain", "lambda_api.py",
             "log_formats.py", "logs.py", "metrics.py", "settings.py"},
     "worker": {"__init__.py", "adapters", "bootstrap.py", "bootstrap_worker.py", "domain", "lambda_reconcile.py",
-               "lambda_worker.py", "log_formats.py", "logs.py", "metrics.py", "linux.py", "settings.py",
-               "worker"},
+               "lambda_render.py", "lambda_worker.py", "linux.py", "log_formats.py", "logs.py", "metrics.py",
+               "settings.py", "worker"},
 }  # fmt: skip
-ENTRY_POINTS = {"api": ["app.lambda_api"], "worker": ["app.lambda_worker", "app.lambda_reconcile"]}
+ENTRY_POINTS = {"api": ["app.lambda_api"], "worker": ["app.lambda_worker", "app.lambda_reconcile", "app.lambda_render"]}
 #: What the real base, Amazon Linux 2023, has of C and of C++ (GCC 11). The stand-in's are newer.
 BASE_HAS = {"GLIBC": (2, 34), "GLIBCXX": (3, 4, 29), "CXXABI": (1, 3, 13)}
 SETTINGS = {
@@ -95,11 +95,12 @@ def test_neither_has_what_it_does_not_use(roots: dict[str, Path], name: str) -> 
     assert there & (NEVER | OTHERS[name]) == set()
     assert "bin" not in there
     assert {path.name for path in (task(roots, name) / "app").iterdir()} == OUR_PACKAGES[name] | {"__pycache__"}
-    assert {path.name for path in (task(roots, name) / "app" / "adapters").iterdir()} == {
+    render = {"render_function.py"} if name == "api" else set()
+    assert {path.name for path in (task(roots, name) / "app" / "adapters").iterdir()} == render | {
         "__init__.py", "__pycache__", "cloudfront.py", "dynamodb", "s3", "sqs.py"
     }  # fmt: skip
     data = task(roots, name) / "botocore" / "data"
-    assert {path.name for path in data.iterdir() if path.is_dir()} == {"cloudfront", "dynamodb", "s3", "sqs"}
+    assert {path.name for path in data.iterdir() if path.is_dir()} == {"cloudfront", "dynamodb", "lambda", "s3", "sqs"}
     assert [path.name for path in (data / "cloudfront").iterdir() if path.is_dir()] == ["2020-05-31"]
 
 

@@ -22,6 +22,8 @@ from tests.repository.tree import ROOT
 
 EMULATOR = INSTALLED / "aws-lambda-rie"
 _START_SECONDS = 30
+#: Functions that run in the image of another one.
+_PACKAGES = {"render": "worker"}
 
 # A bind mount that cannot be written in the place of /dev/shm, seen by the function alone: Lambda has none to write to.
 _WITHOUT_SHM = """
@@ -72,7 +74,7 @@ def can_hide_shm() -> bool:
 def function(
     name: str, environment: Mapping[str, str], folder: Path, *, timeout: int = 30, hide_shm: bool = False
 ) -> Iterator[Function]:
-    """The function `api` or `worker`, with only its lock's packages and this application."""
+    """The function `api`, `worker` or `render`, with only its lock's packages and this application."""
     task, temporary, empty = folder / "task", folder / "tmp", folder / "empty"
     for made in (temporary, empty):
         made.mkdir()
@@ -81,7 +83,8 @@ def function(
     command = [
         str(EMULATOR), "--log-level", "info",
         "--runtime-interface-emulator-address", f"127.0.0.1:{port}", "--runtime-api-address", f"127.0.0.1:{api_port}",
-        str(INSTALLED / name / "bin" / "python"), "-m", "awslambdaric", f"app.lambda_{name}.handler",
+        str(INSTALLED / _PACKAGES.get(name, name) / "bin" / "python"), "-m", "awslambdaric",
+        f"app.lambda_{name}.handler",
     ]  # fmt: skip
     if hide_shm:
         command = ["unshare", "-m", "sh", "-c", _WITHOUT_SHM, "sh", str(empty), *command]

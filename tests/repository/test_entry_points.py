@@ -24,6 +24,7 @@ FORBIDDEN = {
     "app.lambda_api": DECODERS | TOOLS | SELF_HOSTED | {"uvicorn", "typer", "app.worker", "app.cli", "app.main"},
     # Only its child processes decode.
     "app.lambda_worker": DECODERS | HTTP | TOOLS | SELF_HOSTED | {"mangum", "typer", "app.api", "app.cli", "app.main"},
+    "app.lambda_render": DECODERS | HTTP | TOOLS | SELF_HOSTED | {"mangum", "typer", "app.api", "app.cli", "app.main"},
     "app.lambda_reconcile": DECODERS | HTTP | TOOLS | SELF_HOSTED | {"mangum", "app.api", "app.main", "app.worker"},
 }
 ON_AWS = {

@@ -186,6 +186,8 @@ class Stack:
             "RegionalHostedZoneId": f"zone-of-{name}",
             "DomainName": f"{name}.cloudfront.net",
             "RegionalDomainName": f"{name}.s3.{REGION}.amazonaws.com",
+            "FunctionUrl": f"https://{name.lower()}.lambda-url.{REGION}.on.aws/",
+            "FunctionMetadata.FunctionARN": f"arn:aws:cloudfront::{ACCOUNT}:function/{name}",
         }[attribute]
 
     def _sub(self, argument: Any) -> str:

@@ -16,6 +16,7 @@ from tests.template.reading import SECRET, Stack
 from tests.template.rights import statements
 
 API, WORKER, RECONCILE = "ImageApiFunction", "ImageProcessingFunction", "ReconcileFunction"
+RENDER = "RenderFunction"
 ENTRY_POINTS = {API: "app.lambda_api", WORKER: "app.lambda_worker", RECONCILE: "app.lambda_reconcile"}
 #: Variables of every function, and additional ones of each: only those that its entry point uses.
 EVERYBODYS = {"storage_url", "database_url", "queue_url", "log_level", "service"}
@@ -23,11 +24,16 @@ TOLD = {
     API: EVERYBODYS | {
         "auth", "allow_anonymous", "api_keys", "cors_origins", "default_visibility", "cdn_url", "cdn_distribution",
         "secret", "previous_secret", "signed_url_seconds", "max_upload_bytes", "max_open_tickets", "trash_days",
+        "on_demand", "on_demand_widths", "on_demand_ratios", "render_function",
     },
     WORKER: EVERYBODYS | {
         "auth", "max_upload_bytes", "processing_timeout_seconds", "processing_memory_mb", "max_attempts",
     },
-    RECONCILE: EVERYBODYS | {"cdn_url", "cdn_distribution"},
+    RECONCILE: EVERYBODYS | {"cdn_url", "cdn_distribution", "on_demand"},
+    RENDER: EVERYBODYS | {
+        "on_demand", "on_demand_widths", "on_demand_ratios", "max_upload_bytes", "processing_timeout_seconds",
+        "processing_memory_mb",
+    },
 }  # fmt: skip
 #: Parameters of any text.
 FREE = ("ApiKeys", "AllowedOrigins", "PreviousSigningSecret")
@@ -35,7 +41,7 @@ FREE = ("ApiKeys", "AllowedOrigins", "PreviousSigningSecret")
 LEFT_OUT = {
     "max_pixels", "max_frames", "accepted_types", "recipe", "public_url", "host", "port", "allowed_hosts",
     "trusted_proxies", "log_format", "min_free_mb", "max_spool_mb", "max_waiting",
-    "workers", "memory_budget_mb", "max_json_bytes", "on_demand", "on_demand_widths", "on_demand_ratios",
+    "workers", "memory_budget_mb", "max_json_bytes",
 }  # fmt: skip
 
 
@@ -47,8 +53,9 @@ def read(stack: Stack, function: str, monkeypatch: pytest.MonkeyPatch) -> Settin
 
 @pytest.mark.parametrize("function", ENTRY_POINTS)
 def test_a_function_is_told_what_it_needs_and_no_more(any_stack: Stack, function: str) -> None:
-    cdn = set() if "CdnUrl" in any_stack.outputs else {"cdn_url", "cdn_distribution"}
-    assert set(any_stack.environment(function)) == {f"{PREFIX}{name.upper()}" for name in TOLD[function] - cdn}
+    absent = set() if "CdnUrl" in any_stack.outputs else {"cdn_url", "cdn_distribution"}
+    absent |= set() if RENDER in any_stack.functions() else {"render_function"}
+    assert set(any_stack.environment(function)) == {f"{PREFIX}{name.upper()}" for name in TOLD[function] - absent}
 
 
 @pytest.mark.parametrize("function", ENTRY_POINTS)
@@ -146,3 +153,33 @@ def test_the_secret_is_generated_and_read_at_deployment_alone_and_for_the_api_al
     assert stack["SigningSecret"]["GenerateSecretString"]["PasswordLength"] >= 32
     for function in ENTRY_POINTS:
         assert not any("secretsmanager" in str(statement) for statement in statements(stack, function))
+
+
+@pytest.fixture
+def with_sizes(build_stack: Callable[..., Stack]) -> Stack:
+    return build_stack(**ALL)
+
+
+def test_the_renderer_is_told_what_it_needs_and_starts(with_sizes: Stack, tmp_path: Path) -> None:
+    environment = with_sizes.environment(RENDER)
+    assert set(environment) == {f"{PREFIX}{name.upper()}" for name in TOLD[RENDER]}
+    runtimes = {"AWS_ACCESS_KEY_ID": "none", "AWS_SECRET_ACCESS_KEY": "none", "AWS_DEFAULT_REGION": "eu-west-1"}
+    with opened("app.lambda_render", runtimes | environment, tmp_path) as entry_point:
+        assert callable(entry_point.handler)
+
+
+def test_api_and_renderer_agree_on_the_sizes(with_sizes: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    for function in (API, RENDER):
+        settings = read(with_sizes, function, monkeypatch)
+        assert settings.on_demand_mode == "snap"
+        assert settings.on_demand_widths == (320, 640, 1280)
+        assert settings.on_demand_ratios == ("1:1", "16:9")
+    assert with_sizes.environment(API)["DARKROOM_RENDER_FUNCTION"]
+
+
+def test_the_default_sizes_of_a_stack_are_those_of_the_application(
+    build_stack: Callable[..., Stack], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = read(build_stack(OnDemand="snap"), API, monkeypatch)
+    assert settings.on_demand_widths == Settings.model_fields["on_demand_widths"].default
+    assert settings.on_demand_ratios == Settings.model_fields["on_demand_ratios"].default

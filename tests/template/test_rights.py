@@ -13,11 +13,12 @@ from tests.template.rights import actions, allows, denies, listed, statements
 API, WORKER, RECONCILE = "ImageApiFunction", "ImageProcessingFunction", "ReconcileFunction"
 FUNCTIONS = (API, WORKER, RECONCILE)
 #: Names of the functions in docs/aws.md.
-NAMED = {"API": API, "worker": WORKER, "reconcile": RECONCILE}
+NAMED = {"API": API, "worker": WORKER, "reconcile": RECONCILE, "render": "RenderFunction"}
 
 RECORDS = {f"dynamodb:{verb}Item" for verb in ("Get", "Put", "Update", "Delete", "ConditionCheck")}
 OBJECTS = {"s3:GetObject", "s3:PutObject", "s3:DeleteObject"}
 LOGS = {"logs:CreateLogStream", "logs:PutLogEvents"}
+RENDER = "RenderFunction"
 TRACES = {"xray:PutTraceSegments", "xray:PutTelemetryRecords"}
 #: Everything that a function may do anywhere.
 ALL = {
@@ -55,8 +56,9 @@ NEVER = (
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_a_function_has_these_rights_and_no_others(any_stack: Stack, function: str) -> None:
     invalidates = function != WORKER and "VariantsCdn" in any_stack.resources
-    cdn = {"cloudfront:CreateInvalidation"} if invalidates else set()
-    assert actions(statements(any_stack, function)) == ALL[function] | TRACES | cdn
+    optional = {"cloudfront:CreateInvalidation"} if invalidates else set()
+    optional |= {"lambda:InvokeFunction"} if function == API and RENDER in any_stack.resources else set()
+    assert actions(statements(any_stack, function)) == ALL[function] | TRACES | optional
 
 
 @pytest.mark.parametrize(("function", "prefix", "allowed"), PREFIXES)
@@ -145,7 +147,8 @@ def test_each_function_logs_to_its_own_group_alone(stack: Stack) -> None:
 def test_roles_are_lambdas_and_there_are_no_others(any_stack: Stack) -> None:
     """The SAM translator adds roles and managed policies of its own where the template names none."""
     roles = any_stack.of_type("AWS::IAM::Role")
-    assert set(roles) == {"ImageApiRole", "ImageProcessingRole", "ReconcileRole"}
+    render = {"RenderRole"} if RENDER in any_stack.resources else set()
+    assert set(roles) == {"ImageApiRole", "ImageProcessingRole", "ReconcileRole"} | render
     for role in roles.values():
         (trust,) = role["AssumeRolePolicyDocument"]["Statement"]
         assert trust == {
@@ -192,7 +195,8 @@ def test_the_bucket_lets_nobody_in_but_the_cdn_to_variants(any_stack: Stack) -> 
     (only,) = allowed
     bucket = any_stack.arn("ImageBucket")
     assert (only["Principal"], only["Action"]) == ({"Service": "cloudfront.amazonaws.com"}, "s3:GetObject")
-    assert only["Resource"] == f"{bucket}/processed/public/*"
+    sizes = [f"{bucket}/ondemand/*"] if RENDER in any_stack.resources else []
+    assert listed(only["Resource"]) == [f"{bucket}/processed/public/*", *sizes]
     source = only["Condition"]["StringEquals"]["aws:SourceArn"]  # type: ignore[index]  # asserted by its use
     assert re.fullmatch(r"arn:aws:cloudfront::123456789012:distribution/E[A-Z]+VARIANTSCDN", source)
     for function in (API, RECONCILE):
@@ -222,14 +226,14 @@ def test_permitted_callers_are_named_by_their_arn(any_stack: Stack) -> None:
     assert "SourceAccount" not in permission  # the ARN of the API names the account
     for found in any_stack.of_type("AWS::Lambda::Permission").values():
         assert found["Principal"].endswith(".amazonaws.com")
-        assert re.fullmatch(r"arn:aws:[a-z-]+:eu-west-1:123456789012:\S+", found["SourceArn"])
+        assert re.fullmatch(r"arn:aws:([a-z-]+:eu-west-1|cloudfront:):123456789012:\S+", found["SourceArn"])
 
 
 def test_the_page_lists_the_rights_of_each_function(build_stack: Callable[..., Stack]) -> None:
     """Each row is one or several functions, actions, of which later ones leave out the service, and places."""
     stack = build_stack(**EVERYTHING)
     (written,) = re.findall(r"<!-- rights -->\n.*?---\|\n(.*?)\n<!-- end", AWS, re.DOTALL)
-    found: dict[str, set[str]] = {function: set() for function in FUNCTIONS}
+    found: dict[str, set[str]] = {function: set() for function in NAMED.values()}
     for row in written.splitlines():
         names, quoted, place = (cell.strip() for cell in row.strip("|").split("|"))
         actions_of_row, service = [], ""
@@ -239,10 +243,10 @@ def test_the_page_lists_the_rights_of_each_function(build_stack: Callable[..., S
         for name in names.split(", "):
             found[NAMED[name]] |= set(actions_of_row)
             for action in actions_of_row:
-                for prefix in re.findall(r"`(\w+)/\*`", place):
+                for prefix in re.findall(r"`([\w/*]+)/\*`", place):
                     is_list = action == "s3:ListBucket"
                     bucket = stack.arn("ImageBucket")
                     context = {"s3__prefix": f"{prefix}/x"} if is_list else {}
                     resource = bucket if is_list else f"{bucket}/{prefix}/x"
                     assert allows(statements(stack, NAMED[name]), action, resource, **context), row
-    assert found == {function: actions(statements(stack, function)) for function in FUNCTIONS}
+    assert found == {function: actions(statements(stack, function)) for function in NAMED.values()}

@@ -120,7 +120,7 @@ def test_the_cdn_reads_by_its_own_identity_and_keeps_nothing_beyond_a_day(any_st
         assert any_stack.of_type("AWS::CloudFront::Distribution", "AWS::CloudFront::OriginAccessControl") == {}
         return
     distribution = any_stack["VariantsCdn"]["DistributionConfig"]
-    (origin,) = distribution["Origins"]
+    origin = distribution["Origins"][0]
     assert origin["OriginAccessControlId"] == "id-of-darkroom-variantsaccess"
     assert origin["DomainName"].startswith(any_stack["ImageBucket"]["BucketName"])
     behavior = distribution["DefaultCacheBehavior"]

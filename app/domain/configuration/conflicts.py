@@ -6,6 +6,11 @@ from typing import Any
 from app.domain.configuration.hosts import is_loopback
 from app.domain.limits import MEBIBYTE
 
+_ONLY_ON_AWS = {
+    "cdn_url": "DARKROOM_CDN_URL: only with s3://. Unset it; with file: this server serves the variants",
+    "render_function": "DARKROOM_RENDER_FUNCTION: only with s3://. Unset it; with file: the worker renders sizes",
+}
+
 
 def find_conflicts(settings: Mapping[str, Any]) -> list[tuple[set[str], str]]:
     """Return each conflict between settings: the fields involved, and a sentence."""
@@ -29,9 +34,8 @@ def find_conflicts(settings: Mapping[str, Any]) -> list[tuple[set[str], str]]:
             "DARKROOM_STORAGE_URL (file:) and DARKROOM_QUEUE_URL do not go together: unset the queue, or use s3://"
         )
         found.append(({"storage_url", "queue_url"}, sentence))
-    if schemes[0] == "file" and settings["cdn_url"]:
-        sentence = "DARKROOM_CDN_URL: only with s3://. Unset it; with file: this server serves the variants"
-        found.append(({"storage_url", "cdn_url"}, sentence))
+    if schemes[0] == "file":
+        found += [({"storage_url", field}, sentence) for field, sentence in _ONLY_ON_AWS.items() if settings[field]]
     if settings["cdn_distribution"] and not settings["cdn_url"]:
         sentence = "DARKROOM_CDN_DISTRIBUTION: only with DARKROOM_CDN_URL. Set the address of the distribution too"
         found.append(({"cdn_distribution", "cdn_url"}, sentence))

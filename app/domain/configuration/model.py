@@ -161,6 +161,12 @@ class Settings(BaseModel):
         description="Comma-separated aspect ratios that sizes on demand may be cropped to, at most 8, such as "
         "`1:1, 16:9`; or `none`.",
     )
+    render_function: str | None = Field(
+        default=None,
+        pattern=r"^[A-Za-z0-9_:-]{1,170}$",
+        description="Name of the Lambda function that renders sizes on demand. Only with `s3://`; self-hosted, the "
+        "worker process renders them.",
+    )
     processing_timeout_seconds: float = Field(
         default=30,
         gt=0,
@@ -237,6 +243,11 @@ class Settings(BaseModel):
     def data_folder(self) -> Path:
         """Absolute path of the folder of `file:`."""
         return Path(self.storage_url.removeprefix("file:")).absolute()
+
+    @property
+    def size_socket(self) -> Path:
+        """Socket in the folder of `file:` on which the worker process is asked for sizes on demand."""
+        return self.data_folder / "sizes.sock"
 
     @property
     def database_file(self) -> Path:

@@ -16,7 +16,7 @@ RATIOS = ("1:1",)
 QUALITIES = (50, DEFAULT_QUALITY, 90)
 MAX_WIDTHS, MAX_RATIOS = 16, 8
 #: Relative difference between aspect ratios that counts as none: clients round sides to pixels.
-_TOLERANCE = 0.01
+_TOLERANCE = Fraction(1, 100)
 
 
 @dataclass(frozen=True)
@@ -57,6 +57,11 @@ class Ladder:
         across = max(1, round(query.height * Fraction(*image)))
         return Operation(self._width(min(query.width or across, across)), None, Fit.INSIDE, form, quality)
 
+    def offers(self, operation: Operation) -> bool:
+        """Return True if everybody may ask for the operation."""
+        query = SizeQuery(operation.width, operation.height, operation.fit, operation.format, operation.quality)
+        return query.width is not None and self.snap(query, operation.format) == operation
+
     def _width(self, asked: int) -> int:
         return self.widths[min(bisect_left(self.widths, asked), len(self.widths) - 1)]
 
@@ -81,7 +86,7 @@ def _nearest(quality: int) -> int:
 def _is_same(width: int, height: int, ratio: Fraction) -> bool:
     """Return True if a box has this aspect ratio, except for rounding."""
     off = abs(height * ratio - width) / ratio  # pixels of the height
-    return off <= max(1, height * _TOLERANCE)
+    return off <= max(Fraction(1), height * _TOLERANCE)
 
 
 def parse_widths(text: str) -> tuple[int, ...]:

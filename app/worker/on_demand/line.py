@@ -11,7 +11,7 @@ from app.domain.errors import RendererBusy
 Result = TypeVar("Result")
 
 #: Requests that wait, in all and by owner, and the seconds for which one waits.
-MAX_WAITING, MAX_WAITING_OF_OWNER = 64, 16
+MAX_WAITING, MAX_WAITING_OF_OWNER = 64, 48
 WAIT_SECONDS = 15.0
 #: Seconds until a refused caller may ask again.
 RETRY_SECONDS = 2
