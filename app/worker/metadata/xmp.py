@@ -54,6 +54,8 @@ def read_items(text: str, name: str) -> list[str]:
 
 def _values(text: str, name: str) -> Iterator[str]:
     """Yield the value in quotes after the name, or the content of the element."""
+    if name not in text:  # each image has a new process, in which compiling a pattern takes longer than finding nothing
+        return
     start, at = _start(name), 0
     for _ in range(_MOST_FOUND):
         found = start.search(text, at)
