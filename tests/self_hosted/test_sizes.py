@@ -1,5 +1,6 @@
 """Sizes on demand of the real server: its worker renders them, is killed meanwhile, and goes on."""
 
+import io
 import os
 import signal
 import stat
@@ -8,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from PIL import Image as Pillow
 
 from app.adapters.render_socket import SocketRenderer
 from app.domain.errors import PortError, Unavailable
@@ -60,6 +62,20 @@ def test_the_worker_renders_sizes_and_keeps_its_socket_private(server: Server) -
     assert not socket_of(server).exists()
     with pytest.raises(Unavailable):
         render(server, image_id, SMALL)
+
+
+def test_a_url_to_paste_shows_the_image_in_the_size_that_it_asks_for(server: Server) -> None:
+    image_id = ready(server, encoded("JPEG", 800, 600))
+    wait_for(socket_of(server).exists, 30, server.log.read_text)
+    first = server.client.get(f"/i/{image_id}/a-name.webp", params={"w": 100, "h": 100})
+    assert first.status_code == 200, first.text
+    with Pillow.open(io.BytesIO(first.content)) as image:
+        assert (image.format, image.size) == ("WEBP", (128, 128))
+    again = server.client.get(f"/i/{image_id}", params={"width": 128, "height": 128, "format": "webp"})
+    assert (again.content, again.headers["etag"]) == (first.content, first.headers["etag"])
+    assert [path.name for path in stored_sizes(server)] == ["w128-h128-cover-q75.webp"]
+    assert server.client.patch(f"/images/{image_id}", json={"focal_point": {"x": 0, "y": 0}}).status_code == 200
+    assert stored_sizes(server) == []
 
 
 def test_a_worker_that_is_killed_meanwhile_leaves_nothing_half_written(server: Server) -> None:
