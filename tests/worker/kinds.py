@@ -160,7 +160,7 @@ def _boxed(kind: str, *properties: Callable[[tuple[int, int]], bytes], broken: b
     return write
 
 
-def _tiles(kind: str, side: int) -> Writer:
+def in_tiles(kind: str, side: int) -> Writer:
     """A grid, as phones write it; the last row and column reach over the edge."""
 
     def write(picture: Image.Image, path: Path) -> None:
@@ -213,9 +213,9 @@ KINDS: Final[dict[str, tuple[str, Writer]]] = {
     "HEIC alpha": ("image/heic", _heic("RGBA")),
     "HEIC 10-bit": ("image/heic", _deep_heic("RGB", 444)),
     "HEIC 10-bit alpha": ("image/heic", _deep_heic("RGBA", 444)),
-    "HEIC in tiles": ("image/heic", _tiles("HEIF", 512)),
+    "HEIC in tiles": ("image/heic", in_tiles("HEIF", 512)),
     "HEIC refused by its decoder": ("image/heic", _boxed("HEIF", broken=True)),
-    "AVIF in tiles": ("image/avif", _tiles("AVIF", 512)),
+    "AVIF in tiles": ("image/avif", in_tiles("AVIF", 512)),
     "AVIF cropped": ("image/avif", _boxed("AVIF", _without_edge)),
     "AVIF PQ": ("image/avif", _boxed("AVIF", lambda _: nclx(9, 16))),
     "AVIF refused by its decoder": ("image/avif", _boxed("AVIF", broken=True)),

@@ -30,8 +30,7 @@ from app.worker.decode.png.reader import open_png
 from app.worker.decode.tiff.reader import add_metadata, open_tiff
 from app.worker.decode.webp import open_webp
 
-# One thread: the CPU limit of the child is wall time × threads, which does not count threads of the decoder.
-pillow_heif.register_heif_opener(thumbnails=True, decode_threads=1)
+pillow_heif.register_heif_opener(thumbnails=True)
 
 pillow_private.forbid_other_formats()
 pillow_private.decode_avif_in_one_thread()
@@ -69,12 +68,15 @@ def limit_pixels(max_pixels: int) -> None:
 
 
 def open_image(path: Path, media_type: str, *, threads: int = 1) -> ImageFile.ImageFile:
-    """Open the file as that type, header only. Raises `ImageError` or an exception of Pillow if it is another."""
+    """Open the file as that type, header only. Raises `ImageError` or an exception of Pillow if it is another.
+
+    The pixels of a PNG and the tiles of a HEIC are decoded in up to `threads` threads.
+    """
     if media_type == "image/png":
         return open_png(path, threads=threads)
     plugin = PLUGINS[media_type]
     if plugin in {"AVIF", "HEIF"}:
-        return open_heif(path, plugin, Image.MAX_IMAGE_PIXELS or 0)
+        return open_heif(path, plugin, Image.MAX_IMAGE_PIXELS or 0, threads=threads)
     return _OPENERS[media_type](path)
 
 

@@ -45,6 +45,11 @@ _WITH_DECODER: Final = {
     "AVIF": ((9, 13), (11, 14), (16, 22)),
     "HEIF": ((8, 10), (10, 12), (17, 22)),
 }
+#: Bytes per pixel of a HEIC's tile while a thread decodes it, and of all decoded tiles; rows and columns as above.
+_TILE: Final = ((4, 6), (7, 9), (13, 17))
+_TILES: Final = ((2, 3), (3, 4), (6, 8))
+#: Bytes of address space for the stacks of the two threads that decode a tile, beyond those of other threads.
+_TILE_STACKS: Final = 8 * 1_048_576
 #: Bytes per pixel of an animation, whose frames are all painted on one canvas.
 _ANIMATION: Final = {"GIF": 17, "PNG": 17, "WEBP": 17}
 #: Copies of the file itself in memory.
@@ -126,7 +131,7 @@ def _reading(image: ImageFile.ImageFile, path: Path, top: tuple[int, int], job: 
         case "WEBP":
             return pixels * _WEBP
         case "AVIF" | "HEIF":
-            return _heif(image, path)
+            return _heif(image, path, job.threads)
         case "TIFF":
             return pixels * max(held, _tiff(image))
         case _:
@@ -160,8 +165,11 @@ def _tiff(image: ImageFile.ImageFile) -> float:
     return decoded + max(samples, decoded)
 
 
-def _heif(image: ImageFile.ImageFile, path: Path) -> float:
-    """Bytes for the largest part that is decoded, which may be larger than the image, by its chroma and depth."""
+def _heif(image: ImageFile.ImageFile, path: Path, threads: int) -> float:
+    """Bytes for the largest part that is decoded, which may be larger than the image, by its chroma and depth.
+
+    The tiles of a HEIC may take more if several threads decode tiles that reach far over its edges.
+    """
     container = read_container(path)
     colors = container.parts(container.image) if container.image else []
     parts = [*colors, *(alpha for part in colors for alpha in container.alphas(part))]
@@ -172,4 +180,12 @@ def _heif(image: ImageFile.ImageFile, path: Path) -> float:
         richness = 2
     elif codings and all(coding.chroma in {GRAY, HALVED} for coding in codings):
         richness = 0
-    return pixels * _WITH_DECODER[image.format or "AVIF"][richness][image.mode == "RGBA"]
+    alpha = image.mode == "RGBA"
+    whole = pixels * _WITH_DECODER[image.format or "AVIF"][richness][alpha]
+    tiles = container.tiles(container.image) if container.image and image.format == "HEIF" else []
+    if threads == 1 or not tiles:
+        return whole
+    at_once = min(threads, len(tiles))
+    decoding = image.width * image.height * _TILES[richness][alpha]
+    decoding += at_once * largest(container, tiles) * _TILE[richness][alpha]
+    return max(whole, decoding) + at_once * _TILE_STACKS

@@ -17,7 +17,7 @@ from app.worker.sandbox.parent import Sandbox
 from tests.samples import image_file, photo
 from tests.worker import stubs
 from tests.worker.conftest import recipe_of
-from tests.worker.kinds import KINDS
+from tests.worker.kinds import KINDS, in_tiles
 
 pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="this system does not bound a process's address space"),
@@ -67,6 +67,14 @@ def test_a_picture_of_each_kind_fits_into_what_it_is_said_to_take(attempt: Attem
     write(photo(2400, 1800), tmp_path / "original")
     job = JOB.model_copy(update={"media_type": media_type})
     assert 2398 <= fits_exactly(attempt, tmp_path / "original", job).width <= 2400
+
+
+@pytest.mark.parametrize("threads", [2, 4])
+@pytest.mark.parametrize("side", [512, 1536], ids=["as phones write them", "far over the edges"])
+def test_tiles_that_are_decoded_at_once_count(attempt: Attempt, tmp_path: Path, side: int, threads: int) -> None:
+    in_tiles("HEIF", side)(photo(1600, 1600), tmp_path / "original")
+    job = JOB.model_copy(update={"media_type": "image/heic", "threads": threads})
+    assert fits_exactly(attempt, tmp_path / "original", job).width == 1600
 
 
 def test_an_avif_of_many_bits_takes_more(attempt: Attempt) -> None:

@@ -1,5 +1,6 @@
 """Sequence parameter set of an HEVC image: the actual format of its pixels (ITU-T H.265, 7.3)."""
 
+from functools import lru_cache
 from typing import Final
 
 from app.worker.decode.heif.bits import Bits
@@ -24,6 +25,7 @@ def read_parameter_set(configuration: bytes) -> bytes | None:
     return None
 
 
+@lru_cache(maxsize=64)  # the tiles of an image have equal ones
 def read_picture_format(parameters: bytes) -> tuple[int, int, int, int] | None:
     """Read decoded width and height, bits per channel and chroma format; None if the set is truncated."""
     bits = Bits(parameters[2:].replace(b"\0\0\3", b"\0\0"))

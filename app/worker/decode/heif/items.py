@@ -130,6 +130,12 @@ class Container:
                     waiting.append(found[to])
         return list(found.values())
 
+    def tiles(self, item: Item) -> list[Item]:
+        """Return the tiles of a grid, each as often as it is used; none if a tile or its transparency is derived."""
+        tiles = [self.items[to] for to in item.refs.get(b"dimg", ()) if to in self.items]
+        pieces = [*tiles, *(alpha for tile in tiles for alpha in self.alphas(tile))]
+        return tiles if item.kind == b"grid" and all(piece.kind in CODED for piece in pieces) else []
+
     @cached_property
     def auxiliaries(self) -> Mapping[int, Sequence[Item]]:
         """Auxiliary items (`auxl`: transparency, depth, gain maps) by the number of their main item."""

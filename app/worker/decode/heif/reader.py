@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+import pillow_heif
 from PIL import Image, ImageFile
 
 from app.domain.errors import ImageError
@@ -40,14 +41,17 @@ _MOST_TILES: Final = 1_000
 _SLACK: Final = 2
 
 
-def open_heif(path: Path, plugin: str, max_pixels: int) -> ImageFile.ImageFile:
+def open_heif(path: Path, plugin: str, max_pixels: int, *, threads: int = 1) -> ImageFile.ImageFile:
     """Open the file with the decoder for its codec, header only. `plugin` is Pillow's name for its brand.
 
+    The tiles of a HEIC are decoded in up to `threads` threads. Everything else is decoded in one: tiles that are grids
+    would have as many threads each, and the CPU limit of the child is wall time × threads.
     Raises `ImageError` for kinds that cannot be decoded, and an exception of Pillow for a broken file.
     """
     container = read_container(path)
     shown = container.image
     if shown is None:
+        pillow_heif.options.DECODE_THREADS = 1
         return Image.open(path, formats=[plugin])
     coded = count_coded_pixels(container, shown, {})
     if coded > _SLACK * max_pixels:
@@ -57,6 +61,7 @@ def open_heif(path: Path, plugin: str, max_pixels: int) -> ImageFile.ImageFile:
         detail = f"This kind of HEIF cannot be processed: {found}. Accepted: HEVC (HEIC) and AV1 (AVIF)."
         raise ImageError(FailureCode.UNSUPPORTED_IMAGE, detail)
     plugin = next((_DECODERS[codec] for codec in _codecs(container, shown)), plugin)
+    pillow_heif.options.DECODE_THREADS = threads if container.tiles(shown) else 1
     image = _opened(container, shown, plugin)
     aperture = read_aperture(shown.properties, image.size) if plugin == "AVIF" else None
     if aperture:
