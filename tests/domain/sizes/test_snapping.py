@@ -66,8 +66,8 @@ def test_png_has_one_quality() -> None:
 
 
 def test_the_number_of_files_is_bounded() -> None:
-    """All sides up to 2,500, every quality and format: no more names than the ladder says."""
-    sides = (*range(1, 66), *range(66, 2500, 97))
+    """Sides up to 2,500, and every quality: no more names than the ladder says."""
+    sides = (*range(1, 66, 4), *range(66, 2500, 397))
     queries = (
         SizeQuery(width, height, fit, quality=quality)
         for width, height, fit, quality in itertools.product(sides, (None, *sides), Fit, (1, 40, 75, 100))
