@@ -9,8 +9,9 @@ from app.domain.recipe import DEFAULT_QUALITY, Fit, Recipe, VariantSpec, build_r
 from app.worker.jobs import get_spec
 from app.worker.render.geometry import compute_shape
 
-#: Pixels of a variant per pixel of a size, along each side. At 2 and more, a size made from the default variants has
-#: nearly the SSIMULACRA2 of one made from the original: `python -m benchmarks.on_demand` measures the difference.
+#: Pixels of a variant per pixel of a size, along each side. From the default variants, WebP of quality 75 has the same
+#: bytes as from the original. Its SSIMULACRA2 is lower by 2 points at a ratio of 2, 1.5 to 2.5 at 2.6, and 0.1 at 4
+#: (two photographs of 12 megapixels); at 1.3 it would be 5.
 MIN_RATIO = 2
 #: Lossy formats whose qualities can be compared with that of a size, and that are decoded fast.
 _COMPARABLE = frozenset({Format.WEBP, Format.JPEG})
