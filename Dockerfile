@@ -41,7 +41,8 @@ FROM public.ecr.aws/lambda/python:3.13 AS worker-code
 COPY app/__init__.py app/bootstrap.py app/bootstrap_worker.py app/lambda_reconcile.py app/lambda_render.py \
     app/lambda_worker.py app/linux.py app/log_formats.py app/logs.py app/metrics.py app/settings.py /var/task/app/
 COPY app/domain /var/task/app/domain
-COPY app/adapters/__init__.py app/adapters/cloudfront.py app/adapters/sqs.py /var/task/app/adapters/
+COPY app/adapters/__init__.py app/adapters/cloudfront.py app/adapters/render_function.py app/adapters/sqs.py \
+    /var/task/app/adapters/
 COPY app/adapters/dynamodb /var/task/app/adapters/dynamodb
 COPY app/adapters/s3 /var/task/app/adapters/s3
 COPY app/worker /var/task/app/worker

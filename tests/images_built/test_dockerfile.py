@@ -13,7 +13,7 @@ from tests.repository.tree import ROOT
 DOCKERFILE = (ROOT / "Dockerfile").read_text().replace("\\\n", "")  # lines that go on are one
 ENTRY_POINTS = {"api": ["app.lambda_api"], "worker": ["app.lambda_worker", "app.lambda_reconcile", "app.lambda_render"]}
 #: What the composition root imports only where everything lives in a folder.
-EMBEDDED = ("app.adapters.filesystem", "app.adapters.sqlite")
+EMBEDDED = ("app.adapters.filesystem", "app.adapters.render_socket", "app.adapters.sqlite")
 
 
 def copied(target: str) -> set[str]:
