@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 RESERVED_DESCRIPTORS = 256
 #: One for the connection, one for the file that a request sends or receives.
 DESCRIPTORS_PER_REQUEST = 2
+#: Bytes that are read from a connection at once, at most.
+MOST_READ = 1024 * 1024
 #: Enough, and few enough for programs that iterate over all descriptors. The second value is for macOS.
 _WANTED_DESCRIPTORS = (65536, 10240)
 
@@ -52,12 +54,17 @@ class State(ServerState):
         #: Idle connections, longest idle first.
         self.waiting: dict[Protocol, None] = {}
         #: Shared by all connections: received bytes are copied out of it immediately.
-        self.buffer = memoryview(bytearray(256 * 1024))
+        self.buffer = memoryview(bytearray(MOST_READ))
 
     @property
     def overloaded(self) -> bool:
         """True while more requests are in progress than allowed."""
-        return len(self.connections) - len(self.waiting) > self.bounds.most_requests
+        return self.in_progress > self.bounds.most_requests
+
+    @property
+    def in_progress(self) -> int:
+        """Requests in progress."""
+        return len(self.connections) - len(self.waiting)
 
 
 def raise_descriptor_limit() -> int:

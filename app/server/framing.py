@@ -40,7 +40,7 @@ class Connection(h11.Connection):
         return self.their_state is h11.IDLE and bool(self._receive_buffer)
 
     def receive_data(self, data: bytes) -> None:
-        """Add received bytes."""
+        """Add received bytes, or those of any buffer, which are copied."""
         self._received += len(data)
         super().receive_data(data)
 

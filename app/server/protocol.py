@@ -7,7 +7,7 @@ import asyncio
 import socket
 import struct
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import h11
 import uvicorn
@@ -17,7 +17,7 @@ from uvicorn.protocols.http.h11_impl import STATUS_PHRASES, H11Protocol, Request
 from app.api.http.statuses import PHRASES
 from app.api.middleware.server_refusals import REFUSAL
 from app.domain.errors import RequestError
-from app.server.capacity import State
+from app.server.capacity import MOST_READ, State
 from app.server.framing import Connection
 from app.server.refusals import INCOMPLETE_HEAD, OVERLOADED, late_head
 
@@ -26,6 +26,9 @@ STATUS_PHRASES.update({status: phrase.encode() for status, phrase in PHRASES.ite
 
 #: Bytes that the application may write before it has to wait, in addition to the system's buffer.
 _UNSENT_BYTES = 16 * 1024
+#: Bytes of a body that are read at once, by the number of requests in progress: reading more takes less processor time.
+_MOST_READ_OF_MANY = 256 * 1024
+_FEW_REQUESTS = 32
 _RESET = struct.pack("ii", 1, 0)
 
 
@@ -62,7 +65,7 @@ class Protocol(H11Protocol):
     def read_bytes(self) -> int:
         """Bytes to read at once: few where parsing them can be slow."""
         if self._refused or (self.conn.their_state is h11.SEND_BODY and not self.conn.chunked):
-            return 256 * 1024
+            return MOST_READ if self.server_state.in_progress <= _FEW_REQUESTS else _MOST_READ_OF_MANY
         return 32 * 1024 if self.conn.chunk_bytes >= 1024 else 4 * 1024
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -82,13 +85,13 @@ class Protocol(H11Protocol):
         self._unset_keepalive_if_required()
         super().connection_lost(exc)
 
-    def data_received(self, data: bytes) -> None:
-        """Parse received bytes; discard them after a refusal."""
+    def data_received(self, data: bytes | memoryview) -> None:
+        """Parse received bytes, which h11 copies; discard them after a refusal."""
         if self._refused:
             return
         if self._served and not self.in_progress and not self.conn.head_begun:
             self._idle_since = self.loop.time()
-        super().data_received(data)
+        super().data_received(cast("bytes", data))
 
     def handle_events(self) -> None:
         """Start the next request, or refuse it."""

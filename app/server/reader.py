@@ -28,7 +28,7 @@ class Reader(asyncio.BufferedProtocol):
 
     def buffer_updated(self, nbytes: int) -> None:
         """See `asyncio.BufferedProtocol`."""
-        self._protocol.data_received(bytes(self._buffer[:nbytes]))
+        self._protocol.data_received(self._buffer[:nbytes])
 
     def eof_received(self) -> bool:
         """See `asyncio.BufferedProtocol`."""

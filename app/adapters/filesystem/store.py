@@ -280,7 +280,8 @@ class FilesystemStore:
 
     def _folders(self, target: Path) -> Sequence[Path]:
         """Return the folders above the target, from its own up to the root."""
-        return [folder for folder in target.parents if folder == self._root or self._root in folder.parents]
+        depth = len(target.parts) - len(self._root.parts)
+        return [parent for parent, _ in zip(target.parents, range(depth), strict=False)]
 
     def _prune(self, folder: Path) -> None:
         """Remove the folder and its parents as long as they are empty. Top-level folders stay."""

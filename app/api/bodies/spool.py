@@ -20,6 +20,9 @@ IN_MEMORY = MEBIBYTE
 ALL_IN_MEMORY = 64 * MEBIBYTE
 #: Most bytes of the text fields and JSON bodies of all uploads, which are in memory only.
 ALL_FIELDS = 64 * MEBIBYTE
+#: Bytes of all uploads that wait to be parsed and written, but one upload may always wait for `LEAST_WAITING`.
+ALL_WAITING = 64 * MEBIBYTE
+LEAST_WAITING = MEBIBYTE // 2
 
 
 def too_large(limit: int, **measured: Any) -> RequestError:
@@ -36,6 +39,7 @@ class Spools:
         self._used = 0
         self._in_memory = 0
         self._fields = 0
+        self._open = 0
         self._keys: set[str] = set()
         self._lock = threading.Lock()
 
@@ -49,6 +53,7 @@ class Spools:
         if key in self._keys:
             raise refusal("upload_in_progress", headers={"Retry-After": "5"})
         spool = Spool(self, limit, expected)
+        self._open += 1
         try:
             if key is not None:
                 self._keys.add(key)
@@ -57,8 +62,14 @@ class Spools:
             yield spool
         finally:
             spool.close()
+            self._open -= 1
             if key is not None:
                 self._keys.discard(key)
+
+    @property
+    def fair_share(self) -> int:
+        """Bytes of one upload that may wait to be parsed and written."""
+        return max(LEAST_WAITING, ALL_WAITING // max(1, self._open))
 
     def reserve(self, size: int) -> None:
         """Reserve space. Raises `Overloaded` if there is not enough."""
@@ -129,6 +140,11 @@ class Spool:
         if self._in_memory is not None and not self._keep_in_memory(len(piece)):
             self._move_to_disk(self._in_memory)
         self._file.write(piece)
+
+    @property
+    def fair_share(self) -> int:
+        """Bytes that may wait to be parsed and written."""
+        return self._spools.fair_share
 
     def may_block(self, size: int) -> bool:
         """Return True if writing `size` bytes may wait for the disk."""

@@ -20,14 +20,15 @@ from app.api.http.form_fields import resolve_field
 from app.api.http.problem_catalog import refusal
 from app.domain.access.api_keys import Caller
 from app.domain.errors import RequestError, TooLarge
-from app.domain.limits import Limits
+from app.domain.limits import MEBIBYTE, Limits
 from app.domain.media import media_type_of
 from app.domain.other_formats import NAMING_BYTES, unsupported_type
 from app.domain.uploads.filenames import display_name
 from app.domain.uploads.requests import Upload
 
-#: Bytes and chunks that wait until a thread parses, hashes and writes them together.
-BATCH_BYTES = 512 * 1024
+#: Bytes and chunks that wait until a thread parses, hashes and writes them together. Fewer bytes wait while many
+#: uploads are open.
+BATCH_BYTES = 2 * MEBIBYTE
 BATCH_CHUNKS = 64
 #: First bytes of a body, which do not wait: they tell most of what is refused before the rest has come.
 FIRST_BYTES = 64 * 1024
@@ -58,11 +59,7 @@ async def receive_upload(
             reader = _choose_reader(request, spool, limits)
             if isinstance(reader, JsonBody):
                 spools.check_fields(min(declared_length(request) or 0, reader.max_bytes))
-            await _read(request, reader, spool, limits.max_upload_bytes)
-            if spool.may_block(reader.kept_bytes) or reader.kept_bytes > BRIEF_BYTES:
-                received = await run_in_threadpool(reader.finish)
-            else:
-                received = reader.finish()
+            received = await _read(request, reader, spool, limits.max_upload_bytes)
             owner = caller.upload_owner(received.owner)
             upload = _build_upload(received, spool, limits)
         except TooLarge as error:
@@ -107,7 +104,8 @@ def _check_no_fields(request: Request) -> None:
         raise RequestValidationError(complaints)
 
 
-async def _read(request: Request, reader: BodyReader, spool: Spool, limit: int) -> None:
+async def _read(request: Request, reader: BodyReader, spool: Spool, limit: int) -> UploadFields:
+    """Feed the body to the reader, and return its fields. Steps that may wait for the disk run in a thread."""
     declared = declared_length(request)
     received = taken = 0
     waiting: list[bytes] = []
@@ -117,30 +115,32 @@ async def _read(request: Request, reader: BodyReader, spool: Spool, limit: int) 
         for chunk in waiting:
             reader.feed(chunk)
         waiting.clear()
+        spool.count_fields(reader.kept_bytes)
+        _check_size(reader, limit, declared, received)
 
-    async for chunk in _with_end(stream_body(request)):
+    def finish() -> UploadFields:
+        feed()
+        return reader.finish()
+
+    async for chunk in stream_body(request):
         received += len(chunk)
         _check_size(reader, limit, declared, received)
-        if received == taken:  # the end, and nothing waits
-            continue
         waiting.append(chunk)
         if not spool.may_block(received - taken):
             feed()
-        elif not chunk or taken < FIRST_BYTES or received - taken >= BATCH_BYTES or len(waiting) >= BATCH_CHUNKS:
-            # The disk may be slow.
+        elif (
+            taken < FIRST_BYTES
+            or received - taken >= min(BATCH_BYTES, spool.fair_share)
+            or len(waiting) >= BATCH_CHUNKS
+        ):
             await run_in_threadpool(feed)
         else:
             continue
         taken = received
-        spool.count_fields(reader.kept_bytes)
-        _check_size(reader, limit, declared, received)
-
-
-async def _with_end(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """Yield an empty chunk after the last one."""
-    async for chunk in chunks:
-        yield chunk
-    yield b""
+    kept = reader.kept_bytes + received - taken
+    if kept > BRIEF_BYTES or spool.may_block(kept):
+        return await run_in_threadpool(finish)
+    return finish()
 
 
 def _check_size(reader: BodyReader, limit: int, declared: int | None, received: int) -> None:

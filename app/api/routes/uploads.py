@@ -11,12 +11,12 @@ from starlette.responses import Response
 
 from app.api.bodies.request_schemas import FORM, IMAGE, JSON, RAW, request_body
 from app.api.bodies.upload import ReceivedUpload, receive_upload
-from app.api.dependencies import BasePathDep, CallerDep, Services, ServicesDep
-from app.api.http.access import ScopedRoute, requires
+from app.api.dependencies import BasePathDep, CallerDep, Services, ServicesDep, get_admitted, get_services
+from app.api.http.access import ScopedRoute, answered_directly, requires
 from app.api.http.idempotency_key import IDEMPOTENCY_PROBLEMS, REPLAYED, REPLAYED_HEADER, IdempotencyKeyDep
 from app.api.http.log_fields import add_log_fields, phase_timer
 from app.api.http.problem_examples import model_response, problem_responses
-from app.api.http.public_address import BasePath
+from app.api.http.public_address import BasePath, get_base_path
 from app.api.views.image import ImageView, view
 from app.api.views.responses import etag, image_response
 from app.api.waiting import MAX_WAIT_SECONDS, WAIT_DESCRIPTION, wait_until_processed
@@ -103,9 +103,17 @@ def _route(path: str, name: str, summary: str, tag: str, *bodies: dict[str, Any]
     )
 
 
+async def _upload_directly(request: Request) -> Response | None:
+    if request.scope["query_string"] or "idempotency-key" in request.headers:
+        return None
+    base_path = get_base_path(request.scope)
+    return await _accept(request, get_services(request), get_admitted(request), base_path, None, UploadOptions())
+
+
 @_route("/upload/raw", "upload_raw", "Upload an image as the body", ONE_BODY, RAW)
 @_route("/upload", "upload", "Upload an image", "uploads", FORM, JSON, IMAGE, RAW)
 @requires(Scope.UPLOAD)
+@answered_directly(_upload_directly)
 async def upload(
     request: Request,
     services: ServicesDep,
@@ -125,6 +133,7 @@ async def upload(
 @_route("/upload/json", "upload_json", "Upload an image in JSON", ONE_BODY, JSON)
 @_route("/upload/form", "upload_form", "Upload an image in a form", ONE_BODY, FORM)
 @requires(Scope.UPLOAD)
+@answered_directly(_upload_directly)
 async def upload_fields(
     request: Request,
     services: ServicesDep,

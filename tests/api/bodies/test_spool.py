@@ -5,6 +5,7 @@ import base64
 import hashlib
 import os
 from collections.abc import Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
@@ -276,6 +277,24 @@ def test_a_body_in_any_batches_arrives_byte_for_byte(
     record = asyncio.run(play())
     assert record["sha256"] == hashlib.sha256(image(1)).hexdigest()
     assert roomy.fetch(roomy.client.get(record["links"]["original"]).headers["location"]).content == image(1)
+
+
+def test_open_uploads_share_the_memory_of_bytes_that_wait(roomy: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(spool, "ALL_WAITING", 900)
+    monkeypatch.setattr(spool, "LEAST_WAITING", 300)
+    spools = roomy.app.state.services.spools
+    shares = []
+
+    async def play() -> None:
+        async with AsyncExitStack() as stack:
+            for _ in range(4):
+                opened = await stack.enter_async_context(spools.open(1))
+                shares.append(opened.fair_share)
+        async with spools.open(1) as opened:
+            shares.append(opened.fair_share)
+
+    asyncio.run(play())
+    assert shares == [900, 450, 300, 300, 900]
 
 
 def test_text_fields_of_all_uploads_have_a_limit(roomy: Service, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,7 @@
 """Faults of a storm: processes are killed, and time passes."""
 
 import contextlib
+import itertools
 import os
 import random
 import signal
@@ -22,23 +23,26 @@ from tests.sides import Side
 _MORE_SECONDS = 300
 #: Most seconds for which a kill of the server waits for a request with a key to be in progress.
 _LEASE_SECONDS = 1.0
+#: Most seconds for which a kill of an image's process waits for one.
+_CHILD_SECONDS = 1.0
+#: Processes that are killed, with their weights. "everything" are the server and all processes below it.
+VICTIMS = {"server": 1, "everything": 1, "worker": 3, "fork server": 2, "child": 6}
 _UNFINISHED = "FROM idempotency_keys WHERE json_extract(document, '$.finished') = 0"
 
 
 def descendants(pid: int) -> dict[str, list[int]]:
-    """The worker processes of a server, and the processes below those."""
+    """The worker processes of a server, their fork servers, and the processes of images."""
     children: dict[int, list[int]] = {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             with contextlib.suppress(OSError):
                 parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
                 children.setdefault(parent, []).append(int(entry.name))
-    workers = children.get(pid, [])
-    below, found = list(workers), []
-    while below:
-        below = [child for parent in below for child in children.get(parent, [])]
-        found += below
-    return {"worker": workers, "child": found}
+    found, level = {}, [pid]
+    for name in ("worker", "fork server", "child"):
+        level = [child for parent in level for child in children.get(parent, [])]
+        found[name] = level
+    return found
 
 
 class Killer:
@@ -56,7 +60,7 @@ class Killer:
         end = time.monotonic() + seconds
         while time.monotonic() < end or (not self._is_enough() and time.monotonic() < end + _MORE_SECONDS):
             time.sleep(self._dice.uniform(0.05, 1.0))
-            self._kill(self._dice.choices(["server", "everything", "worker", "child"], [1, 1, 4, 6])[0])
+            self._kill(self._dice.choices([*VICTIMS], [*VICTIMS.values()])[0])
 
     def _is_enough(self) -> bool:
         ledger = self._ledger
@@ -65,17 +69,20 @@ class Killer:
         happened = all(
             ledger.events[name] for name in ("trash", "restore", "permanent delete", "key repeated", "lease ended")
         )
-        return happened and ledger.kills.total() >= 5 and all(ledger.kinds[kind] >= 3 for kind in KINDS)
+        return happened and ledger.kills.keys() == VICTIMS.keys() and all(ledger.kinds[kind] >= 3 for kind in KINDS)
 
     def _kill(self, victim: str) -> None:
         process = self._server.process
         assert process is not None
         found = descendants(process.pid)
+        end = time.monotonic() + _CHILD_SECONDS
+        while victim == "child" and not found["child"] and time.monotonic() < end:
+            found = descendants(process.pid)
         if victim in {"server", "everything"}:
             self._await_lease()
             self._server.kill()
             if victim == "everything":
-                for pid in found["worker"] + found["child"]:
+                for pid in itertools.chain(*found.values()):
                     _end(pid)
             self._ledger.kills[victim] += 1
             self._server.start()
