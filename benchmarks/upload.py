@@ -1,4 +1,4 @@
-"""Processor time and memory of the server for uploads of 5 MB, compared with bare servers that store the same form.
+"""Processor time of the server for uploads of 5 MB, compared with bare servers that store the same form.
 
     .venv/bin/python -m benchmarks.upload [uploads]
 
@@ -33,14 +33,11 @@ UPLOADS = 150
 WARM_UP = 10
 SERVER_CORE, CLIENT_CORE = 0, 1
 BUSBOY = "busboy@1.6.0"
-#: Uploads and reads of the memory's curve, and the uploads after which it must be flat.
-MANY_UPLOADS, MANY_READS, WARM_UPLOADS = 2000, 20_000, 200
-SMALL = 200_000
 MUST = {"starlette": 1.30, "busboy": 1.0}
 
 _HERE = Path(__file__).parent / "uploads"
 _SCHEDULER_CLOCK = 2  # of clock_getcpuclockid(3)
-_BOUNDARY = "b0undary"
+_BOUNDARY = "----WebKitFormBoundary7MA4YWxkTrZu0gW"  # as long as those of browsers
 _HEAD = (
     f'--{_BOUNDARY}\r\nContent-Disposition: form-data; name="file"; filename="photo.jpg"\r\n'
     "Content-Type: image/jpeg\r\n\r\n"
@@ -82,10 +79,11 @@ class Target:
         """Return the processor time of the process so far."""
         return time.clock_gettime((~self._pid << 3) | _SCHEDULER_CLOCK)
 
-    def resident_megabytes(self) -> float:
-        """Return the memory of the process."""
-        pages = int(Path(f"/proc/{self._pid}/statm").read_text().split()[1])
-        return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+    def resident_megabytes(self, *, peak: bool = False) -> float:
+        """Return the memory of the process now, or the most it ever had."""
+        name = "VmHWM" if peak else "VmRSS"
+        lines = Path(f"/proc/{self._pid}/status").read_text().splitlines()
+        return next(int(line.split()[1]) for line in lines if line.startswith(f"{name}:")) * 1024 / 1e6
 
 
 @contextmanager
@@ -118,17 +116,19 @@ def _started(target: Target) -> Target:
     raise SystemExit(f"{target.name} does not answer")
 
 
+_SERVERS = (sys.executable, "-m", "benchmarks.uploads.servers")
+COMMANDS = {
+    "darkroom": (*_SERVERS, "darkroom"),
+    "starlette": (*_SERVERS, "starlette"),
+    "busboy": ("node", str(_HERE / "server.mjs")),
+}
+
+
 @contextmanager
 def all_running(folder: Path) -> Iterator[list[Target]]:
     """Run Darkroom and the bare servers."""
-    servers = (sys.executable, "-m", "benchmarks.uploads.servers")
-    commands = {
-        "darkroom": (*servers, "darkroom"),
-        "starlette": (*servers, "starlette"),
-        "busboy": ("node", str(_HERE / "server.mjs")),
-    }
     with ExitStack() as stack:
-        yield [stack.enter_context(running(name, line, folder / name)) for name, line in commands.items()]
+        yield [stack.enter_context(running(name, line, folder / name)) for name, line in COMMANDS.items()]
 
 
 def measure(targets: Sequence[Target], uploads: int) -> list[dict[str, Any]]:
@@ -156,23 +156,6 @@ def measure(targets: Sequence[Target], uploads: int) -> list[dict[str, Any]]:
     ]
 
 
-def measure_memory(target: Target) -> dict[str, Any]:
-    """Upload and read many times, and return the memory of the server along the way, in megabytes."""
-    ids, curve = [], []
-    for number in range(1, MANY_UPLOADS + 1):
-        ids.append(target.call("POST", "/upload", new_form(SIZE if number % 20 == 0 else SMALL))["id"])
-        if number % WARM_UPLOADS == 0:
-            curve.append(round(target.resident_megabytes(), 1))
-    for number in range(1, MANY_READS + 1):
-        target.call("GET", "/images?limit=50" if number % 10 == 0 else f"/images/{ids[number % len(ids)]}")
-        if number % (MANY_READS // 5) == 0:
-            curve.append(round(target.resident_megabytes(), 1))
-    return {
-        "uploads": MANY_UPLOADS, "reads": MANY_READS, "after_megabytes": curve,
-        "growth_megabytes": round(max(curve) - curve[0], 1),
-    }  # fmt: skip
-
-
 def install() -> None:
     """Install busboy unless it is there."""
     NODE.mkdir(parents=True, exist_ok=True)
@@ -189,12 +172,10 @@ def main(uploads: int) -> None:
         rows = measure(targets, uploads)
         for row in rows:
             print("{server:10} {processor_ms:6.2f} ms of CPU  {request_ms:6.2f} ms  ratio {ratio}".format(**row))
-        memory = measure_memory(targets[0])
-    print(f"memory: {memory}")
     load = round(os.getloadavg()[1], 1)
     node = subprocess.run(["node", "--version"], check=True, capture_output=True, text=True).stdout.strip()
     packages = ["starlette", "uvicorn", "h11", "python-multipart"]
-    save("upload", packages, node=node, busboy=BUSBOY, load=load, uploads=uploads, rows=rows, memory=memory, must=MUST)
+    save("upload", packages, node=node, busboy=BUSBOY, load=load, uploads=uploads, rows=rows, must=MUST)
 
 
 if __name__ == "__main__":
