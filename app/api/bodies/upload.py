@@ -130,6 +130,7 @@ async def _read(request: Request, reader: BodyReader, spool: Spool, limit: int) 
             feed()
         elif (
             taken < FIRST_BYTES
+            or received > limit  # the image may be too large already
             or received - taken >= min(BATCH_BYTES, spool.fair_share)
             or len(waiting) >= BATCH_CHUNKS
         ):
