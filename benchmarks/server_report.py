@@ -76,7 +76,7 @@ def memory(document: Document) -> Table:
     first, *later = found["after_uploads"]
     return [
         ["memory of the server", "MB"],
-        ["after 200 uploads", first],
+        ["after 200 uploads and 200 reads", first],
         [f"after {document['uploads']:,} uploads", later[-1]],
         [f"after {document['reads']:,} reads more", found["after_reads"][-1]],
         ["peak", found["peak"]],
