@@ -345,22 +345,24 @@ def test_a_copy_of_what_is_replaced_or_removed_meanwhile_is_whole(store: ObjectS
 @pytest.mark.moto
 def test_the_public_prefix_of_an_image_and_its_other_one_are_apart(store: ObjectStore) -> None:
     one, other = new_id(), new_id()
-    private, public = image_prefixes(one)
-    names = [f"{prefix}{rest}" for prefix in (private, public) for rest in ("r1/a.webp", "r2/a.webp")]
+    private, public, sizes = image_prefixes(one)
+    names = [f"{prefix}{rest}" for prefix in (private, public, sizes) for rest in ("r1/a.webp", "r2/a.webp")]
     others = [variant_key(other, "r1", "a.webp", public=public) for public in (False, True)]
     for name in names + others:
         put(store, name, name.encode())
     assert {read(store, name).decode() for name in names} == set(names)
-    assert (keys(store, private), keys(store, public)) == (names[:2], names[2:])
-    assert keys(store, PUBLIC) == sorted([*names[2:], others[1]])
-    assert keys(store, "processed/") == sorted(names + others)
+    assert [keys(store, prefix) for prefix in (private, public, sizes)] == [names[:2], names[2:4], names[4:]]
+    assert keys(store, PUBLIC) == sorted([*names[2:4], others[1]])
+    assert keys(store, "processed/") == sorted(names[:4] + others)
     assert store.delete_prefix(processed_prefix(one, "r1", public=True)) == 1
     assert store.delete_prefix(private) == 2
-    assert (keys(store, private), keys(store, public)) == ([], names[3:])
+    assert [keys(store, prefix) for prefix in (private, public, sizes)] == [[], names[3:4], names[4:]]
     assert store.delete_prefix(public) == 1
     assert keys(store, "processed/") == sorted(others)
     assert store.delete_prefix(PUBLIC) == 1
     assert keys(store, "processed/") == others[:1]
+    assert store.delete_prefix(sizes) == 2
+    assert keys(store, sizes) == []
 
 
 @pytest.mark.moto

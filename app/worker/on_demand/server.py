@@ -97,8 +97,10 @@ class RenderServer:
             self._ready.set()
             try:
                 await self._end.wait()
-                server.close()
+                self._path.unlink(missing_ok=True)
                 self._line.close()
+                await asyncio.sleep(0)  # what was accepted begins: after the close it would be left without an answer
+                server.close()
                 await self._idle.wait()
             finally:
                 with contextlib.suppress(OSError):
