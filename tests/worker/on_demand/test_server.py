@@ -161,6 +161,9 @@ def test_a_caller_that_hangs_up_leaves_the_line(renderer: Renderer, path: Path) 
         wait_for(lambda: len(renderer.asked) == 2, 60)
         with pytest.raises(RendererBusy):
             SocketRenderer(path, seconds=0.05).render("unwanted", OPERATION)
+        for _ in range(3):  # the server has seen the end of that connection once it has answered later ones
+            with pytest.raises(Missing):
+                SocketRenderer(path).render("unknown", OPERATION)
         last = pool.submit(SocketRenderer(path).render, "wanted", OPERATION)
         renderer.gate.set()
         assert [call.result(60) for call in (*running, last)] == [SIZE] * 3
