@@ -103,7 +103,13 @@ class Scene:
 
     def next(self) -> Image:
         """Return an existing image, of the next kind."""
-        turn = next(self._turns)
+        return self._place(next(self._turns))
+
+    def public(self) -> Image:
+        """Return the public image."""
+        return self._place(0)
+
+    def _place(self, turn: int) -> Image:
         if turn not in self._placed:
             self._placed[turn] = self._service.place(seed=next(self._seeds), **self._kinds[turn])
         return self._placed[turn]
@@ -155,6 +161,10 @@ class Exchange:
             case.query = {name: value for name, value in case.query.items() if name in {"wait", "on_duplicate"}}
         if turn % 4 == 3:
             return
+        if case.path.startswith("/i/"):
+            case.path_parameters["image_id"] = self._scene.public().id
+            case.query = {"w": "640"}
+            case.headers.update({"if-none-match": "*"} if turn // 4 % 2 else {})
         if "name" in case.path_parameters:
             case.path_parameters["name"] = ("w1280", "w320.webp", "thumb.jpg")[turn // 4 % 3]
         own_key = f"{case.operation.label.replace(' ', '-')}-{turn}"
