@@ -17,7 +17,7 @@ from botocore.client import BaseClient
 from botocore.exceptions import ClientError
 
 from app.domain.ids import new_id
-from app.domain.keys import PUBLIC, original_key, processed_prefix, variant_key
+from app.domain.keys import ON_DEMAND, PUBLIC, original_key, processed_prefix, size_key, variant_key
 from app.domain.models import Variant, Visibility, utcnow
 from app.domain.work import Task, Work
 from tests.contract.records import stored, tombstone_of
@@ -211,9 +211,10 @@ def test_the_api_and_the_worker_have_the_rights_they_need_and_no_others(function
     original = call.api(get_event(f"/images/{first['id']}/original")).headers["location"]
     assert gate.signs("s3:GetObject", original)
     assert shown["variants"][0]["url"].startswith("https://darkroom-variantscdn.cloudfront.net/processed/public/")
+    call.put(size_key(first["id"], "w640-q75.webp", public=True))
     hidden = call.change(first["id"], visibility="private").json()
     assert gate.signs("s3:GetObject", hidden["variants"][0]["url"])
-    assert [key for key in keys(place, first["id"]) if key.startswith(PUBLIC)] == []
+    assert [key for key in keys(place, first["id"]) if key.startswith((PUBLIC, ON_DEMAND))] == []
     assert call.change(first["id"], visibility="public").status == 200
     assert call.api(get_event(f"/images/{first['id']}/reprocess", method="POST")).status == 202
     assert call.work() == [{"batchItemFailures": []}]
@@ -234,6 +235,7 @@ def test_the_api_and_the_worker_have_the_rights_they_need_and_no_others(function
     late = call.api(upload_event(encoded(seed=hash(new_id())))).json()["id"]
     assert call.api(get_event(f"/images/{late}", query="permanent=true", method="DELETE")).status == 204
     call.put(f"{processed_prefix(late)}rendering/w320.webp")
+    call.put(size_key(late, "w640-q75.webp", public=True))
     lost = call.api(upload_event(encoded(seed=hash(new_id())))).json()["id"]
     place.made.s3.delete_object(Bucket=place.bucket, Key=original_key(lost))
     assert sum(len(answer["batchItemFailures"]) for answer in call.work()) == 1
