@@ -211,10 +211,7 @@ def test_the_api_and_the_worker_have_the_rights_they_need_and_no_others(function
     original = call.api(get_event(f"/images/{first['id']}/original")).headers["location"]
     assert gate.signs("s3:GetObject", original)
     assert shown["variants"][0]["url"].startswith("https://darkroom-variantscdn.cloudfront.net/processed/public/")
-    call.put(size_key(first["id"], "w640-q75.webp", public=True))
-    hidden = call.change(first["id"], visibility="private").json()
-    assert gate.signs("s3:GetObject", hidden["variants"][0]["url"])
-    assert [key for key in keys(place, first["id"]) if key.startswith((PUBLIC, ON_DEMAND))] == []
+    hide(call, first["id"])
     assert call.change(first["id"], visibility="public").status == 200
     assert call.api(get_event(f"/images/{first['id']}/reprocess", method="POST")).status == 202
     assert call.work() == [{"batchItemFailures": []}]
@@ -290,6 +287,14 @@ def test_reconcile_has_the_rights_it_needs_and_no_others(functions: Functions) -
         assert call.run(RECONCILE, {"orphans": "remove"})["orphans_removed"] >= 1
     assert gate.refused == []
     assert gate.unused(RECONCILE) == BESIDE[RECONCILE]
+
+
+def hide(call: Functions, image_id: str) -> None:
+    """Make a public image with a size private, and check that nothing public stays."""
+    call.put(size_key(image_id, "w640-q75.webp", public=True))
+    hidden = call.change(image_id, visibility="private").json()
+    assert call.gate.signs("s3:GetObject", hidden["variants"][0]["url"])
+    assert [key for key in keys(call.place, image_id) if key.startswith((PUBLIC, ON_DEMAND))] == []
 
 
 def edit(images: Any, image_id: str, **changes: Any) -> None:
