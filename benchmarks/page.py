@@ -120,9 +120,9 @@ def main() -> None:
             page = browser.new_page(viewport={"width": 1280, "height": 800})
             figures = measure(page, browser, server.url)
             page.close()
-        figures["upload"] = page_upload.measure(browser)
         version = browser.version
         browser.close()
+    figures["upload"] = page_upload.measure()
     for name, value in figures.items():
         print(f"{name:28} {value}")
     save("page", ["playwright"], chromium=version, images=COUNT, viewport=[1280, 800], **figures)

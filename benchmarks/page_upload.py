@@ -2,12 +2,13 @@
 
     .venv/bin/python -m benchmarks.page_upload [rounds]
 
-curl sends forms, three at a time, as the page does. Every upload starts with an empty data folder. `benchmarks.page`
-runs this too, and saves the figures. On a machine with other load, start it by `chrt -r 1`.
+curl sends forms, three at a time, as the page does: once by one process for all files, and once by a process for each
+file, as `xargs` starts them in a shell. No tool watches the requests of the page: that takes processor time which no
+user spends. Every upload starts with an empty data folder. `benchmarks.page` runs this too, and saves the figures. On a
+machine with other load, start it by `chrt -r 1`.
 """
 
 import fcntl
-import importlib
 import io
 import os
 import shutil
@@ -16,6 +17,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from statistics import median
 from time import perf_counter
@@ -23,9 +25,9 @@ from typing import Any
 
 from PIL import Image as Picture
 
+from benchmarks.devtools import Chromium, Tab
 from benchmarks.render.images import add_grain
 from tests.browser.test_pages import CHROMIUM, QUIET
-from tests.browser.waiting import wait_until
 from tests.running_server import Server, serving
 from tests.samples import photograph
 
@@ -35,13 +37,17 @@ AT_ONCE = 3
 _QUALITY = 94  # 3 MB for 12 megapixels
 _SECONDS = 600
 
-#: Note when files were chosen, in the clock of resource timings.
+#: Note when files are chosen, in the clock of resource timings.
 _START = """
 performance.setResourceTimingBufferSize(100000);
+performance.onresourcetimingbufferfull = null;
 addEventListener("change", () => (window.chosenAt ??= performance.now()), { capture: true });
 window.uploadEnds = () => performance.getEntriesByType("resource")
   .filter((each) => new URL(each.name).pathname.endsWith("/upload")).map((each) => each.responseEnd);
+true
 """
+#: True when the page offers to choose files.
+_READY = "document.body.innerText.includes('Choose files')"
 
 
 def make_photographs(folder: Path, count: int = COUNT) -> list[Path]:
@@ -58,7 +64,7 @@ def make_photographs(folder: Path, count: int = COUNT) -> list[Path]:
 
 
 def send_with_curl(server: Server, paths: list[Path]) -> float:
-    """Upload the files by curl, a form each. Returns the seconds."""
+    """Upload the files by one curl, a form each. Returns the seconds."""
     command = ["curl", "--no-progress-meter", "--parallel", "--parallel-max", str(AT_ONCE)]
     for path in paths:
         if path != paths[0]:
@@ -69,18 +75,35 @@ def send_with_curl(server: Server, paths: list[Path]) -> float:
     return perf_counter() - started
 
 
-def send_with_page(browser: Any, server: Server, paths: list[Path]) -> float:
+def send_with_curls(server: Server, paths: list[Path]) -> float:
+    """Upload the files by a curl for each. Returns the seconds."""
+    curl = [
+        "curl",
+        "--no-progress-meter",
+        "--fail",
+        "--output",
+        os.devnull,
+        "--form",
+        "file=@{}",
+        f"{server.url}/upload",
+    ]
+    names = "\0".join(map(str, paths)).encode()
+    started = perf_counter()
+    subprocess.run(["xargs", "-0", "-P", str(AT_ONCE), "-I{}", *curl], input=names, check=True, timeout=_SECONDS)
+    return perf_counter() - started
+
+
+def send_with_page(browser: Chromium, server: Server, paths: list[Path]) -> float:
     """Choose the files in the page. Returns the seconds from then until the answer to the last one."""
-    page = browser.new_page(viewport={"width": 1280, "height": 800})
+    tab = Tab(browser, server.url)
     try:
-        page.add_init_script(_START)
-        page.goto(server.url)
-        page.get_by_role("button", name="Choose files").wait_for()
-        page.locator("#files").set_input_files(paths)
-        wait_until(page, "count => uploadEnds().length >= count", len(paths), _SECONDS)
-        return float(page.evaluate("Math.max(...uploadEnds()) - chosenAt")) / 1000
+        tab.wait_until(_READY)
+        tab.evaluate(_START)
+        tab.choose_files("#files", paths)
+        tab.wait_until(f"uploadEnds().length >= {len(paths)}")
+        return float(tab.evaluate("Math.max(...uploadEnds()) - chosenAt")) / 1000
     finally:
-        page.close()
+        tab.close()
 
 
 @contextmanager
@@ -97,29 +120,34 @@ def _new_server(folder: Path, *, processing: bool) -> Iterator[Server]:
         shutil.rmtree(data)
 
 
-def measure(browser: Any, rounds: int = ROUNDS, report: Callable[[str], None] = print) -> dict[str, Any]:
+def measure(rounds: int = ROUNDS, report: Callable[[str], None] = print) -> dict[str, Any]:
     """Upload by both in turns, with processing and without. Returns megabytes a second: each round and the median."""
+    if CHROMIUM is None:
+        raise SystemExit("there is no Chromium here")
     figures: dict[str, Any] = {}
-    ways: dict[str, Callable[[Server, list[Path]], float]] = {
-        "curl": send_with_curl,
-        "page": lambda server, paths: send_with_page(browser, server, paths),
-    }
     load = os.getloadavg()[1]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         paths = make_photographs(folder)
         total = sum(path.stat().st_size for path in paths) / 1e6
-        for kind, processing in (("worker_paused", False), ("worker_running", True)):
-            rates: dict[str, list[float]] = {way: [] for way in ways}
-            for _ in range(rounds):
-                for way, send in ways.items():
-                    with _new_server(folder, processing=processing) as server:
-                        rate = total / send(server, paths)
-                        _check(server, len(paths))
-                    report(f"{kind:15} {way:5} {rate:6.1f} MB/s")
-                    rates[way].append(round(rate, 1))
-            medians = {way: median(each) for way, each in rates.items()}
-            figures[kind] = {"rates": rates, **medians, "ratio": round(medians["page"] / medians["curl"], 2)}
+        with Chromium(CHROMIUM, QUIET, folder / "profile") as browser:
+            ways: dict[str, Callable[[Server, list[Path]], float]] = {
+                "curl": send_with_curl,
+                "curls": send_with_curls,
+                "page": partial(send_with_page, browser),
+            }
+            for kind, processing in (("worker_paused", False), ("worker_running", True)):
+                rates: dict[str, list[float]] = {way: [] for way in ways}
+                for _ in range(rounds):
+                    for way, send in ways.items():
+                        with _new_server(folder, processing=processing) as server:
+                            rate = total / send(server, paths)
+                            _check(server, len(paths))
+                        report(f"{kind:15} {way:6} {rate:6.1f} MB/s")
+                        rates[way].append(round(rate, 1))
+                medians = {way: median(each) for way, each in rates.items()}
+                ratios = {way: round(medians["page"] / medians[way], 2) for way in ways if way != "page"}
+                figures[kind] = {"rates": rates, **medians, "page_against": ratios}
     shape = {"files": COUNT, "megabytes": round(total), "at_once": AT_ONCE}
     return {**shape, "load_average_5_minutes": round(load, 1), "real_time_priority": _is_real_time(), **figures}
 
@@ -137,13 +165,9 @@ def _check(server: Server, count: int) -> None:
 
 def main() -> None:
     """Measure and print."""
-    playwright = importlib.import_module("playwright.sync_api")  # not among the packages of `make .venv`
-    with playwright.sync_playwright() as tool:
-        browser = tool.chromium.launch(executable_path=CHROMIUM, args=QUIET)
-        rounds = int(sys.argv[1]) if len(sys.argv) > 1 else ROUNDS
-        for name, value in measure(browser, rounds).items():
-            print(f"{name:15} {value}")
-        browser.close()
+    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else ROUNDS
+    for name, value in measure(rounds).items():
+        print(f"{name:15} {value}")
 
 
 if __name__ == "__main__":
