@@ -8,12 +8,14 @@ from typing import Any
 
 import httpx
 
+from tests.engines import REGION
 from tests.running_server import wait_for
 from tests.system.emulator import PYTHON, Emulator
 from tests.template.transform import transform
 
-#: The largest template that CloudFormation takes in a call.
-_LARGEST = 51_200
+#: The largest template that CloudFormation takes from a bucket. One in a call may have 51,200 bytes.
+_LARGEST = 1_000_000
+_TEMPLATES = "darkroom-templates"
 _SECONDS = 60
 
 
@@ -93,8 +95,14 @@ def stack(emulator: Emulator, parameters: Mapping[str, str]) -> Iterator[Stack]:
     assert len(body) <= _LARGEST
     formation = emulator.client("cloudformation")
     given = [{"ParameterKey": name, "ParameterValue": value} for name, value in parameters.items()]
+    store = emulator.client("s3")
+    store.create_bucket(Bucket=_TEMPLATES, CreateBucketConfiguration={"LocationConstraint": REGION})
+    store.put_object(Bucket=_TEMPLATES, Key="darkroom.json", Body=body.encode())
     made = formation.create_stack(
-        StackName="darkroom", TemplateBody=body, Parameters=given, Capabilities=["CAPABILITY_IAM"]
+        StackName="darkroom",
+        TemplateURL=f"{emulator.endpoint}/{_TEMPLATES}/darkroom.json",
+        Parameters=given,
+        Capabilities=["CAPABILITY_IAM"],
     )
     name = made["StackId"]
 
@@ -119,7 +127,7 @@ def stack(emulator: Emulator, parameters: Mapping[str, str]) -> Iterator[Stack]:
 def _adapted(template: dict[str, Any]) -> dict[str, Any]:
     """The template with what the emulator takes otherwise than AWS; tests/template judges it as it is."""
     for resource in template["Resources"].values():
-        resource.pop("Metadata", None)  # reasons for checkov, which would not fit into a call
+        resource.pop("Metadata", None)  # reasons for checkov
         properties = resource.get("Properties", {})
         if resource["Type"] in {"AWS::S3::BucketPolicy", "AWS::SQS::QueuePolicy"}:
             # What the resources refuse is to come without TLS, of which there is none here, and a put without
