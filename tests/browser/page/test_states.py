@@ -182,12 +182,12 @@ def photo_exif() -> bytes:
 
 def test_a_failure_keeps_the_tray_open(page: Any, expected: list[str]) -> None:
     expected.append("status of 415")
+    page.clock.install()  # before the page starts its timers
     page.goto("/")
     page.locator(".primary").first.wait_for()
     page.locator("#files").set_input_files([file("bad.jpg", b"<svg/>"), file("good.jpg", jpeg(890))])
     row(page, "good.jpg", "done").wait_for()
     row(page, "bad.jpg", "failed").wait_for()
-    page.clock.install()
     page.clock.run_for(120_000)
     assert row(page, "bad.jpg", "failed").is_visible()
 
