@@ -4,7 +4,8 @@ import socket
 import stat
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -188,32 +189,33 @@ def test_a_stale_socket_is_unavailable_and_replaced(renderer: Renderer, path: Pa
     assert not path.exists()
 
 
-def test_a_worker_that_ends_meanwhile_is_unavailable(path: Path) -> None:
+@contextmanager
+def asked(path: Path) -> Iterator[tuple[Future[RenderedSize], socket.socket]]:
+    """Yield a call of the adapter and the connection on which it waits for its answer."""
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(path))
         listener.listen()
         with ThreadPoolExecutor(1) as pool:
             call = pool.submit(SocketRenderer(path).render, "x", OPERATION)
             connection, _ = listener.accept()
-            connection.recv(65536)
-            connection.close()
-            with pytest.raises(Unavailable, match="ended"):
-                call.result(60)
+            with connection:
+                connection.recv(65536)
+                yield call, connection
+
+
+def test_a_worker_that_ends_meanwhile_is_unavailable(path: Path) -> None:
+    with asked(path) as (call, connection):
+        connection.close()
+        with pytest.raises(Unavailable, match="ended"):
+            call.result(60)
 
 
 @pytest.mark.parametrize("answer", [b"nonsense\n", b'{"error": "Other"}\n', b"x" * 10_000])
 def test_nonsense_from_the_socket_is_unavailable(path: Path, answer: bytes) -> None:
-    with socket.socket(socket.AF_UNIX) as listener:
-        listener.bind(str(path))
-        listener.listen()
-        with ThreadPoolExecutor(1) as pool:
-            call = pool.submit(SocketRenderer(path).render, "x", OPERATION)
-            connection, _ = listener.accept()
-            connection.recv(65536)
-            connection.sendall(answer)
-            with pytest.raises(Unavailable):
-                call.result(60)
-            connection.close()
+    with asked(path) as (call, connection):
+        connection.sendall(answer)
+        with pytest.raises(Unavailable):
+            call.result(60)
 
 
 def test_the_end_waits_for_what_runs_and_refuses_what_waits(renderer: Renderer, path: Path) -> None:
