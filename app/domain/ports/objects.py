@@ -44,7 +44,7 @@ class ObjectStore(Protocol):
         look missing."""
 
     def share(self, key: str, path: Path) -> bool:
-        """Make the object's own bytes the new file `path` too, without a copy, if the store can; else return False.
+        """Link the new file `path` to the object, without copying its bytes. Returns False if the store cannot.
 
         A change of that file changes the object, its mode and its times. Removing either leaves the other.
         Raises `Missing` if there is no object and the store could share one.

@@ -22,7 +22,7 @@ class OnDemand(StrEnum):
 
 @dataclass(frozen=True)
 class SizePolicy:
-    """Decides about queries."""
+    """Resolves queries into the operations that may be rendered."""
 
     mode: OnDemand
     ladder: Ladder

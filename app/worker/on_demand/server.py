@@ -99,7 +99,7 @@ class RenderServer:
                 await self._end.wait()
                 self._path.unlink(missing_ok=True)
                 self._line.close()
-                await asyncio.sleep(0)  # what was accepted begins: after the close it would be left without an answer
+                await asyncio.sleep(0)  # accepted connections start: after the close they would get no answer
                 server.close()
                 await self._idle.wait()
             finally:

@@ -127,7 +127,7 @@ export class Tile {
 
 performance.onresourcetimingbufferfull = () => performance.clearResourceTimings();
 
-/** Return true if the browser had the image already: it does not fade in. Images of other sites do not tell. */
+/** Return true if the browser had the image already: it does not fade in then. Images of other sites have no such timing. */
 function wasCached(address) {
   const timing = performance.getEntriesByName(address).at(-1);
   return Boolean(timing?.encodedBodySize) && timing.transferSize === 0;
