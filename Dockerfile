@@ -86,12 +86,15 @@ RUN python -m pip install --require-hashes --only-binary=:all: --no-deps --no-co
 
 FROM docker.io/library/python:3.13-slim-trixie AS server-code
 COPY app /srv/darkroom/app
+COPY darkroom /srv/darkroom/darkroom
+COPY darkroom_server.dist-info /srv/darkroom/darkroom_server.dist-info
 RUN rm -f /srv/darkroom/app/lambda_*.py /srv/darkroom/app/metrics.py \
     && rm -rf /srv/darkroom/app/adapters/s3 /srv/darkroom/app/adapters/dynamodb /srv/darkroom/app/adapters/sqs.py \
         /srv/darkroom/app/adapters/cloudfront.py /srv/darkroom/app/adapters/render_function.py \
-    && python -m compileall -q --invalidation-mode unchecked-hash /srv/darkroom/app \
-    && printf '#!/usr/bin/env python\nfrom app.cli.command import main\n\nmain()\n' >/srv/darkroom/darkroom \
-    && chmod -R a+rX /srv/darkroom && chmod a+x /srv/darkroom/darkroom \
+    && python -m compileall -q --invalidation-mode unchecked-hash /srv/darkroom/app /srv/darkroom/darkroom \
+    && mkdir /srv/darkroom/bin \
+    && printf '#!/usr/bin/env python\nfrom darkroom.__main__ import main\n\nmain()\n' >/srv/darkroom/bin/darkroom \
+    && chmod -R a+rX /srv/darkroom && chmod a+x /srv/darkroom/bin/darkroom \
     && mkdir -m 0700 /data && chown 10001:10001 /data
 
 FROM docker.io/library/python:3.13-slim-trixie AS server
@@ -103,7 +106,7 @@ COPY --from=server-packages /srv/darkroom /srv/darkroom
 COPY --from=server-code /srv/darkroom /srv/darkroom
 COPY --from=server-code --chown=10001:10001 /data /data
 ENV PYTHONPATH=/srv/darkroom:/srv/darkroom/packages \
-    PATH=/srv/darkroom:/usr/local/bin:/usr/bin:/bin \
+    PATH=/srv/darkroom/bin:/usr/local/bin:/usr/bin:/bin \
     PYTHONDONTWRITEBYTECODE=1 \
     DARKROOM_HOST=0.0.0.0 \
     DARKROOM_STORAGE_URL=file:/data \

@@ -128,21 +128,21 @@ server-environment: ## Install the packages of the server, and the darkroom comm
 	@$(PY) tools/environment.py --current server 2>/dev/null || sh tools/python.sh tools/environment.py server
 
 lock: .venv ## Write requirements/*.txt from pyproject.toml (ARGS=--upgrade for newer versions)
-	$(COMPILE) $(ARGS) --universal --python-version 3.11 --extra dev pyproject.toml -o requirements/dev.txt
-	$(COMPILE) $(ARGS) --universal --python-version 3.11 --extra api --extra worker --extra server --extra cli --extra build -c requirements/dev.txt pyproject.toml -o requirements/server.txt
-	$(COMPILE) $(ARGS) --universal --python-version 3.11 --extra browser -c requirements/dev.txt pyproject.toml -o requirements/browser.txt
-	$(COMPILE) $(ARGS) --universal --python-version 3.11 --extra clients -c requirements/dev.txt pyproject.toml -o requirements/clients.txt
-	$(COMPILE) $(ARGS) --universal --python-version 3.11 --extra openapi -c requirements/dev.txt pyproject.toml -o requirements/openapi.txt
-	$(COMPILE) $(ARGS) --universal --python-version 3.11 --extra api --extra aws --extra gateway -c requirements/dev.txt pyproject.toml -o requirements/api.txt
-	$(COMPILE) $(ARGS) --universal --python-version 3.11 --extra worker --extra aws -c requirements/dev.txt pyproject.toml -o requirements/worker.txt
-	$(COMPILE) $(ARGS) --universal --python-version 3.11 --extra runtime -c requirements/dev.txt pyproject.toml -o requirements/runtime.txt
-	$(COMPILE) $(ARGS) --universal --python-version 3.11 --extra seaweedfs -c requirements/dev.txt pyproject.toml -o requirements/seaweedfs.txt
-	$(COMPILE) $(ARGS) --universal --python-version 3.11 --extra release pyproject.toml -o requirements/release.txt
-	$(COMPILE) $(ARGS) --universal --python-version 3.11 --extra template pyproject.toml -o requirements/template.txt
-	$(COMPILE) $(ARGS) --universal --python-version 3.11 --extra checkov pyproject.toml -o requirements/checkov.txt
-	$(COMPILE) $(ARGS) --universal --python-version 3.11 --extra ministack pyproject.toml -o requirements/ministack.txt
-	$(COMPILE) $(ARGS) --universal --python-version 3.11 --no-deps --extra emulator -c requirements/dev.txt pyproject.toml -o requirements/emulator.txt
-	$(COMPILE) $(ARGS) --universal --python-version 3.11 --no-deps --extra hadolint -c requirements/dev.txt pyproject.toml -o requirements/hadolint.txt
+	$(COMPILE) $(ARGS) --universal --python-version 3.11 --group dev --extra cli pyproject.toml -o requirements/dev.txt
+	$(COMPILE) $(ARGS) --universal --python-version 3.11 --group api --group worker --group server --group build --extra cli -c requirements/dev.txt pyproject.toml -o requirements/server.txt
+	$(COMPILE) $(ARGS) --universal --python-version 3.11 --group browser -c requirements/dev.txt -o requirements/browser.txt
+	$(COMPILE) $(ARGS) --universal --python-version 3.11 --group clients -c requirements/dev.txt -o requirements/clients.txt
+	$(COMPILE) $(ARGS) --universal --python-version 3.11 --group openapi -c requirements/dev.txt -o requirements/openapi.txt
+	$(COMPILE) $(ARGS) --universal --python-version 3.11 --group api --group aws --group gateway -c requirements/dev.txt -o requirements/api.txt
+	$(COMPILE) $(ARGS) --universal --python-version 3.11 --group worker --group aws -c requirements/dev.txt -o requirements/worker.txt
+	$(COMPILE) $(ARGS) --universal --python-version 3.11 --group runtime -c requirements/dev.txt -o requirements/runtime.txt
+	$(COMPILE) $(ARGS) --universal --python-version 3.11 --group seaweedfs -c requirements/dev.txt -o requirements/seaweedfs.txt
+	$(COMPILE) $(ARGS) --universal --python-version 3.11 --group release -o requirements/release.txt
+	$(COMPILE) $(ARGS) --universal --python-version 3.11 --group template -o requirements/template.txt
+	$(COMPILE) $(ARGS) --universal --python-version 3.11 --group checkov -o requirements/checkov.txt
+	$(COMPILE) $(ARGS) --universal --python-version 3.11 --group ministack -o requirements/ministack.txt
+	$(COMPILE) $(ARGS) --universal --python-version 3.11 --no-deps --group emulator -c requirements/dev.txt -o requirements/emulator.txt
+	$(COMPILE) $(ARGS) --universal --python-version 3.11 --no-deps --group hadolint -c requirements/dev.txt -o requirements/hadolint.txt
 
 bench: .venv ## Benchmark rendering against sharp and libvips (installed into .cache/bench; needs npm)
 	@$(PY) -m benchmarks.render $(ARGS)

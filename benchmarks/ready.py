@@ -16,10 +16,10 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from app.cli.client import DarkroomClient
-from app.cli.image_file import ImageFile
 from benchmarks.render import images
 from benchmarks.results_file import save
+from darkroom.cli.direct import DarkroomClient
+from darkroom.cli.image_file import ImageFile
 from tests.running_server import Server, serving
 from tests.samples import encoded
 

@@ -1,1 +1,1 @@
-"""The `darkroom` command."""
+"""Operator commands of the `darkroom` command."""

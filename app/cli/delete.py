@@ -6,19 +6,25 @@ from typing import Annotated
 
 import typer
 
+from app.cli.backends import open_existing
+from app.cli.failures import reports_failures
 from app.cli.long_run import INTERRUPTED, Progress, Stop, count_images
 from app.cli.options import JSON, check_owner
 from app.domain.images.deletion import Deletion
 from app.domain.maintenance.owner_deletion import OwnerDeletion
 
 
+@reports_failures
 def delete(
     *,
     owner: Annotated[str, typer.Option(help="Owner of the images.", metavar="NAME")],
     yes: Annotated[bool, typer.Option("--yes", help="Delete without asking.")] = False,
     as_json: Annotated[bool, JSON] = False,
 ) -> None:
-    """Delete all images of an owner permanently: records, originals, variants and upload tickets, also in the trash.
+    """Delete all images of an owner permanently.
+
+    Records, originals, variants and upload tickets are removed, also those in
+    the trash.
 
     Examples:
 
@@ -32,8 +38,6 @@ def delete(
     Exit codes: 0 done, 1 not agreed or a store failed, 2 wrong usage,
     130 interrupted.
     """
-    from app.cli.backends import open_existing
-
     check_owner(owner)
     _, backends = open_existing()
     if not yes:

@@ -6,6 +6,7 @@ from urllib.parse import urlencode
 import typer
 
 from app.bootstrap import build_signer
+from app.cli.failures import reports_failures
 from app.domain.access.api_keys import Scope, new_key
 from app.domain.errors import ConfigurationError
 from app.domain.ids import is_id
@@ -45,6 +46,7 @@ def new(
 Side = Annotated[int | None, typer.Option(min=1, max=MAX_SIDE, help="In pixels.")]
 
 
+@reports_failures
 def url(
     image_id: Annotated[str | None, typer.Argument(metavar="ID", help="Id of the image.")] = None,
     *,

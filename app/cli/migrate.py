@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from app.cli.backends import open_existing
+from app.cli.failures import reports_failures
 from app.cli.long_run import INTERRUPTED, Progress, count_images, run_resumable
 from app.cli.options import AFTER, DRY_RUN, JSON, SELECTION, check_id
 from app.domain.images.editing import Editor
@@ -13,6 +15,7 @@ from app.domain.maintenance.migration import Migration, MigrationReport
 from app.domain.models import Visibility
 
 
+@reports_failures
 def migrate(
     *,
     visibility: Annotated[
@@ -46,8 +49,6 @@ def migrate(
     Exit codes: 0 done, 1 some images or a store failed, 2 wrong usage,
     130 interrupted.
     """
-    from app.cli.backends import open_existing
-
     after = check_id(after)
     settings, backends = open_existing()
     chosen = visibility or _as_before(settings.auth, settings.cdn_url)

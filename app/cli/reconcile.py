@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from app.cli.backends import open_existing
+from app.cli.failures import reports_failures
 from app.domain.access.api_keys import OWNER_PATTERN
 from app.domain.maintenance.orphans import GRACE, Orphan, Orphans
 from app.domain.maintenance.reconcile import Reconciler
@@ -20,6 +22,7 @@ _YEAR_MINUTES = 366 * 24 * 60
 _GRACE_MINUTES = GRACE // timedelta(minutes=1)
 
 
+@reports_failures
 def reconcile(
     *,
     remove_orphans: Annotated[
@@ -47,8 +50,6 @@ def reconcile(
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
     """Repair records after a crash, and report objects without a record."""
-    from app.cli.backends import open_existing  # `darkroom upload` needs no settings
-
     settings, backends = open_existing()
     if adopt:
         owner = _checked_owner(owner, keys_required=settings.auth == "required")

@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from app.cli.backends import open_existing
+from app.cli.failures import reports_failures
 from app.cli.long_run import INTERRUPTED, Progress, count_images, run_resumable
 from app.cli.options import AFTER, DRY_RUN, JSON, SELECTION, SPEED, check_id, check_owner
 from app.domain.images.editing import Editor
@@ -13,6 +15,7 @@ from app.domain.maintenance.pace import AHEAD, Pace
 from app.domain.maintenance.reprocess import Reprocessing, ReprocessReport, Selection
 
 
+@reports_failures
 def reprocess(  # noqa: PLR0913 - all options of the command
     *,
     stale: Annotated[
@@ -66,8 +69,6 @@ def reprocess(  # noqa: PLR0913 - all options of the command
 
     Exit codes: 0 done, 1 a store failed, 2 wrong usage, 130 interrupted.
     """  # fmt: skip
-    from app.cli.backends import open_existing  # `darkroom upload` needs no settings
-
     selection = _chosen(stale=stale, failed=failed, all_images=all_images)
     if all_codes and selection is not Selection.FAILED:
         raise typer.BadParameter("only with --failed", param_hint="--all-codes")

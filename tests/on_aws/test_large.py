@@ -7,9 +7,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from app.cli.client import DarkroomClient
-from app.cli.image_file import ImageFile
 from app.domain.images.notifications import object_created
+from darkroom.cli.direct import DarkroomClient
+from darkroom.cli.image_file import ImageFile
 from tests.on_aws.test_photograph import Deployed, deployed  # noqa: F401 - a fixture
 from tests.self_hosted.test_direct_upload import MEGABYTE, noise
 

@@ -18,9 +18,10 @@ SELF_HOSTED = {"app.adapters.filesystem", "app.adapters.sqlite", "sqlite3"}
 TOOLS = {"pytest", "moto", "hypothesis", "httpx", "flit_core"}
 
 FORBIDDEN = {
-    "app.main": DECODERS | AWS | TOOLS | {"app.worker", "app.cli", "typer"},
-    "app.embedded_worker": HTTP | AWS | TOOLS | {"app.api", "app.main", "typer"},
-    "app.cli.command": HTTP | AWS | (TOOLS - {"httpx"}) | DECODERS | {"app.api", "app.main", "app.worker"},
+    "app.main": DECODERS | AWS | TOOLS | {"app.worker", "app.cli", "darkroom", "typer"},
+    "app.embedded_worker": HTTP | AWS | TOOLS | {"app.api", "app.main", "darkroom", "typer"},
+    "darkroom": {"app", "httpx", "typer", "pydantic"},
+    "darkroom.cli.command": TOOLS | {"app", "rich.progress", "pydantic"},
     "app.lambda_api": DECODERS | TOOLS | SELF_HOSTED | {"uvicorn", "typer", "app.worker", "app.cli", "app.main"},
     # Only its child processes decode.
     "app.lambda_worker": DECODERS | HTTP | TOOLS | SELF_HOSTED | {"mangum", "typer", "app.api", "app.cli", "app.main"},

@@ -14,9 +14,10 @@ from packaging.utils import canonicalize_name
 
 from tests.repository.tree import ROOT, texts
 
-EXTRAS = {
+#: Dependency groups of each lock. `CLIENT` have the client and its command too.
+GROUPS = {
     "dev": {"dev"},
-    "server": {"api", "worker", "server", "cli", "build"},
+    "server": {"api", "worker", "server", "build"},
     "browser": {"browser"},
     "release": {"release"},
     "clients": {"clients"},
@@ -31,6 +32,7 @@ EXTRAS = {
     "checkov": {"checkov"},
     "ministack": {"ministack"},
 }
+CLIENT = {"dev", "server"}
 #: Tools in separate environments, with pins of their own.
 TOOLS = {"release", "template", "checkov", "ministack"}
 #: Messages of uv about a missing network.
@@ -49,28 +51,26 @@ def pinned(name: str) -> dict[str, str]:
     }
 
 
-def asked_for(extras: set[str]) -> list[Requirement]:
-    """Return the direct requirements of the project with these extras, recursively."""
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    found, todo, seen = [Requirement(text) for text in project["dependencies"]], list(extras), set[str]()
+def asked_for(name: str) -> list[Requirement]:
+    """Return the direct requirements of a lock: those of its groups, and of the client where it is installed."""
+    declared = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    project, found, todo = declared["project"], list[str](), list(GROUPS[name])
     while todo:
-        extra = todo.pop()
-        if extra in seen:
-            continue
-        seen.add(extra)
-        for requirement in map(Requirement, project["optional-dependencies"][extra]):
-            if requirement.name == project["name"]:
-                todo += requirement.extras
-            else:
+        for requirement in declared["dependency-groups"][todo.pop()]:
+            if isinstance(requirement, str):
                 found.append(requirement)
-    return found
+            else:
+                todo.append(requirement["include-group"])
+    if name in CLIENT:
+        found += [*project["dependencies"], *project["optional-dependencies"]["cli"]]
+    return [Requirement(text) for text in found]
 
 
 def test_every_lock_is_known() -> None:
-    assert {name for name in texts() if name.startswith("requirements/")} == {f"requirements/{n}.txt" for n in EXTRAS}
+    assert {name for name in texts() if name.startswith("requirements/")} == {f"requirements/{n}.txt" for n in GROUPS}
 
 
-@pytest.mark.parametrize("name", EXTRAS)
+@pytest.mark.parametrize("name", GROUPS)
 def test_a_lock_contains_only_pins_with_hashes(name: str) -> None:
     entries = re.split(r"\n(?! )", lock(name).strip())
     pattern = re.compile(
@@ -80,18 +80,18 @@ def test_a_lock_contains_only_pins_with_hashes(name: str) -> None:
     assert [entry for entry in entries if not pattern.fullmatch(entry)] == []
 
 
-@pytest.mark.parametrize("name", EXTRAS)
+@pytest.mark.parametrize("name", GROUPS)
 def test_a_lock_satisfies_the_project(name: str) -> None:
     versions = pinned(name)
     wrong = [
         str(requirement)
-        for requirement in asked_for(EXTRAS[name])
+        for requirement in asked_for(name)
         if not requirement.specifier.contains(versions.get(canonicalize_name(requirement.name), "0"))
     ]
     assert wrong == []
 
 
-@pytest.mark.parametrize("name", sorted(EXTRAS.keys() - TOOLS - {"dev"}))
+@pytest.mark.parametrize("name", sorted(GROUPS.keys() - TOOLS - {"dev"}))
 def test_deployed_versions_are_the_tested_ones(name: str) -> None:
     tested = pinned("dev")
     others = {package: version for package, version in pinned(name).items() if package in tested}
@@ -107,7 +107,7 @@ def test_make_lock_would_change_nothing(tmp_path: Path) -> None:
         ["make", "-n", "lock"], cwd=ROOT, env=environment, capture_output=True, text=True, check=True
     ).stdout
     commands = [line for line in dry.splitlines() if " pip compile " in line]
-    assert len(commands) == len(EXTRAS)
+    assert len(commands) == len(GROUPS)
     uv = Path(sys.executable).with_name("uv")
     for command in commands:
         run = subprocess.run(
@@ -116,5 +116,5 @@ def test_make_lock_would_change_nothing(tmp_path: Path) -> None:
         if run.returncode and any(sign in run.stderr for sign in OFFLINE):
             pytest.skip("uv cannot resolve without the package index")
         assert run.returncode == 0, run.stderr
-    for name in EXTRAS:
+    for name in GROUPS:
         assert (tmp_path / f"requirements/{name}.txt").read_text() == lock(name), f"run make lock: {name}.txt is stale"

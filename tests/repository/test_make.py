@@ -90,12 +90,12 @@ class Checkout:
     def __init__(self, folder: Path, wheels: Path) -> None:
         self.folder = folder / "check out"
         self.wheels = wheels
-        for name in ("requirements", "tools", "app"):
+        for name in ("requirements", "tools", "darkroom"):
             (self.folder / name).mkdir(parents=True)
         shutil.copy(TOOLS / "environment.py", self.folder / "tools")
         for name in ("pyproject.toml", "README.md", "LICENSE"):
             shutil.copy(ROOT / name, self.folder)
-        (self.folder / "app" / "__init__.py").touch()
+        shutil.copy(ROOT / "darkroom" / "__init__.py", self.folder / "darkroom")
         wheel = next(wheels.glob("*.whl"))
         self.lock = self.folder / "requirements" / "server.txt"
         self.dev = self.lock.with_name("dev.txt")

@@ -20,7 +20,7 @@ _HOSTS = (
 _HOME = re.compile(r"(?<![\w.~${}*-])/(root|home|Users|work|mnt|opt)/[\w.-]")
 
 
-@pytest.mark.parametrize("folder", ["app", "tools"])
+@pytest.mark.parametrize("folder", ["app", "darkroom", "tools"])
 def test_modules_are_small(folder: str) -> None:
     lengths = {
         name: text.count("\n") for name, text in texts().items() if name.startswith(f"{folder}/") and name[-3:] == ".py"
@@ -30,7 +30,9 @@ def test_modules_are_small(folder: str) -> None:
 
 
 def test_packages_are_small() -> None:
-    modules = [name for name in texts() if name.startswith("app/") and re.search(r"/(?!__init__)\w+\.py$", name)]
+    modules = [
+        name for name in texts() if name.startswith(("app/", "darkroom/")) and re.search(r"/(?!__init__)\w+\.py$", name)
+    ]
     sizes = Counter(name.rpartition("/")[0] for name in modules)
     assert {package: size for package, size in sizes.items() if size > LARGEST_PACKAGE} == {}
 
@@ -91,4 +93,6 @@ def test_the_changelog_has_this_version() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     headings = re.findall(r"^## \[(.+?)\] - (unreleased|\d{4}-\d\d-\d\d)$", texts()["CHANGELOG.md"], re.MULTILINE)
     assert headings[0][0] == project["version"]
-    assert f'__version__ = "{project["version"]}"' in texts()["app/__init__.py"]
+    for package in ("app", "darkroom"):
+        assert f'__version__ = "{project["version"]}"' in texts()[f"{package}/__init__.py"]
+    assert f"\nVersion: {project['version']}\n" in texts()["darkroom_server.dist-info/METADATA"]

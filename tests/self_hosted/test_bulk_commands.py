@@ -16,12 +16,12 @@ from botocore.client import BaseClient
 from typer.testing import CliRunner, Result
 
 from app.cli import long_run
-from app.cli.command import cli
 from app.domain.ids import new_id
 from app.domain.models import ANONYMOUS, Failure, FailureCode, Image, Status, Tombstone, Visibility
 from app.domain.recipe import DEFAULT_RECIPE, build_rendering_id
 from app.domain.uploads.tickets import RECORD_LIFE
 from app.domain.work import Task
+from darkroom.cli.command import cli
 from tests.aws import _one_at_a_time
 from tests.contract.records import PROCESSED, an_image
 from tests.engines import REGION
@@ -30,7 +30,7 @@ from tests.samples import encoded
 from tests.sides import SIDES, Side, self_hosted
 from tests.upgrades.test_migration import forget_visibility
 
-COMMAND = [sys.executable, "-c", "from app.cli.command import main; main()"]
+COMMAND = [sys.executable, "-m", "darkroom"]
 CURRENT = build_rendering_id(DEFAULT_RECIPE, None)
 STALE = PROCESSED | {"rendering_id": "abcdef012345"}
 

@@ -12,15 +12,15 @@ import httpx
 import pytest
 from typer.testing import CliRunner, Result
 
-from app.cli import attempts
-from app.cli import client as client_module
-from app.cli.attempts import Unreachable
-from app.cli.client import DarkroomClient
-from app.cli.command import cli
-from app.cli.image_file import ImageFile, UploadError
 from app.domain.keys import original_key
 from app.domain.models import utcnow
 from app.domain.uploads import grants
+from darkroom.cli import attempts
+from darkroom.cli import direct as client_module
+from darkroom.cli.attempts import Unreachable
+from darkroom.cli.command import cli
+from darkroom.cli.direct import DarkroomClient
+from darkroom.cli.image_file import ImageFile, UploadError
 from tests.api.service import Service, service_on
 from tests.samples import encoded
 

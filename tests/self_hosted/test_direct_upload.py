@@ -16,9 +16,9 @@ import pillow_heif
 import pytest
 from PIL import Image
 
-from app.cli.client import DarkroomClient
-from app.cli.image_file import ImageFile, UploadError
 from app.domain.access.api_keys import Scope, new_key
+from darkroom.cli.direct import DarkroomClient
+from darkroom.cli.image_file import ImageFile, UploadError
 from tests.running_server import Server, serving
 from tests.samples import encoded, image_file, photo, photograph
 
@@ -58,7 +58,7 @@ def darkroom(server: Server, *arguments: str, key: str = KEY) -> subprocess.Comp
     """The command as a user runs it."""
     own = {"DARKROOM_URL": server.url, "DARKROOM_API_KEY": key}
     environment = {**os.environ, **own}
-    command = [sys.executable, "-c", "from app.cli.command import main; main()", *arguments]
+    command = [sys.executable, "-m", "darkroom", *arguments]
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
 
 
@@ -148,7 +148,7 @@ def test_a_key_that_may_send_and_not_look_sends(server: Server, tmp_path: Path) 
 
 @pytest.mark.slow
 def test_a_key_is_made_and_shown_once() -> None:
-    command = [sys.executable, "-c", "from app.cli.command import main; main()", "key", "new", "--owner"]
+    command = [sys.executable, "-m", "darkroom", "key", "new", "--owner"]
     made = subprocess.run([*command, "bob", "--scope", "read"], capture_output=True, text=True, check=True)
     key, entry = (line.partition(":")[2].strip() for line in made.stdout.splitlines())
     assert entry == f"bob:read:{hashlib.sha256(key.encode()).hexdigest()}"

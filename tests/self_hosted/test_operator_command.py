@@ -9,9 +9,9 @@ import pytest
 from typer.testing import CliRunner
 
 from app import __version__
-from app.cli.command import cli, main
+from darkroom.cli.command import cli, main
 
-COMMAND = [sys.executable, "-c", "from app.cli.command import main; main()"]
+COMMAND = [sys.executable, "-m", "darkroom"]
 
 
 @pytest.fixture

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
-from app.cli.command import cli
 from app.domain.ids import first_id_at, new_id
 from app.domain.keys import original_key, variant_key
 from app.domain.models import ANONYMOUS, Image, Status, utcnow
+from darkroom.cli.command import cli
 from tests.contract.records import an_image
 from tests.running_server import serving, wait_for
 from tests.samples import encoded

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from app.cli.command import cli
 from app.domain.ids import new_id
 from app.domain.images.notifications import object_created
 from app.domain.keys import original_key
 from app.domain.models import ANONYMOUS, EXHAUSTED, FailureCode, Image, mark_failed, utcnow
+from darkroom.cli.command import cli
 from tests.running_server import serving, wait_for
 from tests.samples import encoded
 from tests.sides import Side, self_hosted

@@ -10,12 +10,12 @@ from typing import Any
 import httpx
 import pytest
 
-from app.cli import attempts
-from app.cli.client import DarkroomClient
-from app.cli.image_file import ImageFile, UploadError
 from app.domain.keys import original_key
 from app.domain.models import Image, Status, utcnow
 from app.domain.uploads import grants, tickets
+from darkroom.cli import attempts
+from darkroom.cli.direct import DarkroomClient
+from darkroom.cli.image_file import ImageFile, UploadError
 from tests.api.service import Service, service_on
 from tests.samples import encoded
 

@@ -13,13 +13,13 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from app.cli import client as client_module
-from app.cli.client import DarkroomClient
-from app.cli.command import cli
+from darkroom.cli import direct as client_module
+from darkroom.cli.command import cli
+from darkroom.cli.direct import DarkroomClient
 from tests.running_server import Server, serving
 from tests.samples import encoded, photograph
 
-COMMAND = [sys.executable, "-c", "from app.cli.command import main; main()"]
+COMMAND = [sys.executable, "-m", "darkroom"]
 
 
 @pytest.fixture(scope="module")

@@ -10,11 +10,11 @@ import httpx
 import pytest
 from typer.testing import CliRunner
 
-from app.cli import upload_run
-from app.cli.client import MAX_HASHES, DarkroomClient
-from app.cli.command import cli
-from app.cli.upload_report import UploadReport
-from app.cli.upload_run import UploadRun
+from darkroom.cli import upload_run
+from darkroom.cli.command import cli
+from darkroom.cli.direct import MAX_HASHES, DarkroomClient
+from darkroom.cli.upload_report import UploadReport
+from darkroom.cli.upload_run import UploadRun
 from tests.samples import encoded
 from tests.tiers import smoke
 

@@ -9,10 +9,10 @@ import pytest
 from typer.testing import CliRunner
 
 from app.bootstrap import build_signer
-from app.cli.command import cli
 from app.domain.sizes.query import parse_query
 from app.domain.sizes.signatures import SizeSignatures
 from app.settings import load
+from darkroom.cli.command import cli
 from tests.repository.tree import ROOT
 
 ID = "01a21211-8a9b-7bc8-801b-cadcca2023b7"

@@ -8,9 +8,9 @@ from typing import Any, Self
 
 import httpx
 
-from app.cli import attempts
-from app.cli.attempts import NOT_REACHED, Busy, Retry, get_address, not_darkroom, parse, retry, unreachable
-from app.cli.image_file import ImageFile, UploadError, read_pieces, to_text, unreadable
+from darkroom.cli import attempts
+from darkroom.cli.attempts import NOT_REACHED, Busy, Retry, get_address, not_darkroom, parse, retry, unreachable
+from darkroom.cli.image_file import ImageFile, UploadError, read_pieces, to_text, unreadable
 
 #: Longest `?wait=` of `GET /images/{id}`.
 _WAIT_SECONDS = 20

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from app.domain.media import NAMES, media_type_of
-from app.domain.other_formats import NAMING_BYTES, recognize
+from darkroom import formats
 
 _PIECE = 256 * 1024
 _JOINER = "\N{ZERO WIDTH JOINER}"  # joins emoji
@@ -48,20 +47,20 @@ class ImageFile:
                 raise UploadError("The folder cannot be read.") if stat.S_ISDIR(mode) else NotAnImage("Not a file.")
             with path.open("rb") as file:
                 for piece in read_pieces(file):
-                    head = head or piece[:NAMING_BYTES]
-                    if not size and media_type_of(head) is None:
+                    head = head or piece[: formats.HEAD_BYTES]
+                    if not size and formats.detect(head) is None:
                         break
                     size += len(piece)
                     digest.update(piece)
         except OSError as error:
             raise unreadable(error) from error
-        content_type = media_type_of(head)
+        content_type = formats.detect(head)
         if content_type is None:
             if not head:
                 raise NotAnImage("The file is empty.")
-            other = recognize(head)
-            found = f"{other.name[0].upper()}{other.name[1:]} is not supported." if other else "Not an image."
-            raise NotAnImage(f"{found} Accepted: {', '.join(NAMES.values())}.")
+            other = formats.name_other(head)
+            found = f"{other[0].upper()}{other[1:]} is not supported." if other else "Not an image."
+            raise NotAnImage(f"{found} Accepted: {', '.join(formats.ACCEPTED.values())}.")
         return cls(path, size, digest.hexdigest(), content_type)
 
 

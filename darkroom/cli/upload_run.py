@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from app.cli.attempts import Unreachable
-from app.cli.client import MAX_HASHES, SENT, DarkroomClient
-from app.cli.image_file import ImageFile, NotAnImage, UploadError, to_text
-from app.cli.upload_report import FAILED, KNOWN, NEW, PENDING, REFUSED, UploadReport
+from darkroom.cli.attempts import Unreachable
+from darkroom.cli.direct import MAX_HASHES, SENT, DarkroomClient
+from darkroom.cli.image_file import ImageFile, NotAnImage, UploadError, to_text
+from darkroom.cli.upload_report import FAILED, KNOWN, NEW, PENDING, REFUSED, UploadReport
 
 #: Codes of refusals that apply to all images.
 _PERMANENT = {"key_missing", "key_unknown", "scope_missing", "storage_full"}

@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 import httpx
 
-from app.cli.image_file import UploadError
+from darkroom.cli.image_file import UploadError
 
 _ATTEMPTS = 4
 PAUSE_SECONDS = 0.5

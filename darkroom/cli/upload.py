@@ -7,10 +7,10 @@ from typing import Annotated
 
 import typer
 
-from app.cli.client import DarkroomClient, InvalidArgument
-from app.cli.image_file import files_in, to_text
-from app.cli.upload_report import UploadReport, print_failure
-from app.cli.upload_run import UploadRun
+from darkroom.cli.direct import DarkroomClient, InvalidArgument
+from darkroom.cli.image_file import files_in, to_text
+from darkroom.cli.upload_report import UploadReport, print_failure
+from darkroom.cli.upload_run import UploadRun
 
 #: Exit codes: every image is ready (or sent, if the key cannot read); at least one is not; interrupted by the user.
 DONE, NOT_DONE, INTERRUPTED = 0, 1, 130

@@ -15,9 +15,9 @@ from rich.filesize import decimal
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TransferSpeedColumn
 from rich.text import Text
 
-from app.cli.attempts import Unreachable
-from app.cli.client import SENT
-from app.cli.image_file import UploadError, printable
+from darkroom.cli.attempts import Unreachable
+from darkroom.cli.direct import SENT
+from darkroom.cli.image_file import UploadError, printable
 
 #: Outcomes of a file, in addition to `SENT`.
 NEW, KNOWN, PENDING, FAILED, REFUSED = "new", "known", "pending", "failed", "refused"

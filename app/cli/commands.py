@@ -1,0 +1,21 @@
+"""Operator commands. The server registers them for the `darkroom` command by an entry point."""
+
+from darkroom.cli.lazy import Command
+
+
+def _command(name: str, target: str, summary: str) -> Command:
+    return Command(name, f"app.cli.{target}", summary, "Server")
+
+
+COMMANDS = (
+    _command("worker", "worker:worker", "Run only the worker process, for a server that was started without one."),
+    _command("redrive", "redrive:redrive", "Process images again whose events failed in all attempts."),
+    _command("reconcile", "reconcile:reconcile", "Repair records after a crash, and report objects without a record."),
+    _command("reprocess", "reprocess:reprocess", "Render images again."),
+    _command(
+        "migrate", "migrate:migrate", "Give images of version 0.1.0 a visibility, and complete the index of all images."
+    ),
+    _command("delete", "delete:delete", "Delete all images of an owner permanently."),
+    _command("key", "keys:keys", "API keys."),
+    _command("url", "keys:url", "Print a signed url of an image in any size."),
+)

@@ -1,0 +1,85 @@
+"""Commands that are imported when they run, so that help and other commands start at once."""
+
+from collections.abc import Iterable, Iterator
+from importlib.metadata import EntryPoint, entry_points
+from pkgutil import resolve_name
+from typing import Any, ClassVar, NamedTuple
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+from typer.main import get_command
+
+#: Entry points of this group name iterables of `Command`.
+GROUP = "darkroom.commands"
+
+
+class Command(NamedTuple):
+    """Name, place and summary of a command.
+
+    `target` is `module:attribute` of a function or of a `typer.Typer`. `summary` is the first sentence of its help.
+    """
+
+    name: str
+    target: str
+    summary: str
+    #: Heading in the list of commands.
+    panel: str = "Images"
+
+
+class CommandGroup(TyperGroup):
+    """The commands of `own`, followed by those of the entry points."""
+
+    own: ClassVar[Iterable[Command]] = ()
+
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002 - given by typer
+        """Return the names of all commands, in the order of the help text."""
+        return list(dict.fromkeys(command.name for command in self._all()))
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002
+        """Return a command that is not yet imported, or None if there is none of that name."""
+        return next((_LazyCommand(command) for command in self._all() if command.name == cmd_name), None)
+
+    def _all(self) -> Iterator[Command]:
+        yield from self.own
+        for entry in sorted(entry_points(group=GROUP), key=lambda entry: entry.name):
+            yield from _read(entry)
+
+
+def _read(entry: EntryPoint) -> tuple[Command, ...]:
+    """Return the commands of an entry point. Those that cannot be loaded are reported and left out."""
+    try:
+        return tuple(Command(*fields) for fields in entry.load())
+    except Exception as error:  # noqa: BLE001 - the code of another package
+        typer.echo(f"warning: the commands of {entry.value} cannot be loaded: {_reason(error)}", err=True)
+        return ()
+
+
+class _LazyCommand(TyperCommand):
+    """Name and summary of a command, which is replaced by the command itself as soon as it gets arguments."""
+
+    def __init__(self, command: Command) -> None:
+        super().__init__(command.name, help=command.summary, rich_help_panel=command.panel)
+        self._command = command
+
+    def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
+        """Import the command and parse its arguments."""
+        return _load(self._command).make_context(info_name, args, parent=parent, **extra)
+
+
+def _load(command: Command) -> Any:
+    try:
+        target = resolve_name(command.target)
+    except Exception as error:  # noqa: BLE001 - the code of another package
+        typer.echo(f"error: the command {command.name} cannot be loaded: {_reason(error)}", err=True)
+        raise typer.Exit(1) from None
+    if not isinstance(target, typer.Typer):
+        single = typer.Typer(add_completion=False)
+        single.command(command.name)(target)
+        target = single
+    loaded = get_command(target)
+    loaded.name = command.name
+    return loaded
+
+
+def _reason(error: Exception) -> str:
+    return " ".join(f"{error or type(error).__name__}".split())
