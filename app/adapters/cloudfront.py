@@ -32,6 +32,11 @@ class CloudFront:
         self._distribution = distribution
         self._sizes = sizes
 
+    @property
+    def shows_sizes(self) -> bool:
+        """See `Cdn.shows_sizes`."""
+        return self._sizes
+
     def invalidate(self, image_ids: Collection[str]) -> bool:
         """See `Cdn.invalidate`. One call with one path per image and prefix; more paths than the quota become one for
         all images.

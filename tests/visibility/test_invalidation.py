@@ -13,8 +13,9 @@ class FakeCdn:
     """A CDN that answers `accepted`, `too many` or `refused` in the given order, and then accepts all. `calls` has the
     ids of each call."""
 
-    def __init__(self, *answers: str) -> None:
+    def __init__(self, *answers: str, shows_sizes: bool = False) -> None:
         self._answers = list(answers)
+        self.shows_sizes = shows_sizes
         self.calls: list[set[str]] = []
 
     def invalidate(self, image_ids: Collection[str]) -> bool:
@@ -148,4 +149,30 @@ def test_an_image_hidden_again_during_a_run_keeps_its_new_task(stage: Stage) -> 
     found = stage.image()
     assert isinstance(found, Image)
     stage.reconcile(after=timedelta(0))
+    assert not waits(stage, stage.image_id)
+
+
+def test_a_moved_focal_point_invalidates_the_sizes_of_a_public_image(stage: Stage) -> None:
+    stage.cdn = cdn = FakeCdn("accepted", "too many", shows_sizes=True)
+    stage.upload(public=False)
+    stage.process()
+    stage.focus()
+    assert cdn.calls == [], "nobody has cached a private image"
+    stage.publish()
+    stage.focus()
+    assert cdn.calls == [{stage.image_id}]
+    assert not waits(stage, stage.image_id)
+    stage.focus()
+    assert waits(stage, stage.image_id), "the CDN has refused"
+    stage.reconcile(after=timedelta(0))
+    assert cdn.calls == [{stage.image_id}] * 3
+    assert not waits(stage, stage.image_id)
+
+
+def test_a_moved_focal_point_invalidates_nothing_at_a_cdn_without_sizes(stage: Stage) -> None:
+    stage.cdn = cdn = FakeCdn()
+    stage.upload(public=True)
+    stage.focus()
+    stage.process()
+    assert cdn.calls == []
     assert not waits(stage, stage.image_id)

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from app.domain.errors import Conflict, PortError, PreconditionFailed, Stale
 from app.domain.images.notifications import object_created
-from app.domain.images.placement import guard_changes, is_swept_soon, join_changes, sweep_changes
+from app.domain.images.placement import guard_changes, is_swept_soon, join_changes, sweep_changes, was_public
 from app.domain.images.renderings import Renderings
 from app.domain.images.service import Images, check_not_trashed
 from app.domain.keys import original_key, rendering_name
@@ -129,7 +129,8 @@ class Editor:
                 if wanted is Visibility.PRIVATE:
                     moved = {"placed": wanted}
         hidden = self._hide(now) if is_switched and wanted is Visibility.PRIVATE else {}
-        changes = join_changes(changes, moved, hidden, self._process(now) if again else {})
+        outdated = self._outdate(image, now) if "focal_point" in changes and not is_switched else {}
+        changes = join_changes(changes, moved, hidden, outdated, self._process(now) if again else {})
         edited = self._images.update(image.id, image.version, changes)
         if again:
             self._send(edited)
@@ -150,15 +151,22 @@ class Editor:
         work = {Task.HIDE: Work.add(now)}
         return {"work": work | ({Task.INVALIDATE: Work.add(now)} if self._renderings.has_cdn else {})}
 
+    def _outdate(self, image: Image, now: datetime) -> Changes:
+        """Return the changes of a record whose sizes on demand are outdated: a CDN may have cached public ones."""
+        is_cached = self._renderings.has_cached_sizes and was_public(image)
+        return {"work": {Task.INVALIDATE: Work.add(now)}} if is_cached else {}
+
     def _finish_move(self, before: Image, edited: Image) -> Image:
-        """Remove public variants of a hidden image. Check those of a published one if an earlier move may still be
-        running, which would remove them. Return the record afterwards."""
+        """Remove public variants of a hidden image, and outdated ones from the CDN. Check those of a published image if
+        an earlier move may still be running, which would remove them. Return the record afterwards."""
         after, wanted = edited, edited.effective_visibility
         is_switched = wanted is not before.effective_visibility
         if is_switched and wanted is Visibility.PRIVATE:
             after = self._renderings.hide(edited)
         elif is_switched and Task.HIDE in before.work:
             after = self._synchronize(edited.id) or edited
+        elif Task.INVALIDATE in edited.work and edited.work.get(Task.INVALIDATE) != before.work.get(Task.INVALIDATE):
+            after = self._renderings.finish_invalidate(edited)
         if Task.PROCESS in after.work and after.work[Task.PROCESS] != edited.work.get(Task.PROCESS):
             self._send(after)  # variants were missing
         return after

@@ -64,6 +64,11 @@ class Renderings:
         """True if removed public variants must be invalidated."""
         return self._cdn is not None
 
+    @property
+    def has_cached_sizes(self) -> bool:
+        """True if removed sizes on demand of public images must be invalidated."""
+        return self._cdn is not None and self._cdn.shows_sizes
+
     def ensure(self, image_id: str, rendering_id: str, files: Iterable[str], *, public: bool) -> bool:
         """Copy those files of a rendering that are missing at this place from the other one. Return False if some are
         at neither place."""
@@ -142,6 +147,14 @@ class Renderings:
         elif removed and self.has_cdn:
             changes[Task.INVALIDATE] = Work.add(now)
         return self.change_tasks(image, changes)
+
+    def finish_invalidate(self, image: Image) -> Image:
+        """Run the task `invalidate` of the record and return the record afterwards. `reconcile` repeats what fails."""
+        try:
+            return self.change_tasks(image, {Task.INVALIDATE: None}) if self.invalidate([image.id]) else image
+        except PortError:
+            log.exception("the task `invalidate` was not removed; reconcile repeats it", extra={"image_id": image.id})
+            return image
 
     def change_tasks(self, image: Image, changes: Mapping[Task, Work | None]) -> Image:
         """Change those tasks that nobody has changed since the record was read. Return the record afterwards."""

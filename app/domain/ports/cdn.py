@@ -5,7 +5,11 @@ from typing import Protocol
 
 
 class Cdn(Protocol):
-    """A content delivery network in front of the public prefix."""
+    """A content delivery network in front of the public prefixes."""
+
+    @property
+    def shows_sizes(self) -> bool:
+        """True if it shows sizes on demand, whose urls stay the same when the focal point moves."""
 
     def invalidate(self, image_ids: Collection[str]) -> bool:
         """Start to remove the cached public variants of these images. Return False if too many removals are in
