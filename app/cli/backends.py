@@ -13,13 +13,24 @@ def open_existing() -> tuple[Settings, Backends]:
 
     A missing data folder is an error: a new one has nothing to repair, and creating it would hide a wrong setting.
     """
-    handler = logging.StreamHandler()
-    handler.setFormatter(_Brief())
-    logging.basicConfig(handlers=[handler])
-    settings = load()
+    settings = _load()
     if settings.self_hosted and not settings.data_folder.is_dir():
         raise ConfigurationError(f"DARKROOM_STORAGE_URL: folder not found: {settings.data_folder}")
     return settings, open_backends(settings)
+
+
+def open_or_create() -> tuple[Settings, Backends]:
+    """Open the stores that the settings name. A missing data folder is created, as the server does."""
+    settings = _load()
+    return settings, open_backends(settings)
+
+
+def _load() -> Settings:
+    """Read the settings, and have log lines written as plain text."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(_Brief())
+    logging.basicConfig(handlers=[handler])
+    return load()
 
 
 class _Brief(logging.Formatter):

@@ -16,6 +16,8 @@ COMMANDS = (
         "migrate", "migrate:migrate", "Give images of version 0.1.0 a visibility, and complete the index of all images."
     ),
     _command("delete", "delete:delete", "Delete all images of an owner permanently."),
+    _command("export", "moving:export", "Export all images into a folder: records, originals and variants."),
+    _command("import", "moving:import_", "Import an export, or all images of any folder."),
     _command("key", "keys:keys", "API keys."),
     _command("url", "keys:url", "Print a signed url of an image in any size."),
 )

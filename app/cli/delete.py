@@ -35,8 +35,8 @@ def delete(
     Revoke the owner's keys first: an upload that runs at the same time can
     stay. Run the command again to continue after an interruption.
 
-    Exit codes: 0 done, 1 not agreed or a store failed, 2 wrong usage,
-    130 interrupted.
+    Exit codes: 0 done, 1 not agreed or not complete, 2 wrong usage, 3 a store
+    does not answer, 4 a right is missing, 130 interrupted.
     """
     check_owner(owner)
     _, backends = open_existing()

@@ -1,25 +1,82 @@
-"""Failures of operator commands, reported in one sentence."""
+"""Failures of operator commands: three lines on standard error, and an exit code."""
 
-from collections.abc import Callable
+import errno
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import wraps
-from typing import ParamSpec
+from typing import NoReturn, ParamSpec
 
-from app import logs
-from app.domain.errors import ConfigurationError, PortError
+import typer
+
+from app.domain.errors import ConfigurationError, Full, PortError
+from app.domain.maintenance.transfer.folder import FolderError
 
 P = ParamSpec("P")
 
+#: Exit codes. `NOT_DONE`: something was refused or has failed; `USAGE`: wrong arguments or settings; `UNREACHABLE`: a
+#: store does not answer; `NOT_ALLOWED`: a right is missing; `INTERRUPTED`: by Ctrl-C or SIGTERM.
+DONE, NOT_DONE, USAGE, UNREACHABLE, NOT_ALLOWED, INTERRUPTED = 0, 1, 2, 3, 4, 130
+
+_REFUSED = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
+#: Parts of the codes of errors with which AWS refuses a call.
+_REFUSALS = ("AccessDenied", "Forbidden", "UnauthorizedOperation", "NotAuthorized", "InvalidClientTokenId", "403")
+
+
+def fail(error: str, cause: str, remedy: str, code: int = NOT_DONE) -> NoReturn:
+    """End the command with an error, its cause and a remedy."""
+    lines = cause.strip().splitlines() or ["unknown"]
+    typer.echo(f"error: {error}", err=True)
+    typer.echo("\n       ".join([f"cause: {lines[0].strip()}", *(line.strip() for line in lines[1:])]), err=True)
+    typer.echo(f"try: {remedy}", err=True)
+    raise SystemExit(code)
+
 
 def reports_failures(command: Callable[P, None]) -> Callable[P, None]:
-    """Decorate a command: wrong settings and unreachable stores end it with one sentence."""
+    """Decorate a command: wrong settings, unreachable stores and unusable folders end it with three lines."""
 
     @wraps(command)
     def run(*args: P.args, **kwargs: P.kwargs) -> None:
         try:
             command(*args, **kwargs)
         except ConfigurationError as error:
-            logs.end_before_start(error)
+            fail("the settings cannot be used", str(error), "correct these variables (docs/settings.md)", USAGE)
+        except FolderError as error:
+            fail(str(error), error.cause, error.remedy, _code(error, NOT_DONE))
+        except Full as error:
+            fail("the store is full", str(error), "delete images or free space, then run the command again")
         except PortError as error:
-            raise SystemExit(f"The command failed: {error}") from None
+            code = _code(error, UNREACHABLE)
+            remedy = "check its address and its service, then run the command again"
+            if code == NOT_ALLOWED:
+                remedy = "give this user the right (docs/server.md, docs/aws.md)"
+            fail("a store refused or did not answer", str(error), remedy, code)
+        except KeyboardInterrupt:
+            typer.echo("Interrupted.", err=True)
+            raise SystemExit(INTERRUPTED) from None
+        except BrokenPipeError:
+            with suppress(OSError):  # the interpreter would report the same error again at its end
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise SystemExit(NOT_DONE) from None
 
     return run
+
+
+def _code(error: Exception, usual: int) -> int:
+    """Return `NOT_ALLOWED` if a right is missing, else the usual code."""
+    return NOT_ALLOWED if any(map(_is_refusal, _chain(error))) else usual
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__
+
+
+def _is_refusal(error: BaseException) -> bool:
+    if isinstance(error, OSError):
+        return error.errno in _REFUSED
+    response = getattr(error, "response", None)  # of an error of the AWS SDK
+    code = str(response.get("Error", {}).get("Code", "")) if isinstance(response, dict) else ""
+    return any(part in code for part in _REFUSALS)

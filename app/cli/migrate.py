@@ -46,8 +46,8 @@ def migrate(
     visibility and all entries stay as they are. Ctrl-C ends it, and prints the
     --after to continue with.
 
-    Exit codes: 0 done, 1 some images or a store failed, 2 wrong usage,
-    130 interrupted.
+    Exit codes: 0 done, 1 some images failed, 2 wrong usage, 3 a store does
+    not answer, 4 a right is missing, 130 interrupted.
     """
     after = check_id(after)
     settings, backends = open_existing()

@@ -67,7 +67,8 @@ def reprocess(  # noqa: PLR0913 - all options of the command
     It waits while the queue is full, and ends when the last image is in it.
     Ctrl-C ends it too, and prints the --after to continue with.
 
-    Exit codes: 0 done, 1 a store failed, 2 wrong usage, 130 interrupted.
+    Exit codes: 0 done, 2 wrong usage, 3 a store does not answer, 4 a right
+    is missing, 130 interrupted.
     """  # fmt: skip
     selection = _chosen(stale=stale, failed=failed, all_images=all_images)
     if all_codes and selection is not Selection.FAILED:

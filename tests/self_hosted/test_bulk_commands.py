@@ -280,8 +280,8 @@ def test_a_store_that_refuses_ends_the_command_with_its_reason(command: list[str
     done = subprocess.run(
         [*COMMAND, *command], env=environment, capture_output=True, text=True, timeout=60, check=False
     )
-    assert done.returncode == 1
-    assert done.stderr.splitlines()[-1].startswith("The command failed: ")
+    assert done.returncode == 3
+    assert done.stderr.splitlines()[-3] == "error: a store refused or did not answer"
     assert "Traceback" not in done.stderr
     if command[0] != "delete":
         assert "Continue with: darkroom " in done.stderr

@@ -31,12 +31,18 @@ def ended(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> object:
     return end.value.code
 
 
-@pytest.mark.parametrize("command", ["reconcile", "redrive", "migrate", "reprocess --all", "delete --owner ann"])
+@pytest.mark.parametrize(
+    "command", ["reconcile", "redrive", "migrate", "reprocess --all", "delete --owner ann", "export x"]
+)
 def test_a_folder_that_is_not_there_is_named_and_not_made(
     nowhere: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: str
 ) -> None:
     assert ended(monkeypatch, *command.split()) == 2
-    assert capsys.readouterr().err == f"DARKROOM_STORAGE_URL: folder not found: {nowhere}\n"
+    assert capsys.readouterr().err.splitlines() == [
+        "error: the settings cannot be used",
+        f"cause: DARKROOM_STORAGE_URL: folder not found: {nowhere}",
+        "try: correct these variables (docs/settings.md)",
+    ]
     assert not nowhere.exists()
 
 
@@ -50,8 +56,12 @@ def test_a_store_that_refuses_is_reported_with_its_reason_and_without_a_tracebac
     }  # fmt: skip
     command = [*COMMAND, "redrive"]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=30, check=False)
-    assert done.returncode == 1
-    assert done.stderr.splitlines()[-1] == "The command failed: The queue cannot be reached."
+    assert done.returncode == 3
+    assert done.stderr.splitlines()[-3:] == [
+        "error: a store refused or did not answer",
+        "cause: The queue cannot be reached.",
+        "try: check its address and its service, then run the command again",
+    ]
     assert f'Could not connect to the endpoint URL: "{nobody}/' in done.stderr
     assert "Traceback" not in done.stderr
 

@@ -1,0 +1,1 @@
+"""Tests of `darkroom export` and `darkroom import`."""
