@@ -110,7 +110,7 @@ def build_keyring(settings: Settings) -> Keyring | None:
         return None
     if not settings.api_keys:
         raise ConfigurationError(
-            "DARKROOM_API_KEYS: must hold a key when DARKROOM_AUTH is `required`; `darkroom key new` makes one"
+            "DARKROOM_API_KEYS: must hold a key when DARKROOM_AUTH is `required`; `darkroom key create` makes one"
         )
     return Keyring(settings.api_keys)
 

@@ -1,95 +1,121 @@
-"""`darkroom key` and `darkroom url`: API keys, and signed urls of sizes on demand."""
+"""`darkroom key`: API keys in the settings."""
 
+import json
 from typing import Annotated
-from urllib.parse import urlencode
 
 import typer
 
-from app.bootstrap import build_signer
-from app.cli.failures import reports_failures
-from app.domain.access.api_keys import Scope, new_key
-from app.domain.errors import ConfigurationError
-from app.domain.ids import is_id
-from app.domain.models import Format
-from app.domain.recipe import Fit
-from app.domain.sizes.operation import MAX_QUALITY, MAX_SIDE
-from app.domain.sizes.query import DEFAULT_QUALITY, FORMATS, SizeQuery
-from app.domain.sizes.signatures import SizeSignatures
+from app.cli.failures import NOT_DONE, fail, reports_failures
+from app.cli.options import OUTPUT
+from app.domain.access.api_keys import ApiKey, Scope, new_key
 from app.settings import load
 
-keys = typer.Typer(no_args_is_help=True, help="API keys.")
+#: Digits of a key's hash that name it.
+_DIGITS = 12
+_SETTING = "DARKROOM_API_KEYS"
+
+JSON_LINES = typer.Option("--json", help="Print one JSON object per line.", rich_help_panel=OUTPUT)
+
+keys = typer.Typer(no_args_is_help=True, add_completion=False, help="API keys.")
 
 
 @keys.callback()
 def _group() -> None:
-    """API keys."""
+    """API keys. They are entries of the setting DARKROOM_API_KEYS, self-hosted and on AWS."""
 
 
 @keys.command()
-def new(
+@reports_failures
+def create(
     *,
     owner: Annotated[str, typer.Option(help="Owner of the images that are uploaded with the key.")],
     scope: Annotated[list[Scope], typer.Option(help="Permission of the key. Can be repeated.")],
+    as_json: Annotated[bool, JSON_LINES] = False,
 ) -> None:
-    """Create an API key. It is shown only once: the service stores its hash."""
+    """Create an API key. It is shown only once: the service stores its hash.
+
+    Examples:
+
+    darkroom key create --owner ann --scope upload --scope read
+
+    darkroom key create --owner backend --scope admin
+
+    darkroom key create --owner ann --scope read --json
+
+    Add the entry to DARKROOM_API_KEYS, set DARKROOM_AUTH=required, and restart
+    the service.
+
+    Exit codes: 0 done, 2 wrong usage.
+    """
     if ":" in owner or "," in owner:  # separators of an entry
         raise typer.BadParameter(f"{owner!r} is not a valid owner", param_hint="--owner")
     try:
         key, entry = new_key(owner, scope)
     except ValueError as error:
         raise typer.BadParameter(str(error).partition(": ")[2], param_hint="--owner") from None
+    if as_json:
+        typer.echo(json.dumps({"key": key, "entry": str(entry), **_described(entry)}))
+        return
     typer.echo(f"key:   {key}")
     typer.echo(f"entry: {entry}")
-    typer.echo("Give the key to its user. Add the entry to DARKROOM_API_KEYS and set DARKROOM_AUTH=required.", err=True)
+    typer.echo(f"Give the key to its user. Add the entry to {_SETTING} and set DARKROOM_AUTH=required.", err=True)
 
 
-Side = Annotated[int | None, typer.Option(min=1, max=MAX_SIDE, help="In pixels.")]
-
-
+@keys.command("list")
 @reports_failures
-def url(
-    image_id: Annotated[str | None, typer.Argument(metavar="ID", help="Id of the image.")] = None,
+def list_keys(*, as_json: Annotated[bool, JSON_LINES] = False) -> None:
+    """List the API keys of the settings: id, owner and scopes.
+
+    Examples:
+
+    darkroom key list
+
+    darkroom key list --json
+
+    DARKROOM_AUTH=required DARKROOM_API_KEYS="$(cat keys)" darkroom key list
+
+    The id of a key is the beginning of its hash.
+
+    Exit codes: 0 done, 2 wrong settings.
+    """
+    for entry in load().api_keys:
+        fields = _described(entry)
+        if as_json:
+            typer.echo(json.dumps(fields))
+        else:
+            typer.echo(f"{fields['id']}  {entry.owner}  {'+'.join(fields['scopes'])}")
+
+
+@keys.command()
+@reports_failures
+def revoke(
+    key_id: Annotated[str, typer.Argument(metavar="ID", help="Id of the key, as `key list` prints it.")],
     *,
-    width: Side = None,
-    height: Side = None,
-    fit: Annotated[Fit, typer.Option(help="`cover` crops to width and height; `inside` shows the whole image.")] = (
-        Fit.INSIDE
-    ),
-    format_name: Annotated[str, typer.Option("--format", help="auto, jpeg, webp, avif or png.")] = "auto",
-    quality: Annotated[int, typer.Option(min=1, max=MAX_QUALITY)] = DEFAULT_QUALITY,
-    key: Annotated[
-        bool, typer.Option("--key", help="Print the key that signs sizes, in hexadecimal, for other programs.")
-    ] = False,
+    as_json: Annotated[bool, JSON_LINES] = False,
 ) -> None:
-    """Print a signed url of an image in any size. It lasts as long as the image and the secret."""
-    if key is (image_id is not None):
-        raise typer.BadParameter("give the id of an image, or --key", param_hint="ID")
-    query = SizeQuery(width, height, fit, _format(format_name), quality)
-    if image_id is not None:
-        _check(image_id, query)
-    settings = load()
-    if settings.self_hosted and not settings.data_folder.is_dir():
-        raise ConfigurationError(f"DARKROOM_STORAGE_URL: folder not found: {settings.data_folder}")
-    signatures = SizeSignatures(build_signer(settings))
-    if image_id is None:
-        typer.echo(signatures.key.hex())
-        return
-    values = {"w": width, "h": height, "fit": fit.value, "fm": query.format or "auto", "q": quality}
-    given = {name: value for name, value in values.items() if value is not None}
-    signed = urlencode(given | {"s": signatures.sign(image_id, query.text)})
-    typer.echo(f"{settings.public_url or ''}/i/{image_id}?{signed}")
+    """Print the value of DARKROOM_API_KEYS without a key.
+
+    Examples:
+
+    darkroom key revoke 4f0b6a1c22d9
+
+    darkroom key revoke 4f0b6a1c22d9 --json
+
+    DARKROOM_API_KEYS="$(darkroom key revoke 4f0b6a1c22d9)" darkroom serve
+
+    The key is valid until the service has started again with the new value.
+
+    Exit codes: 0 done, 1 no such key, 2 wrong usage or settings.
+    """
+    entries = load().api_keys
+    found = [entry for entry in entries if entry.sha256.startswith(key_id.lower())] if len(key_id) >= 8 else []
+    if len(found) != 1:
+        cause = f"{len(found)} keys of {_SETTING} begin with {key_id[:64]!r}"
+        fail("no such key", cause, "darkroom key list", NOT_DONE)
+    value = ",".join(str(entry) for entry in entries if entry is not found[0])
+    typer.echo(json.dumps({"revoked": _described(found[0]), "api_keys": value}) if as_json else value)
+    typer.echo(f"Set {_SETTING} to this value and restart the service.", err=True)
 
 
-def _format(name: str) -> Format | None:
-    if name != "auto" and name not in FORMATS:
-        raise typer.BadParameter(f"{name!r} is not auto, jpeg, webp, avif or png", param_hint="--format")
-    return FORMATS.get(name)
-
-
-def _check(image_id: str, query: SizeQuery) -> None:
-    if not is_id(image_id):
-        raise typer.BadParameter(f"{image_id[:80]!r} is not the id of an image", param_hint="ID")
-    if query.width is None and query.height is None:
-        raise typer.BadParameter("give --width, --height or both", param_hint="--width")
-    if query.fit is Fit.COVER and (query.width is None or query.height is None):
-        raise typer.BadParameter("`cover` needs --width and --height", param_hint="--fit")
+def _described(entry: ApiKey) -> dict[str, str | list[str]]:
+    return {"id": entry.sha256[:_DIGITS], "owner": entry.owner, "scopes": sorted(entry.scopes)}

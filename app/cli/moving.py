@@ -57,11 +57,10 @@ def export(folder: Annotated[Path, TARGET], *, as_json: Annotated[bool, JSON] = 
 
     darkroom export moved && DARKROOM_STORAGE_URL=... darkroom import moved
 
-    It can run while the service runs, and needs no rights to write. A second
-    run into the same folder writes only what is missing or has changed, and
-    the earlier export stays valid until it has finished. Images in the trash
-    are included; deleted ones, and uploads whose bytes have not arrived, are
-    not.
+    It can run while the service runs. A second run into the same folder
+    writes only what is missing or has changed, and the earlier export stays
+    valid until it has finished. Images in the trash are included. Deleted
+    images, and uploads whose bytes have not arrived, are not.
 
     Exit codes: 0 done, 1 not everything could be exported, 2 wrong settings,
     3 a store does not answer, 4 a right is missing, 130 interrupted.

@@ -22,8 +22,8 @@ def check_id(text: str | None) -> str | None:
     return text
 
 
-def check_owner(name: str | None) -> str | None:
+def check_owner(name: str | None, hint: str = "--owner") -> str | None:
     """Return the owner. Raises `BadParameter` for a name that no owner can have."""
     if name is not None and not re.fullmatch(OWNER_PATTERN, name):
-        raise typer.BadParameter(f"{name[:80]!r} is not a valid owner", param_hint="--owner")
+        raise typer.BadParameter(f"{name[:80]!r} is not a valid owner", param_hint=hint)
     return name

@@ -49,7 +49,20 @@ def reconcile(
     ] = 15,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
-    """Repair records after a crash, and report objects without a record."""
+    """Repair records after a crash, and report objects without a record.
+
+    Examples:
+
+    darkroom reconcile
+
+    darkroom reconcile --adopt --owner ann --grace-minutes 0
+
+    darkroom reconcile --remove-orphans --yes --json
+
+    Exit codes: 0 done, 1 something could not be repaired or was not agreed,
+    2 wrong usage or settings, 3 a store does not answer, 4 a right is missing,
+    130 interrupted.
+    """
     settings, backends = open_existing()
     if adopt:
         owner = _checked_owner(owner, keys_required=settings.auth == "required")

@@ -1,4 +1,4 @@
-"""`darkroom reprocess`, `migrate` and `delete`, on a data folder and on AWS, while images are served."""
+"""`darkroom reprocess`, `migrate` and `owner delete`, on a data folder and on AWS, while images are served."""
 
 import json
 import os
@@ -135,8 +135,8 @@ def test_the_recipe_of_the_settings_counts(side: Side, monkeypatch: pytest.Monke
         (["reprocess", "--stale", "--ahead", "0"], "'--ahead': Input should be greater than"),
         (["migrate", "--visibility", "hidden"], "private"),
         (["migrate", "--after", "7"], "'7' is not the id of an image"),
-        (["delete"], "--owner"),
-        (["delete", "--owner", "-"], "'-' is not a valid owner"),
+        (["owner", "delete"], "Missing argument"),
+        (["owner", "delete", "a b"], "'a b' is not a valid owner"),
     ],
 )
 def test_wrong_arguments_change_nothing(side: Side, arguments: list[str], words: str) -> None:
@@ -172,16 +172,16 @@ def test_images_of_an_owner_are_deleted(side: Side) -> None:
     side.trash().delete("ann", hers[2].id)
     his = place(side, owner="bob")
     for answer in ("n\n", "\n", None):
-        done = run("delete", "--owner", "ann", answer=answer)
+        done = run("owner", "delete", "ann", answer=answer)
         assert (done.exit_code, "Delete 4 images of ann permanently?" in done.stderr) == (1, True)
         assert ("Add --yes" in done.stderr) == (answer is None)
         assert isinstance(side.images.get(hers[0].id), Image)
-    done = run("delete", "--owner", "ann", answer="y\n")
+    done = run("owner", "delete", "ann", answer="y\n")
     assert (done.exit_code, done.stdout.splitlines()[-1]) == (0, "4 images deleted permanently")
     assert all(isinstance(side.images.get(each.id), Tombstone) for each in (*hers, ticket))
     assert isinstance(side.images.get(his.id), Image)
-    assert report(run("delete", "--owner", "bob", "--yes", "--json")) == {"deleted": 1, "complete": True}
-    done = run("delete", "--owner", "ann")  # nothing to ask for
+    assert report(run("owner", "delete", "bob", "--yes", "--json")) == {"deleted": 1, "complete": True}
+    done = run("owner", "delete", "ann")  # nothing to ask for
     assert (done.exit_code, done.stdout, done.stderr) == (0, "0 images deleted permanently\n", "")
 
 
@@ -267,7 +267,7 @@ def test_progress_is_a_line_every_half_minute_and_one_changing_line_on_a_termina
     )
 
 
-@pytest.mark.parametrize("command", [["reprocess", "--stale"], ["migrate"], ["delete", "--owner", "ann", "--yes"]])
+@pytest.mark.parametrize("command", [["reprocess", "--stale"], ["migrate"], ["owner", "delete", "ann", "--yes"]])
 @pytest.mark.slow
 def test_a_store_that_refuses_ends_the_command_with_its_reason(command: list[str]) -> None:
     nobody = "http://127.0.0.1:1"
@@ -283,5 +283,5 @@ def test_a_store_that_refuses_ends_the_command_with_its_reason(command: list[str
     assert done.returncode == 3
     assert done.stderr.splitlines()[-3] == "error: a store refused or did not answer"
     assert "Traceback" not in done.stderr
-    if command[0] != "delete":
+    if command[0] != "owner":
         assert "Continue with: darkroom " in done.stderr

@@ -32,7 +32,7 @@ def ended(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> object:
 
 
 @pytest.mark.parametrize(
-    "command", ["reconcile", "redrive", "migrate", "reprocess --all", "delete --owner ann", "export x"]
+    "command", ["reconcile", "redrive", "migrate", "reprocess --all", "owner delete ann", "export x"]
 )
 def test_a_folder_that_is_not_there_is_named_and_not_made(
     nowhere: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: str
@@ -79,7 +79,7 @@ def test_a_worker_whose_folder_cannot_be_made_says_so(tmp_path: Path, monkeypatc
 
 @pytest.mark.parametrize("owner", ["a:b", "a:read:0", "a,b", "", "anonymous"])
 def test_an_owner_that_cannot_be_one_is_refused_as_that(owner: str) -> None:
-    done = CliRunner().invoke(cli, ["key", "new", "--owner", owner, "--scope", "read"])
+    done = CliRunner().invoke(cli, ["key", "create", "--owner", owner, "--scope", "read"])
     assert done.exit_code == 2
     assert "is not a valid owner" in done.stderr
 

@@ -125,7 +125,7 @@ def parse_keys(text: str) -> list[ApiKey]:
     for number, entry in enumerate(filter(None, (part.strip() for part in re.split(r"[,\n]", text))), 1):
         where = f"entry {number}"
         if entry.count(":") < 2:  # the entry may be a key itself, so it is not repeated
-            raise ValueError(f"{where}: must be `<owner>:<scope>+<scope>:<sha256 hex>` (see `darkroom key new`)")
+            raise ValueError(f"{where}: must be `<owner>:<scope>+<scope>:<sha256 hex>` (see `darkroom key create`)")
         owner, _, rest = entry.partition(":")
         scopes, _, digest = rest.partition(":")
         if not _OWNER.fullmatch(owner) or owner == ANONYMOUS:
@@ -134,7 +134,7 @@ def parse_keys(text: str) -> list[ApiKey]:
         if unknown:
             raise ValueError(f"{where}: unknown scope {min(unknown)[:40]!r}; scopes are {', '.join(Scope)}")
         if not _HASH.fullmatch(digest):
-            raise ValueError(f"{where}: a key is given as 64 hex digits of its SHA-256 (see `darkroom key new`)")
+            raise ValueError(f"{where}: a key is given as 64 hex digits of its SHA-256 (see `darkroom key create`)")
         if any(digest == key.sha256 for key in keys):
             raise ValueError(f"{where}: duplicate key")
         keys.append(ApiKey(owner, frozenset(map(Scope, scopes.split("+"))), digest))

@@ -52,7 +52,8 @@ class Settings(BaseModel):
     )
     api_keys: ApiKeys = Field(
         default=(),
-        description="Comma-separated `<owner>:<scope>+<scope>:<sha256 hex of the key>`; `darkroom key new` makes one.",
+        description="Comma-separated `<owner>:<scope>+<scope>:<sha256 hex of the key>`; `darkroom key create` makes "
+        "one.",
         repr=False,
     )
     cors_origins: Origins = Field(

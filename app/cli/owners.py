@@ -1,4 +1,4 @@
-"""`darkroom delete`: remove everything of an owner."""
+"""`darkroom owner`: everything of an owner."""
 
 import json
 from dataclasses import asdict
@@ -13,11 +13,19 @@ from app.cli.options import JSON, check_owner
 from app.domain.images.deletion import Deletion
 from app.domain.maintenance.owner_deletion import OwnerDeletion
 
+owners = typer.Typer(no_args_is_help=True, add_completion=False, help="Owners of images.")
 
+
+@owners.callback()
+def _group() -> None:
+    """Owners of images."""
+
+
+@owners.command()
 @reports_failures
 def delete(
+    owner: Annotated[str, typer.Argument(help="Owner of the images.", metavar="NAME", show_default=False)],
     *,
-    owner: Annotated[str, typer.Option(help="Owner of the images.", metavar="NAME")],
     yes: Annotated[bool, typer.Option("--yes", help="Delete without asking.")] = False,
     as_json: Annotated[bool, JSON] = False,
 ) -> None:
@@ -28,9 +36,9 @@ def delete(
 
     Examples:
 
-    darkroom delete --owner ann
+    darkroom owner delete ann
 
-    darkroom delete --owner ann --yes --json
+    darkroom owner delete ann --yes --json
 
     Revoke the owner's keys first: an upload that runs at the same time can
     stay. Run the command again to continue after an interruption.
@@ -38,7 +46,7 @@ def delete(
     Exit codes: 0 done, 1 not agreed or not complete, 2 wrong usage, 3 a store
     does not answer, 4 a right is missing, 130 interrupted.
     """
-    check_owner(owner)
+    check_owner(owner, "NAME")
     _, backends = open_existing()
     if not yes:
         count = sum(1 for _ in backends.images.owned(owner))

@@ -1,4 +1,4 @@
-"""`darkroom url`, and the signer of the documentation: the server accepts what they sign."""
+"""`darkroom sign`, and the signer of the documentation: the server accepts what they sign."""
 
 import re
 from collections.abc import Callable
@@ -30,7 +30,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
     monkeypatch.setenv("DARKROOM_DATABASE_URL", f"sqlite:{tmp_path}/darkroom.db")
 
     def ran(*arguments: str, status: int = 0) -> str:
-        done = CliRunner().invoke(cli, ["url", *arguments])
+        done = CliRunner().invoke(cli, ["sign", *arguments])
         assert done.exit_code == status, done.output
         return done.output.strip()
 

@@ -1,0 +1,58 @@
+"""`darkroom key`: keys of the settings."""
+
+import json
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from app.domain.access.api_keys import Keyring, parse_keys
+from darkroom.cli.command import cli
+
+
+@pytest.fixture(autouse=True)
+def _keys_required(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DARKROOM_AUTH", "required")
+
+
+def key(*arguments: str) -> Result:
+    return CliRunner().invoke(cli, ["key", *arguments])
+
+
+def create(owner: str, *scopes: str) -> dict[str, Any]:
+    done = key("create", "--owner", owner, *(part for scope in scopes for part in ("--scope", scope)), "--json")
+    assert (done.exit_code, done.stderr) == (0, "")
+    created: dict[str, Any] = json.loads(done.stdout)
+    return created
+
+
+def test_created_keys_are_listed_and_revoked(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = [create("ann", "upload", "read"), create("bob", "admin")]
+    monkeypatch.setenv("DARKROOM_API_KEYS", ", ".join(each["entry"] for each in made))
+    done = key("list")
+    assert done.stdout.splitlines() == [f"{made[0]['id']}  ann  read+upload", f"{made[1]['id']}  bob  admin"]
+    listed = [json.loads(line) for line in key("list", "--json").stdout.splitlines()]
+    assert listed == [{name: each[name] for name in ("id", "owner", "scopes")} for each in made]
+    done = key("revoke", made[0]["id"])
+    assert (done.exit_code, done.stdout) == (0, f"{made[1]['entry']}\n")
+    assert Keyring(parse_keys(done.stdout)).caller(made[1]["key"]).owner == "bob"
+    assert "restart the service" in done.stderr
+    assert key("revoke", made[0]["id"].upper()).stdout == done.stdout
+    revoked = json.loads(key("revoke", made[1]["id"], "--json").stdout)
+    assert (revoked["revoked"]["owner"], revoked["api_keys"]) == ("bob", made[0]["entry"])
+
+
+@pytest.mark.parametrize("key_id", ["0123456789ab", "x", "", "dk_secret"])
+def test_unknown_keys_are_not_revoked(monkeypatch: pytest.MonkeyPatch, key_id: str) -> None:
+    monkeypatch.setenv("DARKROOM_API_KEYS", create("ann", "read")["entry"])
+    done = key("revoke", key_id)
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert done.stderr.splitlines()[0] == "error: no such key"
+    assert done.stderr.splitlines()[2] == "try: darkroom key list"
+
+
+def test_wrong_settings_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DARKROOM_API_KEYS", "no entry")
+    done = key("list")
+    assert done.exit_code == 2
+    assert "DARKROOM_API_KEYS" in done.stderr
