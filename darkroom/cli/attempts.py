@@ -27,6 +27,10 @@ class Unreachable(UploadError):
         self.address, self.cause = address, cause
 
 
+class GaveUp(UploadError):
+    """All attempts failed, although a later one could succeed."""
+
+
 class Retry(Exception):
     """Another attempt may succeed, after `after` seconds if given."""
 
@@ -60,7 +64,7 @@ def retry(attempt: Callable[[], T]) -> T:
                 time.sleep(max(PAUSE_SECONDS * 2**number, error.after if isinstance(error, Retry) else 0))
     if isinstance(last, NOT_REACHED):
         raise unreachable(last)
-    raise UploadError(f"Gave up after {_ATTEMPTS} attempts: {last or type(last).__name__}")
+    raise GaveUp(f"Gave up after {_ATTEMPTS} attempts: {last or type(last).__name__}")
 
 
 def unreachable(error: httpx.RequestError) -> Unreachable:

@@ -5,12 +5,14 @@ import sys
 from typing import Annotated
 
 import typer
+from typer.exceptions import TyperException
 
 from darkroom import __version__
+from darkroom.cli.console import DONE, INTERRUPTED, USAGE, print_error, write_line
 from darkroom.cli.lazy import Command, CommandGroup
 
 #: The commands for users of a server. Operator commands join through the entry points of the group `darkroom.commands`.
-COMMANDS = (Command("upload", "darkroom.cli.upload:upload", "Upload images."),)
+COMMANDS = (Command("upload", "darkroom.cli.upload:upload", "Upload images, or folders of images."),)
 
 
 class _Darkroom(CommandGroup):
@@ -41,8 +43,25 @@ def _darkroom(
 
 
 def main() -> None:
-    """Run the console script."""
+    """Run the console script. Wrong usage ends it with three lines."""
     for stream in (sys.stdout, sys.stderr):  # names may have letters that the terminal cannot show
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
-    cli(prog_name="darkroom")
+    try:
+        code = cli(prog_name="darkroom", standalone_mode=False)
+    except typer.Abort:  # Ctrl-C at a question
+        write_line("", error=True)
+        sys.exit(INTERRUPTED)
+    except TyperException as error:
+        _print_usage(error)
+        sys.exit(USAGE)
+    sys.exit(code or DONE)
+
+
+def _print_usage(error: TyperException) -> None:
+    context = getattr(error, "ctx", None)
+    if context is None or len(sys.argv) == 1:  # the text is the help
+        write_line(error.format_message(), error=True)
+        return
+    path = context.command_path
+    print_error(f"wrong usage of {path}", error.format_message(), f"{path} --help")

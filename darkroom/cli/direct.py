@@ -9,13 +9,25 @@ from typing import Any, Self
 import httpx
 
 from darkroom.cli import attempts
-from darkroom.cli.attempts import NOT_REACHED, Busy, Retry, get_address, not_darkroom, parse, retry, unreachable
-from darkroom.cli.image_file import ImageFile, UploadError, read_pieces, to_text, unreadable
+from darkroom.cli.attempts import (
+    NOT_REACHED,
+    Busy,
+    Retry,
+    Unreachable,
+    get_address,
+    not_darkroom,
+    parse,
+    retry,
+    unreachable,
+)
+from darkroom.cli.image_file import FileChanged, ImageFile, UploadError, read_pieces, to_text, unreadable
 
 #: Longest `?wait=` of `GET /images/{id}`.
 _WAIT_SECONDS = 20
 #: Longest time without any answer while waiting for an image; a restart of the service is shorter.
 _SILENCE_SECONDS = 30
+#: Longest time until the service says that it is there, and the answers of a proxy whose service is away.
+_PING_SECONDS, _AWAY = 10, {502, 503, 504}
 #: Status of an image that was sent with a key without the scope `read`.
 SENT = "sent"
 #: Most hashes in one lookup.
@@ -63,11 +75,21 @@ class DarkroomClient:
         self._service.close()
         self._store.close()
 
-    def lookup(self, hashes: Sequence[str]) -> dict[str, str]:
+    def ping(self) -> None:
+        """Return if the service answers. Raises `Unreachable`."""
+        try:
+            answer = self._service.get("/healthz", timeout=_PING_SECONDS)
+        except httpx.RequestError as error:
+            raise unreachable(error) from error
+        if answer.status_code in _AWAY:
+            raise Unreachable(self.address, f"{answer.status_code} {answer.reason_phrase}")
+
+    def lookup(self, hashes: Sequence[str], owner: str | None = None) -> dict[str, str]:
         """Return the ids of the stored images with these SHA-256, at most `MAX_HASHES`. Raises `UploadError`."""
+        wanted = {"sha256": list(hashes)} | ({"owner": owner} if owner else {})
 
         def ask() -> dict[str, Any]:
-            return parse(self._service.post("/images/lookup", json={"sha256": list(hashes)}), needed=_KNOWN)
+            return parse(self._service.post("/images/lookup", json=wanted), needed=_KNOWN)
 
         known = retry(ask)["known"] if hashes else {}
         if not isinstance(known, dict):
@@ -150,7 +172,7 @@ class DarkroomClient:
         try:
             with image.path.open("rb") as file:
                 delivery.tried.add(ticket["id"])
-                content = _counted(read_pieces(file), delivery.progress)
+                content = _counted(read_pieces(file), delivery.progress, image.bytes)
                 answer = self._store.request(ticket["method"], ticket["url"], headers=headers, content=content)
         except OSError as error:
             raise unreadable(error) from error
@@ -201,9 +223,14 @@ class _Delivery:
         return str(self.ticket["id"])
 
 
-def _counted(pieces: Iterator[bytes], progress: Progress) -> Iterator[bytes]:
+def _counted(pieces: Iterator[bytes], progress: Progress, size: int) -> Iterator[bytes]:
+    """Yield the pieces of a file. Raises `FileChanged` if it does not have its size."""
     sent = 0
     for piece in pieces:
+        if sent + len(piece) > size:
+            raise FileChanged
         yield piece
         sent += len(piece)
         progress(sent)
+    if sent < size:
+        raise FileChanged

@@ -1,4 +1,4 @@
-"""Image files for upload: discovery, hashing, format detection, display of names."""
+"""Image files for upload: hashing, format detection, display of names."""
 
 import hashlib
 import os
@@ -24,6 +24,13 @@ class UploadError(Exception):
 
 class NotAnImage(UploadError):
     """The file is not an image."""
+
+
+class FileChanged(UploadError):
+    """The file no longer has the bytes that were hashed."""
+
+    def __init__(self) -> None:
+        super().__init__("The file changed while it was sent. Run the command again.")
 
 
 @dataclass(frozen=True)
@@ -67,25 +74,6 @@ class ImageFile:
 def unreadable(error: OSError) -> UploadError:
     """Build the error for a file that cannot be read."""
     return UploadError(f"{error.strerror or error}.")
-
-
-def files_in(path: Path) -> Iterator[Path]:
-    """Yield the file, or all files below a folder sorted by name, without hidden ones.
-
-    Folders that cannot be read are yielded too, so that the caller reports them.
-    """
-    try:
-        one = not path.is_dir()
-    except OSError:  # reading it will raise the error
-        one = True
-    if one:
-        yield path
-        return
-    errors: list[OSError] = []
-    for folder, folders, names in os.walk(path, onerror=errors.append):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        yield from (Path(folder, name) for name in sorted(names) if not name.startswith("."))
-    yield from (Path(os.fsdecode(error.filename)) for error in errors)
 
 
 def to_text(path: Path | str) -> str:

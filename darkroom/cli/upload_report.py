@@ -1,7 +1,6 @@
 """Output of `darkroom upload`: progress bars, a line for each file, the counts, and why a run ended early."""
 
-import json
-import os
+import shutil
 import sys
 from collections import Counter
 from collections.abc import Iterator
@@ -12,18 +11,22 @@ from typing import Any
 import typer
 from rich.console import Console
 from rich.filesize import decimal
-from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TransferSpeedColumn
+from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn
 from rich.text import Text
 
-from darkroom.cli.attempts import Unreachable
+from darkroom.cli.attempts import GaveUp, Unreachable
+from darkroom.cli.console import NOT_ALLOWED, NOT_DONE, UNREACHABLE, WIDE, colored, print_error, write_json, write_line
 from darkroom.cli.direct import SENT
-from darkroom.cli.image_file import UploadError, printable
+from darkroom.cli.image_file import UploadError, printable, to_text
 
 #: Outcomes of a file, in addition to `SENT`.
-NEW, KNOWN, PENDING, FAILED, REFUSED = "new", "known", "pending", "failed", "refused"
+NEW, KNOWN, TO_SEND, PENDING, FAILED, REFUSED = "new", "known", "to send", "pending", "failed", "refused"
+#: Outcome of a file in a folder that is not an image.
+SKIPPED = "skipped"
 _COLORS = {
     NEW: typer.colors.GREEN,
     KNOWN: typer.colors.CYAN,
+    TO_SEND: typer.colors.YELLOW,
     SENT: typer.colors.YELLOW,
     PENDING: typer.colors.YELLOW,
     FAILED: typer.colors.RED,
@@ -35,29 +38,30 @@ _NAME = 40
 class UploadReport:
     """Report of one run. Results go to standard output, other lines and progress bars to standard error."""
 
-    def __init__(self, total: int, *, as_json: bool) -> None:
-        #: Number of files in folders that are not images.
-        self.skipped = 0
+    def __init__(self, total: int, *, as_json: bool = False, progress: bool = True) -> None:
         self._total, self._as_json = total, as_json
         self._counts: Counter[str] = Counter()
         self._first: dict[str, str] = {}
         console = Console(stderr=True)
+        width = console.width
+        self._name = max(8, min(_NAME, width // 2 - 8))
         self.bars = Progress(
             TextColumn("{task.description}", markup=False),  # names may contain markup
-            BarColumn(),
+            BarColumn(bar_width=max(4, min(40, width - self._name - 30))),
             _Amount(),
             console=console,
-            disable=not console.is_terminal,
+            disable=not (console.is_terminal and progress),
             transient=True,
             redirect_stdout=sys.stdout.isatty(),  # otherwise output to a file would appear on the terminal
         )
-        self._all = self.bars.add_task("Checking", total=total, visible=total > 1, files=True)
+        self._all = self.bars.add_task("Total", total=total, visible=total > 1, files=True)
         self._begun = 0
 
     @contextmanager
     def bar(self, what: str, path: Path, size: int | None = None) -> Iterator["Bar"]:
         """Show a bar for this file within the block."""
-        task = self.bars.add_task(f"{what} {_short(path)}", total=size)
+        name = _short(path, max(6, self._name - len(what) - 1))
+        task = self.bars.add_task(f"{what} {name}", total=size)
         try:
             yield Bar(self.bars, task)
         finally:
@@ -66,40 +70,48 @@ class UploadReport:
     def begin(self) -> None:
         """Count a file as begun."""
         self._begun += 1
-        self.bars.update(self._all, description=f"Uploading {self._begun} of {self._total}")
 
-    def skip(self) -> None:
+    def skip(self, path: Path, why: str) -> None:
         """Count a file in a folder that is not an image."""
-        self.skipped += 1
-        self.bars.advance(self._all)
+        self._count(SKIPPED, path, why)
+
+    def tell_lost(self, seconds: float) -> None:
+        """Say that the server does not answer any more."""
+        write_line(f"Connection lost. Retrying for {seconds:g} s.", error=True)
 
     def result(self, state: str, path: Path, record: dict[str, Any], why: str = "") -> None:
         """Print the outcome of a file."""
+        self._count(state, path, why)
+        if self._as_json:
+            write_json({"file": to_text(path), "state": state, **record})
+            return
+        is_error = state not in {NEW, KNOWN, SENT, TO_SEND}
+        stream = sys.stderr if is_error else sys.stdout
+        word = colored(f"{state:8}", _COLORS[state], stream)
+        size = f"{record['width']}×{record['height']}" if record.get("width") else ""
+        image_id = record.get("id", "-")
+        if stream.isatty() and shutil.get_terminal_size().columns < WIDE:
+            write_line("  ".join(filter(None, (word, printable(path), size, why))), error=is_error)
+            if image_id != "-":
+                write_line(f"  {image_id}", error=is_error)
+            return
+        write_line("  ".join(filter(None, (word, image_id, printable(path), size, why))), error=is_error)
+
+    def print_summary(self) -> None:
+        """Print the counts."""
+        states = (NEW, KNOWN, TO_SEND, SENT, PENDING, FAILED, REFUSED, SKIPPED)
+        told = [self._described(name, self._counts[name]) for name in states if self._counts[name]]
+        total = max(self._total, self._begun)
+        if (left := total - self._counts.total()) > 0:
+            told.append(f"{left:,} not sent")
+        files = f"{total:,} {'file' if total == 1 else 'files'}"
+        write_line(f"{files}: {', '.join(told) or 'no images found'}", error=True)
+
+    def _count(self, state: str, path: Path, why: str) -> None:
         self._counts[state] += 1
         self.bars.advance(self._all)
         if why:
             self._first.setdefault(state, f"{_short(path)}: {why.partition('. ')[0].rstrip('.')}")
-        if self._as_json:
-            typer.echo(json.dumps(record))
-            return
-        stream = sys.stdout if state in {NEW, KNOWN, SENT} else sys.stderr
-        word = f"{state:8}"
-        colored = stream.isatty() and not os.environ.get("NO_COLOR")
-        size = f"{record['width']}×{record['height']}" if record.get("width") else ""
-        fields = (record.get("id", "-"), printable(path), size, why)
-        shown = typer.style(word, fg=_COLORS[state]) if colored else word
-        typer.echo("  ".join(filter(None, (shown, *fields))), file=stream)
-
-    def print_summary(self) -> None:
-        """Print the counts."""
-        counts = {name: self._counts[name] for name in (NEW, KNOWN, SENT, PENDING, FAILED, REFUSED)}
-        told = [self._described(name, number) for name, number in counts.items() if number]
-        if self.skipped:
-            told.append(f"{self.skipped:,} skipped (not images)")
-        if (left := self._total - sum(counts.values()) - self.skipped) > 0:
-            told.append(f"{left:,} not sent")
-        files = f"{self._total:,} {'file' if self._total == 1 else 'files'}"
-        typer.echo(f"{files}: {', '.join(told) or 'no images found'}", err=True)
 
     def _described(self, name: str, number: int) -> str:
         first = self._first.get(name)
@@ -113,34 +125,33 @@ class Bar:
     def __init__(self, bars: Progress, task: Any) -> None:
         self._bars, self._task = bars, task
 
-    def set_total(self, size: int) -> None:
-        """Set the size of the file."""
-        self._bars.update(self._task, total=size)
-
     def update(self, sent: int) -> None:
         """Set the number of bytes sent."""
         self._bars.update(self._task, completed=sent)
 
 
-def _short(path: Path) -> str:
-    name = printable(path.name)
-    return name if len(name) <= _NAME else f"{name[: _NAME - 1]}…"
+def _short(path: Path, length: int = _NAME) -> str:
+    name = printable(path.name or path)
+    return name if len(name) <= length else f"{name[: length - 1]}…"
 
 
 class _Amount(ProgressColumn):
-    """Bytes sent and their speed, or the number of files that are finished."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._speed = TransferSpeedColumn()
+    """Bytes sent, or the number of files that are finished."""
 
     def render(self, task: Task) -> Text:
         if task.fields.get("files"):
-            return Text(f"{task.completed:,.0f} of {task.total or 0:,.0f} files")
+            return Text(f"{task.completed:,.0f} of {task.total or 0:,.0f} files", no_wrap=True)
         if task.total is None:
             return Text()
-        sent = Text(f"{decimal(int(task.completed))} of {decimal(int(task.total))}")
-        return Text(" ").join([sent, self._speed.render(task)]) if task.speed else sent
+        return Text(f"{decimal(int(task.completed))} of {decimal(int(task.total))}", no_wrap=True)
+
+
+def exit_code(error: UploadError) -> int:
+    """Return the exit code of a run that this error ended."""
+    if isinstance(error, Unreachable | GaveUp):
+        return UNREACHABLE
+    is_key = error.problem.get("code") in {"key_missing", "key_unknown", "scope_missing"}
+    return NOT_ALLOWED if is_key else NOT_DONE
 
 
 def print_failure(error: UploadError, url: str) -> None:
@@ -149,10 +160,9 @@ def print_failure(error: UploadError, url: str) -> None:
     what, cause, remedy = f"cannot upload to {url}", str(error), "check DARKROOM_URL and the log of the server"
     if isinstance(error, Unreachable):
         what, cause = f"cannot reach {error.address}", error.cause
-        remedy = "start the server (make run), or set DARKROOM_URL"
-    elif code in {"key_missing", "key_unknown", "scope_missing"}:
+        remedy = "start the server, or set DARKROOM_URL to its address"
+    elif exit_code(error) == NOT_ALLOWED:
         what, remedy = f"{url} refuses the API key", "set DARKROOM_API_KEY to a key with the scopes upload and read"
     elif code == "storage_full":
         what, remedy = f"{url} is full", "delete images, or ask its operator for space"
-    for label, text in (("error", what), ("cause", cause), ("try", remedy)):
-        typer.echo(f"{label}: {printable(text)}", err=True)
+    print_error(what, cause, remedy)

@@ -3,19 +3,23 @@
 import time
 from collections import OrderedDict, deque
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from pathlib import Path
+from concurrent.futures import Future
+from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import Any
 
 from darkroom.cli.attempts import Unreachable
 from darkroom.cli.direct import MAX_HASHES, SENT, DarkroomClient
-from darkroom.cli.image_file import ImageFile, NotAnImage, UploadError, to_text
-from darkroom.cli.upload_report import FAILED, KNOWN, NEW, PENDING, REFUSED, UploadReport
+from darkroom.cli.found_files import FoundFile, folder_tags
+from darkroom.cli.image_file import FileChanged, ImageFile, NotAnImage, UploadError, to_text
+from darkroom.cli.patience import Patience, Stopped
+from darkroom.cli.senders import Senders, finished
+from darkroom.cli.upload_report import FAILED, KNOWN, NEW, PENDING, REFUSED, TO_SEND, UploadReport
 
 #: Codes of refusals that apply to all images.
 _PERMANENT = {"key_missing", "key_unknown", "scope_missing", "storage_full"}
 #: Images are sent ahead of the one that is waited for: at most this many, for at most this time.
-_AHEAD, _AHEAD_SECONDS = 8, 2.0
+_AHEAD, _AHEAD_SECONDS = 64, 2.0
 #: A batch is looked up after this many bytes, so that sending begins before a folder of large files is read.
 _BATCH_BYTES = 256 * 1024 * 1024
 #: Images sent by this run that are remembered, because a lookup finds an image only once it is ready.
@@ -23,74 +27,92 @@ _REMEMBERED = 10_000
 
 
 @dataclass(frozen=True)
-class _File:
-    """A file, and the image in it or the reason why it is none. `is_given` is false for a file found in a folder."""
+class UploadOptions:
+    """Options of a run. With `complete`, the records of known images are read too, in order to print them."""
 
-    path: Path
-    is_given: bool
+    wait: float = 0
+    fields: dict[str, Any] = field(default_factory=dict)
+    complete: bool = False
+    jobs: int = 1
+    dry_run: bool = False
+    stop_on_error: bool = False
+    tags_from_folders: bool = False
+
+
+@dataclass(frozen=True)
+class _File:
+    """A file, and the image in it or the reason why it is none."""
+
+    found: FoundFile
     image: ImageFile | None = None
     error: UploadError | None = None
 
 
-@dataclass(frozen=True)
-class _Sent:
-    """An image that was sent, or that needed no sending, and the time of that."""
+@dataclass
+class _Job:
+    """A file to report, and the record that comes of it. `copy_of` is the job that sends the same bytes."""
 
-    path: Path
-    record: dict[str, Any]
-    since: float
+    file: _File
+    outcome: Future[dict[str, Any]]
+    copy_of: "_Job | None" = None
+    #: Time when the image was first seen as sent.
+    since: float | None = None
+
+    def is_recent(self) -> bool:
+        """Return True if the image was sent a moment ago."""
+        self.since = self.since or time.monotonic()
+        return time.monotonic() - self.since < _AHEAD_SECONDS
 
 
 class UploadRun:
-    """Sends files. The next images are sent while one is processed. Results are reported in the order of the files.
-
-    With `complete`, the records of known images are read too, in order to print them.
+    """Sends files, several at once. Results are reported in the order of the files.
 
     Memory does not grow with the number of files: one batch of hashes is held at a time.
     """
 
     def __init__(
-        self, client: DarkroomClient, report: UploadReport, *, wait: float, fields: dict[str, Any], complete: bool
+        self, client: DarkroomClient, report: UploadReport, options: UploadOptions, patience: Patience
     ) -> None:
         #: True if every image is ready, or sent where that is enough.
         self.good = True
         #: The reason why no further file was sent.
         self.failure: UploadError | None = None
-        self._client, self._report = client, report
-        self._wait, self._fields, self._complete = wait, fields, complete
-        self._waits = bool(wait)
+        self._client, self._report, self._options, self._patience = client, report, options, patience
+        self._wait, self._waits = options.wait, bool(options.wait)
+        self._complete = options.complete and not options.dry_run
+        self._ended = False
+        self._senders = Senders(options.jobs)
         #: Images to report, in the order of the files.
-        self._sent: deque[_Sent] = deque()
-        self._recent: OrderedDict[bytes, str] = OrderedDict()
+        self._jobs: deque[_Job] = deque()
+        self._recent: OrderedDict[bytes, _Job] = OrderedDict()
 
-    def send_all(self, files: Iterable[tuple[Path, Path]]) -> None:
-        """Send files, each with the argument that named it, and wait until they are processed."""
+    def send_all(self, files: Iterable[FoundFile]) -> None:
+        """Send files and wait until they are processed."""
         for batch in self._batches(files):
-            try:
-                known = self._client.lookup(list({file.image.sha256 for file in batch if file.image}))
-            except UploadError as error:
-                self._end(error)
+            known = self._look_up(batch)
             for file in batch:
-                if self.failure is not None:
+                if self._ended:
                     break
-                self._send(file, known)
+                self._begin(file, known)
                 self._report_finished(ahead=_AHEAD)
-            if self.failure is not None:
+            if self._ended:
                 break
         self._report_finished(ahead=0)
         self.good = self.good and self.failure is None
 
     def interrupt(self) -> None:
-        """Report the images that were sent, without waiting for them."""
+        """Report the images that were sent, without waiting for others."""
+        self._ended = True
+        self._patience.stop()
         self._wait, self._waits, self._complete = 0, False, False
         self._report_finished(ahead=0)
 
-    def _batches(self, files: Iterable[tuple[Path, Path]]) -> Iterator[list[_File]]:
+    def _batches(self, files: Iterable[FoundFile]) -> Iterator[list[_File]]:
         batch: list[_File] = []
         size = 0
-        for given, path in files:
-            with self._report.bar("Checking", path):
-                batch.append(_read(path, is_given=path == given))
+        for found in files:
+            with self._report.bar("Checking", found.path):
+                batch.append(_read(found))
             image = batch[-1].image
             size += image.bytes if image else 0
             if len(batch) == MAX_HASHES or size > _BATCH_BYTES:
@@ -99,91 +121,148 @@ class UploadRun:
         if batch:
             yield batch
 
-    def _send(self, file: _File, known: dict[str, str]) -> None:
-        self._report.begin()
-        if file.image is None:
-            if isinstance(file.error, NotAnImage) and not file.is_given:
-                self._report.skip()
-            elif file.error is not None:
-                self._sent.append(_Sent(file.path, _refused(file.path, file.error), 0))
-            return
+    def _look_up(self, batch: list[_File]) -> dict[str, str]:
+        hashes = list({file.image.sha256 for file in batch if file.image})
         try:
-            record = self._known(file.image, known) or self._upload(file.image)
+            return self._patience.keep(lambda: self._client.lookup(hashes, self._options.fields.get("owner")))
         except UploadError as error:
-            if isinstance(error, Unreachable) or error.problem.get("code") in _PERMANENT:
-                self._end(error)
-                return
-            record = _refused(file.path, error)
-        self._sent.append(_Sent(file.path, record, time.monotonic()))
+            self._fail(error)
+            return {}
 
-    def _known(self, image: ImageFile, known: dict[str, str]) -> dict[str, Any] | None:
-        """Return the record of an image that is stored, or that this run has sent."""
-        image_id = known.get(image.sha256)
-        if image_id is not None:
-            return {"id": image_id, "status": "ready", "duplicate": True}
-        image_id = self._recent.get(bytes.fromhex(image.sha256))
-        return None if image_id is None else {"id": image_id, "status": "pending", "duplicate": True}
+    def _begin(self, file: _File, known: dict[str, str]) -> None:
+        self._report.begin()
+        image = file.image
+        if image is None:
+            if isinstance(file.error, NotAnImage) and not file.found.is_given:
+                self._report.skip(file.found.path, str(file.error))
+            elif file.error is not None:
+                self._ended = self._options.stop_on_error
+                self._jobs.append(_Job(file, finished(_refused(file.found, file.error))))
+            return
+        sha256 = bytes.fromhex(image.sha256)
+        original = self._recent.get(sha256)
+        if image.sha256 in known:
+            job = _Job(file, finished({"id": known[image.sha256], "status": "ready", "duplicate": True}))
+        elif original is not None:
+            job = _Job(file, original.outcome, copy_of=original)
+        elif self._options.dry_run:
+            job = _Job(file, finished({"status": TO_SEND}))
+        else:
+            job = _Job(file, self._senders.add(lambda: self._upload(file.found, image)))
+        if image.sha256 not in known and original is None:
+            self._recent[sha256] = job
+            if len(self._recent) > _REMEMBERED:
+                self._recent.popitem(last=False)
+        self._jobs.append(job)
 
-    def _upload(self, image: ImageFile) -> dict[str, Any]:
+    def _upload(self, found: FoundFile, image: ImageFile) -> dict[str, Any]:
+        """Send an image, in one of the threads."""
+        if self._ended:
+            raise Stopped
+        fields = self._options.fields
+        if self._options.tags_from_folders:
+            fields = fields | {"tags": folder_tags(found, fields.get("tags", ()))}
         with self._report.bar("Sending", image.path, image.bytes) as bar:
-            record = self._client.upload(image, bar.update, **self._fields)
-        self._recent[bytes.fromhex(image.sha256)] = record["id"]
-        if len(self._recent) > _REMEMBERED:
-            self._recent.popitem(last=False)
-        return record
 
-    def _end(self, error: UploadError) -> None:
-        self.failure = error
+            def progress(sent: int) -> None:
+                if self._patience.stopped:
+                    raise Stopped
+                bar.update(sent)
+
+            try:
+                return self._patience.keep(lambda: self._client.upload(image, progress, **fields))
+            except UploadError as error:
+                self._ended = self._ended or self._options.stop_on_error
+                if not isinstance(error, Unreachable) and _changed(image):
+                    raise FileChanged from error
+                raise
+
+    def _fail(self, error: UploadError) -> None:
+        """End the run, because of an error that concerns all images."""
+        self._ended = True
+        self.failure = self.failure or error
+        self._patience.stop()
         self._wait, self._complete = 0, False
 
     def _report_finished(self, ahead: int) -> None:
-        """Report images until at most `ahead` are left that were sent recently."""
-        while self._sent:
-            sent = self._sent[0]
-            record = sent.record
-            is_recent = len(self._sent) <= ahead and time.monotonic() - sent.since < _AHEAD_SECONDS
-            if record["status"] == "pending" and self._waits and is_recent:
+        """Report images until at most `ahead` are left that are being sent or were sent recently."""
+        while self._jobs:
+            job = self._jobs[0]
+            may_wait = len(self._jobs) <= ahead
+            if not job.outcome.done() and may_wait:
                 return
-            record = self._finish(sent.path, record)
-            self._sent.popleft()
-            self._report_one(sent.path, record)
+            record = self._result(job)
+            if may_wait and record and record["status"] == "pending" and self._waits and job.is_recent():
+                return
+            record = record and self._finish(job.file.found, record)
+            self._jobs.popleft()
+            if record:
+                self._report_one(job.file.found, record)
 
-    def _finish(self, path: Path, record: dict[str, Any]) -> dict[str, Any]:
+    def _result(self, job: _Job) -> dict[str, Any] | None:
+        """Return the record of an image that was sent, or of a refusal; None if it was not sent."""
+        if self._patience.stopped and not job.outcome.done():
+            return None  # its thread ends with the process
+        try:
+            record = job.outcome.result()
+        except Stopped:
+            return None
+        except UploadError as error:
+            if isinstance(error, Unreachable) or error.problem.get("code") in _PERMANENT:
+                self._fail(error)
+                return None
+            return _refused(job.file.found, error)
+        return record if job.copy_of is None or record["status"] == TO_SEND else record | {"duplicate": True}
+
+    def _finish(self, found: FoundFile, record: dict[str, Any]) -> dict[str, Any]:
         """Wait until the image is processed, and complete a record that is to be printed."""
         try:
             if record["status"] == "pending" and self._wait:
-                with self._report.bar("Processing", path):
-                    record = self._client.wait_until_processed(record, self._wait)
+                with self._report.bar("Processing", found.path):
+                    record = self._patience.keep(lambda: self._client.wait_until_processed(record, self._wait))
             if self._complete and record["status"] in {"ready", "pending"} and "filename" not in record:
-                record = self._client.read(record["id"]) | {"duplicate": True}
+                record = self._patience.keep(lambda: self._client.read(record["id"])) | {"duplicate": True}
         except UploadError as error:
             if isinstance(error, Unreachable):
-                self._end(error)  # also for the others
+                self._fail(error)  # also for the others
             elif error.problem.get("code") != "scope_missing":
-                return _refused(path, error)
+                return _refused(found, error)
             elif record["status"] == "pending":
                 return record | {"status": SENT}
+        except Stopped:  # by the failure of another image
+            return record
         return record
 
-    def _report_one(self, path: Path, record: dict[str, Any]) -> None:
+    def _report_one(self, found: FoundFile, record: dict[str, Any]) -> None:
         status = record["status"]
         if status == "ready" or (status == "pending" and not self._waits and record.get("duplicate")):
             state = KNOWN if record.get("duplicate") else NEW
         elif status == SENT or (status == "pending" and not self._waits):
             state = SENT
         else:
-            state = {"pending": PENDING, "failed": FAILED}.get(status, REFUSED)
-        self.good = self.good and state in {NEW, KNOWN, SENT}
+            state = {"pending": PENDING, "failed": FAILED, TO_SEND: TO_SEND}.get(status, REFUSED)
+        if state not in {NEW, KNOWN, SENT, TO_SEND}:
+            self.good = False
+            self._ended = self._ended or (self._options.stop_on_error and state != PENDING)
         error = record.get("error") or {}
-        self._report.result(state, path, record, record.get("detail") or error.get("detail") or "")
+        self._report.result(state, found.path, record, record.get("detail") or error.get("detail") or "")
 
 
-def _read(path: Path, *, is_given: bool) -> _File:
+def _read(found: FoundFile) -> _File:
+    if found.error:
+        return _File(found, error=UploadError(found.error))
     try:
-        return _File(path, is_given, image=ImageFile.read(path))
+        return _File(found, image=ImageFile.read(found.path))
     except UploadError as error:
-        return _File(path, is_given, error=error)
+        return _File(found, error=error)
 
 
-def _refused(path: Path, error: UploadError) -> dict[str, Any]:
-    return {"status": "refused", "file": to_text(path), "detail": str(error), "problem": error.problem}
+def _changed(image: ImageFile) -> bool:
+    """Return True if the file no longer has the bytes that were hashed."""
+    with suppress(UploadError):
+        return ImageFile.read(image.path).sha256 != image.sha256
+    return True
+
+
+def _refused(found: FoundFile, error: UploadError) -> dict[str, Any]:
+    return {"status": "refused", "file": to_text(found.path), "detail": str(error), "problem": error.problem}

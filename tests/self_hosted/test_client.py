@@ -205,11 +205,11 @@ def test_an_address_that_is_none_ends_the_command_at_once(picture: Path, url: st
 
 def test_without_an_answer_to_the_first_image_the_others_are_not_tried(picture: Path) -> None:
     done = darkroom("upload", str(picture), str(picture), str(picture), url="http://127.0.0.1:1")
-    assert done.exit_code == 1
+    assert done.exit_code == 3
     assert done.stderr.splitlines() == [
         "error: cannot reach http://127.0.0.1:1",
         "cause: Connection refused",
-        "try: start the server (make run), or set DARKROOM_URL",
+        "try: start the server, or set DARKROOM_URL to its address",
         "3 files: 3 not sent",
     ]
 

@@ -124,7 +124,7 @@ def test_the_command_reports_files_that_it_could_not_send(server: Server, tmp_pa
     assert "nowhere.png" in done.stderr
     assert "Traceback" not in done.stderr
     refused = darkroom(server, "upload", str(broken), str(broken), key=READ_ONLY)
-    assert refused.returncode == 1
+    assert refused.returncode == 4
     error, cause, remedy, counts = refused.stderr.splitlines()
     assert error == f"error: {server.url} refuses the API key"
     assert "scope `upload`" in cause

@@ -13,8 +13,10 @@ from typer.testing import CliRunner
 from darkroom.cli import upload_run
 from darkroom.cli.command import cli
 from darkroom.cli.direct import MAX_HASHES, DarkroomClient
+from darkroom.cli.found_files import FoundFile
+from darkroom.cli.patience import Patience
 from darkroom.cli.upload_report import UploadReport
-from darkroom.cli.upload_run import UploadRun
+from darkroom.cli.upload_run import UploadOptions, UploadRun
 from tests.samples import encoded
 from tests.tiers import smoke
 
@@ -53,10 +55,11 @@ class Library(httpx.BaseTransport):
 
 def run_on(library: Library, files: Iterable[Path]) -> UploadRun:
     """Run the command's uploads on this service."""
-    report = UploadReport(0, as_json=False)
+    report = UploadReport(0)
     with DarkroomClient("http://testserver", transport=library) as client:
-        run = UploadRun(client, report, wait=5, fields={}, complete=False)
-        run.send_all((path, path) for path in files)
+        patience = Patience(client.ping, 0, report.tell_lost)
+        run = UploadRun(client, report, UploadOptions(wait=5), patience)
+        run.send_all(FoundFile(path, is_given=True) for path in files)
     return run
 
 
@@ -66,6 +69,7 @@ def test_only_unknown_images_are_sent_after_lookups_of_a_batch(
 ) -> None:
     """Files are read as needed: a folder of any size takes the memory of one batch."""
     monkeypatch.setattr(upload_run, "MAX_HASHES", most)
+    monkeypatch.setattr(upload_run, "_AHEAD", 4)
     total = 2 * most + most // 10
     head = encoded("GIF", 1, 1)
     library = Library(known=lambda sha256: int(sha256[-2:], 16) >= 128)
@@ -89,7 +93,7 @@ def test_only_unknown_images_are_sent_after_lookups_of_a_batch(
     assert printed() == total
     assert run.good
     assert [len(each) for each in library.lookups] == [most, most, most // 10]
-    assert max(ahead) <= most
+    assert max(ahead) <= most + 4
     asked = [sha256 for each in library.lookups for sha256 in each]
     assert sorted(library.sent) == sorted(sha256 for sha256 in asked if int(sha256[-2:], 16) < 128)
     states = Counter(line.split()[0] for line in lines)
@@ -135,7 +139,7 @@ def test_only_the_state_is_colored_on_a_terminal(
 ) -> None:
     monkeypatch.setenv("NO_COLOR", no_color)
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
-    report = UploadReport(1, as_json=False)
+    report = UploadReport(1)
     report.result("new", Path("a.jpg"), {"id": "1"})
     expected = "new       1  a.jpg\n" if no_color else "\x1b[32mnew     \x1b[0m  1  a.jpg\n"
     assert capsys.readouterr().out == expected

@@ -1,0 +1,50 @@
+"""Output of commands: exit codes, errors in three lines, results that survive a closed pipe."""
+
+import json
+import os
+import sys
+from collections.abc import Mapping
+from typing import IO, Any
+
+import typer
+
+from darkroom.cli.image_file import printable
+
+#: Exit codes: done; some refused or failed; wrong usage; no answer in time; not allowed; interrupted by the user.
+DONE, NOT_DONE, USAGE, UNREACHABLE, NOT_ALLOWED, INTERRUPTED = 0, 1, 2, 3, 4, 130
+#: Width of a terminal from which the id and the name of a file share a line.
+WIDE = 72
+
+
+def write_line(text: str, *, error: bool = False) -> bool:
+    """Print a line. Return False if nobody reads it, as after `| head`: later output is dropped silently."""
+    stream = sys.stderr if error else sys.stdout
+    try:
+        typer.echo(text, file=stream)
+    except BrokenPipeError:
+        _drop(stream)
+        return False
+    return True
+
+
+def write_json(value: Mapping[str, Any]) -> bool:
+    """Print an object as one line of JSON. Return False if nobody reads it."""
+    return write_line(json.dumps(value))
+
+
+def print_error(what: str, cause: str, remedy: str) -> None:
+    """Print an error in three lines."""
+    for label, text in (("error", what), ("cause", cause), ("try", remedy)):
+        write_line(f"{label}: {printable(text)}", error=True)
+
+
+def colored(text: str, color: str, stream: IO[str]) -> str:
+    """Return the text in a color where the stream is a terminal and NO_COLOR is not set."""
+    return typer.style(text, fg=color) if stream.isatty() and not os.environ.get("NO_COLOR") else text
+
+
+def _drop(stream: IO[str]) -> None:
+    """Send all further output of a stream to nowhere, also what the interpreter flushes at its end."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
