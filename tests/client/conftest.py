@@ -1,4 +1,4 @@
-"""The `darkroom` command on real servers."""
+"""The client and the `darkroom` command on a real server."""
 
 import os
 import subprocess
@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 
+from darkroom import Client
 from tests.running_server import Server, serving
+from tests.samples import encoded
 
 
 @dataclass
@@ -49,3 +51,27 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 @pytest.fixture
 def darkroom(server: Server) -> Command:
     return Command(server.url)
+
+
+@pytest.fixture
+def client(server: Server) -> Iterator[Client]:
+    """A client of the server, which has no images."""
+    with Client(server.url) as made:
+        remove_all(made)
+        yield made
+
+
+@pytest.fixture
+def photo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return `photo.jpg` in the current folder."""
+    monkeypatch.chdir(tmp_path)
+    path = Path("photo.jpg")
+    path.write_bytes(encoded("JPEG", 640, 480, seed=7))
+    return path
+
+
+def remove_all(client: Client) -> None:
+    """Delete every image, also in the trash."""
+    for trashed in (False, True):
+        for image in client.images(trashed=trashed):
+            client.delete(image.id, permanent=True)

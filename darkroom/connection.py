@@ -1,0 +1,238 @@
+"""Requests to a service, repeated where that cannot double anything."""
+
+import random
+import threading
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+import httpx
+
+from darkroom.decoding import decode
+from darkroom.errors import DarkroomError, InvalidArgument, NotDarkroom, Unreachable, error_class
+
+T = TypeVar("T")
+
+#: Pause before the second attempt; each further one is twice as long, up to the second number.
+PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 1.0, 15.0
+#: Longest `Retry-After` that is waited for.
+LONGEST_RETRY_AFTER = 60
+#: Longest time in which another request may be busy with the same image. The server forgets a request that was
+#: interrupted after a minute.
+BUSY_SECONDS = 120.0
+#: Errors after which the request has not arrived.
+NOT_REACHED = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
+#: Conflicts that end by themselves.
+_MOMENTARY = frozenset({"busy", "request_in_progress", "upload_in_progress"})
+
+#: Most redirects of a download.
+_REDIRECTS = 5
+
+Content = Callable[[], Iterator[bytes]]
+
+
+class Connection:
+    """Connections to one service and to the stores that it refers to. Threads can share it."""
+
+    def __init__(
+        self, url: str, key: str | None, *, timeout: float, attempts: int, transport: httpx.BaseTransport | None
+    ) -> None:
+        self.url = _check_url(url)
+        self.attempts = max(1, attempts)
+        self.timeout = timeout
+        headers = _key_header(_check_key(key), self.url)
+        try:
+            self._service = httpx.Client(headers=headers, timeout=timeout, transport=transport)
+            # Tickets and redirects lead to other hosts, which must not see the key.
+            self.store = httpx.Client(timeout=timeout, transport=transport)
+        except (OSError, ValueError) as error:
+            detail = f"Proxy or certificate settings of the environment cannot be used: {error}"
+            raise InvalidArgument(detail) from None
+        #: Scheme and host of the service, without user name and password.
+        self.address = get_address(self.url)
+        self._closed = threading.Event()
+        self._answered = False
+
+    def close(self) -> None:
+        """Close all connections, and end calls of other threads that wait for another attempt."""
+        self._closed.set()
+        self._service.close()
+        self.store.close()
+
+    def join(self, path: str) -> httpx.URL:
+        """Return the url of a path of the service."""
+        return self.url.copy_with(raw_path=self.url.raw_path.rstrip(b"/") + path.encode())
+
+    def call(  # noqa: PLR0913 - the parts of a request, and when to repeat it
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, Any] | None = None,
+        json: Any = None,
+        headers: Mapping[str, str] | None = None,
+        content: Content | None = None,
+        expected: Collection[int] = (200,),
+        repeatable: bool = True,
+        wait: float = 0,
+    ) -> httpx.Response:
+        """Make a request, with further attempts if it fails, and return its expected answer.
+
+        `content` makes the body of each attempt. A request that is not `repeatable` is repeated only if it has not
+        arrived, or if the service asks to try later. `wait` is the time that the service may wait before it answers.
+
+        Raises `DarkroomError`.
+        """
+
+        def attempt() -> httpx.Response:
+            return self._service.request(
+                method,
+                self.join(path),
+                params=params,
+                json=json,
+                headers=headers,
+                content=None if content is None else content(),
+                timeout=httpx.Timeout(self.timeout, read=self.timeout + wait),
+            )
+
+        return self.repeat(lambda: self.check(attempt(), expected), repeatable=repeatable)
+
+    def repeat(self, attempt: Callable[[], T], *, repeatable: bool = True) -> T:
+        """Return the result of an attempt, of which there are several if it fails. Raises `DarkroomError`."""
+        number, begun = 0, time.monotonic()
+        while True:
+            number += 1
+            pause = min(PAUSE_SECONDS * 2 ** (number - 1), LONGEST_PAUSE_SECONDS) * random.uniform(0.7, 1.0)  # noqa: S311
+            try:
+                return attempt()
+            except httpx.RequestError as error:
+                missed = isinstance(error, NOT_REACHED)
+                # A server that has never answered is probably not there.
+                most = self.attempts if self._answered else min(self.attempts, 2)
+                if number >= (most if missed else self.attempts) or not (missed or repeatable):
+                    raise self._unreachable(error) from error
+            except httpx.InvalidURL as error:
+                raise NotDarkroom(self.address) from error
+            except DarkroomError as error:
+                if error.code in _MOMENTARY and time.monotonic() - begun < BUSY_SECONDS:
+                    number -= 1
+                    pause = PAUSE_SECONDS
+                elif number >= self.attempts or not _may_succeed_later(error):
+                    raise
+                pause = max(pause, error.retry_after or 0)
+            self.pause(pause)
+
+    def check(self, answer: httpx.Response, expected: Collection[int] = (200,)) -> httpx.Response:
+        """Return an expected answer. Raises `DarkroomError` for any other."""
+        self._answered = True
+        if answer.status_code in expected:
+            return answer
+        if answer.status_code < 400:
+            raise NotDarkroom(self.address)
+        problem = read_json(answer) if "problem+json" in _type(answer) else None
+        members = {"status": answer.status_code, "title": answer.reason_phrase, **(problem or {})}
+        detail = members.get("detail")
+        if not isinstance(detail, str):
+            detail = f"{self.address} answered {answer.status_code} {answer.reason_phrase}."
+        kind = error_class(answer.status_code)
+        raise kind(detail, members, retry_after=_retry_after(answer))
+
+    @contextmanager
+    def stream(self, path: str) -> Iterator[httpx.Response]:
+        """Open a file of the service, or of the store that it redirects to. The key is not sent there."""
+        url, client = self.join(path), self._service
+        for _ in range(_REDIRECTS):
+            with client.stream("GET", url) as answer:
+                if not answer.is_redirect:
+                    if answer.status_code != 200:
+                        answer.read()
+                    self.check(answer)
+                    yield answer
+                    return
+                url, client = answer.url.join(answer.headers["location"]), self.store
+        raise NotDarkroom(self.address)
+
+    def decode(self, kind: type[T], document: Any) -> T:
+        """Return an answer or its document as an object. Raises `NotDarkroom` for any other document."""
+        try:
+            return decode(kind, read_json(document) if isinstance(document, httpx.Response) else document)
+        except (ValueError, TypeError, AttributeError):
+            raise NotDarkroom(self.address) from None
+
+    def read(self, answer: httpx.Response, name: str, kind: type[T]) -> T:
+        """Return a member of the document of an answer. Raises `NotDarkroom` if there is none of this kind."""
+        document = read_json(answer)
+        found = document.get(name) if isinstance(document, dict) else None
+        if not isinstance(found, kind):
+            raise NotDarkroom(self.address)
+        return found
+
+    def pause(self, seconds: float) -> None:
+        """Wait. Raises `DarkroomError` if the client is closed meanwhile."""
+        if self._closed.wait(seconds):
+            raise DarkroomError("The client was closed.")
+
+    def _unreachable(self, error: httpx.RequestError) -> Unreachable:
+        """Build the error, with the reason of the operating system if there is one."""
+        cause: BaseException | None = error
+        while cause is not None and not (isinstance(cause, OSError) and cause.strerror):
+            cause = cause.__cause__ or cause.__context__
+        reason = cause.strerror if isinstance(cause, OSError) else None
+        if reason is None and isinstance(error, httpx.TimeoutException):
+            reason = "timed out"
+        return Unreachable(get_address(error.request.url), reason or str(error) or type(error).__name__)
+
+
+def get_address(url: httpx.URL) -> str:
+    """Return scheme and host of a url, without user name and password."""
+    return str(url.copy_with(userinfo=b"", raw_path=b"/")).rstrip("/")
+
+
+def read_json(answer: httpx.Response) -> Any:
+    """Return the JSON of an answer, or None if it has none."""
+    try:
+        return answer.json() if "json" in _type(answer) else None
+    except (ValueError, RecursionError):
+        return None
+
+
+def _may_succeed_later(error: DarkroomError) -> bool:
+    """Return True if the same request may succeed later."""
+    if error.code == "too_many_tickets":  # until some are used
+        return False
+    status = error.status or 0
+    return status in {408, 429} or (status >= 500 and status not in {501, 505, 507})
+
+
+def _retry_after(answer: httpx.Response) -> float | None:
+    given = answer.headers.get("retry-after", "")
+    return min(int(given), LONGEST_RETRY_AFTER) if given.isascii() and given.isdigit() and len(given) < 9 else None
+
+
+def _type(answer: httpx.Response) -> str:
+    return str(answer.headers.get("content-type", ""))
+
+
+def _check_url(url: str) -> httpx.URL:
+    try:
+        found = httpx.URL(url)
+    except (httpx.InvalidURL, TypeError):
+        found = httpx.URL()
+    if found.scheme not in {"http", "https"} or not found.host or (found.port or 0) > 65535:
+        raise InvalidArgument("Invalid address of the service. Expected a url such as http://127.0.0.1:8000.")
+    return found.copy_with(query=None, fragment=None)
+
+
+def _key_header(key: str, url: httpx.URL) -> dict[str, str]:
+    """Return the header of the key. User name and password of the url need `Authorization` for a proxy."""
+    if not key:
+        return {}
+    return {"X-API-Key": key} if url.userinfo else {"Authorization": f"Bearer {key}"}
+
+
+def _check_key(key: str | None) -> str:
+    found = (key or "").strip()  # a key read from a file often ends with a line break
+    if not (found.isascii() and found.isprintable()):
+        raise InvalidArgument("The API key contains invalid characters. (The key is not shown.)")
+    return found

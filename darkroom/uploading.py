@@ -1,0 +1,140 @@
+"""Delivery of one image: as a form, or with an upload ticket straight to the store."""
+
+import json
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import httpx
+
+from darkroom.connection import NOT_REACHED, Connection, read_json
+from darkroom.errors import Conflict, NotDarkroom, NotFound
+from darkroom.multipart import Form
+from darkroom.records import Image, json_value
+from darkroom.sources import Payload
+
+#: Receives the number of bytes sent in the present attempt, and the size of the image.
+Progress = Callable[[int, int], None]
+
+#: Longest `?wait=` of the service.
+WAIT_SECONDS = 20
+#: Longest time in which another client may send the same image with the same ticket.
+_BUSY_SECONDS, _BUSY_PAUSE_SECONDS = 900.0, 2.0
+
+
+def send_form(
+    connection: Connection,
+    payload: Payload,
+    fields: Mapping[str, Any],
+    *,
+    wait: float,
+    on_duplicate: str,
+    progress: Progress | None,
+) -> Image:
+    """Send the image in a form. The key of the request makes repetitions harmless."""
+    form = Form(payload, _form_fields(fields))
+    params: dict[str, Any] = {} if on_duplicate == "reuse" else {"on_duplicate": on_duplicate}
+    seconds = min(int(wait), WAIT_SECONDS)
+    answer = connection.call(
+        "POST",
+        "/upload",
+        params=params | ({"wait": seconds} if seconds > 0 else {}),
+        headers={**form.headers, "Idempotency-Key": str(uuid.uuid4())},
+        content=lambda: counted(form.pieces(), payload.bytes, progress),
+        expected={200, 201},
+        wait=seconds,
+    )
+    return connection.decode(Image, answer)
+
+
+class TicketUpload:
+    """Upload with a ticket, which accepts the bytes once: another attempt shows if an earlier one succeeded."""
+
+    def __init__(
+        self, connection: Connection, payload: Payload, fields: Mapping[str, Any], progress: Progress | None
+    ) -> None:
+        self._connection, self._payload, self._progress = connection, payload, progress
+        self._wanted = {
+            "content_type": payload.content_type,
+            "bytes": payload.bytes,
+            "sha256": payload.sha256,
+            **({} if payload.filename is None else {"filename": payload.filename}),
+            **fields,
+        }
+        #: Ids of the tickets to which bytes were sent.
+        self._tried: set[str] = set()
+
+    def deliver(self) -> Image:
+        """Send the image. Return its record if it was stored already, else one with the id only.
+
+        The same request returns the same ticket, also to another client that sends the same bytes at this time.
+        """
+        begun, expired = time.monotonic(), 0
+        while True:
+            answer = self._connection.call("POST", "/upload/direct", json=self._wanted, expected={200, 201})
+            if answer.status_code == 200:
+                image = self._connection.decode(Image, answer)
+                return replace(image, duplicate=False) if image.id in self._tried else image
+            ticket = self._read_ticket(answer)
+            try:
+                return self._connection.repeat(partial(self._send, ticket))
+            except NotFound:
+                expired += 1
+                if expired == self._connection.attempts:
+                    raise
+            except Conflict:  # another client sends the bytes
+                if time.monotonic() - begun > _BUSY_SECONDS:
+                    raise
+                self._connection.pause(_BUSY_PAUSE_SECONDS)
+
+    def _read_ticket(self, answer: httpx.Response) -> dict[str, Any]:
+        ticket = read_json(answer)
+        if not isinstance(ticket, dict) or not {"id", "method", "url", "headers"} <= ticket.keys():
+            raise NotDarkroom(self._connection.address)
+        return ticket
+
+    def _send(self, ticket: dict[str, Any]) -> Image:
+        """Send the bytes to the store. Raises `NotFound` if the ticket cannot be used any more."""
+        payload, again = self._payload, ticket["id"] in self._tried
+        self._tried.add(ticket["id"])
+        try:
+            answer = self._connection.store.request(
+                ticket["method"],
+                self._connection.url.join(ticket["url"]),
+                headers={**ticket["headers"], "Content-Length": str(payload.bytes)},
+                content=counted(payload.pieces(), payload.bytes, self._progress),
+            )
+        except NOT_REACHED:
+            if not again:
+                self._tried.discard(ticket["id"])
+            raise
+        if answer.status_code == 409 and not again:  # the bytes that arrive at this time are those of another client
+            self._tried.discard(ticket["id"])
+        if answer.status_code == 412:  # the bytes are stored, by an earlier attempt whose answer was lost or by another
+            return Image(id=ticket["id"], status="pending", duplicate=not again)
+        if answer.status_code == 403 and again:
+            raise NotFound("The upload ticket has expired.")
+        self._connection.check(answer)
+        return Image(id=ticket["id"], status="pending")
+
+
+def counted(pieces: Iterator[bytes], size: int, progress: Progress | None) -> Iterator[bytes]:
+    """Yield the pieces of a body, and report the bytes sent. The framing around the image does not count."""
+    sent = 0
+    for piece in pieces:
+        yield piece
+        if progress is not None:
+            sent = min(sent + len(piece), size)
+            progress(sent, size)
+
+
+def clean_fields(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the members of the description that are given, as JSON."""
+    return {name: json_value(value) for name, value in fields.items() if value is not None}
+
+
+def _form_fields(fields: Mapping[str, Any]) -> dict[str, str]:
+    return {name: value if isinstance(value, str) else json.dumps(value) for name, value in fields.items()}

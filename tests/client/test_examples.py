@@ -1,0 +1,39 @@
+"""The examples of the documentation of the client, run against the real server."""
+
+import doctest
+import importlib
+import pkgutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import darkroom
+from darkroom import Client
+from tests.client.conftest import remove_all
+
+#: The address in the examples.
+ADDRESS = "http://127.0.0.1:8000"
+
+
+def examples() -> Iterator[doctest.DocTest]:
+    """Yield the docstrings of the package that have examples."""
+    finder = doctest.DocTestFinder(exclude_empty=True)
+    for module in ("darkroom", *(f"darkroom.{each.name}" for each in pkgutil.iter_modules(darkroom.__path__))):
+        yield from (test for test in finder.find(importlib.import_module(module)) if test.examples)
+
+
+def test_the_examples_of_all_methods_run(client: Client, photo: Path) -> None:
+    tests = list(examples())
+    public = {name for name in dir(Client) if not name.startswith("_")} - {"close", "address"}
+    assert {test.name.rpartition(".")[2] for test in tests} >= public
+    said: list[str] = []
+    image = None
+    for test in tests:
+        if image is None or list(client.images()) != [image]:  # the previous example has changed it
+            remove_all(client)
+            image = client.upload(photo, title="Lighthouse", tags=["sea"], wait=60)
+        for example in test.examples:
+            example.source = example.source.replace(ADDRESS, client.address)
+            example.want = example.want.replace(ADDRESS, client.address)
+        test.globs |= {"client": client, "image": image}
+        doctest.DocTestRunner().run(test, out=said.append)
+    assert "".join(said) == ""
