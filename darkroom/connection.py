@@ -102,6 +102,8 @@ class Connection:
         """Return the result of an attempt, of which there are several if it fails. Raises `DarkroomError`."""
         number, begun = 0, time.monotonic()
         while True:
+            if self._closed.is_set():
+                raise DarkroomError("The client is closed.")
             number += 1
             pause = min(PAUSE_SECONDS * 2 ** (number - 1), LONGEST_PAUSE_SECONDS) * random.uniform(0.7, 1.0)  # noqa: S311
             try:
@@ -171,7 +173,7 @@ class Connection:
     def pause(self, seconds: float) -> None:
         """Wait. Raises `DarkroomError` if the client is closed meanwhile."""
         if self._closed.wait(seconds):
-            raise DarkroomError("The client was closed.")
+            raise DarkroomError("The client is closed.")
 
     def _unreachable(self, error: httpx.RequestError) -> Unreachable:
         """Build the error, with the reason of the operating system if there is one."""
