@@ -25,11 +25,15 @@ def open_or_create() -> tuple[Settings, Backends]:
     return settings, open_backends(settings)
 
 
-def _load() -> Settings:
-    """Read the settings, and have log lines written as plain text."""
+def log_briefly() -> None:
+    """Have log lines written as plain text."""
     handler = logging.StreamHandler()
     handler.setFormatter(_Brief())
     logging.basicConfig(handlers=[handler])
+
+
+def _load() -> Settings:
+    log_briefly()
     return load()
 
 

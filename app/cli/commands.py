@@ -10,7 +10,10 @@ def _command(name: str, target: str, summary: str) -> Command:
 COMMANDS = (
     _command("serve", "server:serve", "Run the server until Ctrl-C, as `make run` does."),
     _command("worker", "server:worker", "Run only the worker process, for a server that was started without one."),
-    _command("redrive", "redrive:redrive", "Process images again whose events failed in all attempts."),
+    _command(
+        "doctor", "doctor:doctor", "Check settings, rights, disk, clock, proxy, limits and stores, and say what to do."
+    ),
+    _command("redrive", "reconcile:redrive", "Process images again whose events failed in all attempts."),
     _command("reconcile", "reconcile:reconcile", "Repair records after a crash, and report objects without a record."),
     _command("reprocess", "reprocess:reprocess", "Render images again."),
     _command(

@@ -1,4 +1,4 @@
-"""`darkroom reconcile`: repair records; find, adopt or remove objects without a record."""
+"""`darkroom reconcile` and `redrive`: repair records, adopt or remove orphans, send failed events again."""
 
 import json
 import re
@@ -10,7 +10,9 @@ import typer
 
 from app.cli.backends import open_existing
 from app.cli.failures import reports_failures
+from app.cli.options import JSON
 from app.domain.access.api_keys import OWNER_PATTERN
+from app.domain.images.notifications import images_named
 from app.domain.maintenance.orphans import GRACE, Orphan, Orphans
 from app.domain.maintenance.reconcile import Reconciler
 from app.domain.maintenance.recount import run_recount
@@ -47,7 +49,7 @@ def reconcile(
         int,
         typer.Option(min=0, max=_YEAR_MINUTES, help="Process pending images older than this again; 0: all."),
     ] = 15,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
+    as_json: Annotated[bool, JSON] = False,
 ) -> None:
     """Repair records after a crash, and report objects without a record.
 
@@ -85,6 +87,26 @@ def reconcile(
     run_recount(backends.recount, report)
     typer.echo(json.dumps(asdict(report)) if as_json else str(report))
     raise typer.Exit(1 if report.errors or refused else 0)
+
+
+@reports_failures
+def redrive(*, as_json: Annotated[bool, JSON] = False) -> None:
+    """Process images again whose events failed in all attempts. Repair the cause first.
+
+    Examples:
+
+    darkroom redrive
+
+    darkroom redrive --json
+
+    One event is sent per image, even if several of its events failed.
+
+    Exit codes: 0 done, 2 wrong settings, 3 a store does not answer, 4 a right
+    is missing.
+    """
+    _, backends = open_existing()
+    sent = backends.queue.redrive(images_named)
+    typer.echo(json.dumps({"sent": sent}) if as_json else f"images sent again: {sent}")
 
 
 def _checked_owner(owner: str | None, *, keys_required: bool) -> str:

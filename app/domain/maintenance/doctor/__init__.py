@@ -1,0 +1,1 @@
+"""Diagnosis of an installation: its settings, machine, stores and unfinished work."""

@@ -1,0 +1,58 @@
+"""Checks of unfinished work: dead letters, a missing worker, tasks that nobody runs, and the clock of records."""
+
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
+from itertools import islice
+
+from app.domain.ids import id_time
+from app.domain.images.stats import Counters
+from app.domain.maintenance.doctor.findings import Problem, error
+from app.domain.models import utcnow
+from app.domain.ports import EventQueue, ImageRepository, ListQuery
+from app.domain.times import is_implausible
+
+#: Age of a due task that the hourly runs of reconcile have missed.
+_OVERDUE = timedelta(hours=2)
+#: Bounds of what is looked at.
+_MOST_COUNTED, _OWNERS = 1000, 100
+
+
+def check_queue(queue: EventQueue, is_worker_running: Callable[[], bool] | None) -> Iterator[Problem]:
+    """Check for dead letters and for events that no worker receives. On AWS workers start by themselves."""
+    queue.ping()
+    if dead := queue.dead_letters():
+        yield Problem(
+            "dead_letters",
+            f"{dead:,} events have failed in every attempt",
+            "look for the cause in the log, then run `darkroom redrive`",
+        )
+    if is_worker_running is not None and (waiting := queue.waiting()) and not is_worker_running():
+        yield error("no_worker", f"{waiting:,} images wait, and no worker runs", "start the server: darkroom serve")
+
+
+def check_schedule(images: ImageRepository, now: datetime | None = None) -> Iterator[Problem]:
+    """Check that reconcile runs: tasks that were due long ago show that it does not."""
+    until = (now or utcnow()) - _OVERDUE
+    overdue = 0
+    for image_id in islice(images.due(until), _MOST_COUNTED):
+        record = images.get(image_id)
+        overdue += record is not None and any(task.due <= until for task in record.work.values())
+    if overdue:
+        more = " or more" if overdue == _MOST_COUNTED else ""
+        yield Problem(
+            "reconcile_late",
+            f"{overdue:,}{more} images have tasks that were due two hours ago: reconcile does not run or fails",
+            "run `darkroom reconcile`; on AWS, check the schedule of ReconcileFunction and its log",
+        )
+
+
+def check_newest(images: ImageRepository, counters: Counters, now: datetime | None = None) -> Iterator[Problem]:
+    """Check that no image comes from the future: the clock was set back since then."""
+    now = now or utcnow()
+    for owner in counters.list(_OWNERS):
+        for image in images.list(ListQuery(owner=owner.owner, limit=1)).items:
+            moment = id_time(image.id)
+            if is_implausible(moment, now):
+                detail = f"image {image.id} is of {moment:%Y-%m-%d %H:%M} UTC, which this clock calls the future"
+                yield error("clock_behind", detail, "correct the clock (NTP)")
+                return
