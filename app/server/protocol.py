@@ -18,7 +18,7 @@ from app.api.http.statuses import PHRASES
 from app.api.middleware.server_refusals import REFUSAL
 from app.domain.errors import RequestError
 from app.server.capacity import MOST_READ, State
-from app.server.framing import Connection
+from app.server.framing import Connection, KnownBody
 from app.server.refusals import INCOMPLETE_HEAD, OVERLOADED, late_head
 
 # uvicorn uses the interpreter's phrases, which changed in Python 3.13.
@@ -26,8 +26,9 @@ STATUS_PHRASES.update({status: phrase.encode() for status, phrase in PHRASES.ite
 
 #: Bytes that the application may write before it has to wait, in addition to the system's buffer.
 _UNSENT_BYTES = 16 * 1024
-#: Bytes of a body that are read at once, by the number of requests in progress: reading more takes less processor time.
-_MOST_READ_OF_MANY = 256 * 1024
+#: Bytes of a body that may wait for the application, by the number of requests in progress.
+_MOST_WAITING = 1024 * 1024
+_MOST_WAITING_OF_MANY = 64 * 1024
 _FEW_REQUESTS = 32
 _RESET = struct.pack("ii", 1, 0)
 
@@ -36,7 +37,7 @@ class Protocol(H11Protocol):
     """One connection."""
 
     server_state: State
-    conn: Connection
+    conn: Connection  # type: ignore[assignment]
 
     def __init__(
         self,
@@ -64,8 +65,10 @@ class Protocol(H11Protocol):
     @property
     def read_bytes(self) -> int:
         """Bytes to read at once: few where parsing them can be slow."""
-        if self._refused or (self.conn.their_state is h11.SEND_BODY and not self.conn.chunked):
-            return MOST_READ if self.server_state.in_progress <= _FEW_REQUESTS else _MOST_READ_OF_MANY
+        if self._refused:
+            return MOST_READ
+        if self.conn.body is not None and self.conn.body.left:
+            return min(self.conn.body.left, MOST_READ)
         return 32 * 1024 if self.conn.chunk_bytes >= 1024 else 4 * 1024
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -86,7 +89,7 @@ class Protocol(H11Protocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes | memoryview) -> None:
-        """Parse received bytes, which h11 copies; discard them after a refusal."""
+        """Parse received bytes, which are copied; discard them after a refusal."""
         if self._refused:
             return
         if self._served and not self.in_progress and not self.conn.head_begun:
@@ -96,10 +99,21 @@ class Protocol(H11Protocol):
     def handle_events(self) -> None:
         """Start the next request, or refuse it."""
         super().handle_events()
+        if (body := self.conn.body) is not None and body.waiting:
+            self._deliver(body)
         if self.conn.refusal is not None and not self._refused:
             self._refuse(self.conn.refusal)
         if self.in_progress:
             self.server_state.waiting.pop(self, None)
+
+    def _deliver(self, body: KnownBody) -> None:
+        if not self.in_progress:
+            body.discard()
+            return
+        few = self.server_state.in_progress <= _FEW_REQUESTS
+        if body.waiting >= (_MOST_WAITING if few else _MOST_WAITING_OF_MANY):
+            self.flow.pause_reading()
+        self.cycle.message_event.set()
 
     def eof_received(self) -> bool:  # type: ignore[override]
         """Finish the request in progress: a client that has closed its side of the connection can still read."""
@@ -195,7 +209,7 @@ class Protocol(H11Protocol):
         }
         cycle = RequestResponseCycle(
             scope=self.scope,
-            conn=self.conn,
+            conn=cast("h11.Connection", self.conn),
             transport=self.transport,
             flow=self.flow,
             logger=self.logger,
@@ -221,22 +235,29 @@ class Protocol(H11Protocol):
         cycle = self.cycle
         if self.server_state.overloaded:
             scope["state"].setdefault(REFUSAL, OVERLOADED)
+        body = self.conn.body
         complete = False
 
         async def receiving() -> Message:
             nonlocal complete
             if complete:
-                if not (self._half_closed or self._refused or self._stopping):
-                    await receive()
+                # The first message may be due to pieces that were taken without waiting.
+                while not (self._half_closed or self._refused or self._stopping):
+                    if (await receive())["type"] == "http.disconnect":
+                        break
                 return {"type": "http.disconnect"}
-            if self._cut_off(cycle) and not cycle.body:
-                return {"type": "http.disconnect"}
-            message = await receive()
-            if message["type"] == "http.request":
-                if self._cut_off(cycle) and not message["body"]:
+            piece = body.take() if body and not cycle.waiting_for_100_continue else b""
+            if not piece:
+                if self._cut_off(cycle) and not (body.waiting if body else cycle.body):
                     return {"type": "http.disconnect"}
-                complete = not message["more_body"]
-            return message
+                message = await receive()
+                if message["type"] != "http.request":
+                    return message
+                piece = body.take() if body else message["body"]
+                if self._cut_off(cycle) and not piece:
+                    return {"type": "http.disconnect"}
+            complete = not (cycle.more_body or (body and body.waiting))
+            return {"type": "http.request", "body": piece, "more_body": not complete}
 
         await self.config.loaded_app(scope, receiving, send)
 

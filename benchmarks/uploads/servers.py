@@ -3,6 +3,7 @@
 python -m benchmarks.uploads.servers darkroom|starlette <port> <folder>
 """
 
+import gc
 import hashlib
 import os
 import sys
@@ -63,7 +64,9 @@ def main(kind: str, port: int, folder: Path) -> None:
     """Serve one of the two until a signal."""
     folder.mkdir(exist_ok=True)
     if kind == "darkroom":
-        serve(darkroom(folder), listen("127.0.0.1", port))
+        app = darkroom(folder)
+        gc.freeze()  # as `app.main` does
+        serve(app, listen("127.0.0.1", port))
     else:
         uvicorn.run(starlette(folder), port=port, http="h11", access_log=False, log_level="warning")
 
