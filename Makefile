@@ -33,7 +33,7 @@ COMPILE := .venv/bin/uv pip compile --quiet --generate-hashes --no-header --no-a
 .DEFAULT_GOAL := help
 .PHONY: help run test test-python test-slow test-engines engines test-template images test-images test-system \
 	test-browser test-openapi test-proxies test-clients test-moto fuzz kill-storm \
-	lint types check format screenshots lock bench bench-list release clean .venv server-environment
+	lint types check format cli-docs screenshots lock bench bench-list wheel release clean .venv server-environment
 
 help: ## List the targets
 	@grep -E '^[a-z.-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | while IFS='	' read -r name what; do \
@@ -106,16 +106,20 @@ fuzz: .venv ## Mutate images and look for crashes, hangs and wrong outcomes (SEC
 kill-storm: .venv ## Kill a loaded server at random and look for lost uploads (SECONDS=60 SEED=)
 	$(PY) -m tests.self_hosted.kill_storm --seconds $(or $(SECONDS),60) $(if $(SEED),--seed $(SEED))
 
-lint: .venv ## Check style, formatting and import contracts
+lint: .venv ## Check style, formatting, import contracts and docs/cli.md
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	.venv/bin/lint-imports
+	$(PY) tools/cli_docs.py --check
 
 types: .venv ## Check types with mypy, for Linux and macOS
 	$(PY) -m mypy
 	$(PY) -m mypy --platform darwin --no-warn-unreachable --cache-dir .mypy_cache/darwin
 
 check: lint types test test-slow test-engines test-template test-images test-system test-browser test-openapi test-proxies test-clients ## Run everything that CI runs, except the fresh clone
+
+cli-docs: .venv ## Write docs/cli.md from the help of the commands
+	$(PY) tools/cli_docs.py
 
 format: .venv ## Format the code
 	$(PY) -m ruff check --fix .
@@ -150,7 +154,10 @@ bench: .venv ## Benchmark rendering against sharp and libvips (installed into .c
 bench-list: ## List the benchmarks
 	@grep -sH -m1 '"""' benchmarks/*.py benchmarks/*/__init__.py | sed -E 's/:"""/\t/' || echo "No benchmarks yet."
 
-release: .venv ## Build the images and their bills of materials from this commit into dist/ (needs Docker or buildah)
+wheel: .venv ## Build the package of the Python client and the command into dist/
+	@$(PY) tools/wheel.py
+
+release: .venv ## Build the package, the images and their bills of materials from this commit into dist/ (needs Docker or buildah)
 	@$(PY) tools/release.py
 
 clean: ## Remove the environment and caches; ./data stays

@@ -1,8 +1,8 @@
 """Build all files of a release into `dist/<version>/`: `python tools/release.py`.
 
-That is, for this machine's architecture: the images `server`, `api` and `worker` as archives that `docker load` and
-`podman load` read, a bill of materials (SBOM, CycloneDX JSON) for each, and `SHA256SUMS`. Images carry the version, the
-commit and its date as labels. There is no wheel: the server is a checkout or an image.
+That is the wheel of the client and its command; for this machine's architecture, the images `server`, `api` and
+`worker` as archives that `docker load` and `podman load` read; a bill of materials (SBOM, CycloneDX JSON) for each
+image; and `SHA256SUMS`. Images carry the version, the commit and its date as labels.
 
 Uses Docker if its engine answers, else buildah. Only committed files are built, so the tree has to be clean.
 """
@@ -19,6 +19,7 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
+import wheel
 from engines import ROOT, TARGET, environment, once, run
 
 TARGETS = ("server", "api", "worker")
@@ -41,6 +42,7 @@ def main() -> int:
         archive = Path(tree, "tree.tar")
         run("git", "archive", "--output", str(archive), "HEAD")
         shutil.unpack_archive(archive, Path(tree, "source"), filter="data")
+        wheel.build(Path(tree, "source"), folder, str(int(datetime.fromisoformat(date).timestamp())))
         for target in TARGETS:
             bill_of_materials(target, version, date, folder)
             image(target, version, labels, Path(tree, "source"), folder)

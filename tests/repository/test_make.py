@@ -1,6 +1,5 @@
 """Messages of `make` on incomplete machines, and the build of the environment."""
 
-import base64
 import hashlib
 import os
 import re
@@ -9,7 +8,6 @@ import signal
 import socket
 import subprocess
 import sys
-import zipfile
 from importlib.metadata import distribution
 from pathlib import Path
 
@@ -17,6 +15,7 @@ import pytest
 
 from tests.repository.tree import ROOT
 from tests.running_server import wait_for
+from tests.wheels import build_wheel
 
 TOOLS = ROOT / "tools"
 
@@ -90,11 +89,11 @@ class Checkout:
     def __init__(self, folder: Path, wheels: Path) -> None:
         self.folder = folder / "check out"
         self.wheels = wheels
-        for name in ("requirements", "tools", "darkroom"):
+        for name in ("requirements", "tools", "darkroom", "docs"):
             (self.folder / name).mkdir(parents=True)
         shutil.copy(TOOLS / "environment.py", self.folder / "tools")
-        for name in ("pyproject.toml", "README.md", "LICENSE"):
-            shutil.copy(ROOT / name, self.folder)
+        for name in ("pyproject.toml", "docs/client.md", "LICENSE"):
+            shutil.copy(ROOT / name, self.folder / name)
         shutil.copy(ROOT / "darkroom" / "__init__.py", self.folder / "darkroom")
         wheel = next(wheels.glob("*.whl"))
         self.lock = self.folder / "requirements" / "server.txt"
@@ -125,17 +124,7 @@ class Checkout:
 def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Make a folder with a wheel of the build backend, from the installed one."""
     folder = tmp_path_factory.mktemp("wheels")
-    backend = distribution("flit_core")
-    with zipfile.ZipFile(folder / f"flit_core-{backend.version}-py3-none-any.whl", "w") as wheel:
-        record = ""
-        for file in backend.files or ():
-            if file.suffix != ".pyc" and file.name not in {"RECORD", "INSTALLER", "REQUESTED"}:
-                raw = Path(str(file.locate())).read_bytes()
-                wheel.writestr(str(file), raw)
-                digest = base64.urlsafe_b64encode(hashlib.sha256(raw).digest()).rstrip(b"=").decode()
-                record += f"{file},sha256={digest},{len(raw)}\n"
-        info = f"flit_core-{backend.version}.dist-info/RECORD"
-        wheel.writestr(info, f"{record}{info},,\n")
+    build_wheel(distribution("flit_core"), folder)
     return folder
 
 

@@ -47,7 +47,7 @@ def test_a_release_has_images_bills_of_materials_and_sums(tmp_path: Path) -> Non
     architecture = {"x86_64": "amd64", "aarch64": "arm64"}[platform.machine()]
     archives = [f"{name}-{VERSION}-{architecture}.tar" for name in names]
     bills = [f"{name}-{VERSION}.cdx.json" for name in names]
-    assert sorted(made) == sorted([*archives, *bills, "SHA256SUMS"])
+    assert sorted(made) == sorted([*archives, *bills, f"darkroom-{VERSION}-py3-none-any.whl", "SHA256SUMS"])
     sums = dict(line.split("  ")[::-1] for line in made["SHA256SUMS"].read_text().splitlines())
     assert sums == {
         name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in made.items() if name != "SHA256SUMS"
