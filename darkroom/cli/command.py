@@ -12,7 +12,24 @@ from darkroom.cli.console import DONE, INTERRUPTED, USAGE, print_error, write_li
 from darkroom.cli.lazy import Command, CommandGroup
 
 #: The commands for users of a server. Operator commands join through the entry points of the group `darkroom.commands`.
-COMMANDS = (Command("upload", "darkroom.cli.upload:upload", "Upload images, or folders of images."),)
+COMMANDS = (
+    Command("upload", "darkroom.cli.upload:upload", "Upload images, or folders of images."),
+    Command("list", "darkroom.cli.images.reading:list_images", "List images, the newest first."),
+    Command("show", "darkroom.cli.images.reading:show", "Show the record of an image."),
+    Command("get", "darkroom.cli.images.getting:get", "Download originals or variants into a folder."),
+    Command("edit", "darkroom.cli.images.changing:edit", "Change the title, tags or other fields of images."),
+    Command(
+        "delete",
+        "darkroom.cli.images.changing:delete",
+        "Delete images, to the trash if there is one.",
+    ),
+    Command("restore", "darkroom.cli.images.changing:restore", "Restore images from the trash."),
+    Command("similar", "darkroom.cli.images.reading:similar", "List the look-alikes of an image, the closest first."),
+    Command("url", "darkroom.cli.images.links:url", "Print the url of an image in any size."),
+    Command("html", "darkroom.cli.images.links:html", "Print the HTML that shows an image, with all its sizes."),
+    Command("open", "darkroom.cli.images.links:open_", "Open an image, or the page of the server, in the browser."),
+    Command("stats", "darkroom.cli.images.reading:stats", "Show how many images there are, and their sizes."),
+)
 
 
 class _Darkroom(CommandGroup):

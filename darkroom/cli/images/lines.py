@@ -1,0 +1,49 @@
+"""Images as lines of text."""
+
+import shutil
+import sys
+from datetime import datetime
+
+from rich.filesize import decimal
+
+from darkroom.cli.console import WIDE, colored, write_line
+from darkroom.cli.image_file import printable
+from darkroom.records import Image
+
+COLORS = {"ready": "green", "pending": "yellow", "failed": "red"}
+#: Longest name in a line on a terminal.
+_NAME = 32
+
+
+def write_image(image: Image, *, prefix: str = "") -> bool:
+    """Print an image in one line, or in two on a narrow terminal. Return False if nobody reads it."""
+    status = colored(f"{image.status:8}", COLORS[image.status], sys.stdout)
+    name = printable(image.filename or "-")
+    size = get_dimensions(image)
+    tags = " ".join(f"#{printable(tag)}" for tag in image.tags)
+    if sys.stdout.isatty() and shutil.get_terminal_size().columns < WIDE:
+        first = "  ".join(filter(None, (f"{prefix}{status}", name, size)))
+        return write_line(first) and write_line(f"  {image.id}")
+    if sys.stdout.isatty():
+        name = shorten(name, _NAME)
+    return write_line(f"{prefix}{image.id}  {status}  {size:>11}  {name}{f'  {tags}' if tags else ''}")
+
+
+def get_dimensions(image: Image) -> str:
+    """Return width and height, or an empty text if they are not known."""
+    return f"{image.width}×{image.height}" if image.width else ""
+
+
+def shorten(text: str, length: int) -> str:
+    """Return the text, with an ellipsis if it is too long."""
+    return text if len(text) <= length else f"{text[: length - 1]}…"
+
+
+def format_bytes(number: int | None) -> str:
+    """Return a number of bytes for people."""
+    return "-" if number is None else decimal(number)
+
+
+def format_time(moment: datetime | None) -> str:
+    """Return a time of the service in the zone of the user."""
+    return "" if moment is None else moment.astimezone().strftime("%Y-%m-%d %H:%M")
