@@ -124,17 +124,18 @@ def test_the_commands_on_editing_work_in_their_order(address: str, tmp_path: Pat
 
 
 def test_a_backup_of_a_running_server_is_complete(tmp_path: Path) -> None:
-    """Run the page's commands on the folder of a running server, and start another server on the copy."""
+    """Run the page's commands on the folder of a running server, and start another server on the restored folder."""
     page = (ROOT / "docs" / "server.md").read_text()
     (backup,) = re.findall(r"^## Backup\n.*?^```shell\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)
     (tmp_path / ".venv" / "bin").mkdir(parents=True)
-    (tmp_path / ".venv" / "bin" / "python").symlink_to(sys.executable)
+    (tmp_path / ".venv" / "bin" / "darkroom").symlink_to(Path(sys.executable).with_name("darkroom"))
+    (restore,) = re.findall(r"^## Restore\n.*?^```shell\n(.*?)^make run", page, re.DOTALL | re.MULTILINE)
     with serving(tmp_path / "data", **KEYED) as server:
         sent = {"file": ("photo.jpg", encoded("JPEG", 640, 480, seed=3), "image/jpeg")}
         made = server.client.post("/upload?wait=20", files=sent, headers=KEY).json()
         run_in_shell(backup, tmp_path, server.url)
-    assert [path.name for path in (tmp_path / "backup").rglob("*") if path.stat().st_mode & 0o077] == []
-    with serving(tmp_path / "backup", **KEYED) as server:
+    run_in_shell(restore, tmp_path, server.url)
+    with serving(tmp_path / "restored", **KEYED) as server:
         (found,) = server.client.get("/images", headers=KEY).json()["items"]
         assert found["id"] == made["id"]
         # Existing signed urls work, because the secret was copied too.

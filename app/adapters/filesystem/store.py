@@ -1,15 +1,12 @@
-"""Objects as files under one folder.
+"""Objects as files under one folder. `layout` says which file an object is.
 
-`originals/<id>` is the file `originals/<xx>/<id>`, `processed/<id>/<rest>` is `processed/<xx>/<id>/<rest>`, and
-`processed/public/<id>/<rest>` is `processed/public/<xx>/<id>/<rest>`, where `<xx>` are the last two digits of the id.
-The first digits are its date and would put a day's images into one folder. Callers use keys as the port defines them,
-with two limits of files: a key has at least two segments, and no key is another key followed by `/` and more.
+Callers use keys as the port defines them, with two limits of files: a key has at least two segments, and no key is
+another key followed by `/` and more.
 """
 
 import io
 import logging
 import os
-import re
 import stat
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -20,20 +17,16 @@ from uuid import uuid4
 
 from app.adapters.filesystem.durable import Move, is_taken, link_new, replace, write_new
 from app.adapters.filesystem.folders import is_plain, read_info, walk
+from app.adapters.filesystem.layout import TEMPORARY, locate
 from app.adapters.filesystem.spool import SpoolFile
 from app.domain.disk import PortFile, check_free, nameless, port_error, port_errors
 from app.domain.errors import AlreadyExists, ConfigurationError, Missing, Unavailable
-from app.domain.ids import is_id
 from app.domain.keys import ORIGINALS, PROCESSED, PUBLIC
 from app.domain.ports import ObjectInfo
 
 log = logging.getLogger(__name__)
 
-_SEGMENT = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9._-]{1,255}")
-_KEY_LENGTH = 1024  # the limit of S3
-_TEMPORARY = "tmp"
 _PROBE = ".probe-"  # directly below a prefix, where no object is
-_UNSHARDED = "_"  # folder for names that are not ids
 _BLOCK = 4096
 _ATTEMPTS = 100
 
@@ -53,12 +46,12 @@ class FilesystemStore:
         try:
             root.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._root = Path(os.path.realpath(root, strict=True))  # it may be a link, nothing in it may
-            self._temporary = self._root / _TEMPORARY
+            self._temporary = self._root / TEMPORARY
             self._temporary.mkdir(mode=0o700, exist_ok=True)
         except OSError as error:
             raise ConfigurationError(f"The data folder {root} cannot be used: {error.strerror}.") from error
         if not is_plain(self._temporary):
-            raise ConfigurationError(f"The data folder {root} cannot be used: {_TEMPORARY} in it is a symbolic link.")
+            raise ConfigurationError(f"The data folder {root} cannot be used: {TEMPORARY} in it is a symbolic link.")
         self._on_created = on_created
         self._min_free_bytes = min_free_bytes
 
@@ -218,19 +211,7 @@ class FilesystemStore:
         return removed
 
     def _place(self, key: str) -> Path:
-        first, *rest = key.split("/")
-        if (
-            not rest
-            or first == _TEMPORARY
-            or len(key) > _KEY_LENGTH
-            or not all(map(_SEGMENT.fullmatch, (first, *rest)))
-        ):
-            raise ValueError(f"not a key: {key[:100]!r}")
-        if key.startswith(PUBLIC):
-            first = PUBLIC
-            del rest[0]
-        shard = rest[0][-2:] if is_id(rest[0]) else _UNSHARDED
-        return self._root.joinpath(first, shard, *rest)
+        return self._root / locate(key)
 
     def _key(self, path: Path) -> str:
         """Return the key of the object in a file."""

@@ -1,8 +1,9 @@
 """Records, events and idempotency keys in one SQLite file."""
 
 from app.adapters.sqlite.database import Database
+from app.adapters.sqlite.files import SqliteFiles
 from app.adapters.sqlite.idempotency import SqliteIdempotencyKeys
 from app.adapters.sqlite.images import SqliteImages
 from app.adapters.sqlite.queue import SqliteQueue
 
-__all__ = ["Database", "SqliteIdempotencyKeys", "SqliteImages", "SqliteQueue"]
+__all__ = ["Database", "SqliteFiles", "SqliteIdempotencyKeys", "SqliteImages", "SqliteQueue"]

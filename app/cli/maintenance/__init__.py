@@ -1,0 +1,1 @@
+"""Commands that maintain the data of a self-hosted installation."""

@@ -1,0 +1,1 @@
+"""Backups of a self-hosted installation."""
