@@ -1,10 +1,11 @@
 """The HTTP application."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
+from typing import Any
 
-from fastapi import APIRouter, FastAPI
+from fastapi import FastAPI
+from starlette.routing import BaseRoute, Mount
 
-from app.api import openapi
 from app.api.dependencies import Services
 from app.api.http import problems
 from app.api.http.access import ScopedRoute
@@ -15,26 +16,14 @@ from app.api.middleware.request_log import RequestLog
 from app.api.middleware.resolve_address import ResolveAddress
 from app.api.middleware.same_site import AllowedHostsOnly, SameSiteOnly
 from app.api.middleware.server_refusals import ErrorResponses
-from app.api.routes import (
-    edits,
-    files,
-    images,
-    lookup,
-    pages,
-    service,
-    share,
-    similar,
-    sizes,
-    stats,
-    tickets,
-    trash,
-    uploads,
-    variants,
-)
+from app.api.routes import images, service, tickets, uploads, variants
 from app.api.routing import IndexedRouter
 from app.domain.configuration.hosts import AllowedHosts
 
 __all__ = ["Services", "create_app"]
+
+#: Routers that most requests need. The others are loaded by the first request that needs one.
+_COMMON = (uploads.router, tickets.router, images.router, variants.router, service.router)
 
 
 def create_app(services: Services) -> FastAPI:
@@ -42,39 +31,32 @@ def create_app(services: Services) -> FastAPI:
     app = FastAPI(
         title="Darkroom",
         version=services.version,
-        description=openapi.DESCRIPTION,
-        openapi_tags=openapi.TAGS,
         openapi_url=None,  # served by routes/pages.py
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,  # FastAPI's redirects use the Host header
     )
     app.state.services = services
-    routers = [
-        uploads.router,
-        tickets.router,
-        images.router,
-        edits.router,
-        trash.router,
-        lookup.router,
-        variants.router,
-        sizes.router,
-        share.router,
-        similar.router,
-        stats.router,
-        service.router,
-        pages.router,
-    ]
-    routers += [files.router] if services.files is not None and services.local is not None else []
-    routers += [tickets.store_router] if services.local is not None else []
-    app.router = IndexedRouter(redirect_slashes=False, dependency_overrides_provider=app)
-    for router in routers:
-        app.router.routes += router.routes  # not by `include_router`, whose routes are matched one by one
-    app.mount("/static", pages.StaticAssets(), name="static")
+
+    def load_all() -> list[BaseRoute]:
+        from app.api.all_routes import all_routes  # noqa: PLC0415 - see `_COMMON`
+
+        return all_routes(services)
+
+    common = [route for router in _COMMON for route in router.routes]
+    app.router = IndexedRouter(common, load_all, redirect_slashes=False, dependency_overrides_provider=app)
     problems.install(app)
     checks_hosts = services.same_site_only or bool(services.allowed_hosts)
-    keys = services.keyring is not None
-    openapi.describe(app, routers, keys=keys, hosts=checks_hosts, same_site=services.same_site_only)
+
+    def describe() -> dict[str, Any]:
+        from app.api.openapi import build_schema  # noqa: PLC0415 - it imports the modules of all routes
+
+        if app.openapi_schema is None:
+            keys = services.keyring is not None
+            app.openapi_schema = build_schema(app, keys=keys, hosts=checks_hosts, same_site=services.same_site_only)
+        return app.openapi_schema
+
+    app.openapi = describe  # type: ignore[method-assign]  # FastAPI's documented way to extend the description
     # From the innermost to the outermost.
     if services.same_site_only:
         app.add_middleware(SameSiteOnly, public_url=services.public_url, origins=services.cors_origins)
@@ -90,12 +72,11 @@ def create_app(services: Services) -> FastAPI:
         public_url=services.public_url,
         allowed=AllowedHosts(services.allowed_hosts, services.public_url),
         trusted=services.trusted_proxies,
-        first_segments=_first_segments(routers),
+        first_segments=lambda: _first_segments(app.routes),
     )
     app.add_middleware(RequestLog, reporter=services.reporter)
     return app
 
 
-def _first_segments(routers: Sequence[APIRouter]) -> frozenset[str]:
-    paths = [route.path for router in routers for route in router.routes if isinstance(route, ScopedRoute)]
-    return frozenset(path.split("/")[1] for path in [*paths, "/static"])
+def _first_segments(routes: Iterable[BaseRoute]) -> frozenset[str]:
+    return frozenset(route.path.split("/")[1] for route in routes if isinstance(route, ScopedRoute | Mount))

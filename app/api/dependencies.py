@@ -23,8 +23,6 @@ from app.domain.images.deletion import Deletion
 from app.domain.images.editing import Editor
 from app.domain.images.renderings import Renderings
 from app.domain.images.service import Images
-from app.domain.images.sharing import ShareLinks
-from app.domain.images.similar import LookAlikeSearch
 from app.domain.images.stats import Counters
 from app.domain.images.trash import Trash
 from app.domain.images.urls import UrlSource
@@ -104,11 +102,6 @@ class Services:
         return Images(self.repository)
 
     @cached_property
-    def look_alikes(self) -> LookAlikeSearch:
-        """Finding look-alikes."""
-        return LookAlikeSearch(self.repository)
-
-    @cached_property
     def editor(self) -> Editor:
         """Changing images."""
         return Editor(self.repository, self.queue, self.renderings)
@@ -144,11 +137,6 @@ class Services:
     def cursors(self) -> Cursors:
         """Signed cursors of lists."""
         return Cursors(self.signer)
-
-    @cached_property
-    def share_links(self) -> ShareLinks:
-        """Signatures of share links."""
-        return ShareLinks(self.signer)
 
     @cached_property
     def sizes(self) -> SizePolicy:

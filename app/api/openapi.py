@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
-from fastapi import APIRouter, FastAPI
+from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
@@ -90,47 +90,41 @@ _SCHEMES = {
 }
 
 
-def describe(app: FastAPI, routers: Iterable[APIRouter], *, keys: bool, hosts: bool, same_site: bool) -> None:
-    """Make `app.openapi` describe this installation, with the problems of each operation.
+def build_schema(app: FastAPI, *, keys: bool, hosts: bool, same_site: bool) -> dict[str, Any]:
+    """Build the OpenAPI document of an installation, with the problems of each operation.
 
     `keys`: API keys are required. `hosts`: unknown host names are refused. `same_site`: cross-site writes are refused.
     """
-
-    def openapi() -> dict[str, Any]:
-        if app.openapi_schema is None:
-            schema = get_openapi(
-                title=app.title,
-                version=app.version,
-                description=app.description,
-                routes=app.routes,
-                tags=app.openapi_tags,
-                servers=[{"url": "/"}],
-                contact={"name": "Operator of this service"},
-                license_info={"name": "MIT", "identifier": "MIT"},
-            )
-            components = schema.setdefault("components", {})
-            _, described = models_json_schema(MODELS, ref_template="#/components/schemas/{model}")
-            components.setdefault("schemas", {}).update(described["$defs"])
-            components["schemas"] |= BODIES
-            if keys:
-                components["securitySchemes"] = _SCHEMES
-            for route in (route for router in routers for route in router.routes):
-                if isinstance(route, ScopedRoute) and route.include_in_schema:
-                    for method in route.methods or ():
-                        operation = schema["paths"][route.path_format][method.lower()]
-                        _remove_null(operation.get("parameters", ()))
-                        _add_security(operation, route.required_scope if keys else None, route.open_to_public_images)
-                        possible = {
-                            "invalid_request": not route.allows_extra_query,
-                            "foreign_host": hosts and route.path_format not in HEALTH_PATHS,
-                            "foreign_origin": same_site and method not in SAFE_METHODS,
-                            "scope_missing": route.required_scope is Scope.ADMIN,  # callers without a key lack it
-                        }
-                        _add_problems(operation, *(code for code, is_possible in possible.items() if is_possible))
-            app.openapi_schema = schema
-        return app.openapi_schema
-
-    app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's documented way to extend the description
+    schema = get_openapi(
+        title=app.title,
+        version=app.version,
+        description=DESCRIPTION,
+        routes=app.routes,
+        tags=TAGS,
+        servers=[{"url": "/"}],
+        contact={"name": "Operator of this service"},
+        license_info={"name": "MIT", "identifier": "MIT"},
+    )
+    components = schema.setdefault("components", {})
+    _, described = models_json_schema(MODELS, ref_template="#/components/schemas/{model}")
+    components.setdefault("schemas", {}).update(described["$defs"])
+    components["schemas"] |= BODIES
+    if keys:
+        components["securitySchemes"] = _SCHEMES
+    for route in app.routes:
+        if isinstance(route, ScopedRoute) and route.include_in_schema:
+            for method in route.methods or ():
+                operation = schema["paths"][route.path_format][method.lower()]
+                _remove_null(operation.get("parameters", ()))
+                _add_security(operation, route.required_scope if keys else None, route.open_to_public_images)
+                possible = {
+                    "invalid_request": not route.allows_extra_query,
+                    "foreign_host": hosts and route.path_format not in HEALTH_PATHS,
+                    "foreign_origin": same_site and method not in SAFE_METHODS,
+                    "scope_missing": route.required_scope is Scope.ADMIN,  # callers without a key lack it
+                }
+                _add_problems(operation, *(code for code, is_possible in possible.items() if is_possible))
+    return schema
 
 
 def _remove_null(parameters: Iterable[dict[str, Any]]) -> None:

@@ -1,25 +1,44 @@
-"""Router that finds routes by the first segment of the path."""
+"""Router that finds routes by the method and the first segment of the path."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
+from typing import Any
 
 from fastapi import APIRouter
 from fastapi.routing import APIRoute
-from starlette.routing import Match
+from starlette.routing import BaseRoute, Match
 from starlette.types import Receive, Scope, Send
+
+_Key = tuple[str, str, int]
+_Index = Mapping[_Key, Sequence[APIRoute]]
 
 
 class IndexedRouter(APIRouter):
-    """Router that tries only routes with the path's first segment and number of segments.
+    """Router that tries only routes with the method, the path's first segment and its number of segments.
 
-    Everything else, such as mounts, unknown paths and methods, is left to `APIRouter`. Routes must not be added after
-    the first request, and none has a parameter in its first segment or with a `/` in it.
+    It first tries `common` routes. `load_all` returns these and all others. The first request that needs another one
+    calls it, because loading their modules would make the start of a function longer.
+
+    Everything else, such as mounts, unknown paths and methods, is left to `APIRouter`. No route has a parameter in its
+    first segment or with a `/` in it.
     """
+
+    def __init__(self, common: Iterable[BaseRoute], load_all: Callable[[], list[BaseRoute]], **options: Any) -> None:
+        super().__init__(**options)
+        del self.routes  # the empty list of `APIRouter`, in place of the property
+        self._common = _build_index(common)
+        self._load_all = load_all
+
+    @cached_property
+    def routes(self) -> list[BaseRoute]:  # type: ignore[override]  # a plain attribute of `Router`, loaded late here
+        """All routes."""
+        return self._load_all()
 
     async def app(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one ASGI connection."""
         if scope["type"] == "http":
-            for route in self._index.get(_key(scope["path"].removeprefix(scope.get("root_path", ""))), ()):
+            path = scope["path"].removeprefix(scope.get("root_path", ""))
+            for route in self._candidates(_key(scope["method"], path)):
                 match, found = route.matches(scope)
                 if match is Match.FULL:
                     scope.update(found)
@@ -28,15 +47,24 @@ class IndexedRouter(APIRouter):
                     return
         await super().app(scope, receive, send)
 
+    def _candidates(self, key: _Key) -> Iterator[APIRoute]:
+        yield from self._common.get(key, ())
+        yield from self._index.get(key, ())
+
     @cached_property
-    def _index(self) -> Mapping[tuple[str, int], Sequence[APIRoute]]:
-        index: dict[tuple[str, int], list[APIRoute]] = {}
-        for route in self.routes:
-            if isinstance(route, APIRoute) and ":path}" not in route.path:
-                index.setdefault(_key(route.path), []).append(route)
-        return index
+    def _index(self) -> _Index:
+        return _build_index(self.routes)
 
 
-def _key(path: str) -> tuple[str, int]:
+def _build_index(routes: Iterable[BaseRoute]) -> _Index:
+    index: dict[_Key, list[APIRoute]] = {}
+    for route in routes:
+        if isinstance(route, APIRoute) and ":path}" not in route.path:
+            for method in route.methods or ():
+                index.setdefault(_key(method, route.path), []).append(route)
+    return index
+
+
+def _key(method: str, path: str) -> _Key:
     parts = path.split("/", 2)
-    return parts[1] if len(parts) > 1 else "", path.count("/")
+    return method, parts[1] if len(parts) > 1 else "", path.count("/")

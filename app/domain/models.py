@@ -252,7 +252,7 @@ def mark_exhausted(image: Image, now: datetime) -> "Changes":
     return {"reprocess_error": failure, "work": {Task.PROCESS: None}}
 
 
-class Tombstone(Model):
+class Tombstone(Model, defer_build=True):
     """Remains of a deleted image: enough to finish the delete and to ignore late events.
 
     It is removed after `expires_at`, but never before its `work` is finished.

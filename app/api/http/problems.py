@@ -27,7 +27,7 @@ _LIMITS = frozenset({"ge", "gt", "le", "lt", "min_length", "max_length", "expect
 _FOUND_CHARACTERS = 80
 
 
-class Problem(BaseModel):
+class Problem(BaseModel, defer_build=True):
     """An error of the API (RFC 9457). Further members hold the value found and the limit."""
 
     model_config = ConfigDict(extra="allow")

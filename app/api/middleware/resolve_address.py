@@ -1,7 +1,7 @@
 """Resolution of the public address from the settings, proxy headers, gateways and `Host`."""
 
-from collections.abc import Sequence
-from functools import lru_cache
+from collections.abc import Callable, Sequence
+from functools import cache, lru_cache
 from urllib.parse import unquote, urlsplit
 
 from starlette.datastructures import Headers
@@ -35,12 +35,12 @@ class ResolveAddress(HttpMiddleware):
         public_url: str | None,
         allowed: AllowedHosts,
         trusted: Sequence[Network],
-        first_segments: frozenset[str],
+        first_segments: Callable[[], frozenset[str]],
     ) -> None:
         super().__init__(app)
         self._allowed = allowed
         self._trusted = trusted
-        self._first_segments = first_segments
+        self._first_segments = cache(first_segments)
         public = urlsplit(public_url or "")
         self._public_url = public_url
         self._origin = f"{public.scheme}://{public.netloc}"
@@ -101,7 +101,7 @@ class ResolveAddress(HttpMiddleware):
         root = scope.get("root_path", "").rstrip("/")
         path = _strip_prefix(path, root)
         public = unquote(prefix)
-        if public == root or public.partition("/")[2].partition("/")[0] in self._first_segments:
+        if public == root or public.partition("/")[2].partition("/")[0] in self._first_segments():
             return path
         return _strip_prefix(path, public)
 

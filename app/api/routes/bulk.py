@@ -14,7 +14,6 @@ from starlette.responses import Response
 from app.api.http.problem_catalog import refusal
 from app.api.http.problems import get_refusal, get_status, problem_document
 from app.api.middleware.deadline import seconds_left
-from app.api.views.image import DEFERRED
 from app.domain.errors import RequestError, Unavailable
 from app.domain.models import Image, Model
 from app.domain.uploads.field_values import missing_field, wrong_type
@@ -33,20 +32,18 @@ IDS: dict[str, Any] = {
 }
 
 
-class ItemError(Model):
+class ItemError(Model, defer_build=True):
     """Problem of one image: the members of a problem document, without those of the request."""
 
-    model_config = DEFERRED | ConfigDict(extra="allow")
+    model_config = ConfigDict(extra="allow")
 
     code: str
     title: str
     detail: str
 
 
-class ItemResult(Model):
+class ItemResult(Model, defer_build=True):
     """Result for one image."""
-
-    model_config = DEFERRED
 
     id: str
     status: int = Field(description="Status code that a request for this image alone would have.")
@@ -72,10 +69,10 @@ _EXAMPLE: dict[str, Any] = {
 }
 
 
-class BulkResults(Model):
+class BulkResults(Model, defer_build=True):
     """Results in the order of the ids."""
 
-    model_config = DEFERRED | ConfigDict(json_schema_extra={"examples": [_EXAMPLE]})
+    model_config = ConfigDict(json_schema_extra={"examples": [_EXAMPLE]})
 
     results: list[ItemResult]
 

@@ -24,7 +24,7 @@ from app.api.http.problem_catalog import refusal
 from app.api.http.problem_examples import model_response, problem_responses
 from app.api.http.public_address import BasePath, get_base_path
 from app.api.middleware.deadline import seconds_left
-from app.api.views.image import DEFERRED, ImageList, ImageView
+from app.api.views.image import ImageList, ImageView
 from app.api.views.list_page import join_items
 from app.api.views.list_query import ListParametersDep, Owner, read_parameters
 from app.api.views.responses import json_answer, not_modified
@@ -148,10 +148,10 @@ def _read(services: Services, owner: str | None, image_id: str, base_path: BaseP
     return shown
 
 
-class DeletedImages(Model):
+class DeletedImages(Model, defer_build=True):
     """Result of deleting the images of an owner."""
 
-    model_config = DEFERRED | ConfigDict(json_schema_extra={"examples": [{"deleted": 214, "complete": True}]})
+    model_config = ConfigDict(json_schema_extra={"examples": [{"deleted": 214, "complete": True}]})
 
     deleted: int = Field(description="Number of images that this request has deleted.")
     complete: bool = Field(description="False if images may be left: repeat the request.")

@@ -13,7 +13,6 @@ from app.api.dependencies import CallerDep, ServicesDep
 from app.api.http.access import ScopedRoute, requires
 from app.api.http.json_object import JsonObject
 from app.api.http.problem_examples import model_response, problem_responses
-from app.api.views.image import DEFERRED
 from app.api.views.responses import json_answer
 from app.domain.access.api_keys import Scope
 from app.domain.models import Model
@@ -56,10 +55,10 @@ _REQUEST = {
 }
 
 
-class KnownImages(Model):
+class KnownImages(Model, defer_build=True):
     """Images that exist already."""
 
-    model_config = DEFERRED | ConfigDict(
+    model_config = ConfigDict(
         json_schema_extra={"examples": [{"known": {_EXAMPLE_HASH: "01a21211-8a9b-7bc8-801b-cadcca2023b7"}}]}
     )
 

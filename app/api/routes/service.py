@@ -17,7 +17,7 @@ from app.domain.errors import Unauthorized
 router = APIRouter(tags=["service"], route_class=ScopedRoute)
 
 
-class Health(BaseModel):
+class Health(BaseModel, defer_build=True):
     """Result of a health check."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"status": "ok"}]})

@@ -24,7 +24,7 @@ from app.api.views.responses import json_answer, redirect
 from app.domain.access.api_keys import Scope
 from app.domain.ids import is_id
 from app.domain.images.service import check_not_trashed
-from app.domain.images.sharing import DEFAULT_SECONDS, MAX_SECONDS, MIN_SECONDS
+from app.domain.images.sharing import DEFAULT_SECONDS, MAX_SECONDS, MIN_SECONDS, ShareLinks
 from app.domain.models import Image, Model, Status, utcnow
 
 router = APIRouter(tags=["images"], route_class=ScopedRoute)
@@ -72,7 +72,7 @@ _EXAMPLE: JsonDict = {
 }
 
 
-class ShareLink(Model):
+class ShareLink(Model, defer_build=True):
     """A url that shows an image to everybody who has it, until it expires or the image is deleted."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [_EXAMPLE]})
@@ -112,7 +112,7 @@ async def share_image(request: Request, image_id: ImageId, services: ServicesDep
         _check_variant(services, image, variant)
     expires_at = (utcnow() + timedelta(seconds=seconds)).replace(microsecond=0)
     path = f"/shared/{image.id}" + (f"/{variant}" if variant else "")
-    query = services.share_links.query(image.id, variant, expires_at)
+    query = ShareLinks(services.signer).query(image.id, variant, expires_at)
     link = ShareLink(url=absolute_url(request.scope, f"{path}?{query}"), expires_at=expires_at)
     return json_answer(link, 201, {"Cache-Control": "no-store"})
 
@@ -159,7 +159,7 @@ class _OpenedLink:
         """Check the link and redirect to the variant; None stands for the largest one of the whole image."""
         if is_id(image_id):
             add_log_fields(self._scope, image_id=image_id)
-        self._services.share_links.check(image_id, variant, *self._signed)
+        ShareLinks(self._services.signer).check(image_id, variant, *self._signed)
         images, urls = self._services.images, self._services.urls
         image = images.get(None, image_id)
         if image.trashed_at is not None:

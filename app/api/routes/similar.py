@@ -12,20 +12,18 @@ from app.api.http.access import ScopedRoute, requires
 from app.api.http.problem_examples import model_response, problem_responses
 from app.api.routes.images import ImageId
 from app.api.views.example import READY
-from app.api.views.image import DEFERRED, ImageView, view
+from app.api.views.image import ImageView, view
 from app.api.views.list_page import JsonItem, join_items
 from app.api.views.list_query import DEFAULT_LIMIT, MAX_LIMIT
 from app.domain.access.api_keys import Scope
-from app.domain.images.similar import EXACT_DISTANCE, MAX_DISTANCE
+from app.domain.images.similar import EXACT_DISTANCE, MAX_DISTANCE, LookAlikeSearch
 from app.domain.models import Model
 
 router = APIRouter(tags=["images"], route_class=ScopedRoute)
 
 
-class SimilarImage(Model):
+class SimilarImage(Model, defer_build=True):
     """A look-alike."""
-
-    model_config = DEFERRED
 
     distance: int = Field(
         ge=0, le=MAX_DISTANCE, description="Number of bits, of 64, in which the perceptual hashes differ."
@@ -33,10 +31,10 @@ class SimilarImage(Model):
     image: ImageView
 
 
-class SimilarImageList(Model):
+class SimilarImageList(Model, defer_build=True):
     """Look-alikes of an image."""
 
-    model_config = DEFERRED | ConfigDict(
+    model_config = ConfigDict(
         json_schema_extra={
             "examples": [{"items": [{"distance": 2, "image": READY}], "comparable": True, "complete": True}]
         }
@@ -81,7 +79,7 @@ def list_similar_images(
     Images that are not ready, nearly uniform or in the trash are not found. A new image may take a moment to be found.
     """
     image = services.images.get(owner, image_id)
-    found = services.look_alikes.find(image, max_distance, limit)
+    found = LookAlikeSearch(services.repository).find(image, max_distance, limit)
     shown = (
         SimilarImage(distance=each.distance, image=view(each.image, services.urls, base_path)) for each in found.items
     )

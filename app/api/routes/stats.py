@@ -10,7 +10,6 @@ from starlette.responses import Response
 from app.api.dependencies import CallerDep, ServicesDep
 from app.api.http.access import ScopedRoute, requires
 from app.api.http.problem_examples import model_response, problem_responses
-from app.api.views.image import DEFERRED
 from app.api.views.list_query import DEFAULT_LIMIT, MAX_LIMIT, Owner
 from app.api.views.responses import json_answer
 from app.domain.access.api_keys import Scope
@@ -24,10 +23,10 @@ _CACHING = {"Cache-Control": "private, no-cache"}
 _OWNERS = {"list": "owners"}
 
 
-class StatsList(Model):
+class StatsList(Model, defer_build=True):
     """Statistics of owners."""
 
-    model_config = DEFERRED | ConfigDict(json_schema_extra={"examples": [{"items": [EXAMPLE], "next_cursor": None}]})
+    model_config = ConfigDict(json_schema_extra={"examples": [{"items": [EXAMPLE], "next_cursor": None}]})
 
     items: Sequence[Stats] = Field(description="One for each owner, in the order of their names.")
     next_cursor: str | None = Field(description="`cursor` of the next page; null on the last one.")

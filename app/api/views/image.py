@@ -15,14 +15,11 @@ from app.domain.images.urls import UrlSource, is_public
 from app.domain.models import Image, Model, Variant, Visibility
 from app.domain.work import Tasks
 
-#: Builds the validator at its first use, which makes the start of a function faster.
-DEFERRED = ConfigDict(defer_build=True)
+# Models of the API build their validators at first use: a function that starts does not wait for them.
 
 
-class VariantView(Variant):
+class VariantView(Variant, defer_build=True):
     """A variant and its url."""
-
-    model_config = DEFERRED
 
     file: Annotated[str, SkipJsonSchema(), Field(exclude=True)]
     url: str = Field(
@@ -31,19 +28,15 @@ class VariantView(Variant):
     )
 
 
-class Links(Model):
+class Links(Model, defer_build=True):
     """Paths of the record and of its original."""
-
-    model_config = DEFERRED
 
     self: str
     original: str = Field(description="Redirects to the original, which browsers download.")
 
 
-class Embed(Model):
+class Embed(Model, defer_build=True):
     """Markup that shows the whole image, escaped. All null until the image is ready, or if every variant is cropped."""
-
-    model_config = DEFERRED
 
     html: str | None = Field(
         default=None, description="A `<picture>` with all formats and sizes; of a public image in sizes on demand."
@@ -54,10 +47,10 @@ class Embed(Model):
     )
 
 
-class ImageView(Image):
+class ImageView(Image, defer_build=True):
     """The record of an image, with urls."""
 
-    model_config = DEFERRED | ConfigDict(json_schema_extra={"examples": [READY]})
+    model_config = ConfigDict(json_schema_extra={"examples": [READY]})
 
     variants: list[VariantView] = Field(  # type: ignore[assignment]  # narrower, and models are immutable
         description="One for each name and format of the recipe; empty until the image is ready."
@@ -80,10 +73,10 @@ class ImageView(Image):
     arrived_at: Annotated[AwareDatetime | None, SkipJsonSchema(), Field(exclude=True)] = None
 
 
-class ImageList(Model):
+class ImageList(Model, defer_build=True):
     """One page of a list."""
 
-    model_config = DEFERRED | ConfigDict(json_schema_extra={"examples": [{"items": [READY], "next_cursor": None}]})
+    model_config = ConfigDict(json_schema_extra={"examples": [{"items": [READY], "next_cursor": None}]})
 
     items: Sequence[ImageView]
     next_cursor: str | None = Field(description="`cursor` of the next page; null on the last page.")

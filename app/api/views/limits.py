@@ -9,7 +9,7 @@ from app.domain.access.api_keys import ANONYMOUS_CALLER, Caller, Scope
 from app.domain.limits import Limits
 
 
-class LimitsView(Limits):
+class LimitsView(Limits, defer_build=True):
     """The limits, and the scopes of the caller."""
 
     model_config = ConfigDict(json_schema_extra=lambda schema: schema.update(examples=[_example()]))

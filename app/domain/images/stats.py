@@ -105,7 +105,7 @@ EXAMPLE: JsonDict = {
 }
 
 
-class Stats(Model):
+class Stats(Model, defer_build=True):
     """Numbers and sizes of an owner's images."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [EXAMPLE]})

@@ -44,7 +44,7 @@ class Operation(StrEnum):
     TICKET = "ticket"
 
 
-class KeyEntry(Model):
+class KeyEntry(Model, defer_build=True):
     """Use of a key: the request, the id of its image, and the attempt that works on it until `leased_until`.
 
     A `finished` entry has the id of the record that the answer showed, and `duplicate` if it had been there before.

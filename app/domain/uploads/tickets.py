@@ -42,7 +42,7 @@ _EXAMPLE: JsonDict = {
 }
 
 
-class Ticket(Model):
+class Ticket(Model, defer_build=True):
     """Send the bytes with this method to this url with exactly these headers, before `expires_at`."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [_EXAMPLE]})
