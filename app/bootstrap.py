@@ -1,34 +1,34 @@
 """Composition root: from settings to adapters. An SDK is imported only in the branch that needs it."""
 
-import contextlib
-import os
-import secrets
+from __future__ import annotations
+
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
 from pydantic import SecretStr
 
-from app.domain.access.api_keys import Keyring
-from app.domain.access.file_seal import FileSeal
 from app.domain.access.signing import Signer
 from app.domain.disk import check_free, port_errors
 from app.domain.errors import ConfigurationError
 from app.domain.images.notifications import object_created
 from app.domain.images.renderings import Renderings
 from app.domain.images.stats import Counters, Recount
-from app.domain.images.urls import PageSizes, ServedFiles, UrlSource
 from app.domain.keys import original_id
 from app.domain.limits import MEBIBYTE, Limits
 from app.domain.ports import Cdn, EventQueue, ImageRepository, ObjectStore, OnDemandRenderer
 from app.domain.sizes.policy import OnDemand
-from app.domain.uploads.grants import LocalStore, ServedGrants
-from app.domain.uploads.idempotency import IdempotencyKeys
-from app.domain.uploads.tickets import GrantSource
 from app.domain.work import RENDERING_LIFE
 from app.settings import Settings
+
+if TYPE_CHECKING:  # see `ApiBackends`
+    from app.domain.images.urls import PageSizes, UrlSource
+    from app.domain.uploads.grants import LocalStore
+    from app.domain.uploads.idempotency import IdempotencyKeys
+    from app.domain.uploads.tickets import GrantSource
 
 #: An invocation carries at most 6 MB, in base64 and with its envelope. An image of this size fits.
 LAMBDA_UPLOAD_BYTES = 4 * MEBIBYTE
@@ -42,27 +42,36 @@ _RESERVE_BYTES = 4 * MEBIBYTE
 _PUBLIC_LIFE = timedelta(days=365)
 
 
-@dataclass(frozen=True)
-class Backends:
-    """Adapters that the settings select.
+class ApiBackends(NamedTuple):
+    """Adapters that only the API needs. Other functions do not import them: that would make their start longer.
 
-    `file_path` returns the path of a stored object, if objects are local files. `recover` undoes the traces of a killed
-    worker; `tidy` is maintenance after each reconcile, and `recount` corrects counts that are approximate.
-    `check_space` raises `Full` while the disk has too little space for the worker to process an image. `cdn` is set if
-    public variants are removed from a CDN, and `sizes` if another process or function renders sizes on demand.
+    `file_path` returns the path of a stored object, if objects are local files. `sizes` is set if another process or
+    function renders sizes on demand.
     """
 
-    store: ObjectStore
-    images: ImageRepository
     idempotency_keys: IdempotencyKeys
-    queue: EventQueue
-    counters: Counters
     urls: UrlSource
     grants: GrantSource
     file_path: Callable[[str], Path | None] | None = None
     local: LocalStore | None = None
-    cdn: Cdn | None = None
     sizes: OnDemandRenderer | None = None
+
+
+@dataclass(frozen=True)
+class Backends:
+    """Adapters that the settings select.
+
+    `recover` undoes the traces of a killed worker; `tidy` is maintenance after each reconcile, and `recount` corrects
+    counts that are approximate. `check_space` raises `Full` while the disk has too little space for the worker to
+    process an image. `cdn` is set if public variants are removed from a CDN.
+    """
+
+    store: ObjectStore
+    images: ImageRepository
+    queue: EventQueue
+    counters: Counters
+    open_api: Callable[[], ApiBackends]
+    cdn: Cdn | None = None
     public_life: timedelta = RENDERING_LIFE
     recover: Callable[[], None] = lambda: None
     tidy: Callable[[], object] = lambda: None
@@ -103,18 +112,6 @@ def build_limits(settings: Settings) -> Limits:
     )
 
 
-def build_keyring(settings: Settings) -> Keyring | None:
-    """Build the keyring of callers; None without authentication. Raises `ConfigurationError` if keys are required and
-    none is set."""
-    if settings.auth == "none":
-        return None
-    if not settings.api_keys:
-        raise ConfigurationError(
-            "DARKROOM_API_KEYS: must hold a key when DARKROOM_AUTH is `required`; `darkroom key create` makes one"
-        )
-    return Keyring(settings.api_keys)
-
-
 def build_signer(settings: Settings) -> Signer:
     """Build the signer from `DARKROOM_SECRET` or, self-hosted, from the secret in the data folder.
 
@@ -122,15 +119,17 @@ def build_signer(settings: Settings) -> Signer:
     `ConfigurationError` if there is no secret.
     """
     previous = [_to_bytes(settings.previous_secret)] if settings.previous_secret else []
+    if not settings.self_hosted:
+        if not settings.secret:
+            raise ConfigurationError("DARKROOM_SECRET: must be set with s3://; it signs cursors and share links")
+        return Signer(_to_bytes(settings.secret), previous)
+    from app.adapters.filesystem.secret_file import check_secret, read_secret
+
     file = settings.data_folder / "secret"
     kept = file.with_name("secret.previous")
-    if settings.self_hosted and kept.exists():
-        previous.append(_check_secret(kept))
-    if settings.secret:
-        return Signer(_to_bytes(settings.secret), previous)
-    if not settings.self_hosted:
-        raise ConfigurationError("DARKROOM_SECRET: must be set with s3://; it signs cursors and share links")
-    return Signer(_read_secret(file), previous)
+    if kept.exists():
+        previous.append(check_secret(kept))
+    return Signer(_to_bytes(settings.secret) if settings.secret else read_secret(file), previous)
 
 
 def visibility_seconds(settings: Settings) -> float:
@@ -140,14 +139,15 @@ def visibility_seconds(settings: Settings) -> float:
 
 def _page_sizes(settings: Settings) -> PageSizes | None:
     """Return the sizes that markup names; None if they are off or each needs a signature."""
+    from app.domain.images.urls import PageSizes
+
     is_offered = settings.on_demand_mode is OnDemand.SNAP
     return PageSizes(settings.on_demand_widths, settings.cdn_url) if is_offered else None
 
 
 def _open_self_hosted(settings: Settings) -> Backends:
     from app.adapters.filesystem import FilesystemStore
-    from app.adapters.render_socket import SocketRenderer
-    from app.adapters.sqlite import Database, SqliteIdempotencyKeys, SqliteImages, SqliteQueue
+    from app.adapters.sqlite import Database, SqliteImages, SqliteQueue
 
     folder = settings.data_folder
     try:
@@ -185,19 +185,30 @@ def _open_self_hosted(settings: Settings) -> Backends:
         with port_errors():
             check_free(folder, 0, min_free_bytes // 4)
 
-    seal = FileSeal(signer, settings.signed_url_seconds)
-    grants = ServedGrants(signer, settings.public_url)
+    def open_api() -> ApiBackends:
+        from app.adapters.render_socket import SocketRenderer
+        from app.adapters.sqlite import SqliteIdempotencyKeys
+        from app.domain.access.file_seal import FileSeal
+        from app.domain.images.urls import ServedFiles
+        from app.domain.uploads.grants import LocalStore, ServedGrants
+
+        seal = FileSeal(signer, settings.signed_url_seconds)
+        grants = ServedGrants(signer, settings.public_url)
+        return ApiBackends(
+            idempotency_keys=SqliteIdempotencyKeys(database),
+            urls=ServedFiles(seal, settings.public_url, page_sizes=_page_sizes(settings)),
+            grants=grants,
+            file_path=store.path,
+            local=LocalStore(store, grants, seal),
+            sizes=SocketRenderer(settings.size_socket),
+        )
+
     return Backends(
         store=store,
         images=images,
-        idempotency_keys=SqliteIdempotencyKeys(database),
         queue=queue,
         counters=images.counters,
-        urls=ServedFiles(seal, settings.public_url, page_sizes=_page_sizes(settings)),
-        grants=grants,
-        file_path=store.path,
-        local=LocalStore(store, grants, seal),
-        sizes=SocketRenderer(settings.size_socket),
+        open_api=open_api,
         recover=recover,
         tidy=tidy,
         check_space=check_space,
@@ -215,12 +226,12 @@ def _open_aws(settings: Settings) -> Backends:
 
 
 def _connect_to_aws(settings: Settings) -> Backends:
-    import boto3
     from botocore.config import Config
     from botocore.exceptions import NoCredentialsError
+    from botocore.session import Session
 
-    from app.adapters.dynamodb import DynamoIdempotencyKeys, DynamoImages, Recounts
-    from app.adapters.s3 import PresignedGrants, PresignedUrls, Presigner, S3Store, s3_client
+    from app.adapters.dynamodb import DynamoImages
+    from app.adapters.s3 import S3Store, s3_client
     from app.adapters.sqs import SqsQueue
 
     # A gateway waits 30 seconds for a response, so no call may take most of them.
@@ -230,70 +241,56 @@ def _connect_to_aws(settings: Settings) -> Backends:
         retries={"mode": "standard", "total_max_attempts": 4},
         max_pool_connections=50,
     )
-    session = boto3.session.Session()
+    session = Session()
     credentials = session.get_credentials()
     if credentials is None:
         raise NoCredentialsError
     s3 = s3_client(session, config)
-    presigner = Presigner(s3, settings.bucket, credentials, seconds=settings.signed_url_seconds)
     cdn = None
     if settings.cdn_distribution:
         from app.adapters.cloudfront import CloudFront
 
         cdn = CloudFront(
-            session.client("cloudfront", config=config),
+            session.create_client("cloudfront", config=config),
             settings.cdn_distribution,
             sizes=settings.on_demand_mode is not OnDemand.OFF,
         )
-    sizes = None
-    if settings.render_function:
-        from app.adapters.render_function import FunctionRenderer
+    dynamodb = session.create_client("dynamodb", config=config)
+    images = DynamoImages(dynamodb, settings.table)
 
+    def recount(is_time_left: Callable[[], bool]) -> int:
+        from app.adapters.dynamodb.recount import Recounts
+
+        return Recounts(dynamodb, settings.table).run(is_time_left)
+
+    def open_api() -> ApiBackends:
+        from app.adapters.dynamodb.idempotency import DynamoIdempotencyKeys
+        from app.adapters.render_function import FunctionRenderer
+        from app.adapters.s3.grants import PresignedGrants
+        from app.adapters.s3.presign import Presigner
+        from app.adapters.s3.urls import PresignedUrls
+
+        presigner = Presigner(s3, settings.bucket, credentials, seconds=settings.signed_url_seconds)
         # A size takes longer than other calls, and a retry would render it twice.
         patient = config.merge(Config(read_timeout=20, retries={"mode": "standard", "total_max_attempts": 1}))
-        sizes = FunctionRenderer(lambda: session.client("lambda", config=patient), settings.render_function)
-    dynamodb = session.client("dynamodb", config=config)
-    images = DynamoImages(dynamodb, settings.table)
+        connect = partial(session.create_client, "lambda", config=patient)
+        return ApiBackends(
+            idempotency_keys=DynamoIdempotencyKeys(dynamodb, settings.table),
+            urls=PresignedUrls(presigner, settings.cdn_url, page_sizes=_page_sizes(settings)),
+            grants=PresignedGrants(s3, settings.bucket),
+            sizes=FunctionRenderer(connect, settings.render_function) if settings.render_function else None,
+        )
+
     return Backends(
         store=S3Store(s3, settings.bucket),
         images=images,
-        idempotency_keys=DynamoIdempotencyKeys(dynamodb, settings.table),
-        queue=SqsQueue(session.client("sqs", config=config), settings.queue_url or ""),
+        queue=SqsQueue(session.create_client("sqs", config=config), settings.queue_url or ""),
         counters=images.counters,
-        recount=Recounts(dynamodb, settings.table).run,
-        urls=PresignedUrls(presigner, settings.cdn_url, page_sizes=_page_sizes(settings)),
-        grants=PresignedGrants(s3, settings.bucket),
+        open_api=open_api,
+        recount=recount,
         cdn=cdn,
-        sizes=sizes,
         public_life=_PUBLIC_LIFE,
     )
-
-
-def _read_secret(file: Path) -> bytes:
-    """Return the secret in the data folder; create it at the first start."""
-    from app.adapters.filesystem.durable import sync_folders
-
-    if not file.exists():
-        fresh = file.with_name(f"{file.name}.{os.getpid()}.{secrets.token_hex(4)}")
-        try:
-            descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(descriptor, "w") as handle:
-                handle.write(secrets.token_hex(32))
-                handle.flush()
-                os.fsync(descriptor)
-            with contextlib.suppress(FileExistsError):  # of two first starts, one secret wins
-                os.link(fresh, file)
-        finally:
-            fresh.unlink(missing_ok=True)
-        sync_folders([file.parent])
-    return _check_secret(file)
-
-
-def _check_secret(file: Path) -> bytes:
-    secret = file.read_bytes().strip()
-    if len(secret) < 16:
-        raise ConfigurationError(f"{file} holds no secret of at least 16 bytes. Delete the file to start without it")
-    return secret
 
 
 def _to_bytes(secret: SecretStr) -> bytes:

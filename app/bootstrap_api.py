@@ -6,7 +6,9 @@ from fastapi import FastAPI
 
 from app import __version__
 from app.api.app import Services, create_app
-from app.bootstrap import build_keyring, build_limits, build_signer, open_backends
+from app.bootstrap import build_limits, build_signer, open_backends
+from app.domain.access.api_keys import Keyring
+from app.domain.errors import ConfigurationError
 from app.domain.limits import MEBIBYTE
 from app.domain.reports import RequestReporter, log_report
 from app.domain.sizes.snapping import Ladder
@@ -24,24 +26,25 @@ def build_api(
 
     Raises `ConfigurationError` if the settings do not allow to serve callers.
     """
-    keyring = build_keyring(settings)
+    keyring = _build_keyring(settings)
     backends = open_backends(settings)
+    own = backends.open_api()
     return create_app(
         Services(
             store=backends.store,
             repository=backends.images,
-            idempotency_keys=backends.idempotency_keys,
+            idempotency_keys=own.idempotency_keys,
             queue=backends.queue,
             counters=backends.counters,
             renderings=backends.renderings,
             signer=build_signer(settings),
             limits=build_limits(settings),
-            grants=backends.grants,
-            urls=backends.urls,
+            grants=own.grants,
+            urls=own.urls,
             checks=backends.checks | ({"worker": worker_check} if worker_check else {}),
-            files=backends.file_path,
+            files=own.file_path,
             version=__version__,
-            local=backends.local,
+            local=own.local,
             keyring=keyring,
             default_visibility=settings.visibility,
             cors_origins=settings.cors_origins,
@@ -52,8 +55,20 @@ def build_api(
             reporter=reporter,
             max_spool_bytes=settings.max_spool_mb * MEBIBYTE,
             max_waiting=settings.max_waiting,
-            renderer=backends.sizes,
+            renderer=own.sizes,
             on_demand=settings.on_demand_mode,
             ladder=Ladder(settings.on_demand_widths, settings.on_demand_ratios),
         )
     )
+
+
+def _build_keyring(settings: Settings) -> Keyring | None:
+    """Build the keyring of callers; None without authentication. Raises `ConfigurationError` if keys are required and
+    none is set."""
+    if settings.auth == "none":
+        return None
+    if not settings.api_keys:
+        raise ConfigurationError(
+            "DARKROOM_API_KEYS: must hold a key when DARKROOM_AUTH is `required`; `darkroom key create` makes one"
+        )
+    return Keyring(settings.api_keys)

@@ -22,8 +22,12 @@ from typing import Any
 import httpx
 from fastapi.routing import APIRoute
 
-from app.adapters.dynamodb import DynamoIdempotencyKeys, DynamoImages
-from app.adapters.s3 import PresignedGrants, PresignedUrls, Presigner, S3Store
+from app.adapters.dynamodb import DynamoImages
+from app.adapters.dynamodb.idempotency import DynamoIdempotencyKeys
+from app.adapters.s3 import S3Store
+from app.adapters.s3.grants import PresignedGrants
+from app.adapters.s3.presign import Presigner
+from app.adapters.s3.urls import PresignedUrls
 from app.adapters.sqs import SqsQueue
 from app.api.app import create_app
 from app.domain.access.api_keys import Keyring, Scope, new_key

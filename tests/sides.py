@@ -11,9 +11,13 @@ from typing import Any
 import httpx
 import pytest
 
-from app.adapters.dynamodb import DynamoIdempotencyKeys, DynamoImages
+from app.adapters.dynamodb import DynamoImages
+from app.adapters.dynamodb.idempotency import DynamoIdempotencyKeys
 from app.adapters.filesystem import FilesystemStore
-from app.adapters.s3 import PresignedGrants, PresignedUrls, Presigner, S3Store
+from app.adapters.s3 import S3Store
+from app.adapters.s3.grants import PresignedGrants
+from app.adapters.s3.presign import Presigner
+from app.adapters.s3.urls import PresignedUrls
 from app.adapters.sqlite import Database, SqliteIdempotencyKeys, SqliteImages, SqliteQueue
 from app.adapters.sqs import SqsQueue
 from app.domain.access.file_seal import FileSeal

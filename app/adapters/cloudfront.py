@@ -21,7 +21,7 @@ _BUSY = frozenset({"TooManyInvalidationsInProgress", "Throttling", "ThrottlingEx
 
 
 class CloudFront:
-    """Invalidations of one distribution. `client` is a boto3 CloudFront client.
+    """Invalidations of one distribution. `client` is a botocore client of CloudFront.
 
     With `sizes`, the distribution has sizes on demand. They are invalidated under their keys and under the paths that
     viewers ask for, because a function of the distribution turns one into the other.

@@ -22,8 +22,8 @@ _BUSY = frozenset({"TooManyRequestsException", "EC2ThrottledException"})
 class FunctionRenderer:
     """Invokes the function with this name and waits for its answer.
 
-    `connect` makes a boto3 Lambda client, whose time-outs and retries are those of a call. It is called for the first
-    size, because most requests to the API ask for none.
+    `connect` makes a botocore client of Lambda, whose time-outs and retries are those of a call. It is called for the
+    first size, because most requests to the API ask for none.
     """
 
     def __init__(self, connect: Callable[[], Any], function: str) -> None:

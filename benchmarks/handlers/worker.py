@@ -3,11 +3,10 @@
 import multiprocessing.forkserver  # noqa: F401
 from typing import Any
 
-import boto3
 from aws_lambda_powertools.logging import formatter  # noqa: F401
 from aws_lambda_powertools.metrics import EphemeralMetrics  # noqa: F401
-from boto3.dynamodb import types  # noqa: F401
 from botocore.config import Config
+from botocore.session import Session
 from pydantic import BaseModel, Field
 
 
@@ -17,11 +16,11 @@ class Model(BaseModel):
     size: int = Field(ge=0)
 
 
-session = boto3.session.Session()
+session = Session()
 patience = Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 4})
-s3 = session.client("s3", config=patience.merge(Config(signature_version="s3v4")))
-dynamodb = session.client("dynamodb", config=patience)
-sqs = session.client("sqs", config=patience)
+s3 = session.create_client("s3", config=patience.merge(Config(signature_version="s3v4")))
+dynamodb = session.create_client("dynamodb", config=patience)
+sqs = session.create_client("sqs", config=patience)
 
 
 def handler(event: Any, context: Any) -> None:

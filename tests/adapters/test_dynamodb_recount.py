@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
-from app.adapters.dynamodb import DynamoImages, Recounts
+from app.adapters.dynamodb import DynamoImages
 from app.adapters.dynamodb.counters import MOST_RECIPES
+from app.adapters.dynamodb.recount import Recounts
 from app.adapters.dynamodb.table import KEY
 from app.domain.images.stats import add_up
 from app.domain.models import Image, Status, utcnow

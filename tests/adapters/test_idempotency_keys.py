@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from app.adapters.dynamodb import DynamoIdempotencyKeys
+from app.adapters.dynamodb.idempotency import DynamoIdempotencyKeys
 from app.adapters.sqlite import Database, SqliteIdempotencyKeys
 from app.domain.errors import Full, Unavailable
 from app.domain.ids import new_id

@@ -10,8 +10,12 @@ import pytest
 from botocore.config import Config
 from botocore.credentials import Credentials
 from botocore.exceptions import CredentialRetrievalError
+from botocore.session import Session
 
-from app.adapters.s3 import PresignedGrants, PresignedUrls, Presigner, s3_client
+from app.adapters.s3 import s3_client
+from app.adapters.s3.grants import PresignedGrants
+from app.adapters.s3.presign import Presigner
+from app.adapters.s3.urls import PresignedUrls
 from app.domain.access.file_seal import SIGNED_URL_SECONDS
 from app.domain.errors import Unavailable
 from app.domain.models import Format, Variant, Visibility
@@ -29,6 +33,13 @@ RESPONSE = {
 IMAGE = an_image(filename="é.jpg", rendering_id="ab12")
 PUBLIC = IMAGE.model_copy(update={"visibility": Visibility.PUBLIC, "placed": Visibility.PUBLIC})
 THUMB = Variant(name="thumb", format=Format.WEBP, width=1, height=1, bytes=1, file="thumb.webp")
+
+
+def session_in(region: str) -> Session:
+    session = Session()
+    session.set_credentials("AKID", "secret")
+    session.set_config_variable("region", region)
+    return session
 
 
 @cache
@@ -72,7 +83,7 @@ def test_a_url_for_head_is_the_sdks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("region", ["eu-west-1", "us-east-1", "ap-southeast-4"])
 def test_they_name_the_buckets_region(region: str) -> None:
-    client = s3_client(boto3.session.Session("AKID", "secret", region_name=region), Config())
+    client = s3_client(session_in(region), Config())
     for url in (
         presigner_of(client).get("originals/a", {}),
         PresignedGrants(client, "my-pictures").grant(IMAGE, timedelta(minutes=5))[0],
@@ -83,7 +94,7 @@ def test_they_name_the_buckets_region(region: str) -> None:
 
 def test_elsewhere_they_name_the_endpoint(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "https://store.example.org")
-    client = s3_client(boto3.session.Session("AKID", "secret", region_name=REGION), Config())
+    client = s3_client(session_in(REGION), Config())
     for url in (
         presigner_of(client).get("originals/a", {}),
         PresignedGrants(client, "my-pictures").grant(IMAGE, timedelta(minutes=5))[0],

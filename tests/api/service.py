@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 from fastapi import FastAPI
 
-from app.adapters.s3 import PresignedUrls
+from app.adapters.s3.urls import PresignedUrls
 from app.api.app import Services, create_app
 from app.api.middleware.gateway import Gateway
 from app.domain.keys import original_key, variant_key

@@ -11,7 +11,8 @@ from typing import Any, Protocol
 
 import pytest
 
-from app.adapters.dynamodb import DynamoIdempotencyKeys, DynamoImages
+from app.adapters.dynamodb import DynamoImages
+from app.adapters.dynamodb.idempotency import DynamoIdempotencyKeys
 from app.adapters.filesystem import FilesystemStore
 from app.adapters.s3 import S3Store
 from app.adapters.sqlite import Database, SqliteIdempotencyKeys, SqliteImages, SqliteQueue

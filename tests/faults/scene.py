@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from app.adapters.dynamodb import DynamoImages, Recounts
+from app.adapters.dynamodb import DynamoImages
+from app.adapters.dynamodb.recount import Recounts
 from app.domain.errors import Missing, Stale
 from app.domain.images.renderings import Renderings
 from app.domain.limits import Limits

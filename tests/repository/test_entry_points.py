@@ -16,17 +16,21 @@ AWS = {"boto3", "botocore.session", "botocore.client", "s3transfer", "mangum"}
 HTTP = {"fastapi", "starlette", "uvicorn", "python_multipart", "fastapi_offline"}
 SELF_HOSTED = {"app.adapters.filesystem", "app.adapters.sqlite", "sqlite3"}
 TOOLS = {"pytest", "moto", "hypothesis", "httpx", "flit_core"}
+# No function needs these, and some functions or most of their requests do not need the others.
+NOT_ON_LAMBDA = TOOLS | SELF_HOSTED | {"boto3", "s3transfer", "app.adapters.dynamodb.recount"}
+RARE = {"app.api.all_routes", "app.api.openapi", "app.api.routes.edits"}
+OF_THE_API = {"app.api", "app.domain.uploads", "app.adapters.dynamodb.idempotency"}
 
 FORBIDDEN = {
     "app.main": DECODERS | AWS | TOOLS | {"app.worker", "app.cli", "darkroom", "typer"},
     "app.embedded_worker": HTTP | AWS | TOOLS | {"app.api", "app.main", "darkroom", "typer"},
     "darkroom": {"app", "httpx", "typer", "pydantic"},
     "darkroom.cli.command": TOOLS | {"app", "rich.progress", "pydantic"},
-    "app.lambda_api": DECODERS | TOOLS | SELF_HOSTED | {"uvicorn", "typer", "app.worker", "app.cli", "app.main"},
+    "app.lambda_api": DECODERS | NOT_ON_LAMBDA | RARE | {"uvicorn", "typer", "app.worker", "app.cli", "app.main"},
     # Only its child processes decode.
-    "app.lambda_worker": DECODERS | HTTP | TOOLS | SELF_HOSTED | {"mangum", "typer", "app.api", "app.cli", "app.main"},
-    "app.lambda_render": DECODERS | HTTP | TOOLS | SELF_HOSTED | {"mangum", "typer", "app.api", "app.cli", "app.main"},
-    "app.lambda_reconcile": DECODERS | HTTP | TOOLS | SELF_HOSTED | {"mangum", "app.api", "app.main", "app.worker"},
+    "app.lambda_worker": DECODERS | HTTP | NOT_ON_LAMBDA | OF_THE_API | {"mangum", "typer", "app.cli", "app.main"},
+    "app.lambda_render": DECODERS | HTTP | NOT_ON_LAMBDA | OF_THE_API | {"mangum", "typer", "app.cli", "app.main"},
+    "app.lambda_reconcile": DECODERS | HTTP | NOT_ON_LAMBDA | {"mangum", "app.api", "app.main", "app.worker"},
 }
 ON_AWS = {
     "AWS_ACCESS_KEY_ID": "AKIDLOCAL1",

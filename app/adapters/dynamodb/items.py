@@ -4,10 +4,7 @@ import json
 import math
 from collections.abc import Mapping
 from datetime import datetime
-from decimal import Decimal
 from typing import Any
-
-from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 
 from app.adapters.dynamodb.keys import arrived_key, owner_key, ticket_key, trash_key
 from app.adapters.dynamodb.table import EXPIRES_AT, INDEX_KEY, INDEX_SORT, KEY
@@ -55,18 +52,15 @@ _RIGHTS = frozenset({"artist", "copyright"})
 # Required fields of a record, to validate single fields.
 _REQUIRED = {"id": "", "owner": "", "content_type": "", "bytes": 0, "uploaded_at": 0, "updated_at": 0}
 
-_serializer = TypeSerializer()
-_deserializer = TypeDeserializer()
-
 
 def serialize(item: Mapping[str, Any]) -> Item:
-    """Return plain values in DynamoDB's typed form. Floats are not supported."""
-    return {name: _serializer.serialize(value) for name, value in item.items()}
+    """Return plain values in DynamoDB's typed form. Sets hold texts. Raises `TypeError` for floats."""
+    return {name: _typed(value) for name, value in item.items()}
 
 
 def deserialize(item: Mapping[str, Any]) -> Item:
     """Return the plain values of a typed item."""
-    return {name: _plain(_deserializer.deserialize(value)) for name, value in item.items()}
+    return {name: _plain(value) for name, value in item.items()}
 
 
 def listing_fields(image: Image) -> Item:
@@ -193,11 +187,30 @@ def _plain_fields(image: Image, names: set[str] | None = None) -> Item:
     return {_STORED_AS.get(name, name): value for name, value in plain.items()}
 
 
-def _plain(value: Any) -> Any:
-    if isinstance(value, Decimal):
-        return int(value) if value == value.to_integral_value() else float(value)
-    if isinstance(value, dict):
-        return {name: _plain(inner) for name, inner in value.items()}
-    if isinstance(value, list):
+def _typed(value: Any) -> Item:
+    if isinstance(value, str):
+        return {"S": value}
+    if value is None or isinstance(value, bool):
+        return {"NULL": True} if value is None else {"BOOL": value}
+    if isinstance(value, int):
+        return {"N": str(value)}
+    if isinstance(value, Mapping):
+        return {"M": serialize(value)}
+    if isinstance(value, list | tuple):
+        return {"L": [_typed(inner) for inner in value]}
+    if isinstance(value, set):
+        return {"SS": sorted(value)}
+    raise TypeError(f"{type(value).__name__} cannot be stored in DynamoDB")
+
+
+def _plain(typed: Mapping[str, Any]) -> Any:
+    ((kind, value),) = typed.items()
+    if kind == "N":
+        return int(value) if value.lstrip("-").isdigit() else float(value)
+    if kind == "M":
+        return deserialize(value)
+    if kind == "L":
         return [_plain(inner) for inner in value]
-    return value
+    if kind == "SS":
+        return set(value)
+    return None if kind == "NULL" else value

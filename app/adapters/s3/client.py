@@ -12,9 +12,9 @@ _REGIONAL = Config(s3={"addressing_style": "virtual", "us_east_1_regional_endpoi
 
 
 def s3_client(session: Any, config: Config) -> Any:
-    """Create a client of a boto3 session, with the endpoint from the environment."""
+    """Create a client of a botocore session, with the endpoint from the environment."""
     config = config.merge(_SIGNED)
-    client = session.client("s3", config=config.merge(_REGIONAL))
+    client = session.create_client("s3", config=config.merge(_REGIONAL))
     if ".amazonaws.com" in client.meta.endpoint_url:
         return client
-    return session.client("s3", config=config)  # other stores seldom have a DNS name per bucket
+    return session.create_client("s3", config=config)  # other stores seldom have a DNS name per bucket

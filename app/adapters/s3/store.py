@@ -39,7 +39,7 @@ _HEAD_ABSENT, _HEAD_REFUSED = "404", "403"
 
 
 class S3Store:
-    """Objects in one bucket. `client` is a boto3 S3 client, which has its own time-outs and retries."""
+    """Objects in one bucket. `client` is a botocore client of S3, which has its own time-outs and retries."""
 
     def __init__(self, client: Any, bucket: str) -> None:
         self._client = client

@@ -9,7 +9,7 @@ import httpx
 import pytest
 import requests
 
-from app.adapters.s3 import PresignedUrls
+from app.adapters.s3.urls import PresignedUrls
 from app.domain.access.file_seal import SIGNED_URL_SECONDS
 from app.domain.models import Image, Status, Visibility
 from tests.api.bodies.test_bad_input import assert_problem
