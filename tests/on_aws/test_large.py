@@ -8,8 +8,7 @@ import httpx
 import pytest
 
 from app.domain.images.notifications import object_created
-from darkroom.cli.direct import DarkroomClient
-from darkroom.cli.image_file import ImageFile
+from darkroom import Client
 from tests.on_aws.test_photograph import Deployed, deployed  # noqa: F401 - a fixture
 from tests.self_hosted.test_direct_upload import MEGABYTE, noise
 
@@ -33,27 +32,27 @@ class Ways(httpx.BaseTransport):
 def test_forty_megabytes_go_in_by_ticket_with_flat_memory(deployed: Deployed, tmp_path: Path) -> None:  # noqa: F811
     path = tmp_path / "large.png"
     path.write_bytes(noise(3700, 3650))
-    picture = ImageFile.read(path)
-    assert 40 * MEGABYTE < picture.bytes < 42 * MEGABYTE
+    size = path.stat().st_size
+    assert 40 * MEGABYTE < size < 42 * MEGABYTE
     peak_mb()
     before = peak_mb()  # what it holds now
     with (
         httpx.HTTPTransport() as network,
-        DarkroomClient("https://img.example.org", transport=Ways(deployed.client, network)) as client,
+        Client("https://img.example.org", transport=Ways(deployed.client, network)) as client,
     ):
-        record = client.upload(picture)
-        assert record["status"] == "pending"
-        assert deployed.client.get("/images").json()["items"] == []
-        event = object_created(f"originals/{record['id']}", picture.bytes, deployed.bucket)
+        assert client.limits().max_upload_bytes < size
+        image = client.upload(path)
+        assert (image.status, image.bytes, image.duplicate) == ("pending", size, False)
+        assert list(client.images()) == []
+        event = object_created(f"originals/{image.id}", size, deployed.bucket)
         deployed.made.sqs.send_message(QueueUrl=deployed.queue_url, MessageBody=event)
         assert deployed.deliver() == [{"batchItemFailures": []}]
-        record = client.wait_until_processed(record, 5)
-        assert record["status"] == "ready", record
-        assert client.upload(picture)["duplicate"]  # the worker has read the bytes and keeps their hash
+        image = client.get(image.id, wait=5)
+        assert image.status == "ready", image.error
+        assert client.upload(path).duplicate  # the worker has read the bytes and keeps their hash
+        assert client.download(image.id, tmp_path / "copy.png") == size
     assert peak_mb() - before < 25
-    assert record["sha256"] == picture.sha256
-    original = deployed.fetch(deployed.client.get(f"/images/{record['id']}/original").headers["location"])
-    assert hashlib.sha256(original.content).hexdigest() == picture.sha256
+    assert image.sha256 == hashlib.sha256((tmp_path / "copy.png").read_bytes()).hexdigest()
 
 
 def peak_mb() -> float:
