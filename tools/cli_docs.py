@@ -14,6 +14,7 @@ PAGE = Path(__file__).resolve().parents[1] / "docs" / "cli.md"
 HEAD = """# Command line
 
 `make cli-docs` writes this page from the help of the commands: `darkroom --help`, `darkroom upload --help`.
+[`first-session.md`](first-session.md) shows a first session.
 
 The commands for images talk to the server at `DARKROOM_URL`, with the API key in `DARKROOM_API_KEY`. They are in the
 package of the [Python client](client.md), and run on any machine: `pip install 'darkroom[cli]'`. The commands for the
