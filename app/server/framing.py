@@ -150,7 +150,7 @@ def _check_head(head: bytes) -> RequestError | None:
 
 
 class KnownBody:
-    """Body of a known length: the pieces that were received and not yet taken, and the bytes that follow it."""
+    """Body of a known length: its pieces that wait for the application, and the bytes behind it."""
 
     def __init__(self, size: int) -> None:
         self.left = size  # bytes to come

@@ -23,7 +23,7 @@ from app.domain.maintenance.backup.verify import Verification
 from app.domain.models import utcnow
 from app.settings import load
 
-backup = typer.Typer(no_args_is_help=True, add_completion=False)
+backup = typer.Typer(no_args_is_help=True, add_completion=False, help="Backups of a self-hosted installation.")
 
 TARGET = typer.Argument(metavar="TARGET", help="Folder of backups, best on another disk.", show_default=False)
 SOURCE = typer.Argument(
