@@ -17,12 +17,21 @@ WIDE = 72
 
 
 def write_line(text: str, *, error: bool = False) -> bool:
-    """Print a line. Return False if nobody reads it, as after `| head`: later output is dropped silently."""
+    """Print a line. Return False if nobody reads it, as after `| head`: later output is dropped silently.
+
+    Raises `Exit` if standard output cannot be written, as on a full disk.
+    """
     stream = sys.stderr if error else sys.stdout
     try:
         typer.echo(text, file=stream)
     except BrokenPipeError:
         _drop(stream)
+        return False
+    except OSError as failure:
+        _drop(stream)
+        if not error:
+            print_error("cannot write the output", failure.strerror or str(failure), "write it to another place")
+            raise typer.Exit(NOT_DONE) from None
         return False
     return True
 

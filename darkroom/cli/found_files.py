@@ -51,7 +51,7 @@ class Rules:
         return cls(own=GitIgnoreSpec.from_lines(patterns))
 
     def below(self, folder: Path) -> "Rules":
-        """Return the rules within a folder, with those of its `.darkroomignore`."""
+        """Return the rules within a folder, with those of its `.darkroomignore`. Raises `ValueError`."""
         try:
             lines = (folder / IGNORE_FILE).read_text("utf-8", "replace").splitlines()
         except OSError:  # there is none
@@ -132,7 +132,11 @@ def _walk(root: Path, rules: Rules) -> Iterator[FoundFile]:
         except OSError:
             yield FoundFile(folder, is_given=folder == root)
             continue
-        inner = outer.below(folder)
+        try:
+            inner = outer.below(folder)
+        except ValueError as error:
+            yield FoundFile(folder / IGNORE_FILE, is_given=True, error=f"Invalid pattern: {error}.")
+            continue
         folders: list[tuple[Path, Rules, tuple[str, ...]]] = []
         for name, is_folder in found:
             path = folder / name

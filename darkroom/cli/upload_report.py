@@ -32,7 +32,8 @@ _COLORS = {
     FAILED: typer.colors.RED,
     REFUSED: typer.colors.RED,
 }
-_NAME = 40
+#: Longest name beside a bar, and the width of the text after it.
+_NAME, _AMOUNT = 40, 18
 
 
 class UploadReport:
@@ -44,10 +45,10 @@ class UploadReport:
         self._first: dict[str, str] = {}
         console = Console(stderr=True)
         width = console.width
-        self._name = max(8, min(_NAME, width // 2 - 8))
+        self._name = max(8, min(_NAME, width // 2 - 4))
         self.bars = Progress(
             TextColumn("{task.description}", markup=False),  # names may contain markup
-            BarColumn(bar_width=max(4, min(40, width - self._name - 30))),
+            BarColumn(bar_width=max(4, min(40, width - self._name - _AMOUNT - 2))),
             _Amount(),
             console=console,
             disable=not (console.is_terminal and progress),
@@ -60,8 +61,7 @@ class UploadReport:
     @contextmanager
     def bar(self, what: str, path: Path, size: int | None = None) -> Iterator["Bar"]:
         """Show a bar for this file within the block."""
-        name = _short(path, max(6, self._name - len(what) - 1))
-        task = self.bars.add_task(f"{what} {name}", total=size)
+        task = self.bars.add_task(_short(path, self._name), total=size, what=what)
         try:
             yield Bar(self.bars, task)
         finally:
@@ -90,12 +90,16 @@ class UploadReport:
         word = colored(f"{state:8}", _COLORS[state], stream)
         size = f"{record['width']}×{record['height']}" if record.get("width") else ""
         image_id = record.get("id", "-")
-        if stream.isatty() and shutil.get_terminal_size().columns < WIDE:
-            write_line("  ".join(filter(None, (word, printable(path), size, why))), error=is_error)
+        name = printable(path)
+        columns = shutil.get_terminal_size().columns if stream.isatty() else 0
+        if columns and not why:
+            name = _shorten_path(name, columns - 12 - len(size) - (38 if columns >= WIDE else 0))
+        if columns and columns < WIDE:
+            write_line("  ".join(filter(None, (word, name, size, why))), error=is_error)
             if image_id != "-":
                 write_line(f"  {image_id}", error=is_error)
             return
-        write_line("  ".join(filter(None, (word, image_id, printable(path), size, why))), error=is_error)
+        write_line("  ".join(filter(None, (word, image_id, name, size, why))), error=is_error)
 
     def print_summary(self) -> None:
         """Print the counts."""
@@ -135,14 +139,19 @@ def _short(path: Path, length: int = _NAME) -> str:
     return name if len(name) <= length else f"{name[: length - 1]}…"
 
 
+def _shorten_path(path: str, length: int) -> str:
+    """Return the path, without its start if it is too long."""
+    return path if len(path) <= length else f"…{path[-max(length - 1, 1) :]}"
+
+
 class _Amount(ProgressColumn):
-    """Bytes sent, or the number of files that are finished."""
+    """Bytes sent, the present step, or the number of files that are finished."""
 
     def render(self, task: Task) -> Text:
         if task.fields.get("files"):
             return Text(f"{task.completed:,.0f} of {task.total or 0:,.0f} files", no_wrap=True)
         if task.total is None:
-            return Text()
+            return Text(task.fields["what"], no_wrap=True)
         return Text(f"{decimal(int(task.completed))} of {decimal(int(task.total))}", no_wrap=True)
 
 
@@ -160,7 +169,7 @@ def print_failure(error: UploadError, url: str) -> None:
     what, cause, remedy = f"cannot upload to {url}", str(error), "check DARKROOM_URL and the log of the server"
     if isinstance(error, Unreachable):
         what, cause = f"cannot reach {error.address}", error.cause
-        remedy = "start the server, or set DARKROOM_URL to its address"
+        remedy = "darkroom serve, or set DARKROOM_URL"
     elif exit_code(error) == NOT_ALLOWED:
         what, remedy = f"{url} refuses the API key", "set DARKROOM_API_KEY to a key with the scopes upload and read"
     elif code == "storage_full":

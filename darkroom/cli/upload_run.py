@@ -111,7 +111,7 @@ class UploadRun:
         batch: list[_File] = []
         size = 0
         for found in files:
-            with self._report.bar("Checking", found.path):
+            with self._report.bar("checking", found.path):
                 batch.append(_read(found))
             image = batch[-1].image
             size += image.bytes if image else 0
@@ -162,7 +162,7 @@ class UploadRun:
         fields = self._options.fields
         if self._options.tags_from_folders:
             fields = fields | {"tags": folder_tags(found, fields.get("tags", ()))}
-        with self._report.bar("Sending", image.path, image.bytes) as bar:
+        with self._report.bar("sending", image.path, image.bytes) as bar:
 
             def progress(sent: int) -> None:
                 if self._patience.stopped:
@@ -218,7 +218,7 @@ class UploadRun:
         """Wait until the image is processed, and complete a record that is to be printed."""
         try:
             if record["status"] == "pending" and self._wait:
-                with self._report.bar("Processing", found.path):
+                with self._report.bar("processing", found.path):
                     record = self._patience.keep(lambda: self._client.wait_until_processed(record, self._wait))
             if self._complete and record["status"] in {"ready", "pending"} and "filename" not in record:
                 record = self._patience.keep(lambda: self._client.read(record["id"])) | {"duplicate": True}

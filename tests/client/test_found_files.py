@@ -56,6 +56,14 @@ def test_ignore_files_count_for_their_folder_and_the_command_line_overrules_them
     assert names(tmp_path, "!a.jpg") == ["a.jpg", "x/a.jpg", "x/b.jpg", "x/y/a.jpg"]
 
 
+def test_an_ignore_file_with_an_invalid_pattern_is_reported(tmp_path: Path) -> None:
+    make(tmp_path, "a.jpg", "x/b.jpg")
+    (tmp_path / "x/.darkroomignore").write_text("!\n")
+    first, second = found(tmp_path)
+    assert (first.path.name, second.path.name) == ("a.jpg", ".darkroomignore")
+    assert second.error.startswith("Invalid pattern: ")
+
+
 def test_links_are_followed_and_loops_end(tmp_path: Path) -> None:
     make(tmp_path, "top/a.jpg", "top/below/b.jpg", "other/c.jpg")
     (tmp_path / "top/below/up").symlink_to("..")

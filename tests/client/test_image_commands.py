@@ -240,6 +240,22 @@ def test_statistics_are_numbers(darkroom: Command, images: list[Image]) -> None:
     assert (record["images"], record["ready"], record["exact"]) == (3, 3, True)
 
 
+def test_bytes_that_are_no_text_are_replaced(darkroom: Command, client: Client, images: list[Image]) -> None:
+    odd = os.fsdecode(b"a\xffb")
+    assert darkroom("edit", images[0].id, "--title", odd, "--add-tag", odd).returncode == 0
+    image = client.get(images[0].id)
+    assert (image.title, image.tags) == ("a\ufffdb", ("sea", "a\ufffdb"))
+    assert ids(darkroom("list", "--tag", odd).stdout) == [image.id]
+    assert darkroom("url", image.id, "--slug", odd).returncode == 0
+
+
+def test_a_full_disk_is_three_lines(darkroom: Command, images: list[Image]) -> None:
+    with Path("/dev/full").open("wb") as full, darkroom.start("list", stdout=full) as running:
+        assert running.stderr is not None
+        assert running.stderr.read().startswith("error: cannot write the output\ncause: No space left on device\ntry: ")
+    assert running.returncode == 1
+
+
 def test_a_reader_that_closes_the_pipe_ends_a_list_silently(darkroom: Command, images: list[Image]) -> None:
     with darkroom.start("list") as running:
         assert running.stdout is not None
@@ -260,7 +276,7 @@ def test_without_a_server_each_ends_with_three_lines(tmp_path: Path, command: st
     assert done.stderr.splitlines()[:3] == [
         "error: cannot reach http://127.0.0.1:1",
         "cause: Connection refused",
-        "try: start the server, or set DARKROOM_URL to its address",
+        "try: darkroom serve, or set DARKROOM_URL",
     ]
 
 
@@ -271,6 +287,7 @@ def test_without_a_server_each_ends_with_three_lines(tmp_path: Path, command: st
         ("edit ID", "give at least one change"),
         ("edit ID --tag a --add-tag b", "not with --add-tag or --remove-tag"),
         ("edit ID --focal-point 1", "'1' is not a point such as 0.5,0.25"),
+        ("edit ID --focal-point nan,0", "'nan,0' is not a point such as 0.5,0.25"),
         ("edit ID --metadata x", "'x' is not NAME=TEXT"),
         ("list --uploaded-after yesterday", "'yesterday' is not a time such as 2026-11-22"),
         ("get", "give ids, or a filter such as --tag, or --all"),

@@ -209,7 +209,7 @@ def test_without_an_answer_to_the_first_image_the_others_are_not_tried(picture: 
     assert done.stderr.splitlines() == [
         "error: cannot reach http://127.0.0.1:1",
         "cause: Connection refused",
-        "try: start the server, or set DARKROOM_URL to its address",
+        "try: darkroom serve, or set DARKROOM_URL",
         "3 files: 3 not sent",
     ]
 

@@ -1,12 +1,14 @@
 """`darkroom edit`, `delete` and `restore`."""
 
 import sys
+from math import isfinite
 from typing import Annotated, Any
 
 import typer
 
 from darkroom import Client, Conflict
 from darkroom.cli.console import NOT_DONE, write_json, write_line
+from darkroom.cli.image_file import to_text
 from darkroom.cli.images.lines import write_image
 from darkroom.cli.images.options import CHANGES, OUTPUT, SELECTION, Ids, Json, Url, Visibility, read_ids
 from darkroom.cli.images.session import DEFAULT_URL, for_each, session
@@ -69,11 +71,11 @@ def edit(  # noqa: PLR0913 - all options of the command
     the server cannot be reached, 4 not allowed, 130 interrupted.
     """
     texts = {"title": title, "alt": alt, "filename": filename}
-    changes: dict[str, Any] = {name: text or None for name, text in texts.items() if text is not None}
+    changes: dict[str, Any] = {name: to_text(text) or None for name, text in texts.items() if text is not None}
     if tag is not None:
         if add_tag or remove_tag:
             raise typer.BadParameter("not with --add-tag or --remove-tag", param_hint="--tag")
-        changes["tags"] = [each for each in tag if each]
+        changes["tags"] = [to_text(each) for each in tag if each]
     if metadata:
         changes["metadata"] = _read_metadata(metadata)
     if focal_point is not None:
@@ -86,7 +88,9 @@ def edit(  # noqa: PLR0913 - all options of the command
     with session(url) as client:
 
         def work(image_id: str) -> None:
-            _write(_edit(client, image_id, changes, add_tag or [], remove_tag or []), as_json=as_json)
+            _write(
+                _edit(client, image_id, changes, list(map(to_text, add_tag or ())), remove_tag or []), as_json=as_json
+            )
 
         for_each(wanted, work)
 
@@ -200,7 +204,7 @@ def _read_metadata(given: list[str]) -> dict[str, str | None]:
         name, is_pair, text = each.partition("=")
         if not (name and is_pair):
             raise typer.BadParameter(f"{each[:80]!r} is not NAME=TEXT", param_hint="--metadata")
-        found[name] = text or None
+        found[to_text(name)] = to_text(text) or None
     return found
 
 
@@ -209,6 +213,8 @@ def _read_point(text: str) -> dict[str, float] | None:
         return None
     try:
         x, y = (float(each) for each in text.split(","))
+        if not (isfinite(x) and isfinite(y)):
+            raise ValueError
     except ValueError:
         raise typer.BadParameter(f"{text[:80]!r} is not a point such as 0.5,0.25", param_hint="--focal-point") from None
     return {"x": x, "y": y}

@@ -11,22 +11,21 @@ from darkroom.cli.image_file import printable
 from darkroom.records import Image
 
 COLORS = {"ready": "green", "pending": "yellow", "failed": "red"}
-#: Longest name in a line on a terminal.
-_NAME = 32
 
 
 def write_image(image: Image, *, prefix: str = "") -> bool:
     """Print an image in one line, or in two on a narrow terminal. Return False if nobody reads it."""
     status = colored(f"{image.status:8}", COLORS[image.status], sys.stdout)
-    name = printable(image.filename or "-")
-    size = get_dimensions(image)
-    tags = " ".join(f"#{printable(tag)}" for tag in image.tags)
-    if sys.stdout.isatty() and shutil.get_terminal_size().columns < WIDE:
-        first = "  ".join(filter(None, (f"{prefix}{status}", name, size)))
-        return write_line(first) and write_line(f"  {image.id}")
-    if sys.stdout.isatty():
-        name = shorten(name, _NAME)
-    return write_line(f"{prefix}{image.id}  {status}  {size:>11}  {name}{f'  {tags}' if tags else ''}")
+    name, size = printable(image.filename or "-"), get_dimensions(image)
+    tags = " " + "".join(f" #{printable(tag)}" for tag in image.tags) if image.tags else ""
+    if not sys.stdout.isatty():
+        return write_line(f"{prefix}{image.id}  {status}  {size:>11}  {name}{tags}")
+    columns = shutil.get_terminal_size().columns
+    if columns < WIDE:
+        room = columns - len(prefix) - 12 - len(size)
+        return write_line(f"{prefix}{status}  {shorten(name, room)}  {size}") and write_line(f"  {image.id}")
+    room = columns - len(prefix) - 61
+    return write_line(f"{prefix}{image.id}  {status}  {size:>11}  {shorten(f'{name}{tags}', room)}")
 
 
 def get_dimensions(image: Image) -> str:
@@ -36,7 +35,7 @@ def get_dimensions(image: Image) -> str:
 
 def shorten(text: str, length: int) -> str:
     """Return the text, with an ellipsis if it is too long."""
-    return text if len(text) <= length else f"{text[: length - 1]}…"
+    return text if len(text) <= length else f"{text[: max(length, 1) - 1]}…"
 
 
 def format_bytes(number: int | None) -> str:

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from darkroom.cli.console import NOT_DONE, print_error, write_json, write_line
+from darkroom.cli.image_file import to_text
 from darkroom.cli.images.options import OUTPUT, SIZE, Ids, Json, Url, read_ids
 from darkroom.cli.images.session import DEFAULT_URL, for_each, session
 
@@ -102,8 +103,8 @@ def url(  # noqa: PLR0913 - all options of the command
         "fit": fit and fit.value,
         "format": format_ and format_.value,
         "quality": quality,
-        "variant": variant,
-        "slug": slug,
+        "variant": variant and to_text(variant),
+        "slug": slug and to_text(slug),
     }
     key = signing_key or _derive_key(os.environ.get("DARKROOM_SECRET"))
     if variant is None and (width or height):

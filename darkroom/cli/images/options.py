@@ -9,6 +9,8 @@ from typing import Annotated, Any
 
 import typer
 
+from darkroom.cli.image_file import to_text
+
 #: Groups of options in the help text.
 SELECTION, CHANGES, SIZE, OUTPUT, SERVER = "Selection", "Changes", "Size", "Output", "Server"
 
@@ -103,7 +105,16 @@ def build_filters(**filters: Any) -> dict[str, Any]:
     for name in ("uploaded_after", "uploaded_before"):
         if filters.get(name) is not None:
             filters[name] = _read_time(filters[name], name)
-    return {name: value.value if isinstance(value, StrEnum) else value for name, value in filters.items() if value}
+    return {name: _to_plain(value) for name, value in filters.items() if value}
+
+
+def _to_plain(value: Any) -> Any:
+    """Return the value of an option without bytes that are no text."""
+    if isinstance(value, StrEnum):
+        return value.value
+    if isinstance(value, list):
+        return [to_text(each) for each in value]
+    return to_text(value) if isinstance(value, str) else value
 
 
 def _input_ids() -> Iterable[str]:

@@ -60,7 +60,7 @@ def print_failure(error: DarkroomError, address: str) -> int:
     what, cause, remedy, code = f"{address} refuses the request", str(error), "see the cause", NOT_DONE
     if isinstance(error, Unreachable):
         what, cause, code = f"cannot reach {error.address}", error.cause, UNREACHABLE
-        remedy = "start the server, or set DARKROOM_URL to its address"
+        remedy = "darkroom serve, or set DARKROOM_URL"
     elif isinstance(error, NotDarkroom):
         what, code = f"cannot use {address}", UNREACHABLE
         remedy = "set DARKROOM_URL to the address of a Darkroom server"
