@@ -1,9 +1,11 @@
 """Commands that are imported when they run, so that help and other commands start at once."""
 
+import shutil
 from collections.abc import Iterable, Iterator
+from enum import Enum
 from importlib.metadata import EntryPoint, entry_points
 from pkgutil import resolve_name
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, get_args
 
 import typer
 from typer.core import TyperCommand, TyperGroup
@@ -11,6 +13,8 @@ from typer.main import get_command
 
 #: Entry points of this group name iterables of `Command`.
 GROUP = "darkroom.commands"
+#: Width of a terminal from which options are shown in tables.
+_TABLE_COLUMNS = 64
 
 
 class Command(NamedTuple):
@@ -30,6 +34,11 @@ class CommandGroup(TyperGroup):
     """The commands of `own`, followed by those of the entry points."""
 
     own: ClassVar[Iterable[Command]] = ()
+
+    def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
+        """Parse the arguments."""
+        adapt_help(self)
+        return super().make_context(info_name, args, parent=parent, **extra)
 
     def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002 - given by typer
         """Return the names of all commands, in the order of the help text."""
@@ -76,9 +85,39 @@ def _load(command: Command) -> Any:
         single = typer.Typer(add_completion=False)
         single.command(command.name)(target)
         target = single
-    loaded = get_command(target)
+    loaded: Any = get_command(target)
     loaded.name = command.name
+    adapt_help(loaded)
     return loaded
+
+
+def adapt_help(command: Any) -> None:
+    """Name the values of options instead of their types: `--title TITLE`, and nothing after a flag.
+
+    A terminal can be too narrow for tables, which cut names of options.
+    """
+    columns = shutil.get_terminal_size().columns
+    if columns < _TABLE_COLUMNS:
+        command.rich_markup_mode = None
+        command.context_settings = {**command.context_settings, "terminal_width": columns}
+    for option in command.get_params(typer.Context(command)):
+        if option.param_type_name != "option":
+            option.display_type_rich = lambda ctx: None  # noqa: ARG005 - the signature of typer
+        elif option.metavar is not None:
+            continue
+        elif option.is_flag:
+            option.metavar = ""
+        elif not _is_choice(option):
+            option.metavar = option.name.upper().replace("_", "-")
+    for each in getattr(command, "commands", {}).values():
+        adapt_help(each)
+
+
+def _is_choice(option: Any) -> bool:
+    """Return True if the help lists the values of the option."""
+    kind = option.type_descriptor.annotation
+    kind = next(iter(get_args(kind)), kind)
+    return isinstance(kind, type) and issubclass(kind, Enum)
 
 
 def _reason(error: Exception) -> str:

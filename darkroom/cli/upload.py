@@ -90,12 +90,16 @@ def upload(  # noqa: PLR0913 - all options of the command
         str, typer.Option(envvar="DARKROOM_URL", help="Url of the server.", rich_help_panel=_SENDING)
     ] = "http://127.0.0.1:8000",
     jobs: Annotated[
-        int, typer.Option(min=1, max=32, help="Files that are sent at the same time.", rich_help_panel=_SENDING)
+        int,
+        typer.Option(
+            min=1, max=32, metavar="N", help="Files that are sent at the same time.", rich_help_panel=_SENDING
+        ),
     ] = 4,
     timeout: Annotated[
         float,
         typer.Option(
             min=0,
+            metavar="SECONDS",
             help="Seconds to keep trying when a server that has answered no longer does.",
             rich_help_panel=_SENDING,
         ),
@@ -108,6 +112,7 @@ def upload(  # noqa: PLR0913 - all options of the command
         float,
         typer.Option(
             min=0,
+            metavar="SECONDS",
             help="Seconds to wait until each image is processed; 0: do not wait.",
             rich_help_panel=_SENDING,
         ),

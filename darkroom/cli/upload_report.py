@@ -32,7 +32,7 @@ _COLORS = {
     FAILED: typer.colors.RED,
     REFUSED: typer.colors.RED,
 }
-#: Longest name beside a bar, and the width of the text after it.
+#: Longest name before a bar, and the width of the text after it.
 _NAME, _AMOUNT = 40, 18
 
 

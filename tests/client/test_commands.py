@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import inspect
+import os
 import subprocess
 import sys
 from importlib.metadata import EntryPoint
@@ -83,3 +84,31 @@ def test_without_the_packages_of_the_command_one_sentence_names_them() -> None:
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert done.stderr == "The darkroom command needs typer and rich: install darkroom[cli] instead of darkroom.\n"
+
+
+@pytest.mark.parametrize("columns", [40, 100])
+def test_help_names_options_and_their_values(monkeypatch: pytest.MonkeyPatch, columns: int) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    for command in COMMANDS:
+        done = CliRunner().invoke(cli, [command.name, "--help"], terminal_width=columns)
+        assert done.exit_code == 0
+        assert "…" not in done.stdout  # no name is cut
+        assert [wrong for wrong in ("<bool>", "<str>", "<int", "<list") if wrong in done.stdout] == []
+    upload = CliRunner().invoke(cli, ["upload", "--help"]).stdout
+    assert [name for name in ("--tags-from-folders", "--from-file", "PATTERN") if name not in upload] == []
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("darkroom li", "list"),
+        ("darkroom upload --tags", "--tags-from-folders"),
+        ("darkroom list --order ", "desc asc"),
+    ],
+)
+def test_the_shell_completes_commands_options_and_values(words: str, expected: str) -> None:
+    number = str(len(words.split(" ")) - 1)
+    completing = {"_DARKROOM_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": number}
+    command = [sys.executable, "-m", "darkroom"]
+    done = subprocess.run(command, env={**os.environ, **completing}, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == expected.split()

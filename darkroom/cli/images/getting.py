@@ -90,7 +90,10 @@ def get(  # noqa: PLR0913 - all options of the command
         typer.Option("--overwrite", help="Replace other files of the same names.", rich_help_panel=OUTPUT),
     ] = False,
     jobs: Annotated[
-        int, typer.Option(min=1, max=32, help="Files that are received at the same time.", rich_help_panel=OUTPUT)
+        int,
+        typer.Option(
+            min=1, max=32, metavar="N", help="Files that are received at the same time.", rich_help_panel=OUTPUT
+        ),
     ] = 4,
     url: Url = DEFAULT_URL,
     as_json: Json = False,

@@ -46,10 +46,10 @@ def url(  # noqa: PLR0913 - all options of the command
     ids: Ids,
     *,
     width: Annotated[
-        int | None, typer.Option("--width", min=1, max=_MAX_SIDE, help="In pixels.", rich_help_panel=SIZE)
+        int | None, typer.Option("--width", min=1, max=_MAX_SIDE, metavar="N", help="In pixels.", rich_help_panel=SIZE)
     ] = None,
     height: Annotated[
-        int | None, typer.Option("--height", min=1, max=_MAX_SIDE, help="In pixels.", rich_help_panel=SIZE)
+        int | None, typer.Option("--height", min=1, max=_MAX_SIDE, metavar="N", help="In pixels.", rich_help_panel=SIZE)
     ] = None,
     fit: Annotated[
         Fit | None,
@@ -59,7 +59,9 @@ def url(  # noqa: PLR0913 - all options of the command
         Format | None,
         typer.Option("--format", help="By default the best one that the browser accepts.", rich_help_panel=SIZE),
     ] = None,
-    quality: Annotated[int | None, typer.Option(min=1, max=100, help="Of the encoder.", rich_help_panel=SIZE)] = None,
+    quality: Annotated[
+        int | None, typer.Option(min=1, max=100, metavar="N", help="Of the encoder.", rich_help_panel=SIZE)
+    ] = None,
     variant: Annotated[
         str | None,
         typer.Option(metavar="NAME", help="A variant instead of a size, such as w640.", rich_help_panel=SIZE),

@@ -95,7 +95,9 @@ def show(
     *,
     wait: Annotated[
         float,
-        typer.Option(min=0, help="Seconds to wait until the image is processed.", rich_help_panel=SELECTION),
+        typer.Option(
+            min=0, metavar="SECONDS", help="Seconds to wait until the image is processed.", rich_help_panel=SELECTION
+        ),
     ] = 0,
     url: Url = DEFAULT_URL,
     as_json: Json = False,
@@ -133,10 +135,13 @@ def similar(
     image_id: OneId,
     *,
     max_distance: Annotated[
-        int, typer.Option(min=0, max=10, help="Bits in which the hashes may differ.", rich_help_panel=SELECTION)
+        int,
+        typer.Option(
+            min=0, max=10, metavar="N", help="Bits in which the hashes may differ.", rich_help_panel=SELECTION
+        ),
     ] = 6,
     limit: Annotated[
-        int, typer.Option(min=1, max=200, help="Number of images at most.", rich_help_panel=SELECTION)
+        int, typer.Option(min=1, max=200, metavar="N", help="Number of images at most.", rich_help_panel=SELECTION)
     ] = 50,
     url: Url = DEFAULT_URL,
     as_json: Json = False,
