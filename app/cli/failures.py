@@ -8,28 +8,27 @@ from contextlib import suppress
 from functools import wraps
 from typing import NoReturn, ParamSpec
 
-import typer
-
 from app.domain.errors import ConfigurationError, Full, PortError
 from app.domain.maintenance.transfer.folder import FolderError
+from darkroom.cli.console import DONE, INTERRUPTED, NOT_ALLOWED, NOT_DONE, UNREACHABLE, USAGE, write_line
+from darkroom.cli.image_file import printable
+
+__all__ = ["DONE", "INTERRUPTED", "NOT_ALLOWED", "NOT_DONE", "UNREACHABLE", "USAGE", "fail", "reports_failures"]
 
 P = ParamSpec("P")
 
-#: Exit codes. `NOT_DONE`: something was refused or has failed; `USAGE`: wrong arguments or settings; `UNREACHABLE`: a
-#: store does not answer; `NOT_ALLOWED`: a right is missing; `INTERRUPTED`: by Ctrl-C or SIGTERM.
-DONE, NOT_DONE, USAGE, UNREACHABLE, NOT_ALLOWED, INTERRUPTED = 0, 1, 2, 3, 4, 130
-
+_CANNOT_START = "Darkroom cannot start:"
 _REFUSED = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 #: Parts of the codes of errors with which AWS refuses a call.
 _REFUSALS = ("AccessDenied", "Forbidden", "UnauthorizedOperation", "NotAuthorized", "InvalidClientTokenId", "403")
 
 
 def fail(error: str, cause: str, remedy: str, code: int = NOT_DONE) -> NoReturn:
-    """End the command with an error, its cause and a remedy."""
-    lines = cause.strip().splitlines() or ["unknown"]
-    typer.echo(f"error: {error}", err=True)
-    typer.echo("\n       ".join([f"cause: {lines[0].strip()}", *(line.strip() for line in lines[1:])]), err=True)
-    typer.echo(f"try: {remedy}", err=True)
+    """End the command with an error, its cause and a remedy. A cause of several lines is printed in as many."""
+    first, *others = cause.strip().splitlines() or ["unknown"]
+    lines = [f"error: {error}", f"cause: {first}", *(f"       {other.strip()}" for other in others), f"try: {remedy}"]
+    for line in lines:
+        write_line(printable(line), error=True)
     raise SystemExit(code)
 
 
@@ -41,7 +40,8 @@ def reports_failures(command: Callable[P, None]) -> Callable[P, None]:
         try:
             command(*args, **kwargs)
         except ConfigurationError as error:
-            fail("the settings cannot be used", str(error), "correct these variables (docs/settings.md)", USAGE)
+            cause = str(error).removeprefix(_CANNOT_START)
+            fail("the settings cannot be used", cause, "correct these variables (docs/settings.md)", USAGE)
         except FolderError as error:
             fail(str(error), error.cause, error.remedy, _code(error, NOT_DONE))
         except Full as error:
@@ -53,7 +53,7 @@ def reports_failures(command: Callable[P, None]) -> Callable[P, None]:
                 remedy = "give this user the right (docs/server.md, docs/aws.md)"
             fail("a store refused or did not answer", str(error), remedy, code)
         except KeyboardInterrupt:
-            typer.echo("Interrupted.", err=True)
+            write_line("Interrupted.", error=True)
             raise SystemExit(INTERRUPTED) from None
         except BrokenPipeError:
             with suppress(OSError):  # the interpreter would report the same error again at its end

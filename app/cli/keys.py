@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from app.cli.failures import NOT_DONE, fail, reports_failures
+from app.cli.failures import fail, reports_failures
 from app.cli.options import OUTPUT
 from app.domain.access.api_keys import ApiKey, Scope, new_key
 from app.settings import load
@@ -111,7 +111,7 @@ def revoke(
     found = [entry for entry in entries if entry.sha256.startswith(key_id.lower())] if len(key_id) >= 8 else []
     if len(found) != 1:
         cause = f"{len(found)} keys of {_SETTING} begin with {key_id[:64]!r}"
-        fail("no such key", cause, "darkroom key list", NOT_DONE)
+        fail("no such key", cause, "darkroom key list")
     value = ",".join(str(entry) for entry in entries if entry is not found[0])
     typer.echo(json.dumps({"revoked": _described(found[0]), "api_keys": value}) if as_json else value)
     typer.echo(f"Set {_SETTING} to this value and restart the service.", err=True)

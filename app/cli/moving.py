@@ -209,6 +209,7 @@ def _exported(report: ExportReport) -> str:
         {
             "uploads unfinished": report.unfinished,
             "originals missing": report.originals_missing,
+            "without variants": report.variants_missing,
             "originals damaged": report.damaged,
             "failed": report.failed,
         },

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from app.cli.failures import reports_failures
+from app.settings import load
 
 
 @reports_failures
@@ -55,7 +56,12 @@ def worker() -> None:
 
 
 def _become(module: str, settings: dict[str, str]) -> None:
-    """Replace this process by an entry point, so that signals and standard input are its own."""
+    """Replace this process by an entry point, so that signals and standard input are its own.
+
+    Raises `ConfigurationError` for settings that are wrong.
+    """
+    environment = {**os.environ, **settings}
+    load(environment)
     for stream in (sys.stdout, sys.stderr):
         stream.flush()
-    os.execve(sys.executable, [sys.executable, "-m", module], {**os.environ, **settings})  # noqa: S606 - no shell
+    os.execve(sys.executable, [sys.executable, "-m", module], environment)  # noqa: S606 - no shell

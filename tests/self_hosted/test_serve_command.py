@@ -59,4 +59,5 @@ def test_wrong_addresses_are_named(tmp_path: Path, arguments: list[str], setting
     )
     assert done.returncode == 2
     assert words in done.stderr
+    assert done.stderr.startswith("error: ") or "Cannot listen" in done.stderr or "Usage" in done.stderr
     assert "Traceback" not in done.stderr

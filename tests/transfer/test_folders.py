@@ -16,7 +16,7 @@ import pytest
 
 from app.domain.ids import new_id
 from app.domain.maintenance.transfer.manifest import MANIFEST
-from app.domain.models import Image, Status
+from app.domain.models import Image, Status, Visibility
 from tests.running_server import wait_for
 from tests.small_disk import small_disk, way_to_mount
 from tests.transfer.installations import Installation, installation, place, populate, state, stored
@@ -83,6 +83,20 @@ def test_targets_that_cannot_be_written(source: Installation, tmp_path: Path) ->
     assert "data folder" in refused(source, "import", source.data)
     assert sorted(path.name for path in (tmp_path / "photos").iterdir()) == ["a.jpg"]
     assert not (source.data / "export").exists()
+
+
+def test_a_folder_that_may_not_be_written(
+    source: Installation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "access", lambda path, mode: path != tmp_path / "export")
+    assert refused(source, "export", tmp_path / "export", code=4) == "permission denied"
+
+
+def test_a_store_without_space_ends_an_import(target: Installation, folder: Path) -> None:
+    cause = refused(target, "import", folder, DARKROOM_MIN_FREE_MB=str(2**40))
+    assert cause == "The disk is full, except for the reserve."
+    assert target.side.objects() == set()
+    assert target.report("import", folder)["restored"] == 2
 
 
 def test_a_folder_that_cannot_be_made(source: Installation) -> None:
@@ -285,7 +299,7 @@ def test_an_export_during_uploads_and_deletes_is_consistent(source: Installation
         seed = 100
         while not ended.is_set():
             for image in kept[::3]:
-                visibility = "public" if seed % 2 else "private"
+                visibility = Visibility.PUBLIC if seed % 2 else Visibility.PRIVATE
                 source.side.editor.change(None, image.id, lambda _, to=visibility: {"visibility": to})
             other = place(source.side, seed, renderings=("aa11",), owner="bob", status=Status.READY)
             source.side.deletion.delete("bob", other.id)
@@ -298,7 +312,7 @@ def test_an_export_during_uploads_and_deletes_is_consistent(source: Installation
     finally:
         ended.set()
         thread.join()
-    assert report["failed"] == report["originals_missing"] == 0
+    assert report["failed"] == report["originals_missing"] == report["variants_missing"] == 0
     with installation("self-hosted", tmp_path / f"target-{new_id()}") as target:
         assert target.report("import", tmp_path / "export")["refused"] == 0
         keys = target.side.objects()

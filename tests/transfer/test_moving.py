@@ -4,14 +4,19 @@ import contextlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from botocore.client import BaseClient
+from botocore.exceptions import ClientError
 
 from app.domain.ids import new_id
 from app.domain.keys import original_key
 from app.domain.models import Image, Status, Tombstone, Visibility, utcnow
 from app.domain.work import Task
 from tests.contract.records import tombstone_of
+from tests.running_server import Server, serving
+from tests.samples import encoded
 from tests.transfer.installations import Installation, installation, leave_out, place, populate, put, state, stored
 
 SIDES = ("self-hosted", "moto")
@@ -149,6 +154,15 @@ def test_lost_and_damaged_originals_are_reported(here: Installation, tmp_path: P
         assert target.side.images.get(lost.id) == lost
 
 
+def test_lost_variants_are_reported(here: Installation, tmp_path: Path) -> None:
+    image = place(here.side, 1, renderings=("aa11",), status=Status.READY)
+    here.side.store.delete(f"processed/{image.id}/aa11/w16.jpg")
+    done = here.run("export", tmp_path / "export")
+    assert done.exit_code == 1
+    assert f"{image.id}: variants are missing" in done.stderr
+    assert "1 without variants" in done.stdout
+
+
 def test_images_that_were_deleted_or_have_other_bytes_stay(source: Installation, tmp_path: Path) -> None:
     images = populate(source.side)
     folder = tmp_path / "export"
@@ -218,3 +232,72 @@ def test_a_record_that_reconcile_removes_meanwhile_returns(here: Installation, t
         target.report("import", tmp_path / "export")
         assert target.side.reconciler.run().never_came == 0
         assert target.side.images.get(old.id) is not None
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("operation", "command"), [("GetObject", "export"), ("PutObject", "import")])
+def test_rights_that_are_missing_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, operation: str, command: str
+) -> None:
+    with installation("moto", tmp_path / "source") as source:
+        for seed in range(25):
+            place(source.side, seed, renderings=("aa11",), status=Status.READY)
+        if command == "import":
+            source.report("export", tmp_path / "export")
+            for key in source.side.objects():
+                source.side.store.delete(key)
+        call = BaseClient._make_api_call
+
+        def refuse(client: Any, name: str, arguments: Any) -> Any:
+            if name == operation:
+                raise ClientError({"Error": {"Code": "AccessDenied", "Message": "No."}}, name)
+            return call(client, name, arguments)
+
+        monkeypatch.setattr(BaseClient, "_make_api_call", refuse)
+        done = source.run(command, tmp_path / "export")
+    assert done.exit_code == 4
+    error, cause, remedy = done.stderr.splitlines()[-3:]
+    assert error == "error: a store refused or did not answer"
+    assert "images in a row" in cause
+    assert remedy.startswith("try: give this user the right")
+
+
+@pytest.mark.slow
+def test_a_running_server_takes_over_the_images_of_another(tmp_path: Path) -> None:
+    old, new = tmp_path / "old", tmp_path / "new"
+    with serving(old, DARKROOM_TRASH_DAYS="7") as server, installation("self-hosted", tmp_path / "other") as unused:
+        sent = [
+            server.client.post(
+                "/upload?wait=20", files={"file": (f"{seed}.jpg", encoded("JPEG", 640, 480, seed=seed))},
+                data={"tags": "sea", "title": f"Image {seed}", "visibility": "public" if seed % 2 else "private"},
+            ).json()
+            for seed in range(6)
+        ]  # fmt: skip
+        assert {image["status"] for image in sent} == {"ready"}
+        server.client.delete(f"/images/{sent[0]['id']}").raise_for_status()
+        settings = {name: value for name, value in server.environment.items() if name.startswith("DARKROOM_")}
+        assert unused.report("export", tmp_path / "export", **settings)["images"] == 6
+        before = {image["id"]: server.client.get(f"/images/{image['id']}").json() for image in sent}
+        files = {image_id: files_of(server, record) for image_id, record in before.items()}
+    with serving(new, DARKROOM_TRASH_DAYS="7") as server, installation("self-hosted", tmp_path / "others") as unused:
+        settings = {name: value for name, value in server.environment.items() if name.startswith("DARKROOM_")}
+        assert unused.report("import", tmp_path / "export", **settings)["restored"] == 6
+        for image_id, record in before.items():
+            found = server.client.get(f"/images/{image_id}").json()
+            signed = ("variants", "links", "embed", "urls_expire_at")
+            assert {name: found[name] for name in found if name not in signed} == {
+                name: record[name] for name in record if name not in signed
+            }
+            assert files_of(server, found) == files[image_id]
+        again = {"file": ("again.jpg", encoded("JPEG", 640, 480, seed=3))}
+        assert server.client.post("/upload", files=again).json()["id"] == sent[3]["id"]
+        listed = server.client.get("/images", params={"tag": "sea"}).json()["items"]
+        assert {image["id"] for image in listed} == {image["id"] for image in sent[1:]}
+
+
+def files_of(server: Server, record: dict[str, Any]) -> list[bytes]:
+    """Return the bytes of the original and of every variant, as the server sends them."""
+    urls = [f"/images/{record['id']}/original", *(variant["url"] for variant in record["variants"])]
+    answers = [server.client.get(url, follow_redirects=True) for url in urls]
+    assert {answer.status_code for answer in answers} == {200}
+    return [answer.content for answer in answers]

@@ -33,7 +33,7 @@ class _Adopted:
     is_known: bool = False
     ignored: str | None = None
     refusal: str | None = None
-    failed: bool = False
+    failed: PortError | None = None
 
 
 class Adoption:
@@ -79,7 +79,7 @@ class Adoption:
         for path, done in in_parallel(paths(), self._visit):
             failures = failures + 1 if done.failed else 0
             if failures == _MOST_FAILURES:
-                raise Unavailable(f"{failures} files in a row could not be stored.")
+                raise Unavailable(f"{failures} files in a row could not be stored.") from done.failed
             name = os.fsencode(path.relative_to(self._root)).decode(errors="replace")
             report.files += 1
             report.stored_bytes += done.stored_bytes
@@ -103,7 +103,7 @@ class Adoption:
         except Full:
             raise
         except PortError as error:
-            return _Adopted(refusal=f"the store failed: {error}", failed=True)
+            return _Adopted(refusal=f"the store failed: {error}", failed=error)
         except OSError as error:
             return _Adopted(refusal=f"cannot be read: {(error.strerror or str(error)).lower()}")
 

@@ -1,5 +1,6 @@
 """Export of all images into a folder: records, originals and variants."""
 
+import errno
 import re
 import threading
 from bisect import bisect_left
@@ -46,8 +47,9 @@ class _Exported:
     copied_bytes: int = 0
     unchanged: int = 0
     original_missing: bool = False
+    variants_missing: bool = False
     damaged: bool = False
-    failed: bool = False
+    failed: PortError | None = None
     deleted: bool = False
     #: Reason why the image was not exported as it was uploaded.
     problem: str | None = None
@@ -128,13 +130,14 @@ class Export:
         for image_id, done in in_parallel(ids(), lambda image_id: self._visit(image_id, known.get(image_id))):
             failures = failures + 1 if done.failed else 0
             if failures == _MOST_FAILURES:
-                raise Unavailable(f"{failures} images in a row could not be exported.")
+                raise Unavailable(f"{failures} images in a row could not be exported.") from done.failed
             report.copied += done.copied
             report.copied_bytes += done.copied_bytes
             report.unchanged += done.unchanged
             report.originals_missing += done.original_missing
             report.damaged += done.damaged
-            report.failed += done.failed
+            report.variants_missing += done.variants_missing
+            report.failed += done.failed is not None
             report.images += done.line is not None
             report.unfinished += done.line is None and not (done.failed or done.deleted)
             if done.problem is not None:
@@ -155,7 +158,7 @@ class Export:
                     return done
             raise KeepsChanging(image_id)
         except PortError as error:
-            return _Exported(failed=True, problem=f"the store failed: {error}")
+            return _Exported(failed=error, problem=f"the store failed: {error}")
 
     def _copy(self, image: Image, known: ExportedImage | None) -> _Exported:
         done = _Exported()
@@ -175,6 +178,10 @@ class Export:
                 if (exported := self._copy_variant(image.id, rendering, file, size, variants, done))
             ],
         )
+        exported_files = {(each.rendering, each.file) for each in line.variants}
+        if any((shown_rendering(image), file) not in exported_files for file in list_files(image)):
+            done.variants_missing = True
+            done.problem = done.problem or "variants are missing; `darkroom reprocess` renders them again"
         done.line = _encode(image, line)
         return done
 
@@ -227,18 +234,23 @@ class Export:
         return VariantFile.model_construct(bytes=found.bytes, sha256=found.sha256, rendering=rendering, file=file)
 
     def _copy_object(self, key: str, path: FilePath, known: ObjectFile | None, done: _Exported) -> ObjectFile | None:
-        """Write an object unless the folder has it. Return None if the store has none."""
+        """Write an object unless the folder has it. Return None if the store has none. Raises `Unavailable` for one
+        that may not be read, which looks missing when it is opened."""
         if known is not None and self._folder.size(path) == known.bytes:
             done.unchanged += 1
             return known
-        try:
-            with self._store.open(key) as body:
-                written = self._folder.write(path, read_pieces(body))
-        except Missing:
-            return None
-        done.copied += 1
-        done.copied_bytes += written.bytes
-        return written
+        for _ in range(2):  # it may arrive in between
+            try:
+                with self._store.open(key) as body:
+                    written = self._folder.write(path, read_pieces(body))
+            except Missing:
+                if self._store.find(key) is None:
+                    return None
+            else:
+                done.copied += 1
+                done.copied_bytes += written.bytes
+                return written
+        raise Unavailable("An object exists and may not be read.") from PermissionError(errno.EACCES, "")
 
 
 def _encode(image: Image, line: ExportedImage) -> bytes:

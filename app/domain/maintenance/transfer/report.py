@@ -8,8 +8,9 @@ class ExportReport:
     """Counts of one run.
 
     `copied` and `copied_bytes`: files that were written; `unchanged`: files of an earlier run. `unfinished`: uploads
-    and upload tickets whose bytes have not arrived. `originals_missing`: images whose original the store has lost.
-    `damaged`: originals that differ from the hash in their record. `failed`: images that could not be exported.
+    and upload tickets whose bytes have not arrived. `originals_missing`, `variants_missing`: images whose original or
+    variants the store has lost. `damaged`: originals that differ from the hash in their record. `failed`: images that
+    could not be exported.
     """
 
     images: int = 0
@@ -18,6 +19,7 @@ class ExportReport:
     unchanged: int = 0
     unfinished: int = 0
     originals_missing: int = 0
+    variants_missing: int = 0
     damaged: int = 0
     failed: int = 0
     complete: bool = False
@@ -25,7 +27,7 @@ class ExportReport:
     @property
     def is_good(self) -> bool:
         """True if every image was exported as it was uploaded."""
-        return self.complete and not (self.failed or self.originals_missing or self.damaged)
+        return self.complete and not (self.failed or self.originals_missing or self.variants_missing or self.damaged)
 
 
 @dataclass(kw_only=True)

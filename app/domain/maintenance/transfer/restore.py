@@ -45,7 +45,7 @@ class _Restored:
     stored_bytes: int = 0
     damaged: list[FilePath] = field(default_factory=list)
     refusal: str | None = None
-    failed: bool = False
+    failed: PortError | None = None
 
 
 class _Refused(Exception):
@@ -93,7 +93,7 @@ class Restore:
             for _, done in in_parallel(lines(), lambda numbered: self._visit(*numbered)):
                 failures = failures + 1 if done.failed else 0
                 if failures == _MOST_FAILURES:
-                    raise Unavailable(f"{failures} images in a row could not be stored.")
+                    raise Unavailable(f"{failures} images in a row could not be stored.") from done.failed
                 self._count(done, on_refused)
                 progress(report.images, done.image_id)
         report.complete = not is_stopped()
@@ -149,7 +149,7 @@ class Restore:
         except Full:
             raise
         except PortError as error:
-            done.refusal, done.failed = f"the store failed: {error}", True
+            done.refusal, done.failed = f"the store failed: {error}", error
         return done
 
     def _restore(self, exported: ExportedImage, done: _Restored) -> None:
