@@ -18,7 +18,7 @@ from typing import Any
 
 from benchmarks.render import images
 from benchmarks.results_file import save
-from darkroom.cli.direct import DarkroomClient
+from darkroom.cli.direct import FileClient
 from darkroom.cli.image_file import ImageFile
 from tests.running_server import Server, serving
 from tests.samples import encoded
@@ -46,8 +46,8 @@ def form(server: Server, path: Path) -> float:
 def ticket(server: Server, path: Path) -> float:
     """Upload with the client of `darkroom upload`; return the seconds until the `ready` record."""
     start = time.perf_counter()
-    with DarkroomClient(server.url) as client:
-        record = client.wait_until_processed(client.upload(ImageFile.read(path)), 20)
+    with FileClient(server.url) as client:
+        record = client.wait_until_processed(client.send(ImageFile.read(path)), 20)
     return _seconds(start, server, record)
 
 

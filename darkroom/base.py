@@ -70,7 +70,7 @@ class BaseClient:
         params = {} if owner is None else {"owner": owner}
         return self._connection.decode(Stats, self._connection.call("GET", "/stats", params=params))
 
-    def lookup(self, hashes: Iterable[str], *, owner: str | None = None) -> dict[str, str]:
+    def lookup(self, hashes: Iterable[str], owner: str | None = None) -> dict[str, str]:
         """Return the ids of the stored images with these SHA-256. Unknown hashes are left out.
 
         >>> import hashlib

@@ -26,6 +26,8 @@ NOT_REACHED = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 #: Conflicts that end by themselves.
 _MOMENTARY = frozenset({"busy", "request_in_progress", "upload_in_progress"})
 
+#: Answers of a proxy whose service does not answer.
+_AWAY = frozenset({502, 503, 504})
 #: Most redirects of a download.
 _REDIRECTS = 5
 
@@ -98,6 +100,15 @@ class Connection:
 
         return self.repeat(lambda: self.check(attempt(), expected), repeatable=repeatable)
 
+    def ping(self, seconds: float) -> None:
+        """Return if the service answers within these seconds. Raises `Unreachable`."""
+        try:
+            answer = self._service.get(self.join("/healthz"), timeout=seconds)
+        except httpx.RequestError as error:
+            raise self._unreachable(error) from error
+        if answer.status_code in _AWAY:
+            raise Unreachable(self.address, f"{answer.status_code} {answer.reason_phrase}")
+
     def repeat(self, attempt: Callable[[], T], *, repeatable: bool = True) -> T:
         """Return the result of an attempt, of which there are several if it fails. Raises `DarkroomError`."""
         number, begun = 0, time.monotonic()
@@ -120,7 +131,7 @@ class Connection:
                 if error.code in _MOMENTARY and time.monotonic() - begun < BUSY_SECONDS:
                     number -= 1
                     pause = PAUSE_SECONDS
-                elif number >= self.attempts or not _may_succeed_later(error):
+                elif number >= self.attempts or not error.is_temporary:
                     raise
                 pause = max(pause, error.retry_after or 0)
             self.pause(pause)
@@ -197,14 +208,6 @@ def read_json(answer: httpx.Response) -> Any:
         return answer.json() if "json" in _type(answer) else None
     except (ValueError, RecursionError):
         return None
-
-
-def _may_succeed_later(error: DarkroomError) -> bool:
-    """Return True if the same request may succeed later."""
-    if error.code == "too_many_tickets":  # until some are used
-        return False
-    status = error.status or 0
-    return status in {408, 429} or (status >= 500 and status not in {501, 505, 507})
 
 
 def _retry_after(answer: httpx.Response) -> float | None:

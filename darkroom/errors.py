@@ -58,6 +58,14 @@ class DarkroomError(Exception):
         """Id of the request in the log of the service."""
         return self._text("request_id")
 
+    @property
+    def is_temporary(self) -> bool:
+        """True if the same call may succeed later, because the service or the way to it was disturbed."""
+        status = self.status or 0
+        if self.code == "too_many_tickets":  # until some are used
+            return False
+        return status in {408, 429} or (status >= 500 and status not in {501, 505, 507})
+
     def _text(self, name: str) -> str | None:
         found = self.problem.get(name)
         return found if isinstance(found, str) else None
@@ -83,6 +91,11 @@ class Unreachable(DarkroomError):
         self.address = address
         #: Reason, such as `Connection refused`.
         self.cause = cause
+
+    @property
+    def is_temporary(self) -> bool:
+        """True: the server may be back later."""
+        return True
 
 
 class NotDarkroom(DarkroomError):

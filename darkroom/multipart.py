@@ -3,13 +3,13 @@
 from collections.abc import Iterator, Mapping
 from secrets import token_hex
 
-from darkroom.sources import Payload
+from darkroom.sources import Content
 
 
 class Form:
     """A form with text fields and the payload as its file."""
 
-    def __init__(self, payload: Payload, fields: Mapping[str, str]) -> None:
+    def __init__(self, payload: Content, fields: Mapping[str, str]) -> None:
         boundary = token_hex(16)
         parts = [f'--{boundary}\r\nContent-Disposition: form-data; name="{_quoted(name)}"\r\n\r\n{value}\r\n'
                  for name, value in fields.items()]  # fmt: skip

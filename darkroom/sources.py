@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Protocol
 
 from darkroom import formats
 from darkroom.errors import FileError
@@ -17,10 +17,35 @@ from darkroom.errors import FileError
 #: A path, the bytes themselves, or a file that is open in binary mode.
 Source = str | os.PathLike[str] | bytes | BinaryIO
 
+Pieces = Iterator[bytes]
+
 _PIECE = 256 * 1024
 #: Largest content of a pipe that is kept in memory.
 _MEMORY = 8 * 1024 * 1024
 _UNSPECIFIC = "application/octet-stream"
+
+
+class Content(Protocol):
+    """Bytes to upload, of known size and hash. `pieces` yields them, as often as it is called."""
+
+    @property
+    def filename(self) -> str | None:
+        """Name of the file, if there is one."""
+
+    @property
+    def content_type(self) -> str:
+        """Media type, detected from the bytes."""
+
+    @property
+    def sha256(self) -> str:
+        """Hash of the bytes, in hexadecimal."""
+
+    @property
+    def bytes(self) -> int:
+        """Number of bytes."""
+
+    def pieces(self) -> Pieces:
+        """Yield the bytes. Raises `FileError`."""
 
 
 class Payload:
@@ -54,21 +79,25 @@ class Payload:
 
         So an upload of a file that changes meanwhile is incomplete, and the service stores nothing. Raises `FileError`.
         """
-        digest, left, held = hashlib.sha256(), self.bytes, b""
         try:
             self._file.seek(self._start)
-            while left and (piece := self._file.read(min(_PIECE, left))):
-                left -= len(piece)
-                digest.update(piece)
-                if held:
-                    yield held
-                held = piece
-            grown = self._file.read(1)
+            yield from read_checked(self._file, self)
         except OSError as error:
             raise _unusable(self.name, error) from error
-        if grown or digest.hexdigest() != self.sha256:
-            raise FileError(f"{self.name} changed while it was sent. Upload it again.")
-        yield held
+
+
+def read_checked(file: BinaryIO, content: Content) -> Iterator[bytes]:
+    """Yield the rest of a file, the last piece only if all are those of the content. Raises `FileError`."""
+    digest, left, held = hashlib.sha256(), content.bytes, b""
+    while left and (piece := file.read(min(_PIECE, left))):
+        left -= len(piece)
+        digest.update(piece)
+        if held:
+            yield held
+        held = piece
+    if file.read(1) or digest.hexdigest() != content.sha256:
+        raise FileError(f"{content.filename or 'The image'} changed while it was sent. Upload it again.")
+    yield held
 
 
 @contextmanager

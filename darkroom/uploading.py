@@ -14,7 +14,7 @@ from darkroom.connection import NOT_REACHED, Connection, read_json
 from darkroom.errors import Conflict, NotDarkroom, NotFound
 from darkroom.multipart import Form
 from darkroom.records import Image, json_value
-from darkroom.sources import Payload
+from darkroom.sources import Content
 
 #: Receives the number of bytes sent in the present attempt, and the size of the image.
 Progress = Callable[[int, int], None]
@@ -27,7 +27,7 @@ _BUSY_SECONDS, _BUSY_PAUSE_SECONDS = 900.0, 2.0
 
 def send_form(
     connection: Connection,
-    payload: Payload,
+    payload: Content,
     fields: Mapping[str, Any],
     *,
     wait: float,
@@ -54,7 +54,7 @@ class TicketUpload:
     """Upload with a ticket, which accepts the bytes once: another attempt shows if an earlier one succeeded."""
 
     def __init__(
-        self, connection: Connection, payload: Payload, fields: Mapping[str, Any], progress: Progress | None
+        self, connection: Connection, payload: Content, fields: Mapping[str, Any], progress: Progress | None
     ) -> None:
         self._connection, self._payload, self._progress = connection, payload, progress
         self._wanted = {
@@ -64,7 +64,8 @@ class TicketUpload:
             **({} if payload.filename is None else {"filename": payload.filename}),
             **fields,
         }
-        #: Ids of the tickets to which bytes were sent.
+        #: Urls to which a request was made, and ids of the tickets whose bytes may be this client's.
+        self._used: set[str] = set()
         self._tried: set[str] = set()
 
     def deliver(self) -> Image:
@@ -85,9 +86,9 @@ class TicketUpload:
                 expired += 1
                 if expired == self._connection.attempts:
                     raise
-            except Conflict:  # another client sends the bytes
+            except Conflict as error:
                 if time.monotonic() - begun > _BUSY_SECONDS:
-                    raise
+                    raise Conflict("Another upload of this image is still in progress.", error.problem) from error
                 self._connection.pause(_BUSY_PAUSE_SECONDS)
 
     def _read_ticket(self, answer: httpx.Response) -> dict[str, Any]:
@@ -98,7 +99,8 @@ class TicketUpload:
 
     def _send(self, ticket: dict[str, Any]) -> Image:
         """Send the bytes to the store. Raises `NotFound` if the ticket cannot be used any more."""
-        payload, again = self._payload, ticket["id"] in self._tried
+        payload, used, again = self._payload, ticket["url"] in self._used, ticket["id"] in self._tried
+        self._used.add(ticket["url"])
         self._tried.add(ticket["id"])
         try:
             answer = self._connection.store.request(
@@ -115,7 +117,7 @@ class TicketUpload:
             self._tried.discard(ticket["id"])
         if answer.status_code == 412:  # the bytes are stored, by an earlier attempt whose answer was lost or by another
             return Image(id=ticket["id"], status="pending", duplicate=not again)
-        if answer.status_code == 403 and again:
+        if answer.status_code == 403 and used:
             raise NotFound("The upload ticket has expired.")
         self._connection.check(answer)
         return Image(id=ticket["id"], status="pending")

@@ -3,30 +3,26 @@
 import hashlib
 import os
 import stat
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
 
 from darkroom import formats
+from darkroom.errors import DarkroomError, FileError
+from darkroom.sources import Pieces, read_checked
 
 _PIECE = 256 * 1024
 _JOINER = "\N{ZERO WIDTH JOINER}"  # joins emoji
 
 
-class UploadError(Exception):
-    """An upload failed. `problem` is the problem document of the service, if there is one."""
-
-    def __init__(self, detail: str, problem: dict[str, Any] | None = None) -> None:
-        super().__init__(detail)
-        self.problem = problem or {}
+#: The errors of the client: of a file, of the service, and of the way to it.
+UploadError = DarkroomError
 
 
-class NotAnImage(UploadError):
+class NotAnImage(FileError):
     """The file is not an image."""
 
 
-class FileChanged(UploadError):
+class FileChanged(FileError):
     """The file no longer has the bytes that were hashed."""
 
     def __init__(self) -> None:
@@ -42,6 +38,19 @@ class ImageFile:
     sha256: str
     content_type: str
 
+    @property
+    def filename(self) -> str:
+        """Name of the file, as text."""
+        return to_text(self.path.name)
+
+    def pieces(self) -> Pieces:
+        """Yield the bytes, the last ones only if all are those that were hashed. Raises `UploadError`."""
+        try:
+            with self.path.open("rb") as file:
+                yield from read_checked(file, self)
+        except OSError as error:
+            raise unreadable(error) from error
+
     @classmethod
     def read(cls, path: Path) -> "ImageFile":
         """Read the file once. Raises `UploadError` if it cannot be read, `NotAnImage` if it is not an image."""
@@ -53,7 +62,7 @@ class ImageFile:
             if not stat.S_ISREG(mode):  # a pipe can be read only once, and a device may be endless
                 raise UploadError("The folder cannot be read.") if stat.S_ISDIR(mode) else NotAnImage("Not a file.")
             with path.open("rb") as file:
-                for piece in read_pieces(file):
+                while piece := file.read(_PIECE):
                     head = head or piece[: formats.HEAD_BYTES]
                     if not size and formats.detect(head) is None:
                         break
@@ -71,9 +80,9 @@ class ImageFile:
         return cls(path, size, digest.hexdigest(), content_type)
 
 
-def unreadable(error: OSError) -> UploadError:
+def unreadable(error: OSError) -> FileError:
     """Build the error for a file that cannot be read."""
-    return UploadError(f"{error.strerror or error}.")
+    return FileError(f"{error.strerror or error}.")
 
 
 def to_text(path: Path | str) -> str:
@@ -87,9 +96,3 @@ def printable(path: Path | str) -> str:
         c if c.isprintable() or c == _JOINER else c.encode("unicode_escape").decode("ascii") for c in to_text(path)
     )
     return "".join(escaped)
-
-
-def read_pieces(file: BinaryIO) -> Iterator[bytes]:
-    """Yield the rest of the file in pieces."""
-    while piece := file.read(_PIECE):
-        yield piece

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from darkroom.cli.attempts import GaveUp, Unreachable
+from darkroom.errors import DarkroomError, Unreachable
 
 T = TypeVar("T")
 #: Pause between two looks at a server that does not answer.
@@ -55,7 +55,9 @@ class Patience:
             begun = time.monotonic()
             try:
                 result = operation()
-            except (GaveUp, Unreachable):
+            except DarkroomError as error:
+                if not error.is_temporary:
+                    raise
                 if self._heard < begun:
                     self._wait_for_answer()
                 if repeats == _REPEATS:

@@ -12,12 +12,13 @@ from typing import Annotated
 import typer
 
 from darkroom.cli.console import DONE, INTERRUPTED, NOT_DONE, write_line
-from darkroom.cli.direct import DarkroomClient, InvalidArgument
+from darkroom.cli.direct import FileClient
 from darkroom.cli.found_files import STDIN, FoundFile, Rules, find_files, read_names
 from darkroom.cli.image_file import to_text
 from darkroom.cli.patience import Patience
 from darkroom.cli.upload_report import UploadReport, exit_code, print_failure
 from darkroom.cli.upload_run import UploadOptions, UploadRun
+from darkroom.errors import InvalidArgument
 
 _INPUT, _FIELDS, _SENDING, _OUTPUT = "Input", "Fields", "Sending", "Output"
 _PIECE = 1024 * 1024
@@ -186,7 +187,7 @@ def upload(  # noqa: PLR0913 - all options of the command
 
 
 def _run(
-    client: DarkroomClient,
+    client: FileClient,
     find: Callable[[], Iterator[FoundFile]],
     options: UploadOptions,
     *,
@@ -253,10 +254,8 @@ def _saved_input(filename: str | None) -> Iterator[str]:
         yield str(path)
 
 
-def _client(url: str) -> DarkroomClient:
+def _client(url: str) -> FileClient:
     try:
-        return DarkroomClient(url, os.environ.get("DARKROOM_API_KEY"))
+        return FileClient(url, os.environ.get("DARKROOM_API_KEY"))
     except InvalidArgument as error:
         raise typer.BadParameter(str(error)) from None
-    except (OSError, ValueError) as error:  # from proxy and certificate settings of the environment
-        raise typer.BadParameter(f"Proxy or certificate settings of the environment cannot be used: {error}") from None

@@ -14,10 +14,10 @@ from rich.filesize import decimal
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn
 from rich.text import Text
 
-from darkroom.cli.attempts import GaveUp, Unreachable
 from darkroom.cli.console import NOT_ALLOWED, NOT_DONE, UNREACHABLE, WIDE, colored, print_error, write_json, write_line
 from darkroom.cli.direct import SENT
 from darkroom.cli.image_file import UploadError, printable, to_text
+from darkroom.errors import Unreachable
 
 #: Outcomes of a file, in addition to `SENT`.
 NEW, KNOWN, TO_SEND, PENDING, FAILED, REFUSED = "new", "known", "to send", "pending", "failed", "refused"
@@ -157,7 +157,7 @@ class _Amount(ProgressColumn):
 
 def exit_code(error: UploadError) -> int:
     """Return the exit code of a run that this error ended."""
-    if isinstance(error, Unreachable | GaveUp):
+    if error.is_temporary:
         return UNREACHABLE
     is_key = error.problem.get("code") in {"key_missing", "key_unknown", "scope_missing"}
     return NOT_ALLOWED if is_key else NOT_DONE

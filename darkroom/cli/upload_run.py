@@ -8,13 +8,14 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from darkroom.cli.attempts import Unreachable
-from darkroom.cli.direct import MAX_HASHES, SENT, DarkroomClient
+from darkroom.base import MAX_HASHES
+from darkroom.cli.direct import SENT, FileClient
 from darkroom.cli.found_files import FoundFile, folder_tags
 from darkroom.cli.image_file import FileChanged, ImageFile, NotAnImage, UploadError, to_text
 from darkroom.cli.patience import Patience, Stopped
 from darkroom.cli.senders import Senders, finished
 from darkroom.cli.upload_report import FAILED, KNOWN, NEW, PENDING, REFUSED, TO_SEND, UploadReport
+from darkroom.errors import Unreachable
 
 #: Codes of refusals that apply to all images.
 _PERMANENT = {"key_missing", "key_unknown", "scope_missing", "storage_full"}
@@ -70,9 +71,7 @@ class UploadRun:
     Memory does not grow with the number of files: one batch of hashes is held at a time.
     """
 
-    def __init__(
-        self, client: DarkroomClient, report: UploadReport, options: UploadOptions, patience: Patience
-    ) -> None:
+    def __init__(self, client: FileClient, report: UploadReport, options: UploadOptions, patience: Patience) -> None:
         #: True if every image is ready, or sent where that is enough.
         self.good = True
         #: The reason why no further file was sent.
@@ -170,7 +169,7 @@ class UploadRun:
                 bar.update(sent)
 
             try:
-                return self._patience.keep(lambda: self._client.upload(image, progress, **fields))
+                return self._patience.keep(lambda: self._client.send(image, progress, **fields))
             except UploadError as error:
                 self._ended = self._ended or self._options.stop_on_error
                 if not isinstance(error, Unreachable) and _changed(image):

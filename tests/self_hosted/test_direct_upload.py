@@ -17,7 +17,7 @@ import pytest
 from PIL import Image
 
 from app.domain.access.api_keys import Scope, new_key
-from darkroom.cli.direct import DarkroomClient
+from darkroom.cli.direct import FileClient
 from darkroom.cli.image_file import ImageFile, UploadError
 from tests.running_server import Server, serving
 from tests.samples import encoded, image_file, photo, photograph
@@ -70,8 +70,8 @@ def test_a_forty_megabyte_image_is_uploaded_by_ticket_with_flat_memory(server: S
     path.write_bytes(body)
     before = memory_mb(server, "VmRSS")
     seen: list[int] = []
-    with DarkroomClient(server.url, KEY) as client:
-        record = client.upload(ImageFile.read(path), seen.append)
+    with FileClient(server.url, KEY) as client:
+        record = client.send(ImageFile.read(path), seen.append)
         assert seen == sorted(seen)
         assert seen[-1] == len(body)
         assert len(seen) > 100
@@ -160,8 +160,8 @@ def test_a_key_is_made_and_shown_once() -> None:
 def test_a_send_that_breaks_is_begun_again(server: Server, tmp_path: Path) -> None:
     path = tmp_path / "photo.png"
     path.write_bytes(encoded("PNG", 700, 500, seed=51))
-    with httpx.HTTPTransport() as network, DarkroomClient(server.url, KEY, transport=Flaky(network)) as client:
-        record = client.wait_until_processed(client.upload(ImageFile.read(path)), 30)
+    with httpx.HTTPTransport() as network, FileClient(server.url, KEY, transport=Flaky(network)) as client:
+        record = client.wait_until_processed(client.send(ImageFile.read(path)), 30)
     assert record["status"] == "ready"
 
 
@@ -169,10 +169,10 @@ def test_a_refusal_is_reported_and_not_retried(server: Server, tmp_path: Path) -
     path = tmp_path / "photo.png"
     path.write_bytes(encoded("PNG", 70, 50, seed=52))
     with (
-        DarkroomClient(server.url, "dk_unknown") as client,
+        FileClient(server.url, "dk_unknown") as client,
         pytest.raises(UploadError, match="Unknown API key") as refusal,
     ):
-        client.upload(ImageFile.read(path))
+        client.send(ImageFile.read(path))
     assert refusal.value.problem["code"] == "key_unknown"
 
 

@@ -1,10 +1,8 @@
 """The command line's client run again, or twice at once, on the same images: none is stored twice."""
 
-import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -13,8 +11,8 @@ import pytest
 from app.domain.keys import original_key
 from app.domain.models import Image, Status, utcnow
 from app.domain.uploads import grants, tickets
-from darkroom.cli import attempts
-from darkroom.cli.direct import DarkroomClient
+from darkroom import connection, uploading
+from darkroom.cli.direct import FileClient
 from darkroom.cli.image_file import ImageFile, UploadError
 from tests.api.service import Service, service_on
 from tests.samples import encoded
@@ -60,8 +58,8 @@ def interrupt() -> None:
 
 def run(picture: ImageFile, way: Way, key: str | None = None, **fields: Any) -> dict[str, Any]:
     """Send the image as the command does."""
-    with DarkroomClient("http://testserver", key, transport=way) as client:
-        return client.wait_until_processed(client.upload(picture, **fields), 0)
+    with FileClient("http://testserver", key, transport=way) as client:
+        return client.wait_until_processed(client.send(picture, **fields), 0)
 
 
 def interrupted(picture: ImageFile, way: Way, **fields: Any) -> None:
@@ -153,11 +151,11 @@ def test_while_another_one_sends_it_a_client_waits(
         if len(pauses) == 3:
             run(picture, Way(service))
 
-    monkeypatch.setattr(attempts, "time", SimpleNamespace(sleep=pause, monotonic=time.monotonic))
+    monkeypatch.setattr(connection.Connection, "pause", lambda _, seconds: pause(seconds))
     way.handle_request = busy  # type: ignore[method-assign]
     record = run(picture, way)
     assert record["duplicate"]
-    assert pauses == [attempts.BUSY_PAUSE_SECONDS] * 3
+    assert pauses == [uploading._BUSY_PAUSE_SECONDS] * 3
     assert service.side.objects() == {original_key(record["id"])}
     assert records(service) == [record["id"]]
 
@@ -172,7 +170,7 @@ def test_a_client_that_waits_for_another_one_gives_up_in_the_end(
         return httpx.Response(409, request=request) if request.method == "PUT" else ask(request)
 
     way.handle_request = busy  # type: ignore[method-assign]
-    monkeypatch.setattr(attempts, "BUSY_SECONDS", 0)
+    monkeypatch.setattr(uploading, "_BUSY_SECONDS", 0)
     with pytest.raises(UploadError, match="Another upload of this image is still in progress"):
         run(picture, way)
 
@@ -233,7 +231,7 @@ def test_images_that_became_ready_are_known_at_once(service: Service, picture: I
     service.side.images.claim(found)
     change(service, first["id"], status=Status.READY, upload_expires_at=None)
     way = Way(service)
-    with DarkroomClient("http://testserver", transport=way) as client:
+    with FileClient("http://testserver", transport=way) as client:
         assert client.lookup([picture.sha256, "0" * 64]) == {picture.sha256: first["id"]}
     again = run(picture, way)
     assert (again["id"], again["status"], again["duplicate"]) == (first["id"], "ready", True)

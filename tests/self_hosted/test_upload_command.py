@@ -13,9 +13,8 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from darkroom.cli import direct as client_module
 from darkroom.cli.command import cli
-from darkroom.cli.direct import DarkroomClient
+from darkroom.cli.direct import FileClient
 from tests.running_server import Server, serving
 from tests.samples import encoded, photograph
 
@@ -145,18 +144,17 @@ def test_on_a_terminal_what_is_sent_to_a_file_goes_there(server: Server, tmp_pat
 def test_a_server_that_goes_while_pictures_are_developed_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(client_module, "_SILENCE_SECONDS", 0)
     folder = folder_of(tmp_path / "folder", 800, "a.jpg", "b.jpg")
     for path in folder.iterdir():  # images that take a while to process
         path.write_bytes(photograph("photo-12mp.jpg") + path.name.encode())
     with serving(tmp_path / "data") as server:
-        settled = DarkroomClient.wait_until_processed
+        settled = FileClient.wait_until_processed
 
-        def and_then_it_goes(client: DarkroomClient, record: dict[str, Any], seconds: float) -> dict[str, Any]:
+        def and_then_it_goes(client: FileClient, record: dict[str, Any], seconds: float) -> dict[str, Any]:
             server.kill()
             return settled(client, record, seconds)
 
-        monkeypatch.setattr(DarkroomClient, "wait_until_processed", and_then_it_goes)
+        monkeypatch.setattr(FileClient, "wait_until_processed", and_then_it_goes)
         done = CliRunner().invoke(cli, ["upload", "--timeout", "0", "--url", server.url, str(folder)])
     assert done.exit_code == 3
     *states, error, cause, _, counts = done.stderr.splitlines()

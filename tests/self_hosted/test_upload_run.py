@@ -10,9 +10,10 @@ import httpx
 import pytest
 from typer.testing import CliRunner
 
+from darkroom.base import MAX_HASHES
 from darkroom.cli import upload_run
 from darkroom.cli.command import cli
-from darkroom.cli.direct import MAX_HASHES, DarkroomClient
+from darkroom.cli.direct import FileClient
 from darkroom.cli.found_files import FoundFile
 from darkroom.cli.patience import Patience
 from darkroom.cli.upload_report import UploadReport
@@ -56,7 +57,7 @@ class Library(httpx.BaseTransport):
 def run_on(library: Library, files: Iterable[Path]) -> UploadRun:
     """Run the command's uploads on this service."""
     report = UploadReport(0)
-    with DarkroomClient("http://testserver", transport=library) as client:
+    with FileClient("http://testserver", transport=library) as client:
         patience = Patience(client.ping, 0, report.tell_lost)
         run = UploadRun(client, report, UploadOptions(wait=5), patience)
         run.send_all(FoundFile(path, is_given=True) for path in files)
