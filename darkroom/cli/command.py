@@ -81,4 +81,4 @@ def _print_usage(error: TyperException) -> None:
         write_line(error.format_message(), error=True)
         return
     path = context.command_path
-    print_error(f"wrong usage of {path}", error.format_message(), f"{path} --help")
+    print_error(f"wrong usage of {path}", error.format_message().removeprefix("Invalid value: "), f"{path} --help")

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import sys
 from collections.abc import Mapping
 from typing import IO, Any
@@ -12,6 +13,8 @@ from darkroom.cli.image_file import printable
 
 #: Exit codes: done; some refused or failed; wrong usage; no answer in time; not allowed; interrupted by the user.
 DONE, NOT_DONE, USAGE, UNREACHABLE, NOT_ALLOWED, INTERRUPTED = 0, 1, 2, 3, 4, 130
+#: Errors of TLS, with their names and lines in the source of Python.
+_TLS = re.compile(r"\[SSL(?:: \w+)?\] (.*?) \(_ssl\.c:\d+\)")
 #: Width of a terminal from which the id and the name of a file share a line.
 WIDE = 72
 
@@ -43,6 +46,7 @@ def write_json(value: Mapping[str, Any]) -> bool:
 
 def print_error(what: str, cause: str, remedy: str) -> None:
     """Print an error in three lines."""
+    cause = _TLS.sub(r"TLS: \1", cause)
     for label, text in (("error", what), ("cause", cause), ("try", remedy)):
         write_line(f"{label}: {printable(text)}", error=True)
 

@@ -7,7 +7,10 @@ import re
 import signal
 import struct
 import termios
+from functools import partial
+from http.server import HTTPServer, SimpleHTTPRequestHandler
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -98,6 +101,32 @@ def test_keys_without_the_right_are_code_4(tmp_path: Path) -> None:
         ("none", "list"): 4, ("none", "upload"): 4, ("unknown", "list"): 4, ("unknown", "upload"): 4,
         (Scope.READ, "list"): 0, (Scope.READ, "upload"): 4, (Scope.UPLOAD, "list"): 4, (Scope.UPLOAD, "upload"): 0,
     }  # fmt: skip
+
+
+def test_an_admin_uploads_and_lists_for_others(tmp_path: Path) -> None:
+    key, entry = new_key("admin", [Scope.ADMIN])
+    (tmp_path / "a.jpg").write_bytes(encoded("JPEG", 90, 60, seed=5001))
+    with serving(tmp_path / "data", DARKROOM_AUTH="required", DARKROOM_API_KEYS=str(entry)) as server:
+        darkroom = Command(server.url, {"DARKROOM_API_KEY": key})
+        assert darkroom("upload", tmp_path / "a.jpg", "--owner", "bob").stderr == "1 file: 1 new\n"
+        assert darkroom("upload", tmp_path / "a.jpg", "--owner", "bob").stderr == "1 file: 1 known\n"
+        assert darkroom("upload", tmp_path / "a.jpg").stderr == "1 file: 1 new\n"
+        assert darkroom("list", "--owner", "bob").stderr == "1 image\n"
+        assert "owner       bob\nimages      1 " in darkroom("stats", "--owner", "bob").stdout
+        assert darkroom("get", "--owner", "bob", "--to", tmp_path / "out").stderr == "1 file: 1 new\n"
+
+
+def test_other_servers_are_no_darkroom(tmp_path: Path) -> None:
+    handler = partial(SimpleHTTPRequestHandler, directory=str(tmp_path))
+    with HTTPServer(("127.0.0.1", 0), handler) as other:
+        Thread(target=other.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+        url = f"http://127.0.0.1:{other.server_port}"
+        done = Command(url)("list")
+        secure = Command(url.replace("http", "https"))("list")
+        other.shutdown()
+    assert (done.returncode, secure.returncode) == (3, 3)
+    assert done.stderr.startswith(f"error: cannot use {url}\ncause: {url} answered 404 ")
+    assert "\ncause: TLS: " in secure.stderr
 
 
 def test_a_folder_may_have_ten_thousand_files(darkroom: Command, tmp_path: Path) -> None:
