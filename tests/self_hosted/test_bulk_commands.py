@@ -1,5 +1,6 @@
-"""`darkroom reprocess`, `migrate` and `owner delete`, on a data folder and on AWS, while images are served."""
+"""Operator commands that change many images, on a data folder and on AWS, while images are served."""
 
+import io
 import json
 import os
 import re
@@ -17,6 +18,8 @@ from typer.testing import CliRunner, Result
 
 from app.cli import long_run
 from app.domain.ids import new_id
+from app.domain.images.notifications import object_created
+from app.domain.keys import original_key
 from app.domain.models import ANONYMOUS, Failure, FailureCode, Image, Status, Tombstone, Visibility
 from app.domain.recipe import DEFAULT_RECIPE, build_rendering_id
 from app.domain.uploads.tickets import RECORD_LIFE
@@ -183,6 +186,34 @@ def test_images_of_an_owner_are_deleted(side: Side) -> None:
     assert report(run("owner", "delete", "bob", "--yes", "--json")) == {"deleted": 1, "complete": True}
     done = run("owner", "delete", "ann")  # nothing to ask for
     assert (done.exit_code, done.stdout, done.stderr) == (0, "0 images deleted permanently\n", "")
+
+
+def test_events_and_orphans_are_repaired(side: Side) -> None:
+    body = encoded("JPEG", 64, 48, seed=71)
+    waiting = an_image(owner="ann", sha256=None, bytes=len(body))
+    side.images.create(waiting, claim=False)
+    orphan = new_id()
+    for image_id in (waiting.id, orphan):
+        side.store.put(original_key(image_id), io.BytesIO(body), size=len(body), content_type="image/jpeg")
+    queued(side)  # events of the bucket
+    done = run("reconcile", "--requeue-minutes", "0", "--adopt", "--owner", "bob", "--grace-minutes", "0", "--json")
+    assert done.exit_code == 0, done.stderr
+    assert (report(done)["queued_again"], report(done)["orphans_adopted"]) == (1, 1)
+    assert image(side, orphan).owner == "bob"
+    assert queued(side) == 2
+
+
+def test_failed_events_are_sent_again(side: Side) -> None:
+    event = object_created(original_key(new_id()), 1)
+    side.queue.send(event)
+    while messages := side.queue.receive():
+        side.queue.release(messages[0].receipt)
+    done = run("redrive", "--json")
+    assert (done.exit_code, report(done), done.stderr) == (0, {"sent": 1}, "")
+    (message,) = side.queue.receive()
+    assert message.body == event
+    side.queue.delete(message.receipt)
+    assert run("redrive").stdout == "images sent again: 0\n"
 
 
 @pytest.mark.slow
