@@ -26,6 +26,7 @@ from app.settings import Settings
 
 if TYPE_CHECKING:  # see `ApiBackends`
     from app.domain.images.urls import PageSizes, UrlSource
+    from app.domain.ports.key_store import KeyStore
     from app.domain.uploads.grants import LocalStore
     from app.domain.uploads.idempotency import IdempotencyKeys
     from app.domain.uploads.tickets import GrantSource
@@ -33,10 +34,8 @@ if TYPE_CHECKING:  # see `ApiBackends`
 #: An invocation carries at most 6 MB, in base64 and with its envelope. An image of this size fits.
 LAMBDA_UPLOAD_BYTES = 4 * MEBIBYTE
 LAMBDA_JSON_BYTES = 5_750_000
-
 #: Disk space that the database reserves for deletes when the disk is full.
 _RESERVE_BYTES = 4 * MEBIBYTE
-
 
 #: Lifetime of superseded public variants in a bucket. Pages elsewhere name them, and no server redirects their urls.
 _PUBLIC_LIFE = timedelta(days=365)
@@ -49,6 +48,7 @@ class ApiBackends(NamedTuple):
     function renders sizes on demand.
     """
 
+    key_store: KeyStore
     idempotency_keys: IdempotencyKeys
     urls: UrlSource
     grants: GrantSource
@@ -187,7 +187,7 @@ def _open_self_hosted(settings: Settings) -> Backends:
 
     def open_api() -> ApiBackends:
         from app.adapters.render_socket import SocketRenderer
-        from app.adapters.sqlite import SqliteIdempotencyKeys
+        from app.adapters.sqlite import SqliteIdempotencyKeys, SqliteKeys
         from app.domain.access.file_seal import FileSeal
         from app.domain.images.urls import ServedFiles
         from app.domain.uploads.grants import LocalStore, ServedGrants
@@ -195,6 +195,7 @@ def _open_self_hosted(settings: Settings) -> Backends:
         seal = FileSeal(signer, settings.signed_url_seconds)
         grants = ServedGrants(signer, settings.public_url)
         return ApiBackends(
+            key_store=SqliteKeys(database),
             idempotency_keys=SqliteIdempotencyKeys(database),
             urls=ServedFiles(seal, settings.public_url, page_sizes=_page_sizes(settings)),
             grants=grants,
@@ -264,6 +265,7 @@ def _connect_to_aws(settings: Settings) -> Backends:
         return Recounts(dynamodb, settings.table).run(is_time_left)
 
     def open_api() -> ApiBackends:
+        from app.adapters.dynamodb.access.keys import DynamoKeys
         from app.adapters.dynamodb.idempotency import DynamoIdempotencyKeys
         from app.adapters.render_function import FunctionRenderer
         from app.adapters.s3.grants import PresignedGrants
@@ -275,6 +277,7 @@ def _connect_to_aws(settings: Settings) -> Backends:
         patient = config.merge(Config(read_timeout=20, retries={"mode": "standard", "total_max_attempts": 1}))
         connect = partial(session.create_client, "lambda", config=patient)
         return ApiBackends(
+            key_store=DynamoKeys(dynamodb, settings.access_table),
             idempotency_keys=DynamoIdempotencyKeys(dynamodb, settings.table),
             urls=PresignedUrls(presigner, settings.cdn_url, page_sizes=_page_sizes(settings)),
             grants=PresignedGrants(s3, settings.bucket),

@@ -1,5 +1,6 @@
 """Composition root of the API: from settings to the application that a server or a function serves."""
 
+import logging
 from collections.abc import Callable
 
 from fastapi import FastAPI
@@ -7,12 +8,14 @@ from fastapi import FastAPI
 from app import __version__
 from app.api.app import Services, create_app
 from app.bootstrap import build_limits, build_signer, open_backends
-from app.domain.access.api_keys import Keyring
-from app.domain.errors import ConfigurationError
+from app.domain.access.key_cache import StoredKeys
+from app.domain.access.keyring import Keyring
 from app.domain.limits import MEBIBYTE
 from app.domain.reports import RequestReporter, log_report
 from app.domain.sizes.snapping import Ladder
 from app.settings import Settings
+
+log = logging.getLogger(__name__)
 
 
 def build_api(
@@ -24,11 +27,13 @@ def build_api(
 ) -> FastAPI:
     """Build the application on the backends of the settings. `worker_check` becomes a readiness check of `/readyz`.
 
-    Raises `ConfigurationError` if the settings do not allow to serve callers.
+    Raises `ConfigurationError` if the settings are not those of a service.
     """
-    keyring = _build_keyring(settings)
     backends = open_backends(settings)
     own = backends.open_api()
+    stored_keys = StoredKeys(own.key_store)
+    if settings.self_hosted and settings.auth == "required" and not settings.api_keys and not own.key_store.list(1):
+        log.warning("no API key yet: create one with `darkroom key create --owner NAME --scope admin`")
     return create_app(
         Services(
             store=backends.store,
@@ -45,7 +50,9 @@ def build_api(
             files=own.file_path,
             version=__version__,
             local=own.local,
-            keyring=keyring,
+            key_store=own.key_store,
+            stored_keys=stored_keys,
+            keyring=Keyring(settings.api_keys, stored_keys) if settings.auth == "required" else None,
             default_visibility=settings.visibility,
             cors_origins=settings.cors_origins,
             public_url=settings.public_url,
@@ -60,15 +67,3 @@ def build_api(
             ladder=Ladder(settings.on_demand_widths, settings.on_demand_ratios),
         )
     )
-
-
-def _build_keyring(settings: Settings) -> Keyring | None:
-    """Build the keyring of callers; None without authentication. Raises `ConfigurationError` if keys are required and
-    none is set."""
-    if settings.auth == "none":
-        return None
-    if not settings.api_keys:
-        raise ConfigurationError(
-            "DARKROOM_API_KEYS: must hold a key when DARKROOM_AUTH is `required`; `darkroom key create` makes one"
-        )
-    return Keyring(settings.api_keys)

@@ -23,6 +23,7 @@ import httpx
 from fastapi.routing import APIRoute
 
 from app.adapters.dynamodb import DynamoImages
+from app.adapters.dynamodb.access.keys import DynamoKeys
 from app.adapters.dynamodb.idempotency import DynamoIdempotencyKeys
 from app.adapters.s3 import S3Store
 from app.adapters.s3.grants import PresignedGrants
@@ -30,7 +31,8 @@ from app.adapters.s3.presign import Presigner
 from app.adapters.s3.urls import PresignedUrls
 from app.adapters.sqs import SqsQueue
 from app.api.app import create_app
-from app.domain.access.api_keys import Keyring, Scope, new_key
+from app.domain.access.api_keys import Scope, new_key
+from app.domain.access.keyring import Keyring
 from app.domain.keys import original_key
 from app.domain.limits import Limits
 from app.domain.maintenance.reconcile import Reconciler
@@ -460,8 +462,9 @@ def bench_on(endpoint: str, folder: Path) -> Iterator[tuple[Bench, Meter]]:
             queue.delete(message.receipt)
         urls = PresignedUrls(Presigner(made.s3, bucket, made.credentials))
         grants = PresignedGrants(made.s3, bucket)
-        keys = DynamoIdempotencyKeys(dynamodb, table)
-        side = Side(S3Store(made.s3, bucket), DynamoImages(dynamodb, table), keys, queue, presigned=urls, grants=grants)
+        keys, access = DynamoIdempotencyKeys(dynamodb, table), DynamoKeys(dynamodb, f"{table}-Access")
+        store, images = S3Store(made.s3, bucket), DynamoImages(dynamodb, table)
+        side = Side(store, images, keys, access, queue, presigned=urls, grants=grants)
         checks = {"storage": side.store.ping, "records": side.images.ping, "queue": side.queue.ping}
         options: dict[str, Any] = {"limits": Limits(), "checks": checks, "files": None}
         app = create_app(make_services(side, **options, default_visibility=Visibility.PRIVATE))

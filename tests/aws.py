@@ -16,6 +16,7 @@ from botocore.config import Config
 from moto import mock_aws
 
 from app.adapters.dynamodb import table_definition
+from app.adapters.dynamodb.access.table import access_table_definition
 from tests.engines import ACCESS_KEY, REGION, SECRET_KEY, dynamodb_local, missing, seaweedfs
 
 _CONFIG = Config(
@@ -87,6 +88,17 @@ def table(client: Any) -> Iterator[str]:
     # A busy engine can answer after the time-out, and the SDK's repetition then finds the request done.
     with suppress(client.exceptions.ResourceInUseException):
         client.create_table(**table_definition(name))
+    yield name
+    with suppress(client.exceptions.ResourceNotFoundException):
+        client.delete_table(TableName=name)
+
+
+@contextmanager
+def access_table(client: Any, table: str) -> Iterator[str]:
+    """An empty table of API keys, which belongs to the other table; its name."""
+    name = f"{table}-Access"
+    with suppress(client.exceptions.ResourceInUseException):  # as above
+        client.create_table(**access_table_definition(name))
     yield name
     with suppress(client.exceptions.ResourceNotFoundException):
         client.delete_table(TableName=name)

@@ -12,13 +12,14 @@ import httpx
 import pytest
 
 from app.adapters.dynamodb import DynamoImages
+from app.adapters.dynamodb.access.keys import DynamoKeys
 from app.adapters.dynamodb.idempotency import DynamoIdempotencyKeys
 from app.adapters.filesystem import FilesystemStore
 from app.adapters.s3 import S3Store
 from app.adapters.s3.grants import PresignedGrants
 from app.adapters.s3.presign import Presigner
 from app.adapters.s3.urls import PresignedUrls
-from app.adapters.sqlite import Database, SqliteIdempotencyKeys, SqliteImages, SqliteQueue
+from app.adapters.sqlite import Database, SqliteIdempotencyKeys, SqliteImages, SqliteKeys, SqliteQueue
 from app.adapters.sqs import SqsQueue
 from app.domain.access.file_seal import FileSeal
 from app.domain.access.signing import Signer
@@ -33,6 +34,7 @@ from app.domain.keys import ON_DEMAND, ORIGINALS, PROCESSED, original_id
 from app.domain.maintenance.reconcile import Reconciler
 from app.domain.models import utcnow
 from app.domain.ports import EventQueue, ImageRepository, ObjectStore
+from app.domain.ports.key_store import KeyStore
 from app.domain.uploads.grants import ServedGrants
 from app.domain.uploads.idempotency import IdempotencyKeys
 from app.domain.uploads.tickets import GrantSource
@@ -61,6 +63,7 @@ class Side:
     store: ObjectStore
     images: ImageRepository
     idempotency_keys: IdempotencyKeys
+    key_store: KeyStore
     queue: EventQueue
     clock: Clock = field(default_factory=Clock)
     grants: GrantSource = field(default_factory=lambda: ServedGrants(SIGNER))
@@ -132,7 +135,7 @@ def self_hosted(folder: Path) -> Iterator[Side]:
 
     try:
         store = FilesystemStore(folder, on_created=notify)
-        yield Side(store, images, SqliteIdempotencyKeys(database), queue)
+        yield Side(store, images, SqliteIdempotencyKeys(database), SqliteKeys(database), queue)
     finally:
         database.close()
 
@@ -144,6 +147,7 @@ def on_moto(folder: Path) -> Iterator[Side]:
     with (
         aws.bucket(made.s3) as bucket,
         aws.table(made.dynamodb) as table,
+        aws.access_table(made.dynamodb, table) as access,
         aws.queue(made.sqs, visibility=30, max_attempts=3) as url,
     ):
         aws.notify(made, bucket, url)
@@ -154,7 +158,7 @@ def on_moto(folder: Path) -> Iterator[Side]:
         grants, clock = PresignedGrants(made.s3, bucket), Clock()
         urls = _urls(made, bucket, clock)
         images, keys = DynamoImages(made.dynamodb, table), DynamoIdempotencyKeys(made.dynamodb, table)
-        yield Side(store, images, keys, queue, clock, grants, urls, fetch)
+        yield Side(store, images, keys, DynamoKeys(made.dynamodb, access), queue, clock, grants, urls, fetch)
 
 
 @contextmanager
@@ -164,6 +168,7 @@ def on_engines(folder: Path) -> Iterator[Side]:
     with (
         aws.bucket(made.s3) as bucket,
         aws.table(made.dynamodb) as table,
+        aws.access_table(made.dynamodb, table) as access,
         aws.queue(made.sqs, visibility=30, max_attempts=3) as url,
     ):
         queue = SqsQueue(made.sqs, url)
@@ -177,7 +182,7 @@ def on_engines(folder: Path) -> Iterator[Side]:
         grants, clock = PresignedGrants(made.s3, bucket), Clock()
         urls = _urls(made, bucket, clock)
         images, keys = DynamoImages(made.dynamodb, table), DynamoIdempotencyKeys(made.dynamodb, table)
-        yield Side(store, images, keys, queue, clock, grants, urls, fetch)
+        yield Side(store, images, keys, DynamoKeys(made.dynamodb, access), queue, clock, grants, urls, fetch)
 
 
 def _urls(made: aws.Clients, bucket: str, clock: Clock) -> PresignedUrls:

@@ -19,6 +19,7 @@ from app.api.routes import (
     uploads,
     variants,
 )
+from app.api.routes.access import keys
 
 
 def all_routes(services: Services) -> list[BaseRoute]:
@@ -35,6 +36,7 @@ def all_routes(services: Services) -> list[BaseRoute]:
         share.router,
         similar.router,
         stats.router,
+        keys.router,
         service.router,
         pages.router,
     ]

@@ -17,7 +17,10 @@ from app.api.readiness import ReadinessProbe
 from app.api.shared_renderings import SharedRenderings
 from app.api.views.view_cache import ViewCache
 from app.api.waiters import Waiters
-from app.domain.access.api_keys import Caller, Keyring
+from app.domain.access.api_keys import Caller
+from app.domain.access.key_admin import KeyAdmin
+from app.domain.access.key_cache import StoredKeys
+from app.domain.access.keyring import Keyring
 from app.domain.access.signing import Cursors, Signer
 from app.domain.images.deletion import Deletion
 from app.domain.images.editing import Editor
@@ -30,6 +33,7 @@ from app.domain.limits import MEBIBYTE, Limits
 from app.domain.maintenance.owner_deletion import OwnerDeletion
 from app.domain.models import Visibility
 from app.domain.ports import EventQueue, ImageRepository, ObjectStore, OnDemandRenderer
+from app.domain.ports.key_store import KeyStore
 from app.domain.reports import RequestReporter, log_report
 from app.domain.sizes.policy import OnDemand, SizePolicy
 from app.domain.sizes.signatures import SizeSignatures
@@ -49,6 +53,7 @@ class Services:
 
     `checks` have neutral names and raise if their backend does not work. `files` returns the path of an object's file
     where objects are local files; None if another server serves the bytes. Without `keyring`, callers need no API key.
+    `stored_keys` are those of the keyring that are in `key_store`.
     `default_visibility` is that of new images.
     `cors_origins` are the origins whose pages may call the API. `public_url` is the service's own address,
     `allowed_hosts` are its other host names, and the headers of `trusted_proxies` say which one the client used. With
@@ -71,7 +76,9 @@ class Services:
     checks: Mapping[str, Callable[[], None]]
     files: Callable[[str], Path | None] | None
     version: str
+    key_store: KeyStore
     local: LocalStore | None = None
+    stored_keys: StoredKeys | None = None
     keyring: Keyring | None = None
     default_visibility: Visibility = Visibility.PRIVATE
     cors_origins: tuple[str, ...] = ()
@@ -95,6 +102,11 @@ class Services:
     def idempotency(self) -> Idempotency:
         """Requests with idempotency keys."""
         return Idempotency(self.idempotency_keys, self.repository)
+
+    @cached_property
+    def key_admin(self) -> KeyAdmin:
+        """Changes of API keys."""
+        return KeyAdmin(self.key_store, self.stored_keys)
 
     @cached_property
     def images(self) -> Images:

@@ -12,6 +12,7 @@ from app.api.http.access import ScopedRoute
 from app.api.http.problem_examples import problem_responses
 from app.api.http.problems import MEDIA_TYPE, Problem
 from app.api.middleware.same_site import HEALTH_PATHS, SAFE_METHODS
+from app.api.routes.access.keys import KEY_BODY, ROTATION_BODY
 from app.api.routes.bulk import BulkResults
 from app.api.routes.edits import BULK_EDIT, IMAGE_PATCH
 from app.api.routes.images import DeletedImages
@@ -23,6 +24,7 @@ from app.api.routes.stats import StatsList
 from app.api.routes.tickets import TICKET_BODY
 from app.api.routes.trash import BULK_DELETE, BULK_RESTORE
 from app.api.routes.uploads import ONE_BODY
+from app.api.views.api_key import ApiKeyList, ApiKeyView, CreatedApiKey
 from app.api.views.image import ImageList, ImageView
 from app.api.views.limits import LimitsView
 from app.domain.access.api_keys import Scope
@@ -32,6 +34,7 @@ from app.domain.uploads.tickets import Ticket
 TAGS = [
     {"name": "uploads", "description": "Upload images: one request, or an upload ticket."},
     {"name": "images", "description": "Images: records, variants and originals."},
+    {"name": "keys", "description": "API keys in the store, for callers with the scope `admin`."},
     {"name": "service", "description": "Limits and health of the service."},
     {
         "name": ONE_BODY,
@@ -65,6 +68,9 @@ MODELS: list[tuple[type[BaseModel], JsonSchemaMode]] = [
             StatsList,
             Ticket,
             ShareLink,
+            ApiKeyView,
+            ApiKeyList,
+            CreatedApiKey,
             LimitsView,
             Health,
         )
@@ -81,6 +87,8 @@ BODIES: dict[str, Any] = {
     "BulkRestore": BULK_RESTORE,
     "LookupBody": LOOKUP_BODY,
     "ShareBody": SHARE_BODY,
+    "KeyBody": KEY_BODY,
+    "KeyRotation": ROTATION_BODY,
 }
 
 #: A request needs one of them.
@@ -147,7 +155,7 @@ def _add_security(operation: dict[str, Any], scope: Scope | None, open_to_public
             operation["security"].append({})
             sentence = f"A public image needs no API key. {sentence}"
         operation["description"] = f"{operation.get('description', '')}\n\n{sentence}".strip()
-        _add_problems(operation, "key_missing", "key_unknown", "scope_missing")
+        _add_problems(operation, "key_missing", "key_unknown", "key_expired", "scope_missing")
 
 
 def _add_problems(operation: dict[str, Any], *codes: str) -> None:

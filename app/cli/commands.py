@@ -23,6 +23,6 @@ COMMANDS = (
     _command("export", "moving:export", "Export all images into a folder: records, originals and variants."),
     _command("import", "moving:import_", "Import an export, or all images of any folder."),
     _command("backup", "maintenance.backup:backup", "Backups of a self-hosted installation."),
-    _command("key", "keys:keys", "API keys."),
+    _command("key", "keys.stored:keys", "API keys."),
     _command("sign", "sign:sign", "Print a signed url of an image in any size."),
 )

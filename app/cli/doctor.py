@@ -14,7 +14,7 @@ import typer
 from app.cli.backends import log_briefly
 from app.cli.checks import build_checks
 from app.cli.failures import reports_failures
-from app.cli.keys import JSON_LINES
+from app.cli.options import JSON_LINES
 from app.domain.errors import ConfigurationError
 from app.domain.maintenance.doctor.findings import Finding, Severity, diagnose, worst
 from app.settings import load

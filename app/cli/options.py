@@ -12,6 +12,7 @@ SELECTION, SPEED, OUTPUT = "Selection", "Speed", "Output"
 
 AFTER = typer.Option(help="Continue after the image with this id.", metavar="ID", rich_help_panel=SELECTION)
 DRY_RUN = typer.Option("--dry-run", help="Count the images and change nothing.", rich_help_panel=OUTPUT)
+JSON_LINES = typer.Option("--json", help="Print one JSON object per line.", rich_help_panel=OUTPUT)
 JSON = typer.Option("--json", help="Print the report as JSON.", rich_help_panel=OUTPUT)
 
 

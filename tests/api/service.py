@@ -125,6 +125,7 @@ def make_services(
         "store": side.store,
         "repository": side.images,
         "idempotency_keys": side.idempotency_keys,
+        "key_store": side.key_store,
         "queue": side.queue,
         "counters": side.counters,
         "renderings": side.renderings,

@@ -12,8 +12,8 @@ from app.api.http.form_fields import TEXT_FIELDS
 from app.api.http.problem_catalog import CATALOG
 from app.api.http.public_address import BasePath
 from app.api.views.image import view
-from app.domain.access.api_keys import Keyring
 from app.domain.access.file_seal import FileSeal
+from app.domain.access.keyring import Keyring
 from app.domain.images.urls import ServedFiles
 from app.domain.models import Image
 from app.domain.recipe import DEFAULT_RECIPE
@@ -31,6 +31,7 @@ OPERATIONS = {
     ("delete", "/images"), ("post", "/images/lookup"), ("get", "/images/{image_id}/similar"),
     ("post", "/images/delete"), ("post", "/images/restore"), ("post", "/images/{image_id}/restore"),
     ("get", "/stats"), ("get", "/stats/owners"), ("get", "/i/{image_id}"), ("get", "/i/{image_id}/{slug}"),
+    ("get", "/keys"), ("post", "/keys"), ("post", "/keys/{key_id}/rotate"), ("delete", "/keys/{key_id}"),
 }  # fmt: skip
 #: Refusals of sizes on demand.
 SIZES = {"sizes_off", "size_not_offered", "size_not_signed", "bad_size_signature"}
@@ -123,7 +124,7 @@ def test_security_is_described_only_if_keys_are_required(with_keys: dict[str, An
         security = [{"bearer": []}, {"header": []}, *([{}] if shows else [])]
         assert operation["security"] == ([] if opened else security), path
         assert ("Needs the scope" in operation["description"]) != opened
-        assert codes(operation, "401") == (set() if opened else {"key_missing", "key_unknown"})
+        assert codes(operation, "401") == (set() if opened else {"key_missing", "key_unknown", "key_expired"})
         assert codes(operation, "403") - (SIZES if is_size else set()) == (set() if opened else {"scope_missing"})
     assert "securitySchemes" not in keyless["components"]
     for method, path, operation in operations(keyless):
@@ -131,10 +132,10 @@ def test_security_is_described_only_if_keys_are_required(with_keys: dict[str, An
         assert "Needs the scope" not in operation["description"]
         assert codes(operation, "401") == set()
         foreign = set() if path in {"/healthz", "/readyz"} else {"foreign_host"}
-        if path.startswith(("/upload", "/stats")) or path in {
+        if path.startswith(("/upload", "/stats", "/keys")) or path in {
             "/images",
             "/images/lookup",
-        }:  # the request may name an owner
+        }:  # the request may name an owner, or needs an admin
             foreign.add("scope_missing")
         foreign |= SIZES if path.startswith("/i/") else set()
         assert codes(operation, "403") == foreign | (set() if method == "get" else {"foreign_origin"}), path

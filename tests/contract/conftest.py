@@ -8,16 +8,19 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Protocol
+from uuid import uuid4
 
 import pytest
 
 from app.adapters.dynamodb import DynamoImages
+from app.adapters.dynamodb.access.keys import DynamoKeys
 from app.adapters.dynamodb.idempotency import DynamoIdempotencyKeys
 from app.adapters.filesystem import FilesystemStore
 from app.adapters.s3 import S3Store
-from app.adapters.sqlite import Database, SqliteIdempotencyKeys, SqliteImages, SqliteQueue
+from app.adapters.sqlite import Database, SqliteIdempotencyKeys, SqliteImages, SqliteKeys, SqliteQueue
 from app.adapters.sqs import SqsQueue
 from app.domain.ports import EventQueue, ImageRepository, ObjectStore
+from app.domain.ports.key_store import KeyStore
 from app.domain.uploads.idempotency import IdempotencyKeys
 from tests import aws
 
@@ -65,6 +68,27 @@ def keys_local(_: Path) -> Iterator[IdempotencyKeys]:
     client = aws.engines().dynamodb
     with aws.table(client) as table:
         yield DynamoIdempotencyKeys(client, table)
+
+
+@contextmanager
+def sqlite_key_store(folder: Path) -> Iterator[KeyStore]:
+    database = Database(folder / "darkroom.db")
+    yield SqliteKeys(database)
+    database.close()
+
+
+@contextmanager
+def key_store_on_moto(_: Path) -> Iterator[KeyStore]:
+    client = aws.moto().dynamodb
+    with aws.access_table(client, uuid4().hex) as table:
+        yield DynamoKeys(client, table)
+
+
+@contextmanager
+def key_store_local(_: Path) -> Iterator[KeyStore]:
+    client = aws.engines().dynamodb
+    with aws.access_table(client, uuid4().hex) as table:
+        yield DynamoKeys(client, table)
 
 
 @contextmanager
@@ -124,6 +148,11 @@ KEYS: dict[str, Callable[[Path], AbstractContextManager[IdempotencyKeys]]] = {
     "dynamodb-moto": keys_on_moto,
     "dynamodb-local": keys_local,
 }
+KEY_STORES: dict[str, Callable[[Path], AbstractContextManager[KeyStore]]] = {
+    "sqlite": sqlite_key_store,
+    "dynamodb-moto": key_store_on_moto,
+    "dynamodb-local": key_store_local,
+}
 QUEUES: dict[str, Callable[[Path, int, int], AbstractContextManager[EventQueue]]] = {
     "sqlite": sqlite_queue,
     "sqs-moto": sqs_on_moto,
@@ -153,6 +182,12 @@ def images(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ImageRepo
 @pytest.fixture(params=[with_marks(name) for name in KEYS])
 def idempotency_keys(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[IdempotencyKeys]:
     with KEYS[request.param](tmp_path) as opened:
+        yield opened
+
+
+@pytest.fixture(params=[with_marks(name) for name in KEY_STORES])
+def key_store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[KeyStore]:
+    with KEY_STORES[request.param](tmp_path) as opened:
         yield opened
 
 

@@ -104,6 +104,7 @@ def place() -> Iterator[Place]:
     with (
         aws.bucket(made.s3) as bucket,
         aws.table(made.dynamodb) as table,
+        aws.access_table(made.dynamodb, table),
         aws.queue(made.sqs, visibility=30, max_attempts=5) as url,
     ):
         aws.notify(made, bucket, url)

@@ -5,6 +5,7 @@ import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from types import ModuleType
@@ -16,6 +17,10 @@ import pytest
 from botocore.client import BaseClient
 from botocore.exceptions import ClientError
 
+from app.api.app import Services
+from app.domain.access.key_admin import KeyAdmin
+from app.domain.access.key_cache import StoredKeys
+from app.domain.access.keyring import Keyring
 from app.domain.ids import new_id
 from app.domain.keys import ON_DEMAND, PUBLIC, original_key, processed_prefix, size_key, variant_key
 from app.domain.models import Variant, Visibility, utcnow
@@ -76,7 +81,8 @@ class Gate:
             keys = [item["Key"] for item in given["Delete"]["Objects"]] if "Delete" in given else [given["Key"]]
             yield from ((action, f"{bucket}/{key}", {}) for key in keys)
         elif service == "dynamodb":
-            place = self._stack.arn("ImageMetadata") + (f"/index/{given['IndexName']}" if "IndexName" in given else "")
+            table = "Access" if given.get("TableName", "").endswith("-Access") else "ImageMetadata"
+            place = self._stack.arn(table) + (f"/index/{given['IndexName']}" if "IndexName" in given else "")
             parts = [f"{part}Item" for item in given.get("TransactItems", ()) for part in item]
             yield from ((f"dynamodb:{part}", place, {}) for part in parts or [operation])
         elif service == "cloudfront":
@@ -229,6 +235,7 @@ def test_the_api_and_the_worker_have_the_rights_they_need_and_no_others(function
         assert call.api(get_event(f"/images/{image_id}", query="permanent=true", method="DELETE")).status == 204
         assert call.api(get_event(f"/images/{image_id}")).status == 404
         assert keys(place, image_id) == []
+    use_api_keys(call)
     late = call.api(upload_event(encoded(seed=hash(new_id())))).json()["id"]
     assert call.api(get_event(f"/images/{late}", query="permanent=true", method="DELETE")).status == 204
     call.put(f"{processed_prefix(late)}rendering/w320.webp")
@@ -287,6 +294,28 @@ def test_reconcile_has_the_rights_it_needs_and_no_others(functions: Functions) -
         assert call.run(RECONCILE, {"orphans": "remove"})["orphans_removed"] >= 1
     assert gate.refused == []
     assert gate.unused(RECONCILE) == BESIDE[RECONCILE]
+
+
+def use_api_keys(call: Functions) -> None:
+    """Create, list, rotate and revoke API keys with one of the store."""
+    app = call.modules[API]._app._app
+    open_to_everybody: Services = app.state.services
+    admin, _ = KeyAdmin(open_to_everybody.key_store).create(name="first", owner="root", scopes=["admin"])
+    app.state.services = replace(open_to_everybody, keyring=Keyring([], StoredKeys(open_to_everybody.key_store)))
+
+    def ask(path: str, method: str = "GET", **fields: Any) -> Answer:
+        text = json.dumps(fields)
+        event = payload("http_json", body=text, content_length=str(len(text)))
+        event |= {"rawQueryString": "", "queryStringParameters": {}, "rawPath": f"/prod{path}"}
+        event["requestContext"]["http"] |= {"path": f"/prod{path}", "method": method}
+        event["headers"]["x-api-key"] = admin
+        return call.api(event)
+
+    made = ask("/keys", "POST", name="shop", owner="ann", scopes=["read"]).json()
+    assert made["id"] in [key["id"] for key in ask("/keys").json()["items"]]
+    assert ask(f"/keys/{made['id']}/rotate", "POST", grace_seconds=0).status == 200
+    assert ask(f"/keys/{made['id']}", "DELETE").status == 204
+    app.state.services = open_to_everybody
 
 
 def hide(call: Functions, image_id: str) -> None:

@@ -17,6 +17,7 @@ from requests.adapters import HTTPAdapter
 from schemathesis.checks import load_all_checks
 from schemathesis.pytest.lazy import get_all_tests
 
+from app.domain.access.key_admin import KeyAdmin
 from app.domain.models import Failure, FailureCode, Image, Status, Visibility, utcnow
 from tests.api.service import Service
 
@@ -109,6 +110,11 @@ class Scene:
         """Return the public image."""
         return self._place(0)
 
+    def api_key(self) -> str:
+        """Return the id of a new API key in the store."""
+        admin = KeyAdmin(self._service.side.key_store)
+        return admin.create(name="generated", owner="ann", scopes=["read"])[1].id
+
     def _place(self, turn: int) -> Image:
         if turn not in self._placed:
             self._placed[turn] = self._service.place(seed=next(self._seeds), **self._kinds[turn])
@@ -152,8 +158,8 @@ class Exchange:
         if turn % 2 == 0:
             return
         body = case.body if isinstance(case.body, dict) else {}
-        if "image_id" in case.path_parameters:
-            case.path_parameters["image_id"] = self._scene.next().id
+        existing = {"image_id": lambda: self._scene.next().id, "key_id": self._scene.api_key}
+        case.path_parameters.update({name: existing[name]() for name in existing.keys() & case.path_parameters.keys()})
         if isinstance(body.get("ids"), list):
             body["ids"] = [*body["ids"], *(self._scene.next().id for _ in range(5))][-100:]
         if case.path == "/upload" and case.media_type in {"multipart/form-data", "application/json"}:

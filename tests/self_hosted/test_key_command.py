@@ -1,4 +1,4 @@
-"""`darkroom key`: keys of the settings."""
+"""`darkroom key entry`: keys of the settings."""
 
 import json
 from typing import Any
@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
-from app.domain.access.api_keys import Keyring, parse_keys
+from app.domain.access.api_keys import parse_keys
+from app.domain.access.keyring import Keyring
 from darkroom.cli.command import cli
 
 
@@ -16,7 +17,7 @@ def _keys_required(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def key(*arguments: str) -> Result:
-    return CliRunner().invoke(cli, ["key", *arguments])
+    return CliRunner().invoke(cli, ["key", "entry", *arguments])
 
 
 def create(owner: str, *scopes: str) -> dict[str, Any]:
@@ -48,7 +49,7 @@ def test_unknown_keys_are_not_revoked(monkeypatch: pytest.MonkeyPatch, key_id: s
     done = key("revoke", key_id)
     assert (done.exit_code, done.stdout) == (1, "")
     assert done.stderr.splitlines()[0] == "error: no such key"
-    assert done.stderr.splitlines()[2] == "try: darkroom key list"
+    assert done.stderr.splitlines()[2] == "try: darkroom key entry list"
 
 
 def test_wrong_settings_are_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,7 @@ import pytest
 
 from app import logs
 from app.bootstrap import build_signer, open_backends
+from app.bootstrap_api import build_api
 from app.domain.errors import ConfigurationError
 from app.settings import Settings, load
 from tests.contract.records import stored
@@ -109,16 +110,17 @@ def test_a_new_database_is_refused_over_existing_images(tmp_path: Path, monkeypa
     assert not (tmp_path / "darkroom.db").exists()
 
 
-def test_a_server_that_asks_for_keys_and_has_none_does_not_start_and_leaves_nothing(tmp_path: Path) -> None:
-    folder = tmp_path / "data"
-    urls = {"DARKROOM_STORAGE_URL": f"file:{folder}", "DARKROOM_DATABASE_URL": f"sqlite:{folder}/darkroom.db"}
-    ended = subprocess.run(
-        [sys.executable, "-m", "app.main"], env={**os.environ, **urls, "DARKROOM_AUTH": "required"},
-        cwd=Path(__file__).parents[2], capture_output=True, text=True, timeout=30, check=False,
-    )  # fmt: skip
-    assert (ended.returncode, "Traceback" in ended.stderr) == (2, False)
-    assert "DARKROOM_API_KEYS: must hold a key when DARKROOM_AUTH is `required`" in ended.stderr
-    assert not folder.exists()
+def test_a_server_that_has_no_key_yet_says_how_to_create_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("DARKROOM_AUTH", "required")
+    settings = settings_in(tmp_path, monkeypatch)
+    built = build_api(settings, same_site_only=False)
+    assert "darkroom key create" in caplog.text
+    caplog.clear()
+    built.state.services.key_admin.create(name="first", owner="ann", scopes=["admin"])
+    build_api(settings, same_site_only=False)
+    assert caplog.text == ""
 
 
 @pytest.mark.parametrize("module", ["app.main", "app.embedded_worker"])

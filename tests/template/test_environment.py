@@ -70,6 +70,7 @@ def test_each_is_told_of_the_same_place(any_stack: Stack, function: str, monkeyp
     settings = read(any_stack, function, monkeypatch)
     assert settings.bucket == any_stack["ImageBucket"]["BucketName"]
     assert settings.table == any_stack["ImageMetadata"]["TableName"]
+    assert settings.access_table == any_stack["Access"]["TableName"]
     assert settings.queue_url == any_stack.outputs["Queue"]
     assert settings.service == "darkroom"
 

@@ -72,7 +72,8 @@ def test_objects_by_prefix(any_stack: Stack, function: str, prefix: str, allowed
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_no_role_has_rights_that_none_needs(any_stack: Stack, function: str) -> None:
     found = statements(any_stack, function)
-    everything = [any_stack.arn(name) for name in ("ImageBucket", "ImageMetadata", "EventQueue", "DeadLetterQueue")]
+    names = ("ImageBucket", "ImageMetadata", "Access", "EventQueue", "DeadLetterQueue")
+    everything = [any_stack.arn(name) for name in names]
     places = [*everything, *(f"{arn}/x" for arn in everything), f"{everything[1]}/index/ByIndex", "*"]
     assert [(action, place) for action in NEVER for place in places if allows(found, action, place)] == []
 
@@ -119,6 +120,21 @@ def test_queries_are_of_the_index_alone(stack: Stack) -> None:
         assert allows(found, "dynamodb:Query", f"{table}/index/ByIndex")
         assert not allows(found, "dynamodb:Query", table)
         assert not allows(found, "dynamodb:GetItem", f"{table}-of-another-stack")
+
+
+def test_only_the_api_has_a_right_to_api_keys(any_stack: Stack) -> None:
+    """The worker decodes hostile files, and so does the function that renders sizes."""
+    table = any_stack.arn("Access")
+    functions = [name for name in (*FUNCTIONS, RENDER) if name in any_stack.resources]
+    verbs = ("GetItem", "BatchGetItem", "Query", "Scan", "PutItem", "UpdateItem", "DeleteItem", "BatchWriteItem")
+    may = {
+        (function, verb)
+        for function in functions
+        for verb in (*verbs, "ConditionCheckItem")
+        for place in (table, f"{table}/index/ByIndex")
+        if allows(statements(any_stack, function), f"dynamodb:{verb}", place)
+    }
+    assert may == {(API, verb) for verb in ("GetItem", "Query", "PutItem", "UpdateItem", "DeleteItem")}
 
 
 def test_only_the_worker_receives_events_and_it_sends_none(stack: Stack) -> None:

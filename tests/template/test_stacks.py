@@ -72,7 +72,7 @@ def test_the_bucket_has_the_name_it_is_given(build_stack: Callable[..., Stack]) 
     [
         ({"ApiKeys": KEYS}, ""),
         ({"AllowAnonymous": "true", "ApiKeys": ""}, ""),
-        ({"ApiKeys": ""}, "ApiKeys"),
+        ({"ApiKeys": ""}, ""),  # keys are in the store
         ({"ApiKeys": KEYS, "AllowAnonymous": "true"}, "ApiKeys"),
         ({"DomainName": "img.example.org"}, "DomainName"),
         ({"CertificateId": "0f2a"}, "DomainName"),
@@ -157,7 +157,7 @@ def test_every_parameter_is_described_bounded_and_asked_for_in_a_group(form: dic
 def test_outputs_are_what_a_user_needs(build_stack: Callable[..., Stack]) -> None:
     common = {
         "ApiUrl", "DashboardUrl", "Bucket", "Table", "Queue", "DeadLetters", "DeadLettersArn", "ApiFunction",
-        "ProcessingFunction", "ReconcileFunction", "SigningSecret",
+        "ProcessingFunction", "ReconcileFunction", "SigningSecret", "AccessTable",
     }  # fmt: skip
     assert set(build_stack().outputs) == common
     assert set(build_stack(**ALL).outputs) == common | {"DomainTarget", "DomainTargetZone", "CdnUrl"}
@@ -170,7 +170,8 @@ def test_the_page_asks_for_outputs_that_are_there_and_while_they_are(stack: Stac
     deploy = AWS[AWS.index("\noutput() {") : AWS.index("## The images")]
     removal = deploy[deploy.index("## Remove") :]
     deletion = removal.index("sam delete --stack-name darkroom --no-prompts")
-    assert removal.index("$(output Table) bucket=$(output Bucket) secret=$(output SigningSecret)") < deletion
+    outputs = "$(output Table) access=$(output AccessTable) bucket=$(output Bucket) secret=$(output SigningSecret)"
+    assert removal.index(outputs) < deletion
     by_hand = deploy[deploy.index("aws lambda invoke") :].split("```")[0]
     assert "--cli-read-timeout 0" in by_hand, "the CLI gives up after 60 seconds, and asks again"
     assert stack["ReconcileFunction"]["Timeout"] > 60
@@ -178,7 +179,7 @@ def test_the_page_asks_for_outputs_that_are_there_and_while_they_are(stack: Stac
         used, set_here = set(re.findall(r'"\$(\w+)', shell)), set(re.findall(r"\b(\w+)=", shell))
         assert used - set_here - {"url"} == set(), shell
     kept = {name for name, resource in stack.resources.items() if "Retain" in resource.get("DeletionPolicy", "")}
-    assert kept == {"ImageBucket", "ImageMetadata", "SigningSecret"}
+    assert kept == {"ImageBucket", "ImageMetadata", "Access", "SigningSecret"}
 
 
 def test_the_gateway_throttles_logs_and_hides_behind_the_domain(build_stack: Callable[..., Stack]) -> None:

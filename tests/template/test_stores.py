@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from app.adapters.dynamodb import table_definition
+from app.adapters.dynamodb.access.table import access_table_definition
 from app.adapters.dynamodb.table import EXPIRES_AT
 from app.adapters.s3.cors import cors_rules
 from app.domain.keys import ORIGINALS
@@ -25,6 +26,15 @@ def test_the_table_is_the_adapters(build_stack: Callable[..., Stack]) -> None:
     }  # fmt: skip
 
 
+def test_the_table_of_api_keys_is_the_adapters(build_stack: Callable[..., Stack]) -> None:
+    stack = build_stack(TableName="Photographs")
+    table, expected = stack["Access"], access_table_definition("Photographs-Access")
+    assert {name: table[name] for name in expected} == expected
+    protections = ("PointInTimeRecoverySpecification", "SSESpecification", "DeletionProtectionEnabled")
+    assert {name: table[name] for name in protections} == {name: stack["ImageMetadata"][name] for name in protections}
+    assert set(table) - set(expected) == set(protections)  # no key expires by itself: time to live would be too late
+
+
 def test_the_table_goes_by_its_own_name_unless_told(stack: Stack) -> None:
     assert stack["ImageMetadata"]["TableName"] == table_definition()["TableName"] == "ImageMetadata"
 
@@ -41,7 +51,7 @@ def test_deletion_protection_is_a_choice(build_stack: Callable[..., Stack]) -> N
     assert build_stack(DeletionProtection="true")["ImageMetadata"]["DeletionProtectionEnabled"] == "true"
 
 
-@pytest.mark.parametrize("name", ["ImageBucket", "ImageMetadata"])
+@pytest.mark.parametrize("name", ["ImageBucket", "ImageMetadata", "Access"])
 def test_uploaded_data_outlives_the_stack(form: dict[str, Any], name: str) -> None:
     resource = form["Resources"][name]
     assert resource["DeletionPolicy"] == "RetainExceptOnCreate"  # a first deployment that fails leaves nothing

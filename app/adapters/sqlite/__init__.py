@@ -1,9 +1,10 @@
-"""Records, events and idempotency keys in one SQLite file."""
+"""Records, events, idempotency keys and API keys in one SQLite file."""
 
 from app.adapters.sqlite.database import Database
 from app.adapters.sqlite.files import SqliteFiles
 from app.adapters.sqlite.idempotency import SqliteIdempotencyKeys
 from app.adapters.sqlite.images import SqliteImages
+from app.adapters.sqlite.keys import SqliteKeys
 from app.adapters.sqlite.queue import SqliteQueue
 
-__all__ = ["Database", "SqliteFiles", "SqliteIdempotencyKeys", "SqliteImages", "SqliteQueue"]
+__all__ = ["Database", "SqliteFiles", "SqliteIdempotencyKeys", "SqliteImages", "SqliteKeys", "SqliteQueue"]

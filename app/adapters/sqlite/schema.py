@@ -190,8 +190,17 @@ CREATE TABLE turns (
 CREATE INDEX turns_served ON turns (served)
 """
 
+# API keys (see `StoredKey`). `last_used` is a day.
+_API_KEYS = """
+CREATE TABLE api_keys (
+    id TEXT PRIMARY KEY,
+    document TEXT NOT NULL,
+    last_used TEXT
+) WITHOUT ROWID
+"""
+
 #: Migration from each version to the next. Append only: released migrations never change.
-MIGRATIONS = (_FIRST, _TICKETS, _RENAMED_FIELDS, _WORK, _FOUND, _COUNTERS, _IDEMPOTENCY_KEYS, _TURNS)
+MIGRATIONS = (_FIRST, _TICKETS, _RENAMED_FIELDS, _WORK, _FOUND, _COUNTERS, _IDEMPOTENCY_KEYS, _TURNS, _API_KEYS)
 
 
 def check(connection: sqlite3.Connection, name: str) -> int:

@@ -5,12 +5,14 @@ from threading import RLock
 from typing import Any, TypeVar
 
 from fastapi import Request
+from fastapi.concurrency import run_in_threadpool
 from fastapi.routing import APIRoute
 from starlette.responses import Response
 
 from app.api.http.log_fields import add_log_fields
 from app.api.http.query import QueryRule
 from app.domain.access.api_keys import ANONYMOUS_CALLER, Caller, Scope
+from app.domain.access.keyring import Keyring
 from app.domain.ids import is_id
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -98,7 +100,7 @@ class ScopedRoute(APIRoute):
         async def checked(request: Request) -> Response:
             self._log(request)
             if scope is not None:
-                admit(request, scope)
+                _accept(request, scope, await find_caller(request))
             if query is not None:
                 query.check(request)
             response: Response | None = None if direct is None else await direct(request)
@@ -114,22 +116,38 @@ class ScopedRoute(APIRoute):
 
 
 def admit(request: Request, scope: Scope) -> Caller:
-    """Return the caller of a request. Raises `Unauthorized`, and `Forbidden` without the scope."""
-    caller = get_caller(request)
+    """Return the caller of a request. Raises `Unauthorized`, and `Forbidden` without the scope.
+
+    Call it in a thread: it may read the store.
+    """
+    keyring = _get_keyring(request)
+    return _accept(request, scope, ANONYMOUS_CALLER if keyring is None else keyring.caller(_read_key(request)))
+
+
+async def find_caller(request: Request) -> Caller:
+    """Return the caller that the request's API key belongs to; `ANONYMOUS_CALLER` without authentication.
+
+    Raises `Unauthorized`, and `Unavailable` if the key may be in the store, which cannot be read.
+    """
+    keyring = _get_keyring(request)
+    if keyring is None:
+        return ANONYMOUS_CALLER
+    key = _read_key(request)
+    return await run_in_threadpool(keyring.caller, key) if keyring.reads_store(key) else keyring.caller(key)
+
+
+def _accept(request: Request, scope: Scope, caller: Caller) -> Caller:
     caller.require(scope)
     request.state.caller = caller
     return caller
 
 
-def get_caller(request: Request) -> Caller:
-    """Return the caller that the request's API key belongs to; `ANONYMOUS_CALLER` without authentication.
+def _get_keyring(request: Request) -> Keyring | None:
+    keyring: Keyring | None = request.app.state.services.keyring
+    return keyring
 
-    Raises `Unauthorized`.
-    """
-    keyring = request.app.state.services.keyring
-    if keyring is None:
-        return ANONYMOUS_CALLER
+
+def _read_key(request: Request) -> str:
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     bearer = token.strip() if scheme.lower() == "bearer" else ""
-    caller: Caller = keyring.caller(bearer or request.headers.get("x-api-key", "").strip())
-    return caller
+    return bearer or request.headers.get("x-api-key", "").strip()

@@ -5,7 +5,7 @@ from pydantic import BaseModel, ConfigDict
 from starlette.responses import Response
 
 from app.api.dependencies import ServicesDep
-from app.api.http.access import ScopedRoute, allow_extra_query, answered_directly, get_caller, no_key_required
+from app.api.http.access import ScopedRoute, allow_extra_query, answered_directly, find_caller, no_key_required
 from app.api.http.problem_catalog import refusal
 from app.api.http.problem_examples import model_response, problem_responses
 from app.api.http.problems import problem_response
@@ -42,7 +42,7 @@ async def get_limits(request: Request, services: ServicesDep) -> Response:
     It needs no API key. With one, `scopes` says what the key may do.
     """
     try:
-        caller = get_caller(request)
+        caller = await find_caller(request)
     except Unauthorized:
         caller = None
     shown = LimitsView.build(services.limits, caller, authentication=services.keyring is not None)

@@ -1,14 +1,13 @@
-"""API keys with an owner and scopes, stored as hashes only."""
+"""Callers and their scopes, and API keys in the settings, which hold hashes only."""
 
 import hashlib
-import hmac
 import re
 import secrets
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from enum import StrEnum
 
-from app.domain.errors import Forbidden, Invalid, Unauthorized
+from app.domain.errors import Forbidden, Invalid
 from app.domain.models import ANONYMOUS
 
 #: Prefix of every key, by which scanners for leaked secrets recognize one.
@@ -18,8 +17,8 @@ _KEY_BYTES = 32
 OWNER_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._@-]{0,127}$"
 _OWNER = re.compile(OWNER_PATTERN)
 _FOUND_CHARACTERS = 80
+_SHOWN_DIGITS = 20
 _HASH = re.compile(r"[0-9a-f]{64}")
-_CHALLENGE = {"WWW-Authenticate": 'Bearer realm="darkroom"'}
 
 
 class Scope(StrEnum):
@@ -34,11 +33,15 @@ class Scope(StrEnum):
 
 @dataclass(frozen=True)
 class Caller:
-    """Owner and scopes of a request. `has_key` is False where no API keys are required."""
+    """Owner and scopes of a request. `has_key` is False where no API keys are required.
+
+    `key_id` is the id of a key in the store, and the beginning of the hash of a key in the settings.
+    """
 
     owner: str
     scopes: frozenset[Scope]
     has_key: bool = True
+    key_id: str = field(default="", compare=False)
 
     @property
     def visible_owner(self) -> str | None:
@@ -104,6 +107,11 @@ class ApiKey:
     def __str__(self) -> str:
         return f"{self.owner}:{'+'.join(sorted(self.scopes))}:{self.sha256}"
 
+    @property
+    def caller(self) -> Caller:
+        """Owner and scopes of requests with this key."""
+        return Caller(self.owner, self.scopes, key_id=self.sha256[:_SHOWN_DIGITS])
+
 
 def new_key(owner: str, scopes: Iterable[Scope]) -> tuple[str, ApiKey]:
     """Create a key of 256 random bits and its entry. Raises ValueError for an invalid owner."""
@@ -125,7 +133,7 @@ def parse_keys(text: str) -> list[ApiKey]:
     for number, entry in enumerate(filter(None, (part.strip() for part in re.split(r"[,\n]", text))), 1):
         where = f"entry {number}"
         if entry.count(":") < 2:  # the entry may be a key itself, so it is not repeated
-            raise ValueError(f"{where}: must be `<owner>:<scope>+<scope>:<sha256 hex>` (see `darkroom key create`)")
+            raise ValueError(f"{where}: must be `<owner>:<scope>+<scope>:<sha256 hex>` (`darkroom key entry create`)")
         owner, _, rest = entry.partition(":")
         scopes, _, digest = rest.partition(":")
         if not _OWNER.fullmatch(owner) or owner == ANONYMOUS:
@@ -134,29 +142,8 @@ def parse_keys(text: str) -> list[ApiKey]:
         if unknown:
             raise ValueError(f"{where}: unknown scope {min(unknown)[:40]!r}; scopes are {', '.join(Scope)}")
         if not _HASH.fullmatch(digest):
-            raise ValueError(f"{where}: a key is given as 64 hex digits of its SHA-256 (see `darkroom key create`)")
+            raise ValueError(f"{where}: a key is given as 64 hex digits of its SHA-256 (`darkroom key entry create`)")
         if any(digest == key.sha256 for key in keys):
             raise ValueError(f"{where}: duplicate key")
         keys.append(ApiKey(owner, frozenset(map(Scope, scopes.split("+"))), digest))
     return keys
-
-
-class Keyring:
-    """Set of known keys. A lookup takes the same time for known and unknown keys."""
-
-    def __init__(self, keys: Sequence[ApiKey]) -> None:
-        self._keys = tuple(keys)
-
-    def caller(self, key: str | None) -> Caller:
-        """Return the caller of a key. Raises `Unauthorized` for a missing or unknown one."""
-        if not key:
-            detail = "This request needs an API key. Send it as `Authorization: Bearer <key>` or `X-API-Key: <key>`."
-            raise Unauthorized("key_missing", detail, headers=_CHALLENGE)
-        digest = hash_key(key)
-        found = None
-        for known in self._keys:
-            if hmac.compare_digest(known.sha256, digest):
-                found = known
-        if found is None:
-            raise Unauthorized("key_unknown", "Unknown API key.", headers=_CHALLENGE)
-        return Caller(found.owner, found.scopes)

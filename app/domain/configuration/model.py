@@ -52,8 +52,8 @@ class Settings(BaseModel):
     )
     api_keys: ApiKeys = Field(
         default=(),
-        description="Comma-separated `<owner>:<scope>+<scope>:<sha256 hex of the key>`; `darkroom key create` makes "
-        "one.",
+        description="Comma-separated `<owner>:<scope>+<scope>:<sha256 hex of the key>`; `darkroom key entry "
+        "create` makes one. `darkroom key create` stores keys without a restart instead.",
         repr=False,
     )
     cors_origins: Origins = Field(
@@ -264,3 +264,8 @@ class Settings(BaseModel):
     def table(self) -> str:
         """Table of `dynamodb://`."""
         return self.database_url.removeprefix("dynamodb://")
+
+    @property
+    def access_table(self) -> str:
+        """Table of API keys, next to that of `dynamodb://`."""
+        return f"{self.table}-Access"

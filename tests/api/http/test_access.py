@@ -1,6 +1,8 @@
 """Authentication: every route checks key and scope first, and callers see only their own images."""
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -8,8 +10,14 @@ import httpx
 import pytest
 from starlette.routing import BaseRoute, Mount
 
+from app.api.dependencies import Services
 from app.api.http.access import ScopedRoute
-from app.domain.access.api_keys import Keyring, Scope, new_key
+from app.domain.access.api_keys import Scope, new_key
+from app.domain.access.key_admin import KeyAdmin
+from app.domain.access.key_cache import StoredKeys
+from app.domain.access.keyring import Keyring
+from app.domain.access.stored_keys import StoredKey, new_key_id, new_secret
+from app.domain.models import utcnow
 from tests.api.bodies.test_bad_input import assert_problem
 from tests.api.service import Service, service_on
 from tests.samples import encoded
@@ -42,6 +50,19 @@ def upload(service: Service, key: tuple[str, object], seed: int = 1) -> dict[str
     return record
 
 
+def use_stored_keys(service: Service) -> KeyAdmin:
+    """Have a running service accept keys of the store too."""
+    stored = StoredKeys(service.side.key_store)
+    services: Services = service.app.state.services
+    keyring = Keyring([entry for _, entry in (*KEYS.values(), ANN, BOB, ADMIN)], stored)
+    service.app.state.services = replace(services, stored_keys=stored, keyring=keyring)
+    return KeyAdmin(service.side.key_store, stored)
+
+
+def create_key(admin: KeyAdmin, owner: str, *scopes: str) -> tuple[str, StoredKey]:
+    return admin.create(name="test", owner=owner, scopes=scopes)
+
+
 def walk(service: Service) -> list[tuple[str, str, str | None]]:
     """Return method, path and required scope of every described operation."""
     found = []
@@ -54,7 +75,7 @@ def walk(service: Service) -> list[tuple[str, str, str | None]]:
 
 def call(service: Service, method: str, path: str, headers: dict[str, str]) -> httpx.Response:
     """Send a request that is invalid in every other respect: callers without access must not learn that."""
-    path = path.replace("{image_id}", "no-id").replace("{name}", "no-variant")
+    path = path.replace("{image_id}", "no-id").replace("{name}", "no-variant").replace("{key_id}", "no-key")
     return service.client.request(method, path, params={"limit": "x"}, content=b"\xff", headers=headers)
 
 
@@ -75,11 +96,40 @@ def test_every_operation_checks_the_key_first(service: Service) -> None:
             assert "dk_" not in str(problem)
 
 
-def test_every_operation_checks_the_scope_first(service: Service) -> None:
+@pytest.mark.moto
+def test_every_operation_refuses_keys_of_the_store_that_are_not_valid(service: Service) -> None:
+    admin = use_stored_keys(service)
+    valid, entry = create_key(admin, "root", "admin")
+    revoked, gone = create_key(admin, "root", "admin")
+    admin.revoke(gone.id)
+    replaced, old = create_key(admin, "root", "admin")
+    admin.rotate(old.id, timedelta(0))
+    expired, late = new_secret(key_id := new_key_id())
+    past = utcnow() - timedelta(seconds=1)
+    service.side.key_store.create(entry.model_copy(update={"id": key_id, "secrets": (late,), "expires_at": past}))
+    unknown, guessed = new_secret(new_key_id())[0], new_secret(entry.id)[0]
+    malformed = (valid[:-1], f"{valid}x", valid.upper(), f"dk_{entry.id}_", entry.secrets[0].sha256, entry.id)
+    codes = {expired: "key_expired"} | dict.fromkeys((revoked, replaced, unknown, guessed, *malformed), "key_unknown")
+    for method, path, scope in walk(service):
+        for key, code in codes.items() if scope else ():
+            answer = call(service, method, path, {"Authorization": f"Bearer {key}"})
+            problem = assert_problem(answer, 401, code)
+            assert answer.headers["www-authenticate"].startswith("Bearer"), path
+            assert "dk_" not in str(problem)
+        if scope:
+            assert call(service, method, path, {"X-API-Key": valid}).status_code not in {401, 403}, path
+
+
+@pytest.mark.parametrize("kind", ["settings", "store"])
+def test_every_operation_checks_the_scope_first(service: Service, kind: str) -> None:
+    keys: dict[str, tuple[str, object]] = {**KEYS}
+    if kind == "store":
+        admin = use_stored_keys(service)
+        keys = {name: create_key(admin, "ann", name) for name in KEYS}
     for method, path, scope in walk(service):
         if scope is None:
             continue
-        for name, key in KEYS.items():
+        for name, key in keys.items():
             for headers in (bearer(key), {"X-API-Key": key[0]}):
                 answer = call(service, method, path, headers)
                 if name == scope:

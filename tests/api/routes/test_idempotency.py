@@ -12,7 +12,8 @@ from typing import Any
 import httpx
 import pytest
 
-from app.domain.access.api_keys import Keyring, Scope, new_key
+from app.domain.access.api_keys import Scope, new_key
+from app.domain.access.keyring import Keyring
 from app.domain.ids import new_id
 from app.domain.keys import original_key
 from app.domain.models import ANONYMOUS, Image, utcnow

@@ -8,7 +8,8 @@ import httpx
 import pytest
 
 from app.api.routes.lookup import MAX_HASHES, KnownImages
-from app.domain.access.api_keys import Keyring, Scope, new_key
+from app.domain.access.api_keys import Scope, new_key
+from app.domain.access.keyring import Keyring
 from app.domain.models import Failure, FailureCode, Status, utcnow
 from tests.api.bodies.test_bad_input import assert_problem
 from tests.api.service import Service, service_on

@@ -8,7 +8,8 @@ import httpx
 import pytest
 
 from app.api.routes import images as routes
-from app.domain.access.api_keys import Keyring, Scope, new_key
+from app.domain.access.api_keys import Scope, new_key
+from app.domain.access.keyring import Keyring
 from app.domain.errors import Unavailable
 from app.domain.models import Image, Status, Tombstone
 from tests.api.bodies.test_bad_input import assert_problem

@@ -1,13 +1,36 @@
 """Problems of API keys, hosts, origins and signatures."""
 
 from app.api.http.problem_types.problem_type import ProblemType, ProblemTypes
-from app.domain.errors import Forbidden, Malformed, Unauthorized
+from app.domain.errors import Conflict, Forbidden, Invalid, Malformed, NotFound, Unauthorized
 
 ACCESS: ProblemTypes = {
     "key_missing": ProblemType(
         Unauthorized, "This request needs an API key. Send it as `Authorization: Bearer <key>` or `X-API-Key: <key>`."
     ),
     "key_unknown": ProblemType(Unauthorized, "Unknown API key."),
+    "key_expired": ProblemType(
+        Unauthorized,
+        "The API key has expired. Ask the operator for a new one.",
+        {"expired_at": "2026-11-22T00:00:00Z"},
+    ),
+    "key_not_found": ProblemType(NotFound, "No API key of the store has this id. `GET /keys` lists the ids."),
+    "too_many_secrets": ProblemType(
+        Conflict,
+        "The key has {measured} valid secrets already. Rotate it with `grace_seconds` 0, which ends them, or wait "
+        "until one has ended.",
+        {"measured": 5, "limit": 5},
+    ),
+    "bad_scopes": ProblemType(
+        Invalid,
+        "`scopes` must name at least one of upload, read, edit, delete, admin (found: 'write').",
+        {"field": "scopes", "found": "write", "accepted": ["upload", "read", "edit", "delete", "admin"]},
+    ),
+    "bad_expiry": ProblemType(
+        Invalid,
+        "`expires_at` must be in the future and at most 3,660 days away, or absent for a key that does not expire "
+        "(found: {found}).",
+        {"field": "expires_at", "found": "2025-11-22T00:00:00+00:00", "latest": "2036-11-29T00:00:00+00:00"},
+    ),
     "scope_missing": ProblemType(
         Forbidden, "The API key lacks the scope `upload`. Use a key that has it.", {"scope": "upload"}
     ),

@@ -1,4 +1,4 @@
-"""`darkroom key`: API keys in the settings."""
+"""`darkroom key entry`: API keys in the settings."""
 
 import json
 from typing import Annotated
@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from app.cli.failures import fail, reports_failures
-from app.cli.options import OUTPUT
+from app.cli.options import JSON_LINES
 from app.domain.access.api_keys import ApiKey, Scope, new_key
 from app.settings import load
 
@@ -14,17 +14,15 @@ from app.settings import load
 _DIGITS = 12
 _SETTING = "DARKROOM_API_KEYS"
 
-JSON_LINES = typer.Option("--json", help="Print one JSON object per line.", rich_help_panel=OUTPUT)
-
-keys = typer.Typer(no_args_is_help=True, add_completion=False, help="API keys.")
+entries = typer.Typer(no_args_is_help=True, add_completion=False, help="API keys in the settings.")
 
 
-@keys.callback()
+@entries.callback()
 def _group() -> None:
-    """API keys. They are entries of the setting DARKROOM_API_KEYS, self-hosted and on AWS."""
+    """API keys in the setting DARKROOM_API_KEYS. A change takes effect when the service starts again."""
 
 
-@keys.command()
+@entries.command()
 @reports_failures
 def create(
     *,
@@ -32,15 +30,15 @@ def create(
     scope: Annotated[list[Scope], typer.Option(help="Permission of the key. Can be repeated.")],
     as_json: Annotated[bool, JSON_LINES] = False,
 ) -> None:
-    """Create an API key. It is shown only once: the service stores its hash.
+    """Create an API key and its entry for the settings, which is a hash. The key is shown only once.
 
     Examples:
 
-    darkroom key create --owner ann --scope upload --scope read
+    darkroom key entry create --owner ann --scope upload --scope read
 
-    darkroom key create --owner backend --scope admin
+    darkroom key entry create --owner backend --scope admin
 
-    darkroom key create --owner ann --scope read --json
+    darkroom key entry create --owner ann --scope read --json
 
     Add the entry to DARKROOM_API_KEYS, set DARKROOM_AUTH=required, and restart
     the service.
@@ -61,18 +59,18 @@ def create(
     typer.echo(f"Give the key to its user. Add the entry to {_SETTING} and set DARKROOM_AUTH=required.", err=True)
 
 
-@keys.command("list")
+@entries.command("list")
 @reports_failures
 def list_keys(*, as_json: Annotated[bool, JSON_LINES] = False) -> None:
     """List the API keys of the settings: id, owner and scopes.
 
     Examples:
 
-    darkroom key list
+    darkroom key entry list
 
-    darkroom key list --json
+    darkroom key entry list --json
 
-    DARKROOM_AUTH=required DARKROOM_API_KEYS="$(cat keys)" darkroom key list
+    DARKROOM_AUTH=required DARKROOM_API_KEYS="$(cat keys)" darkroom key entry list
 
     The id of a key is the beginning of its hash.
 
@@ -86,10 +84,10 @@ def list_keys(*, as_json: Annotated[bool, JSON_LINES] = False) -> None:
             typer.echo(f"{fields['id']}  {entry.owner}  {'+'.join(fields['scopes'])}")
 
 
-@keys.command()
+@entries.command()
 @reports_failures
 def revoke(
-    key_id: Annotated[str, typer.Argument(metavar="ID", help="Id of the key, as `key list` prints it.")],
+    key_id: Annotated[str, typer.Argument(metavar="ID", help="Id of the key, as `key entry list` prints it.")],
     *,
     as_json: Annotated[bool, JSON_LINES] = False,
 ) -> None:
@@ -97,22 +95,22 @@ def revoke(
 
     Examples:
 
-    darkroom key revoke 4f0b6a1c22d9
+    darkroom key entry revoke 4f0b6a1c22d9
 
-    darkroom key revoke 4f0b6a1c22d9 --json
+    darkroom key entry revoke 4f0b6a1c22d9 --json
 
-    DARKROOM_API_KEYS="$(darkroom key revoke 4f0b6a1c22d9)" darkroom serve
+    DARKROOM_API_KEYS="$(darkroom key entry revoke 4f0b6a1c22d9)" darkroom serve
 
     The key is valid until the service has started again with the new value.
 
     Exit codes: 0 done, 1 no such key, 2 wrong usage or settings.
     """
-    entries = load().api_keys
-    found = [entry for entry in entries if entry.sha256.startswith(key_id.lower())] if len(key_id) >= 8 else []
+    known = load().api_keys
+    found = [entry for entry in known if entry.sha256.startswith(key_id.lower())] if len(key_id) >= 8 else []
     if len(found) != 1:
         cause = f"{len(found)} keys of {_SETTING} begin with {key_id[:64]!r}"
-        fail("no such key", cause, "darkroom key list")
-    value = ",".join(str(entry) for entry in entries if entry is not found[0])
+        fail("no such key", cause, "darkroom key entry list")
+    value = ",".join(str(entry) for entry in known if entry is not found[0])
     typer.echo(json.dumps({"revoked": _described(found[0]), "api_keys": value}) if as_json else value)
     typer.echo(f"Set {_SETTING} to this value and restart the service.", err=True)
 

@@ -1,0 +1,1 @@
+"""Table of API keys, which only the API may read and write."""

@@ -1,0 +1,237 @@
+"""API keys in the store."""
+
+from datetime import datetime
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Query, Request
+from fastapi.concurrency import run_in_threadpool
+from pydantic import TypeAdapter, ValidationError
+from starlette.responses import Response
+
+from app.api.bodies.json_body import read_json_body, read_optional_object
+from app.api.dependencies import ServicesDep
+from app.api.http.access import ScopedRoute, requires
+from app.api.http.json_object import JsonObject
+from app.api.http.problem_catalog import refusal
+from app.api.http.problem_examples import model_response, problem_responses
+from app.api.views.api_key import ApiKeyList, ApiKeyView, CreatedApiKey
+from app.api.views.list_query import DEFAULT_LIMIT, MAX_LIMIT, Timestamp
+from app.api.views.responses import json_answer
+from app.domain.access.api_keys import OWNER_PATTERN, Scope
+from app.domain.access.stored_keys import GRACE, MAX_GRACE, MAX_LIFE, NAME_CHARACTERS, check_grace
+from app.domain.uploads.field_values import missing_field, wrong_type
+
+router = APIRouter(tags=["keys"], route_class=ScopedRoute)
+
+_SECRET = {"Cache-Control": "no-store"}
+_CACHING = {"Cache-Control": "private, no-cache"}
+#: What the cursors of the list are bound to.
+_KEYS = {"list": "keys"}
+_TIMESTAMP = TypeAdapter[datetime](Timestamp)
+_FOUND_CHARACTERS = 80
+_MAX_SCOPES = 20
+_GRACE_SECONDS, _MAX_GRACE_SECONDS = int(GRACE.total_seconds()), int(MAX_GRACE.total_seconds())
+_BODY_PROBLEMS = (
+    "incomplete_body", "empty_body", "bad_json", "too_deep", "duplicate_field", "request_timeout", "body_too_large",
+    "unsupported_body", "unknown_field", "wrong_type", "invalid_request", "scope_missing", "storage_full",
+)  # fmt: skip
+
+#: JSON schema of a new key.
+KEY_BODY: dict[str, Any] = {
+    "type": "object",
+    "title": "KeyBody",
+    "description": "The API key to create.",
+    "required": ["name", "owner", "scopes"],
+    "additionalProperties": False,
+    "properties": {
+        "name": {
+            "type": "string",
+            "minLength": 1,
+            "maxLength": NAME_CHARACTERS,
+            "description": "Says what the key is for. Several keys can have the same name.",
+        },
+        "owner": {
+            "type": "string",
+            "pattern": OWNER_PATTERN,
+            "description": "Owner of the images that are uploaded with the key; not `anonymous`.",
+        },
+        "scopes": {
+            "type": "array",
+            "minItems": 1,
+            "maxItems": _MAX_SCOPES,
+            "items": {"type": "string", "enum": [scope.value for scope in Scope]},
+            "description": "What the key may do. `admin` includes everything, for every owner.",
+        },
+        "expires_at": {
+            "type": ["string", "null"],
+            "format": "date-time",
+            "default": None,
+            "description": f"From this time on the key is refused: within {MAX_LIFE.days:,} days; null: never.",
+        },
+    },
+}
+#: JSON schema of a rotation.
+ROTATION_BODY: dict[str, Any] = {
+    "type": "object",
+    "title": "KeyRotation",
+    "description": "The rotation of an API key.",
+    "additionalProperties": False,
+    "properties": {
+        "grace_seconds": {
+            "type": "integer",
+            "minimum": 0,
+            "maximum": _MAX_GRACE_SECONDS,
+            "default": _GRACE_SECONDS,
+            "description": "Time for which the old key stays valid: 24 hours by default, at most 30 days. 0: it ends "
+            "at once.",
+        }
+    },
+}
+_EXAMPLE = {"name": "web shop", "owner": "ann", "scopes": ["upload", "read"], "expires_at": "2027-11-22T00:00:00Z"}
+
+KeyId = Annotated[str, Path(description="Id of the key.", examples=["019ac4f1d2a07be31c55"])]
+
+
+def _body(name: str, example: dict[str, Any], *, required: bool = True) -> dict[str, Any]:
+    content = {"schema": {"$ref": f"#/components/schemas/{name}"}, "example": example}
+    return {"requestBody": {"required": required, "content": {"application/json": content}}}
+
+
+@router.post(
+    "/keys",
+    operation_id="create_key",
+    summary="Create an API key",
+    status_code=201,
+    response_description="The key, which is shown only now",
+    openapi_extra=_body("KeyBody", _EXAMPLE),
+    responses={
+        201: model_response(CreatedApiKey),
+        **problem_responses(
+            *_BODY_PROBLEMS, "missing_field", "too_long", "control_character", "bad_owner", "bad_scopes", "bad_expiry"
+        ),
+    },
+)
+@requires(Scope.ADMIN)
+async def create_key(request: Request, services: ServicesDep) -> Response:
+    """Create a key of an owner. The service stores its hash, so `key` in the response is shown only once.
+
+    If the response is lost, find the key by `name` in the list, revoke it, and create another one.
+    """
+    body = await read_json_body(request)
+
+    def create() -> CreatedApiKey:
+        members = JsonObject.parse(body, ("name", "owner", "scopes", "expires_at"))
+        return CreatedApiKey.of(
+            *services.key_admin.create(
+                name=_text(members, "name", "says what the key is for"),
+                owner=_text(members, "owner", "whose images are uploaded with the key"),
+                scopes=_scopes(members),
+                expires_at=_expiry(members),
+            )
+        )
+
+    return json_answer(await run_in_threadpool(create), 201, _SECRET)
+
+
+@router.get(
+    "/keys",
+    operation_id="list_keys",
+    summary="List API keys",
+    responses={200: model_response(ApiKeyList), **problem_responses("bad_cursor", "invalid_request")},
+)
+@requires(Scope.ADMIN)
+def list_keys(
+    services: ServicesDep,
+    limit: Annotated[int, Query(ge=1, le=MAX_LIMIT, description="Keys per page.")] = DEFAULT_LIMIT,
+    cursor: Annotated[str | None, Query(description="`next_cursor` of the previous page.")] = None,
+) -> Response:
+    """List the keys of all owners, newest first, without their secrets. Keys in the settings are not listed."""
+    after = None if cursor is None else services.cursors.read(cursor, _KEYS)
+    found = services.key_admin.list(limit + 1, after)
+    following = services.cursors.write(found[limit - 1].id, _KEYS) if len(found) > limit else None
+    shown = [ApiKeyView.build(key) for key in found[:limit]]
+    return json_answer(ApiKeyList(items=shown, next_cursor=following), headers=_CACHING)
+
+
+@router.post(
+    "/keys/{key_id}/rotate",
+    operation_id="rotate_key",
+    summary="Rotate an API key",
+    response_description="The new key, which is shown only now",
+    openapi_extra=_body("KeyRotation", {"grace_seconds": _GRACE_SECONDS}, required=False),
+    responses={
+        200: model_response(CreatedApiKey),
+        **problem_responses(*_BODY_PROBLEMS, "out_of_range", "key_not_found", "too_many_secrets"),
+    },
+)
+@requires(Scope.ADMIN)
+async def rotate_key(request: Request, key_id: KeyId, services: ServicesDep) -> Response:
+    """Give a key a new secret. The old key stays valid for 24 hours, or for `grace_seconds`.
+
+    Id, owner, scopes and expiry stay. A key that was rotated several times can have five valid secrets.
+    """
+    members = await read_optional_object(request, ("grace_seconds",))
+    grace = check_grace(_grace_seconds(members))
+    return json_answer(
+        CreatedApiKey.of(*await run_in_threadpool(services.key_admin.rotate, key_id, grace)), headers=_SECRET
+    )
+
+
+@router.delete(
+    "/keys/{key_id}",
+    operation_id="revoke_key",
+    summary="Revoke an API key",
+    status_code=204,
+    response_description="The key is not valid any more",
+    responses=problem_responses("invalid_request"),
+)
+@requires(Scope.ADMIN)
+def revoke_key(key_id: KeyId, services: ServicesDep) -> Response:
+    """Revoke a key with all its secrets. Other processes and functions refuse it within 30 seconds.
+
+    Idempotent: an unknown id is no error. The images of the owner stay.
+    """
+    services.key_admin.revoke(key_id)
+    return Response(status_code=204)
+
+
+def _text(members: JsonObject, name: str, what: str) -> str:
+    text = members.text(name)
+    if text is None:
+        raise missing_field(name, what)
+    return text
+
+
+def _scopes(members: JsonObject) -> list[str]:
+    value = members.value("scopes")
+    if value is None:
+        raise missing_field("scopes", f"a list of {', '.join(Scope)}")
+    if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
+        raise wrong_type("scopes", "a list of strings", value)
+    if len(value) > _MAX_SCOPES:
+        detail = f"`scopes` has {len(value)} entries. The limit is {_MAX_SCOPES}: name each scope once."
+        raise refusal("too_long", detail, field="scopes", measured=len(value), limit=_MAX_SCOPES)
+    return value
+
+
+def _expiry(members: JsonObject) -> datetime | None:
+    text = members.text("expires_at")
+    if text is None:
+        return None
+    try:
+        return _TIMESTAMP.validate_python(text)
+    except ValidationError:
+        found = text[:_FOUND_CHARACTERS]
+        detail = f"`expires_at` must be a date and time with a zone, such as 2027-11-22T00:00:00Z (found: {found!a})."
+        raise refusal("bad_expiry", detail, field="expires_at", found=found) from None
+
+
+def _grace_seconds(members: JsonObject) -> int:
+    value = members.value("grace_seconds")
+    if value is None:
+        return _GRACE_SECONDS
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise wrong_type("grace_seconds", "a whole number", value)
+    return value

@@ -1,0 +1,1 @@
+"""`darkroom key`: API keys in the store and in the settings."""

@@ -1,0 +1,89 @@
+"""Creation, rotation and revocation of API keys in the store, for the API and for operator commands."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from app.domain.access.key_cache import StoredKeys
+from app.domain.access.stored_keys import (
+    GRACE,
+    StoredKey,
+    check_expiry,
+    check_key_owner,
+    check_name,
+    check_scopes,
+    is_key_id,
+    new_key_id,
+    new_secret,
+    rotate,
+)
+from app.domain.errors import KeepsChanging, Missing, NotFound, Stale
+from app.domain.models import utcnow
+from app.domain.ports.key_store import KeyStore
+
+_ATTEMPTS = 5
+
+
+class KeyAdmin:
+    """Changes of the API keys in a store. `cache` is that of this process, which follows them at once."""
+
+    def __init__(self, store: KeyStore, cache: StoredKeys | None = None) -> None:
+        self._store = store
+        self._cache = cache
+
+    def create(
+        self, *, name: str, owner: str, scopes: Sequence[str], expires_at: datetime | None = None
+    ) -> tuple[str, StoredKey]:
+        """Create a key; return it with its entry. It cannot be read again. Raises `Invalid`."""
+        now = utcnow()
+        key_id = new_key_id()
+        key, secret = new_secret(key_id)
+        entry = StoredKey(
+            id=key_id,
+            name=check_name(name),
+            owner=check_key_owner(owner),
+            scopes=check_scopes(scopes),
+            secrets=(secret,),
+            created_at=now,
+            expires_at=None if expires_at is None else check_expiry(expires_at, now),
+        )
+        self._store.create(entry)
+        return key, entry
+
+    def list(self, limit: int, after: str | None = None) -> Sequence[StoredKey]:
+        """Return entries, newest first: see `KeyStore.list`."""
+        return self._store.list(limit, after)
+
+    def rotate(self, key_id: str, grace: timedelta = GRACE) -> tuple[str, StoredKey]:
+        """Give a key a new secret; return it with its entry. Older secrets end after `grace`.
+
+        Raises `NotFound` for an unknown key, and `Conflict` for one with too many valid secrets.
+        """
+        for _ in range(_ATTEMPTS):
+            found = self._store.get(key_id) if is_key_id(key_id) else None
+            if found is None:
+                raise _not_found()
+            key, secret = new_secret(key_id)
+            rotated = rotate(found, secret, grace, utcnow())
+            try:
+                self._store.replace(rotated)
+            except Stale:
+                continue
+            except Missing:
+                raise _not_found() from None
+            self._forget(key_id)
+            return key, rotated
+        raise KeepsChanging(key_id)
+
+    def revoke(self, key_id: str) -> bool:
+        """Remove a key. Return False if there is none."""
+        was_there = is_key_id(key_id) and self._store.delete(key_id)
+        self._forget(key_id)
+        return was_there
+
+    def _forget(self, key_id: str) -> None:
+        if self._cache is not None:
+            self._cache.forget(key_id)
+
+
+def _not_found() -> NotFound:
+    return NotFound("key_not_found", "No API key of the store has this id. `GET /keys` lists the ids.")

@@ -1,0 +1,177 @@
+"""`/keys`: admins create, list, rotate and revoke keys, which the service accepts at once."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from app.domain.models import utcnow
+from tests.api.bodies.test_bad_input import assert_problem
+from tests.api.http.test_access import ADMIN, ANN, KEYRING, bearer, use_stored_keys
+from tests.api.service import Service, service_on
+from tests.sides import side_parameters
+
+BODY = {"name": "web shop", "owner": "ann", "scopes": ["read", "upload"]}
+
+
+@pytest.fixture(params=side_parameters())
+def service(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Service]:
+    """API that requires keys, some of which are in the store."""
+    with service_on(request.param, tmp_path, keyring=KEYRING) as made:
+        use_stored_keys(made)
+        yield made
+
+
+def post(service: Service, path: str = "/keys", body: Any = None, key: str = ADMIN[0]) -> httpx.Response:
+    return service.client.post(path, json=body, headers={"X-API-Key": key})
+
+
+def create(service: Service, **fields: Any) -> dict[str, Any]:
+    answer = post(service, body=BODY | fields)
+    assert answer.status_code == 201, answer.text
+    assert answer.headers["cache-control"] == "no-store"
+    made: dict[str, Any] = answer.json()
+    return made
+
+
+def listed(service: Service, **query: Any) -> dict[str, Any]:
+    answer = service.client.get("/keys", params=query, headers=bearer(ADMIN))
+    assert answer.status_code == 200, answer.text
+    found: dict[str, Any] = answer.json()
+    return found
+
+
+def status(service: Service, key: str) -> int:
+    return service.client.get("/images", headers={"X-API-Key": key}).status_code
+
+
+def test_a_key_from_its_creation_to_its_end(service: Service) -> None:
+    expires_at = f"{utcnow().year + 1}-06-01T00:00:00Z"
+    made = create(service, expires_at=expires_at)
+    key = made.pop("key")
+    assert made == {
+        "id": made["id"], "name": "web shop", "owner": "ann", "scopes": ["upload", "read"],
+        "created_at": made["created_at"], "expires_at": expires_at, "last_used": None, "rotated_at": None,
+        "secrets_ending_at": [],
+    }  # fmt: skip
+    assert listed(service)["items"] == [made]
+    image = service.client.get("/images", headers={"X-API-Key": key})
+    assert (image.status_code, image.json()["items"]) == (200, [])
+    assert service.client.get("/limits", headers={"X-API-Key": key}).json()["scopes"] == ["upload", "read"]
+    (used,) = listed(service)["items"]
+    assert used == made | {"last_used": used["last_used"]}
+    assert abs((utcnow().date() - utcnow().date().fromisoformat(used["last_used"])).days) <= 1
+    assert_problem(post(service, body=BODY, key=key), 403, "scope_missing")
+    path = f"/keys/{made['id']}"
+    rotated = post(service, f"{path}/rotate").json()
+    assert rotated["id"] == made["id"]
+    assert (len(rotated["secrets_ending_at"]), status(service, key), status(service, rotated["key"])) == (1, 200, 200)
+    last = post(service, f"{path}/rotate", {"grace_seconds": 0}).json()["key"]
+    assert [status(service, each) for each in (key, rotated["key"], last)] == [401, 401, 200]
+    for _ in range(2):
+        assert service.client.delete(path, headers=bearer(ADMIN)).status_code == 204
+        assert status(service, last) == 401
+    assert listed(service)["items"] == []
+    assert_problem(post(service, f"{path}/rotate"), 404, "key_not_found")
+
+
+def test_no_answer_but_the_first_has_the_key_or_its_hash(service: Service) -> None:
+    made = create(service)
+    (entry,) = service.side.key_store.list(1)
+    (secret,) = entry.secrets
+    for text in (str(listed(service)), str(post(service, f"/keys/{made['id']}/rotate").json())):
+        assert made["key"] not in text
+        assert secret.sha256 not in text
+
+
+def test_a_key_of_the_store_can_create_others(service: Service) -> None:
+    admin = create(service, owner="root", scopes=["admin"])["key"]
+    made = post(service, body=BODY, key=admin)
+    assert made.status_code == 201
+    assert status(service, made.json()["key"]) == 200
+
+
+def test_lists_have_pages(service: Service) -> None:
+    made = [create(service, name=str(number))["id"] for number in range(5)]
+    found: list[str] = []
+    cursor: dict[str, str] = {}
+    while True:
+        page = listed(service, limit=2, **cursor)
+        found += [item["id"] for item in page["items"]]
+        if page["next_cursor"] is None:
+            break
+        cursor = {"cursor": page["next_cursor"]}
+    assert sorted(found) == sorted(made)
+    stats = service.client.get("/stats/owners", params={"cursor": cursor["cursor"]}, headers=bearer(ADMIN))
+    assert_problem(stats, 400, "bad_cursor")
+
+
+@pytest.mark.parametrize(
+    ("change", "code", "field"),
+    [
+        ({"name": None}, "missing_field", "name"),
+        ({"name": " "}, "missing_field", "name"),
+        ({"name": "x" * 101}, "too_long", "name"),
+        ({"name": 5}, "wrong_type", "name"),
+        ({"name": "a\x00b"}, "control_character", "name"),
+        ({"owner": None}, "missing_field", "owner"),
+        ({"owner": ""}, "bad_owner", "owner"),
+        ({"owner": "anonymous"}, "bad_owner", "owner"),
+        ({"owner": "x" * 129}, "bad_owner", "owner"),
+        ({"owner": "a#b"}, "bad_owner", "owner"),
+        ({"owner": ["ann"]}, "wrong_type", "owner"),
+        ({"scopes": None}, "missing_field", "scopes"),
+        ({"scopes": []}, "bad_scopes", "scopes"),
+        ({"scopes": ["read", "write"]}, "bad_scopes", "scopes"),
+        ({"scopes": "read"}, "wrong_type", "scopes"),
+        ({"scopes": [1]}, "wrong_type", "scopes"),
+        ({"scopes": ["read"] * 21}, "too_long", "scopes"),
+        ({"expires_at": "2020-01-01T00:00:00Z"}, "bad_expiry", "expires_at"),
+        ({"expires_at": "9999-12-31T23:59:59-12:00"}, "bad_expiry", "expires_at"),
+        ({"expires_at": "2027-01-01"}, "bad_expiry", "expires_at"),
+        ({"expires_at": "0000-13-41T00:00:00Z"}, "bad_expiry", "expires_at"),
+        ({"expires_at": 1796175487}, "wrong_type", "expires_at"),
+    ],
+)
+def test_a_field_that_is_wrong_is_named(service: Service, change: dict[str, Any], code: str, field: str) -> None:
+    problem = assert_problem(post(service, body=BODY | change), 422, code)
+    assert problem["field"] == field
+    assert f"`{field}`" in problem["detail"]
+    assert listed(service)["items"] == []
+
+
+def test_other_bodies_are_refused(service: Service) -> None:
+    assert_problem(post(service, body=BODY | {"quota": 1}), 422, "unknown_field")
+    assert_problem(post(service, body=[]), 422, "wrong_type")
+    path = f"/keys/{create(service)['id']}/rotate"
+    for value, code in ((-1, "out_of_range"), (2_592_001, "out_of_range"), (0.5, "wrong_type"), (True, "wrong_type")):
+        problem = assert_problem(post(service, path, {"grace_seconds": value}), 422, code)
+        assert problem["field"] == "grace_seconds"
+    assert_problem(post(service, path, {"grace": 1}), 422, "unknown_field")
+
+
+def test_a_key_has_five_secrets_at_most(service: Service) -> None:
+    path = f"/keys/{create(service)['id']}/rotate"
+    assert [post(service, path).status_code for _ in range(4)] == [200] * 4
+    problem = assert_problem(post(service, path), 409, "too_many_secrets")
+    assert (problem["measured"], problem["limit"]) == (5, 5)
+    assert post(service, path, {"grace_seconds": 0}).status_code == 200
+
+
+@pytest.mark.parametrize("key_id", ["x", "0" * 20, "é", "a%2Fb", "-", "." * 3])
+def test_unknown_ids(service: Service, key_id: str) -> None:
+    answer = service.client.post(f"/keys/{key_id}/rotate", headers=bearer(ADMIN))
+    assert answer.status_code in {404, 405}
+    assert service.client.delete(f"/keys/{key_id}", headers=bearer(ADMIN)).status_code in {204, 404}
+
+
+def test_only_admins_see_keys(service: Service) -> None:
+    for method, path in (("GET", "/keys"), ("POST", "/keys"), ("DELETE", "/keys/x"), ("POST", "/keys/x/rotate")):
+        assert_problem(service.client.request(method, path, headers=bearer(ANN)), 403, "scope_missing")
+
+
+def test_without_authentication_nobody_is_an_admin(side_name: str, tmp_path: Path) -> None:
+    with service_on(side_name, tmp_path) as service:
+        assert_problem(service.client.get("/keys"), 403, "scope_missing")

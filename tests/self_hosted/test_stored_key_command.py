@@ -1,0 +1,104 @@
+"""`darkroom key`: keys of the store, without and with a running server."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from app.bootstrap import open_backends
+from app.domain.access.key_cache import StoredKeys
+from app.settings import load
+from darkroom.cli.command import cli
+from tests.running_server import serving, wait_for
+
+#: Longest wait for a change. The cache is bounded by less, see `tests/domain/access`; a busy machine may take longer.
+SECONDS = 120
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The data folder that the settings name."""
+    made = tmp_path / "data"
+    made.mkdir()
+    monkeypatch.setenv("DARKROOM_STORAGE_URL", f"file:{made}")
+    monkeypatch.setenv("DARKROOM_DATABASE_URL", f"sqlite:{made}/darkroom.db")
+    monkeypatch.setenv("DARKROOM_AUTH", "required")
+    return made
+
+
+def key(*arguments: str) -> Result:
+    return CliRunner().invoke(cli, ["key", *arguments])
+
+
+def parsed(*arguments: str) -> dict[str, Any]:
+    done = key(*arguments, "--json")
+    assert done.exit_code == 0, done.stderr
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def test_keys_are_created_listed_rotated_and_revoked(folder: Path) -> None:
+    made = parsed("create", "--owner", "ann", "--scope", "read", "--scope", "upload", "--name", "shop", "--days", "9")
+    text = key("create", "--owner", "root", "--scope", "admin").stdout.strip()
+    keys = StoredKeys(open_backends(load()).open_api().key_store)
+    found, root = keys.find(made["key"]), keys.find(text)
+    assert found
+    assert root
+    assert (found.id, found.name, found.owner, found.scopes) == (made["id"], "shop", "ann", ("upload", "read"))
+    assert (root.name, root.owner, root.expires_at) == ("root", "root", None)
+    lines = key("list").stdout.splitlines()
+    assert lines[0] == f"{root.id}  root  admin  used {lines[0].split()[4]}  root"
+    assert [json.loads(line)["id"] for line in key("list", "--json").stdout.splitlines()] == [root.id, found.id]
+    rotated = parsed("rotate", found.id, "--grace-hours", "0")
+    assert made["key"] not in str(rotated)
+    keys.forget(found.id)
+    assert (keys.find(made["key"]), keys.find(rotated["key"]) is not None) == (None, True)
+    assert parsed("revoke", found.id) == {"id": found.id, "revoked": True}
+    assert len(key("list").stdout.splitlines()) == 1
+    for command in ("revoke", "rotate"):
+        done = key(command, found.id)
+        assert done.exit_code == 1
+        assert done.stderr.splitlines()[2] == "try: darkroom key list"
+
+
+def test_too_many_secrets_have_a_remedy(folder: Path) -> None:
+    made = parsed("create", "--owner", "ann", "--scope", "read")
+    for _ in range(4):
+        parsed("rotate", made["id"])
+    done = key("rotate", made["id"])
+    assert (done.exit_code, done.stderr.splitlines()[2]) == (1, "try: darkroom key rotate ID --grace-hours 0")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--owner", "anonymous"),
+        ("--owner", "a,b"),
+        ("--owner", "ann", "--name", "x" * 101),
+        ("--owner", "ann", "--days", "0"),
+    ],
+)
+def test_wrong_values_are_a_wrong_call(folder: Path, arguments: tuple[str, ...]) -> None:
+    done = key("create", *arguments, "--scope", "read")
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert key("list").stdout == ""
+
+
+@pytest.mark.slow
+def test_a_running_server_follows_without_a_restart(folder: Path) -> None:
+    with serving(folder, DARKROOM_AUTH="required") as server:
+        made = parsed("create", "--owner", "ann", "--scope", "read")
+
+        def is_valid(presented: str) -> bool:
+            status = server.client.get("/images", headers={"X-API-Key": presented}).status_code
+            assert status in {200, 401}
+            return status == 200
+
+        assert is_valid(made["key"])
+        rotated = parsed("rotate", made["id"], "--grace-hours", "0")["key"]
+        wait_for(lambda: is_valid(rotated), SECONDS)
+        wait_for(lambda: not is_valid(made["key"]), SECONDS)
+        parsed("revoke", made["id"])
+        wait_for(lambda: not is_valid(rotated), SECONDS)
