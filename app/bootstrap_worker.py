@@ -12,22 +12,24 @@ from app.worker.on_demand.renderer import SizeRenderer
 from app.worker.process import Worker
 from app.worker.sandbox.child import Work, process_image, render_variants
 from app.worker.sandbox.parent import Sandbox
+from app.worker.sandbox.spares import Spares
 
 #: Part of the memory that images may use by default; the rest is for the server, the worker and the system.
 _BUDGET_PERCENT = 70
 
 
-def start_sandbox(settings: Settings, work: Work = process_image) -> Sandbox:
+def start_sandbox(settings: Settings, work: Work = process_image, spares: Spares | None = None) -> Sandbox:
     """Start the fork server of the child processes that decode images."""
-    sandbox = Sandbox(settings.processing_timeout_seconds, settings.processing_memory_mb, work=work)
+    sandbox = Sandbox(settings.processing_timeout_seconds, settings.processing_memory_mb, work=work, spares=spares)
     sandbox.start()
     return sandbox
 
 
-def build_memory_budget(settings: Settings, slots: int) -> MemoryBudget | None:
-    """Build the memory budget of the images and sizes that are rendered at the same time. None if each of them can have
-    its whole bound."""
+def build_memory_budget(settings: Settings, slots: int, spares: int = 0) -> MemoryBudget | None:
+    """Build the memory budget of the images and sizes that are rendered at the same time, in addition to
+    spare processes. None if each of them can have its whole bound."""
     total_mb = settings.memory_budget_mb or usable_memory_mb() * _BUDGET_PERCENT // 100
+    total_mb -= spares * PROCESS_MB
     is_ample = slots == 1 or total_mb >= slots * (settings.processing_memory_mb + PROCESS_MB)
     return None if is_ample else MemoryBudget(total_mb)
 
@@ -67,14 +69,15 @@ def build_size_renderer(
     *,
     memory: MemoryBudget | None = None,
     share_sources: bool = False,
+    spares: int = 0,
 ) -> SizeRenderer:
-    """Build the renderer of sizes on demand. `scratch` is an existing folder that no other process uses. With
-    `share_sources` children can change no file that they read."""
+    """Build the renderer of sizes on demand, with some spare children. `scratch` is an existing folder that no other
+    process uses. With `share_sources` children can change no file that they read."""
     return SizeRenderer(
         backends.store,
         backends.images,
         backends.renderings,
-        start_sandbox(settings, render_variants),
+        start_sandbox(settings, render_variants, Spares(render_variants, scratch, spares) if spares else None),
         recipe=settings.recipe,
         limits=build_limits(settings),
         scratch=scratch,

@@ -22,6 +22,7 @@ from app.bootstrap_worker import build_memory_budget, build_size_renderer, build
 from app.domain.errors import ConfigurationError, PortError
 from app.domain.maintenance.reconcile import Reconciler
 from app.domain.reports import ImageReport, ImageReporter, log_report
+from app.domain.sizes.policy import OnDemand
 from app.settings import Settings, load
 from app.worker.machine import usable_cpus
 from app.worker.on_demand.server import RenderServer
@@ -34,6 +35,8 @@ RECONCILE_EVERY = 3600.0
 _RECOVERY_RETRY = 5.0
 #: Seconds for the current image after the worker was asked to stop. Then its event is left to the next worker.
 GRACE = 9.0
+#: Processes that wait for a size on demand.
+_SPARES = 1
 
 
 def main(*, end_with_input: bool = False) -> None:
@@ -74,9 +77,10 @@ def _work(settings: Settings, backends: Backends, stop: threading.Event, reporte
     if not all(protections.values()):
         log.warning("this system confines decoders only partly; see SECURITY.md", extra=protections)
     slots = settings.workers or usable_cpus()
-    memory = build_memory_budget(settings, 2 * slots)
+    spares = 0 if settings.on_demand_mode is OnDemand.OFF else _SPARES
+    memory = build_memory_budget(settings, 2 * slots, spares)
     work = partial(run, backends.queue, worker, slots=slots, memory=memory, check_space=backends.check_space)
-    renderer = build_size_renderer(settings, backends, scratch, memory=memory, share_sources=may_share)
+    renderer = build_size_renderer(settings, backends, scratch, memory=memory, share_sources=may_share, spares=spares)
     sizes = RenderServer(settings.size_socket, renderer, at_once=slots)
     sizes.start()
     log.info("worker ready", extra={"pid": os.getpid(), "workers": slots, **protections})

@@ -104,3 +104,9 @@ def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def has_no_files_of_images(data: Path) -> bool:
+    """Return True if the worker's scratch folder holds the folder of its spare process at most."""
+    left = [path.name for path in data.joinpath("scratch").glob("*/*")]
+    return len(left) <= 1 and all(name.startswith("spare-") for name in left)

@@ -48,6 +48,14 @@ class Job(Model):
     source_is_shared: bool = False
 
 
+class Order(Model):
+    """Order to a child: a job on the file `source`, within `memory_mb`."""
+
+    job: Job
+    source: str
+    memory_mb: int
+
+
 class Rendered(Variant):
     """A variant, whose file of that name is in the scratch folder."""
 

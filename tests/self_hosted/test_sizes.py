@@ -17,7 +17,7 @@ from app.domain.models import Format
 from app.domain.ports import RenderedSize
 from app.domain.recipe import Fit
 from app.domain.sizes.operation import Operation
-from tests.running_server import Server, serving, wait_for
+from tests.running_server import Server, has_no_files_of_images, serving, wait_for
 from tests.samples import encoded
 from tests.self_hosted.test_crashes import upload, wait_for_child, worker_of
 
@@ -99,8 +99,7 @@ def test_a_worker_that_is_killed_meanwhile_leaves_nothing_half_written(server: S
     wait_for(renders_again, 60, server.log.read_text)
     assert worker_of(server) != worker
     assert [path.name for path in stored_sizes(server)] == ["w64-q75.webp"]
-    (scratch,) = (server.data / "scratch").iterdir()
-    assert not any(scratch.iterdir())
+    wait_for(lambda: has_no_files_of_images(server.data), 60)
 
 
 def test_an_upload_is_processed_while_sizes_are_asked_for_and_the_other_way_round(server: Server) -> None:

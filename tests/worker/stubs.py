@@ -134,6 +134,10 @@ def fill_the_disk(source: Path, out: Path, job: Job) -> Processed:
     raise AssertionError
 
 
+def tell_pid(source: Path, out: Path, job: Job) -> Processed:
+    raise ImageError(FailureCode.NOT_AN_IMAGE, str(os.getpid()))
+
+
 def sleep_and_report(source: Path, out: Path, job: Job) -> Processed:
     (out / "pid").write_text(f"{os.getpid()}\n")
     return sleep(source, out, job)

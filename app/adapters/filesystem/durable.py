@@ -19,8 +19,9 @@ Move = Callable[[Path, Path, Sequence[Path]], None]
 _PIECE = 1024 * 1024
 
 
-def write_new(body: BinaryIO, size: int, path: Path) -> None:
-    """Write the rest of `body` to a new file, durably. Raises `Unavailable` if it does not have `size` bytes."""
+def write_new(body: BinaryIO, size: int, path: Path, *, lasting: bool = True) -> None:
+    """Write the rest of `body` to a new file, durably if it is `lasting`. Raises `Unavailable` if it does not have
+    `size` bytes."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     with os.fdopen(descriptor, "wb") as file:
         written = 0
@@ -30,7 +31,8 @@ def write_new(body: BinaryIO, size: int, path: Path) -> None:
             found = "more" if written > size else str(written)
             raise Unavailable(f"The body has {found} bytes, but {size} were announced.")
         file.flush()
-        os.fsync(file.fileno())
+        if lasting:
+            os.fsync(file.fileno())
 
 
 def link_new(source: Path, target: Path, folders: Sequence[Path]) -> None:
@@ -68,6 +70,11 @@ def replace(source: Path, target: Path, folders: Sequence[Path]) -> None:
     stays: the old one is gone already, and after a power failure either may be there."""
     source.replace(target)
     sync_folders(folders)
+
+
+def rename(source: Path, target: Path, folders: Sequence[Path]) -> None:  # noqa: ARG001 - a `Move`
+    """Rename the file over the target. After a power failure either may be there."""
+    source.replace(target)
 
 
 def sync_folders(folders: Sequence[Path]) -> None:

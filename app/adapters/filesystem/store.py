@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import BinaryIO
 from uuid import uuid4
 
-from app.adapters.filesystem.durable import Move, is_taken, link_new, replace, write_new
+from app.adapters.filesystem.durable import Move, is_taken, link_new, rename, replace, write_new
 from app.adapters.filesystem.folders import is_plain, read_info, walk
 from app.adapters.filesystem.layout import TEMPORARY, locate
 from app.adapters.filesystem.spool import SpoolFile
@@ -70,11 +70,11 @@ class FilesystemStore:
             except Exception:
                 log.exception("no event was sent for a new original; reconcile will", extra={"key": key})
 
-    def put(self, key: str, body: BinaryIO, *, size: int, content_type: str) -> None:  # noqa: ARG002 - files have none
+    def put(self, key: str, body: BinaryIO, *, size: int, content_type: str, lasting: bool = True) -> None:  # noqa: ARG002 - files have none
         """See `ObjectStore.put`. Raises `ValueError` if `key` is not a key."""
         target = self._place(key)
-        with port_errors(), self._staged(body, size) as temporary:
-            self._bring(replace, temporary, target)
+        with port_errors(), self._staged(body, size, lasting=lasting) as temporary:
+            self._bring(replace if lasting else rename, temporary, target)
 
     def copy(self, source: str, target: str) -> None:
         """See `ObjectStore.copy`. Raises `ValueError` if `target` is not a key.
@@ -228,15 +228,15 @@ class FilesystemStore:
         return inside.parents[1] if prefix == PUBLIC or prefix.count("/") == 1 else inside.parent
 
     @contextmanager
-    def _staged(self, body: BinaryIO, size: int) -> Iterator[Path]:
-        """Give the rest of `body` a durable temporary name, which is removed afterwards: that of its own file if it is
+    def _staged(self, body: BinaryIO, size: int, *, lasting: bool = True) -> Iterator[Path]:
+        """Give the rest of `body` a temporary name, which is removed afterwards: that of its own file if it is
         a spool of this store, else of a copy."""
         temporary = self._temporary / uuid4().hex
         try:
             if isinstance(body, SpoolFile) and body.link(temporary, size):
                 os.fsync(body.fileno())  # btrfs ignores an fsync of files without a name
             else:
-                write_new(body, size, temporary)
+                write_new(body, size, temporary, lasting=lasting)
             yield temporary
         finally:
             with suppress(OSError):  # the object is stored or refused already; `sweep` removes files left here

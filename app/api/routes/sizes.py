@@ -1,5 +1,6 @@
 """Any size of an image, under a url to paste."""
 
+import io
 import os
 from pathlib import Path as FilePath
 from typing import Annotated, Any
@@ -26,6 +27,7 @@ from app.domain.images.service import check_not_trashed, check_ready
 from app.domain.keys import size_key
 from app.domain.media import SNIFF_BYTES, media_type_of
 from app.domain.models import Format, Image, Status, Visibility
+from app.domain.sizes.completeness import is_complete
 from app.domain.sizes.operation import Operation
 from app.domain.sizes.placement import shown_size_key
 from app.domain.sizes.policy import OnDemand
@@ -209,7 +211,7 @@ def _stored_response(
 
 
 def _file_response(request: Request, path: FilePath | None, asked: SizeRequest, *, public: bool) -> Response | None:
-    """Answer with a file; None if there is none."""
+    """Answer with a file; None if there is none, or if its end was lost in a power failure."""
     try:
         if path is None:
             return None
@@ -228,7 +230,10 @@ def _file_response(request: Request, path: FilePath | None, asked: SizeRequest, 
                 return Response(status_code=304, headers=headers)
             media_type = media_type_of(head)
             if status.st_size <= _SMALL_BYTES and "range" not in request.headers:
-                return Response(head + file.read(), headers=headers, media_type=media_type)
+                data = head + file.read()
+                return Response(data, headers=headers, media_type=media_type) if is_complete(io.BytesIO(data)) else None
+            if not is_complete(file):
+                return None
     except OSError:
         return None
     return RangedFile(path, headers=headers, media_type=media_type, stat_result=status)

@@ -29,9 +29,12 @@ class ObjectStore(Protocol):
         the bytes would use the disk's reserve. The file of a `spool` can become the object: do not write it afterwards.
         """
 
-    def put(self, key: str, body: BinaryIO, *, size: int, content_type: str) -> None:
+    def put(self, key: str, body: BinaryIO, *, size: int, content_type: str, lasting: bool = True) -> None:
         """Store like `create`, and replace an existing object. Readers see the old bytes or the new ones, also after
-        `Unavailable`. May use the disk's reserve."""
+        `Unavailable`. May use the disk's reserve.
+
+        An object that is not `lasting` may be gone or have lost its end after a power failure: readers check it.
+        """
 
     def copy(self, source: str, target: str) -> None:
         """Store the bytes of one object under another key too, with its content type, as `put` does.

@@ -1,10 +1,10 @@
 """Rendering of one size on demand: from the record to an object in the store."""
 
 import hashlib
+import io
 import logging
 import os
 import shutil
-import tempfile
 import threading
 from collections.abc import Callable
 from contextlib import suppress
@@ -18,6 +18,7 @@ from app.domain.media import media_type_of
 from app.domain.models import FailureCode, Image, Status, Tombstone, utcnow
 from app.domain.ports import ImageRepository, ObjectStore, RenderedSize
 from app.domain.recipe import Recipe, VariantSpec
+from app.domain.sizes.completeness import is_complete
 from app.domain.sizes.operation import MAX_SIDE, Operation
 from app.domain.sizes.placement import shown_size_key, sizes_basis
 from app.domain.work import Task, Work
@@ -91,9 +92,9 @@ class SizeRenderer:
         with self._lock:
             self._busy += 1
         try:
-            with tempfile.TemporaryDirectory(dir=self._scratch, prefix="size-", ignore_cleanup_errors=True) as folder:
-                file, made = self._make(image, operation, Path(folder), give_up)
-                return self._put(image, key, file, made)
+            with self._sandbox.workspace(self._scratch) as (file, out):
+                made = self._make(image, operation, file, out, give_up)
+                return self._put(image, key, out / made.file, made)
         except NotStarted:
             raise RendererBusy(_RETRY_SECONDS) from None
         except ImageError as error:
@@ -109,18 +110,18 @@ class SizeRenderer:
         return found
 
     def _stored(self, key: str) -> RenderedSize | None:
-        """Return the size under this key if it is stored already."""
+        """Return the size under this key if it is stored already, with its end."""
         try:
             with self._store.open(key) as body:
                 data = body.read()
         except Missing:
             return None
+        if not is_complete(io.BytesIO(data)):
+            return None
         return RenderedSize(key, media_type_of(data[:_HEAD_BYTES]) or "", len(data), _tag(data))
 
-    def _make(
-        self, image: Image, operation: Operation, folder: Path, give_up: Callable[[], bool]
-    ) -> tuple[Path, Rendered]:
-        """Render the size into a file in `folder`."""
+    def _make(self, image: Image, operation: Operation, file: Path, out: Path, give_up: Callable[[], bool]) -> Rendered:
+        """Fetch the source into `file`, and render the size into a file in `out`."""
         spec = VariantSpec(
             name="size",
             width=operation.width or MAX_SIDE,
@@ -129,8 +130,6 @@ class SizeRenderer:
             formats=(operation.format,),
             quality={operation.format: operation.quality},
         )
-        file, out = folder / "source", folder / "out"
-        out.mkdir()
         source, is_shared = self._fetch(image, choose_source(image, spec, self._recipe), file)
         job = Job(
             recipe=Recipe(variants=(spec,)),
@@ -140,14 +139,14 @@ class SizeRenderer:
             max_pixels=self._limits.max_pixels,
             max_frames=self._limits.max_frames,
             source_is_shared=is_shared,
-            threads=min(_MOST_THREADS, max(1, self._cpus // self._busy)),
+            # A size from a variant is too small for two.
+            threads=1 if source.displayed else min(_MOST_THREADS, max(1, self._cpus // self._busy)),
         )
         share = Share(memory=self._memory, give_up=give_up)
         # Whether all frames fit into memory decides between an animation and a still: that needs the estimate.
         guessed_mb = None if (image.frames or 1) > 1 else _GUESSED_MB
         processed = share.process(self._sandbox, file, out, job, guessed_mb=guessed_mb)
-        made = processed.variants[0]
-        return out / made.file, made
+        return processed.variants[0]
 
     def _fetch(self, image: Image, source: SizeSource, to: Path) -> tuple[SizeSource, bool]:
         """Make the object a file, and return True if the file is the object itself. The original stands for a variant
@@ -163,17 +162,18 @@ class SizeRenderer:
 
     def _put(self, image: Image, key: str, file: Path, made: Rendered) -> RenderedSize:
         """Store the size, and remove it again unless the record still allows it. Raises `Missing` then."""
-        descriptor = os.open(file, os.O_RDONLY | os.O_NOFOLLOW)
-        is_kept = False
+        # Not a pipe that nobody writes, either: a child that was just killed may have replaced the file.
+        descriptor = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
         with os.fdopen(descriptor, "rb") as body:
-            size = RenderedSize(key, made.format.media_type, made.bytes, _tag(body.read(made.bytes)))
-            body.seek(0)
-            try:
-                self._store.put(key, body, size=made.bytes, content_type=size.media_type)
-                is_kept = self._is_current(image)
-            finally:
-                if not is_kept:
-                    self._remove(image.id, key)
+            data = body.read(made.bytes)
+        size = RenderedSize(key, made.format.media_type, made.bytes, _tag(data))
+        is_kept = False
+        try:
+            self._store.put(key, io.BytesIO(data), size=made.bytes, content_type=size.media_type, lasting=False)
+            is_kept = self._is_current(image)
+        finally:
+            if not is_kept:
+                self._remove(image.id, key)
         if not is_kept:
             raise Missing(key)
         return size

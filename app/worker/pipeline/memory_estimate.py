@@ -19,8 +19,7 @@ from app.worker.decode.heif.isobmff import read_container
 from app.worker.decode.pillow_private import jpeg_components
 from app.worker.jobs import THREAD_STACK, Job
 from app.worker.pipeline.layout import Layout, Size
-from app.worker.pixels.resize import NEAR
-from app.worker.render.variants import make_resizer
+from app.worker.render.variants import room_after_decoder
 
 #: Bytes per pixel as Pillow holds it after decoding, with the copy that `color.resizable` makes and, for transparency,
 #: the copy that is premultiplied for resizing. The second figure is for files with one transparent color or tone.
@@ -140,7 +139,7 @@ def _reading(image: ImageFile.ImageFile, path: Path, top: tuple[int, int], job: 
 
 def _smaller(size: tuple[int, int], top: tuple[int, int], job: Job) -> int:
     """Factor by which a JPEG's decoder scales each side down: see `variants.scale_in_decoder`."""
-    room = NEAR if make_resizer(job).crisp else 1
+    room = room_after_decoder(job)
     ratio = min(size[0] / (top[0] * room + 1), size[1] / (top[1] * room + 1))
     return next((factor for factor in (8, 4, 2) if ratio >= factor), 1)
 

@@ -28,7 +28,7 @@ from app.worker.pipeline.header import open_checked
 from app.worker.pipeline.out_of_memory import decoder_errors, memory_errors
 from app.worker.pipeline.plan import Plan
 from app.worker.render.geometry import Shape, compute_shape
-from app.worker.render.variants import Source, make_resizer, render, scale_in_decoder, shrink
+from app.worker.render.variants import Source, make_resizer, render, room_after_decoder, scale_in_decoder, shrink
 
 
 @dataclass
@@ -129,8 +129,8 @@ def decode(state: State) -> None:
     with state.timer.phase("decode"):
         if state.image.format == "JPEG":
             refuse_if_cut(state.image, state.source)
-            layout, crisp = state.plan.layout, make_resizer(state.job).crisp
-            state.scaled = scale_in_decoder(state.image, layout.top, layout.orientation, crisp=crisp)
+            layout, room = state.plan.layout, room_after_decoder(state.job)
+            state.scaled = scale_in_decoder(state.image, layout.top, layout.orientation, room)
         state.image = load_pixels(state.image, state.source)
 
 

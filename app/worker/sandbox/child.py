@@ -1,6 +1,7 @@
-"""Child process of one image: limited, confined; it writes one JSON document into a pipe and ends."""
+"""Child process of one image: confined, limited; it takes one order, writes one JSON document into a pipe and ends."""
 
 import contextlib
+import gc
 import multiprocessing
 import os
 import resource
@@ -16,19 +17,14 @@ from pathlib import Path
 from app import linux
 from app.domain.errors import ImageError
 from app.domain.models import FailureCode
-from app.worker.jobs import THREAD_STACK, Answer, Fault, Job, Processed, Refusal
+from app.worker.jobs import Answer, Fault, Job, Order, Processed, Refusal
+from app.worker.sandbox.bounds import MAX_OPEN, Bounds, out_of_memory
 
 #: Work of a child. It returns the image's facts and variants, or the MB of memory that processing it takes.
 Work = Callable[[Path, Path, Job], Processed | float]
 
-#: Largest file that a child may write, in bytes.
-MAX_FILE = 512 * 1024 * 1024
-#: Open files of a child, at most.
-MAX_OPEN = 256
-#: Threads of this user that may start on this machine while an image is processed. Encoders start about ten an image.
-SPARE_THREADS = 1024
-#: Seconds after the parent's deadline at which a child ends itself.
-ORPHANED = 1
+#: Written into the pipe by a child that is ready for its order.
+READY = b"\n"
 #: Error detail of an image whose process crashed.
 CRASHED = "The image made its decoder crash."
 
@@ -62,31 +58,92 @@ def estimate_memory(source: Path, out: Path, job: Job) -> float:  # noqa: ARG001
     return (plan.memory.animation if plan.animated else plan.memory.still) / 1_048_576
 
 
-def run_job(work: Work, pipe: Connection, source: str, out: str, job_json: str, memory_mb: int) -> None:
-    """Process one image in this process within `memory_mb`, write the `Answer` into the pipe as JSON, and exit."""
-    job = Job.model_validate_json(job_json)
+def run_child(
+    work: Work, orders: Connection, pipe: Connection, source: str, out: str, rehearsal: str | None = None
+) -> None:
+    """Confine this process, take one order, carry it out, write the `Answer` into the pipe as JSON, and end.
+
+    `source` is the image, or the folder in which it will be. A child with a folder for a `rehearsal` may be started
+    long before its order. It writes a line break when it is ready for it. Without an order it ends.
+    """
+    gc.freeze()  # a collection of objects of the fork server would copy their pages
     os.setsid()  # Ctrl-C in a terminal reaches the parent only; descendants are killed as one group
     linux.hide()
-    _end_with_parent(pipe)
+    _end_with_parent(orders, pipe)
     _redirect_output()
-    _set_limits(job, memory_mb)
-    answer = _confine(Path(source), Path(out), job) or _answer(work, Path(source), Path(out), job)
+    bounds = Bounds()
+    if rehearsal is not None:
+        _rehearse(Path(rehearsal))
+    confined = _Confinement(Path(source), Path(out))
+    if rehearsal is not None:
+        os.write(pipe.fileno(), READY)
+    order_json = _receive(orders)
+    if not order_json:
+        os._exit(0)
+    order = Order.model_validate_json(order_json)
+    bounds.set(order.job, order.memory_mb)
+    answer = confined.complete(order.job) or _answer(work, Path(order.source), Path(out), order.job)
     data = answer.model_dump_json().encode()
     with contextlib.suppress(BrokenPipeError):
         while data:
             data = data[os.write(pipe.fileno(), data) :]
+    os.close(pipe.fileno())  # the parent need not wait until the memory is freed
     os._exit(0)  # the end of the process cleans up everything
 
 
-def _end_with_parent(pipe: Connection) -> None:
-    """End when the worker does. Close all descriptors but the pipe: one of them keeps the fork server alive.
+def _receive(orders: Connection) -> bytes:
+    """Return all that the worker writes until it closes its end. Nothing can be ordered afterwards."""
+    received = b""
+    while piece := os.read(orders.fileno(), 65536):
+        received += piece
+    orders.close()
+    return received
+
+
+def _rehearse(folder: Path) -> None:
+    """Render an image of our own. The modules are imported here because only the fork server and its children load a
+    decoder."""
+    with contextlib.suppress(ImportError, OSError, Fault):  # the same fault ends the order, if it lasts
+        from app.worker.sandbox.rehearsal import rehearse  # noqa: PLC0415
+
+        rehearse(folder)
+
+
+class _Confinement:
+    """Confinement of this process in two steps: of files at once, of system calls when the limits are set.
+
+    The module is imported here because the processes that start children do not need it.
+    """
+
+    def __init__(self, source: Path, out: Path) -> None:
+        from app.worker.sandbox import confinement  # noqa: PLC0415
+
+        self._fault: OSError | None = None
+        try:
+            self._confinement = confinement.Confinement(source, out)
+        except OSError as error:
+            self._fault = error
+
+    def complete(self, job: Job) -> Answer | None:
+        """Restrict this process as far as the system can. Returns an answer if that failed."""
+        try:
+            if self._fault is not None:
+                raise self._fault
+            self._confinement.complete(source_is_shared=job.source_is_shared)
+        except OSError as error:
+            return Answer(fault=f"cannot be confined: {error}")
+        return None
+
+
+def _end_with_parent(orders: Connection, pipe: Connection) -> None:
+    """End when the worker does. Close all descriptors but the pipes: one of them keeps the fork server alive.
 
     Linux kills this process when the fork server ends, which ends when the worker does. On other systems a thread
     watches the worker; a decoder that holds the interpreter's lock delays that, until the alarm at most.
     """
     from app.worker.sandbox.preload import SERVER  # noqa: PLC0415 - executed once, in the fork server
 
-    kept = {0, 1, 2, pipe.fileno()}
+    kept = {0, 1, 2, orders.fileno(), pipe.fileno()}
     parent = None
     if not linux.end_with_parent():
         parent = multiprocessing.parent_process()
@@ -110,20 +167,6 @@ def _open_descriptors() -> set[int]:
         with contextlib.suppress(OSError):
             return {int(name) for name in os.listdir(folder)}  # noqa: PTH208 - numbers, not paths
     return set(range(MAX_OPEN))
-
-
-def _confine(source: Path, out: Path, job: Job) -> Answer | None:
-    """Restrict this process as far as the system can. Returns an answer if that failed.
-
-    The module is imported here because the processes that start children do not need it.
-    """
-    from app.worker.sandbox import confinement  # noqa: PLC0415
-
-    try:
-        confinement.confine(source, out, source_is_shared=job.source_is_shared)
-    except OSError as error:
-        return Answer(fault=f"cannot be confined: {error}")
-    return None
 
 
 def _answer(work: Work, source: Path, out: Path, job: Job) -> Answer:
@@ -163,66 +206,3 @@ def _redirect_output() -> None:
     for standard in (0, 1, 2):
         os.dup2(devnull, standard)
     os.close(devnull)
-
-
-def out_of_memory(memory_mb: int) -> str:
-    """Return the error detail of an image that exceeds the memory bound."""
-    return f"The image needs more than {memory_mb} MB of memory."
-
-
-def _set_limits(job: Job, memory_mb: int) -> None:
-    seconds = job.seconds + ORPHANED
-    signal.signal(signal.SIGALRM, signal.SIG_DFL)  # kills, even inside a decoder
-    signal.setitimer(signal.ITIMER_REAL, seconds)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    cpu = int(seconds * job.threads) + 1
-    _limit(resource.RLIMIT_CPU, cpu, cpu + 1)
-    _limit(resource.RLIMIT_CORE, 0)
-    _limit(resource.RLIMIT_FSIZE, MAX_FILE)
-    _limit(resource.RLIMIT_NOFILE, MAX_OPEN)
-    threading.stack_size(THREAD_STACK)
-    _limit_processes()
-    base = _address_space()
-    if base is not None:
-        _limit(resource.RLIMIT_AS, base + memory_mb * 1_048_576)
-
-
-def _limit(which: int, soft: int, hard: int | None = None) -> None:
-    """Lower a limit if this system has it: macOS has no bound on address space."""
-    hard = soft if hard is None else hard
-    _, most = resource.getrlimit(which)
-    if most != resource.RLIM_INFINITY:
-        soft, hard = min(soft, most), min(hard, most)
-    with contextlib.suppress(ValueError, OSError):
-        resource.setrlimit(which, (soft, hard))
-
-
-def _limit_processes() -> None:
-    """Forbid new processes on macOS, where threads do not count; limit the threads of this user on Linux.
-
-    Linux counts all threads of the user on the machine, so the limit is above the number that the whole machine runs
-    now. It does not apply to root. In some containers the number is not that of the machine and no thread could start;
-    then there is no limit.
-    """
-    if sys.platform == "darwin":
-        _limit(resource.RLIMIT_NPROC, 0)
-        return
-    before = resource.getrlimit(resource.RLIMIT_NPROC)
-    with contextlib.suppress(OSError, ValueError, IndexError):
-        running = int(Path("/proc/loadavg").read_text().split()[3].partition("/")[2])
-        _limit(resource.RLIMIT_NPROC, running + SPARE_THREADS, before[1])
-        try:
-            probe = threading.Thread()
-            probe.start()
-            probe.join()
-        except RuntimeError:
-            resource.setrlimit(resource.RLIMIT_NPROC, before)
-
-
-def _address_space() -> int | None:
-    """Return the bytes of address space that codecs and interpreter use already; None if that is unknown."""
-    try:
-        pages = int(Path("/proc/self/statm").read_text().split()[0])
-    except (OSError, ValueError, IndexError):
-        return None
-    return pages * resource.getpagesize()

@@ -15,15 +15,24 @@ def protects_source() -> bool:
     return landlock.version() >= landlock.REFUSES_TRUNCATION and seccomp.available()
 
 
-def confine(source: Path, out: Path, *, source_is_shared: bool) -> None:
-    """Restrict this process irrevocably, as far as the system can, to reading `source` and creating files in `out`.
+class Confinement:
+    """Restricts this process irrevocably, as far as the system can.
 
-    Raises `OSError` if the system can and refuses, or if `source` is shared and cannot be protected.
+    From the start it can only read `source`, a file or the files of a folder, and create files in `out`. The process
+    sets its limits before `complete`, which forbids that.
     """
-    is_protected = protects_source()  # asked before the filter refuses the question
-    linux.drop_capabilities()
-    linux.forbid_new_privileges()
-    is_confined = landlock.confine(source, out)
-    is_filtered = seccomp.install()
-    if source_is_shared and not (is_protected and is_confined and is_filtered):
-        raise OSError("original is writable")
+
+    def __init__(self, source: Path, out: Path) -> None:
+        """Confine files. Raises `OSError` if the system can and refuses."""
+        self._is_protected = protects_source()
+        linux.drop_capabilities()
+        linux.forbid_new_privileges()
+        self._is_confined = landlock.confine(source, out)
+        self._filter = seccomp.prepare()
+
+    def complete(self, *, source_is_shared: bool) -> None:
+        """Confine system calls. Raises `OSError` if the system can and refuses, or if the source is shared and cannot
+        be protected."""
+        is_filtered = self._filter is not None and self._filter.install()
+        if source_is_shared and not (self._is_protected and self._is_confined and is_filtered):
+            raise OSError("original is writable")

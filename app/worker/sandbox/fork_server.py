@@ -44,6 +44,7 @@ _PRELOADED: Final = (
     "app.worker.sandbox.preload",
     "app.worker.pipeline.steps",
     "app.worker.sandbox.confinement",
+    "app.worker.sandbox.rehearsal",
     "app.worker.sandbox.child",
 )
 

@@ -33,7 +33,8 @@ _SCOPES: Final = 0b11
 
 
 def confine(source: Path, out: Path) -> bool:
-    """Restrict this process irrevocably to reading `source` and creating files in `out`.
+    """Restrict this process irrevocably to reading `source`, a file or the files of a folder, and creating files in
+    `out`.
 
     Returns False if this system has no Landlock; raises `OSError` if it has and refuses.
     """
@@ -45,7 +46,7 @@ def confine(source: Path, out: Path) -> bool:
     ruleset = linux.syscall(_CREATE_RULESET, rules, len(rules), 0)
     if ruleset < 0:
         raise OSError(linux.last_error(), "landlock_create_ruleset failed")
-    for path, rights in ((source, _READ), (out, _OWN), *((path, _READ) for path in _libraries())):
+    for path, rights in ((source, _READ_FILE), (out, _OWN), *((path, _READ) for path in _libraries())):
         _allow(ruleset, path, rights & known)
     linux.forbid_new_privileges()
     done = linux.syscall(_RESTRICT_SELF, ruleset, 0) == 0

@@ -1,30 +1,31 @@
 """Sandbox: a child process for each image, so that no image can hang, crash or fill this process.
 
-A fork server holds the loaded codecs and forks a child for each image. Parent and child exchange pipes and files only.
+A fork server holds the loaded codecs and forks a child for each image. Parent and child share pipes and files only.
 There are no semaphores, because AWS Lambda has no `/dev/shm`. Nothing that a child sends is unpickled.
 """
 
 import logging
 import math
-import multiprocessing
 import os
 import select
 import shutil
 import signal
 import stat
+import tempfile
 import threading
 import time
-from contextlib import suppress
-from multiprocessing.connection import Connection
-from multiprocessing.context import ForkServerProcess
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from app.domain.errors import ImageError, Unavailable
 from app.domain.models import FailureCode
-from app.worker.jobs import Answer, Job, Processed, matches_recipe
+from app.worker.jobs import Answer, Job, Order, Processed, matches_recipe
 from app.worker.sandbox import child, fork_server
+from app.worker.sandbox.process import ChildProcess
+from app.worker.sandbox.spares import Spare, Spares
 
 log = logging.getLogger(__name__)
 
@@ -46,34 +47,61 @@ _MARGIN, _MARGIN_MB = 1.1, 16
 #: Seconds for a child that has answered to exit and for the fork server to report it. Half a second was too little on a
 #: machine with ten times more load than capacity: a good image was called a crash.
 _EXIT_SECONDS = 5
-#: Seconds for the kernel to end a killed process, which may be inside a disk driver.
-_KILL_SECONDS = 5
 
 
 class Sandbox:
     """Processes images in child processes with `seconds` of wall time and `memory_mb` in addition to the codecs.
 
     Several threads may use it at the same time. `work` is the function that a child runs; it must be importable by its
-    name.
+    name. `spares` are children that have been started for it.
     """
 
-    def __init__(self, seconds: float, memory_mb: int, *, work: child.Work = child.process_image) -> None:
+    def __init__(
+        self, seconds: float, memory_mb: int, *, work: child.Work = child.process_image, spares: Spares | None = None
+    ) -> None:
         self.memory_mb = memory_mb
         self._seconds = seconds
         self._work = work
-        self._context = multiprocessing.get_context("forkserver")
+        self._spares = spares
         self._lock = threading.Lock()
-        self._running: set[ForkServerProcess] = set()
+        self._running: set[ChildProcess] = set()
+        self._reserved: dict[Path, Spare] = {}
 
     def start(self) -> None:
         """Start the fork server, so that the first image need not wait for it. It ends with this process."""
         fork_server.start()
+        if self._spares:
+            self._spares.start()
 
     def close(self) -> None:
         """End the running children."""
+        if self._spares:
+            self._spares.close()
         with self._lock:
-            for process in self._running:
-                _kill(process, ended=False)
+            for running in self._running:
+                running.kill()
+
+    @contextmanager
+    def workspace(self, scratch: Path) -> Iterator[tuple[Path, Path]]:
+        """Yield a name for an image and an empty folder for its files, for `process`. Both are removed afterwards.
+
+        They are those of a spare if there is one, or new ones in `scratch`.
+        """
+        spare = self._spares.take() if self._spares else None
+        if self._spares is None or spare is None:
+            with tempfile.TemporaryDirectory(dir=scratch, prefix="image-", ignore_cleanup_errors=True) as folder:
+                out = Path(folder, "out")
+                out.mkdir()
+                yield Path(folder, "source"), out
+            return
+        with self._lock:
+            self._reserved[spare.out] = spare
+        try:
+            yield spare.source, spare.out
+        finally:
+            with self._lock:
+                self._reserved.pop(spare.out, None)
+            self._spares.give_back(spare)
 
     def process(self, source: Path, out: Path, job: Job, *, memory_mb: int | None = None) -> Processed:
         """Process the image in `source` into files in the empty folder `out`, with another bound of memory if given.
@@ -122,49 +150,49 @@ class Sandbox:
             raise ImageError(FailureCode.CRASHED, child.CRASHED) from None
 
     def _attempt(self, work: child.Work, source: Path, out: Path, job: Job, bound: int) -> Answer:
-        ours, theirs = self._context.Pipe(duplex=False)
-        with ours:
-            with theirs:  # unless our copy is closed, the pipe does not end with the child
-                process = self._launch(work, theirs, source, out, job, bound)
-            answer_json = None
-            try:
-                answer_json = _read(ours, time.monotonic() + self._seconds, out)
-            finally:
-                exit_code = _end(process, patience=_EXIT_SECONDS if answer_json is not None else 0)
-                with self._lock:
-                    self._running.discard(process)
-                if exit_code is not None:
-                    process.close()
-        return _check(answer_json, exit_code, job)
+        order = Order(job=job, source=str(source), memory_mb=bound)
+        with self._lock:
+            spare = self._reserved.pop(out, None) if work is self._work else None
+        if spare is not None:
+            return self._carry_out(spare.process, order, wait=False)
+        return self._carry_out(ChildProcess(work, source, out), order)
 
-    def _launch(
-        self, work: child.Work, theirs: Connection, source: Path, out: Path, job: Job, bound: int
-    ) -> ForkServerProcess:
-        self.start()
-        arguments = (work, theirs, str(source), str(out), job.model_dump_json(), bound)
-        process = self._context.Process(target=child.run_job, args=arguments, daemon=True)
-        try:
-            with fork_server.no_main_module():
-                fork_server.start_process(process)
-        except (OSError, EOFError) as error:
-            raise Unavailable(f"No process for an image: {error}") from error
+    def _carry_out(self, process: ChildProcess, order: Order, *, wait: bool = True) -> Answer:
+        """Have a child carry out an order. Without `wait`, its end after a valid answer is left to the caller."""
         with self._lock:
             self._running.add(process)
-        return process
+        answer_json, answer = None, None
+        exit_code: int | None = 0
+        try:
+            is_given = process.order(order)
+            answer_json = _read(process.answers, time.monotonic() + self._seconds, process.out) if is_given else b""
+            answer = _parse(answer_json)
+        finally:
+            if answer is None or wait:
+                exit_code = process.end(patience=_EXIT_SECONDS if answer_json is not None else 0)
+            else:
+                process.kill()
+            with self._lock:
+                self._running.discard(process)
+        if answer_json is None or (exit_code is not None and -exit_code in _OUT_OF_TIME):
+            raise ImageError(
+                FailureCode.TIMEOUT, f"Processing the image took longer than {order.job.seconds:g} seconds."
+            )
+        return _check(answer, exit_code)
 
 
 class _Killed(Exception):
     """The child was ended by a SIGKILL from outside: the system was short of memory, or an operator acted."""
 
 
-def _read(pipe: Connection, deadline: float, out: Path) -> bytes | None:
+def _read(pipe: int, deadline: float, out: Path) -> bytes | None:
     """Return all that the child writes until it closes its end; None after the deadline or `_MAX_ANSWER` bytes.
 
     Raises `ImageError` if the child fills its folder.
     """
     received = bytearray()
     poller = select.poll()
-    poller.register(pipe.fileno(), select.POLLIN)
+    poller.register(pipe, select.POLLIN)
     check = time.monotonic() + _CHECK_SECONDS
     while len(received) <= _MAX_ANSWER:
         now = time.monotonic()
@@ -176,7 +204,7 @@ def _read(pipe: Connection, deadline: float, out: Path) -> bytes | None:
                 raise ImageError(FailureCode.CRASHED, child.CRASHED)
         if not poller.poll(max(min(deadline, check) - now, 0) * 1000):
             continue
-        data = os.read(pipe.fileno(), 65536)
+        data = os.read(pipe, 65536)
         if not data:
             return bytes(received)
         received += data
@@ -197,43 +225,24 @@ def _is_full(out: Path) -> bool:
     return False
 
 
-def _end(process: ForkServerProcess, *, patience: float) -> int | None:
-    """Return the child's exit code if it ends within `patience` seconds, None if it had to be killed.
-
-    Its process group is killed in any case: without the filter of system calls it may have descendants.
-    """
-    process.join(patience)
-    code = process.exitcode
-    _kill(process, ended=code is not None)
-    process.join(_KILL_SECONDS)
-    return code
+def _parse(answer_json: bytes | None) -> Answer | None:
+    """Return the answer of a child; None if it is not valid."""
+    try:
+        return Answer.model_validate_json(answer_json) if answer_json else None
+    except ValidationError:
+        return None
 
 
-def _kill(process: ForkServerProcess, *, ended: bool) -> None:
-    if process.pid is not None:
-        with suppress(OSError):  # no such group: it ended without descendants, or did not lead a group yet
-            os.killpg(process.pid, signal.SIGKILL)
-    if not ended:
-        process.kill()
-
-
-def _check(answer_json: bytes | None, exit_code: int | None, job: Job) -> Answer:
+def _check(answer: Answer | None, exit_code: int | None) -> Answer:
     """Return the child's answer if it has done its work.
 
     Raises `ImageError` for faults of the image, `Unavailable` if the child could not work, and `_Killed`.
     """
-    if answer_json is None or (exit_code is not None and -exit_code in _OUT_OF_TIME):
-        raise ImageError(FailureCode.TIMEOUT, f"Processing the image took longer than {job.seconds:g} seconds.")
     if exit_code in {-signal.SIGKILL, _NO_SERVER}:
         raise _Killed
-    if exit_code != 0:
-        log.warning("the process of an image crashed", extra={"exit_code": exit_code})
+    if exit_code != 0 or answer is None:
+        log.warning("the process of an image crashed or gave no valid answer", extra={"exit_code": exit_code})
         raise ImageError(FailureCode.CRASHED, child.CRASHED)
-    try:
-        answer = Answer.model_validate_json(answer_json)
-    except ValidationError:
-        log.warning("the process of an image gave no valid answer")
-        raise ImageError(FailureCode.CRASHED, child.CRASHED) from None
     if answer.fault is not None:
         raise Unavailable(f"The process of an image could not work: {answer.fault}")
     if answer.refused is not None:
@@ -244,9 +253,13 @@ def _check(answer_json: bytes | None, exit_code: int | None, job: Job) -> Answer
 
 
 def empty(out: Path) -> None:
-    """Remove what a child has left in its folder."""
-    shutil.rmtree(out)
-    out.mkdir()
+    """Remove what a child has left in its folder. The folder stays: a spare can write into no other one."""
+    with os.scandir(out) as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                shutil.rmtree(entry)
+            else:
+                os.unlink(entry)  # noqa: PTH108 - not a path
 
 
 def _has_files(processed: Processed, out: Path) -> bool:

@@ -198,26 +198,38 @@ def available() -> bool:
     return linux.syscall(architecture.seccomp, _GET_ACTION_AVAIL, 0, struct.pack("=I", _ERRNO)) == 0
 
 
-def install() -> bool:
-    """Filter the system calls of this process irrevocably. The process must have given up new privileges.
-
-    Returns False if this system cannot filter; raises `OSError` if it can and refuses.
-    """
+def prepare() -> "Filter | None":
+    """Build the filter of this process; None if this system cannot filter."""
     architecture = _architecture()
     if architecture is None:
-        return False
+        return None
     program = filter_program(platform.machine(), os.getpid())
     instructions = b"".join(struct.pack("=HBBI", *line) for line in program)
-    described = struct.pack("@HP", len(program), linux.pointer(instructions))
-    for flags in (_SPEC_ALLOW, 0):
-        if linux.syscall(architecture.seccomp, _SET_MODE_FILTER, flags, described) == 0:
-            return True
-        code = linux.last_error()
-        if code != errno.EINVAL:
-            break
-    if code in {errno.ENOSYS, errno.EINVAL, errno.EPERM, errno.EACCES}:  # no such kernel, or a container forbids it
-        return False
-    raise OSError(code, os.strerror(code))
+    return Filter(architecture.seccomp, instructions, struct.pack("@HP", len(program), linux.pointer(instructions)))
+
+
+class Filter(NamedTuple):
+    """Filter of system calls, ready to be installed. `described` has the address of the `instructions`."""
+
+    number: int
+    instructions: bytes
+    described: bytes
+
+    def install(self) -> bool:
+        """Filter the system calls of this process irrevocably. The process must have given up new privileges.
+
+        Returns False if this system cannot filter; raises `OSError` if it can and refuses.
+        """
+        for flags in (_SPEC_ALLOW, 0):
+            if linux.syscall(self.number, _SET_MODE_FILTER, flags, self.described) == 0:
+                return True
+            code = linux.last_error()
+            if code != errno.EINVAL:
+                break
+        # No such kernel, or a container forbids it.
+        if code in {errno.ENOSYS, errno.EINVAL, errno.EPERM, errno.EACCES}:
+            return False
+        raise OSError(code, os.strerror(code))
 
 
 def _architecture() -> _Architecture | None:

@@ -16,7 +16,7 @@ from app.domain.maintenance.orphans import Orphans
 from app.domain.maintenance.report import Report
 from app.domain.models import RETRYABLE, Image, Status, Visibility, utcnow
 from app.domain.work import Task
-from tests.running_server import Server, wait_for
+from tests.running_server import Server, has_no_files_of_images, wait_for
 from tests.self_hosted.kill_storm.clients import OWNER
 from tests.self_hosted.kill_storm.ledger import Fate, Ledger, Outcome
 from tests.sides import Side
@@ -50,7 +50,7 @@ class Checks:
         self._let_time_pass()
         self._check_counts()
         self._check_records()
-        wait_for(lambda: not any(self._server.data.joinpath("scratch").glob("*/*")), 60)
+        wait_for(lambda: has_no_files_of_images(self._server.data), 60)
         self._check_deleted()
         self._check_orphans()
         self._check_found()

@@ -44,6 +44,17 @@ def test_a_size_of_a_public_image_is_stored_at_the_public_place(sizes: Sizes) ->
     assert sizes.renderer(sandbox=None).render(image_id, W80) == size, "a stored size is not rendered again"
 
 
+def test_a_size_that_has_lost_its_end_is_rendered_again(sizes: Sizes) -> None:
+    """As after a power failure."""
+    image_id = sizes.ready(encoded("JPEG", 600, 401))
+    size = sizes.renderer().render(image_id, W80)
+    data = sizes.read(size.key)
+    for left in (data[:-1], b""):
+        sizes.bench.side.store.put(size.key, io.BytesIO(left), size=len(left), content_type="image/webp")
+        assert sizes.renderer().render(image_id, W80) == size
+        assert sizes.read(size.key) == data
+
+
 def test_a_size_of_a_private_image_is_stored_at_the_private_place(sizes: Sizes) -> None:
     image_id = sizes.ready(encoded("JPEG", 60, 40), visibility=Visibility.PRIVATE)
     assert sizes.renderer().render(image_id, W80).key == f"processed/{image_id}/ondemand/w80-q75.webp"
@@ -174,6 +185,14 @@ def test_an_animation_stays_one(sizes: Sizes) -> None:
     budget = MemoryBudget(4000)
     image = opened(sizes.read(sizes.renderer(memory=budget).render(image_id, W80).key))
     assert (image.size, image.n_frames) == ((80, 53), 3)  # type: ignore[attr-defined]
+
+
+def test_a_size_is_made_from_the_jpeg_of_two_equal_variants(sizes: Sizes) -> None:
+    recipe = Recipe(variants=(VariantSpec(name="w200", width=200, formats=(Format.WEBP, Format.JPEG)),))
+    image_id = sizes.bench.upload(encoded("JPEG", 600, 400))
+    sizes.change(image_id, {"visibility": Visibility.PUBLIC})
+    sizes.bench.worker(recipe=recipe).handle(image_id)
+    assert sources(sizes, image_id, replace(W80, width=100), recipe=recipe) == [variant(sizes, image_id, "w200.jpg")]
 
 
 # ---- Changes while a size is rendered

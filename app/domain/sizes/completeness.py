@@ -1,0 +1,47 @@
+"""Completeness of a stored size, by the lengths that its own bytes give.
+
+Sizes can be rendered again, so nobody waits until the disk has them. After a power failure the end of a file may be
+missing. It is never a part before the end: file systems record the length of a file after its bytes.
+"""
+
+import os
+from typing import BinaryIO, Final
+
+from app.domain.media import SNIFF_BYTES, media_type_of
+
+_JPEG_END: Final = b"\xff\xd9"
+_PNG_END: Final = b"\0\0\0\0IEND\xaeB`\x82"
+_MOST_BOXES: Final = 64
+
+
+def is_complete(file: BinaryIO) -> bool:
+    """Return True if the file ends where its format says. Moves its position. False for formats that no size has."""
+    size = file.seek(0, os.SEEK_END)
+    file.seek(0)
+    head = file.read(SNIFF_BYTES)
+    match media_type_of(head):
+        case "image/webp":
+            return int.from_bytes(head[4:8], "little") + 8 == size
+        case "image/jpeg":
+            return _ends_with(file, size, _JPEG_END)
+        case "image/png":
+            return _ends_with(file, size, _PNG_END)
+        case "image/avif":
+            return _ends_with_a_box(file, size)
+    return False
+
+
+def _ends_with(file: BinaryIO, size: int, end: bytes) -> bool:
+    file.seek(max(0, size - len(end)))
+    return file.read() == end
+
+
+def _ends_with_a_box(file: BinaryIO, size: int) -> bool:
+    at = 0
+    for _ in range(_MOST_BOXES):
+        file.seek(at)
+        length = int.from_bytes(file.read(8)[:4])
+        at += length
+        if length < 8 or at >= size:
+            break
+    return at == size
