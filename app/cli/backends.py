@@ -13,15 +13,9 @@ def open_existing() -> tuple[Settings, Backends]:
 
     A missing data folder is an error: a new one has nothing to repair, and creating it would hide a wrong setting.
     """
-    settings = _load()
+    settings = load_settings()
     if settings.self_hosted and not settings.data_folder.is_dir():
         raise ConfigurationError(f"DARKROOM_STORAGE_URL: folder not found: {settings.data_folder}")
-    return settings, open_backends(settings)
-
-
-def open_or_create() -> tuple[Settings, Backends]:
-    """Open the stores that the settings name. A missing data folder is created, as the server does."""
-    settings = _load()
     return settings, open_backends(settings)
 
 
@@ -32,7 +26,8 @@ def log_briefly() -> None:
     logging.basicConfig(handlers=[handler])
 
 
-def _load() -> Settings:
+def load_settings() -> Settings:
+    """Read the settings, and have log lines written as plain text."""
     log_briefly()
     return load()
 

@@ -10,8 +10,8 @@ import typer
 from rich.filesize import decimal
 
 from app import __version__
-from app.bootstrap import Backends, build_limits
-from app.cli.backends import open_existing, open_or_create
+from app.bootstrap import Backends, build_limits, open_backends
+from app.cli.backends import load_settings, open_existing
 from app.cli.failures import DONE, INTERRUPTED, NOT_DONE, reports_failures
 from app.cli.long_run import Progress, Stop, count_images
 from app.cli.options import JSON, check_owner
@@ -118,12 +118,13 @@ def import_(
     """
     owner = check_owner(owner)
     description = _described(tag, visibility)
-    settings, backends = open_or_create()
+    settings = load_settings()
     _check_place(settings, folder, "import")
     with open_source(folder) as source:
         if source.read_manifest() is not None:
             if owner or tag or visibility:
                 raise typer.BadParameter("an export has the owner and the fields of each image", param_hint="--owner")
+            backends = open_backends(settings)
             restore = Restore(backends.store, backends.images, backends.queue, backends.renderings, source)
             _finish(
                 lambda stop, progress: restore.run(is_stopped=stop, progress=progress, on_refused=_say_reason),
@@ -133,7 +134,8 @@ def import_(
             )
             return
         _check_foreign(folder)
-        adoption = _adoption(settings, backends, source.root, _image_owner(owner, settings), description)
+        image_owner = _image_owner(owner, settings)
+        adoption = _adoption(settings, open_backends(settings), source.root, image_owner, description)
         _finish(
             lambda stop, progress: adoption.run(is_stopped=stop, progress=progress, on_refused=_say_reason),
             as_json,

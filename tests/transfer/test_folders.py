@@ -125,6 +125,18 @@ def test_folders_that_are_no_export(target: Installation, folder: Path, tmp_path
     assert target.side.objects() == set()
 
 
+def test_nothing_is_created_before_the_folder_is_known(source: Installation, folder: Path, tmp_path: Path) -> None:
+    settings = {
+        "DARKROOM_STORAGE_URL": f"file:{tmp_path}/new", "DARKROOM_DATABASE_URL": f"sqlite:{tmp_path}/new/darkroom.db"
+    }  # fmt: skip
+    refused(source, "import", tmp_path / "nowhere", **settings)
+    refused(source, "import", source.data, **settings)
+    assert source.run("import", folder, "--owner", "ann", **settings).exit_code == 2
+    assert not (tmp_path / "new").exists()
+    assert source.report("import", folder, **settings)["restored"] == 2
+    assert (tmp_path / "new" / "darkroom.db").exists()
+
+
 def test_exports_that_are_cut_or_unfinished(target: Installation, folder: Path) -> None:
     manifest = json.loads((folder / MANIFEST).read_text())
     (file,) = folder.glob("records-*.jsonl")
