@@ -37,8 +37,9 @@ class StoredDocument:
         return Image.model_validate_json(self.key)
 
 
-def changed_record(document: str, before: Image, changes: Mapping[str, Any]) -> tuple[str, Image]:
-    """Return the document and the record after `ImageRepository.update`. Raises `ValueError` for an invalid value."""
+def changed_record(document: str, before: Image, changes: Mapping[str, Any]) -> tuple[str, DueColumns, Image]:
+    """Return the document, its columns and the record after `ImageRepository.update`. Raises `ValueError` for an
+    invalid value."""
     fields = {**changes, "version": before.version + 1, "updated_at": utcnow()}
     if "work" in changes:
         fields["work"] = change_work(before.work, changes["work"])
@@ -51,8 +52,10 @@ def changed_record(document: str, before: Image, changes: Mapping[str, Any]) -> 
         stored.pop("stale_renderings", None)
     elif "work" in changes:
         written["work"] = _merge_work(stored["work"], written["work"], changes["work"])
-    document = _dump(stored | written)
-    return document, Image.model_validate_json(document)  # refuse to write a document that cannot be read
+    merged = stored | written
+    document = _dump(merged)
+    # Refuse to write a document that cannot be read.
+    return document, _columns_of_tasks(merged["work"]), Image.model_validate_json(document)
 
 
 def changed_tombstone(document: str, changes: Mapping[Task, Work | None]) -> str:
@@ -68,8 +71,7 @@ def changed_tombstone(document: str, changes: Mapping[Task, Work | None]) -> str
 
 def due_columns(document: str) -> DueColumns:
     """Return the columns for the tasks in a document, those of newer versions too."""
-    tasks = _TASKS.validate_python(json.loads(document)["work"]).values()
-    return _next_due(tasks), bool(tasks) and all(task.is_distant for task in tasks)
+    return _columns_of_tasks(json.loads(document)["work"])
 
 
 def expiry(tombstone: Tombstone, due: float | None) -> float | None:
@@ -77,8 +79,14 @@ def expiry(tombstone: Tombstone, due: float | None) -> float | None:
     return tombstone.expires_at.timestamp() if due is None else None
 
 
-def _next_due(tasks: Collection[Work]) -> float | None:
-    return min((task.due.timestamp() for task in tasks), default=None)
+def columns_of(tasks: Collection[Work]) -> DueColumns:
+    """Return the columns for these tasks."""
+    due = min((task.due.timestamp() for task in tasks), default=None)
+    return due, bool(tasks) and all(task.is_distant for task in tasks)
+
+
+def _columns_of_tasks(work: Mapping[str, Any]) -> DueColumns:
+    return columns_of(_TASKS.validate_python(work).values())
 
 
 def _merge_work(

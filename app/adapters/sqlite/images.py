@@ -9,10 +9,9 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-from app.adapters.sqlite import walks
+from app.adapters.sqlite import documents, walks
 from app.adapters.sqlite.counters import SqliteCounters, add_changes
 from app.adapters.sqlite.database import Database
-from app.adapters.sqlite.documents import StoredDocument, changed_record, changed_tombstone, due_columns, expiry
 from app.adapters.sqlite.entries import (
     OPEN_TICKET,
     add_entries,
@@ -84,7 +83,7 @@ class SqliteImages:
         """See `ImageRepository.get_stored`."""
         with self._database.reading() as connection:
             row = _row(connection, image_id)
-        return None if row is None or row[1] else StoredDocument(row[0])
+        return None if row is None or row[1] else documents.StoredDocument(row[0])
 
     def get_many(self, image_ids: Collection[str]) -> Mapping[str, Image]:
         """See `ImageRepository.get_many`."""
@@ -140,10 +139,9 @@ class SqliteImages:
             raise ValueError(f"not fields to be updated: {', '.join(sorted(foreign))}")
         with self._database.writing() as connection:
             document, before = _current(connection, image_id, expected_version)
-            document, after = changed_record(document, before, changes)
+            document, columns, after = documents.changed_record(document, before, changes)
             connection.execute(
-                "UPDATE images SET document = ?, due = ?, distant = ? WHERE id = ?",
-                (document, *due_columns(document), image_id),
+                "UPDATE images SET document = ?, due = ?, distant = ? WHERE id = ?", (document, *columns, image_id)
             )
             old, new = index_entries(before), index_entries(after)
             drop_entries(connection, before, old - new)
@@ -172,10 +170,10 @@ class SqliteImages:
             _, image = _current(connection, image_id, expected_version)
             _drop(connection, image)
             document = tombstone.model_dump_json()
-            due, distant = due_columns(document)
+            due, distant = documents.due_columns(document)
             connection.execute(
                 "INSERT INTO images (id, document, buried, due, distant, expires_at) VALUES (?, ?, 1, ?, ?, ?)",
-                (image_id, document, due, distant, expiry(tombstone, due)),
+                (image_id, document, due, distant, documents.expiry(tombstone, due)),
             )
             _forget_expired(connection)
 
@@ -188,11 +186,11 @@ class SqliteImages:
             row = _row(connection, image_id)
             if row is None or not row[1]:
                 return
-            document = changed_tombstone(row[0], work)
-            due, distant = due_columns(document)
+            document = documents.changed_tombstone(row[0], work)
+            due, distant = documents.due_columns(document)
             connection.execute(
                 "UPDATE images SET document = ?, due = ?, distant = ?, expires_at = ? WHERE id = ?",
-                (document, due, distant, expiry(Tombstone.model_validate_json(document), due), image_id),
+                (document, due, distant, documents.expiry(Tombstone.model_validate_json(document), due), image_id),
             )
 
     def remove(self, image_id: str, expected_version: int) -> None:
@@ -258,10 +256,9 @@ class SqliteImages:
 def insert(connection: sqlite3.Connection, image: Image) -> None:
     """Write a new record with its entries, within the open transaction."""
     connection.execute("DELETE FROM images WHERE id = ?", (image.id,))  # an expired tombstone
-    document = image.model_dump_json()
     connection.execute(
         "INSERT INTO images (id, document, due, distant) VALUES (?, ?, ?, ?)",
-        (image.id, document, *due_columns(document)),
+        (image.id, image.model_dump_json(), *documents.columns_of(image.work.values())),
     )
     add_entries(connection, image, index_entries(image))
     add_changes(connection, [(None, image)])
