@@ -16,7 +16,7 @@ RESERVED_DESCRIPTORS = 256
 #: One for the connection, one for the file that a request sends or receives.
 DESCRIPTORS_PER_REQUEST = 2
 #: Bytes that are read from a connection at once, at most.
-MOST_READ = 256 * 1024
+MOST_READ = 512 * 1024
 #: Enough, and few enough for programs that iterate over all descriptors. The second value is for macOS.
 _WANTED_DESCRIPTORS = (65536, 10240)
 

@@ -17,6 +17,8 @@ from app.domain.ports import ObjectStore
 
 #: Most bytes of one upload, and of all uploads, that are kept in memory. Larger ones are moved to a file.
 IN_MEMORY = MEBIBYTE
+#: First bytes of an upload of any size, which are kept in memory until more are written.
+FIRST_IN_MEMORY = MEBIBYTE // 4
 ALL_IN_MEMORY = 64 * MEBIBYTE
 #: Most bytes of the text fields and JSON bodies of all uploads, which are in memory only.
 ALL_FIELDS = 64 * MEBIBYTE
@@ -179,7 +181,7 @@ class Spool:
         return True
 
     def _is_large(self, more: int) -> bool:
-        return max(self._expected, self.size + more) > IN_MEMORY
+        return self.size + more > (IN_MEMORY if self._expected <= IN_MEMORY else min(FIRST_IN_MEMORY, IN_MEMORY))
 
     def _move_to_disk(self, in_memory: int) -> None:
         buffer = self._file

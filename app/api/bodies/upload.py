@@ -1,7 +1,7 @@
 """Reading of upload bodies of all types into an `Upload`."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,8 +32,6 @@ BATCH_BYTES = 2 * MEBIBYTE
 BATCH_CHUNKS = 64
 #: First bytes of a body, which do not wait: they tell most of what is refused before the rest has come.
 FIRST_BYTES = 64 * 1024
-#: Text fields that are parsed without a thread.
-BRIEF_BYTES = 16 * 1024
 
 
 @dataclass(frozen=True)
@@ -45,26 +43,40 @@ class ReceivedUpload:
     ignored_fields: tuple[str, ...]
 
 
+#: Parses the rest of a body and returns the upload. It may wait for the disk, and raises a `RequestError`.
+Complete = Callable[[], ReceivedUpload]
+
+
 @asynccontextmanager
-async def receive_upload(
-    request: Request, caller: Caller, limits: Limits, spools: Spools
-) -> AsyncIterator[ReceivedUpload]:
+async def receive_upload(request: Request, caller: Caller, limits: Limits, spools: Spools) -> AsyncIterator[Complete]:
     """Read the request's body to its end; the bytes of the upload are kept until the context ends.
 
     Raises a `RequestError` as soon as the body is known to be unacceptable, without reading on, and `ClientDisconnect`
     if the connection closes before its end.
     """
     async with spools.open(limits.max_upload_bytes, declared_length(request) or 0) as spool:
-        try:
+        with _naming_direct_upload(request, limits):
             reader = _choose_reader(request, spool, limits)
             if isinstance(reader, JsonBody):
                 spools.check_fields(min(declared_length(request) or 0, reader.max_bytes))
-            received = await _read(request, reader, spool, limits.max_upload_bytes)
-            owner = caller.upload_owner(received.owner)
-            upload = _build_upload(received, spool, limits)
-        except TooLarge as error:
-            raise _with_direct_upload(error, request, limits) from None
-        yield ReceivedUpload(upload, owner, received.ignored)
+            feed_rest = await _read(request, reader, spool, limits.max_upload_bytes)
+
+        def complete() -> ReceivedUpload:
+            with _naming_direct_upload(request, limits):
+                feed_rest()
+                fields = reader.finish()
+                owner = caller.upload_owner(fields.owner)
+                return ReceivedUpload(_build_upload(fields, spool, limits), owner, fields.ignored)
+
+        yield complete
+
+
+@contextmanager
+def _naming_direct_upload(request: Request, limits: Limits) -> Iterator[None]:
+    try:
+        yield
+    except TooLarge as error:
+        raise _with_direct_upload(error, request, limits) from None
 
 
 def _with_direct_upload(error: TooLarge, request: Request, limits: Limits) -> RequestError:
@@ -104,8 +116,8 @@ def _check_no_fields(request: Request) -> None:
         raise RequestValidationError(complaints)
 
 
-async def _read(request: Request, reader: BodyReader, spool: Spool, limit: int) -> UploadFields:
-    """Feed the body to the reader, and return its fields. Steps that may wait for the disk run in a thread."""
+async def _read(request: Request, reader: BodyReader, spool: Spool, limit: int) -> Callable[[], None]:
+    """Feed the body to the reader. Steps that may wait for the disk run in a thread. Return what feeds the rest."""
     declared = declared_length(request)
     received = taken = 0
     waiting: list[bytes] = []
@@ -117,10 +129,6 @@ async def _read(request: Request, reader: BodyReader, spool: Spool, limit: int) 
         waiting.clear()
         spool.count_fields(reader.kept_bytes)
         _check_size(reader, limit, declared, received)
-
-    def finish() -> UploadFields:
-        feed()
-        return reader.finish()
 
     async for chunk in stream_body(request):
         received += len(chunk)
@@ -138,10 +146,7 @@ async def _read(request: Request, reader: BodyReader, spool: Spool, limit: int) 
         else:
             continue
         taken = received
-    kept = reader.kept_bytes + received - taken
-    if kept > BRIEF_BYTES or spool.may_block(kept):
-        return await run_in_threadpool(finish)
-    return finish()
+    return feed
 
 
 def _check_size(reader: BodyReader, limit: int, declared: int | None, received: int) -> None:

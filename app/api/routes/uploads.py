@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 from starlette.responses import Response
 
 from app.api.bodies.request_schemas import FORM, IMAGE, JSON, RAW, request_body
-from app.api.bodies.upload import ReceivedUpload, receive_upload
+from app.api.bodies.upload import Complete, ReceivedUpload, receive_upload
 from app.api.dependencies import BasePathDep, CallerDep, Services, ServicesDep, get_admitted, get_services
 from app.api.http.access import ScopedRoute, answered_directly, requires
 from app.api.http.idempotency_key import IDEMPOTENCY_PROBLEMS, REPLAYED, REPLAYED_HEADER, IdempotencyKeyDep
@@ -152,11 +152,10 @@ async def _accept(
     timer = phase_timer(request.scope)
     async with AsyncExitStack() as stack:
         with timer.phase("receive"):
-            received = await stack.enter_async_context(
-                receive_upload(request, caller, services.limits, services.spools)
-            )
+            receiving = receive_upload(request, caller, services.limits, services.spools)
+            complete = await stack.enter_async_context(receiving)
         with timer.phase("store"):
-            accepted, replayed = await run_in_threadpool(_store, services, received, key, query.on_duplicate)
+            received, accepted, replayed = await run_in_threadpool(_store, services, complete, key, query.on_duplicate)
     duplicate = accepted.duplicate
     add_log_fields(request.scope, image_id=accepted.image.id, image_bytes=received.upload.size, duplicate=duplicate)
     image = await wait_until_processed(request, services, received.owner, accepted.image, query.wait)
@@ -166,17 +165,20 @@ async def _accept(
     return image_response(shown, tag, 200 if duplicate else 201, headers)
 
 
-def _store(services: Services, received: ReceivedUpload, key: str | None, on_duplicate: str) -> tuple[Accepted, bool]:
-    """Store the upload. Return its record, and True if the request was a repetition of a finished one."""
+def _store(
+    services: Services, complete: Complete, key: str | None, on_duplicate: str
+) -> tuple[ReceivedUpload, Accepted, bool]:
+    """Store the upload. Return it, its record, and True if the request was a repetition of a finished one."""
+    received = complete()
     owner, upload = received.owner, received.upload
 
     def accept(attempt: Attempt = FIRST_ATTEMPT) -> Accepted:
         return services.uploads.accept(owner, upload, keep_duplicate=on_duplicate == "create", attempt=attempt)
 
     if key is None:
-        return accept(), False
+        return received, accept(), False
     keyed = KeyedRequest(owner, key, Operation.UPLOAD, fingerprint(upload, on_duplicate=on_duplicate))
-    return services.idempotency.run(keyed, accept, _effect, Accepted)
+    return received, *services.idempotency.run(keyed, accept, _effect, Accepted)
 
 
 def _effect(accepted: Accepted) -> Effect:
