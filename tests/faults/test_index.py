@@ -231,6 +231,7 @@ def test_a_service_whose_replicas_lag_answers_with_what_it_wrote(scene: Scene) -
     scene.come_to_rest()
 
 
+@pytest.mark.slow
 def test_the_service_comes_to_rest_with_an_index_that_lags(scene: Scene) -> None:
     client = LaggingIndex(scene.dynamodb, scene.side.images._table)  # type: ignore[attr-defined] # the table as it is
     side = scene.side

@@ -11,6 +11,7 @@ from PIL import Image
 
 from tests.running_server import Server, serving
 from tests.samples import encoded, image_file, photograph
+from tests.tiers import smoke
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +40,7 @@ def check_variants(server: Server, record: dict[str, Any]) -> None:
             assert picture.getexif().get(0x0112, 1) == 1
 
 
-@pytest.mark.parametrize("name", ["photo-12mp.jpg", "photo-12mp.heic"])
+@pytest.mark.parametrize("name", smoke(["photo-12mp.jpg", "photo-12mp.heic"]))
 def test_a_large_photograph_goes_all_the_way(server: Server, name: str) -> None:
     photo = photograph(name)
     record = upload(server, photo, name)

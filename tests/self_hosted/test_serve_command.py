@@ -11,6 +11,7 @@ import pytest
 
 from tests.running_server import Server, wait_for
 from tests.samples import encoded
+from tests.tiers import smoke
 
 COMMAND = [sys.executable, "-m", "darkroom", "serve"]
 
@@ -43,12 +44,14 @@ def test_it_serves_until_a_signal(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("arguments", "settings", "words"),
-    [
-        (["--port", "65536"], {}, "--port"),
-        (["--host", "nowhere"], {}, "DARKROOM_HOST"),
-        (["--host", "192.0.2.1"], {"DARKROOM_ALLOW_ANONYMOUS": "true"}, "Cannot listen on 192.0.2.1"),
-        ([], {"DARKROOM_PORT": "x"}, "DARKROOM_PORT"),
-    ],
+    smoke(
+        [
+            (["--port", "65536"], {}, "--port"),
+            (["--host", "nowhere"], {}, "DARKROOM_HOST"),
+            (["--host", "192.0.2.1"], {"DARKROOM_ALLOW_ANONYMOUS": "true"}, "Cannot listen on 192.0.2.1"),
+            ([], {"DARKROOM_PORT": "x"}, "DARKROOM_PORT"),
+        ]
+    ),
 )
 def test_wrong_addresses_are_named(tmp_path: Path, arguments: list[str], settings: dict[str, str], words: str) -> None:
     environment = os.environ | settings | {

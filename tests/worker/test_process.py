@@ -548,6 +548,7 @@ def test_the_next_delivery_repairs_a_crash_at_any_point(bench: Bench) -> None:
         check_ready(bench, image_id)
 
 
+@pytest.mark.slow
 def test_a_large_real_photo(bench: Bench) -> None:
     image_id = bench.upload(photograph("photo-12mp.jpg"))
     assert bench.worker(recipe=DEFAULT_RECIPE).handle(image_id) is Outcome.READY

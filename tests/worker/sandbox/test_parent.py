@@ -197,6 +197,7 @@ def test_a_system_without_functions_of_linux_works(folder: Path) -> None:
     assert out.stdout.splitlines() == ["False True"] * 3, out.stderr
 
 
+@pytest.mark.slow
 def test_decoders_do_not_write_to_the_log(folder: Path) -> None:
     code = PROGRAM.replace("sandbox.process", "sandbox.start(); sandbox.process")
     (folder / "program.py").write_text(code)

@@ -117,6 +117,7 @@ def test_a_fault_that_the_header_shows_is_that_of_the_image(tmp_path: Path, sand
         assert refused.value.code == code
 
 
+@pytest.mark.slow
 def test_a_header_that_takes_much_memory_needs_the_whole_bound(tmp_path: Path, sandbox: Sandbox) -> None:
     source, out = tmp_path / "original", tmp_path / "out"
     out.mkdir()
