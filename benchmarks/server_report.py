@@ -24,6 +24,7 @@ _REQUESTS = {
 }
 _SERVERS = {
     "darkroom": "Darkroom",
+    "darkroom, from the original": "Darkroom, from the original",
     "starlette": "bare Starlette",
     "busboy": "Node with busboy",
     "fastapi": "bare FastAPI",
@@ -85,8 +86,17 @@ def memory(document: Document) -> Table:
     ]
 
 
+def sizes(document: Document) -> Table:
+    """Return the times of sizes on demand."""
+    missed = document["miss_ms"]
+    return [
+        ["a new size", "time", "Darkroom / this one"],
+        *([_SERVERS.get(name, name), f"{ms} ms", _number(missed["darkroom"] / ms)] for name, ms in missed.items()),
+    ]
+
+
 #: Tables of the page, with the names of their results.
-TABLES = {"http": reads, "upload": uploads, "server_memory": memory, "throughput": backlog}
+TABLES = {"http": reads, "upload": uploads, "server_memory": memory, "throughput": backlog, "on_demand": sizes}
 
 
 def with_tables(page: str) -> str:
