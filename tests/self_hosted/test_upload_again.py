@@ -108,6 +108,28 @@ def test_pending_images_are_not_sent_again(service: Service, picture: ImageFile)
     assert records(service) == [first["id"]]
 
 
+def test_an_image_that_becomes_ready_while_its_ticket_is_looked_up_is_known(
+    service: Service, picture: ImageFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = run(picture, Way(service))
+    find = service.side.images.find_ticket
+
+    def find_and_process(owner: str, sha256: str) -> str | None:
+        found = find(owner, sha256)
+        change(service, first["id"], status=Status.READY)
+        ready = service.side.images.get(first["id"])
+        assert isinstance(ready, Image)
+        service.side.images.claim(ready)
+        return found
+
+    monkeypatch.setattr(service.side.images, "find_ticket", find_and_process)
+    way = Way(service)
+    second = run(picture, way)
+    assert (second["id"], second["duplicate"]) == (first["id"], True)
+    assert "PUT" not in way.asked
+    assert service.side.objects() == {original_key(first["id"])}
+
+
 def test_of_two_at_once_one_sends_it_and_the_other_finds_it(service: Service, picture: ImageFile) -> None:
     other: dict[str, Any] = {}
     record = run(picture, Way(service, before=lambda: other.update(run(picture, Way(service)))))

@@ -104,6 +104,8 @@ class Tickets:
                     return self.renew(written)
                 if replaces and (live := self._find_live(replaces, image)):
                     return self.renew(live)
+                if replaces and (existing := self._existing(owner, image.sha256)):  # it has just become ready
+                    return Accepted(existing, duplicate=True)
                 self._check_open(owner)
                 self._images.create(image, claim=image.sha256 is not None, replaces=replaces)
             except AlreadyExists:
