@@ -1,6 +1,8 @@
-"""Cold starts of both functions in their images, and the warm duration of a request for a record.
+"""Cold starts of both functions in their images, with the first request, and the duration of a warm one for a record.
 
-Each is compared with a handler that imports the same libraries and makes the same clients, and with an empty one.
+Each is compared with a handler that imports the same libraries and makes the same clients, and with an empty one. The
+libraries of the API include a FastAPI application with one route, which has a parameter and a body, because no
+application does without: FastAPI loads and builds more for the first one than for any other.
 
     .venv/bin/python -m benchmarks.cold_start [--starts 10] [--compare LABEL=[TAG]@[REVISION] ...] [--no-save]
 
@@ -12,6 +14,7 @@ Interface Emulator, on one core. The handlers take turns, so that other load on 
 
 import argparse
 import hashlib
+import io
 import json
 import os
 import re
@@ -20,21 +23,24 @@ import subprocess
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from itertools import product
 from pathlib import Path
 from statistics import median
 from typing import Any
 from uuid import uuid4
+
+from PIL import Image as PillowImage
 
 from app.adapters.dynamodb import DynamoImages
 from app.domain.ids import new_id
 from app.domain.models import ANONYMOUS, Format, Image, Status, Variant, utcnow
 from benchmarks.results_file import save
 from tests import aws
-from tests.engines import ACCESS_KEY, REGION, SECRET_KEY, dynamodb_local, free_port
-from tests.entry_points.opened import get_event
+from tests.engines import ACCESS_KEY, REGION, SECRET_KEY, dynamodb_local, free_port, seaweedfs
+from tests.entry_points.opened import get_event, upload_event
 from tests.images_built.podman import IMAGES, MEMORY, USER, environment, missing, podman
 from tests.lambda_runtime.function import Function, wait_until_it_listens
 from tests.repository.tree import ROOT
@@ -46,6 +52,7 @@ RATIO = 1.15
 AIMS = {"api": 700, "worker": 600}
 WARM_AIM = 10
 WARM_CALLS = 60
+FIRST_STARTS = 5
 _EVENTS: dict[str, Any] = {"api": get_event("/healthz"), "worker": {}}
 _NOWHERE = "http://127.0.0.1:9"  # nothing listens here: a start sends no request
 SETTINGS = {
@@ -240,6 +247,63 @@ def profile(function: str) -> dict[str, Any]:
     }
 
 
+def first_requests(core: int, kinds: Mapping[str, Kind]) -> dict[str, Any]:
+    """Measure a start with its first request, over DynamoDB Local and SeaweedFS: milliseconds, and those of CPU."""
+    with ExitStack() as stack:
+        endpoints = {"dynamodb": stack.enter_context(dynamodb_local()), "s3": stack.enter_context(seaweedfs())}
+        made = aws.clients(**endpoints)
+        table, bucket = stack.enter_context(aws.table(made.dynamodb)), stack.enter_context(aws.bucket(made.s3))
+        settings = {
+            **SETTINGS,
+            "DARKROOM_DATABASE_URL": f"dynamodb://{table}",
+            "DARKROOM_STORAGE_URL": f"s3://{bucket}",
+            **{f"AWS_ENDPOINT_URL_{name.upper()}": endpoint for name, endpoint in endpoints.items()},
+        }
+        record = get_event(f"/images/{add_ready_image(DynamoImages(made.dynamodb, table))}")
+        found: dict[str, dict[str, list[Start]]] = {}
+        calls: dict[str, Callable[[], Any]] = {
+            "GET /images/{id}": lambda: record,
+            "POST /upload/direct": _ticket_event,
+            "POST /upload": lambda: upload_event(_noise()),
+        }
+        for _ in range(FIRST_STARTS):
+            for (name, kind), call in product(kinds.items(), calls):
+                with running("api", core, settings, kind) as api:
+                    answer = api.invoke(calls[call]())
+                    assert answer["statusCode"] in {200, 201}, answer
+                    wait_for(lambda: len(api.durations) == 1, 10)
+                    start = Start(api.durations[0], api.cpu_ms)  # the first duration includes the start
+                    found.setdefault(call, {}).setdefault(name, []).append(start)
+    return {
+        call: {
+            name: {
+                "init_and_request_ms": round(median(one.init_ms for one in all_), 1),
+                "cpu_ms": round(median(one.cpu_ms for one in all_), 1),
+            }
+            for name, all_ in by_kind.items()
+        }
+        for call, by_kind in found.items()
+    }
+
+
+def _ticket_event() -> Any:
+    event = get_event("/upload/direct", method="POST")
+    headers = {**event["headers"], "content-type": "application/json"}
+    return {
+        **event,
+        "headers": headers,
+        "body": '{"bytes": 1000, "content_type": "image/jpeg"}',
+        "isBase64Encoded": False,
+    }
+
+
+def _noise() -> bytes:
+    """Return an image that is not known yet."""
+    file = io.BytesIO()
+    PillowImage.effect_noise((64, 64), 50).save(file, "JPEG")
+    return file.getvalue()
+
+
 def warm(core: int) -> dict[str, Any]:
     """Measure warm `GET /images/{id}` of a ready image, with the table in DynamoDB Local."""
     with ExitStack() as stack:
@@ -287,25 +351,37 @@ def add_ready_image(images: DynamoImages) -> str:
     return images.update(image.id, image.version, changes).id
 
 
-def main() -> None:
-    """Measure, print, save."""
-    parser = argparse.ArgumentParser(description="Measure cold starts of the functions.")
-    parser.add_argument("--starts", type=int, default=10)
+def read_options(what: str, count: str, default: int) -> argparse.Namespace:
+    """Read the command line of a benchmark of functions; exit if it cannot run here."""
+    parser = argparse.ArgumentParser(description=what)
+    parser.add_argument(f"--{count}", type=int, default=default)
     parser.add_argument("--compare", action="append", default=[], metavar="LABEL=[TAG]@[REVISION]")
     parser.add_argument("--no-save", action="store_true")
     asked = parser.parse_args()
     why = missing()
     if why or not shutil.which("taskset"):
         raise SystemExit(why or "taskset is not installed")
+    return asked
+
+
+def compared(asked: Sequence[str], stack: ExitStack) -> dict[str, Kind]:
+    """Return the applications of `--compare` by label; the stack removes those of other commits."""
+    found = {}
+    for label, _, where in (each.partition("=") for each in asked):
+        tag, _, revision = where.partition("@")
+        mounts = {stack.enter_context(application_at(revision)): "/var/task/app"} if revision else {}
+        found[label] = Kind(None, mounts, tag or OURS.tag)
+    return found
+
+
+def main() -> None:
+    """Measure, print, save."""
+    asked = read_options("Measure cold starts of the functions.", "starts", 10)
     core = max(os.sched_getaffinity(0))
     content: dict[str, Any] = {"starts": asked.starts, "functions": {}}
     began = time.monotonic()
     with ExitStack() as stack:
-        others = {}
-        for label, _, where in (each.partition("=") for each in asked.compare):
-            tag, _, revision = where.partition("@")
-            mounts = {stack.enter_context(application_at(revision)): "/var/task/app"} if revision else {}
-            others[label] = Kind(None, mounts, tag or OURS.tag)
+        others = compared(asked.compare, stack)
         for function in IMAGES:
             content["functions"][function] = {
                 **summary(starts(function, asked.starts, core, others)),
@@ -313,8 +389,9 @@ def main() -> None:
                 "imports": profile(function),
             }
             print(json.dumps({**content["functions"][function], "imports": ...}, default=str, indent=1))
+        content["first_requests"] = first_requests(core, {"ours": OURS, **others})
     content["warm_get"] = {**warm(core), "aim_ms": WARM_AIM}
-    print(content["warm_get"], f"{time.monotonic() - began:.0f} s")
+    print(json.dumps(content["first_requests"], indent=1), content["warm_get"], f"{time.monotonic() - began:.0f} s")
     if not asked.no_save:
         print(save("cold_start", ["botocore", "fastapi", "pydantic", "aws-lambda-powertools", "mangum"], **content))
 

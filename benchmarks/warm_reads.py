@@ -7,10 +7,8 @@ one core and in turns, over DynamoDB Local. An empty handler shows the part of L
 application at another commit, or an image with another tag, or both. The figures go to `results/warm_reads.json`.
 """
 
-import argparse
 import json
 import os
-import shutil
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from itertools import cycle, islice
@@ -18,12 +16,21 @@ from statistics import median
 from typing import Any
 
 from app.adapters.dynamodb import DynamoImages
-from benchmarks.cold_start import HANDLERS, OURS, SETTINGS, Container, Kind, add_ready_image, application_at, running
+from benchmarks.cold_start import (
+    HANDLERS,
+    OURS,
+    SETTINGS,
+    Container,
+    Kind,
+    add_ready_image,
+    compared,
+    read_options,
+    running,
+)
 from benchmarks.results_file import save
 from tests import aws
 from tests.engines import dynamodb_local
 from tests.entry_points.opened import get_event
-from tests.images_built.podman import missing
 
 IMAGES = 50
 #: Calls of a round. The first round does not count. Each record is read several times in all.
@@ -70,20 +77,9 @@ def _call(container: Container, events: Sequence[Any], count: int, *, empty: boo
 
 def main() -> None:
     """Measure, print, save."""
-    parser = argparse.ArgumentParser(description="Measure warm reads of the API's function.")
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--compare", action="append", default=[], metavar="LABEL=[TAG]@[REVISION]")
-    parser.add_argument("--no-save", action="store_true")
-    asked = parser.parse_args()
-    why = missing()
-    if why or not shutil.which("taskset"):
-        raise SystemExit(why or "taskset is not installed")
+    asked = read_options("Measure warm reads of the API's function.", "rounds", 5)
     with ExitStack() as stack:
-        kinds = {"empty": _EMPTY, "ours": OURS}
-        for label, _, where in (each.partition("=") for each in asked.compare):
-            tag, _, revision = where.partition("@")
-            mounts = {stack.enter_context(application_at(revision)): "/var/task/app"} if revision else {}
-            kinds[label] = Kind(None, mounts, tag or OURS.tag)
+        kinds = {"empty": _EMPTY, "ours": OURS, **compared(asked.compare, stack)}
         handlers = measure(kinds, asked.rounds, max(os.sched_getaffinity(0)))
     print(json.dumps(handlers, indent=1))
     if not asked.no_save:

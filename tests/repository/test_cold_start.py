@@ -14,7 +14,6 @@ WARM: dict[str, Any] = json.loads((ROOT / "benchmarks" / "results" / "warm_reads
 ROWS = {
     "Python and Lambda's client alone": "empty",
     "the libraries and clients alone": "libraries",
-    "Darkroom before these changes": "as it was",
     "**Darkroom**": "ours",
 }
 
