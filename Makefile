@@ -89,7 +89,7 @@ test-openapi: .venv ## Check the OpenAPI document with linters, and generate a c
 	@sh tools/python.sh tools/npm.py openapi
 	$(PYTEST) -m openapi $(ARGS)
 
-test-proxies: .venv ## Test nginx, Caddy and the systemd unit of docs/server.md (must be installed, with openssl)
+test-proxies: .venv ## Test nginx, Caddy, the systemd unit, and alerts by promtool (must be installed, with openssl)
 	$(PYTEST) -m proxies $(ARGS)
 
 test-clients: .venv ## Upload with curl, Node, Python libraries and widgets in Chromium (needs npm, curl, Chromium)

@@ -24,8 +24,10 @@ def build_api(
     same_site_only: bool,
     reporter: RequestReporter = log_report,
     worker_check: Callable[[], None] | None = None,
+    metrics: Callable[[], bytes] | None = None,
 ) -> FastAPI:
-    """Build the application on the backends of the settings. `worker_check` becomes a readiness check of `/readyz`.
+    """Build the application on the backends of the settings. `worker_check` becomes a readiness check of `/readyz`,
+    and `metrics` the answer of `/metrics`.
 
     Raises `ConfigurationError` if the settings are not those of a service.
     """
@@ -60,6 +62,7 @@ def build_api(
             trusted_proxies=settings.trusted_proxies,
             same_site_only=same_site_only,
             reporter=reporter,
+            metrics=metrics,
             max_spool_bytes=settings.max_spool_mb * MEBIBYTE,
             max_waiting=settings.max_waiting,
             renderer=own.sizes,

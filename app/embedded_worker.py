@@ -23,6 +23,8 @@ from app.domain.errors import ConfigurationError, PortError
 from app.domain.maintenance.reconcile import Reconciler
 from app.domain.reports import ImageReport, ImageReporter, log_report
 from app.domain.sizes.policy import OnDemand
+from app.monitoring.exchange import FiguresSocket
+from app.monitoring.worker_figures import WorkerFigures
 from app.settings import Settings, load
 from app.worker.machine import usable_cpus
 from app.worker.on_demand.server import RenderServer
@@ -70,19 +72,29 @@ def main(*, end_with_input: bool = False) -> None:
 def _work(settings: Settings, backends: Backends, stop: threading.Event, reporter: ImageReporter) -> None:
     scratch = make_scratch(settings.data_folder / "scratch")
     sandbox = start_sandbox(settings)
+    slots = settings.workers or usable_cpus()
+    figures = WorkerFigures(slots)
+
+    def report(image: ImageReport) -> None:
+        figures.image(image)
+        reporter(image)
+
     may_share = confinement.protects_source()
-    worker = build_worker(settings, backends, sandbox, scratch, share_originals=may_share, reporter=reporter)
+    worker = build_worker(settings, backends, sandbox, scratch, share_originals=may_share, reporter=report)
     maintenance = threading.Thread(target=_reconcile_hourly, args=(backends, stop), name="reconcile", daemon=True)
     protections = {"landlock": max(landlock.version(), 0), "seccomp": seccomp.available()}
     if not all(protections.values()):
         log.warning("this system confines decoders only partly; see SECURITY.md", extra=protections)
-    slots = settings.workers or usable_cpus()
     spares = 0 if settings.on_demand_mode is OnDemand.OFF else _SPARES
     memory = build_memory_budget(settings, 2 * slots, spares)
     work = partial(run, backends.queue, worker, slots=slots, memory=memory, check_space=backends.check_space)
     renderer = build_size_renderer(settings, backends, scratch, memory=memory, share_sources=may_share, spares=spares)
     sizes = RenderServer(settings.size_socket, renderer, at_once=slots)
     sizes.start()
+    figures.watch("image", sandbox.busy)
+    figures.watch("size", renderer.busy)
+    shown = FiguresSocket(settings.figures_socket, figures.exposition)
+    shown.start()
     log.info("worker ready", extra={"pid": os.getpid(), "workers": slots, **protections})
     try:
         # Before the first message is received: recovery treats every message with a receiver as abandoned.
@@ -92,6 +104,7 @@ def _work(settings: Settings, backends: Backends, stop: threading.Event, reporte
         work(stop.is_set)
         maintenance.join()
     finally:
+        shown.stop()
         sizes.stop()
         renderer.close()
         sandbox.close()

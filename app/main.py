@@ -2,10 +2,11 @@
 
 import contextlib
 import gc
+import logging
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Iterator
 
 from fastapi import FastAPI
 from starlette.concurrency import run_in_threadpool
@@ -13,19 +14,29 @@ from starlette.concurrency import run_in_threadpool
 from app import linux, logs
 from app.bootstrap_api import build_api
 from app.domain.errors import ConfigurationError, PortError
+from app.domain.reports import log_report
+from app.monitoring.port import ScrapeServer
+from app.monitoring.server_figures import ServerFigures
 from app.server.run import listen, serve
 from app.settings import Settings, load
 from app.supervisor import Supervisor
+
+log = logging.getLogger("app.main")  # this module runs as `__main__`
 
 
 def build(settings: Settings) -> FastAPI:
     """Build the application. Its lifespan runs the worker process of a self-hosted installation."""
     supervisor = Supervisor() if settings.self_hosted else None
+    figures = _build_figures(settings) if settings.self_hosted else None
     app = build_api(
         settings,
         same_site_only=settings.auth == "none",
+        reporter=figures.request if figures else log_report,
         worker_check=supervisor.check if supervisor else None,
+        metrics=figures.exposition if figures else None,
     )
+    if figures:
+        figures.watch(app.state.services.queue)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -52,10 +63,37 @@ def main() -> None:
         logs.catch_uncaught()
         with _listener(settings.host, settings.port) as listener:
             app = build(settings)
-            gc.freeze()  # objects that exist now stay until the end; collections and the exit need not visit them
-            serve(app, listener)
+            with _scrape_port(settings, app.state.services.metrics):
+                gc.freeze()  # objects that exist now stay until the end; collections and the exit need not visit them
+                serve(app, listener)
     except (ConfigurationError, PortError) as error:
         logs.end_before_start(error)
+
+
+def _build_figures(settings: Settings) -> ServerFigures:
+    disks = {"storage": settings.data_folder, "records": settings.database_file.parent}
+    return ServerFigures(settings.figures_socket, disks)
+
+
+@contextlib.contextmanager
+def _scrape_port(settings: Settings, exposition: Callable[[], bytes] | None) -> Iterator[None]:
+    """Answer scrapes on the port that the settings name, if there is one."""
+    if settings.metrics_port is None or exposition is None:
+        yield
+        return
+    try:
+        server = ScrapeServer(settings.metrics_host, settings.metrics_port, exposition)
+    except OSError as error:
+        place = f"{settings.metrics_host}, port {settings.metrics_port}"
+        raise ConfigurationError(
+            f"DARKROOM_METRICS_PORT: cannot listen on {place} ({error.strerror or error}): choose another"
+        ) from None
+    server.start()
+    log.info("/metrics is on port %d", server.port)
+    try:
+        yield
+    finally:
+        server.stop()
 
 
 def _listener(host: str, port: int) -> socket.socket:

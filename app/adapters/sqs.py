@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from functools import cached_property
 from typing import Any
 
@@ -84,6 +85,10 @@ class SqsQueue:
     def waiting(self) -> int:
         """See `EventQueue.waiting`. At most a minute old, according to the SQS documentation."""
         return self._visible(self._url)
+
+    def oldest_due(self) -> datetime | None:
+        """See `EventQueue.oldest_due`. SQS has no call for it."""
+        return None
 
     def dead_letters(self) -> int:
         """See `EventQueue.dead_letters`."""

@@ -41,6 +41,7 @@ def all_routes(services: Services) -> list[BaseRoute]:
         pages.router,
     ]
     routers += [files.router] if services.files is not None and services.local is not None else []
+    routers += [service.metrics_router] if services.metrics is not None else []
     routers += [tickets.store_router] if services.local is not None else []
     # Not by `include_router`, whose routes are matched one by one.
     static = Mount("/static", pages.StaticAssets(), name="static")

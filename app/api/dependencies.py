@@ -58,9 +58,9 @@ class Services:
     `cors_origins` are the origins whose pages may call the API. `public_url` is the service's own address,
     `allowed_hosts` are its other host names, and the headers of `trusted_proxies` say which one the client used. With
     `same_site_only`, writes from pages of other sites and requests under other host names are refused. `reporter`
-    receives a report of each request. `max_spool_bytes` limits the temporary space of all uploads in progress,
-    `max_waiting` the number of requests that wait for images. `renderer` renders sizes on demand, by the rules of
-    `on_demand` and `ladder`; without one they are off.
+    receives a report of each request, and `metrics` returns figures for Prometheus. `max_spool_bytes` limits the
+    temporary space of all uploads in progress, `max_waiting` the number of requests that wait for images. `renderer`
+    renders sizes on demand, by the rules of `on_demand` and `ladder`; without one they are off.
     """
 
     store: ObjectStore
@@ -87,6 +87,7 @@ class Services:
     trusted_proxies: tuple[Network, ...] = ()
     same_site_only: bool = False
     reporter: RequestReporter = log_report
+    metrics: Callable[[], bytes] | None = None
     max_spool_bytes: int = 1024 * MEBIBYTE
     max_waiting: int = 1000
     renderer: OnDemandRenderer | None = None

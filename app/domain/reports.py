@@ -29,8 +29,9 @@ class RequestReport:
     """One answered request. Sizes are in bytes, times in milliseconds.
 
     `route` is the template of the path, None if no route matched; `code` is that of the problem in the answer.
-    `image_bytes` is the size of an accepted image; `duplicate` is True if the owner already had its bytes.
-    `gateway_id` is the gateway's id of the request, if there is a gateway.
+    `image_bytes` is the size of an accepted image; `duplicate` is True if the owner already had its bytes. `size` is
+    `hit` for a size on demand that was stored, `miss` for one that was rendered. `gateway_id` is the gateway's id of
+    the request, if there is a gateway.
     """
 
     request_id: str
@@ -44,6 +45,7 @@ class RequestReport:
     image_id: str | None = None
     image_bytes: int | None = None
     duplicate: bool | None = None
+    size: str | None = None
     gateway_id: str | None = None
     phases: dict[str, float] = field(default_factory=dict)
 

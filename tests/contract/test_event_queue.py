@@ -8,6 +8,7 @@ import pytest
 
 from app.domain.errors import PortError
 from app.domain.images.notifications import object_created
+from app.domain.models import utcnow
 from app.domain.ports import EventQueue, Message
 from tests.contract.conftest import OpenQueue
 from tests.contract.races import eventually, race
@@ -221,6 +222,19 @@ def test_due_messages_without_a_receiver_are_counted(open_queue: OpenQueue) -> N
     assert list(queue.receive(10)) == []
     eventually(queue.dead_letters, 1)
     eventually(queue.waiting, 0)
+
+
+def test_the_oldest_due_message_has_its_time_or_the_queue_does_not_know_it(open_queue: OpenQueue) -> None:
+    queue = open_queue(max_attempts=2)
+    assert queue.oldest_due() is None
+    before = utcnow()
+    queue.send("x")
+    queue.send("later", delay=900)
+    eventually(queue.waiting, 1)
+    oldest = queue.oldest_due()
+    assert oldest is None or before <= oldest <= utcnow()
+    queue.delete(one(queue.receive(wait=5)).receipt)
+    assert queue.oldest_due() is None
 
 
 @pytest.mark.slow

@@ -3,6 +3,7 @@
 import sqlite3
 import time
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from uuid import uuid4
 
 from app.adapters.sqlite.database import Database
@@ -91,6 +92,15 @@ class SqliteQueue:
                 (now, now + self._longest, self._max_attempts),
             ).fetchone()
         return int(count)
+
+    def oldest_due(self) -> datetime | None:
+        """See `EventQueue.oldest_due`."""
+        with self._database.reading() as connection:
+            (due,) = connection.execute(
+                "SELECT min(due) FROM messages WHERE dead = 0 AND due <= ? AND receives < ?",
+                (time.time(), self._max_attempts),
+            ).fetchone()
+        return None if due is None else datetime.fromtimestamp(due, UTC)
 
     def dead_letters(self) -> int:
         """See `EventQueue.dead_letters`. Exact."""

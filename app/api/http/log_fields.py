@@ -1,6 +1,6 @@
 """Fields of a request's log line, added where they become known."""
 
-from typing import TypedDict, Unpack
+from typing import Literal, TypedDict, Unpack
 
 from starlette.types import Scope
 
@@ -17,6 +17,7 @@ class LogFields(TypedDict, total=False):
     image_id: str
     image_bytes: int
     duplicate: bool
+    size: Literal["hit", "miss"]
     gateway_id: str
 
 

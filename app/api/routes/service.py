@@ -5,16 +5,28 @@ from pydantic import BaseModel, ConfigDict
 from starlette.responses import Response
 
 from app.api.dependencies import ServicesDep
-from app.api.http.access import ScopedRoute, allow_extra_query, answered_directly, find_caller, no_key_required
+from app.api.http.access import (
+    ScopedRoute,
+    allow_extra_query,
+    answered_directly,
+    find_caller,
+    no_key_required,
+    requires,
+)
 from app.api.http.problem_catalog import refusal
 from app.api.http.problem_examples import model_response, problem_responses
 from app.api.http.problems import problem_response
 from app.api.readiness import Readiness
 from app.api.views.limits import LimitsView
 from app.api.views.responses import json_answer
+from app.domain.access.api_keys import Scope
 from app.domain.errors import Unauthorized
 
 router = APIRouter(tags=["service"], route_class=ScopedRoute)
+#: For Prometheus, and not part of the API that clients use.
+metrics_router = APIRouter(route_class=ScopedRoute, include_in_schema=False)
+
+_TEXT_FORMAT = "text/plain; version=0.0.4"
 
 
 class Health(BaseModel, defer_build=True):
@@ -84,3 +96,12 @@ async def readyz(request: Request, services: ServicesDep) -> Response:
         sentences.append(f"No space left: {', '.join(found.full)}. Uploads are refused; reading and deleting work.")
     members = {"failed": [*found.failed, *found.full], "full": found.full, "headers": {"Retry-After": "5"}}
     return problem_response(request.scope, refusal(code, " ".join(sentences), **members))
+
+
+@metrics_router.get("/metrics")
+@requires(Scope.ADMIN)
+@allow_extra_query
+def get_metrics(services: ServicesDep) -> Response:
+    """Get the figures of this installation in the text format of Prometheus."""
+    assert services.metrics is not None  # noqa: S101 - the route is there only with figures
+    return Response(services.metrics(), media_type=_TEXT_FORMAT, headers={"Cache-Control": "no-store"})

@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from app.api.dependencies import Services, get_services
 from app.api.http.access import ScopedRoute, admit, allow_extra_query, answered_directly, requires_unless_public
+from app.api.http.log_fields import add_log_fields
 from app.api.http.problem_catalog import refusal
 from app.api.http.problem_examples import problem_responses
 from app.api.http.public_address import get_base_path
@@ -92,7 +93,10 @@ async def answer_stored(request: Request) -> Response | None:
         path = services.files(size_key(image_id, operation.name, public=True))
     except ValueError:  # no id
         return None
-    return await run_in_threadpool(_file_response, request, path, asked, public=True)
+    response = await run_in_threadpool(_file_response, request, path, asked, public=True)
+    if response is not None:
+        add_log_fields(scope, size="hit")
+    return response
 
 
 @router.get("/i/{image_id}", operation_id="get_size", summary="Show an image in any size", **_OPTIONS)
@@ -167,11 +171,13 @@ def _has_format(image: Image, asked: SizeRequest) -> bool:
 
 async def _render(request: Request, services: Services, image: Image, asked: SizeRequest) -> Response:
     """Answer with a size of a `ready` image, which is rendered unless it is stored."""
+    add_log_fields(request.scope, size="hit")
     for _ in range(_ATTEMPTS):
         operation = _resolve(services, image, asked)
         response = await run_in_threadpool(_stored_response, request, services, image, operation, asked)
         if response is not None:
             return response
+        add_log_fields(request.scope, size="miss")
         try:
             await services.shared_renderings.render(image.owner, shown_size_key(image, operation), image.id, operation)
             response = await run_in_threadpool(_stored_response, request, services, image, operation, asked)

@@ -181,4 +181,5 @@ async def put_original(key: str, request: Request, services: ServicesDep) -> Res
         await run_in_threadpool(
             services.uploads.store_ticket, image_id, spool.rewind(), size=spool.size, content_type=kind
         )
+        add_log_fields(request.scope, image_bytes=spool.size)
     return Response(headers={"ETag": f'"{image_id}"'})

@@ -70,6 +70,16 @@ class Settings(BaseModel):
         description="Address to listen on. `0.0.0.0`: every IPv4 address of the machine; `::`: every IPv6 address.",
     )
     port: int = Field(default=8000, ge=0, le=65535, description="Port to listen on; 0: any free port.")
+    metrics_port: int | None = Field(
+        default=None,
+        ge=0,
+        le=65535,
+        description="Self-hosted: port that answers `/metrics` for Prometheus without an API key; 0: any free port. "
+        "Default: none; `/metrics` on the main port needs a key with the scope `admin`.",
+    )
+    metrics_host: ListenAddress = Field(
+        default="127.0.0.1", description="Address to listen on for `DARKROOM_METRICS_PORT`."
+    )
     public_url: BaseUrl | None = Field(
         default=None,
         description="Address of the service for its clients, such as `https://img.example.org` or "
@@ -249,6 +259,11 @@ class Settings(BaseModel):
     def size_socket(self) -> Path:
         """Socket in the folder of `file:` on which the worker process is asked for sizes on demand."""
         return self.data_folder / "sizes.sock"
+
+    @property
+    def figures_socket(self) -> Path:
+        """Socket in the folder of `file:` on which the worker process gives its figures to the server."""
+        return self.data_folder / "figures.sock"
 
     @property
     def database_file(self) -> Path:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
 
@@ -50,6 +51,10 @@ class EventQueue(Protocol):
 
     def waiting(self) -> int:
         """Return the approximate number of due messages that no receiver has."""
+
+    def oldest_due(self) -> datetime | None:
+        """Return the time since which the first due message waits that no receiver has. None if there is none, or if
+        the queue does not know it: SQS reports its age to CloudWatch only."""
 
     def dead_letters(self) -> int:
         """Return the approximate number of dead letters."""

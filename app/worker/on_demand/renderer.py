@@ -77,6 +77,10 @@ class SizeRenderer:
         """End the renderings that run."""
         self._sandbox.close()
 
+    def busy(self) -> int:
+        """Return the number of sizes that are rendered now."""
+        return self._sandbox.busy()
+
     def find_owner(self, image_id: str) -> str:
         """Return the owner of an image. Raises `Missing`."""
         return self._find(image_id).owner

@@ -67,6 +67,11 @@ class Sandbox:
         self._running: set[ChildProcess] = set()
         self._reserved: dict[Path, Spare] = {}
 
+    def busy(self) -> int:
+        """Return the number of running children."""
+        with self._lock:
+            return len(self._running)
+
     def start(self) -> None:
         """Start the fork server, so that the first image need not wait for it. It ends with this process."""
         fork_server.start()

@@ -1,0 +1,175 @@
+"""Counting, bounded labels, the socket between the processes, and the port of its own."""
+
+import http.client
+import re
+import socket
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from app.domain.reports import ImageReport, Outcome, RequestReport
+from app.monitoring.exchange import FiguresSocket, read_figures
+from app.monitoring.port import ScrapeServer
+from app.monitoring.server_figures import ServerFigures
+from app.monitoring.worker_figures import WorkerFigures
+from tests.monitoring.figures import parse, total, value
+from tests.repository.tree import ROOT
+from tests.sides import self_hosted
+
+PERSONAL = "0193aaaa-secret-owner"
+
+
+def request(**fields: object) -> RequestReport:
+    given = {"request_id": PERSONAL, "method": "GET", "status": 200, "ms": 12.0, "bytes_in": 0, "bytes_out": 9}
+    return RequestReport(**(given | fields))  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> ServerFigures:
+    return ServerFigures(tmp_path / "figures.sock", {"storage": tmp_path, "records": tmp_path / "gone"})
+
+
+@pytest.fixture
+def worker() -> WorkerFigures:
+    return WorkerFigures(2)
+
+
+def test_requests_uploads_and_sizes_are_counted(server: ServerFigures) -> None:
+    server.request(request(route="/upload", method="POST", status=201, image_bytes=1000, image_id=PERSONAL))
+    server.request(request(route="/upload", method="POST", status=200, image_bytes=1000, duplicate=True))
+    server.request(request(route="/i/{image_id}", size="hit"))
+    server.request(request(route="/i/{image_id}", size="miss"))
+    server.request(request(status=404))
+    text = server.exposition().decode()
+    found = parse(text)
+    assert value(found, "darkroom_requests_total", method="POST", route="/upload", status="201") == 1
+    assert value(found, "darkroom_requests_total", method="GET", route="none", status="404") == 1
+    assert value(found, "darkroom_request_seconds_count", route="/i/{image_id}") == 2
+    assert value(found, "darkroom_request_seconds_bucket", route="none", le="0.025") == 1
+    assert value(found, "darkroom_uploads_total") == value(found, "darkroom_duplicate_uploads_total") == 1
+    assert value(found, "darkroom_upload_bytes_total") == 1000
+    assert [value(found, "darkroom_sizes_total", result=result) for result in ("hit", "miss")] == [1, 1]
+    assert value(found, "darkroom_disk_free_bytes", disk="storage") > 0
+    assert "gone" not in text
+    assert PERSONAL not in text
+
+
+def test_outcomes_and_phases_are_counted(worker: WorkerFigures) -> None:
+    worker.image(ImageReport(image_id=PERSONAL, outcome=Outcome.READY, phases={"decode": 40, "x": 1}))
+    worker.image(ImageReport(image_id=PERSONAL, outcome=Outcome.FAILED, code="corrupt_image", phases={"decode": 40}))
+    worker.image(ImageReport(image_id=PERSONAL, outcome=Outcome.FAILED, code=PERSONAL))
+    worker.watch("image", lambda: 2)
+    text = worker.exposition().decode()
+    found = parse(text)
+    assert value(found, "darkroom_processed_total", outcome="ready", code="") == 1
+    assert value(found, "darkroom_processed_total", outcome="failed", code="corrupt_image") == 1
+    assert value(found, "darkroom_processed_total", outcome="failed", code="") == 1
+    assert value(found, "darkroom_phase_seconds_count", phase="decode") == 1
+    assert value(found, "darkroom_phase_seconds_sum", phase="decode") == 0.04
+    assert value(found, "darkroom_children_busy", task="image") == value(found, "darkroom_children_limit") == 2
+    assert PERSONAL not in text
+
+
+def test_a_scrape_shows_the_worker_and_says_when_it_is_gone(
+    tmp_path: Path, server: ServerFigures, worker: WorkerFigures
+) -> None:
+    assert value(parse(server.exposition().decode()), "darkroom_worker_up") == 0
+    shown = FiguresSocket(tmp_path / "figures.sock", worker.exposition)
+    shown.start()
+    worker.image(ImageReport(image_id=PERSONAL, outcome=Outcome.READY))
+    found = parse(server.exposition().decode())
+    assert value(found, "darkroom_worker_up") == total(found, "darkroom_processed_total", outcome="ready") == 1
+    assert (tmp_path / "figures.sock").stat().st_mode & 0o077 == 0
+    shown.stop()
+    assert not (tmp_path / "figures.sock").exists()
+    assert value(parse(server.exposition().decode()), "darkroom_worker_up") == 0
+
+
+@pytest.mark.parametrize("answer", [b"", b"half of a li", b"x" * 2_000_000])
+def test_a_worker_that_answers_in_part_is_left_out(tmp_path: Path, answer: bytes) -> None:
+    shown = FiguresSocket(tmp_path / "s", lambda: answer)
+    shown.start()
+    assert read_figures(tmp_path / "s") == b""
+    shown.stop()
+
+
+def test_a_worker_without_figures_goes_on(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    def fail() -> bytes:
+        raise ValueError("a fault")
+
+    shown = FiguresSocket(tmp_path / "s", fail)
+    shown.start()
+    assert read_figures(tmp_path / "s") == read_figures(tmp_path / "s") == b""
+    shown.stop()
+    nowhere = FiguresSocket(tmp_path / "absent" / "s", fail)
+    nowhere.start()
+    nowhere.stop()
+    assert "no socket for figures" in caplog.text
+
+
+def test_the_queue_is_shown(tmp_path: Path, server: ServerFigures) -> None:
+    with self_hosted(tmp_path / "data") as side:
+        server.watch(side.queue)
+        assert value(parse(server.exposition().decode()), "darkroom_queue_oldest_seconds") == 0
+        side.queue.send("event")
+        side.queue.send("later", delay=600)
+        found = parse(server.exposition().decode())
+        assert value(found, "darkroom_queue_waiting") == 1
+        assert 0 < value(found, "darkroom_queue_oldest_seconds") < 600
+        assert ("darkroom_queue_dead_letters", frozenset()) in found
+    found = parse(server.exposition().decode())  # the database is closed
+    assert ("darkroom_queue_waiting", frozenset()) not in found
+    assert value(found, "darkroom_disk_free_bytes", disk="storage") > 0
+
+
+@pytest.fixture
+def port(server: ServerFigures) -> Iterator[int]:
+    scraped = ScrapeServer("127.0.0.1", 0, server.exposition)
+    scraped.start()
+    yield scraped.port
+    scraped.stop()
+
+
+def test_the_port_answers_scrapes_only(port: int) -> None:
+    answer = httpx.get(f"http://127.0.0.1:{port}/metrics")
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "text/plain; version=0.0.4; charset=utf-8")
+    assert "darkroom_worker_up 0\n" in answer.text
+    assert httpx.get(f"http://127.0.0.1:{port}/images").status_code == 404
+    assert httpx.post(f"http://127.0.0.1:{port}/metrics").status_code == 501
+    with pytest.raises(OSError, match="in use"):
+        ScrapeServer("127.0.0.1", port, bytes)
+
+
+def test_scrapes_at_once_and_broken_ones_are_answered(port: int) -> None:
+    with socket.create_connection(("127.0.0.1", port)) as broken:
+        broken.sendall(b"\x00\xff\r\n\r\n")
+    statuses: list[int] = []
+
+    def scrape() -> None:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+        connection.request("GET", "/metrics")
+        statuses.append(connection.getresponse().status)
+        connection.close()
+
+    threads = [threading.Thread(target=scrape) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert statuses == [200] * 8
+
+
+def test_alerts_and_the_page_name_figures_that_exist(server: ServerFigures, worker: WorkerFigures) -> None:
+    known = {name for name, _ in parse(server.exposition().decode())} | {
+        name for name, _ in parse(worker.exposition().decode())
+    }
+    known |= {"darkroom_requests_total", "darkroom_request_seconds", "darkroom_phase_seconds"}
+    known |= {"darkroom_queue_waiting", "darkroom_queue_oldest_seconds", "darkroom_queue_dead_letters"}
+    known |= {"darkroom_children_busy"}
+    for page in ("docs/prometheus-alerts.yml", "docs/monitoring.md"):
+        named = set(re.findall(r"\bdarkroom_\w+", (ROOT / page).read_text()))
+        assert named
+        assert named <= known, page

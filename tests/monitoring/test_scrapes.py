@@ -1,0 +1,166 @@
+"""Scrapes of a running server: figures agree with the requests that were made, and answer under load."""
+
+import hashlib
+import json
+import os
+import signal
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.monitoring.figures import Figures, parse, total, value
+from tests.running_server import Server, serving, wait_for
+from tests.samples import encoded
+
+pytestmark = pytest.mark.slow
+
+ADMIN, READER = {"X-API-Key": "a key of an admin"}, {"X-API-Key": "a key of a reader"}
+ALL = "read+upload+edit+delete+admin"
+KEYS = ",".join(
+    f"{owner}:{scopes}:{hashlib.sha256(key['X-API-Key'].encode()).hexdigest()}"
+    for owner, scopes, key in (("ann", ALL, ADMIN), ("bob", "read", READER))
+)
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Server]:
+    settings = {"DARKROOM_AUTH": "required", "DARKROOM_API_KEYS": KEYS, "DARKROOM_DEFAULT_VISIBILITY": "public"}
+    with serving(tmp_path / "data", **settings) as running:
+        yield running
+
+
+def scrape(server: Server) -> Figures:
+    answer = server.client.get("/metrics", headers=ADMIN)
+    assert answer.status_code == 200, answer.text
+    return parse(answer.text)
+
+
+def test_only_admins_scrape_the_main_port(server: Server) -> None:
+    assert server.client.get("/metrics").status_code == 401
+    assert server.client.get("/metrics", headers=READER).status_code == 403
+
+
+def test_without_keys_the_main_port_has_no_figures_and_the_own_port_has(tmp_path: Path) -> None:
+    with serving(tmp_path / "data", DARKROOM_METRICS_PORT="0") as server:
+        assert server.client.get("/metrics").status_code == 403
+        (port,) = (line["message"].split()[-1] for line in log_lines(server, "/metrics is on port"))
+        text = httpx.get(f"http://127.0.0.1:{port}/metrics").text
+        assert value(parse(text), "darkroom_requests_total", method="GET", route="/metrics", status="403") == 1
+
+
+def log_lines(server: Server, beginning: str) -> list[dict[str, Any]]:
+    """Lines of the log whose message begins like this."""
+    lines = map(json.loads, server.log.read_text().splitlines())
+    return [line for line in lines if line["message"].startswith(beginning)]
+
+
+def test_figures_agree_with_500_mixed_requests(server: Server) -> None:
+    before = scrape(server)
+    made: Counter[tuple[str, str, str]] = Counter()
+    sizes: Counter[str] = Counter()
+    ids: list[str] = []
+    uploaded = 0
+
+    def call(method: str, path: str, route: str, **options: object) -> httpx.Response:
+        answer = server.client.request(method, path, headers=ADMIN, **options)  # type: ignore[arg-type]
+        known = method if method in {"GET", "POST", "PATCH", "DELETE", "PUT"} else "other"
+        made[known, route, str(answer.status_code)] += 1
+        return answer
+
+    for number in range(50):
+        body = encoded("JPEG", 64, 48, seed=number)
+        answer = call("POST", "/upload", "/upload", files={"file": ("a.jpg", body)})
+        uploaded += len(body)
+        ids.append(answer.json()["id"])
+        assert call("POST", "/upload", "/upload", files={"file": ("a.jpg", body)}).status_code == 200
+        call("POST", "/upload", "/upload", files={"file": ("a.txt", b"no image")})
+        call("GET", f"/images/{ids[-1]}", "/images/{image_id}")
+        call("PATCH", f"/images/{ids[-1]}", "/images/{image_id}", json={"title": f"{number}"})
+        call("GET", f"/images/{number}", "/images/{image_id}")
+        call("GET", f"/nowhere/{number}", "none")
+        call(f"M{number}", "/images", "none")
+    failed = call("POST", "/upload", "/upload", files={"file": ("b.jpg", b"\xff\xd8\xff\xe0" + bytes(200))}).json()
+    uploaded += 204
+    for image_id in (*ids, failed["id"]):
+        wait_for(
+            lambda image_id=image_id: (
+                call("GET", f"/images/{image_id}", "/images/{image_id}").json()["status"]  # type: ignore[misc]
+                != "pending"
+            ),
+            60,
+            server.log.read_text,
+        )
+    for image_id in ids[:10]:
+        for result in ("miss", "hit"):
+            assert call("GET", f"/i/{image_id}?w=32&fm=png", "/i/{image_id}").status_code == 200
+            sizes[result] += 1
+        call("DELETE", f"/images/{image_id}", "/images/{image_id}")
+    while made.total() < 500:
+        call("GET", "/limits", "/limits")
+
+    found = scrape(server)
+    for (method, route, status), count in made.items():
+        labels = {"method": method, "route": route, "status": status}
+        counted = value(found, "darkroom_requests_total", **labels) - value(before, "darkroom_requests_total", **labels)
+        assert counted == count, labels
+    for route in {route for _, route, _ in made}:
+        timed = value(found, "darkroom_request_seconds_count", route=route)
+        assert timed - value(before, "darkroom_request_seconds_count", route=route) == sum(
+            count for (_, each, _), count in made.items() if each == route
+        )
+    assert value(found, "darkroom_uploads_total") == 51
+    assert value(found, "darkroom_upload_bytes_total") == uploaded
+    assert value(found, "darkroom_duplicate_uploads_total") == 50
+    assert {result: value(found, "darkroom_sizes_total", result=result) for result in sizes} == sizes
+    assert value(found, "darkroom_worker_up") == 1
+    assert value(found, "darkroom_processed_total", outcome="ready", code="") == 50
+    assert total(found, "darkroom_processed_total", outcome="failed") == 1
+    assert value(found, "darkroom_phase_seconds_count", phase="process") == 50
+    assert value(found, "darkroom_queue_waiting") == value(found, "darkroom_queue_dead_letters") == 0
+    assert total(found, "darkroom_children_busy") == 0
+    text = server.client.get("/metrics", headers=ADMIN).text
+    assert not [secret for secret in (*ids, "ann", "127.0.0.1", "a.jpg", str(server.data)) if secret in text]
+
+
+def test_scrapes_during_full_load_are_answered(server: Server) -> None:
+    stop = threading.Event()
+    errors: list[object] = []
+
+    def load(seed: int) -> None:
+        with httpx.Client(base_url=server.url, timeout=60, headers=ADMIN) as client:
+            number = 0
+            while not stop.is_set():
+                number += 1
+                body = encoded("JPEG", 640, 480, seed=seed * 10_000 + number)
+                answer = client.post("/upload", files={"file": ("a.jpg", body)})
+                if answer.status_code != 201:
+                    errors.append(answer.text)
+
+    threads = [threading.Thread(target=load, args=(seed,)) for seed in range(8)]
+    for thread in threads:
+        thread.start()
+    try:
+        while total(scrape(server), "darkroom_uploads_total") < 100:
+            pass
+        busy = scrape(server)
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+    assert errors == []
+    assert value(busy, "darkroom_worker_up") == 1
+    assert value(busy, "darkroom_requests_total", method="POST", route="/upload", status="201") >= 100
+
+
+def test_figures_survive_a_new_worker(server: Server) -> None:
+    server.client.post("/upload?wait=20", headers=ADMIN, files={"file": ("a.jpg", encoded("JPEG", 64, 48))})
+    (worker,) = (line["pid"] for line in log_lines(server, "worker ready"))
+    os.kill(worker, signal.SIGKILL)
+    wait_for(lambda: len(log_lines(server, "worker ready")) == 2, 60, server.log.read_text)
+    wait_for(lambda: value(scrape(server), "darkroom_worker_up") == 1, 20)
+    assert value(scrape(server), "darkroom_uploads_total") == 1
