@@ -44,7 +44,7 @@ def test_a_thousand_files_survive_a_kill_of_the_server(tmp_path: Path) -> None:
             server.kill()
             assert running.stderr.readline() == "Connection lost. Retrying for 60 s.\n"
             server.start()
-            rest, said = running.communicate(timeout=300)
+            rest, said = running.stdout.read(), running.stderr.read()  # with what `readline` has buffered
         assert running.returncode == 0, said
         assert len(rest.splitlines()) == 700
         assert "refused" not in said
@@ -68,8 +68,10 @@ def test_a_server_that_stays_away_ends_the_run(tmp_path: Path) -> None:
     ):
         assert running.stdout is not None
         assert running.stdout.readline().startswith("sent")
+        assert running.stderr is not None
         server.kill()
-        _, said = running.communicate(timeout=120)
+        running.stdout.read()
+        said = running.stderr.read()
     assert running.returncode == 3
     lost, error, cause, remedy, counts = said.splitlines()
     assert lost == "Connection lost. Retrying for 1 s."
