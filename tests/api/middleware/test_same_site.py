@@ -32,6 +32,9 @@ WRITES = {
     ("PATCH", "/images/{image_id}"),
     ("DELETE", "/images/{image_id}"),
     ("PUT", "/files/originals/{image_id}"),
+    ("POST", "/keys"),
+    ("POST", "/keys/{key_id}/rotate"),
+    ("DELETE", "/keys/{key_id}"),
 }
 
 
@@ -95,7 +98,8 @@ def test_writes_are_accepted_from_own_pages_only(
     headers = {"Host": host} | ({"Origin": origin} if origin else {})
     assert writes(open_service) == WRITES
     for method, path in WRITES:
-        answer = open_service.client.request(method, path.replace("{image_id}", "no-id"), headers=headers)
+        named = re.sub(r"\{\w+\}", "no-id", path)
+        answer = open_service.client.request(method, named, headers=headers)
         assert refused(answer) == code, (method, path, answer.text)
     for path in ("/", "/images", "/limits"):  # reads are accepted from any origin: browsers hide the responses
         answer = open_service.client.get(path, headers=headers)
@@ -117,7 +121,7 @@ FOREIGN = (
 
 
 #: Reads that are refused without the key of an admin.
-ADMINS_ONLY = {"/stats/owners"}
+ADMINS_ONLY = {"/stats/owners", "/keys"}
 
 
 def everything_read(service: Service) -> list[str]:
