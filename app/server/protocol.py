@@ -92,7 +92,7 @@ class Protocol(H11Protocol):
         """Parse received bytes, which are copied; discard them after a refusal."""
         if self._refused:
             return
-        if self._served and not self.in_progress and not self.conn.head_begun:
+        if self._served and not self.in_progress and self.conn.their_state is h11.IDLE and not self.conn.head_begun:
             self._idle_since = self.loop.time()
         super().data_received(cast("bytes", data))
 
@@ -153,12 +153,15 @@ class Protocol(H11Protocol):
     def check(self, now: float) -> None:
         """Disconnect a client that is too slow. The server calls this every second."""
         bounds = self.server_state.bounds
-        idle = not self.in_progress and not self._refused and not self.transport.is_closing()
-        if idle and now - self._idle_since > bounds.head_seconds:
-            if self.conn.head_begun:
-                self._refuse(late_head(bounds.head_seconds))
-            elif not self._served:  # after a request, uvicorn's `timeout_keep_alive` applies
-                self.transport.close()
+        if not (self.in_progress or self._refused or self.transport.is_closing()):
+            # uvicorn's own `timeout_keep_alive` ends with the first byte after a response, even of an empty line.
+            keeps_alive = self._served and not self.conn.head_begun
+            seconds = bounds.keep_alive_seconds if keeps_alive else bounds.head_seconds
+            if now - self._idle_since > seconds:
+                if self.conn.head_begun:
+                    self._refuse(late_head(seconds))
+                else:
+                    self.transport.close()
         unsent = self.transport.get_write_buffer_size()
         since, before, resumed = self._unsent
         if not unsent or not before or before - unsent >= bounds.stall_bytes or resumed != self._resumed:

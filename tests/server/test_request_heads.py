@@ -34,6 +34,27 @@ def upload(body: bytes, *headers: str) -> bytes:
     return "\r\n".join([*lines, f"Content-Length: {len(body)}", "", ""]).encode() + body
 
 
+LENGTHS = {
+    "once": ["Content-Length: %d"],
+    "twice": ["Content-Length: %d", "Content-Length: %d"],
+    "a list": ["Content-Length: %d, %d"],
+    "with zeros": ["Content-Length: 000%d"],
+    "with other names": ["Content-Length: %d", "Content_Length: 0", "Transfer_Encoding: chunked", "X: a: 0"],
+}
+
+
+@pytest.mark.parametrize("size", [1_000_000, 1], ids=["at once", "byte by byte"])
+@pytest.mark.parametrize("lengths", LENGTHS.values(), ids=LENGTHS)
+def test_a_request_in_a_body_is_not_run(live: Live, lengths: list[str], size: int) -> None:
+    inner = b"DELETE /images/01a21f65-7e5c-7fba-a356-000000000000 HTTP/1.1\r\nHost: x\r\nX-Request-Id: hidden\r\n\r\n"
+    fields = "\r\n".join(lengths).replace("%d", str(len(inner)))
+    head = f"POST /upload HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n{fields}\r\n\r\n".encode()
+    sent = head + inner + LAST
+    first, second = exchange(live.port, *(sent[start : start + size] for start in range(0, len(sent), size)))
+    assert (first.problem["code"], second.status) == ("bad_json", 200)
+    assert live.requests(request_id="hidden") == []
+
+
 # No protocol but HTTP/1.1 is offered, so any Upgrade is ignored (RFC 9110 section 7.8).
 UPGRADES = {
     "h2c": ["Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAMAAABkAAQCAAAAAAIAAAAA"],
@@ -129,6 +150,8 @@ REFUSED = {
     "two lengths": (
         HEALTH + b"Content-Length: 5\r\nContent-Length: 6\r\n\r\n", 400, "bad_request_head", "Content-Length",
     ),
+    "list of lengths": (HEALTH + b"Content-Length: 5, 6\r\n\r\n", 400, "bad_request_head", "Content-Length"),
+    "sign": (HEALTH + b"Content-Length: +5\r\n\r\n", 400, "bad_request_head", "Content-Length"),
     "length and chunks": (
         HEALTH + b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n", 400, "bad_request_head", "Content-Length",
     ),

@@ -58,6 +58,16 @@ def test_a_connection_is_kept_for_a_while_after_a_request(live: Live) -> None:
         assert time.monotonic() - started > HEAD_SECONDS
 
 
+@pytest.mark.slow
+def test_a_connection_that_sends_an_empty_line_after_a_request_is_closed(live: Live) -> None:
+    with live.connect() as sock:
+        sock.sendall(HEALTH + b"\r\n")
+        while not sock.recv(65536).endswith(b'{"status":"ok"}'):
+            pass
+        sock.sendall(b"\r\n")
+        assert read_all(sock) == b""
+
+
 @pytest.mark.parametrize("served", smoke([False, True]), ids=["first", "second"])
 @pytest.mark.slow
 def test_a_head_that_comes_byte_by_byte_ends_with_a_problem(live: Live, served: bool) -> None:
