@@ -5,8 +5,8 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import date, datetime
 
 from app.domain.access.api_keys import hash_key
 from app.domain.access.stored_keys import StoredKey, read_key_id
@@ -26,12 +26,20 @@ MAX_KNOWN, MAX_UNKNOWN = 4096, 4096
 
 @dataclass(frozen=True)
 class _Cached:
+    """An entry, or the absence of one, with the times of reading it, and the day of use that was stored last."""
+
     entry: StoredKey | None
     read_at: float
+    read_on: datetime
+    used: date | None
 
 
 class StoredKeys:
-    """API keys of a `KeyStore`. `clock` is monotonic, `now` is the time of day."""
+    """API keys of a `KeyStore`. `clock` is monotonic, `now` is the time of day.
+
+    An entry is old when either clock says so: the first one may stand still while a function is frozen, and the second
+    one may be set back.
+    """
 
     def __init__(
         self, store: KeyStore, *, clock: Callable[[], float] = time.monotonic, now: Callable[[], datetime] = utcnow
@@ -42,6 +50,7 @@ class StoredKeys:
         self._lock = threading.Lock()
         self._known: OrderedDict[str, _Cached] = OrderedDict()
         self._unknown: OrderedDict[str, _Cached] = OrderedDict()
+        self._changes = 0
 
     def find(self, key: str) -> StoredKey | None:
         """Return the entry of a key, also of one that has expired; None for an unknown one.
@@ -51,41 +60,52 @@ class StoredKeys:
         key_id = read_key_id(key)
         if key_id is None:
             return None
-        cached = self._fresh(key_id, key)
-        entry = self._read(key_id).entry if cached is None else cached.entry
-        if entry is None or not entry.accepts(hash_key(key), self._now()):
+        digest = hash_key(key)
+        cached = self._fresh(key_id, digest) or self._read(key_id)
+        if cached.entry is None or not cached.entry.accepts(digest, self._now()):
             return None
-        if cached is None:
-            self._note_use(entry)
-        return entry
+        if self._is_first_use(cached, cached.entry):
+            self._note_use(cached, cached.entry)
+        return cached.entry
 
     def is_known(self, key: str) -> bool:
-        """Return True if `find` does not read the store for this key."""
+        """Return True if `find` neither reads nor writes the store for this key."""
         key_id = read_key_id(key)
-        return key_id is None or self._fresh(key_id, key) is not None
+        if key_id is None:
+            return True
+        digest = hash_key(key)
+        cached = self._fresh(key_id, digest)
+        if cached is None or cached.entry is None:
+            return cached is not None
+        return not (cached.entry.accepts(digest, self._now()) and self._is_first_use(cached, cached.entry))
 
     def forget(self, key_id: str) -> None:
-        """Have the next request read the entry again."""
+        """Have the next request read the entry again, and do not remember what is being read now."""
         with self._lock:
+            self._changes += 1
             self._known.pop(key_id, None)
             self._unknown.pop(key_id, None)
 
-    def _fresh(self, key_id: str, key: str) -> _Cached | None:
+    def _fresh(self, key_id: str, digest: str) -> _Cached | None:
         with self._lock:
             cached = self._known.get(key_id) or self._unknown.get(key_id)
             if cached is None:
                 return None
-            age = self._clock() - cached.read_at
             if key_id in self._known:
                 self._known.move_to_end(key_id)
-        is_wrong = cached.entry is not None and not cached.entry.accepts(hash_key(key), self._now())
-        return cached if age < (RECHECK_SECONDS if is_wrong else CACHE_SECONDS) else None
+        now = self._now()
+        is_wrong = cached.entry is not None and not cached.entry.accepts(digest, now)
+        limit = RECHECK_SECONDS if is_wrong else CACHE_SECONDS
+        ages = (self._clock() - cached.read_at, (now - cached.read_on).total_seconds())
+        return cached if all(0 <= age < limit for age in ages) else None
 
     def _read(self, key_id: str) -> _Cached:
-        read_at = self._clock()
+        read_at, read_on, changes = self._clock(), self._now(), self._changes
         entry = self._store.get(key_id)
-        cached = _Cached(entry, read_at)
+        cached = _Cached(entry, read_at, read_on, entry.last_used if entry else None)
         with self._lock:
+            if self._changes != changes:
+                return cached
             self._known.pop(key_id, None)
             self._unknown.pop(key_id, None)
             kept, most = (self._unknown, MAX_UNKNOWN) if entry is None else (self._known, MAX_KNOWN)
@@ -94,11 +114,17 @@ class StoredKeys:
                 kept.popitem(last=False)
         return cached
 
-    def _note_use(self, entry: StoredKey) -> None:
-        """Store the day of use, unless the entry has it. A failure is logged: the request goes on."""
+    def _is_first_use(self, cached: _Cached, entry: StoredKey) -> bool:
+        """Return True if the day of a use now is not stored yet. A refused request is no use."""
+        now = self._now()
+        return cached.used != now.date() and not entry.has_expired(now)
+
+    def _note_use(self, cached: _Cached, entry: StoredKey) -> None:
+        """Store the day of use. A failure is logged, and the next attempt follows when the entry is read again."""
         day = self._now().date()
-        if entry.last_used == day:
-            return
+        with self._lock:
+            if self._known.get(entry.id) is cached:
+                self._known[entry.id] = replace(cached, used=day)
         try:
             self._store.touch(entry.id, day)
         except PortError:

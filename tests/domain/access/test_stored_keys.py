@@ -52,7 +52,8 @@ class MemoryStore:
         self.calls["touch"] += 1
         if self.fails:
             raise Unavailable("full")
-        self.entries[key_id] = self.entries[key_id].model_copy(update={"last_used": day})
+        if key_id in self.entries:
+            self.entries[key_id] = self.entries[key_id].model_copy(update={"last_used": day})
 
     def delete(self, key_id: str) -> bool:
         return self.entries.pop(key_id, None) is not None
@@ -123,6 +124,42 @@ def test_a_revoked_key_ends_with_the_cache(scene: Scene) -> None:
     assert not scene.is_valid(key)
 
 
+def test_a_revoked_key_ends_although_the_process_was_frozen(scene: Scene) -> None:
+    key, entry = scene.create()
+    assert scene.is_valid(key)
+    scene.admin.revoke(entry.id)
+    scene.now += timedelta(seconds=CACHE_SECONDS)  # the monotonic clock stood still
+    assert not scene.is_valid(key)
+
+
+def test_a_clock_that_was_set_back_keeps_no_key(scene: Scene) -> None:
+    scene.now += timedelta(days=30)
+    key, entry = scene.create()
+    assert scene.is_valid(key)
+    scene.now = NOW
+    assert scene.is_valid(key)
+    scene.admin.revoke(entry.id)
+    scene.now += timedelta(seconds=CACHE_SECONDS)
+    assert not scene.is_valid(key)
+
+
+def test_what_is_read_during_a_change_is_not_remembered(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    key, entry = scene.create()
+    own = KeyAdmin(scene.store, scene.keys)
+    read = scene.store.get
+
+    def read_then_revoke(key_id: str) -> StoredKey | None:
+        found = read(key_id)
+        own.revoke(key_id)
+        return found
+
+    with monkeypatch.context() as patch:
+        patch.setattr(scene.store, "get", read_then_revoke)
+        assert scene.is_valid(key)  # the request was there before the change
+    assert entry.id not in scene.store.entries
+    assert not scene.is_valid(key)
+
+
 def test_a_change_of_the_same_process_is_seen_at_once(scene: Scene) -> None:
     key, entry = scene.create()
     own = KeyAdmin(scene.store, scene.keys)
@@ -178,6 +215,24 @@ def test_the_day_of_use_is_written_once_a_day(scene: Scene) -> None:
     scene.is_valid(key)
     assert scene.store.entries[entry.id].last_used == NOW.date() + timedelta(days=1)
     assert scene.is_valid(key)
+
+
+def test_the_day_of_use_is_written_while_others_present_an_old_secret(scene: Scene) -> None:
+    old, entry = scene.create()
+    key, _ = scene.admin.rotate(entry.id, timedelta(0))
+    assert not scene.is_valid(old)  # its look-up is remembered
+    assert not scene.keys.is_known(key)
+    assert scene.is_valid(key)
+    assert scene.keys.is_known(key)
+    assert scene.store.entries[entry.id].last_used == NOW.date()
+
+
+def test_a_refused_request_is_no_use(scene: Scene) -> None:
+    key, entry = scene.admin.create(name="n", owner="ann", scopes=["read"], expires_at=NOW + timedelta(days=1))
+    scene.now += timedelta(days=1)
+    assert scene.is_valid(key)  # the caller of `find` refuses it, and names the reason
+    assert scene.keys.is_known(key)
+    assert (scene.store.calls["touch"], scene.store.entries[entry.id].last_used) == (0, None)
 
 
 def test_a_day_of_use_that_cannot_be_written_does_not_refuse_the_key(
