@@ -5,9 +5,11 @@ from typing import Any
 
 import pytest
 
-from app.domain.access.api_keys import Scope
+from app.domain.access.api_keys import Scope, hash_key
+from app.domain.access.key_admin import KeyAdmin
 from app.domain.access.stored_keys import KeySecret, StoredKey, new_key_id
 from app.domain.errors import AlreadyExists, DarkroomError, Missing, Stale
+from app.domain.models import utcnow
 from app.domain.ports.key_store import KeyStore
 from tests.contract.races import RACERS, race
 
@@ -111,6 +113,23 @@ def test_an_entry_is_removed_once_and_stays_so(key_store: KeyStore) -> None:
     with pytest.raises(Missing):
         key_store.replace(changed(key))
     assert (key_store.get(key.id), key_store.list(10)) == (None, [])
+
+
+def test_of_several_removals_at_once_one_finds_the_entry(key_store: KeyStore) -> None:
+    key = stored(key_store)
+    assert race(lambda _: key_store.delete(key.id)).count(True) == 1
+    assert key_store.get(key.id) is None
+
+
+def test_each_of_several_rotations_at_once_gives_a_valid_secret(key_store: KeyStore) -> None:
+    key = stored(key_store, expires_at=None, secrets=(KeySecret(sha256="ab" * 32),))
+    admin = KeyAdmin(key_store)
+    made = [rotated[0] for rotated in race(lambda _: admin.rotate(key.id), 3) if not isinstance(rotated, DarkroomError)]
+    assert len(made) == 3  # each is repeated when another one was faster
+    found = key_store.get(key.id)
+    assert found is not None
+    assert all(found.accepts(hash_key(each), utcnow()) for each in made)
+    assert (len(found.secrets), found.version) == (4, 4)
 
 
 def test_a_removal_wins_against_changes_at_the_same_time(key_store: KeyStore) -> None:

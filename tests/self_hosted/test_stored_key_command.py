@@ -71,6 +71,15 @@ def test_too_many_secrets_have_a_remedy(folder: Path) -> None:
     assert (done.exit_code, done.stderr.splitlines()[2]) == (1, "try: darkroom key rotate ID --grace-hours 0")
 
 
+def test_a_whole_key_is_no_id_and_is_not_repeated(folder: Path) -> None:
+    made = parsed("create", "--owner", "ann", "--scope", "read")
+    for command in ("revoke", "rotate"):
+        done = key(command, made["key"])
+        assert done.exit_code == 1
+        assert made["key"][20:] not in done.stderr
+    assert len(key("list").stdout.splitlines()) == 1
+
+
 @pytest.mark.parametrize(
     "arguments",
     [

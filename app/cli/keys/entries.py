@@ -108,7 +108,7 @@ def revoke(
     known = load().api_keys
     found = [entry for entry in known if entry.sha256.startswith(key_id.lower())] if len(key_id) >= 8 else []
     if len(found) != 1:
-        cause = f"{len(found)} keys of {_SETTING} begin with {key_id[:64]!r}"
+        cause = f"{len(found)} keys of {_SETTING} begin with {key_id[:_DIGITS]!r}"
         fail("no such key", cause, "darkroom key entry list")
     value = ",".join(str(entry) for entry in known if entry is not found[0])
     typer.echo(json.dumps({"revoked": _described(found[0]), "api_keys": value}) if as_json else value)

@@ -18,6 +18,8 @@ from app.domain.errors import Conflict, Invalid, NotFound
 from app.domain.models import ANONYMOUS, utcnow
 
 _PAGE = 200
+#: Longest id to repeat in an error. What is longer may be a key.
+_ID_DIGITS = 20
 _HOURS = timedelta(hours=1)
 
 AsJson = Annotated[bool, JSON_LINES]
@@ -129,7 +131,8 @@ def rotate(
     except NotFound:
         _fail_unknown(key_id)
     except Conflict as error:
-        fail("the key has too many valid secrets", error.detail, "darkroom key rotate ID --grace-hours 0")
+        remedy = "key create" if error.code == "expired_key" else "key rotate ID --grace-hours 0"
+        fail("the key cannot be rotated", error.detail, f"darkroom {remedy}")
     _show_secret(key, entry, as_json=as_json)
 
 
@@ -146,7 +149,11 @@ def revoke(key_id: KeyId, *, as_json: AsJson = False) -> None:
     answer, 4 a right is missing.
     """
     admin, _ = _open()
-    if not admin.revoke(key_id):
+    try:
+        was_there = admin.revoke(key_id)
+    except NotFound:
+        was_there = False
+    if not was_there:
         _fail_unknown(key_id)
     typer.echo(json.dumps({"id": key_id, "revoked": True}) if as_json else f"{key_id} is revoked")
 
@@ -157,7 +164,7 @@ def _open() -> tuple[KeyAdmin, str]:
 
 
 def _fail_unknown(key_id: str) -> NoReturn:
-    fail("no such key", f"no API key of the store has the id {key_id[:64]!r}", "darkroom key list")
+    fail("no such key", f"no API key of the store has the id {key_id[:_ID_DIGITS]!r}", "darkroom key list")
 
 
 def _all(admin: KeyAdmin) -> Iterator[StoredKey]:

@@ -56,7 +56,7 @@ class KeyAdmin:
     def rotate(self, key_id: str, grace: timedelta = GRACE) -> tuple[str, StoredKey]:
         """Give a key a new secret; return it with its entry. Older secrets end after `grace`.
 
-        Raises `NotFound` for an unknown key, and `Conflict` for one with too many valid secrets.
+        Raises `NotFound` for an unknown key, and `Conflict` for one that has expired or has too many valid secrets.
         """
         for _ in range(_ATTEMPTS):
             found = self._store.get(key_id) if is_key_id(key_id) else None
@@ -75,8 +75,10 @@ class KeyAdmin:
         raise KeepsChanging(key_id)
 
     def revoke(self, key_id: str) -> bool:
-        """Remove a key. Return False if there is none."""
-        was_there = is_key_id(key_id) and self._store.delete(key_id)
+        """Remove a key. Return False if there is none. Raises `NotFound` for a text that is no id of a key."""
+        if not is_key_id(key_id):
+            raise _not_found()
+        was_there = self._store.delete(key_id)
         self._forget(key_id)
         return was_there
 
@@ -86,4 +88,5 @@ class KeyAdmin:
 
 
 def _not_found() -> NotFound:
-    return NotFound("key_not_found", "No API key of the store has this id. `GET /keys` lists the ids.")
+    detail = "No API key of the store has this id: 20 hex digits, after `dk_` in a key. `GET /keys` lists the ids."
+    return NotFound("key_not_found", detail)

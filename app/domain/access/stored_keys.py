@@ -103,8 +103,11 @@ def new_secret(key_id: str) -> tuple[str, KeySecret]:
 def rotate(key: StoredKey, secret: KeySecret, grace: timedelta, now: datetime) -> StoredKey:
     """Return the entry with a new secret. Older ones end after `grace`, or earlier if they would anyway.
 
-    Raises `Conflict` if the key has too many valid secrets then.
+    Raises `Conflict` if the key has too many valid secrets then, and for a key that has expired: so would the new one.
     """
+    if key.has_expired(now):
+        detail = "The key has expired, and so would the new one. Create another key."
+        raise Conflict("expired_key", detail, expired_at=key.expires_at)
     ends_at = now + grace
     older = [
         KeySecret(sha256=each.sha256, ends_at=min(each.ends_at or ends_at, ends_at))

@@ -1,6 +1,7 @@
 """`/keys`: admins create, list, rotate and revoke keys, which the service accepts at once."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -158,6 +159,23 @@ def test_a_key_has_five_secrets_at_most(service: Service) -> None:
     problem = assert_problem(post(service, path), 409, "too_many_secrets")
     assert (problem["measured"], problem["limit"]) == (5, 5)
     assert post(service, path, {"grace_seconds": 0}).status_code == 200
+
+
+def test_a_whole_key_is_no_id_and_is_not_repeated(service: Service) -> None:
+    made = create(service)
+    problem = assert_problem(service.client.delete(f"/keys/{made['key']}", headers=bearer(ADMIN)), 404, "key_not_found")
+    assert made["key"] not in str(problem)
+    assert status(service, made["key"]) == 200
+
+
+def test_an_expired_key_is_not_rotated(service: Service) -> None:
+    made = create(service)
+    entry = service.side.key_store.get(made["id"])
+    assert entry is not None
+    past = utcnow() - timedelta(seconds=1)
+    service.side.key_store.replace(entry.model_copy(update={"expires_at": past, "version": entry.version + 1}))
+    problem = assert_problem(post(service, f"/keys/{made['id']}/rotate"), 409, "expired_key")
+    assert problem["expired_at"]
 
 
 @pytest.mark.parametrize("key_id", ["x", "0" * 20, "é", "a%2Fb", "-", "." * 3])

@@ -143,7 +143,7 @@ def test_a_clock_that_was_set_back_keeps_no_key(scene: Scene) -> None:
     assert not scene.is_valid(key)
 
 
-def test_what_is_read_during_a_change_is_not_remembered(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_entry_read_during_a_change_is_not_remembered(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     key, entry = scene.create()
     own = KeyAdmin(scene.store, scene.keys)
     read = scene.store.get
@@ -296,8 +296,21 @@ def test_rotations_while_keys_are_in_use(scene: Scene) -> None:
     assert len(scene.admin.rotate(entry.id)[1].secrets) == 2  # those that have ended are gone
 
 
+def test_an_expired_key_is_not_rotated(scene: Scene) -> None:
+    _, entry = scene.admin.create(name="n", owner="ann", scopes=["read"], expires_at=NOW + timedelta(days=1))
+    scene.admin.rotate(entry.id)
+    scene.now += timedelta(days=1)
+    with pytest.raises(Conflict) as refused:
+        scene.admin.rotate(entry.id)
+    assert (refused.value.code, refused.value.extra) == ("expired_key", {"expired_at": entry.expires_at})
+
+
 @pytest.mark.parametrize("key_id", ["", "x", "0" * 20, "../../etc", "é" * 20, "\ud800"])
 def test_unknown_keys_are_not_rotated(scene: Scene, key_id: str) -> None:
     with pytest.raises(NotFound):
         scene.admin.rotate(key_id)
-    assert scene.admin.revoke(key_id) is False
+    if is_key_id(key_id):
+        assert scene.admin.revoke(key_id) is False
+    else:  # somebody who gives a whole key must not believe that it is revoked
+        with pytest.raises(NotFound):
+            scene.admin.revoke(key_id)

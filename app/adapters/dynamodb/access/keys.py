@@ -95,10 +95,16 @@ class DynamoKeys:
 
     def delete(self, key_id: str) -> bool:
         """See `KeyStore.delete`."""
-        found = call(
-            self._client.delete_item, TableName=self._table, Key=serialize(_key(key_id)), ReturnValues="ALL_OLD"
-        )
-        return "Attributes" in found
+        try:
+            call(
+                self._client.delete_item,
+                TableName=self._table,
+                Key=serialize(_key(key_id)),
+                ConditionExpression=f"attribute_exists({ID})",
+            )
+        except Refused:
+            return False
+        return True
 
 
 def _key(key_id: str) -> Item:

@@ -13,7 +13,14 @@ ACCESS: ProblemTypes = {
         "The API key has expired. Ask the operator for a new one.",
         {"expired_at": "2026-11-22T00:00:00Z"},
     ),
-    "key_not_found": ProblemType(NotFound, "No API key of the store has this id. `GET /keys` lists the ids."),
+    "key_not_found": ProblemType(
+        NotFound, "No API key of the store has this id: 20 hex digits, after `dk_` in a key. `GET /keys` lists the ids."
+    ),
+    "expired_key": ProblemType(
+        Conflict,
+        "The key has expired, and so would the new one. Create another key.",
+        {"expired_at": "2026-11-22T00:00:00Z"},
+    ),
     "too_many_secrets": ProblemType(
         Conflict,
         "The key has {measured} valid secrets already. Rotate it with `grace_seconds` 0, which ends them, or wait "

@@ -161,7 +161,7 @@ def list_keys(
     openapi_extra=_body("KeyRotation", {"grace_seconds": _GRACE_SECONDS}, required=False),
     responses={
         200: model_response(CreatedApiKey),
-        **problem_responses(*_BODY_PROBLEMS, "out_of_range", "key_not_found", "too_many_secrets"),
+        **problem_responses(*_BODY_PROBLEMS, "out_of_range", "key_not_found", "expired_key", "too_many_secrets"),
     },
 )
 @requires(Scope.ADMIN)
@@ -183,13 +183,13 @@ async def rotate_key(request: Request, key_id: KeyId, services: ServicesDep) -> 
     summary="Revoke an API key",
     status_code=204,
     response_description="The key is not valid any more",
-    responses=problem_responses("invalid_request"),
+    responses=problem_responses("invalid_request", "key_not_found"),
 )
 @requires(Scope.ADMIN)
 def revoke_key(key_id: KeyId, services: ServicesDep) -> Response:
     """Revoke a key with all its secrets. Other processes and functions refuse it within 30 seconds.
 
-    Idempotent: an unknown id is no error. The images of the owner stay.
+    Idempotent: an unknown id is no error, but a text that is no id is one. The images of the owner stay.
     """
     services.key_admin.revoke(key_id)
     return Response(status_code=204)
