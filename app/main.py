@@ -100,9 +100,10 @@ def _listener(host: str, port: int) -> socket.socket:
     try:
         return listen(host, port)
     except OSError as error:
-        remedy = "choose another, such as: make run PORT=8080"
+        cause = error.strerror or str(error)
+        remedy = "darkroom serve --port 8080, or make run PORT=8080"
         raise ConfigurationError(
-            f"Cannot listen on {host}, port {port} ({error.strerror or error}): {remedy}"
+            f"error: cannot listen on {host}, port {port}\ncause: {cause}\ntry: {remedy}"
         ) from None
 
 

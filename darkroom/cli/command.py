@@ -1,8 +1,9 @@
 """The `darkroom` command: its own commands, and those that the server registers."""
 
 import io
+import os
 import sys
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from typer.exceptions import TyperException
@@ -35,6 +36,14 @@ COMMANDS = (
 class _Darkroom(CommandGroup):
     own = COMMANDS
 
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command. Ctrl-C ends it with one line."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            write_line("\nInterrupted.", error=True)  # not on the line of `^C` or of a question
+            raise typer.Exit(INTERRUPTED) from None
+
 
 cli = typer.Typer(cls=_Darkroom, no_args_is_help=True, pretty_exceptions_enable=False)
 
@@ -61,18 +70,26 @@ def _darkroom(
 
 def main() -> None:
     """Run the console script. Wrong usage ends it with three lines."""
+    _replace_closed_streams()
     for stream in (sys.stdout, sys.stderr):  # names may have letters that the terminal cannot show
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     try:
         code = cli(prog_name="darkroom", standalone_mode=False)
-    except typer.Abort:  # Ctrl-C at a question
+    except typer.Abort:  # Ctrl-D at a question
         write_line("", error=True)
         sys.exit(INTERRUPTED)
     except TyperException as error:
         _print_usage(error)
         sys.exit(USAGE)
     sys.exit(code or DONE)
+
+
+def _replace_closed_streams() -> None:
+    """Open the null device for standard streams that are closed, as `<&-` does, for which Python has no object."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode))  # noqa: PTH123, SIM115 - stays open until the process ends
 
 
 def _print_usage(error: TyperException) -> None:

@@ -89,7 +89,7 @@ def read_names(stream: BinaryIO) -> list[str]:
     """Read a list of file names, one in each line, or ended by null bytes as `find -print0` writes them."""
     content = stream.read()
     names = content.split(b"\0") if b"\0" in content else content.splitlines()
-    return [os.fsdecode(name) for name in names if name.strip()]
+    return [f"./{STDIN}" if name == STDIN.encode() else os.fsdecode(name) for name in names if name.strip()]
 
 
 def folder_tags(found: FoundFile, tags: Iterable[str]) -> list[str]:

@@ -2,7 +2,9 @@
 
 import shutil
 from collections.abc import Iterable, Iterator
+from difflib import get_close_matches
 from enum import Enum
+from functools import partial
 from importlib.metadata import EntryPoint, entry_points
 from pkgutil import resolve_name
 from typing import Any, ClassVar, NamedTuple, get_args
@@ -48,6 +50,13 @@ class CommandGroup(TyperGroup):
         """Return a command that is not yet imported, or None if there is none of that name."""
         return next((_LazyCommand(command) for command in self._all() if command.name == cmd_name), None)
 
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Find the command that the first argument names. An unknown name ends with the closest one as a suggestion."""
+        names = self.list_commands(ctx)
+        if args[0] not in names and (close := get_close_matches(args[0], names, 1)):
+            ctx.fail(f"No such command {args[0]!r}. Did you mean {close[0]!r}?")
+        return super().resolve_command(ctx, args)
+
     def _all(self) -> Iterator[Command]:
         yield from self.own
         for entry in sorted(entry_points(group=GROUP), key=lambda entry: entry.name):
@@ -91,6 +100,16 @@ def _load(command: Command) -> Any:
     return loaded
 
 
+class _NarrowContext(typer.Context):
+    """Context of a command whose help has a narrow first column; longer names have lines of their own."""
+
+    def make_formatter(self) -> Any:
+        """Return the formatter of the help."""
+        formatter: Any = super().make_formatter()
+        formatter.write_dl = partial(formatter.write_dl, col_max=max(8, formatter.width // 2 - 2))
+        return formatter
+
+
 def adapt_help(command: Any) -> None:
     """Name the values of options instead of their types: `--title TITLE`, and nothing after a flag.
 
@@ -100,6 +119,7 @@ def adapt_help(command: Any) -> None:
     if columns < _TABLE_COLUMNS:
         command.rich_markup_mode = None
         command.context_settings = {**command.context_settings, "terminal_width": columns}
+        command.context_class = _NarrowContext
     for option in command.get_params(typer.Context(command)):
         if option.param_type_name != "option":
             option.display_type_rich = lambda ctx: None  # noqa: ARG005 - the signature of typer

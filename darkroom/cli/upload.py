@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from darkroom.cli.console import DONE, INTERRUPTED, NOT_DONE, write_line
+from darkroom.cli.console import DONE, INTERRUPTED, NOT_DONE, print_error, write_line
 from darkroom.cli.direct import FileClient
 from darkroom.cli.found_files import STDIN, FoundFile, Rules, find_files, read_names
 from darkroom.cli.image_file import to_text
@@ -22,6 +22,8 @@ from darkroom.errors import InvalidArgument
 
 _INPUT, _FIELDS, _SENDING, _OUTPUT = "Input", "Fields", "Sending", "Output"
 _PIECE = 1024 * 1024
+#: Longest name of a file in most file systems.
+_NAME_BYTES = 255
 
 
 class Visibility(StrEnum):
@@ -222,6 +224,8 @@ def _arguments(files: list[str], from_file: str | None, filename: str | None) ->
         raise typer.BadParameter("standard input can be read only once", param_hint="-")
     if filename is not None and STDIN not in files:
         raise typer.BadParameter("only with - as a file", param_hint="--filename")
+    if filename is not None and not _is_file_name(Path(filename).name):
+        raise typer.BadParameter("not the name of a file", param_hint="--filename")
     if from_input and sys.stdin.isatty():
         raise typer.BadParameter("standard input is a terminal: send it a file with `<` or a pipe", param_hint="-")
     if from_file is None:
@@ -245,13 +249,22 @@ def _rules(patterns: list[str]) -> Rules:
 @contextmanager
 def _saved_input(filename: str | None) -> Iterator[str]:
     """Save standard input in a temporary file for the block, because an image is hashed before it is sent."""
-    name = Path(filename or "").name or "stdin"
-    with tempfile.TemporaryDirectory(prefix="darkroom-") as folder:
-        path = Path(folder, name)
-        with path.open("wb") as file:
-            while piece := sys.stdin.buffer.read(_PIECE):
-                file.write(piece)
+    with ExitStack() as stack:
+        try:
+            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="darkroom-"))
+            path = Path(folder, Path(filename or "stdin").name)
+            with path.open("wb") as file:
+                while piece := sys.stdin.buffer.read(_PIECE):
+                    file.write(piece)
+        except OSError as error:
+            cause = error.strerror or str(error)
+            print_error("cannot save standard input", cause, "give a file, or set TMPDIR to a folder with space")
+            raise typer.Exit(NOT_DONE) from None
         yield str(path)
+
+
+def _is_file_name(name: str) -> bool:
+    return name not in {"", ".."} and len(os.fsencode(name)) <= _NAME_BYTES
 
 
 def _client(url: str) -> FileClient:

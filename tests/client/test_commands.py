@@ -89,10 +89,11 @@ def test_without_the_packages_of_the_command_one_sentence_names_them() -> None:
 @pytest.mark.parametrize("columns", [40, 100])
 def test_help_names_options_and_their_values(monkeypatch: pytest.MonkeyPatch, columns: int) -> None:
     monkeypatch.setenv("COLUMNS", str(columns))
-    for command in COMMANDS:
-        done = CliRunner().invoke(cli, [command.name, "--help"], terminal_width=columns)
+    for name in (*([command.name] for command in COMMANDS), ["key", "create"]):
+        done = CliRunner().invoke(cli, [*name, "--help"], terminal_width=columns)
         assert done.exit_code == 0
         assert "…" not in done.stdout  # no name is cut
+        assert max(map(len, done.stdout.splitlines())) <= columns
         assert [wrong for wrong in ("<bool>", "<str>", "<int", "<list") if wrong in done.stdout] == []
     upload = CliRunner().invoke(cli, ["upload", "--help"]).stdout
     assert [name for name in ("--tags-from-folders", "--from-file", "PATTERN") if name not in upload] == []

@@ -295,6 +295,7 @@ def test_without_a_server_each_ends_with_three_lines(tmp_path: Path, command: st
         ("url ID --variant w320 --width 9", "A variant has its own size, format and quality."),
         ("show - --url nonsense", "Invalid address of the service."),
         ("nothing", "No such command 'nothing'."),
+        ("lisst", "No such command 'lisst'. Did you mean 'list'?"),
     ],
 )
 def test_wrong_usage_is_code_2(darkroom: Command, command: str, expected: str) -> None:

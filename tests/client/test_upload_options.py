@@ -2,6 +2,8 @@
 
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -59,16 +61,41 @@ def test_an_image_on_standard_input_is_named_by_an_option(darkroom: Command) -> 
     assert darkroom("upload", "-").stderr.endswith("1 file: 1 refused (stdin: The file is empty)\n")
 
 
+def in_shell(url: str, folder: Path, command: str, content: bytes = b"") -> "subprocess.CompletedProcess[str]":
+    """Run a command of the shell, in which `darkroom` is the command. Temporary files are in the folder."""
+    shell = f"""darkroom() {{ {sys.executable} -m darkroom "$@"; }}; {command}"""
+    environment = {**os.environ, "DARKROOM_URL": url, "TMPDIR": str(folder)}
+    done = subprocess.run(["sh", "-c", shell], env=environment, input=content, capture_output=True, check=False)
+    return subprocess.CompletedProcess(command, done.returncode, done.stdout.decode(), done.stderr.decode())
+
+
+def test_standard_input_that_cannot_be_saved_is_three_lines(server: Server, tmp_path: Path) -> None:
+    done = in_shell(server.url, tmp_path, "ulimit -f 1; darkroom upload -", b"BM" * 5000)
+    assert (done.returncode, done.stdout) == (1, "")
+    error, cause, remedy = done.stderr.splitlines()
+    assert (error, cause) == ("error: cannot save standard input", "cause: File too large")
+    assert remedy == "try: give a file, or set TMPDIR to a folder with space"
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("command", ["upload - <&-", "list --limit 1 >&-", "delete - <&-", "show - 2>&- <&-"])
+def test_a_standard_stream_may_be_closed(server: Server, tmp_path: Path, command: str) -> None:
+    done = in_shell(server.url, tmp_path, f"darkroom {command}")
+    assert done.returncode == (1 if command.startswith("upload") else 0)
+    assert "Traceback" not in done.stderr
+
+
 def test_names_come_from_a_list(darkroom: Command, tmp_path: Path) -> None:
     folder = folder_of(tmp_path / "in", 3030, "new\nline.jpg", "b.jpg")
     listed = b"\0".join(os.fsencode(folder / name) for name in ("new\nline.jpg", "b.jpg"))
     done = darkroom("upload", "--from-file", "-", stdin=listed)
     assert (done.returncode, done.stderr) == (0, "2 files: 2 new\n")
     assert "in/new\\nline.jpg" in done.stdout
-    (tmp_path / "list").write_text(f"{folder / 'b.jpg'}\n{folder / 'gone.jpg'}\n")
+    (tmp_path / "list").write_text(f"{folder / 'b.jpg'}\n{folder / 'gone.jpg'}\n-\n")
     again = darkroom("upload", "--from-file", tmp_path / "list")
     assert again.returncode == 1
-    assert again.stderr.endswith("2 files: 1 known, 1 refused (gone.jpg: No such file or directory)\n")
+    assert "-  -  No such file or directory.\n" in again.stderr  # `-` is a file in a list
+    assert again.stderr.endswith("3 files: 1 known, 2 refused (gone.jpg: No such file or directory, and 1 more)\n")
 
 
 def test_after_an_error_it_stops_or_goes_on(darkroom: Command, tmp_path: Path) -> None:
@@ -102,6 +129,8 @@ def test_a_reader_that_closes_the_pipe_does_not_end_the_run(server: Server, dark
         ([], "give a file, a folder, or --from-file"),
         (["-", "-"], "standard input can be read only once"),
         (["a.jpg", "--filename", "b.jpg"], "only with - as a file"),
+        (["-", "--filename", ".."], "not the name of a file"),
+        (["-", "--filename", "a" * 256], "not the name of a file"),
         (["--from-file", "/nowhere/list"], "cannot be read: No such file or directory"),
         (["a.jpg", "--jobs", "0"], "Invalid value for '--jobs'"),
         (["a.jpg", "--visibility", "hidden"], "'hidden' is not one of"),

@@ -74,13 +74,16 @@ def test_an_invalid_port_is_refused_without_a_traceback(tmp_path: Path, port: st
     assert not (tmp_path / "data").exists()
 
 
-def test_one_sentence_for_a_busy_port(tmp_path: Path) -> None:
+def test_three_lines_for_a_busy_port(tmp_path: Path) -> None:
     (tmp_path / ".venv").symlink_to(sys.prefix)
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         run = in_shell("serve.sh", tmp_path, PORT=port)
     assert run.returncode == 2
-    assert re.fullmatch(f"Cannot listen on 127.0.0.1, port {port} \\(.+\\): choose another, .+\n", run.stderr)
+    error, cause, remedy = run.stderr.splitlines()
+    assert error == f"error: cannot listen on 127.0.0.1, port {port}"
+    assert cause == "cause: Address already in use"
+    assert remedy == "try: darkroom serve --port 8080, or make run PORT=8080"
 
 
 class Checkout:

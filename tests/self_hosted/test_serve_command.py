@@ -48,7 +48,7 @@ def test_it_serves_until_a_signal(tmp_path: Path) -> None:
         [
             (["--port", "65536"], {}, "--port"),
             (["--host", "nowhere"], {}, "DARKROOM_HOST"),
-            (["--host", "192.0.2.1"], {"DARKROOM_ALLOW_ANONYMOUS": "true"}, "Cannot listen on 192.0.2.1"),
+            (["--host", "192.0.2.1"], {"DARKROOM_ALLOW_ANONYMOUS": "true"}, "error: cannot listen on 192.0.2.1"),
             ([], {"DARKROOM_PORT": "x"}, "DARKROOM_PORT"),
         ]
     ),
@@ -62,5 +62,5 @@ def test_wrong_addresses_are_named(tmp_path: Path, arguments: list[str], setting
     )
     assert done.returncode == 2
     assert words in done.stderr
-    assert done.stderr.startswith("error: ") or "Cannot listen" in done.stderr or "Usage" in done.stderr
+    assert done.stderr.startswith("error: ") or "Usage" in done.stderr
     assert "Traceback" not in done.stderr

@@ -27,7 +27,10 @@ def _group() -> None:
 def create(
     *,
     owner: Annotated[str, typer.Option(help="Owner of the images that are uploaded with the key.")],
-    scope: Annotated[list[Scope], typer.Option(help="Permission of the key. Can be repeated.")],
+    scope: Annotated[
+        list[Scope],
+        typer.Option(metavar="SCOPE", help=f"Permission of the key: {', '.join(Scope)}. Can be repeated."),
+    ],
     as_json: Annotated[bool, JSON_LINES] = False,
 ) -> None:
     """Create an API key and its entry for the settings, which is a hash. The key is shown only once.

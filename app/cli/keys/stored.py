@@ -40,7 +40,10 @@ def _group() -> None:
 def create(
     *,
     owner: Annotated[str, typer.Option(help="Owner of the images that are uploaded with the key.", metavar="NAME")],
-    scope: Annotated[list[Scope], typer.Option(help="Permission of the key. Can be repeated.")],
+    scope: Annotated[
+        list[Scope],
+        typer.Option(metavar="SCOPE", help=f"Permission of the key: {', '.join(Scope)}. Can be repeated."),
+    ],
     name: Annotated[
         str | None, typer.Option(help="Says what the key is for. Default: the owner.", metavar="TEXT")
     ] = None,
