@@ -17,11 +17,13 @@ from tests.samples import encoded
 
 @dataclass
 class FakeRenderer:
-    """Keeps the contract of `OnDemandRenderer`. `before_storing` runs between reading the record and storing."""
+    """Keeps the contract of `OnDemandRenderer`. `before_storing` runs between reading the record and storing, and
+    `encode` makes the bytes."""
 
     store: ObjectStore
     images: ImageRepository
     before_storing: Callable[[str], None] = lambda _: None
+    encode: Callable[..., bytes] = encoded
     error: Exception | None = None
     calls: Counter[str] = field(default_factory=Counter)
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -35,7 +37,7 @@ class FakeRenderer:
         image = self._find(image_id)
         self.before_storing(image_id)
         form = Format.PNG if operation.format is Format.JPEG and image.has_alpha else operation.format
-        body = encoded(form.value.upper(), *shape(image, operation))
+        body = self.encode(form.value.upper(), *shape(image, operation))
         key = shown_size_key(image, operation)
         self.store.put(key, io.BytesIO(body), size=len(body), content_type=form.media_type)
         after = self.images.get(image_id)

@@ -2,6 +2,7 @@
 
 import io
 import os
+from functools import partial
 from pathlib import Path as FilePath
 from typing import Annotated, Any
 
@@ -174,13 +175,14 @@ async def _render(request: Request, services: Services, image: Image, asked: Siz
     add_log_fields(request.scope, size="hit")
     for _ in range(_ATTEMPTS):
         operation = _resolve(services, image, asked)
-        response = await run_in_threadpool(_stored_response, request, services, image, operation, asked)
+        stored = partial(_stored_response, request, services, image, operation, asked)
+        response = await run_in_threadpool(stored)
         if response is not None:
             return response
         add_log_fields(request.scope, size="miss")
         try:
             await services.shared_renderings.render(image.owner, shown_size_key(image, operation), image.id, operation)
-            response = await run_in_threadpool(_stored_response, request, services, image, operation, asked)
+            response = await run_in_threadpool(stored, is_new=True)
             if response is not None:
                 return response
         except RendererBusy as error:
@@ -201,12 +203,18 @@ def _resolve(services: Services, image: Image, asked: SizeRequest) -> Operation:
 
 
 def _stored_response(
-    request: Request, services: Services, image: Image, operation: Operation, asked: SizeRequest
+    request: Request,
+    services: Services,
+    image: Image,
+    operation: Operation,
+    asked: SizeRequest,
+    *,
+    is_new: bool = False,
 ) -> Response | None:
     """Answer with the bytes of a stored size, or a redirect to them; None if it is not stored."""
     key, public = shown_size_key(image, operation), image.effective_visibility is Visibility.PUBLIC
     if services.files is not None:
-        return _file_response(request, services.files(key), asked, public=public)
+        return _file_response(request, services.files(key), asked, public=public, is_new=is_new)
     form = Format.PNG if operation.format is Format.JPEG and image.has_alpha else operation.format
     url = services.urls.size(image, operation.name, form.media_type, get_client_method(request.scope))
     if url is None or services.store.stat(key) is None:
@@ -216,8 +224,13 @@ def _stored_response(
     return redirect(url, get_base_path(request.scope), headers)
 
 
-def _file_response(request: Request, path: FilePath | None, asked: SizeRequest, *, public: bool) -> Response | None:
-    """Answer with a file; None if there is none, or if its end was lost in a power failure."""
+def _file_response(
+    request: Request, path: FilePath | None, asked: SizeRequest, *, public: bool, is_new: bool = False
+) -> Response | None:
+    """Answer with a file; None if there is none, or if its end was lost in a power failure.
+
+    The end of a new file, which was rendered for this request, is there.
+    """
     try:
         if path is None:
             return None
@@ -235,11 +248,12 @@ def _file_response(request: Request, path: FilePath | None, asked: SizeRequest, 
             if not_modified(request.headers.get("if-none-match"), tag):
                 return Response(status_code=304, headers=headers)
             media_type = media_type_of(head)
-            if status.st_size <= _SMALL_BYTES and "range" not in request.headers:
-                data = head + file.read()
-                return Response(data, headers=headers, media_type=media_type) if is_complete(io.BytesIO(data)) else None
-            if not is_complete(file):
+            is_small = status.st_size <= _SMALL_BYTES and "range" not in request.headers
+            data = head + file.read() if is_small else None
+            if not (is_new or is_complete(file if data is None else io.BytesIO(data))):
                 return None
+            if data is not None:
+                return Response(data, headers=headers, media_type=media_type)
     except OSError:
         return None
     return RangedFile(path, headers=headers, media_type=media_type, stat_result=status)

@@ -15,7 +15,7 @@ from app.api.shared_renderings import SharedRenderings
 from app.domain.errors import NotRenderable, RendererBusy, Unavailable
 from app.domain.ids import new_id
 from app.domain.images.patch import Patch
-from app.domain.keys import size_prefix
+from app.domain.keys import size_key, size_prefix
 from app.domain.models import ANONYMOUS, Failure, FailureCode, Image, Status, Visibility
 from app.domain.sizes.policy import OnDemand
 from app.domain.sizes.signatures import SizeSignatures
@@ -24,6 +24,7 @@ from tests.api.bodies.test_bad_input import assert_problem
 from tests.api.http.test_access import ANN, BOB, KEYRING, KEYS, bearer
 from tests.api.renderer import FakeRenderer
 from tests.api.service import RENDERING, Service, service_on
+from tests.samples import encoded
 from tests.sides import SIGNER
 
 PUBLIC, PRIVATE = Visibility.PUBLIC, Visibility.PRIVATE
@@ -113,6 +114,25 @@ def test_a_size_is_rendered_once(sizes: Sizes) -> None:
     assert sizes.stored() == ["w640-q75.webp"]
     if sizes.service.self_hosted:
         assert sizes.renderer.calls == {f"{sizes.image.id}/w640-q75.webp": 1}
+
+
+@pytest.mark.parametrize("visibility", [PUBLIC, PRIVATE])
+def test_a_size_that_has_lost_its_end_is_rendered_again(local: Sizes, visibility: Visibility) -> None:
+    image = local.place(1, visibility)
+    whole = local.get("?w=640&fm=webp", image).content
+    key = size_key(image.id, "w640-q75.webp", public=visibility is PUBLIC)
+    for torn in (b"", bytes(len(whole)), whole[:-1]):
+        local.service.side.store.put(key, io.BytesIO(torn), size=len(torn), content_type="image/webp")
+        assert local.get("?w=640&fm=webp", image).content == whole
+    assert sum(local.renderer.calls.values()) == 4
+
+
+def test_a_new_size_is_shown_also_if_it_seems_to_have_lost_its_end(local: Sizes) -> None:
+    local.renderer.encode = lambda *options: encoded(*options)[:-1]
+    for calls in (1, 2):
+        answer = local.get("?w=640&fm=webp")
+        assert (answer.status_code, answer.content[8:12]) == (200, b"WEBP")
+        assert sum(local.renderer.calls.values()) == calls
 
 
 def test_the_format(sizes: Sizes) -> None:
