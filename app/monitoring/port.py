@@ -2,27 +2,32 @@
 
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, HTTPServer
-from socket import AF_INET, AF_INET6
+from socket import AF_INET, AF_INET6, SHUT_RDWR
 from typing import Any
 
 #: Media type of the text format.
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-_SECONDS = 5
+#: Seconds for a scraper to send or receive something, and for all of a scrape.
+_SECONDS, _ALL_SECONDS = 5, 15
 
 
 class ScrapeServer:
-    """Answers `GET /metrics` on a port, one request at a time. Raises `OSError` if it cannot listen."""
+    """Answers `GET /metrics` on a port, one request at a time, each within `seconds`.
 
-    def __init__(self, host: str, port: int, exposition: Callable[[], bytes]) -> None:
+    Raises `OSError` if it cannot listen.
+    """
+
+    def __init__(self, host: str, port: int, exposition: Callable[[], bytes], seconds: float = _ALL_SECONDS) -> None:
         class Server(HTTPServer):
             address_family = AF_INET6 if ":" in host else AF_INET
 
             def handle_error(self, *_: Any) -> None:
                 """Say nothing: a scraper has hung up."""
 
-        self._server = Server((host, port), _handler(exposition))
+        self._server = Server((host, port), _handler(exposition, seconds))
         self._thread = threading.Thread(target=self._server.serve_forever, name="metrics", daemon=True)
 
     @property
@@ -40,9 +45,23 @@ class ScrapeServer:
         self._server.server_close()
 
 
-def _handler(exposition: Callable[[], bytes]) -> type[BaseHTTPRequestHandler]:
+def _handler(exposition: Callable[[], bytes], seconds: float) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         timeout = _SECONDS
+
+        def handle(self) -> None:
+            """End a connection that sends or reads byte by byte: others wait for it."""
+            end = threading.Timer(seconds, self._end)
+            end.daemon = True
+            end.start()
+            try:
+                super().handle()
+            finally:
+                end.cancel()
+
+        def _end(self) -> None:
+            with suppress(OSError):
+                self.connection.shutdown(SHUT_RDWR)
 
         def do_GET(self) -> None:
             if self.path.partition("?")[0] != "/metrics":

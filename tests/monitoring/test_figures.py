@@ -162,6 +162,26 @@ def test_scrapes_at_once_and_broken_ones_are_answered(port: int) -> None:
     assert statuses == [200] * 8
 
 
+def test_a_scraper_that_sends_byte_by_byte_is_disconnected(server: ServerFigures) -> None:
+    scraped = ScrapeServer("127.0.0.1", 0, server.exposition, seconds=0.2)
+    scraped.start()
+    try:
+        with socket.create_connection(("127.0.0.1", scraped.port)) as slow:
+            slow.settimeout(0.05)
+            ended = False
+            while not ended:
+                try:
+                    slow.sendall(b"x")
+                    ended = slow.recv(1) == b""
+                except TimeoutError:
+                    continue
+                except OSError:
+                    ended = True
+        assert httpx.get(f"http://127.0.0.1:{scraped.port}/metrics").status_code == 200
+    finally:
+        scraped.stop()
+
+
 def test_alerts_and_the_page_name_figures_that_exist(server: ServerFigures, worker: WorkerFigures) -> None:
     known = {name for name, _ in parse(server.exposition().decode())} | {
         name for name, _ in parse(worker.exposition().decode())
