@@ -64,6 +64,13 @@ CALLS = {
     "to the trash, 50 images": ("to the trash", 50),
     "restore of 50 images": ("`POST /images/restore`", 50),
     "delete, 5 images of an owner": ("`DELETE /images?owner=`", 5),
+    "key, created": ("`POST /keys`", 1),
+    "key, list of 50": ("`GET /keys`", 50),
+    "key, rotated": ("`POST /keys/{key_id}/rotate`", 1),
+    "key, revoked": ("`DELETE /keys/{key_id}`", 1),
+    "key, looked up": ("Every call with a key of the store, once in 20 seconds", 1),
+    "key, first use on a day": ("the first one on a day", 1),
+    "key, unknown": ("a made-up key", 1),
 }
 
 Line = dict[str, Any]

@@ -32,7 +32,10 @@ from app.adapters.s3.urls import PresignedUrls
 from app.adapters.sqs import SqsQueue
 from app.api.app import create_app
 from app.domain.access.api_keys import Scope, new_key
+from app.domain.access.key_admin import KeyAdmin
+from app.domain.access.key_cache import StoredKeys
 from app.domain.access.keyring import Keyring
+from app.domain.access.stored_keys import new_key_id, new_secret
 from app.domain.keys import original_key
 from app.domain.limits import Limits
 from app.domain.maintenance.reconcile import Reconciler
@@ -132,7 +135,7 @@ Case = tuple[str, str, Callable[[Bench], Callable[[], object]]]
 
 def cases() -> Iterator[Case]:
     """Yield the cases: name, route, and a function that prepares the call to measure."""
-    for part in (uploads, lists, images, edits, deletes, others):
+    for part in (uploads, lists, images, edits, deletes, keys, others):
         yield from part()
 
 
@@ -210,6 +213,47 @@ def edits() -> Iterator[Case]:
         lambda bench: on_one(bench, "/reprocess", 202, method="POST"),
     )
     yield "share", "POST /images/{image_id}/share", share
+
+
+def keys() -> Iterator[Case]:
+    """Yield changes of API keys in the store, and look-ups by functions that do not remember the key."""
+    yield "key, created", "POST /keys", lambda bench: partial(create_key, bench)
+    yield "key, list of 50", "GET /keys", list_keys
+    yield "key, rotated", "POST /keys/{key_id}/rotate", lambda bench: on_key(bench, "/rotate", 200, "POST")
+    yield "key, revoked", "DELETE /keys/{key_id}", lambda bench: on_key(bench, "", 204, "DELETE")
+    yield "key, looked up", "", lambda bench: look_up_key(bench, create_key(bench)["key"], used=True)
+    yield "key, first use on a day", "", lambda bench: look_up_key(bench, create_key(bench)["key"])
+    yield "key, unknown", "", lambda bench: look_up_key(bench, new_secret(new_key_id())[0])
+
+
+def create_key(bench: Bench) -> dict[str, Any]:
+    """Create an API key."""
+    body = {"name": "web shop", "owner": "ann", "scopes": ["upload", "read"]}
+    answer = bench.admin.post("/keys", json=body)
+    answer.raise_for_status()
+    found: dict[str, Any] = answer.json()
+    return found
+
+
+def list_keys(bench: Bench) -> Callable[[], object]:
+    """List 50 of 60 API keys."""
+    admin = KeyAdmin(bench.side.key_store)
+    for number in range(60):
+        admin.create(name=f"web shop {number}", owner="ann", scopes=["upload", "read"])
+    return lambda: bench.get("/keys?limit=50", client=bench.admin)
+
+
+def on_key(bench: Bench, path: str, expected: int, method: str) -> Callable[[], object]:
+    """Change an API key."""
+    key_id = create_key(bench)["id"]
+    return lambda: bench.get(f"/keys/{key_id}{path}", expected, method=method, client=bench.admin)
+
+
+def look_up_key(bench: Bench, key: str, *, used: bool = False) -> Callable[[], object]:
+    """Look up an API key, which was `used` today, in a function that has just started."""
+    if used:
+        StoredKeys(bench.side.key_store).find(key)
+    return lambda: StoredKeys(bench.side.key_store).find(key)
 
 
 def others() -> Iterator[Case]:
@@ -453,6 +497,7 @@ def bench_on(endpoint: str, folder: Path) -> Iterator[tuple[Bench, Meter]]:
     sandbox.start()
     with (
         aws.table(dynamodb) as table,
+        aws.access_table(dynamodb, table) as access_table,
         aws.bucket(made.s3) as bucket,
         aws.queue(made.sqs, visibility=30, max_attempts=3) as url,
     ):
@@ -462,7 +507,7 @@ def bench_on(endpoint: str, folder: Path) -> Iterator[tuple[Bench, Meter]]:
             queue.delete(message.receipt)
         urls = PresignedUrls(Presigner(made.s3, bucket, made.credentials))
         grants = PresignedGrants(made.s3, bucket)
-        keys, access = DynamoIdempotencyKeys(dynamodb, table), DynamoKeys(dynamodb, f"{table}-Access")
+        keys, access = DynamoIdempotencyKeys(dynamodb, table), DynamoKeys(dynamodb, access_table)
         store, images = S3Store(made.s3, bucket), DynamoImages(dynamodb, table)
         side = Side(store, images, keys, access, queue, presigned=urls, grants=grants)
         checks = {"storage": side.store.ping, "records": side.images.ping, "queue": side.queue.ping}
