@@ -47,6 +47,11 @@ class BaseClient:
         """Scheme and host of the service, without user name and password."""
         return self._connection.address
 
+    @property
+    def public_url(self) -> str:
+        """Url of the service with its path, without user name and password."""
+        return self._connection.public_url
+
     def close(self) -> None:
         """Close all connections. Calls of other threads end with an error."""
         self._connection.close()

@@ -36,10 +36,12 @@ class Client(UploadCalls, DownloadCalls):
     def url(self, image_id: str, **size: Unpack[Size]) -> str:
         """Return the url of an image in any size, or of a variant. Nothing is requested.
 
+        User name and password in the url of the service are left out, because urls are shown to others.
+
         The parameters are `width`, `height`, `fit`, `format`, `quality`, or `variant`; `slug`, `version` and
         `signing_key`.
 
         >>> client.url("01a2", width=640, format="webp", slug="lighthouse").removeprefix(client.address)
         '/i/01a2/lighthouse?w=640&fm=webp'
         """
-        return build_url(str(self._connection.url).rstrip("/"), image_id, size)
+        return build_url(self._connection.public_url, image_id, size)

@@ -26,6 +26,8 @@ NOT_REACHED = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 #: Conflicts that end by themselves.
 _MOMENTARY = frozenset({"busy", "request_in_progress", "upload_in_progress"})
 
+#: Answers of a service that has not begun with the request.
+_REFUSALS = frozenset({429, 503})
 #: Answers of a proxy whose service does not answer.
 _AWAY = frozenset({502, 503, 504})
 #: Most redirects of a download.
@@ -51,8 +53,9 @@ class Connection:
         except (OSError, ValueError) as error:
             detail = f"Proxy or certificate settings of the environment cannot be used: {error}"
             raise InvalidArgument(detail) from None
-        #: Scheme and host of the service, without user name and password.
+        #: Scheme and host of the service, without user name and password; and the url without them, with its path.
         self.address = get_address(self.url)
+        self.public_url = str(self.url.copy_with(userinfo=b"")).rstrip("/")
         self._closed = threading.Event()
         self._answered = False
 
@@ -131,7 +134,7 @@ class Connection:
                 if error.code in _MOMENTARY and time.monotonic() - begun < BUSY_SECONDS:
                     number -= 1
                     pause = PAUSE_SECONDS
-                elif number >= self.attempts or not error.is_temporary:
+                elif number >= self.attempts or not error.is_temporary or not (repeatable or error.status in _REFUSALS):
                     raise
                 pause = max(pause, error.retry_after or 0)
             self.pause(pause)

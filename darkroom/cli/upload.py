@@ -153,7 +153,8 @@ def upload(  # noqa: PLR0913 - all options of the command
     Exit codes: 0 every image is stored or known, 1 at least one was refused
     or failed, 2 wrong usage, 3 the server cannot be reached, 4 the API key
     is not allowed to, 130 interrupted. With --wait 0, or with a key without
-    the scope `read`, an image counts as stored when it has been sent.
+    the scope `read`, an image counts as stored when it has been sent. It is
+    in `darkroom list` once it is processed.
     """
     given = _arguments(files or [], from_file, filename)
     rules = _rules(ignore or [])

@@ -143,6 +143,13 @@ def test_a_conditional_edit_is_not_repeated_after_a_lost_answer() -> None:
     client, service = client_of(httpx.ConnectError("refused"), RECORD)
     client.edit("01a2", if_match=7, title="a")  # it has not arrived
     assert len(service.requests) == 2
+    client, service = client_of(problem(503, "overloaded"), RECORD)
+    client.edit("01a2", if_match=7, title="a")  # it was not begun
+    assert len(service.requests) == 2
+    client, service = client_of(problem(504, "-"), RECORD)
+    with pytest.raises(darkroom.ServerError):
+        client.edit("01a2", if_match=7, title="a")
+    assert len(service.requests) == 1
 
 
 def test_attempts_of_an_upload_have_the_same_key_and_body() -> None:
@@ -312,6 +319,9 @@ def test_the_key_is_in_no_text_of_the_client() -> None:
     assert service.requests[0].headers["x-api-key"] == KEY
     assert service.requests[0].headers["authorization"].startswith("Basic ")
     assert service.requests[0].url.path == "/below/images/01a2"
+    client = Client("http://ann:secret@images.test/below/", transport=service)
+    assert client.url("01a2") == "http://images.test/below/i/01a2"
+    assert client.public_url == "http://images.test/below"
 
 
 @pytest.mark.parametrize("image_id", ["", None, 7])

@@ -193,7 +193,7 @@ def open_(
     with session(server) as client:
         if not wanted:
             client.limits()  # fails here instead of in the browser
-            _browse(f"{client.address}/")
+            _browse(f"{client.public_url}/")
 
         def work(image_id: str) -> None:
             image = client.get(image_id)
