@@ -1,5 +1,6 @@
 """Uploads of one image and of many."""
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, as_completed
 from concurrent.futures import wait as wait_for
@@ -104,6 +105,8 @@ class UploadCalls(ImageCalls):
         ['no-such-file.jpg cannot be read: No such file or directory.', 'ready']
         """
         _check(on_duplicate)
+        if isinstance(sources, str | bytes | os.PathLike):
+            raise InvalidArgument("Expected several sources, such as a list of paths (found: one).")
         if jobs < 1:
             raise InvalidArgument(f"jobs must be at least 1 (found: {jobs}).")
 

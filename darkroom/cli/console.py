@@ -10,6 +10,7 @@ from typing import IO, Any
 import typer
 
 from darkroom.cli.image_file import printable
+from darkroom.errors import DarkroomError, NotDarkroom
 
 #: Exit codes: done; some refused or failed; wrong usage; no answer in time; not allowed; interrupted by the user.
 DONE, NOT_DONE, USAGE, UNREACHABLE, NOT_ALLOWED, INTERRUPTED = 0, 1, 2, 3, 4, 130
@@ -49,6 +50,11 @@ def print_error(what: str, cause: str, remedy: str) -> None:
     cause = _TLS.sub(r"TLS: \1", cause)
     for label, text in (("error", what), ("cause", cause), ("try", remedy)):
         write_line(f"{label}: {printable(text)}", error=True)
+
+
+def is_other_server(error: DarkroomError) -> bool:
+    """Return True if the server that answered is not Darkroom, or has it at another path."""
+    return isinstance(error, NotDarkroom) or (error.status == 404 and error.code in {None, "no_such_path"})
 
 
 def colored(text: str, color: str, stream: IO[str]) -> str:

@@ -14,7 +14,17 @@ from rich.filesize import decimal
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn
 from rich.text import Text
 
-from darkroom.cli.console import NOT_ALLOWED, NOT_DONE, UNREACHABLE, WIDE, colored, print_error, write_json, write_line
+from darkroom.cli.console import (
+    NOT_ALLOWED,
+    NOT_DONE,
+    UNREACHABLE,
+    WIDE,
+    colored,
+    is_other_server,
+    print_error,
+    write_json,
+    write_line,
+)
 from darkroom.cli.direct import SENT
 from darkroom.cli.image_file import UploadError, printable, to_text
 from darkroom.errors import Unreachable
@@ -157,7 +167,7 @@ class _Amount(ProgressColumn):
 
 def exit_code(error: UploadError) -> int:
     """Return the exit code of a run that this error ended."""
-    if error.is_temporary:
+    if error.is_temporary or is_other_server(error):
         return UNREACHABLE
     is_key = error.problem.get("code") in {"key_missing", "key_unknown", "scope_missing"}
     return NOT_ALLOWED if is_key else NOT_DONE
@@ -170,6 +180,8 @@ def print_failure(error: UploadError, url: str) -> None:
     if isinstance(error, Unreachable):
         what, cause = f"cannot reach {error.address}", error.cause
         remedy = "darkroom serve, or set DARKROOM_URL"
+    elif is_other_server(error):
+        what, remedy = f"cannot use {url}", "set DARKROOM_URL to the address of a Darkroom server"
     elif exit_code(error) == NOT_ALLOWED:
         what, remedy = f"{url} refuses the API key", "set DARKROOM_API_KEY to a key with the scopes upload and read"
     elif code == "storage_full":

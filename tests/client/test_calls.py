@@ -375,6 +375,8 @@ def test_many_uploads_have_a_result_each(ann: Client, tmp_path: Path) -> None:
     assert {result.unwrap().duplicate for result in again} == {True}
     with pytest.raises(darkroom.InvalidArgument):
         list(ann.upload_many(paths, jobs=0))
+    with pytest.raises(darkroom.InvalidArgument, match="found: one"):
+        list(ann.upload_many("photo.jpg"))
 
 
 def test_leaving_many_uploads_early_closes_their_files(ann: Client, tmp_path: Path) -> None:

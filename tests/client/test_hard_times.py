@@ -131,11 +131,13 @@ def test_other_servers_are_no_darkroom(tmp_path: Path) -> None:
     assert "\ncause: TLS: " in secure.stderr
 
 
-def test_a_path_that_is_not_that_of_the_server_is_told(server: Server) -> None:
-    done = Command(f"{server.url}/below")("stats")
-    assert done.returncode == 3
-    assert done.stderr.splitlines()[0] == f"error: cannot use {server.url}"
-    assert done.stderr.splitlines()[2] == "try: set DARKROOM_URL to the address of a Darkroom server"
+def test_a_path_that_is_not_that_of_the_server_is_told(server: Server, tmp_path: Path) -> None:
+    (tmp_path / "photo.gif").write_bytes(encoded("GIF", 1, 1))
+    for command in ("stats", "upload ."):
+        done = Command(f"{server.url}/below")(*command.replace(".", str(tmp_path)).split())
+        assert done.returncode == 3
+        assert done.stderr.splitlines()[0] == f"error: cannot use {server.url}"
+        assert done.stderr.splitlines()[2] == "try: set DARKROOM_URL to the address of a Darkroom server"
 
 
 def test_a_folder_may_have_ten_thousand_files(darkroom: Command, tmp_path: Path) -> None:

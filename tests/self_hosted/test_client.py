@@ -114,7 +114,7 @@ def test_no_key_is_shown_whatever_is_wrong_with_it(picture: Path, peer: Peer, wr
         assert done.exit_code == 2
         assert "API key" in done.stderr
     else:  # a line break at the end is no part of the key
-        assert done.exit_code == 1
+        assert done.exit_code == 3
         assert "404 Not Found" in done.stderr
 
 
@@ -182,12 +182,13 @@ def test_an_answer_that_is_not_darkrooms_is_reported_in_a_sentence(
     peer.status, peer.content_type, peer.content = status, content_type, content
     done = darkroom("upload", str(picture), url=peer.url)
     assert isinstance(done.exception, SystemExit), done.exception
-    assert done.exit_code == 1
-    assert ("not Darkroom" if status < 400 else str(status)) in done.stderr
+    other = status < 400
+    assert done.exit_code == (3 if other else 1)
+    assert ("not Darkroom" if other else str(status)) in done.stderr
     error, cause, remedy, counts = done.stderr.splitlines()
-    assert error == f"error: cannot upload to {peer.url}"
+    assert error == f"error: cannot {'use' if other else 'upload to'} {peer.url}"
     assert cause.startswith("cause: ")
-    assert remedy.startswith("try: check DARKROOM_URL")
+    assert remedy.startswith("try: set DARKROOM_URL" if other else "try: check DARKROOM_URL")
     assert counts == "1 file: 1 not sent"
 
 
@@ -263,7 +264,7 @@ def test_a_file_deleted_before_it_is_sent_is_reported(service: Service, picture:
 def test_an_answer_to_a_lookup_that_is_not_darkrooms_ends_the_command(picture: Path, peer: Peer, answer: bytes) -> None:
     peer.status, peer.content_type, peer.content = 200, "application/json", answer
     done = darkroom("upload", str(picture), url=peer.url)
-    assert done.exit_code == 1
+    assert done.exit_code == 3
     assert " is not Darkroom." in done.stderr
 
 

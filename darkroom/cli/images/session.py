@@ -12,6 +12,7 @@ from darkroom.cli.console import (
     NOT_ALLOWED,
     NOT_DONE,
     UNREACHABLE,
+    is_other_server,
     print_error,
     write_line,
 )
@@ -61,7 +62,7 @@ def print_failure(error: DarkroomError, address: str) -> int:
     if isinstance(error, Unreachable):
         what, cause, code = f"cannot reach {error.address}", error.cause, UNREACHABLE
         remedy = "darkroom serve, or set DARKROOM_URL"
-    elif isinstance(error, NotDarkroom) or (error.status == 404 and error.code in {None, "no_such_path"}):
+    elif is_other_server(error):
         what, code = f"cannot use {address}", UNREACHABLE
         remedy = "set DARKROOM_URL to the address of a Darkroom server"
     elif isinstance(error, NotAllowed):
