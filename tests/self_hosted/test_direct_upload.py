@@ -148,7 +148,7 @@ def test_a_key_that_may_send_and_not_look_sends(server: Server, tmp_path: Path) 
 
 @pytest.mark.slow
 def test_a_key_is_made_and_shown_once() -> None:
-    command = [sys.executable, "-m", "darkroom", "key", "create", "--owner"]
+    command = [sys.executable, "-m", "darkroom", "key", "entry", "create", "--owner"]
     made = subprocess.run([*command, "bob", "--scope", "read"], capture_output=True, text=True, check=True)
     key, entry = (line.partition(":")[2].strip() for line in made.stdout.splitlines())
     assert entry == f"bob:read:{hashlib.sha256(key.encode()).hexdigest()}"
