@@ -49,7 +49,11 @@ class BaseClient:
 
     @property
     def public_url(self) -> str:
-        """Url of the service with its path, without user name and password."""
+        """Url of the service with its path, without user name and password.
+
+        >>> client.public_url
+        'http://127.0.0.1:8000'
+        """
         return self._connection.public_url
 
     def close(self) -> None:
