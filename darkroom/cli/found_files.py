@@ -71,11 +71,14 @@ class Rules:
 _JUNK = GitIgnoreSpec.from_lines(JUNK)
 
 
-def find_files(given: Iterable[str], rules: Rules) -> Iterator[FoundFile]:
-    """Yield the files of arguments: files, folders, and patterns such as `*.jpg` that the shell has not expanded."""
+def find_files(given: Iterable[str | Path], rules: Rules) -> Iterator[FoundFile]:
+    """Yield the files of arguments: files, folders, and patterns such as `*.jpg` that the shell has not expanded.
+
+    A `Path` is a file or a folder, whatever its name looks like.
+    """
     for argument in given:
         path = Path(argument)
-        if argument == STDIN or os.path.lexists(path) or not glob.has_magic(argument):
+        if isinstance(argument, Path) or argument == STDIN or os.path.lexists(path) or not glob.has_magic(argument):
             yield from _files_of(path, rules)
             continue
         matches = sorted(glob.iglob(argument, recursive=True))  # noqa: PTH207 - the pattern may be absolute
@@ -85,11 +88,11 @@ def find_files(given: Iterable[str], rules: Rules) -> Iterator[FoundFile]:
             yield FoundFile(path, is_given=True, error="No file matches this pattern.")
 
 
-def read_names(stream: BinaryIO) -> list[str]:
-    """Read a list of file names, one in each line, or ended by null bytes as `find -print0` writes them."""
+def read_names(stream: BinaryIO) -> list[Path]:
+    """Read a list of names of files and folders, one in each line, or ended by null bytes as by `find -print0`."""
     content = stream.read()
     names = content.split(b"\0") if b"\0" in content else content.splitlines()
-    return [f"./{STDIN}" if name == STDIN.encode() else os.fsdecode(name) for name in names if name.strip()]
+    return [Path(os.fsdecode(name)) for name in names if name.strip()]
 
 
 def folder_tags(found: FoundFile, tags: Iterable[str]) -> list[str]:

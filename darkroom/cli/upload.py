@@ -3,7 +3,7 @@
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from enum import StrEnum
 from pathlib import Path
@@ -216,7 +216,7 @@ def _run(
     return code
 
 
-def _arguments(files: list[str], from_file: str | None, filename: str | None) -> list[str]:
+def _arguments(files: list[str], from_file: str | None, filename: str | None) -> Sequence[str | Path]:
     """Return the names of all files and folders. Raises `BadParameter`."""
     from_input = files.count(STDIN) + (from_file == STDIN)
     if not files and from_file is None:

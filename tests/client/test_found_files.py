@@ -98,13 +98,13 @@ def test_patterns_that_the_shell_has_not_expanded_are_expanded(tmp_path: Path) -
 @pytest.mark.parametrize(
     ("content", "expected"),
     [
-        (b"a.jpg\n b c.jpg\r\n\n", ["a.jpg", " b c.jpg"]),
-        (b"new\nline.jpg\0b.jpg\0", ["new\nline.jpg", "b.jpg"]),
-        (b"\xff.jpg", ["\udcff.jpg"]),
+        (b"a.jpg\n b c.jpg\r\n\n", [Path("a.jpg"), Path(" b c.jpg")]),
+        (b"new\nline.jpg\0b.jpg\0", [Path("new\nline.jpg"), Path("b.jpg")]),
+        (b"\xff.jpg\n-", [Path("\udcff.jpg"), Path("-")]),
         (b"", []),
     ],
 )
-def test_lists_have_a_name_in_each_line_or_null_bytes_between_them(content: bytes, expected: list[str]) -> None:
+def test_lists_have_a_name_in_each_line_or_null_bytes_between_them(content: bytes, expected: list[Path]) -> None:
     assert read_names(io.BytesIO(content)) == expected
 
 

@@ -80,6 +80,41 @@ def test_a_server_that_stays_away_ends_the_run(tmp_path: Path) -> None:
     assert re.fullmatch(r"200 files: \d+ sent, \d+ not sent", counts)
 
 
+def test_two_runs_at_once_store_each_file_once(tmp_path: Path) -> None:
+    folder = small_images(tmp_path / "in", 60)
+    with serving(tmp_path / "data") as server:
+        darkroom = Command(server.url)
+        with darkroom.start("upload", folder) as one, darkroom.start("upload", folder) as other:
+            ends = [run.communicate() for run in (one, other)]
+        assert [run.returncode for run in (one, other)] == [0, 0], ends
+        ids = [{line.split()[1] for line in out.splitlines()} for out, _ in ends]
+        assert ids[0] == ids[1]
+        with Client(server.url) as client:
+            assert {image.id for image in client.images()} == ids[0]
+    assert len(ids[0]) == 60
+
+
+def test_ctrl_c_while_files_are_sent_stores_none_twice(tmp_path: Path) -> None:
+    folder = small_images(tmp_path / "in", 60)
+    with serving(tmp_path / "data") as server:
+        darkroom = Command(server.url)
+        with darkroom.start("upload", folder, "--wait", "0") as running:
+            assert running.stdout is not None
+            assert running.stderr is not None
+            running.stdout.readline()
+            running.send_signal(signal.SIGINT)
+            running.stdout.read()
+            said = running.stderr.read()
+        assert running.returncode == 130, said
+        assert "Traceback" not in said
+        again = darkroom("upload", folder)
+        assert again.returncode == 0, again.stderr
+        with Client(server.url) as client:
+            assert sorted(str(image.filename) for image in client.images()) == sorted(
+                path.name for path in folder.iterdir()
+            )
+
+
 def test_keys_without_the_right_are_code_4(tmp_path: Path) -> None:
     keys = {scope: new_key("ann", [scope]) for scope in (Scope.READ, Scope.UPLOAD)}
     entries = ",".join(str(entry) for _, entry in keys.values())

@@ -91,11 +91,12 @@ def test_names_come_from_a_list(darkroom: Command, tmp_path: Path) -> None:
     done = darkroom("upload", "--from-file", "-", stdin=listed)
     assert (done.returncode, done.stderr) == (0, "2 files: 2 new\n")
     assert "in/new\\nline.jpg" in done.stdout
-    (tmp_path / "list").write_text(f"{folder / 'b.jpg'}\n{folder / 'gone.jpg'}\n-\n")
+    (tmp_path / "list").write_text(f"{folder / 'b.jpg'}\n{folder / 'gone.jpg'}\n-\n{folder / '*.jpg'}\n")
     again = darkroom("upload", "--from-file", tmp_path / "list")
     assert again.returncode == 1
     assert "-  -  No such file or directory.\n" in again.stderr  # `-` is a file in a list
-    assert again.stderr.endswith("3 files: 1 known, 2 refused (gone.jpg: No such file or directory, and 1 more)\n")
+    assert "*.jpg  No such file or directory.\n" in again.stderr  # nor are there patterns
+    assert again.stderr.endswith("4 files: 1 known, 3 refused (gone.jpg: No such file or directory, and 2 more)\n")
 
 
 def test_after_an_error_it_stops_or_goes_on(darkroom: Command, tmp_path: Path) -> None:
