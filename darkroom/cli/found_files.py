@@ -74,7 +74,7 @@ _JUNK = GitIgnoreSpec.from_lines(JUNK)
 def find_files(given: Iterable[str | Path], rules: Rules) -> Iterator[FoundFile]:
     """Yield the files of arguments: files, folders, and patterns such as `*.jpg` that the shell has not expanded.
 
-    A `Path` is a file or a folder, whatever its name looks like.
+    A `Path` is a file or a folder, even if its name looks like a pattern.
     """
     for argument in given:
         path = Path(argument)
