@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from app.api.dependencies import Services, get_services
 from app.api.http.access import ScopedRoute, admit, allow_extra_query, answered_directly, requires_unless_public
-from app.api.http.log_fields import add_log_fields
+from app.api.http.log_fields import add_log_fields, log_fields
 from app.api.http.problem_catalog import refusal
 from app.api.http.problem_examples import problem_responses
 from app.api.http.public_address import get_base_path
@@ -172,12 +172,12 @@ def _has_format(image: Image, asked: SizeRequest) -> bool:
 
 async def _render(request: Request, services: Services, image: Image, asked: SizeRequest) -> Response:
     """Answer with a size of a `ready` image, which is rendered unless it is stored."""
-    add_log_fields(request.scope, size="hit")
     for _ in range(_ATTEMPTS):
         operation = _resolve(services, image, asked)
         stored = partial(_stored_response, request, services, image, operation, asked)
         response = await run_in_threadpool(stored)
         if response is not None:
+            log_fields(request.scope).setdefault("size", "hit")  # a miss of an earlier attempt stays one
             return response
         add_log_fields(request.scope, size="miss")
         try:

@@ -17,6 +17,7 @@ from app.domain.ids import new_id
 from app.domain.images.patch import Patch
 from app.domain.keys import size_key, size_prefix
 from app.domain.models import ANONYMOUS, Failure, FailureCode, Image, Status, Visibility
+from app.domain.reports import RequestReport
 from app.domain.sizes.policy import OnDemand
 from app.domain.sizes.signatures import SizeSignatures
 from app.domain.sizes.snapping import Ladder
@@ -133,6 +134,17 @@ def test_a_new_size_is_shown_also_if_it_seems_to_have_lost_its_end(local: Sizes)
         answer = local.get("?w=640&fm=webp")
         assert (answer.status_code, answer.content[8:12]) == (200, b"WEBP")
         assert sum(local.renderer.calls.values()) == calls
+
+
+def test_hits_and_misses_are_reported_and_refusals_are_neither(make: Callable[..., Sizes]) -> None:
+    reports: list[RequestReport] = []
+    sizes = make(on_demand=OnDemand.SIGNED, reporter=reports.append)
+    signature = SizeSignatures(SIGNER).sign(sizes.image.id, "w64-q75.webp")
+    for query in (f"?w=64&fm=webp&s={signature}",) * 2 + ("?w=64",):
+        sizes.get(query)
+    reported = [(report.status, report.size) for report in reports if report.route == "/i/{image_id}"]
+    assert [size for _, size in reported] == ["miss", "hit", None]
+    assert reported[-1][0] == 403
 
 
 def test_the_format(sizes: Sizes) -> None:
