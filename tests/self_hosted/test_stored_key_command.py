@@ -1,8 +1,11 @@
-"""`darkroom key`: keys of the store, without and with a running server."""
+"""`darkroom key`: keys of the store on both sides, and with a running server."""
 
 import json
+import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 from typer.testing import CliRunner, Result
@@ -12,20 +15,22 @@ from app.domain.access.key_cache import StoredKeys
 from app.settings import load
 from darkroom.cli.command import cli
 from tests.running_server import serving, wait_for
+from tests.transfer.installations import Installation, installation
 
 #: Longest wait for a change. The cache is bounded by less, see `tests/domain/access`; a busy machine may take longer.
 SECONDS = 120
 
 
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The data folder that the settings name."""
-    made = tmp_path / "data"
-    made.mkdir()
-    monkeypatch.setenv("DARKROOM_STORAGE_URL", f"file:{made}")
-    monkeypatch.setenv("DARKROOM_DATABASE_URL", f"sqlite:{made}/darkroom.db")
-    monkeypatch.setenv("DARKROOM_AUTH", "required")
-    return made
+@pytest.fixture(params=["self-hosted"])
+def installed(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Installation]:
+    """The installation that the settings name."""
+    with installation(request.param, tmp_path) as opened:
+        settings = {"DARKROOM_AUTH": "required", "DARKROOM_SECRET": "0123456789abcdef"}
+        with mock.patch.dict(os.environ, opened.environment | settings):
+            yield opened
+
+
+both_sides = pytest.mark.parametrize("installed", ["self-hosted", "moto"], indirect=True)
 
 
 def key(*arguments: str) -> Result:
@@ -39,7 +44,8 @@ def parsed(*arguments: str) -> dict[str, Any]:
     return found
 
 
-def test_keys_are_created_listed_rotated_and_revoked(folder: Path) -> None:
+@both_sides
+def test_keys_are_created_listed_rotated_and_revoked(installed: Installation) -> None:
     made = parsed("create", "--owner", "ann", "--scope", "read", "--scope", "upload", "--name", "shop", "--days", "9")
     text = key("create", "--owner", "root", "--scope", "admin").stdout.strip()
     keys = StoredKeys(open_backends(load()).open_api().key_store)
@@ -63,7 +69,7 @@ def test_keys_are_created_listed_rotated_and_revoked(folder: Path) -> None:
         assert done.stderr.splitlines()[2] == "try: darkroom key list"
 
 
-def test_too_many_secrets_have_a_remedy(folder: Path) -> None:
+def test_too_many_secrets_have_a_remedy(installed: Installation) -> None:
     made = parsed("create", "--owner", "ann", "--scope", "read")
     for _ in range(4):
         parsed("rotate", made["id"])
@@ -71,7 +77,7 @@ def test_too_many_secrets_have_a_remedy(folder: Path) -> None:
     assert (done.exit_code, done.stderr.splitlines()[2]) == (1, "try: darkroom key rotate ID --grace-hours 0")
 
 
-def test_a_whole_key_is_no_id_and_is_not_repeated(folder: Path) -> None:
+def test_a_whole_key_is_no_id_and_is_not_repeated(installed: Installation) -> None:
     made = parsed("create", "--owner", "ann", "--scope", "read")
     for command in ("revoke", "rotate"):
         done = key(command, made["key"])
@@ -89,15 +95,15 @@ def test_a_whole_key_is_no_id_and_is_not_repeated(folder: Path) -> None:
         ("--owner", "ann", "--days", "0"),
     ],
 )
-def test_wrong_values_are_a_wrong_call(folder: Path, arguments: tuple[str, ...]) -> None:
+def test_wrong_values_are_a_wrong_call(installed: Installation, arguments: tuple[str, ...]) -> None:
     done = key("create", *arguments, "--scope", "read")
     assert (done.exit_code, done.stdout) == (2, "")
     assert key("list").stdout == ""
 
 
 @pytest.mark.slow
-def test_a_running_server_follows_without_a_restart(folder: Path) -> None:
-    with serving(folder, DARKROOM_AUTH="required") as server:
+def test_a_running_server_follows_without_a_restart(installed: Installation) -> None:
+    with serving(installed.data, DARKROOM_AUTH="required") as server:
         made = parsed("create", "--owner", "ann", "--scope", "read")
 
         def is_valid(presented: str) -> bool:
