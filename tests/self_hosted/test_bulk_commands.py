@@ -7,13 +7,12 @@ import re
 import signal
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
-from botocore.client import BaseClient
 from typer.testing import CliRunner, Result
 
 from app.cli import long_run
@@ -25,12 +24,11 @@ from app.domain.recipe import DEFAULT_RECIPE, build_rendering_id
 from app.domain.uploads.tickets import RECORD_LIFE
 from app.domain.work import Task
 from darkroom.cli.command import cli
-from tests.aws import _one_at_a_time
 from tests.contract.records import PROCESSED, an_image
-from tests.engines import REGION
 from tests.running_server import serving, wait_for
 from tests.samples import encoded
-from tests.sides import SIDES, Side, self_hosted
+from tests.sides import Side, self_hosted
+from tests.transfer.installations import installation
 from tests.upgrades.test_migration import forget_visibility
 
 COMMAND = [sys.executable, "-m", "darkroom"]
@@ -39,26 +37,10 @@ STALE = PROCESSED | {"rendering_id": "abcdef012345"}
 
 
 @pytest.fixture(params=["self-hosted", "moto"])
-def side(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Side]:
+def side(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Side]:
     """Stores that the settings name."""
-    data = tmp_path / "data"
-    data.mkdir()
-    with SIDES[request.param](data) as side:
-        stores: Any = side
-        if request.param == "self-hosted":
-            settings = {"STORAGE_URL": f"file:{data}", "DATABASE_URL": f"sqlite:{data}/darkroom.db"}
-        else:
-            settings = {
-                "STORAGE_URL": f"s3://{stores.store._bucket}",
-                "DATABASE_URL": f"dynamodb://{stores.images._table}",
-                "QUEUE_URL": stores.queue._url,
-            }
-            monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
-            one_at_a_time = _one_at_a_time(BaseClient._make_api_call, threading.RLock())  # as moto needs it
-            monkeypatch.setattr(BaseClient, "_make_api_call", one_at_a_time)
-        for name, value in settings.items():
-            monkeypatch.setenv(f"DARKROOM_{name}", value)
-        yield side
+    with installation(request.param, tmp_path) as opened, mock.patch.dict(os.environ, opened.environment):
+        yield opened.side
 
 
 def run(*arguments: str, answer: str | None = None) -> Result:
