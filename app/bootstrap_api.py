@@ -32,27 +32,32 @@ def build_api(
     Raises `ConfigurationError` if the settings are not those of a service.
     """
     backends = open_backends(settings)
-    own = backends.open_api()
-    stored_keys = StoredKeys(own.key_store)
-    if settings.self_hosted and settings.auth == "required" and not settings.api_keys and not own.key_store.list(1):
+    adapters = backends.open_api()
+    stored_keys = StoredKeys(adapters.key_store)
+    if (
+        settings.self_hosted
+        and settings.auth == "required"
+        and not settings.api_keys
+        and not adapters.key_store.list(1)
+    ):
         log.warning("no API key yet: create one with `darkroom key create --owner NAME --scope admin`")
     return create_app(
         Services(
             store=backends.store,
             repository=backends.images,
-            idempotency_keys=own.idempotency_keys,
+            idempotency_keys=adapters.idempotency_keys,
             queue=backends.queue,
             counters=backends.counters,
             renderings=backends.renderings,
             signer=build_signer(settings),
             limits=build_limits(settings),
-            grants=own.grants,
-            urls=own.urls,
+            grants=adapters.grants,
+            urls=adapters.urls,
             checks=backends.checks | ({"worker": worker_check} if worker_check else {}),
-            files=own.file_path,
+            files=adapters.file_path,
             version=__version__,
-            local=own.local,
-            key_store=own.key_store,
+            local=adapters.local,
+            key_store=adapters.key_store,
             stored_keys=stored_keys,
             keyring=Keyring(settings.api_keys, stored_keys) if settings.auth == "required" else None,
             default_visibility=settings.visibility,
@@ -65,7 +70,7 @@ def build_api(
             metrics=metrics,
             max_spool_bytes=settings.max_spool_mb * MEBIBYTE,
             max_waiting=settings.max_waiting,
-            renderer=own.sizes,
+            renderer=adapters.sizes,
             on_demand=settings.on_demand_mode,
             ladder=Ladder(settings.on_demand_widths, settings.on_demand_ratios),
         )

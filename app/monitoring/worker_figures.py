@@ -49,7 +49,7 @@ class WorkerFigures:
     def image(self, report: ImageReport) -> None:
         """Count a delivery."""
         code = report.code if report.code in _CODES else ""
-        self._processed.labels(report.outcome, code or "").inc()
+        self._processed.labels(report.outcome, code).inc()
         if report.outcome is Outcome.READY:
             for phase in PHASES:
                 if phase in report.phases:
