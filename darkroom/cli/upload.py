@@ -13,10 +13,12 @@ import typer
 
 from darkroom.cli.console import DONE, INTERRUPTED, NOT_DONE, print_error, write_line
 from darkroom.cli.direct import FileClient
+from darkroom.cli.failures import print_failure
 from darkroom.cli.found_files import STDIN, FoundFile, Rules, find_files, read_names
 from darkroom.cli.image_file import to_text
+from darkroom.cli.options import DEFAULT_URL, Visibility
 from darkroom.cli.patience import Patience
-from darkroom.cli.upload_report import UploadReport, exit_code, print_failure
+from darkroom.cli.upload_report import UploadReport
 from darkroom.cli.upload_run import UploadOptions, UploadRun
 from darkroom.errors import InvalidArgument
 
@@ -24,13 +26,6 @@ _INPUT, _FIELDS, _SENDING, _OUTPUT = "Input", "Fields", "Sending", "Output"
 _PIECE = 1024 * 1024
 #: Longest name of a file in most file systems.
 _NAME_BYTES = 255
-
-
-class Visibility(StrEnum):
-    """Visibility of the variants of an image."""
-
-    PRIVATE = "private"
-    PUBLIC = "public"
 
 
 class OnError(StrEnum):
@@ -91,7 +86,7 @@ def upload(  # noqa: PLR0913 - all options of the command
     ] = None,
     url: Annotated[
         str, typer.Option(envvar="DARKROOM_URL", help="Url of the server.", rich_help_panel=_SENDING)
-    ] = "http://127.0.0.1:8000",
+    ] = DEFAULT_URL,
     jobs: Annotated[
         int,
         typer.Option(
@@ -210,8 +205,7 @@ def _run(
         run.interrupt()
         write_line("Interrupted. Run the command again to continue.", error=True)
     if run.failure is not None:
-        print_failure(run.failure, client.address)
-        code = exit_code(run.failure)
+        code = print_failure(run.failure, client.address)
     report.print_summary()
     return code
 

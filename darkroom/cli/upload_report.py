@@ -1,4 +1,4 @@
-"""Output of `darkroom upload`: progress bars, a line for each file, the counts, and why a run ended early."""
+"""Output of `darkroom upload`: progress bars, a line for each file, and the counts."""
 
 import shutil
 import sys
@@ -14,20 +14,9 @@ from rich.filesize import decimal
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn
 from rich.text import Text
 
-from darkroom.cli.console import (
-    NOT_ALLOWED,
-    NOT_DONE,
-    UNREACHABLE,
-    WIDE,
-    colored,
-    is_other_server,
-    print_error,
-    write_json,
-    write_line,
-)
+from darkroom.cli.console import WIDE, colored, write_json, write_line
 from darkroom.cli.direct import SENT
-from darkroom.cli.image_file import UploadError, printable, to_text
-from darkroom.errors import Unreachable
+from darkroom.cli.image_file import printable, to_text
 
 #: Outcomes of a file, in addition to `SENT`.
 NEW, KNOWN, TO_SEND, PENDING, FAILED, REFUSED = "new", "known", "to send", "pending", "failed", "refused"
@@ -163,27 +152,3 @@ class _Amount(ProgressColumn):
         if task.total is None:
             return Text(task.fields["what"], no_wrap=True)
         return Text(f"{decimal(int(task.completed))} of {decimal(int(task.total))}", no_wrap=True)
-
-
-def exit_code(error: UploadError) -> int:
-    """Return the exit code of a run that this error ended."""
-    if error.is_temporary or is_other_server(error):
-        return UNREACHABLE
-    is_key = error.problem.get("code") in {"key_missing", "key_unknown", "scope_missing"}
-    return NOT_ALLOWED if is_key else NOT_DONE
-
-
-def print_failure(error: UploadError, url: str) -> None:
-    """Print why the run ended early: the error, its cause and what to try."""
-    code = error.problem.get("code")
-    what, cause, remedy = f"cannot upload to {url}", str(error), "check DARKROOM_URL and the log of the server"
-    if isinstance(error, Unreachable):
-        what, cause = f"cannot reach {error.address}", error.cause
-        remedy = "darkroom serve, or set DARKROOM_URL"
-    elif is_other_server(error):
-        what, remedy = f"cannot use {url}", "set DARKROOM_URL to the address of a Darkroom server"
-    elif exit_code(error) == NOT_ALLOWED:
-        what, remedy = f"{url} refuses the API key", "set DARKROOM_API_KEY to a key with the scopes upload and read"
-    elif code == "storage_full":
-        what, remedy = f"{url} is full", "delete images, or ask its operator for space"
-    print_error(what, cause, remedy)

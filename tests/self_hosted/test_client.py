@@ -186,7 +186,7 @@ def test_an_answer_that_is_not_darkrooms_is_reported_in_a_sentence(
     assert done.exit_code == (3 if other else 1)
     assert ("not Darkroom" if other else str(status)) in done.stderr
     error, cause, remedy, counts = done.stderr.splitlines()
-    assert error == f"error: cannot {'use' if other else 'upload to'} {peer.url}"
+    assert error == (f"error: cannot use {peer.url}" if other else f"error: {peer.url} refuses the request")
     assert cause.startswith("cause: ")
     assert remedy.startswith("try: set DARKROOM_URL" if other else "try: check DARKROOM_URL")
     assert counts == "1 file: 1 not sent"

@@ -10,8 +10,9 @@ from darkroom import Client, Conflict
 from darkroom.cli.console import NOT_DONE, write_json, write_line
 from darkroom.cli.image_file import to_text
 from darkroom.cli.images.lines import write_image
-from darkroom.cli.images.options import CHANGES, OUTPUT, SELECTION, Ids, Json, Url, Visibility, read_ids
-from darkroom.cli.images.session import DEFAULT_URL, for_each, session
+from darkroom.cli.images.options import CHANGES, OUTPUT, SELECTION, Ids, Json, Url, read_ids
+from darkroom.cli.images.session import for_each, session
+from darkroom.cli.options import DEFAULT_URL, Visibility
 from darkroom.records import Image
 
 #: Times that an image is read and edited again that others change at the same time.

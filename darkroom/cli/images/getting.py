@@ -12,6 +12,7 @@ import typer
 
 from darkroom import Client, DarkroomError
 from darkroom.cli.console import DONE, INTERRUPTED, NOT_DONE, write_json, write_line
+from darkroom.cli.failures import print_failure
 from darkroom.cli.image_file import printable, to_text
 from darkroom.cli.images.filenames import distinct_name, full_name, has_content, safe_name
 from darkroom.cli.images.options import (
@@ -30,7 +31,8 @@ from darkroom.cli.images.options import (
     build_filters,
     read_ids,
 )
-from darkroom.cli.images.session import DEFAULT_URL, FATAL, print_failure, session
+from darkroom.cli.images.session import FATAL, session
+from darkroom.cli.options import DEFAULT_URL
 from darkroom.cli.patience import Stopped
 from darkroom.cli.senders import Senders, finished
 from darkroom.records import Image, Variant

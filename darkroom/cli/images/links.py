@@ -12,7 +12,8 @@ import typer
 from darkroom.cli.console import NOT_DONE, print_error, write_json, write_line
 from darkroom.cli.image_file import to_text
 from darkroom.cli.images.options import OUTPUT, SIZE, Ids, Json, Url, read_ids
-from darkroom.cli.images.session import DEFAULT_URL, for_each, session
+from darkroom.cli.images.session import for_each, session
+from darkroom.cli.options import DEFAULT_URL
 
 _MAX_SIDE = 8192
 

@@ -10,18 +10,12 @@ from typing import Annotated, Any
 import typer
 
 from darkroom.cli.image_file import to_text
+from darkroom.cli.options import Visibility
 
 #: Groups of options in the help text.
 SELECTION, CHANGES, SIZE, OUTPUT, SERVER = "Selection", "Changes", "Size", "Output", "Server"
 
 _ID = pattern(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
-
-
-class Visibility(StrEnum):
-    """Visibility of the variants of an image."""
-
-    PRIVATE = "private"
-    PUBLIC = "public"
 
 
 class Status(StrEnum):

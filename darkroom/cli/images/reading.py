@@ -30,7 +30,8 @@ from darkroom.cli.images.options import (
     build_filters,
     read_ids,
 )
-from darkroom.cli.images.session import DEFAULT_URL, for_each, session
+from darkroom.cli.images.session import for_each, session
+from darkroom.cli.options import DEFAULT_URL
 from darkroom.records import Image, Stats
 
 _PAGE = 100
