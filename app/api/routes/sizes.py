@@ -150,12 +150,14 @@ async def get_named_size_with_slashes(request: Request, image_id: ImageId, slug:
 
 async def _find(request: Request, services: Services, image_id: str) -> Image:
     """Return the image if it can be shown, after a wait if it is pending. Raises `RequestError`."""
+    read = partial(services.images.get_pasted, image_id, lambda: admit(request, Scope.READ).visible_owner)
     try:
-        image = await run_in_threadpool(
-            services.images.get_pasted, image_id, lambda: admit(request, Scope.READ).visible_owner
-        )
+        image = await run_in_threadpool(read)
         check_not_trashed(image)
-        image = await wait_until_processed(request, services, None, image, _WAIT_SECONDS)
+        try:
+            image = await wait_until_processed(request, services, None, image, _WAIT_SECONDS)
+        except NotFound:  # deleted meanwhile
+            image = await run_in_threadpool(read)
     except (NotFound, Gone) as error:
         shared = "public" if services.keyring is None or isinstance(error, Gone) else "private"
         headers = {"Cache-Control": f"{shared}, max-age={_ABSENT_SECONDS}"}

@@ -25,6 +25,7 @@ from tests.api.bodies.test_bad_input import assert_problem
 from tests.api.http.test_access import ANN, BOB, KEYRING, KEYS, bearer
 from tests.api.renderer import FakeRenderer
 from tests.api.service import RENDERING, Service, service_on
+from tests.running_server import wait_for
 from tests.samples import encoded
 from tests.sides import SIGNER
 
@@ -286,6 +287,15 @@ def test_pending_and_failed_images(sizes: Sizes, monkeypatch: pytest.MonkeyPatch
     failed = sizes.service.place(Status.FAILED, seed=2, visibility=PUBLIC, error=failure)
     problem = assert_problem(sizes.get("?w=640", failed), 409, "not_ready")
     assert "It is broken." in problem["detail"]
+
+
+def test_an_image_that_is_deleted_while_a_request_waits_for_it_is_gone(local: Sizes) -> None:
+    pending = local.service.place(Status.PENDING, seed=1, visibility=PUBLIC)
+    with ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(local.get, "?w=640&fm=webp", pending)
+        wait_for(lambda: local.service.app.state.services.waiters._watches, 60)
+        assert local.service.client.delete(f"/images/{pending.id}", params={"permanent": True}).status_code == 204
+        assert_problem(answer.result(60), 410, "image_deleted")
 
 
 def test_a_pending_image_is_waited_for(local: Sizes) -> None:
