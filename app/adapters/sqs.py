@@ -68,7 +68,7 @@ class SqsQueue:
             if messages or left <= 0:
                 return messages
 
-    def delete(self, receipt: str, *, timed_out: bool = False) -> None:  # noqa: ARG002 - fair queues measure time
+    def delete(self, receipt: str, *, timed_out: bool = False) -> None:  # noqa: ARG002 - SQS measures the time itself
         """See `EventQueue.delete`."""
         with _translated(ignoring=_STALE_RECEIPT):
             self._client.delete_message(QueueUrl=self._url, ReceiptHandle=receipt)
@@ -78,7 +78,7 @@ class SqsQueue:
         with _translated(ignoring=_STALE_RECEIPT):
             self._client.change_message_visibility(QueueUrl=self._url, ReceiptHandle=receipt, VisibilityTimeout=delay)
 
-    def extend(self, receipt: str, seconds: int, *, started: bool = True) -> None:  # noqa: ARG002 - every one counts
+    def extend(self, receipt: str, seconds: int, *, started: bool = True) -> None:  # noqa: ARG002 - SQS counts every delivery
         """See `EventQueue.extend`."""
         self.release(receipt, delay=seconds)
 

@@ -14,9 +14,17 @@ def open_existing() -> tuple[Settings, Backends]:
     A missing data folder is an error: a new one has nothing to repair, and creating it would hide a wrong setting.
     """
     settings = load_settings()
-    if settings.self_hosted and not settings.data_folder.is_dir():
-        raise ConfigurationError(f"DARKROOM_STORAGE_URL: folder not found: {settings.data_folder}")
+    require_folder(settings)
     return settings, open_backends(settings)
+
+
+def require_folder(settings: Settings) -> None:
+    """Raise `ConfigurationError` if this is a self-hosted installation whose data folder does not exist."""
+    if settings.self_hosted and not settings.data_folder.is_dir():
+        where = settings.data_folder
+        raise ConfigurationError(
+            f"DARKROOM_STORAGE_URL: folder not found: {where}. `darkroom serve` creates it at its first start."
+        )
 
 
 def log_briefly() -> None:

@@ -6,8 +6,8 @@ from urllib.parse import urlencode
 import typer
 
 from app.bootstrap import build_signer
+from app.cli.backends import require_folder
 from app.cli.failures import reports_failures
-from app.domain.errors import ConfigurationError
 from app.domain.ids import is_id
 from app.domain.models import Format
 from app.domain.recipe import Fit
@@ -55,8 +55,7 @@ def sign(
     if image_id is not None:
         _check(image_id, query)
     settings = load()
-    if settings.self_hosted and not settings.data_folder.is_dir():
-        raise ConfigurationError(f"DARKROOM_STORAGE_URL: folder not found: {settings.data_folder}")
+    require_folder(settings)
     signatures = SizeSignatures(build_signer(settings))
     if image_id is None:
         typer.echo(signatures.key.hex())

@@ -40,7 +40,7 @@ def test_a_folder_that_is_not_there_is_named_and_not_made(
     assert ended(monkeypatch, *command.split()) == 2
     assert capsys.readouterr().err.splitlines() == [
         "error: the settings cannot be used",
-        f"cause: DARKROOM_STORAGE_URL: folder not found: {nowhere}",
+        f"cause: DARKROOM_STORAGE_URL: folder not found: {nowhere}. `darkroom serve` creates it at its first start.",
         "try: correct these variables (docs/settings.md)",
     ]
     assert not nowhere.exists()

@@ -72,7 +72,7 @@ def replace(source: Path, target: Path, folders: Sequence[Path]) -> None:
     sync_folders(folders)
 
 
-def rename(source: Path, target: Path, folders: Sequence[Path]) -> None:  # noqa: ARG001 - a `Move`
+def rename(source: Path, target: Path, folders: Sequence[Path]) -> None:  # noqa: ARG001 - called like `replace`
     """Rename the file over the target. After a power failure either may be there."""
     source.replace(target)
 

@@ -55,7 +55,7 @@ class FilesystemStore:
         self._on_created = on_created
         self._min_free_bytes = min_free_bytes
 
-    def create(self, key: str, body: BinaryIO, *, size: int, content_type: str) -> None:  # noqa: ARG002 - files have none
+    def create(self, key: str, body: BinaryIO, *, size: int, content_type: str) -> None:  # noqa: ARG002 - files have no content type
         """See `ObjectStore.create`. Raises `ValueError` if `key` is not a key."""
         target = self._place(key)
         with port_errors():
@@ -70,7 +70,7 @@ class FilesystemStore:
             except Exception:
                 log.exception("no event was sent for a new original; reconcile will", extra={"key": key})
 
-    def put(self, key: str, body: BinaryIO, *, size: int, content_type: str, lasting: bool = True) -> None:  # noqa: ARG002 - files have none
+    def put(self, key: str, body: BinaryIO, *, size: int, content_type: str, lasting: bool = True) -> None:  # noqa: ARG002 - files have no content type
         """See `ObjectStore.put`. Raises `ValueError` if `key` is not a key."""
         target = self._place(key)
         with port_errors(), self._staged(body, size, lasting=lasting) as temporary:

@@ -68,7 +68,7 @@ class S3Store:
             return
         raise Unavailable("Other requests are writing the same object.")
 
-    def put(self, key: str, body: BinaryIO, *, size: int, content_type: str, lasting: bool = True) -> None:  # noqa: ARG002 - all are
+    def put(self, key: str, body: BinaryIO, *, size: int, content_type: str, lasting: bool = True) -> None:  # noqa: ARG002 - every object is lasting
         """See `ObjectStore.put`."""
         with _translated():
             self._put(key, body, size, content_type, CacheControl=_cache_control(key))
