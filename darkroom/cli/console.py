@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import IO, Any
 
 import typer
+from rich.cells import cell_len
 
 from darkroom.cli.image_file import printable
 from darkroom.errors import DarkroomError, NotDarkroom
@@ -55,6 +56,22 @@ def print_error(what: str, cause: str, remedy: str) -> None:
 def is_other_server(error: DarkroomError) -> bool:
     """Return True if the server that answered is not Darkroom, or has it at another path."""
     return isinstance(error, NotDarkroom) or (error.status == 404 and error.code in {None, "no_such_path"})
+
+
+def shorten(text: str, columns: int, *, keep_end: bool = False) -> str:
+    """Return the text, without its end if it takes more columns of a terminal, or without its start with `keep_end`.
+
+    Chinese, Japanese and Korean characters and emoji take two columns. An ellipsis marks the cut.
+    """
+    if cell_len(text) <= columns:
+        return text
+    kept, room = "", columns - 1
+    for character in reversed(text) if keep_end else text:
+        room -= cell_len(character)
+        if room < 0:
+            break
+        kept = character + kept if keep_end else kept + character
+    return f"…{kept}" if keep_end else f"{kept}…"
 
 
 def colored(text: str, color: str, stream: IO[str]) -> str:

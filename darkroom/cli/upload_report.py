@@ -14,7 +14,7 @@ from rich.filesize import decimal
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn
 from rich.text import Text
 
-from darkroom.cli.console import WIDE, colored, write_json, write_line
+from darkroom.cli.console import WIDE, colored, shorten, write_json, write_line
 from darkroom.cli.direct import SENT
 from darkroom.cli.image_file import printable, to_text
 
@@ -60,7 +60,7 @@ class UploadReport:
     @contextmanager
     def bar(self, what: str, path: Path, size: int | None = None) -> Iterator["Bar"]:
         """Show a bar for this file within the block."""
-        task = self.bars.add_task(_short(path, self._name), total=size, what=what)
+        task = self.bars.add_task(shorten(printable(path.name or path), self._name), total=size, what=what)
         try:
             yield Bar(self.bars, task)
         finally:
@@ -92,7 +92,7 @@ class UploadReport:
         name = printable(path)
         columns = shutil.get_terminal_size().columns if stream.isatty() else 0
         if columns and not why:
-            name = _shorten_path(name, columns - 12 - len(size) - (38 if columns >= WIDE else 0))
+            name = shorten(name, columns - 12 - len(size) - (38 if columns >= WIDE else 0), keep_end=True)
         if columns and columns < WIDE:
             write_line("  ".join(filter(None, (word, name, size, why))), error=is_error)
             if image_id != "-":
@@ -114,7 +114,9 @@ class UploadReport:
         self._counts[state] += 1
         self.bars.advance(self._all)
         if why:
-            self._first.setdefault(state, f"{_short(path)}: {why.partition('. ')[0].rstrip('.')}")
+            self._first.setdefault(
+                state, f"{shorten(printable(path.name or path), _NAME)}: {why.partition('. ')[0].rstrip('.')}"
+            )
 
     def _described(self, name: str, number: int) -> str:
         first = self._first.get(name)
@@ -131,16 +133,6 @@ class Bar:
     def update(self, sent: int) -> None:
         """Set the number of bytes sent."""
         self._bars.update(self._task, completed=sent)
-
-
-def _short(path: Path, length: int = _NAME) -> str:
-    name = printable(path.name or path)
-    return name if len(name) <= length else f"{name[: length - 1]}…"
-
-
-def _shorten_path(path: str, length: int) -> str:
-    """Return the path, without its start if it is too long."""
-    return path if len(path) <= length else f"…{path[-max(length - 1, 1) :]}"
 
 
 class _Amount(ProgressColumn):

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from rich.filesize import decimal
 
-from darkroom.cli.console import WIDE, colored, write_line
+from darkroom.cli.console import WIDE, colored, shorten, write_line
 from darkroom.cli.image_file import printable
 from darkroom.records import Image
 
@@ -31,11 +31,6 @@ def write_image(image: Image, *, prefix: str = "") -> bool:
 def get_dimensions(image: Image) -> str:
     """Return width and height, or an empty text if they are not known."""
     return f"{image.width}×{image.height}" if image.width else ""
-
-
-def shorten(text: str, length: int) -> str:
-    """Return the text, with an ellipsis if it is too long."""
-    return text if len(text) <= length else f"{text[: max(length, 1) - 1]}…"
 
 
 def format_bytes(number: int | None) -> str:
