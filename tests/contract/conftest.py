@@ -13,13 +13,22 @@ from uuid import uuid4
 import pytest
 
 from app.adapters.dynamodb import DynamoImages
+from app.adapters.dynamodb.access.endpoints import DynamoEndpoints
 from app.adapters.dynamodb.access.keys import DynamoKeys
 from app.adapters.dynamodb.idempotency import DynamoIdempotencyKeys
 from app.adapters.filesystem import FilesystemStore
 from app.adapters.s3 import S3Store
-from app.adapters.sqlite import Database, SqliteIdempotencyKeys, SqliteImages, SqliteKeys, SqliteQueue
+from app.adapters.sqlite import (
+    Database,
+    SqliteEndpoints,
+    SqliteIdempotencyKeys,
+    SqliteImages,
+    SqliteKeys,
+    SqliteQueue,
+)
 from app.adapters.sqs import SqsQueue
 from app.domain.ports import EventQueue, ImageRepository, ObjectStore
+from app.domain.ports.endpoint_store import EndpointStore
 from app.domain.ports.key_store import KeyStore
 from app.domain.uploads.idempotency import IdempotencyKeys
 from tests import aws
@@ -92,6 +101,27 @@ def key_store_local(_: Path) -> Iterator[KeyStore]:
 
 
 @contextmanager
+def sqlite_endpoints(folder: Path) -> Iterator[EndpointStore]:
+    database = Database(folder / "darkroom.db")
+    yield SqliteEndpoints(database)
+    database.close()
+
+
+@contextmanager
+def endpoints_on_moto(_: Path) -> Iterator[EndpointStore]:
+    client = aws.moto().dynamodb
+    with aws.access_table(client, uuid4().hex) as table:
+        yield DynamoEndpoints(client, table)
+
+
+@contextmanager
+def endpoints_local(_: Path) -> Iterator[EndpointStore]:
+    client = aws.engines().dynamodb
+    with aws.access_table(client, uuid4().hex) as table:
+        yield DynamoEndpoints(client, table)
+
+
+@contextmanager
 def sqlite_queue(folder: Path, visibility: int, max_attempts: int) -> Iterator[EventQueue]:
     database = Database(folder / "darkroom.db")
     yield SqliteQueue(database, visibility, max_attempts)
@@ -153,6 +183,11 @@ KEY_STORES: dict[str, Callable[[Path], AbstractContextManager[KeyStore]]] = {
     "dynamodb-moto": key_store_on_moto,
     "dynamodb-local": key_store_local,
 }
+ENDPOINT_STORES: dict[str, Callable[[Path], AbstractContextManager[EndpointStore]]] = {
+    "sqlite": sqlite_endpoints,
+    "dynamodb-moto": endpoints_on_moto,
+    "dynamodb-local": endpoints_local,
+}
 QUEUES: dict[str, Callable[[Path, int, int], AbstractContextManager[EventQueue]]] = {
     "sqlite": sqlite_queue,
     "sqs-moto": sqs_on_moto,
@@ -188,6 +223,12 @@ def idempotency_keys(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator
 @pytest.fixture(params=[with_marks(name) for name in KEY_STORES])
 def key_store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[KeyStore]:
     with KEY_STORES[request.param](tmp_path) as opened:
+        yield opened
+
+
+@pytest.fixture(params=[with_marks(name) for name in ENDPOINT_STORES])
+def endpoint_store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[EndpointStore]:
+    with ENDPOINT_STORES[request.param](tmp_path) as opened:
         yield opened
 
 

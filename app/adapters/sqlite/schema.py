@@ -199,8 +199,19 @@ CREATE TABLE api_keys (
 ) WITHOUT ROWID
 """
 
+# Webhook endpoints (see `WebhookEndpoint`).
+_WEBHOOK_ENDPOINTS = """
+CREATE TABLE webhook_endpoints (
+    id TEXT PRIMARY KEY,
+    document TEXT NOT NULL
+) WITHOUT ROWID
+"""
+
 #: Migration from each version to the next. Append only: released migrations never change.
-MIGRATIONS = (_FIRST, _TICKETS, _RENAMED_FIELDS, _WORK, _FOUND, _COUNTERS, _IDEMPOTENCY_KEYS, _TURNS, _API_KEYS)
+MIGRATIONS = (
+    _FIRST, _TICKETS, _RENAMED_FIELDS, _WORK, _FOUND, _COUNTERS, _IDEMPOTENCY_KEYS, _TURNS, _API_KEYS,
+    _WEBHOOK_ENDPOINTS,
+)  # fmt: skip
 
 
 def check(connection: sqlite3.Connection, name: str) -> int:

@@ -1,1 +1,1 @@
-"""Table of API keys, which only the API may read and write."""
+"""Table of API keys and webhook endpoints, which only the API may read and write."""

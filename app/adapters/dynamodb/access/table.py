@@ -5,6 +5,8 @@ from typing import Any
 KIND, ID = "Kind", "ID"
 #: Value of `KIND` of API keys.
 API_KEY = "key"
+#: Value of `KIND` of webhook endpoints.
+ENDPOINT = "webhook"
 
 
 def access_table_definition(name: str) -> dict[str, Any]:

@@ -1,0 +1,1 @@
+"""Webhooks: endpoints, the events that they receive, and requests to addresses that users name."""
