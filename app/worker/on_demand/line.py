@@ -99,6 +99,8 @@ class RenderLine(Generic[Result]):
 
     async def _wait(self, owner: str) -> None:
         """Wait for a turn, which counts as running from then on."""
+        if self._is_closed:  # since the request was let in
+            raise RendererBusy(RETRY_SECONDS)
         if self._running < self.at_once:
             self._running += 1
             return

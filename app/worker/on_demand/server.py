@@ -30,6 +30,9 @@ log = logging.getLogger(__name__)
 _MAX_CONNECTIONS = 4 * MAX_WAITING
 #: Seconds for a request to arrive and for its answer to be read.
 _MESSAGE_SECONDS = 5.0
+#: Rounds of the event loop until every connection has started that was made before the path was removed: one sees it,
+#: one accepts it, one starts it. A connection that starts after the server is closed would get no answer.
+_ROUNDS_TO_START = 3
 #: Seconds for which a size that cannot be rendered is refused again without trying, and the number of such sizes.
 _REFUSED_SECONDS, _MAX_REFUSED = 60.0, 1024
 #: Seconds that a size waits for memory, at most.
@@ -99,7 +102,8 @@ class RenderServer:
                 await self._end.wait()
                 self._path.unlink(missing_ok=True)
                 self._line.close()
-                await asyncio.sleep(0)  # accepted connections start: after the close they would get no answer
+                for _ in range(_ROUNDS_TO_START):
+                    await asyncio.sleep(0)
                 server.close()
                 await self._idle.wait()
             finally:

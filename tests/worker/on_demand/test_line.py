@@ -19,7 +19,7 @@ class Scene:
 
     async def ask(self, name: str, owner: str = "ann") -> "asyncio.Task[str]":
         """Ask for a rendering, and return when the request waits or has begun."""
-        asked = asyncio.create_task(self.line.ask(owner, name, self._work(name)))
+        asked = asyncio.create_task(self.line.ask(owner, name, self.work(name)))
         await settle()
         return asked
 
@@ -27,7 +27,7 @@ class Scene:
         self._gates[name].set()
         await settle()
 
-    def _work(self, name: str) -> Callable[[], Awaitable[str]]:
+    def work(self, name: str) -> Callable[[], Awaitable[str]]:
         async def work() -> str:
             self.started.append(name)
             await self._gates.setdefault(name, asyncio.Event()).wait()
@@ -158,6 +158,23 @@ def test_requests_that_wait_are_refused_at_the_end() -> None:
         for refused in (waiting, await scene.ask("c", "bob")):
             with pytest.raises(RendererBusy):
                 await refused
+        await scene.release("a")
+        assert await running == "made a"
+
+    asyncio.run(run())
+
+
+def test_a_request_that_came_just_before_the_end_is_refused() -> None:
+    """It was let in, and its turn was not asked for yet."""
+
+    async def run() -> None:
+        scene = Scene()
+        running = await scene.ask("a")
+        late = asyncio.create_task(scene.line.ask("ann", "b", scene.work("b")))
+        await asyncio.sleep(0)
+        scene.line.close()
+        with pytest.raises(RendererBusy):
+            await asyncio.wait_for(late, 60)
         await scene.release("a")
         assert await running == "made a"
 
