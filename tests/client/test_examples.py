@@ -6,6 +6,8 @@ import pkgutil
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 import darkroom
 from darkroom import Client
 from tests.client.conftest import remove_all
@@ -21,6 +23,7 @@ def examples() -> Iterator[doctest.DocTest]:
         yield from (test for test in finder.find(importlib.import_module(module)) if test.examples)
 
 
+@pytest.mark.slow
 def test_the_examples_of_all_methods_run(client: Client, photo: Path) -> None:
     tests = list(examples())
     public = {name for name in dir(Client) if not name.startswith("_")} - {"close", "address"}

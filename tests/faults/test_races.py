@@ -17,7 +17,7 @@ from tests.faults.scene import OWNER, Scene, queue_event, tiered
 from tests.faults.wire import first
 from tests.sides import Interposed
 
-pytestmark = pytest.mark.moto
+pytestmark = [pytest.mark.moto, pytest.mark.slow]
 
 
 def an_event(image: Image) -> dict[str, object]:
@@ -35,7 +35,6 @@ def test_the_same_event_ten_times_at_once(scene: Scene) -> None:
     assert scene.image(image.id).status is Status.READY
 
 
-@pytest.mark.slow
 def test_the_event_that_comes_before_the_original(scene: Scene) -> None:
     early = []
 
@@ -52,7 +51,6 @@ def test_the_event_that_comes_before_the_original(scene: Scene) -> None:
     assert scene.image(image.id).status is Status.READY
 
 
-@pytest.mark.slow
 def test_the_event_that_comes_before_the_record_can_be_read(scene: Scene) -> None:
     image = scene.upload().image
 
@@ -86,7 +84,6 @@ def test_a_transaction_canceled_by_the_hash_pointer(scene: Scene) -> None:
     assert scene.listed(status=Status.READY) == [late.image.id]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("ended", tiered(["failed", "deleted"]))
 def test_uploads_at_once_after_a_record_that_does_not_count(scene: Scene, ended: str) -> None:
     old = scene.ready().id
@@ -103,7 +100,6 @@ def test_uploads_at_once_after_a_record_that_does_not_count(scene: Scene, ended:
     assert scene.side.images.find_hash(OWNER, scene.image(new).sha256 or "") == new
 
 
-@pytest.mark.slow
 def test_a_delete_frees_the_bytes_whoever_stands_for_them(scene: Scene) -> None:
     """The pointer names another image when the delete first looks, and is its own when it is done."""
     first_one, kept = scene.upload(), scene.upload(keep=True)
@@ -132,7 +128,6 @@ def test_a_deleted_record_claims_no_bytes(scene: Scene) -> None:
     scene.come_to_rest()
 
 
-@pytest.mark.slow
 def test_edits_workers_and_deletes_at_once(scene: Scene) -> None:
     ids = [scene.upload(seed).image.id for seed in range(4)]
     workers = [scene.worker() for _ in range(4)]

@@ -15,7 +15,7 @@ from tests.faults.oracle import unrest
 from tests.faults.scene import OWNER, Scene, tiered
 from tests.faults.wire import Fault, Script, answer_lost, cancelled, refused, unanswered
 
-pytestmark = [pytest.mark.moto, pytest.mark.usefixtures("hurried")]
+pytestmark = [pytest.mark.moto, pytest.mark.usefixtures("hurried"), pytest.mark.slow]
 
 TABLE = {
     "throttled": refused("ProvisionedThroughputExceededException"),
@@ -109,7 +109,6 @@ def test_an_upload_that_the_bucket_refuses_leaves_nothing(scene: Scene, fault: s
     assert not scene.upload().duplicate
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("fault", tiered(BUCKET))
 def test_a_bucket_that_is_down_for_all_of_an_upload(scene: Scene, fault: str) -> None:
     with scene.wire.under(always(BUCKET[fault], *OBJECTS)), pytest.raises(Unavailable):
@@ -141,7 +140,6 @@ def test_a_worker_without_its_bucket_or_table_leaves_the_message_to_others(scene
     assert scene.image(image.id).status is Status.READY
 
 
-@pytest.mark.slow
 def test_no_answer_that_is_lost_is_missed(scene: Scene) -> None:
     """The SDK asks again, and what was done the first time is no refusal of the second."""
     played = "amazonaws" in scene.dynamodb.meta.endpoint_url
@@ -187,7 +185,6 @@ def test_only_what_an_operator_must_know_is_logged_and_nobodys_words(
     assert "private" not in str(told)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("fault", tiered(TABLE))
 def test_every_promise_of_the_records_ends_as_unavailable(scene: Scene, fault: str) -> None:
     image = scene.ready()

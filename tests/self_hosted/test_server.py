@@ -18,6 +18,8 @@ from tests.repository.tree import ROOT, texts
 from tests.running_server import Server, serving, wait_for
 from tests.tiers import smoke
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
@@ -125,7 +127,6 @@ def test_waiting_clients_are_answered_when_the_server_stops(tmp_path: Path) -> N
     assert "ERROR" not in server.log.read_text()
 
 
-@pytest.mark.slow
 def test_a_signal_while_it_starts_ends_it_with_0(tmp_path: Path) -> None:
     server = Server(tmp_path / "data")
     # Short sleeps: a signal that arrives just before a sleep does not interrupt it.

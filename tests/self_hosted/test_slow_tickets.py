@@ -18,6 +18,8 @@ from tests.samples import encoded
 from tests.sides import Side, self_hosted
 from tests.tiers import smoke
 
+pytestmark = pytest.mark.slow
+
 BODY = encoded("JPEG", 640, 480, seed=91)
 
 
@@ -85,7 +87,6 @@ def status_of(server: Server, image_id: str) -> int:
     return server.client.get(f"/images/{image_id}").status_code
 
 
-@pytest.mark.slow
 def test_a_slow_upload_is_kept_though_reconcile_runs_meanwhile(server: Server, side: Side) -> None:
     """Two hours after the ticket was given, as far as its record is concerned."""
     ticket = ticket_of(server)

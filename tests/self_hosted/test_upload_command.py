@@ -18,6 +18,8 @@ from darkroom.cli.direct import FileClient
 from tests.running_server import Server, serving
 from tests.samples import encoded, photograph
 
+pytestmark = pytest.mark.slow
+
 COMMAND = [sys.executable, "-m", "darkroom"]
 
 
@@ -48,7 +50,6 @@ def folder_of(folder: Path, seed: int, *names: str) -> Path:
     return folder
 
 
-@pytest.mark.slow
 def test_a_folder_is_sent_and_sent_again_adds_nothing(server: Server, tmp_path: Path) -> None:
     folder = folder_of(tmp_path / "folder", 700, "b.jpg", "a.jpg", "below/c.jpg", ".hidden/d.jpg", ".e.jpg")
     (folder / "notes.txt").write_text("no picture")
@@ -73,7 +74,6 @@ def test_a_folder_without_pictures_is_said_to_be_one(server: Server, tmp_path: P
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "0 files: no images found\n")
 
 
-@pytest.mark.slow
 def test_without_waiting_what_has_arrived_will_do(server: Server, tmp_path: Path) -> None:
     folder = folder_of(tmp_path, 710, "a.jpg", "b.jpg")
     done = upload(server, folder, "--wait", "0")
@@ -104,7 +104,6 @@ def test_names_take_one_line_and_tell_the_terminal_nothing(server: Server, tmp_p
     assert "👩\u200d👧.jpg" in {item["filename"] for item in items}
 
 
-@pytest.mark.slow
 def test_letters_that_the_terminal_has_not_are_no_reason_to_end(server: Server, tmp_path: Path) -> None:
     path = folder_of(tmp_path, 730, "é👧.jpg") / "é👧.jpg"
     done = upload(server, path, PYTHONIOENCODING="ascii")
@@ -112,7 +111,6 @@ def test_letters_that_the_terminal_has_not_are_no_reason_to_end(server: Server, 
     assert "\\xe9\\U0001f467.jpg" in done.stdout
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("more", [[], ["--json"]])
 def test_on_a_terminal_what_is_sent_to_a_file_goes_there(server: Server, tmp_path: Path, more: list[str]) -> None:
     folder = folder_of(tmp_path, 740 + 10 * len(more), "[bold]a.jpg", "[x.jpg")
@@ -140,7 +138,6 @@ def test_on_a_terminal_what_is_sent_to_a_file_goes_there(server: Server, tmp_pat
     assert b"2 files: 2 new" in shown
 
 
-@pytest.mark.slow
 def test_a_server_that_goes_while_pictures_are_developed_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -164,7 +161,6 @@ def test_a_server_that_goes_while_pictures_are_developed_is_told(
     assert counts in {"2 files: 2 pending", "2 files: 1 pending, 1 not sent"}  # sent at the same time
 
 
-@pytest.mark.slow
 def test_ctrl_c_ends_it_with_what_was_done_and_the_next_run_goes_on(server: Server, tmp_path: Path) -> None:
     names = [f"interrupted-{number:03}.jpg" for number in range(150)]  # more than are sent ahead
     folder = folder_of(tmp_path, 2000, *names)
@@ -190,7 +186,6 @@ def test_ctrl_c_ends_it_with_what_was_done_and_the_next_run_goes_on(server: Serv
     assert sorted(stored) == sorted(record["id"] for record in records)
 
 
-@pytest.mark.slow
 def test_two_terminals_at_once_store_no_image_twice(server: Server, tmp_path: Path) -> None:
     names = [f"both-{number:02}.jpg" for number in range(12)]
     folder = folder_of(tmp_path, 860, *names)

@@ -14,6 +14,8 @@ from tests.api.raw_requests import answers_in, exchange, read_all
 from tests.running_server import wait_for
 from tests.samples import encoded
 
+pytestmark = pytest.mark.slow
+
 HEAD_BYTES = 32 * 1024
 HEALTH = b"GET /healthz HTTP/1.1\r\nHost: x\r\n"
 LAST = b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"

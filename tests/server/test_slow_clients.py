@@ -15,7 +15,8 @@ from tests.api.live import Live, live_on
 from tests.api.raw_requests import answers_in, exchange, read_all
 from tests.running_server import wait_for
 from tests.samples import encoded
-from tests.tiers import smoke
+
+pytestmark = pytest.mark.slow
 
 MEBIBYTE = 1024 * 1024
 HEALTH = b"GET /healthz HTTP/1.1\r\nHost: x\r\n"
@@ -43,13 +44,11 @@ def small(tmp_path: Path) -> Iterator[Live]:
         yield server
 
 
-@pytest.mark.slow
 def test_a_silent_connection_is_closed(live: Live) -> None:
     with live.connect() as sock:
         assert read_all(sock) == b""
 
 
-@pytest.mark.slow
 def test_a_connection_is_kept_for_a_while_after_a_request(live: Live) -> None:
     with live.connect() as sock:
         sock.sendall(HEALTH + b"\r\n")
@@ -58,7 +57,6 @@ def test_a_connection_is_kept_for_a_while_after_a_request(live: Live) -> None:
         assert time.monotonic() - started > HEAD_SECONDS
 
 
-@pytest.mark.slow
 def test_a_connection_that_sends_an_empty_line_after_a_request_is_closed(live: Live) -> None:
     with live.connect() as sock:
         sock.sendall(HEALTH + b"\r\n")
@@ -68,8 +66,7 @@ def test_a_connection_that_sends_an_empty_line_after_a_request_is_closed(live: L
         assert read_all(sock) == b""
 
 
-@pytest.mark.parametrize("served", smoke([False, True]), ids=["first", "second"])
-@pytest.mark.slow
+@pytest.mark.parametrize("served", [False, True], ids=["first", "second"])
 def test_a_head_that_comes_byte_by_byte_ends_with_a_problem(live: Live, served: bool) -> None:
     head = (HEALTH if served else LAST)[:30] + b"\r\nX-A: "
     with live.connect() as sock:
@@ -85,7 +82,6 @@ def test_a_head_that_comes_byte_by_byte_ends_with_a_problem(live: Live, served: 
     assert answer.problem["detail"].startswith(f"The request head was not complete within {HEAD_SECONDS} seconds.")
 
 
-@pytest.mark.slow
 def test_a_body_may_take_longer_than_a_head(live: Live) -> None:
     body = b'{"image_base64": "' + b"A" * 40 + b'"}'
     with live.connect() as sock:
@@ -111,7 +107,6 @@ def large_original(live: Live, seed: int) -> bytes:
     return f"GET {httpx.URL(where).raw_path.decode()} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode()
 
 
-@pytest.mark.slow
 def test_a_client_that_does_not_read_is_disconnected_and_its_file_closed(live: Live) -> None:
     request = large_original(live, 601)
 
@@ -129,7 +124,6 @@ def test_a_client_that_does_not_read_is_disconnected_and_its_file_closed(live: L
                 read_all(sock)
 
 
-@pytest.mark.slow
 def test_a_client_that_does_not_read_small_answers_is_disconnected(live: Live) -> None:
     with live.connect() as sock:
         sock.settimeout(60)
@@ -142,7 +136,6 @@ def send_for_ever(sock: socket.socket, data: bytes) -> None:
         sock.sendall(data)
 
 
-@pytest.mark.slow
 def test_a_client_that_reads_slowly_gets_everything(live: Live) -> None:
     request = large_original(live, 602)
     received = 0
@@ -188,7 +181,6 @@ def test_beyond_the_bound_of_requests_the_answer_is_503_at_once(small: Live) -> 
     wait_for(lambda: exchange(small.port, LAST)[0].status == 200, 10)
 
 
-@pytest.mark.slow
 def test_refused_connections_do_not_count_as_requests(small: Live) -> None:
     with ExitStack() as stack:
         for _ in range(2 * MOST_REQUESTS):  # each of them lingers

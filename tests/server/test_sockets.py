@@ -17,7 +17,8 @@ from app.domain.ports import ListQuery
 from tests.api.live import Live, live_on
 from tests.running_server import wait_for
 from tests.samples import encoded
-from tests.tiers import smoke
+
+pytestmark = pytest.mark.slow
 
 MEBIBYTE = 1024 * 1024
 LIMIT = 150 * MEBIBYTE
@@ -93,7 +94,7 @@ def send_while_it_takes(sock: socket.socket, piece: bytes, seconds: float) -> bo
     ("path", "content_type", "status"),
     [("/upload", "text/plain", 415), ("/nothing-here", "text/plain", 404), ("/images", "text/plain", 405)],
 )
-@pytest.mark.parametrize("length", smoke(["Content-Length: 52428800", "Transfer-Encoding: chunked"]))
+@pytest.mark.parametrize("length", ["Content-Length: 52428800", "Transfer-Encoding: chunked"])
 def test_an_early_answer_reaches_a_client_that_sends_everything_first(
     patient: Live, path: str, content_type: str, status: int, length: str
 ) -> None:
@@ -112,7 +113,6 @@ def test_an_early_answer_reaches_a_client_that_sends_everything_first(
     assert b"connection: close" in answer.lower()
 
 
-@pytest.mark.slow
 def test_the_answer_comes_at_once_and_the_draining_ends(live: Live) -> None:
     started = time.monotonic()
     with live.connect() as sock:
@@ -131,8 +131,7 @@ def test_a_length_over_the_limit_is_refused_before_the_bytes_come(live: Live) ->
     assert b'"declared_bytes": 160432128' in answer
 
 
-@pytest.mark.parametrize("length", smoke([f"Content-Length: {LIMIT + MEBIBYTE}", "Transfer-Encoding: chunked"]))
-@pytest.mark.slow
+@pytest.mark.parametrize("length", [f"Content-Length: {LIMIT + MEBIBYTE}", "Transfer-Encoding: chunked"])
 def test_too_many_bytes_are_refused_while_they_come(live: Live, length: str) -> None:
     chunked = length.endswith("chunked")
     body, piece = HEAD + JPEG, b"\0" * 65536
@@ -154,7 +153,7 @@ def test_too_many_bytes_are_refused_while_they_come(live: Live, length: str) -> 
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
-@pytest.mark.parametrize("options", smoke([[], ["-H", "Transfer-Encoding: chunked"], ["-H", "Expect:"]]))
+@pytest.mark.parametrize("options", [[], ["-H", "Transfer-Encoding: chunked"], ["-H", "Expect:"]])
 def test_curl_shows_the_refusal_of_a_file_that_is_too_large(patient: Live, options: list[str], tmp_path: Path) -> None:
     large = tmp_path / "large.jpg"
     with large.open("wb") as file:
@@ -259,7 +258,6 @@ def raw_pieces(size: int) -> Iterator[bytes]:
     yield from (b"\0" * 65536 for _ in range(size // 65536))
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("content_type", "pieces"),
     [("multipart/form-data; boundary=b", form_pieces), ("image/jpeg", raw_pieces)],

@@ -26,6 +26,8 @@ from tests.contract.records import PROCESSED, an_image
 from tests.sides import Interposed, Side, once
 from tests.upgrades.test_older_data import LIVE, Old, old  # noqa: F401 - a fixture
 
+pytestmark = pytest.mark.slow
+
 # ruff: noqa: F811 - the fixture as a parameter
 
 
@@ -167,7 +169,6 @@ class Killed(BaseException):
 
 
 @pytest.mark.parametrize("copies", [0, 1, 7])
-@pytest.mark.slow
 def test_a_run_that_is_killed_is_repeated(old: Old, copies: int) -> None:
     """It ends before a copy, in several threads at once."""
     left = [None] * copies
@@ -257,7 +258,6 @@ def test_an_image_that_cannot_be_moved_is_counted_and_the_others_go_on(old: Old)
     assert all(has_visibility(old.image(name)) for name in RECORDS)
 
 
-@pytest.mark.slow
 def test_a_store_that_fails_ends_the_run(side_with_many: Side) -> None:
     def refuse(*_: Any) -> None:
         raise Unavailable("The store cannot be reached.")

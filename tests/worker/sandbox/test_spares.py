@@ -266,6 +266,7 @@ def test_a_spare_is_confined_before_it_reads_anything(folder: Path) -> None:
     assert not wrong, "\n".join(wrong)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("killed", ["worker", "fork server"])
 def test_a_spare_ends_with_its_worker_and_with_its_fork_server(folder: Path, killed: str) -> None:
     with program(folder) as (running, pid):
