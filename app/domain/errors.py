@@ -23,6 +23,9 @@ DarkroomError
 │   ├── Stale                    the record is no longer at the expected version
 │   ├── HashTaken                a record of the same bytes exists already
 │   ├── NotRenderable            the size cannot be rendered, and a retry would end the same way
+│   ├── Refused                  no request is sent to this url, for safety
+│   ├── NoAnswer                 the server at a url did not answer
+│   ├── BadAnswer                the server at a url answered, but not with the file
 │   └── Unavailable              the backend refused or did not answer; a retry may help
 │       ├── KeepsChanging        the record changed during every attempt to write it
 │       ├── RendererBusy         too many sizes wait to be rendered
@@ -158,6 +161,41 @@ class NotRenderable(PortError):
         super().__init__(code, detail)
         self.code = code
         self.detail = detail
+
+
+class Refused(PortError):
+    """No request is sent to the url. `reason` is `url`, `scheme`, `port`, `host`, `address` or `redirects`.
+
+    `detail` completes a sentence that begins with the url, such as "must begin with https://". It names no address
+    that a host name resolved to.
+    """
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(reason, detail)
+        self.reason = reason
+        self.detail = detail
+
+
+class NoAnswer(PortError):
+    """The server at the url did not answer. `reason` is `name`, `connection`, `tls`, `timeout` or `protocol`."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(reason, detail)
+        self.reason = reason
+        self.detail = detail
+
+
+class BadAnswer(PortError):
+    """The server at the url answered, but not with the file.
+
+    `reason` is `status`, `encoding`, `size`, `incomplete`, `rate` or `timeout`; `found` are the values found.
+    """
+
+    def __init__(self, reason: str, detail: str, **found: int | str) -> None:
+        super().__init__(reason, detail)
+        self.reason = reason
+        self.detail = detail
+        self.found = found
 
 
 class Unavailable(PortError):

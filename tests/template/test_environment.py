@@ -42,6 +42,7 @@ LEFT_OUT = {
     "max_pixels", "max_frames", "accepted_types", "recipe", "public_url", "host", "port", "allowed_hosts",
     "trusted_proxies", "log_format", "min_free_mb", "max_spool_mb", "max_waiting",
     "workers", "memory_budget_mb", "max_json_bytes", "metrics_host", "metrics_port",
+    "allow_private_addresses",
 }  # fmt: skip
 
 

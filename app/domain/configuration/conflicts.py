@@ -6,6 +6,10 @@ from typing import Any
 from app.domain.configuration.hosts import is_loopback
 from app.domain.limits import MEBIBYTE
 
+_ONLY_WITH_FILES = {
+    "allow_private_addresses": "DARKROOM_ALLOW_PRIVATE_ADDRESSES: only with file:. Unset it; with s3:// it would open "
+    "the network of the functions to callers",
+}
 _ONLY_ON_AWS = {
     "cdn_url": "DARKROOM_CDN_URL: only with s3://. Unset it; with file: this server serves the variants",
     "render_function": "DARKROOM_RENDER_FUNCTION: only with s3://. Unset it; with file: the worker renders sizes",
@@ -34,8 +38,8 @@ def find_conflicts(settings: Mapping[str, Any]) -> list[tuple[set[str], str]]:
             "DARKROOM_STORAGE_URL (file:) and DARKROOM_QUEUE_URL do not go together: unset the queue, or use s3://"
         )
         found.append(({"storage_url", "queue_url"}, sentence))
-    if schemes[0] == "file":
-        found += [({"storage_url", field}, sentence) for field, sentence in _ONLY_ON_AWS.items() if settings[field]]
+    misplaced = _ONLY_ON_AWS if schemes[0] == "file" else _ONLY_WITH_FILES
+    found += [({"storage_url", field}, sentence) for field, sentence in misplaced.items() if settings[field]]
     if settings["cdn_distribution"] and not settings["cdn_url"]:
         sentence = "DARKROOM_CDN_DISTRIBUTION: only with DARKROOM_CDN_URL. Set the address of the distribution too"
         found.append(({"cdn_distribution", "cdn_url"}, sentence))

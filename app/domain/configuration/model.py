@@ -97,6 +97,11 @@ class Settings(BaseModel):
         description="Comma-separated addresses and networks of proxies, such as `127.0.0.1, 172.16.0.0/12`, whose "
         "`X-Forwarded-For`, `-Host`, `-Proto`, `-Prefix` and `Forwarded` headers are trusted.",
     )
+    allow_private_addresses: bool = Field(
+        default=False,
+        description="Self-hosted: allow requests to urls that users name to go to private addresses and to this "
+        "machine, and over `http:`. Link-local addresses are refused in any case.",
+    )
     cdn_url: BaseUrl | None = Field(
         default=None,
         description="Address of a CDN in front of the bucket, such as `https://d1.cloudfront.net`. Urls of variants "

@@ -79,6 +79,7 @@ def test_new_images_are_public_without_keys_and_private_with_them(
         ("DARKROOM_PROCESSING_TIMEOUT_SECONDS", "nan"),
         ("DARKROOM_PROCESSING_TIMEOUT_SECONDS", "inf"),
         ("DARKROOM_ALLOW_ANONYMOUS", "perhaps"),
+        ("DARKROOM_ALLOW_PRIVATE_ADDRESSES", "perhaps"),
         ("DARKROOM_SERVICE", "my service"),
         ("DARKROOM_PUBLIC_URL", "img.example.org"),
         ("DARKROOM_PUBLIC_URL", "https://"),
@@ -372,3 +373,9 @@ def test_a_renamed_setting_stops_the_start_with_its_new_name(
     assert new.removeprefix("DARKROOM_").lower() in Settings.model_fields
     with pytest.raises(ConfigurationError, match=f"{old}: renamed to {new}$"):
         read(monkeypatch, **{old: "1"})
+
+
+def test_private_addresses_are_for_self_hosted_installations_only() -> None:
+    assert load({"DARKROOM_ALLOW_PRIVATE_ADDRESSES": "true"}).allow_private_addresses is True
+    with pytest.raises(ConfigurationError, match="DARKROOM_ALLOW_PRIVATE_ADDRESSES: only with file:"):
+        load(ON_AWS | {"DARKROOM_ALLOW_PRIVATE_ADDRESSES": "true"})
