@@ -2,6 +2,8 @@
 # `docker build --target server .` builds one. No mounts and no here-documents: `sam build` uses the old builder, which
 # supports neither.
 #
+# `--build-arg JXL=true` adds the encoder of JPEG XL to `server` and `worker`, with 75 MB. x86_64 only.
+#
 # `api` and `worker` have no USER and no HEALTHCHECK: Lambda runs an image as an unprivileged user and monitors it. They
 # write only below /tmp.
 # checkov:skip=CKV_DOCKER_2: the server has a HEALTHCHECK, the functions need none
@@ -24,6 +26,13 @@ RUN python -m pip install --require-hashes --only-binary=:all: --no-deps --no-co
     && python /build/slim.py . \
     && python -m compileall -q -j 0 --invalidation-mode unchecked-hash . \
     && chmod -R a+rX .
+ARG JXL=false
+COPY requirements/jxl.txt /build/
+RUN if [ "$JXL" = true ]; then \
+        python -m pip install --require-hashes --only-binary=:all: --no-deps --no-compile --no-cache-dir \
+            --disable-pip-version-check --root-user-action=ignore --target . -r /build/jxl.txt \
+        && python -m compileall -q -j 0 --invalidation-mode unchecked-hash numpy pyjpegxl && chmod -R a+rX .; \
+    fi
 
 # The application's modules: the entry points of each function, and the packages that they import.
 FROM public.ecr.aws/lambda/python:3.13 AS api-code
@@ -83,6 +92,14 @@ RUN python -m pip install --require-hashes --only-binary=:all: --no-deps --no-co
         --disable-pip-version-check --root-user-action=ignore --target /srv/darkroom/packages -r /build/server.txt \
     && python -m compileall -q -j 0 --invalidation-mode unchecked-hash /srv/darkroom/packages \
     && chmod -R a+rX /srv/darkroom
+ARG JXL=false
+COPY requirements/jxl.txt /build/
+RUN if [ "$JXL" = true ]; then \
+        python -m pip install --require-hashes --only-binary=:all: --no-deps --no-compile --no-cache-dir \
+            --disable-pip-version-check --root-user-action=ignore --target /srv/darkroom/packages -r /build/jxl.txt \
+        && python -m compileall -q -j 0 --invalidation-mode unchecked-hash /srv/darkroom/packages \
+        && chmod -R a+rX /srv/darkroom; \
+    fi
 
 FROM docker.io/library/python:3.13-slim-trixie AS server-code
 COPY app /srv/darkroom/app

@@ -33,7 +33,7 @@ COMPILE := .venv/bin/uv pip compile --quiet --generate-hashes --no-header --no-a
 .DEFAULT_GOAL := help
 .PHONY: help run test test-python test-slow test-engines engines test-template images test-images test-system \
 	test-browser test-openapi test-proxies test-clients test-moto fuzz kill-storm \
-	lint types check format cli-docs screenshots lock bench bench-list wheel release clean .venv server-environment
+	lint types check format cli-docs screenshots jxl lock bench bench-list wheel release clean .venv server-environment
 
 help: ## List the targets
 	@grep -E '^[a-z.-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | while IFS='	' read -r name what; do \
@@ -131,9 +131,13 @@ format: .venv ## Format the code
 server-environment: ## Install the packages of the server, and the darkroom command
 	@$(PY) tools/environment.py --current server 2>/dev/null || sh tools/python.sh tools/environment.py server
 
+jxl: server-environment ## Install the encoder of JPEG XL for the server (adds numpy)
+	@sh tools/python.sh tools/environment.py jxl
+
 lock: .venv ## Write requirements/*.txt from pyproject.toml (ARGS=--upgrade for newer versions)
 	$(COMPILE) $(ARGS) --universal --python-version 3.11 --group dev --extra cli pyproject.toml -o requirements/dev.txt
 	$(COMPILE) $(ARGS) --universal --python-version 3.11 --group api --group worker --group server --group build --extra cli -c requirements/dev.txt pyproject.toml -o requirements/server.txt
+	$(COMPILE) $(ARGS) --universal --python-version 3.11 --group jxl -c requirements/dev.txt -o requirements/jxl.txt
 	$(COMPILE) $(ARGS) --universal --python-version 3.11 --group browser -c requirements/dev.txt -o requirements/browser.txt
 	$(COMPILE) $(ARGS) --universal --python-version 3.11 --group clients -c requirements/dev.txt -o requirements/clients.txt
 	$(COMPILE) $(ARGS) --universal --python-version 3.11 --group openapi -c requirements/dev.txt -o requirements/openapi.txt

@@ -142,7 +142,7 @@ def _page_sizes(settings: Settings) -> PageSizes | None:
     from app.domain.images.urls import PageSizes
 
     is_offered = settings.on_demand_mode is OnDemand.SNAP
-    return PageSizes(settings.on_demand_widths, settings.cdn_url) if is_offered else None
+    return PageSizes(settings.on_demand_widths, settings.cdn_url, settings.on_demand_jxl) if is_offered else None
 
 
 def _open_self_hosted(settings: Settings) -> Backends:

@@ -72,6 +72,6 @@ def build_api(
             max_waiting=settings.max_waiting,
             renderer=adapters.sizes,
             on_demand=settings.on_demand_mode,
-            ladder=Ladder(settings.on_demand_widths, settings.on_demand_ratios),
+            ladder=Ladder(settings.on_demand_widths, settings.on_demand_ratios, settings.on_demand_jxl),
         )
     )

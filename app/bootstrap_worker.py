@@ -4,12 +4,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 from app.bootstrap import Backends, build_limits
+from app.domain.configuration.encoders import asks_for_jxl, find_missing_encoder
+from app.domain.errors import ConfigurationError
 from app.domain.reports import ImageReporter, log_report
 from app.settings import Settings
 from app.worker.machine import usable_memory_mb
 from app.worker.memory_budget import PROCESS_MB, MemoryBudget
 from app.worker.on_demand.renderer import SizeRenderer
 from app.worker.process import Worker
+from app.worker.sandbox import fork_server
 from app.worker.sandbox.child import Work, process_image, render_variants
 from app.worker.sandbox.parent import Sandbox
 from app.worker.sandbox.spares import Spares
@@ -19,7 +22,11 @@ _BUDGET_PERCENT = 70
 
 
 def start_sandbox(settings: Settings, work: Work = process_image, spares: Spares | None = None) -> Sandbox:
-    """Start the fork server of the child processes that decode images."""
+    """Start the fork server of the child processes that decode images. Raises `ConfigurationError`."""
+    if missing := find_missing_encoder(settings):
+        raise ConfigurationError(missing)
+    if asks_for_jxl(settings):
+        fork_server.preload("app.worker.render.jxl")
     sandbox = Sandbox(settings.processing_timeout_seconds, settings.processing_memory_mb, work=work, spares=spares)
     sandbox.start()
     return sandbox

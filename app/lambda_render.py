@@ -35,7 +35,7 @@ def _load() -> Settings:
 
 def _ladder(settings: Settings) -> Ladder | None:
     offered = settings.on_demand_mode is OnDemand.SNAP
-    return Ladder(settings.on_demand_widths, settings.on_demand_ratios) if offered else None
+    return Ladder(settings.on_demand_widths, settings.on_demand_ratios, settings.on_demand_jxl) if offered else None
 
 
 _settings = _load()

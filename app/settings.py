@@ -7,6 +7,7 @@ from pydantic import ValidationError
 
 from app.domain.configuration.complaints import PREFIX, first_causes, invalid_setting, unknown_setting
 from app.domain.configuration.conflicts import find_conflicts
+from app.domain.configuration.encoders import find_missing_encoder
 from app.domain.configuration.model import Settings
 from app.domain.errors import ConfigurationError
 
@@ -34,6 +35,8 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
         wrong = {str(problem["loc"][0]) for problem in problems}
         settings = Settings.model_validate({name: value for name, value in values.items() if name not in wrong})
     complaints += [sentence for involved, sentence in find_conflicts(settings.model_dump()) if not wrong & involved]
+    if settings.self_hosted and (missing := find_missing_encoder(settings)):
+        complaints.append(missing)
     if complaints:
         raise ConfigurationError("Darkroom cannot start:\n  " + "\n  ".join(complaints))
     return settings

@@ -21,7 +21,7 @@ class Size(TypedDict, total=False):
     #: With both sides: `cover`, the default, crops at the focal point, and `inside` shows the whole image.
     fit: Literal["cover", "inside"] | None
     #: By default the best format that the browser accepts.
-    format: Literal["auto", "jpeg", "webp", "avif", "png"] | None
+    format: Literal["auto", "jpeg", "webp", "avif", "jxl", "png"] | None
     quality: int | None
     #: Name of a variant, instead of a size.
     variant: str | None

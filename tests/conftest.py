@@ -8,9 +8,12 @@ from collections.abc import Generator, Iterator
 import pytest
 from PIL import Image
 
-from app.worker.sandbox import landlock, seccomp
+from app.worker.sandbox import fork_server, landlock, seccomp
 
 IN_CI = os.environ.get("CI") == "true"
+
+# As in an installation whose settings ask for JPEG XL.
+fork_server.preload("app.worker.render.jxl")
 
 # A shell starts background jobs with this signal ignored, and programs that tests start would inherit that: a test that
 # sends it would never end.

@@ -23,7 +23,11 @@ def photo(width: int, height: int, seed: int = 0) -> Image.Image:
 
 @cache
 def encoded(file_format: str = "JPEG", width: int = 64, height: int = 48, seed: int = 0, **options: Any) -> bytes:
-    """The bytes of `photo` in a format that Pillow writes."""
+    """The bytes of `photo` in a format that Pillow writes, or in JPEG XL."""
+    if file_format == "JXL":
+        from app.worker.render.jxl import encode_jxl
+
+        return encode_jxl(photo(width, height, seed), options.get("quality", 75), b"")
     out = io.BytesIO()
     photo(width, height, seed).save(out, file_format, **options)
     return out.getvalue()

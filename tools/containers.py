@@ -96,6 +96,7 @@ def main() -> int:
 def image(target: str, name: str, under: str) -> None:
     """Build an image on the base `under`, unless its inputs are those of the last build. No label is added."""
     context = [ROOT / "Dockerfile", ROOT / ".dockerignore", ROOT / "tools" / "slim.py"]
+    context += [ROOT / "requirements" / "jxl.txt"]
     context += [ROOT / "requirements" / f"{target}.txt", *sorted((ROOT / "app").rglob("*"))]
     parts = (
         f"{file} {file.read_bytes().hex()}" for file in context if file.is_file() and "__pycache__" not in file.parts

@@ -31,6 +31,7 @@ PROJECT = ("-m", "pip", "install", "--no-deps", "--no-build-isolation", "--no-in
 PURPOSES = {
     "server": "the packages that serving needs",
     "dev": "the packages that tests and tools need",
+    "jxl": "the encoder of JPEG XL",
     "browser": "the packages of the browser tests",
     "clients": "the packages of the client tests",
     "openapi": "the packages that check the OpenAPI document",

@@ -1,5 +1,6 @@
 """Requests for sizes: query, extension and `Accept` as one value."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import lru_cache
 from urllib.parse import parse_qsl
@@ -12,7 +13,7 @@ from app.domain.models import Format
 from app.domain.sizes.query import SizeQuery, parse_query
 
 #: Formats of a request that names none. AVIF takes several times as long to make, so it must be asked for.
-_AUTOMATIC = (Format.WEBP, Format.JPEG)
+_AUTOMATIC = (Format.JXL, Format.WEBP, Format.JPEG)
 _CACHED_CHARACTERS = 200
 #: JSON schemas of the parameters, by name.
 _SIDE = {"type": "number", "minimum": 1, "maximum": 16383}
@@ -21,8 +22,8 @@ _PARAMETERS: dict[str, tuple[str, dict[str, object]]] = {
     "h": ("Height in pixels; also `height`.", _SIDE),
     "q": ("Quality; also `quality`.", {"type": "number", "minimum": 1, "maximum": 100, "default": 75}),
     "fm": (
-        "Format; also `format`, `f`. `auto` is WebP or JPEG, by `Accept`. Default: that of the extension, or `auto`.",
-        {"type": "string", "enum": ["auto", "jpeg", "jpg", "webp", "avif", "png"]},
+        "Format; also `format`, `f`. `auto` is JPEG XL if it is on, WebP or JPEG, by `Accept`, and the default.",
+        {"type": "string", "enum": ["auto", "jpeg", "jpg", "webp", "avif", "jxl", "png"]},
     ),
     "fit": (
         "`cover` crops to the box, `inside` shows the whole image in it. Names of imgix, directus and sharp work too.",
@@ -49,10 +50,10 @@ class SizeRequest:
     is_versioned: bool
     accept: str | None = None
 
-    @property
-    def format(self) -> Format:
-        """Format to render."""
-        return self.query.format or negotiate_format(self.accept, _AUTOMATIC) or Format.JPEG
+    def choose_format(self, offered: Collection[Format]) -> Format:
+        """Return the format to render: the one that is named, or else the best one of those that are offered."""
+        automatic = [form for form in _AUTOMATIC if form in offered]
+        return self.query.format or negotiate_format(self.accept, automatic) or Format.JPEG
 
     @property
     def extension(self) -> str | None:

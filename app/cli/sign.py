@@ -28,7 +28,7 @@ def sign(
     fit: Annotated[Fit, typer.Option(help="`cover` crops to width and height; `inside` shows the whole image.")] = (
         Fit.INSIDE
     ),
-    format_name: Annotated[str, typer.Option("--format", help="auto, jpeg, webp, avif or png.")] = "auto",
+    format_name: Annotated[str, typer.Option("--format", help="auto, jpeg, webp, avif, jxl or png.")] = "auto",
     quality: Annotated[int, typer.Option(min=1, max=MAX_QUALITY)] = DEFAULT_QUALITY,
     key: Annotated[
         bool, typer.Option("--key", help="Print the key that signs sizes, in hexadecimal, for other programs.")
@@ -68,7 +68,7 @@ def sign(
 
 def _format(name: str) -> Format | None:
     if name != "auto" and name not in FORMATS:
-        raise typer.BadParameter(f"{name!r} is not auto, jpeg, webp, avif or png", param_hint="--format")
+        raise typer.BadParameter(f"{name!r} is not auto, jpeg, webp, avif, jxl or png", param_hint="--format")
     return FORMATS.get(name)
 
 

@@ -49,6 +49,7 @@ class Format(StrEnum):
     WEBP = "webp"
     PNG = "png"
     AVIF = "avif"
+    JXL = "jxl"
 
     @property
     def extension(self) -> str:

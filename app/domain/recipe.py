@@ -33,7 +33,7 @@ class VariantSpec(Model):
     width: Annotated[int, Field(ge=1, le=16383)]
     height: Annotated[int | None, Field(ge=1, le=16383)] = None
     fit: Fit = Fit.INSIDE
-    formats: Annotated[tuple[Format, ...], Field(min_length=1, max_length=4)] = (Format.WEBP,)
+    formats: Annotated[tuple[Format, ...], Field(min_length=1, max_length=len(Format))] = (Format.WEBP,)
     quality: dict[Format, Annotated[int, Field(ge=1, le=100)]] = Field(default_factory=dict)
 
     @model_validator(mode="after")
@@ -60,7 +60,7 @@ class Recipe(Model):
         return self
 
 
-DEFAULT_QUALITY = {Format.WEBP: 80, Format.JPEG: 80, Format.AVIF: 64, Format.PNG: 100}
+DEFAULT_QUALITY = {Format.WEBP: 80, Format.JPEG: 80, Format.AVIF: 64, Format.JXL: 75, Format.PNG: 100}
 
 # The store bills a request per object, and requests cost more than CPU time: all sizes in one format, and one size in a
 # format that every client reads.

@@ -20,15 +20,19 @@ from pathlib import Path
 from app.domain.errors import ImageError, Unavailable
 from app.domain.limits import Limits
 from app.domain.media import SNIFF_BYTES, media_type_of
-from app.domain.recipe import DEFAULT_RECIPE
+from app.domain.models import Format
+from app.domain.recipe import DEFAULT_RECIPE, Recipe, VariantSpec
 from app.settings import Settings
 from app.worker.jobs import Job
+from app.worker.sandbox import fork_server
 from app.worker.sandbox.parent import Sandbox
 from tests.fuzz.batch import batch
 from tests.fuzz.mutate import mutate
 from tests.fuzz.seeds import seeds
 
 BATCH = 40
+_JXL = VariantSpec(name="w320-jxl", width=320, formats=(Format.JXL,))
+_RECIPE = Recipe(variants=(*DEFAULT_RECIPE.variants, _JXL))
 #: Outcomes of an image. The service survives a crash and a timeout, but both are findings.
 EXPECTED = frozenset({"ready", "corrupt_image", "too_many_pixels", "unsupported_image", "memory"})
 
@@ -52,7 +56,7 @@ def job_for(media_type: str) -> Job:
     """A job in the bounds that a service has by default."""
     limits = Limits()
     return Job(
-        recipe=DEFAULT_RECIPE,
+        recipe=_RECIPE,
         media_type=media_type,
         max_pixels=limits.max_pixels,
         max_frames=limits.max_frames,
@@ -63,6 +67,7 @@ def job_for(media_type: str) -> Job:
 def hunt(seconds: float, seed: int, findings: Path, *, start: int = 0) -> Hunt:
     """Mutate for that long. The mutation of a number is the same whenever it is made."""
     settings = Settings()
+    fork_server.preload("app.worker.render.jxl")
     sandbox = Sandbox(settings.processing_timeout_seconds, settings.processing_memory_mb, work=batch)
     alone = Sandbox(settings.processing_timeout_seconds, settings.processing_memory_mb)
     named = seeds()

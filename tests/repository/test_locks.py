@@ -18,6 +18,7 @@ from tests.repository.tree import ROOT, texts
 GROUPS = {
     "dev": {"dev"},
     "server": {"api", "worker", "server", "build"},
+    "jxl": {"jxl"},
     "browser": {"browser"},
     "release": {"release"},
     "clients": {"clients"},

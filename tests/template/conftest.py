@@ -22,6 +22,7 @@ ALL = {
     "OnDemand": "snap",
     "OnDemandWidths": "320,640,1280",
     "OnDemandRatios": "1:1,16:9",
+    "OnDemandJxl": "true",
     "RenderConcurrency": "5",
     "OriginalsTier": "GLACIER_IR",
     "AlarmEmail": "ops@example.org",

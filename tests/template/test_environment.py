@@ -24,15 +24,15 @@ TOLD = {
     API: EVERYBODYS | {
         "auth", "allow_anonymous", "api_keys", "cors_origins", "default_visibility", "cdn_url", "cdn_distribution",
         "secret", "previous_secret", "signed_url_seconds", "max_upload_bytes", "max_open_tickets", "trash_days",
-        "on_demand", "on_demand_widths", "on_demand_ratios", "render_function",
+        "on_demand", "on_demand_widths", "on_demand_ratios", "on_demand_jxl", "render_function",
     },
     WORKER: EVERYBODYS | {
         "auth", "max_upload_bytes", "processing_timeout_seconds", "processing_memory_mb", "max_attempts",
     },
     RECONCILE: EVERYBODYS | {"cdn_url", "cdn_distribution", "on_demand"},
     RENDER: EVERYBODYS | {
-        "on_demand", "on_demand_widths", "on_demand_ratios", "max_upload_bytes", "processing_timeout_seconds",
-        "processing_memory_mb",
+        "on_demand", "on_demand_widths", "on_demand_ratios", "on_demand_jxl", "max_upload_bytes",
+        "processing_timeout_seconds", "processing_memory_mb",
     },
 }  # fmt: skip
 #: Parameters of any text.

@@ -4,10 +4,13 @@ import struct
 import zlib
 from pathlib import Path
 
+from tests.worker.jxl_files import boxes
+
 #: Chunks, segments and boxes that may be in a variant. Everything else tells something.
 _PNG = frozenset({b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND", b"eXIf"})
 _WEBP = frozenset({b"VP8 ", b"VP8L", b"VP8X", b"ALPH", b"ANIM", b"ANMF", b"EXIF"})
 _BOXES = frozenset({b"ftyp", b"meta", b"mdat"})
+_JXL = frozenset({b"JXL ", b"ftyp", b"Exif", b"jxlc"})
 _ITEMS = frozenset({b"av01", b"Exif"})
 #: APP0 (JFIF), APP1 (only EXIF), and what decoding needs. No other APPn, no comment.
 _SEGMENTS = frozenset({0xE0, 0xE1, 0xDB, 0xC0, 0xC2, 0xC4, 0xDA, 0xDD})
@@ -24,7 +27,15 @@ def find_leaks(path: Path) -> list[str]:
         return _of_webp(data)
     if path.suffix == ".jpg":
         return _of_jpeg(data)
+    if path.suffix == ".jxl":
+        return _of_jxl(data)
     return _of_avif(data)
+
+
+def _of_jxl(data: bytes) -> list[str]:
+    found = boxes(data)
+    told = [repr(kind) for kind in found if kind not in _JXL]
+    return told + (_of_exif(found[b"Exif"][4:]) if b"Exif" in found else [])
 
 
 def _of_png(data: bytes) -> list[str]:

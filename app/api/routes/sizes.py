@@ -27,9 +27,9 @@ from app.domain.access.api_keys import Scope
 from app.domain.errors import Gone, Missing, NotFound, NotRenderable, RendererBusy, RequestError
 from app.domain.images.service import check_not_trashed, check_ready
 from app.domain.keys import size_key
-from app.domain.media import SNIFF_BYTES, media_type_of
+from app.domain.media import SNIFF_BYTES
 from app.domain.models import Format, Image, Status, Visibility
-from app.domain.sizes.completeness import is_complete
+from app.domain.sizes.completeness import is_complete, size_type_of
 from app.domain.sizes.operation import Operation
 from app.domain.sizes.placement import shown_size_key
 from app.domain.sizes.policy import OnDemand
@@ -85,7 +85,7 @@ async def answer_stored(request: Request) -> Response | None:
         asked = read_size_request(scope)
         if asked.variant or not (asked.query.has_size or asked.signature):
             return None
-        operation = services.sizes.resolve(image_id, asked.query, asked.format, asked.signature)
+        operation = services.sizes.resolve(image_id, asked.query, _format(services, asked), asked.signature)
     except RequestError:
         return None
     if operation is None:
@@ -132,7 +132,7 @@ async def get_named_size(
     request: Request,
     image_id: ImageId,
     slug: Annotated[  # noqa: ARG001 - `read_size_request` reads it
-        str, Path(description="Any text, for people. Its extension picks the format: `.jpg`, `.webp`, `.avif`, `.png`.")
+        str, Path(description="Any text, for people. Its extension picks the format, such as `.jpg` or `.webp`.")
     ],
 ) -> Response:
     """Show the image like `/i/{image_id}`."""
@@ -199,9 +199,13 @@ async def _render(request: Request, services: Services, image: Image, asked: Siz
 
 def _resolve(services: Services, image: Image, asked: SizeRequest) -> Operation:
     shape = (image.width or 1, image.height or 1)
-    operation = services.sizes.resolve(image.id, asked.query, asked.format, asked.signature, shape)
+    operation = services.sizes.resolve(image.id, asked.query, _format(services, asked), asked.signature, shape)
     assert operation is not None  # noqa: S101 - the shape is given
     return operation
+
+
+def _format(services: Services, asked: SizeRequest) -> Format:
+    return asked.choose_format(services.ladder.formats)
 
 
 def _stored_response(
@@ -249,7 +253,7 @@ def _file_response(
                 headers["Vary"] = "Accept"
             if not_modified(request.headers.get("if-none-match"), tag):
                 return Response(status_code=304, headers=headers)
-            media_type = media_type_of(head)
+            media_type = size_type_of(head)
             is_small = status.st_size <= _SMALL_BYTES and "range" not in request.headers
             data = head + file.read() if is_small else None
             if not (is_new or is_complete(file if data is None else io.BytesIO(data))):

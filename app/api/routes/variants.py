@@ -69,9 +69,7 @@ def get_variant(
     image_id: ImageId,
     name: Annotated[
         str,
-        Path(
-            description="Name of the variant, such as `w1280`, or with a format: `w1280.jpg`, `.webp`, `.png`, `.avif`."
-        ),
+        Path(description="Name of the variant, such as `w1280`, or with a format: `.jpg`, `.webp`, `.png`, `.avif`, …"),
     ],
     services: ServicesDep,
     accept: Annotated[str | None, Header()] = None,

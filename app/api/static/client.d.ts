@@ -23,7 +23,7 @@ export interface ImageRecord {
 
 export interface Variant {
   name: string;
-  format: "jpeg" | "webp" | "png" | "avif";
+  format: "jpeg" | "webp" | "png" | "avif" | "jxl";
   width: number;
   height: number;
   bytes: number;

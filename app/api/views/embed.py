@@ -58,9 +58,9 @@ PlacedVariant = tuple[ShownVariant, str]  # a variant and its url
 
 #: Smallest size on demand for pages, and largest for clients that cannot choose.
 _SMALLEST_WIDTH, _FALLBACK_WIDTH = 256, 1280
-_SOURCES = (Format.AVIF, Format.WEBP)
+_SOURCES = (Format.JXL, Format.AVIF, Format.WEBP)
 #: Formats from the most widely supported to the least. A variant in JPEG may be stored as PNG, for its alpha.
-_FALLBACKS = ((Format.JPEG, Format.PNG), (Format.WEBP,), (Format.AVIF,))
+_FALLBACKS = ((Format.JPEG, Format.PNG), (Format.WEBP,), (Format.AVIF,), (Format.JXL,))
 # Characters with a meaning in CommonMark or GitHub's Markdown. Each may follow a backslash.
 _MARKDOWN = re.compile(r"[\\`*_\[\]<>&~|$]")
 # Characters that end a link destination or a table cell. Escaped with a percent sign they mean the same in a url.
@@ -99,8 +99,9 @@ def embed_codes(image: ShownImage, variants: Sequence[PlacedVariant]) -> EmbedCo
     }
 
 
-def offer_sizes(image: ShownImage, widths: Sequence[int], url: str) -> Sequence[PlacedVariant]:
-    """Return sizes on demand of the whole image, none larger than it: WebP in all widths for pages, and one JPEG.
+def offer_sizes(image: ShownImage, widths: Sequence[int], url: str, *, jxl: bool = False) -> Sequence[PlacedVariant]:
+    """Return sizes on demand of the whole image, none larger than it: WebP, and JPEG XL if it is offered, in all widths
+    for pages, and one JPEG.
 
     `url` is that of the image. Each url names its format, so that caches need not know `Accept`.
     """
@@ -115,7 +116,8 @@ def offer_sizes(image: ShownImage, widths: Sequence[int], url: str) -> Sequence[
         height = max(1, round(down * width / across))
         return OfferedVariant(form, width, height), f"{url}?w={step}&fm={form.value}"
 
-    return [*(offer(Format.WEBP, step) for step in steps), offer(Format.JPEG, fallback)]
+    modern = (Format.JXL, Format.WEBP) if jxl else (Format.WEBP,)
+    return [*(offer(form, step) for form in modern for step in steps), offer(Format.JPEG, fallback)]
 
 
 def _picture(variants: Sequence[PlacedVariant], fallback: PlacedVariant, alt: str) -> str:

@@ -122,7 +122,8 @@ def build_embed(image: ShownImage, placed: Sequence[PlacedVariant], urls: UrlSou
     installation offers them."""
     sizes = urls.page_sizes
     if sizes is not None and placed and is_public(image):
-        return embed_codes(image, offer_sizes(image, sizes.widths, f"{sizes.cdn_url or base.absolute}/i/{image.id}"))
+        url = f"{sizes.cdn_url or base.absolute}/i/{image.id}"
+        return embed_codes(image, offer_sizes(image, sizes.widths, url, jxl=sizes.jxl))
     uncropped = [each for each in placed if is_uncropped(each[0], image)]
     return embed_codes(image, uncropped)
 

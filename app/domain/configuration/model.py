@@ -177,6 +177,11 @@ class Settings(BaseModel):
         description="Comma-separated aspect ratios that sizes on demand may be cropped to, at most 8, such as "
         "`1:1, 16:9`; or `none`.",
     )
+    on_demand_jxl: bool = Field(
+        default=False,
+        description="Sizes on demand in JPEG XL too: with `fm=jxl`, and for browsers whose `Accept` names `image/jxl`. "
+        "Needs its encoder, see [`sizes.md`](sizes.md#jpeg-xl).",
+    )
     render_function: str | None = Field(
         default=None,
         pattern=r"^[A-Za-z0-9_:-]{1,170}$",

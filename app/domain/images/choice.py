@@ -6,7 +6,7 @@ from typing import Protocol
 from app.domain.models import Format, Image, Variant
 
 # Of the formats of one size, the most widely supported.
-_BY_SUPPORT = (Format.JPEG, Format.PNG, Format.WEBP, Format.AVIF)
+_BY_SUPPORT = (Format.JPEG, Format.PNG, Format.WEBP, Format.AVIF, Format.JXL)
 _BY_EXTENSION = {form.extension: form for form in Format} | {"jpeg": Format.JPEG}
 
 

@@ -45,10 +45,11 @@ class PlacedImage(Protocol):
 @dataclass(frozen=True)
 class PageSizes:
     """Sizes on demand that markup of public images names: all `widths`, at the address of the API, or at that of a CDN
-    (`cdn_url`)."""
+    (`cdn_url`); with `jxl` in JPEG XL too."""
 
     widths: tuple[int, ...]
     cdn_url: str | None = None
+    jxl: bool = False
 
 
 class UrlSource(Protocol):

@@ -12,11 +12,17 @@ from app.domain.media import SNIFF_BYTES, media_type_of
 
 _JPEG_END: Final = b"\xff\xd9"
 _PNG_END: Final = b"\0\0\0\0IEND\xaeB`\x82"
+_JXL_START: Final = b"\0\0\0\x0cJXL \r\n\x87\n"
 _MOST_BOXES: Final = 64
 #: File systems allocate blocks of this many bytes.
 _BLOCK: Final = 4096
 #: The least zeros of a hole. A WebP of one color ends with some zeros of its own.
 _LEAST_ZEROS: Final = 64
+
+
+def size_type_of(head: bytes) -> str | None:
+    """Return the media type of a stored size from its first `SNIFF_BYTES` bytes. JPEG XL is written, never accepted."""
+    return "image/jxl" if head.startswith(_JXL_START) else media_type_of(head)
 
 
 def is_complete(file: BinaryIO) -> bool:
@@ -31,7 +37,7 @@ def is_complete(file: BinaryIO) -> bool:
 
 
 def _has_its_length(file: BinaryIO, head: bytes, size: int) -> bool:
-    match media_type_of(head):
+    match size_type_of(head):
         case "image/webp":
             return int.from_bytes(head[4:8], "little") + 8 == size
         case "image/jpeg":
@@ -39,7 +45,9 @@ def _has_its_length(file: BinaryIO, head: bytes, size: int) -> bool:
         case "image/png":
             return _ends_with(file, size, _PNG_END)
         case "image/avif":
-            return _ends_with_a_box(file, size)
+            return _last_box(file, size) is not None
+        case "image/jxl":  # its boxes precede the code
+            return _last_box(file, size) == b"jxlc"
     return False
 
 
@@ -48,15 +56,17 @@ def _ends_with(file: BinaryIO, size: int, end: bytes) -> bool:
     return file.read() == end
 
 
-def _ends_with_a_box(file: BinaryIO, size: int) -> bool:
-    at = 0
+def _last_box(file: BinaryIO, size: int) -> bytes | None:
+    """Return the kind of the box that ends where the file does, or None."""
+    at, kind = 0, b""
     for _ in range(_MOST_BOXES):
         file.seek(at)
-        length = int.from_bytes(file.read(8)[:4])
+        head = file.read(8)
+        length, kind = int.from_bytes(head[:4]), head[4:]
         at += length
         if length < 8 or at >= size:
             break
-    return at == size
+    return kind if at == size else None
 
 
 def _ends_with_a_hole(file: BinaryIO, size: int) -> bool:

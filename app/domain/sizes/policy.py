@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from app.domain.errors import Forbidden
+from app.domain.errors import Forbidden, Invalid
 from app.domain.models import Format
 from app.domain.sizes.operation import Operation
 from app.domain.sizes.query import SizeQuery
@@ -39,13 +39,17 @@ class SizePolicy:
         """Return the operation to render for a query, in this format. A query with a valid signature is exact.
 
         `image` are the width and height of the image. Without them, the result is None for a query that depends on
-        them. Raises `Forbidden`.
+        them. Raises `Forbidden`, and `Invalid` for a format that is not offered.
         """
         if self.mode is OnDemand.OFF:
             raise Forbidden(
                 "sizes_off",
                 "Sizes on demand are off. Ask for a variant by name (`size`), or set DARKROOM_ON_DEMAND to `snap`.",
             )
+        if form not in self.ladder.formats:
+            accepted = ", ".join(self.ladder.formats)
+            detail = f"`fm` must be one of {accepted} (found: {form}). DARKROOM_ON_DEMAND_JXL=true offers JPEG XL."
+            raise Invalid("bad_size", detail, field="fm", found=form.value, accepted=list(self.ladder.formats))
         if signature is not None:
             if not self.signatures.verify(image_id, query.text, signature):
                 detail = (

@@ -28,6 +28,7 @@ FORMATS = {
     "pjpg": Format.JPEG,
     "webp": Format.WEBP,
     "avif": Format.AVIF,
+    "jxl": Format.JXL,
     "png": Format.PNG,
 }
 #: Names in directus, sharp and imgix. Nothing is distorted or padded, so `fill` shows the whole image.

@@ -21,15 +21,22 @@ _TOLERANCE = Fraction(1, 100)
 
 @dataclass(frozen=True)
 class Ladder:
-    """The offered widths, in ascending order, and the aspect ratios of crops, such as `16:9`."""
+    """The offered widths, in ascending order, and the aspect ratios of crops, such as `16:9`. With `jxl`, sizes are
+    offered in JPEG XL too."""
 
     widths: tuple[int, ...] = WIDTHS
     ratios: tuple[str, ...] = RATIOS
+    jxl: bool = False
+
+    @property
+    def formats(self) -> tuple[Format, ...]:
+        """Formats of sizes."""
+        return tuple(form for form in Format if self.jxl or form is not Format.JXL)
 
     @property
     def most_files(self) -> int:
         """Highest number of files of one image that queries without a signature can make."""
-        qualities = sum(1 if form is Format.PNG else len(QUALITIES) for form in Format)
+        qualities = sum(1 if form is Format.PNG else len(QUALITIES) for form in self.formats)
         return len(self.widths) * (1 + len(self.ratios)) * qualities
 
     def snap(self, query: SizeQuery, form: Format, image: tuple[int, int] | None = None) -> Operation | None:
@@ -60,7 +67,8 @@ class Ladder:
     def offers(self, operation: Operation) -> bool:
         """Return True if everybody may ask for the operation."""
         query = SizeQuery(operation.width, operation.height, operation.fit, operation.format, operation.quality)
-        return query.width is not None and self.snap(query, operation.format) == operation
+        is_known = operation.format in self.formats
+        return is_known and query.width is not None and self.snap(query, operation.format) == operation
 
     def _width(self, asked: int) -> int:
         return self.widths[min(bisect_left(self.widths, asked), len(self.widths) - 1)]

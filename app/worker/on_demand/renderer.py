@@ -14,11 +14,10 @@ from app.domain.errors import ImageError, Missing, NotRenderable, PortError, Ren
 from app.domain.images.renderings import Renderings
 from app.domain.keys import is_public
 from app.domain.limits import Limits
-from app.domain.media import media_type_of
 from app.domain.models import FailureCode, Image, Status, Tombstone, utcnow
 from app.domain.ports import ImageRepository, ObjectStore, RenderedSize
 from app.domain.recipe import Recipe, VariantSpec
-from app.domain.sizes.completeness import is_complete
+from app.domain.sizes.completeness import is_complete, size_type_of
 from app.domain.sizes.operation import MAX_SIDE, Operation
 from app.domain.sizes.placement import shown_size_key, sizes_basis
 from app.domain.work import Task, Work
@@ -122,7 +121,7 @@ class SizeRenderer:
             return None
         if not is_complete(io.BytesIO(data)):
             return None
-        return RenderedSize(key, media_type_of(data[:_HEAD_BYTES]) or "", len(data), _tag(data))
+        return RenderedSize(key, size_type_of(data[:_HEAD_BYTES]) or "", len(data), _tag(data))
 
     def _make(self, image: Image, operation: Operation, file: Path, out: Path, give_up: Callable[[], bool]) -> Rendered:
         """Fetch the source into `file`, and render the size into a file in `out`."""

@@ -62,6 +62,12 @@ _WRITTEN: Final = 4
 #: Bytes per pixel in an encoder, opaque and with alpha.
 _ENCODED: Final = {Format.WEBP: (24, 42), Format.AVIF: (37, 40), Format.JPEG: (10, 4), Format.PNG: (4, 4)}
 _ENCODED_ANIMATION: Final = 50
+#: The same for JPEG XL, which libjxl codes in pieces of up to 2048 × 2048 pixels: bytes per pixel of a piece, of the
+#: whole, and in addition.
+_JXL_PIECE: Final = (66, 80)
+_JXL_WHOLE: Final = 8
+_JXL_SIDE: Final = 2048
+_JXL_REST: Final = 12 * 1_048_576
 #: Everything else.
 _REST: Final = 16 * 1_048_576
 
@@ -109,13 +115,21 @@ def check_memory(size: Size, needed: float, job: Job) -> None:
 def _writing(image: ImageFile.ImageFile, layout: Layout, frames: int, job: Job) -> float:
     """Bytes to hold all sizes and to encode as many variants at once as there are threads."""
     alpha = image.mode in {"LA", "PA", "La", "RGBA", "RGBa"} or bool({"transparency", "frame_box"} & image.info.keys())
-    pixels = [prod(shape.size) for shape in layout.shapes]
+    sizes = [shape.size for shape in layout.shapes]
     encoded = sorted(
-        size * (_ENCODED_ANIMATION if frames > 1 else _ENCODED[written][alpha])
-        for spec, size in zip(job.recipe.variants, pixels, strict=True)
+        _encoding(size, written, animated=frames > 1, alpha=alpha)
+        for spec, size in zip(job.recipe.variants, sizes, strict=True)
         for written in spec.formats
     )
-    return sum(pixels) * _WRITTEN * frames + sum(encoded[-job.threads :])
+    return sum(map(prod, sizes)) * _WRITTEN * frames + sum(encoded[-job.threads :])
+
+
+def _encoding(size: Size, written: Format, *, animated: bool, alpha: bool) -> float:
+    """Bytes in an encoder. Only WebP is animated."""
+    if written is Format.JXL:
+        piece = min(size[0], _JXL_SIDE) * min(size[1], _JXL_SIDE)
+        return piece * _JXL_PIECE[alpha] + prod(size) * _JXL_WHOLE + _JXL_REST
+    return prod(size) * (_ENCODED_ANIMATION if animated else _ENCODED[written][alpha])
 
 
 def _reading(image: ImageFile.ImageFile, path: Path, top: tuple[int, int], job: Job) -> float:

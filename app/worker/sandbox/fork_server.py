@@ -39,6 +39,8 @@ ALLOCATOR = {
     "MALLOC_TRIM_THRESHOLD_": str(256 * 1024 * 1024),
     "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1",
 }
+#: OpenBLAS, which numpy loads for the encoder of JPEG XL, would start a thread per core in the fork server.
+_ONE_THREAD: Final = {"OPENBLAS_NUM_THREADS": "1"}
 #: Modules that the fork server loads for all its children.
 _PRELOADED: Final = (
     "app.worker.sandbox.preload",
@@ -52,11 +54,17 @@ _PRELOADED: Final = (
 _DYING_SECONDS: Final = 2.0
 
 _main_lock = threading.Lock()
+_optional: set[str] = set()
+
+
+def preload(module: str) -> None:
+    """Load one more module in the fork server. Call it before the first `start`."""
+    _optional.add(module)
 
 
 def start() -> None:
     """Start the fork server unless it is running."""
-    multiprocessing.get_context("forkserver").set_forkserver_preload(list(_PRELOADED))
+    multiprocessing.get_context("forkserver").set_forkserver_preload([*_PRELOADED, *sorted(_optional)])
     # Called by multiprocessing before each fork. Its own version would pass the whole environment to a new server.
     _server().ensure_running = _ensure_running
     with no_main_module():
@@ -121,7 +129,7 @@ def _environment_of_children() -> Iterator[None]:
     PYTHONPATH gets the paths of modules: Python 3.11's fork server would look in the current folder only.
     """
     before = dict(os.environ)
-    kept = ALLOCATOR | {name: value for name, value in before.items() if _NEEDED.match(name)}
+    kept = ALLOCATOR | _ONE_THREAD | {name: value for name, value in before.items() if _NEEDED.match(name)}
     paths = dict.fromkeys(os.path.abspath(part) for part in sys.path)  # noqa: PTH100 - '' is a path here
     kept["PYTHONPATH"] = os.pathsep.join(paths)
     try:

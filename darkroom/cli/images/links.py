@@ -32,6 +32,7 @@ class Format(StrEnum):
     JPEG = "jpeg"
     WEBP = "webp"
     AVIF = "avif"
+    JXL = "jxl"
     PNG = "png"
 
 

@@ -160,6 +160,30 @@ def test_the_format(sizes: Sizes) -> None:
     assert (opened(answer)[0], answer.headers["content-type"]) == ("PNG", "image/png")
 
 
+JXL = {"Accept": "image/jxl,image/avif,image/webp,image/apng,image/svg+xml,image/*,*/*;q=0.8"}
+
+
+def test_jpeg_xl_is_for_clients_that_name_it(make: Callable[..., Sizes]) -> None:
+    sizes = make(ladder=Ladder(jxl=True))
+    answer = sizes.get("?w=640", **JXL)
+    assert (answer.headers["content-type"], answer.content[4:8]) == ("image/jxl", b"JXL ")
+    assert sizes.get("/x.jxl?w=640", **OLD).content == sizes.get("?w=640&fm=jxl", **WEBP).content == answer.content
+    assert sizes.stored() == ["w640-q75.jxl"]
+    assert sizes.renderer.calls.total() == 1
+    assert opened(sizes.get("?w=640", **WEBP))[0] == "WEBP"
+    for accept in ("*/*", "image/*", "image/webp;q=0.5,image/*", "image/jxl;q=0,*/*"):
+        assert opened(sizes.get("?w=640", Accept=accept))[0] == "JPEG"
+
+
+def test_jpeg_xl_is_off_by_default(sizes: Sizes) -> None:
+    assert opened(sizes.get("?w=640", **JXL))[0] == "WEBP"
+    for path in ("?w=640&fm=jxl", "/x.jxl?w=640", "/x.jxl"):
+        problem = assert_problem(sizes.get(path), 422, "bad_size")
+        assert (problem["field"], problem["found"]) == ("fm", "jxl")
+        assert "jxl" not in problem["accepted"]
+    assert sizes.stored() == ["w640-q75.webp"]
+
+
 def test_crops(sizes: Sizes) -> None:
     assert opened(sizes.get("?w=100&h=100&fm=webp")) == ("WEBP", 128, 128)
     assert opened(sizes.get("?width=384&height=288&fit=cover&fm=webp")) == ("WEBP", 384, 288)

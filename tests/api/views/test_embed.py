@@ -138,6 +138,17 @@ def test_sizes_on_demand_are_no_larger_than_the_image(
     assert codes["markdown"] == f"![A \\& B](/i/x?w={step}&fm=jpeg)"
 
 
+def test_jpeg_xl_comes_first() -> None:
+    image = an_image(width=1000, height=500)
+    (_, first, second, img) = tags_of(embed_codes(image, offer_sizes(image, WIDTHS, "/i/x", jxl=True))["html"] or "")
+    assert [source[1]["type"] for source in (first, second)] == ["image/jxl", "image/webp"]
+    assert first[1]["srcset"] == second[1]["srcset"].replace("fm=webp", "fm=jxl")
+    assert img[1]["src"].endswith("fm=jpeg")
+    variants = [placed("w320", form, 320) for form in (Format.WEBP, Format.JPEG, Format.JXL, Format.AVIF)]
+    tags = tags_of(embed_codes(image, variants)["html"] or "")
+    assert [tag[1].get("type") for tag in tags] == [None, "image/jxl", "image/avif", "image/webp", None]
+
+
 def test_an_installation_with_small_widths_only() -> None:
     image = an_image(width=4000, height=3000)
     assert embed_codes(image, offer_sizes(image, (16, 32), "/i/x"))["srcset"] == (

@@ -7,15 +7,13 @@ from PIL import Image as Pillow
 
 from app.domain.models import Format
 from app.domain.sizes.completeness import is_complete
-from tests.samples import photo
+from tests.samples import encoded
 
 BLOCK = 4096
 
 
 def size(form: Format, width: int = 97, height: int = 61, **options: int) -> bytes:
-    out = io.BytesIO()
-    photo(width, height).save(out, form.value, **options)
-    return out.getvalue()
+    return encoded(form.value.upper(), width, height, **options)
 
 
 @pytest.mark.parametrize("form", list(Format))

@@ -103,6 +103,7 @@ def test_every_size_of_the_ladder_is_offered(sizes: Sizes, name: str) -> None:
         "/ondemand/{}/w80-h80-q75.webp",
         "/ondemand/{}/h80-q75.webp",
         "/ondemand/{}/w80-q75.gif",
+        "/ondemand/{}/w80-q75.jxl",  # not on
         "/ondemand/{}/w080-q75.webp",
         "/ondemand/{}/",
         "/ondemand/{}",
