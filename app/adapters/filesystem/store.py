@@ -243,26 +243,28 @@ class FilesystemStore:
                 temporary.unlink()
 
     def _bring(self, move: Move, temporary: Path, target: Path) -> None:
-        """Create the folders of the target and move the file there."""
+        """Move the file to the target, whose folders are created if they do not exist."""
         folders = self._folders(target)
         for attempt in range(_ATTEMPTS):
             try:
-                for folder in reversed(folders[:-1]):
-                    with suppress(FileExistsError):
-                        folder.mkdir(mode=0o700)
                 if not is_plain(target.parent):
                     raise Unavailable("A folder of the store is a symbolic link.")
                 move(temporary, target, folders)
-            except FileNotFoundError:  # a delete has removed the folder while it was empty
+            except FileNotFoundError:  # there never was a folder, or a delete has removed it while it was empty
                 if attempt == _ATTEMPTS - 1:
                     raise
+                for folder in reversed(folders[:-1]):
+                    with suppress(FileExistsError):
+                        folder.mkdir(mode=0o700)
             else:
                 return
 
     def _folders(self, target: Path) -> Sequence[Path]:
         """Return the folders above the target, from its own up to the root."""
-        depth = len(target.parts) - len(self._root.parts)
-        return [parent for parent, _ in zip(target.parents, range(depth), strict=False)]
+        folders = [target.parent]
+        while folders[-1] != self._root:
+            folders.append(folders[-1].parent)
+        return folders
 
     def _prune(self, folder: Path) -> None:
         """Remove the folder and its parents as long as they are empty. Top-level folders stay."""
