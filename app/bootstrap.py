@@ -9,8 +9,6 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from pydantic import SecretStr
-
 from app.domain.access.signing import Signer
 from app.domain.disk import check_free, port_errors
 from app.domain.errors import ConfigurationError
@@ -19,12 +17,14 @@ from app.domain.images.renderings import Renderings
 from app.domain.images.stats import Counters, Recount
 from app.domain.keys import original_id
 from app.domain.limits import MEBIBYTE, Limits
+from app.domain.models import utcnow
 from app.domain.ports import Cdn, EventQueue, ImageRepository, ObjectStore, OnDemandRenderer
 from app.domain.sizes.policy import OnDemand
 from app.domain.work import RENDERING_LIFE
 from app.settings import Settings
 
 if TYPE_CHECKING:  # see `ApiBackends`
+    from app.domain.delivery.backends import Webhooks
     from app.domain.images.urls import PageSizes, UrlSource
     from app.domain.ports.key_store import KeyStore
     from app.domain.uploads.grants import LocalStore
@@ -63,7 +63,7 @@ class Backends:
 
     `recover` undoes the traces of a killed worker; `tidy` is maintenance after each reconcile, and `recount` corrects
     counts that are approximate. `check_space` raises `Full` while the disk has too little space for the worker to
-    process an image. `cdn` is set if public variants are removed from a CDN.
+    process an image. `cdn` is set if public variants are removed from a CDN, and `webhooks` if events are kept.
     """
 
     store: ObjectStore
@@ -73,6 +73,7 @@ class Backends:
     open_api: Callable[[], ApiBackends]
     cdn: Cdn | None = None
     public_life: timedelta = RENDERING_LIFE
+    webhooks: Webhooks | None = None
     recover: Callable[[], None] = lambda: None
     tidy: Callable[[], object] = lambda: None
     recount: Recount = lambda _: 0
@@ -113,23 +114,20 @@ def build_limits(settings: Settings) -> Limits:
 
 
 def build_signer(settings: Settings) -> Signer:
-    """Build the signer from `DARKROOM_SECRET` or, self-hosted, from the secret in the data folder.
-
-    `DARKROOM_PREVIOUS_SECRET` and, self-hosted, `secret.previous` in the data folder still verify. Raises
-    `ConfigurationError` if there is no secret.
-    """
-    previous = [_to_bytes(settings.previous_secret)] if settings.previous_secret else []
+    """Build the signer from `DARKROOM_SECRET` or, self-hosted, the secret in the data folder. The previous ones still
+    verify. Raises `ConfigurationError` if there is no secret."""
+    previous = [settings.previous_secret.get_secret_value().encode()] if settings.previous_secret else []
     if not settings.self_hosted:
         if not settings.secret:
             raise ConfigurationError("DARKROOM_SECRET: must be set with s3://; it signs cursors and share links")
-        return Signer(_to_bytes(settings.secret), previous)
+        return Signer(settings.secret.get_secret_value().encode(), previous)
     from app.adapters.filesystem.secret_file import check_secret, read_secret
 
     file = settings.data_folder / "secret"
     kept = file.with_name("secret.previous")
     if kept.exists():
         previous.append(check_secret(kept))
-    return Signer(_to_bytes(settings.secret) if settings.secret else read_secret(file), previous)
+    return Signer(settings.secret.get_secret_value().encode() if settings.secret else read_secret(file), previous)
 
 
 def visibility_seconds(settings: Settings) -> float:
@@ -147,7 +145,9 @@ def _page_sizes(settings: Settings) -> PageSizes | None:
 
 def _open_self_hosted(settings: Settings) -> Backends:
     from app.adapters.filesystem import FilesystemStore
-    from app.adapters.sqlite import Database, SqliteImages, SqliteQueue
+    from app.adapters.sqlite import Database, SqliteDeliveries, SqliteEndpoints, SqliteImages, SqliteQueue
+    from app.domain.delivery.backends import Webhooks
+    from app.domain.delivery.events import EventSource
 
     folder = settings.data_folder
     try:
@@ -164,7 +164,8 @@ def _open_self_hosted(settings: Settings) -> Backends:
     database = Database(settings.database_file, min_free_bytes=min_free_bytes, reserve_bytes=_RESERVE_BYTES)
     queue = SqliteQueue(database, visibility=visibility_seconds(settings), max_attempts=settings.max_attempts)
 
-    images = SqliteImages(database)
+    images = SqliteImages(database, EventSource(settings.public_url))
+    deliveries = SqliteDeliveries(database)
 
     def notify(key: str, size: int) -> None:
         queue.send(object_created(key, size), owner=images.find_owner(original_id(key) or "") or "")
@@ -173,11 +174,13 @@ def _open_self_hosted(settings: Settings) -> Backends:
 
     def recover() -> None:
         queue.recover()
+        deliveries.recover()
         store.sweep()
 
     def tidy() -> None:
         store.sweep()
         queue.tidy()
+        deliveries.remove_old(utcnow())
         database.fill_reserve()
         database.checkpoint()
 
@@ -210,6 +213,7 @@ def _open_self_hosted(settings: Settings) -> Backends:
         queue=queue,
         counters=images.counters,
         open_api=open_api,
+        webhooks=Webhooks(deliveries, SqliteEndpoints(database)),
         recover=recover,
         tidy=tidy,
         check_space=check_space,
@@ -294,7 +298,3 @@ def _connect_to_aws(settings: Settings) -> Backends:
         cdn=cdn,
         public_life=_PUBLIC_LIFE,
     )
-
-
-def _to_bytes(secret: SecretStr) -> bytes:
-    return secret.get_secret_value().encode()

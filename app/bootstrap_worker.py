@@ -1,9 +1,13 @@
 """Composition root of the worker: from settings and backends to a worker that processes images."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from app.bootstrap import Backends, build_limits
+from app import __version__
+from app.bootstrap import Backends, build_limits, build_signer
 from app.domain.configuration.encoders import asks_for_jxl, find_missing_encoder
 from app.domain.errors import ConfigurationError
 from app.domain.reports import ImageReporter, log_report
@@ -16,6 +20,9 @@ from app.worker.sandbox import fork_server
 from app.worker.sandbox.child import Work, process_image, render_variants
 from app.worker.sandbox.parent import Sandbox
 from app.worker.sandbox.spares import Spares
+
+if TYPE_CHECKING:
+    from app.domain.delivery.loop import SendingLoop
 
 #: Part of the memory that images may use by default; the rest is for the server, the worker and the system.
 _BUDGET_PERCENT = 70
@@ -67,6 +74,21 @@ def build_worker(
         reporter=reporter,
         on_ignored=on_ignored,
     )
+
+
+def build_sending_loop(settings: Settings, backends: Backends) -> SendingLoop:
+    """Build the loop that sends the webhooks of a self-hosted installation."""
+    # ruff: noqa: PLC0415 - no function that processes images needs these
+    from app.adapters.outbound import GuardedHttp
+    from app.domain.delivery.endpoints import EndpointSecrets
+    from app.domain.delivery.loop import SendingLoop
+    from app.domain.delivery.sending import Sender
+
+    if backends.webhooks is None:
+        raise ConfigurationError("DARKROOM_STORAGE_URL: must be file:<folder> for a worker that sends webhooks")
+    deliveries, endpoints, _ = backends.webhooks
+    http = GuardedHttp(__version__, allow_private=settings.allow_private_addresses)
+    return SendingLoop(deliveries, Sender(deliveries, endpoints, EndpointSecrets(build_signer(settings)), http))
 
 
 def build_size_renderer(

@@ -18,7 +18,13 @@ from pathlib import Path
 
 from app import linux, logs
 from app.bootstrap import Backends, open_backends
-from app.bootstrap_worker import build_memory_budget, build_size_renderer, build_worker, start_sandbox
+from app.bootstrap_worker import (
+    build_memory_budget,
+    build_sending_loop,
+    build_size_renderer,
+    build_worker,
+    start_sandbox,
+)
 from app.domain.errors import ConfigurationError, PortError
 from app.domain.maintenance.reconcile import Reconciler
 from app.domain.reports import ImageReport, ImageReporter, log_report
@@ -82,6 +88,8 @@ def _work(settings: Settings, backends: Backends, stop: threading.Event, reporte
     may_share = confinement.protects_source()
     worker = build_worker(settings, backends, sandbox, scratch, share_originals=may_share, reporter=report)
     maintenance = threading.Thread(target=_reconcile_hourly, args=(backends, stop), name="reconcile", daemon=True)
+    webhooks = build_sending_loop(settings, backends)
+    sending = threading.Thread(target=webhooks.run, args=(stop.is_set,), name="webhooks", daemon=True)
     protections = {"landlock": max(landlock.version(), 0), "seccomp": seccomp.available()}
     if not all(protections.values()):
         log.warning("this system confines decoders only partly; see SECURITY.md", extra=protections)
@@ -101,6 +109,7 @@ def _work(settings: Settings, backends: Backends, stop: threading.Event, reporte
         while not stop.is_set() and not _recovered(backends):
             work(_over_in(_RECOVERY_RETRY, stop))
         maintenance.start()
+        sending.start()
         work(stop.is_set)
         maintenance.join()
     finally:

@@ -20,6 +20,7 @@ from app.adapters.filesystem import FilesystemStore
 from app.adapters.s3 import S3Store
 from app.adapters.sqlite import (
     Database,
+    SqliteDeliveries,
     SqliteEndpoints,
     SqliteIdempotencyKeys,
     SqliteImages,
@@ -28,6 +29,7 @@ from app.adapters.sqlite import (
 )
 from app.adapters.sqs import SqsQueue
 from app.domain.ports import EventQueue, ImageRepository, ObjectStore
+from app.domain.ports.delivery_store import DeliveryStore
 from app.domain.ports.endpoint_store import EndpointStore
 from app.domain.ports.key_store import KeyStore
 from app.domain.uploads.idempotency import IdempotencyKeys
@@ -122,6 +124,13 @@ def endpoints_local(_: Path) -> Iterator[EndpointStore]:
 
 
 @contextmanager
+def sqlite_deliveries(folder: Path) -> Iterator[DeliveryStore]:
+    database = Database(folder / "darkroom.db")
+    yield SqliteDeliveries(database)
+    database.close()
+
+
+@contextmanager
 def sqlite_queue(folder: Path, visibility: int, max_attempts: int) -> Iterator[EventQueue]:
     database = Database(folder / "darkroom.db")
     yield SqliteQueue(database, visibility, max_attempts)
@@ -188,6 +197,9 @@ ENDPOINT_STORES: dict[str, Callable[[Path], AbstractContextManager[EndpointStore
     "dynamodb-moto": endpoints_on_moto,
     "dynamodb-local": endpoints_local,
 }
+DELIVERY_STORES: dict[str, Callable[[Path], AbstractContextManager[DeliveryStore]]] = {
+    "sqlite": sqlite_deliveries,
+}
 QUEUES: dict[str, Callable[[Path, int, int], AbstractContextManager[EventQueue]]] = {
     "sqlite": sqlite_queue,
     "sqs-moto": sqs_on_moto,
@@ -229,6 +241,12 @@ def key_store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[KeySto
 @pytest.fixture(params=[with_marks(name) for name in ENDPOINT_STORES])
 def endpoint_store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[EndpointStore]:
     with ENDPOINT_STORES[request.param](tmp_path) as opened:
+        yield opened
+
+
+@pytest.fixture(params=[with_marks(name) for name in DELIVERY_STORES])
+def delivery_store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[DeliveryStore]:
+    with DELIVERY_STORES[request.param](tmp_path) as opened:
         yield opened
 
 

@@ -10,8 +10,9 @@ from functools import partial
 from typing import Any
 
 from app.adapters.sqlite import documents, walks
-from app.adapters.sqlite.counters import SqliteCounters, add_changes
+from app.adapters.sqlite.counters import SqliteCounters
 from app.adapters.sqlite.database import Database
+from app.adapters.sqlite.delivery.outbox import note_change
 from app.adapters.sqlite.entries import (
     OPEN_TICKET,
     add_entries,
@@ -27,19 +28,22 @@ from app.adapters.sqlite.entries import (
     point,
 )
 from app.adapters.sqlite.listing import page
+from app.domain.delivery.events import EventSource
 from app.domain.errors import AlreadyExists, HashTaken, Stale
 from app.domain.models import UPDATABLE, Image, Tombstone
 from app.domain.ports import ListQuery, Page, StoredImage
 from app.domain.work import Task, Work
 
 _BATCH = 500
+_NO_ADDRESS = EventSource()
 
 
 class SqliteImages:
-    """`ImageRepository` in a `Database`. Lists are always up to date."""
+    """`ImageRepository` in a `Database`. Lists are always up to date. `events` builds those of webhooks."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, events: EventSource = _NO_ADDRESS) -> None:
         self._database = database
+        self._events = events
         self.counters = SqliteCounters(database)
 
     def create(self, image: Image, *, claim: bool, replaces: str | None = None) -> None:
@@ -50,7 +54,7 @@ class SqliteImages:
                 raise AlreadyExists(image.id)
             if claim and (holder := claim_bytes(connection, image, replaces)) != image.id:
                 raise HashTaken(holder)
-            insert(connection, image)
+            insert(connection, image, self._events)
 
     def claim(self, image: Image) -> bool:
         """See `ImageRepository.claim`. A deleted record does not claim its bytes."""
@@ -146,7 +150,7 @@ class SqliteImages:
             old, new = index_entries(before), index_entries(after)
             drop_entries(connection, before, old - new)
             add_entries(connection, after, new - old)
-            add_changes(connection, [(before, after)])
+            note_change(connection, self._events, before, after)
         return after
 
     def reindex(self, image: Image) -> bool:
@@ -168,7 +172,7 @@ class SqliteImages:
     def _delete(self, image_id: str, expected_version: int, tombstone: Tombstone) -> None:
         with self._database.writing() as connection:
             _, image = _current(connection, image_id, expected_version)
-            _drop(connection, image)
+            _drop(connection, image, self._events)
             document = tombstone.model_dump_json()
             due, distant = documents.due_columns(document)
             connection.execute(
@@ -200,7 +204,7 @@ class SqliteImages:
     def _remove(self, image_id: str, expected_version: int) -> None:
         with self._database.writing() as connection:
             _, image = _current(connection, image_id, expected_version)
-            _drop(connection, image)
+            _drop(connection, image, self._events)
 
     def remove_all(self, images: Sequence[Image]) -> set[str]:
         """See `ImageRepository.remove_all`."""
@@ -216,7 +220,7 @@ class SqliteImages:
             for image in images:
                 with contextlib.suppress(Stale):
                     _, current = _current(connection, image.id, image.version)
-                    _drop(connection, current)
+                    _drop(connection, current, self._events)
                     removed.add(image.id)
         return removed
 
@@ -253,7 +257,7 @@ class SqliteImages:
         self._database.ping()
 
 
-def insert(connection: sqlite3.Connection, image: Image) -> None:
+def insert(connection: sqlite3.Connection, image: Image, events: EventSource = _NO_ADDRESS) -> None:
     """Write a new record with its entries, within the open transaction."""
     connection.execute("DELETE FROM images WHERE id = ?", (image.id,))  # an expired tombstone
     connection.execute(
@@ -261,7 +265,7 @@ def insert(connection: sqlite3.Connection, image: Image) -> None:
         (image.id, image.model_dump_json(), *documents.columns_of(image.work.values())),
     )
     add_entries(connection, image, index_entries(image))
-    add_changes(connection, [(None, image)])
+    note_change(connection, events, None, image)
 
 
 def _row(connection: sqlite3.Connection, image_id: str) -> tuple[str, bool] | None:
@@ -283,11 +287,11 @@ def _current(connection: sqlite3.Connection, image_id: str, expected_version: in
     return row[0], image
 
 
-def _drop(connection: sqlite3.Connection, image: Image) -> None:
+def _drop(connection: sqlite3.Connection, image: Image, events: EventSource) -> None:
     """Remove the record with its entries and hash pointer."""
     connection.execute("DELETE FROM images WHERE id = ?", (image.id,))
     drop_all(connection, image)
-    add_changes(connection, [(image, None)])
+    note_change(connection, events, image, None)
 
 
 def _forget_expired(connection: sqlite3.Connection) -> None:

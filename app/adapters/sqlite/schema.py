@@ -207,10 +207,40 @@ CREATE TABLE webhook_endpoints (
 ) WITHOUT ROWID
 """
 
+# Events of webhooks, their deliveries (see `Delivery`) and the failures of endpoints (see `EndpointHealth`). `due` is
+# the time of the next attempt, after the end of the lease of the present one.
+_DELIVERIES = """
+CREATE TABLE webhook_events (
+    id TEXT PRIMARY KEY,
+    created REAL NOT NULL,
+    document TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX webhook_events_created ON webhook_events (created);
+CREATE TABLE deliveries (
+    id TEXT PRIMARY KEY,
+    endpoint TEXT NOT NULL,
+    image TEXT,
+    status TEXT NOT NULL,
+    due REAL,
+    finished REAL,
+    document TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX deliveries_due ON deliveries (endpoint, due, id) WHERE status = 'pending';
+CREATE INDEX deliveries_endpoint ON deliveries (endpoint, id);
+CREATE INDEX deliveries_status ON deliveries (status, id);
+CREATE INDEX deliveries_image ON deliveries (image, id);
+CREATE INDEX deliveries_finished ON deliveries (finished) WHERE finished IS NOT NULL;
+CREATE TABLE endpoint_health (
+    endpoint TEXT PRIMARY KEY,
+    probe_at REAL,
+    document TEXT NOT NULL
+) WITHOUT ROWID
+"""
+
 #: Migration from each version to the next. Append only: released migrations never change.
 MIGRATIONS = (
     _FIRST, _TICKETS, _RENAMED_FIELDS, _WORK, _FOUND, _COUNTERS, _IDEMPOTENCY_KEYS, _TURNS, _API_KEYS,
-    _WEBHOOK_ENDPOINTS,
+    _WEBHOOK_ENDPOINTS, _DELIVERIES,
 )  # fmt: skip
 
 

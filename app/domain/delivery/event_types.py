@@ -13,7 +13,7 @@ class EventType(StrEnum):
     DELETED = "image.deleted"
 
 
-#: Type of the event that tests an endpoint. It is sent on request only, to one endpoint, whatever its `events` are.
+#: Type of the event that tests an endpoint. It is sent on request only, to one endpoint, regardless of its `events`.
 TEST_EVENT = "webhook.test"
 #: Entry of `events` that stands for every type, including those of later versions.
 ALL_EVENTS = "*"
