@@ -10,6 +10,7 @@ from app.api.app import Services, create_app
 from app.bootstrap import build_limits, build_signer, open_backends
 from app.domain.access.key_cache import StoredKeys
 from app.domain.access.keyring import Keyring
+from app.domain.delivery.endpoint_fields import EndpointFields
 from app.domain.limits import MEBIBYTE
 from app.domain.reports import RequestReporter, log_report
 from app.domain.sizes.snapping import Ladder
@@ -73,5 +74,7 @@ def build_api(
             renderer=adapters.sizes,
             on_demand=settings.on_demand_mode,
             ladder=Ladder(settings.on_demand_widths, settings.on_demand_ratios, settings.on_demand_jxl),
+            webhook_adapters=backends.webhooks,
+            endpoint_fields=EndpointFields(allow_private=settings.allow_private_addresses),
         )
     )

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     )
     from darkroom.records import FocalPoint, Image, Limits, ShareLink, SimilarImages, Stats, Variant
     from darkroom.uploads import UploadResult
+    from darkroom.webhooks.records import Delivery, Redelivered, Webhook
 
 __version__ = "0.1.0"
 
@@ -32,6 +33,7 @@ __all__ = [
     "Client",
     "Conflict",
     "DarkroomError",
+    "Delivery",
     "FileError",
     "FocalPoint",
     "Image",
@@ -40,6 +42,7 @@ __all__ = [
     "NotAllowed",
     "NotDarkroom",
     "NotFound",
+    "Redelivered",
     "Refused",
     "ServerError",
     "ShareLink",
@@ -48,9 +51,10 @@ __all__ = [
     "Unreachable",
     "UploadResult",
     "Variant",
+    "Webhook",
 ]
 
-_MODULES = ("errors", "records", "uploads", "client")
+_MODULES = ("errors", "records", "uploads", "webhooks.records", "client")
 
 
 def __getattr__(name: str) -> Any:

@@ -5,9 +5,10 @@ from typing import Unpack
 from darkroom.downloads import DownloadCalls
 from darkroom.uploads import UploadCalls
 from darkroom.urls import Size, build_url
+from darkroom.webhooks.calls import WebhookCalls
 
 
-class Client(UploadCalls, DownloadCalls):
+class Client(UploadCalls, DownloadCalls, WebhookCalls):
     """Client of one service.
 
     `key` is an API key, if the service requires one; it is sent to the service only. A request waits at most `timeout`

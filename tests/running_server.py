@@ -22,7 +22,7 @@ class Server:
 
     def __init__(self, data: Path, **settings: str) -> None:
         self.data = data
-        self.port = _free_port()
+        self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.log = data.with_name(f"{data.name}.log")
         kept = {name: value for name, value in os.environ.items() if not name.startswith("DARKROOM_")}
@@ -100,7 +100,7 @@ def wait_for(condition: Callable[[], object], seconds: float, explain: Callable[
         time.sleep(0.02)
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

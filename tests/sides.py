@@ -19,10 +19,19 @@ from app.adapters.s3 import S3Store
 from app.adapters.s3.grants import PresignedGrants
 from app.adapters.s3.presign import Presigner
 from app.adapters.s3.urls import PresignedUrls
-from app.adapters.sqlite import Database, SqliteIdempotencyKeys, SqliteImages, SqliteKeys, SqliteQueue
+from app.adapters.sqlite import (
+    Database,
+    SqliteDeliveries,
+    SqliteEndpoints,
+    SqliteIdempotencyKeys,
+    SqliteImages,
+    SqliteKeys,
+    SqliteQueue,
+)
 from app.adapters.sqs import SqsQueue
 from app.domain.access.file_seal import FileSeal
 from app.domain.access.signing import Signer
+from app.domain.delivery.backends import Webhooks
 from app.domain.images.deletion import Deletion
 from app.domain.images.editing import Editor
 from app.domain.images.notifications import object_created
@@ -69,6 +78,7 @@ class Side:
     grants: GrantSource = field(default_factory=lambda: ServedGrants(SIGNER))
     presigned: PresignedUrls | None = None
     fetch: Callable[[str], httpx.Response] | None = None
+    webhooks: Webhooks | None = None
 
     @property
     def counters(self) -> Counters:
@@ -135,7 +145,14 @@ def self_hosted(folder: Path) -> Iterator[Side]:
 
     try:
         store = FilesystemStore(folder, on_created=notify)
-        yield Side(store, images, SqliteIdempotencyKeys(database), SqliteKeys(database), queue)
+        yield Side(
+            store,
+            images,
+            SqliteIdempotencyKeys(database),
+            SqliteKeys(database),
+            queue,
+            webhooks=Webhooks(SqliteDeliveries(database), SqliteEndpoints(database)),
+        )
     finally:
         database.close()
 

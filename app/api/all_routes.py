@@ -20,6 +20,7 @@ from app.api.routes import (
     variants,
 )
 from app.api.routes.access import keys
+from app.api.routes.webhooks import deliveries, endpoints
 
 
 def all_routes(services: Services) -> list[BaseRoute]:
@@ -40,6 +41,7 @@ def all_routes(services: Services) -> list[BaseRoute]:
         service.router,
         pages.router,
     ]
+    routers += [endpoints.router, deliveries.router] if services.webhook_adapters is not None else []
     routers += [files.router] if services.files is not None and services.local is not None else []
     routers += [service.metrics_router] if services.metrics is not None else []
     routers += [tickets.store_router] if services.local is not None else []

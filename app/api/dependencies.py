@@ -22,6 +22,11 @@ from app.domain.access.key_admin import KeyAdmin
 from app.domain.access.key_cache import StoredKeys
 from app.domain.access.keyring import Keyring
 from app.domain.access.signing import Cursors, Signer
+from app.domain.delivery.backends import Webhooks
+from app.domain.delivery.endpoint_admin import EndpointAdmin
+from app.domain.delivery.endpoint_fields import EndpointFields
+from app.domain.delivery.endpoints import EndpointSecrets
+from app.domain.delivery.redelivery import Deliveries
 from app.domain.images.deletion import Deletion
 from app.domain.images.editing import Editor
 from app.domain.images.renderings import Renderings
@@ -60,7 +65,8 @@ class Services:
     `same_site_only`, writes from pages of other sites and requests under other host names are refused. `reporter`
     receives a report of each request, and `metrics` returns figures for Prometheus. `max_spool_bytes` limits the
     temporary space of all uploads in progress, `max_waiting` the number of requests that wait for images. `renderer`
-    renders sizes on demand, by the rules of `on_demand` and `ladder`; without one they are off.
+    renders sizes on demand, by the rules of `on_demand` and `ladder`; without one they are off. Without
+    `webhook_adapters` there are no webhooks; `endpoint_fields` checks their endpoints.
     """
 
     store: ObjectStore
@@ -93,6 +99,8 @@ class Services:
     renderer: OnDemandRenderer | None = None
     on_demand: OnDemand = OnDemand.SNAP
     ladder: Ladder = field(default_factory=Ladder)
+    webhook_adapters: Webhooks | None = None
+    endpoint_fields: EndpointFields = field(default_factory=EndpointFields)
 
     @cached_property
     def uploads(self) -> Uploads:
@@ -108,6 +116,24 @@ class Services:
     def key_admin(self) -> KeyAdmin:
         """Changes of API keys."""
         return KeyAdmin(self.key_store, self.stored_keys)
+
+    @cached_property
+    def webhooks(self) -> EndpointAdmin:
+        """Changes of webhook endpoints."""
+        adapters, secrets = self._webhook_adapters, EndpointSecrets(self.signer)
+        return EndpointAdmin(adapters.endpoints, self.deliveries, secrets, self.endpoint_fields)
+
+    @cached_property
+    def deliveries(self) -> Deliveries:
+        """Deliveries of webhooks."""
+        adapters = self._webhook_adapters
+        return Deliveries(adapters.deliveries, wake_up=adapters.wake_up)
+
+    @property
+    def _webhook_adapters(self) -> Webhooks:
+        if self.webhook_adapters is None:
+            raise LookupError("webhooks are off")
+        return self.webhook_adapters
 
     @cached_property
     def images(self) -> Images:

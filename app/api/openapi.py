@@ -24,9 +24,11 @@ from app.api.routes.stats import StatsList
 from app.api.routes.tickets import TICKET_BODY
 from app.api.routes.trash import BULK_DELETE, BULK_RESTORE
 from app.api.routes.uploads import ONE_BODY
+from app.api.routes.webhooks.schemas import REDELIVERY_BODY, WEBHOOK_BODY, WEBHOOK_PATCH
 from app.api.views.api_key import ApiKeyList, ApiKeyView, CreatedApiKey
 from app.api.views.image import ImageList, ImageView
 from app.api.views.limits import LimitsView
+from app.api.views.webhook import CreatedWebhook, DeliveryList, DeliveryView, Redelivered, WebhookList, WebhookView
 from app.domain.access.api_keys import Scope
 from app.domain.images.stats import Stats
 from app.domain.uploads.tickets import Ticket
@@ -35,6 +37,10 @@ TAGS = [
     {"name": "uploads", "description": "Upload images: one request, or an upload ticket."},
     {"name": "images", "description": "Images: records, variants and originals."},
     {"name": "keys", "description": "API keys in the store, for callers with the scope `admin`."},
+    {
+        "name": "webhooks",
+        "description": "Webhook endpoints and deliveries, for callers with the scope `admin`.",
+    },
     {"name": "service", "description": "Limits and health of the service."},
     {
         "name": ONE_BODY,
@@ -71,6 +77,12 @@ MODELS: list[tuple[type[BaseModel], JsonSchemaMode]] = [
             ApiKeyView,
             ApiKeyList,
             CreatedApiKey,
+            WebhookView,
+            WebhookList,
+            CreatedWebhook,
+            DeliveryView,
+            DeliveryList,
+            Redelivered,
             LimitsView,
             Health,
         )
@@ -89,6 +101,9 @@ BODIES: dict[str, Any] = {
     "ShareBody": SHARE_BODY,
     "KeyBody": KEY_BODY,
     "KeyRotation": ROTATION_BODY,
+    "WebhookBody": WEBHOOK_BODY,
+    "WebhookPatch": WEBHOOK_PATCH,
+    "RedeliveryBody": REDELIVERY_BODY,
 }
 
 #: A request needs one of them.

@@ -30,6 +30,8 @@ COMMANDS = (
     Command("html", "darkroom.cli.images.links:html", "Print the HTML that shows an image, with all its sizes."),
     Command("open", "darkroom.cli.images.links:open_", "Open an image, or the page of the server, in the browser."),
     Command("stats", "darkroom.cli.images.reading:stats", "Show how many images there are, and their sizes."),
+    Command("webhook", "darkroom.cli.webhooks.endpoints:webhooks", "Webhook endpoints.", "Webhooks"),
+    Command("delivery", "darkroom.cli.webhooks.deliveries:deliveries", "Deliveries of webhooks.", "Webhooks"),
 )
 
 

@@ -126,6 +126,7 @@ def make_services(
         "repository": side.images,
         "idempotency_keys": side.idempotency_keys,
         "key_store": side.key_store,
+        "webhook_adapters": side.webhooks,
         "queue": side.queue,
         "counters": side.counters,
         "renderings": side.renderings,

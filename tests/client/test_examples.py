@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 
 import darkroom
+from app.domain.access.api_keys import Scope, new_key
 from darkroom import Client
 from tests.client.conftest import remove_all
+from tests.running_server import serving
 
 #: The address in the examples.
 ADDRESS = "http://127.0.0.1:8000"
@@ -19,12 +21,23 @@ ADDRESS = "http://127.0.0.1:8000"
 def examples() -> Iterator[doctest.DocTest]:
     """Yield the docstrings of the package that have examples."""
     finder = doctest.DocTestFinder(exclude_empty=True)
-    for module in ("darkroom", *(f"darkroom.{each.name}" for each in pkgutil.iter_modules(darkroom.__path__))):
+    for module in ("darkroom", *(each.name for each in pkgutil.walk_packages(darkroom.__path__, "darkroom."))):
         yield from (test for test in finder.find(importlib.import_module(module)) if test.examples)
 
 
+@pytest.fixture
+def admin(tmp_path: Path) -> Iterator[Client]:
+    """A client with the scope admin, of a server that requires keys."""
+    key, entry = new_key("root", [Scope.ADMIN])
+    with (
+        serving(tmp_path / "guarded", DARKROOM_AUTH="required", DARKROOM_API_KEYS=str(entry)) as running,
+        Client(running.url, key) as made,
+    ):
+        yield made
+
+
 @pytest.mark.slow
-def test_the_examples_of_all_methods_run(client: Client, photo: Path) -> None:
+def test_the_examples_of_all_methods_run(client: Client, admin: Client, photo: Path) -> None:
     tests = list(examples())
     public = {name for name in dir(Client) if not name.startswith("_")} - {"close", "address"}
     assert {test.name.rpartition(".")[2] for test in tests} >= public
@@ -37,6 +50,6 @@ def test_the_examples_of_all_methods_run(client: Client, photo: Path) -> None:
         for example in test.examples:
             example.source = example.source.replace(ADDRESS, client.address)
             example.want = example.want.replace(ADDRESS, client.address)
-        test.globs |= {"client": client, "image": image}
+        test.globs |= {"client": client, "image": image, "admin": admin}
         doctest.DocTestRunner().run(test, out=said.append)
     assert "".join(said) == ""

@@ -8,6 +8,8 @@ import pytest
 from darkroom import records
 from darkroom.images import Changes, Filters
 from darkroom.uploads import Description
+from darkroom.webhooks import records as webhooks
+from darkroom.webhooks.calls import DeliveryFilters, WebhookChanges
 
 CLASSES = {
     "ImageView": records.Image,
@@ -23,6 +25,10 @@ CLASSES = {
     "ShareLink": records.ShareLink,
     "Stats": records.Stats,
     "LimitsView": records.Limits,
+    "CreatedWebhook": webhooks.Webhook,
+    "DeliveryView": webhooks.Delivery,
+    "AttemptView": webhooks.Attempt,
+    "Redelivered": webhooks.Redelivered,
 }
 
 
@@ -44,3 +50,11 @@ def test_filters_are_those_of_the_api(openapi: Any) -> None:
 def test_a_description_is_that_of_the_api(openapi: Any) -> None:
     fields = openapi["components"]["schemas"]["TicketBody"]["properties"].keys()
     assert get_type_hints(Description).keys() == fields - {"bytes", "content_type", "sha256", "filename"}
+
+
+def test_changes_and_filters_of_webhooks_are_those_of_the_api(openapi: Any) -> None:
+    changes = openapi["components"]["schemas"]["WebhookPatch"]["properties"].keys()
+    assert get_type_hints(WebhookChanges).keys() == changes
+    parameters = openapi["paths"]["/deliveries"]["get"]["parameters"]
+    names = {each["name"] for each in parameters if each["in"] == "query"}
+    assert get_type_hints(DeliveryFilters).keys() == names - {"limit", "cursor"}

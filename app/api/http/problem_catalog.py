@@ -9,9 +9,10 @@ from app.api.http.problem_types.images import IMAGES
 from app.api.http.problem_types.problem_type import ProblemTypes
 from app.api.http.problem_types.service import SERVICE
 from app.api.http.problem_types.sizes import SIZES
+from app.api.http.problem_types.webhooks import WEBHOOKS
 from app.domain.errors import RequestError
 
-CATALOG: ProblemTypes = {**BODIES, **FIELDS, **ACCESS, **IMAGES, **SIZES, **SERVICE}
+CATALOG: ProblemTypes = {**BODIES, **FIELDS, **ACCESS, **IMAGES, **SIZES, **WEBHOOKS, **SERVICE}
 
 
 def refusal(code: str, detail: str | None = None, **members: Any) -> RequestError:

@@ -98,7 +98,7 @@ def build_filters(**filters: Any) -> dict[str, Any]:
     """Return the filters of a list that are given, as the client takes them. Raises `BadParameter`."""
     for name in ("uploaded_after", "uploaded_before"):
         if filters.get(name) is not None:
-            filters[name] = _read_time(filters[name], name)
+            filters[name] = read_time(filters[name], name)
     return {name: _to_plain(value) for name, value in filters.items() if value}
 
 
@@ -122,7 +122,8 @@ def _input_ids() -> Iterable[str]:
             yield found[0]
 
 
-def _read_time(text: str, name: str) -> datetime:
+def read_time(text: str, name: str) -> datetime:
+    """Return the time that an option names, in the zone of the user unless it has one. Raises `BadParameter`."""
     try:
         found = datetime.fromisoformat(text) if len(text) > 10 else datetime.combine(date.fromisoformat(text), time())
     except ValueError:

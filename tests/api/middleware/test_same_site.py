@@ -35,6 +35,13 @@ WRITES = {
     ("POST", "/keys"),
     ("POST", "/keys/{key_id}/rotate"),
     ("DELETE", "/keys/{key_id}"),
+    ("POST", "/webhooks"),
+    ("PATCH", "/webhooks/{webhook_id}"),
+    ("DELETE", "/webhooks/{webhook_id}"),
+    ("POST", "/webhooks/{webhook_id}/test"),
+    ("POST", "/webhooks/{webhook_id}/rotate"),
+    ("POST", "/deliveries/{delivery_id}/redeliver"),
+    ("POST", "/deliveries/redeliver"),
 }
 
 
@@ -121,7 +128,9 @@ FOREIGN = (
 
 
 #: Reads that are refused without the key of an admin.
-ADMINS_ONLY = {"/stats/owners", "/keys"}
+ADMINS_ONLY = {
+    "/stats/owners", "/keys", "/webhooks", "/webhooks/{webhook_id}", "/deliveries", "/deliveries/{delivery_id}",
+}  # fmt: skip
 
 
 def everything_read(service: Service) -> list[str]:

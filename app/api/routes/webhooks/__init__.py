@@ -1,0 +1,1 @@
+"""Routes of webhooks: their endpoints and deliveries."""
