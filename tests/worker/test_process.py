@@ -3,6 +3,7 @@
 import hashlib
 import io
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, BinaryIO, ClassVar
@@ -15,12 +16,16 @@ from app.domain.ids import new_id
 from app.domain.images.service import Images
 from app.domain.keys import original_key, variant_key
 from app.domain.limits import Limits
-from app.domain.models import EXHAUSTED, Failure, FailureCode, FocalPoint, Format, Status, Tombstone, utcnow
+from app.domain.models import EXHAUSTED, Failure, FailureCode, FocalPoint, Format, Status, Tombstone, Visibility, utcnow
 from app.domain.recipe import DEFAULT_RECIPE, VariantSpec, build_rendering_id
+from app.domain.uploads.requests import TicketRequest, new_record
+from app.domain.uploads.service import Accepted
+from app.domain.uploads.tickets import RECORD_LIFE, Tickets
 from app.worker.jobs import Job, Processed
 from app.worker.process import Outcome
 from app.worker.sandbox.parent import Sandbox
 from tests.contract.records import an_image
+from tests.domain.uploads.test_tickets import Granting
 from tests.samples import encoded, image_file, photograph
 from tests.sides import Interposed, once
 from tests.worker import stubs
@@ -407,9 +412,8 @@ def test_a_claim_that_failed_is_made_by_the_next_delivery(bench: Bench) -> None:
     body = encoded(seed=9)
     digest = hashlib.sha256(body).hexdigest()
     image_id = bench.place(body)
-    now = utcnow()
     ticket = an_image(
-        id=image_id, owner="ann", sha256=digest, bytes=len(body), upload_expires_at=now + timedelta(days=1)
+        id=image_id, owner="ann", sha256=None, bytes=len(body), upload_expires_at=utcnow() + timedelta(days=1)
     )
     bench.side.images.create(ticket, claim=False)
     left = [Unavailable("no"), Unavailable("no")]
@@ -426,6 +430,28 @@ def test_a_claim_that_failed_is_made_by_the_next_delivery(bench: Bench) -> None:
         assert bench.side.images.find_hash("ann", digest) is None
     assert worker.handle(image_id) is Outcome.DUPLICATE
     assert bench.side.images.find_hash("ann", digest) == image_id
+
+
+@pytest.mark.parametrize("method", ["claim", "update"])
+def test_a_ticket_that_is_asked_for_again_finds_its_image_at_any_time(bench: Bench, method: str) -> None:
+    """At no step of the worker is there neither a ticket nor a ready image: the bytes would be stored twice."""
+    body = encoded(seed=9)
+    image_id = bench.place(body)
+    request = TicketRequest(len(body), "image/jpeg", sha256=hashlib.sha256(body).hexdigest())
+    declared = replace(request, declared_content_type="image/jpeg")
+    ticket = new_record("ann", declared, Visibility.PRIVATE, image_id=image_id, life=RECORD_LIFE)
+    bench.side.images.create(ticket, claim=True)
+    found: list[str] = []
+
+    def ask(*_: Any) -> None:
+        issued = Tickets(bench.side.images, Granting(), Limits(), bench.side.store).issue("ann", request)
+        found.append(issued.image.id if isinstance(issued, Accepted) else issued.id)
+
+    hooks = {method: ask}
+    worker = bench.worker(images=Interposed(bench.side.images, before=hooks, after=hooks))
+    assert worker.handle(image_id) is Outcome.READY
+    assert len(found) >= 2
+    assert set(found) == {image_id}
 
 
 def test_a_duplicate_does_not_touch_the_claim_of_another_image(bench: Bench) -> None:

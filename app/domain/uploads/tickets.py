@@ -90,15 +90,15 @@ class Tickets:
         `TooManyRequests` for an owner with too many open tickets.
         """
         self._check(request)
-        existing = self._existing(owner, request.sha256)
-        if existing:
-            return Accepted(existing, duplicate=True)
         typed = replace(request, declared_content_type=request.declared_content_type or request.content_type)
         is_retry = attempt.is_retry
         for _ in range(_ATTEMPTS):
+            # Before the look for a ready image, so that no image is missed that becomes ready between the two.
+            replaces = self._images.find_ticket(owner, request.sha256) if request.sha256 else None
+            if existing := self._existing(owner, request.sha256):
+                return Accepted(existing, duplicate=True)
             image = new_record(owner, typed, self._default_visibility, image_id=attempt.image_id, life=RECORD_LIFE)
             written = self._images.get(image.id) if is_retry else None
-            replaces = self._images.find_ticket(owner, image.sha256) if image.sha256 else None
             try:
                 if isinstance(written, Image):
                     return self.renew(written)

@@ -143,6 +143,21 @@ def test_an_image_whose_bytes_arrive_while_its_ticket_is_requested_again_is_retu
     assert (issued.image.id, issued.image.arrived_at is not None, issued.duplicate) == (ticket.id, True, True)
 
 
+@pytest.mark.parametrize("method", ["find_ticket", "find_hash"])
+def test_an_image_that_becomes_ready_between_two_looks_is_returned(side: Side, method: str) -> None:
+    ticket = ask(side, **ALIKE)
+
+    def finish() -> None:
+        image = Images(side.images).get(ANONYMOUS, ticket.id)
+        side.images.claim(image)
+        side.images.update(ticket.id, image.version, {"status": Status.READY, "upload_expires_at": None})
+
+    raced = side.having(images=Interposed(side.images, after={method: once(finish)}))
+    issued = tickets(raced).issue(ANONYMOUS, TicketRequest(size=10, content_type="image/jpeg", **ALIKE))
+    assert isinstance(issued, Accepted)
+    assert issued.image.id == ticket.id
+
+
 def test_a_ticket_that_is_requested_again_waits_for_half_a_day_at_least(side: Side) -> None:
     ticket = ask(side, **ALIKE)
     assert ask(side, **ALIKE).id == ticket.id
