@@ -1,0 +1,1 @@
+"""Parts of the comparison of bytes at equal quality: `benchmarks.weight`."""

@@ -1,0 +1,120 @@
+"""Engines that encode the same pixels: Darkroom's own encoder, sharp and libvips."""
+
+import json
+import subprocess
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from PIL import Image
+
+from app.domain.models import Format
+from app.domain.recipe import DEFAULT_QUALITY
+from app.worker.render import encode
+from benchmarks.render.peers import NODE, PYTHON
+
+_HERE = Path(__file__).parent
+
+
+class Engine(Protocol):
+    """Encodes an image in a format and quality to a file; returns the milliseconds of CPU."""
+
+    def encode(self, image: Path, wanted: str, quality: int, out: Path) -> float: ...
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Settings of one engine in one format. `default` is the quality that its users get unless they choose one."""
+
+    engine: str
+    format: str
+    default: int
+    qualities: Sequence[int]
+
+
+#: Curves of all engines. The qualities of a peer lie around its default: at its score there the curves are compared.
+CURVES: tuple[Curve, ...] = (
+    Curve("darkroom", "jpeg", DEFAULT_QUALITY[Format.JPEG], (55, 66, 74, 80, 86, 92)),
+    Curve("darkroom", "webp", DEFAULT_QUALITY[Format.WEBP], (55, 68, 76, 80, 86, 93)),
+    Curve("darkroom", "avif", DEFAULT_QUALITY[Format.AVIF], (35, 45, 55, 64, 74, 85)),
+    Curve("sharp", "jpeg", 80, (70, 80, 88)),
+    Curve("sharp", "webp", 80, (70, 80, 88)),
+    Curve("sharp", "avif", 50, (40, 50, 62)),
+    Curve("libvips", "jpeg", 75, (65, 75, 85)),
+    Curve("libvips", "webp", 75, (65, 75, 85)),
+    Curve("libvips", "avif", 50, (40, 50, 62)),
+)
+
+
+class Darkroom:
+    """The encoder of the service, in this process."""
+
+    def encode(self, image: Path, wanted: str, quality: int, out: Path) -> float:
+        with Image.open(image) as file:
+            pixels = file.copy()
+        pixels.info = {}
+        target = Format(wanted)
+        written = encode.choose_format(target, pixels)
+        out.unlink(missing_ok=True)
+        before = time.process_time()
+        encode.write_still(pixels, out, written, quality, b"")
+        return (time.process_time() - before) * 1000
+
+
+class _Peer:
+    """A process that encodes a file for each line."""
+
+    def __init__(self, process: "subprocess.Popen[str]") -> None:
+        self._process = process
+
+    def encode(self, image: Path, wanted: str, quality: int, out: Path) -> float:
+        asked = {"image": str(image), "format": wanted, "out": str(out), "options": self.options(quality)}
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(json.dumps(asked) + "\n")
+        self._process.stdin.flush()
+        return float(json.loads(self._process.stdout.readline())["cpu"])
+
+    def options(self, quality: int) -> Mapping[str, Any]:
+        raise NotImplementedError
+
+
+class Sharp(_Peer):
+    """sharp with the options that its users get by default: of AVIF effort 4."""
+
+    def options(self, quality: int) -> Mapping[str, Any]:
+        return {"quality": quality}
+
+
+class Libvips(_Peer):
+    """libvips by pyvips with its defaults."""
+
+    def options(self, quality: int) -> Mapping[str, Any]:
+        return {"Q": quality}
+
+
+@contextmanager
+def engines() -> Iterator[Mapping[str, Engine]]:
+    """Start the engines, and end them with the block."""
+    with ExitStack() as stack:
+
+        def start(command: Sequence[str], folder: Path) -> "subprocess.Popen[str]":
+            process = subprocess.Popen(command, cwd=folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+            stack.callback(process.wait)
+            assert process.stdin is not None
+            stack.callback(process.stdin.close)
+            return process
+
+        yield {
+            "darkroom": Darkroom(),
+            "sharp": Sharp(start(["node", str(_HERE / "encode_sharp.mjs")], NODE)),
+            "libvips": Libvips(start([str(PYTHON), "-W", "ignore", str(_HERE / "encode_vips.py")], _HERE)),
+        }
+
+
+def suffix(wanted: str) -> str:
+    """Return the ending of a file of that format."""
+    return Format(wanted).extension if wanted in set(Format) else wanted
