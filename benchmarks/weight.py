@@ -99,7 +99,7 @@ def main() -> None:
     print(pipeline.table(whole))
     print(report.summary_table(summary))
     images: list[dict[str, Any]] = [
-        {"name": sample.name, "kind": sample.kind, "licence": sample.licence, "source": sample.source,
+        {"name": sample.name, "kind": sample.kind, "license": sample.license, "source": sample.source,
          "curves": [
              {"engine": engine, "format": wanted, "points": [asdict(point) for point in points]}
              for (engine, wanted), points in curves[sample.name].items()

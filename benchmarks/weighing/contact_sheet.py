@@ -1,4 +1,4 @@
-"""Contact sheet: details of each image as Darkroom encodes it at its default quality, beside the reference."""
+"""Contact sheet: details of each image as Darkroom encodes it at its default quality, with the reference first."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path

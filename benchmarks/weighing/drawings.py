@@ -65,7 +65,7 @@ def page() -> Image.Image:
 
 
 def code() -> Image.Image:
-    """Draw an editor with colored words on a dark background."""
+    """Draw an editor with colored code on a dark background."""
     dice = random.Random(2)
     image = Image.new("RGB", _SIZE, "#0d1117")
     draw = ImageDraw.Draw(image)
@@ -81,7 +81,7 @@ def code() -> Image.Image:
 
 
 def plan() -> Image.Image:
-    """Draw thin black lines on white: rooms, arcs and dimensions."""
+    """Draw thin black lines on white: walls, arcs and dimensions."""
     big = Image.new("RGB", (_SIZE[0] * 2, _SIZE[1] * 2), "white")
     draw = ImageDraw.Draw(big)
     dice = random.Random(3)

@@ -1,4 +1,4 @@
-"""Images of the comparison: photographs that Python packages carry under free licences, and images made here.
+"""Images of the comparison: photographs that Python packages carry under free licenses, and images made here.
 
 Nothing of the packages is run: their files are read from the downloaded archives.
 """
@@ -33,14 +33,14 @@ class Sample:
 
     name: str
     kind: str
-    licence: str
+    license: str
     source: str
     make: Callable[[], Image.Image]
     width: int = 640
 
 
-def _photo(name: str, kind: str, licence: str, package: str, path: str, width: int = 640) -> Sample:
-    return Sample(name, kind, licence, f"{package}: {path}", lambda: _packaged(package, path), width)
+def _photo(name: str, kind: str, terms: str, package: str, path: str, width: int = 640) -> Sample:
+    return Sample(name, kind, terms, f"{package}: {path}", lambda: _packaged(package, path), width)
 
 
 def _night() -> Image.Image:
@@ -64,7 +64,7 @@ SAMPLES: tuple[Sample, ...] = (
     _photo("terrace-256", "phone by day", _BSD, _HEIF, "heif_other/spatial_photo.heic", 256),
     _photo("map", "phone by day", _BSD, _HEIF, "heif_special/aux_YCbCr.heic"),
     _photo("pen", "phone by day", _BSD, _HEIF, "heif_special/xiaomi.heic"),
-    _photo("guitar", "dark room", _BSD, _HEIF, "heif_special/guitar_cw90.hif", 480),
+    _photo("guitar", "indoors", _BSD, _HEIF, "heif_special/guitar_cw90.hif", 480),
     _photo("arrow", "line art", _BSD, _HEIF, "heif_other/arrow.heic", 480),
     _photo("cat", "animal", _BSD, _HEIF, "heif_other/cat.hif"),
     _photo("chelsea", "animal", _CC0, _SKIMAGE, "chelsea.png", 451),

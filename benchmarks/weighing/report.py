@@ -99,7 +99,7 @@ _SCORES = (50.0, 55.0, 60.0, 65.0, 70.0, 75.0, 80.0)
 def chart(samples: Sequence[Sample], curves: Mapping[str, Curves]) -> str:
     """Draw bytes by score for each format, means over the photographs, in units of sharp's at a score of 70."""
     photographs = [
-        sample for sample in samples if sample.kind not in ("alpha", "noise") and sample.licence != "made here"
+        sample for sample in samples if sample.kind not in ("alpha", "noise") and sample.license != "made here"
     ]
     formats = [wanted for wanted in (*_FORMATS, "jxl") if ("darkroom", wanted) in _DEFAULTS]
     base = {sample.name: at_score(curves[sample.name]["sharp", "webp"], 70, "bytes") for sample in photographs}
