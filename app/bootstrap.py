@@ -36,7 +36,6 @@ LAMBDA_UPLOAD_BYTES = 4 * MEBIBYTE
 LAMBDA_JSON_BYTES = 5_750_000
 #: Disk space that the database reserves for deletes when the disk is full.
 _RESERVE_BYTES = 4 * MEBIBYTE
-
 #: Lifetime of superseded public variants in a bucket. Pages elsewhere name them, and no server redirects their urls.
 _PUBLIC_LIFE = timedelta(days=365)
 
@@ -105,6 +104,8 @@ def build_limits(settings: Settings) -> Limits:
         max_json_bytes=in_json,
         max_direct_bytes=settings.max_upload_bytes,
         max_open_tickets=settings.max_open_tickets,
+        quota_bytes=settings.quota_bytes or None,
+        quota_images=settings.quota_images or None,
         trash_days=settings.trash_days,
         max_pixels=settings.max_pixels,
         max_frames=settings.max_frames,
@@ -163,7 +164,6 @@ def _open_self_hosted(settings: Settings) -> Backends:
     min_free_bytes = settings.min_free_mb * MEBIBYTE
     database = Database(settings.database_file, min_free_bytes=min_free_bytes, reserve_bytes=_RESERVE_BYTES)
     queue = SqliteQueue(database, visibility=visibility_seconds(settings), max_attempts=settings.max_attempts)
-
     images = SqliteImages(database, EventSource(settings.public_url))
     deliveries = SqliteDeliveries(database)
 

@@ -179,6 +179,11 @@ class Stats:
     saved_bytes: int = 0
     trashed: int = 0
     trashed_bytes: int = 0
+    #: What counts towards the quota, and its limits; None without a quota.
+    used_bytes: int | None = None
+    used_images: int | None = None
+    quota_bytes: int | None = None
+    quota_images: int | None = None
     exact: bool = True
     recounted_at: datetime | None = None
 
@@ -194,6 +199,9 @@ class Limits:
     max_pixels: int = 0
     max_frames: int = 0
     max_open_tickets: int = 0
+    #: Most bytes of originals, and most images, of one owner; None: no limit.
+    quota_bytes: int | None = None
+    quota_images: int | None = None
     #: Days in which a deleted image can be restored.
     trash_days: int = 0
     accepted_types: tuple[str, ...] = ()

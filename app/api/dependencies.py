@@ -105,7 +105,7 @@ class Services:
     @cached_property
     def uploads(self) -> Uploads:
         """Uploads through the API."""
-        return Uploads(self.store, self.repository, default_visibility=self.default_visibility)
+        return Uploads(self.store, self.repository, default_visibility=self.default_visibility, quota=self.limits.quota)
 
     @cached_property
     def idempotency(self) -> Idempotency:

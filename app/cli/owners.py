@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from app.bootstrap import build_limits
 from app.cli.backends import open_existing
 from app.cli.failures import reports_failures
 from app.cli.long_run import INTERRUPTED, Progress, Stop, count_images
@@ -63,6 +64,39 @@ def delete(
         typer.echo(f"{'Interrupted' if interrupted else 'Not complete'}. Run the command again to continue.", err=True)
     typer.echo(json.dumps(asdict(done)) if as_json else f"{count_images(done.deleted)} deleted permanently")
     raise typer.Exit(0 if done.complete else INTERRUPTED if interrupted else 1)
+
+
+@owners.command()
+@reports_failures
+def recount(
+    owner: Annotated[str, typer.Argument(help="Owner of the images.", metavar="NAME", show_default=False)],
+    *,
+    as_json: Annotated[bool, JSON] = False,
+) -> None:
+    """Count what an owner uses of the quota, and correct it.
+
+    Self-hosted, the usage always follows the images. On AWS, images that were
+    stored without a quota are not part of it: run the command for each owner
+    once after a quota was set for the first time.
+
+    Examples:
+
+    darkroom owner recount ann
+
+    Exit codes: 0 done, 2 wrong usage, 3 a store does not answer or the images
+    keep changing, 4 a right is missing.
+    """
+    check_owner(owner, "NAME")
+    settings, backends = open_existing()
+    usage, quota = backends.counters.recount_usage(owner), build_limits(settings).quota
+    if as_json:
+        typer.echo(json.dumps({"owner": owner, "used_bytes": usage.bytes, "used_images": usage.images}))
+        return
+    typer.echo(f"{usage.bytes:,} bytes used{_of(quota.bytes)}, {count_images(usage.images)}{_of(quota.images)}")
+
+
+def _of(limit: int | None) -> str:
+    return "" if limit is None else f" of {limit:,}"
 
 
 def _agreed(owner: str, count: int) -> bool:

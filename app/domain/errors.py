@@ -22,6 +22,7 @@ DarkroomError
 │   ├── Missing                  no object under the key, no record under the id
 │   ├── Stale                    the record is no longer at the expected version
 │   ├── HashTaken                a record of the same bytes exists already
+│   ├── OverQuota                the record would exceed the owner's quota
 │   ├── NotRenderable            the size cannot be rendered, and a retry would end the same way
 │   ├── Refused                  no request is sent to this url, for safety
 │   ├── NoAnswer                 the server at a url did not answer
@@ -35,6 +36,8 @@ DarkroomError
 
 from collections.abc import Mapping
 from typing import Any
+
+from app.domain.quota.usage import Usage
 
 
 class DarkroomError(Exception):
@@ -152,6 +155,14 @@ class HashTaken(PortError):
     def __init__(self, image_id: str) -> None:
         super().__init__(image_id)
         self.image_id = image_id
+
+
+class OverQuota(PortError):
+    """The record would exceed the owner's quota. `usage` is what the owner uses."""
+
+    def __init__(self, usage: Usage) -> None:
+        super().__init__(f"{usage.bytes} bytes and {usage.images} images are used")
+        self.usage = usage
 
 
 class NotRenderable(PortError):

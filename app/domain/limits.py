@@ -5,6 +5,7 @@ from pydantic.config import JsonDict
 
 from app.domain.media import MEDIA_TYPES
 from app.domain.models import Model
+from app.domain.quota.usage import Quota
 from app.domain.recipe import DEFAULT_RECIPE, Recipe
 
 MEBIBYTE = 1024 * 1024
@@ -24,12 +25,27 @@ class Limits(Model):
     max_open_tickets: int = Field(
         default=1000, description="Upload tickets of one owner that are not used yet; more are refused with 429."
     )
+    quota_bytes: int | None = Field(
+        default=None,
+        description="Most bytes of originals that one owner may store, with the trash and upload tickets; more are "
+        "refused with 507. Null: no limit.",
+    )
+    quota_images: int | None = Field(
+        default=None,
+        description="Most images of one owner, with the trash and upload tickets; more are refused with 507. Null: no "
+        "limit.",
+    )
     trash_days: int = Field(
         default=0, description="Days in which a deleted image can be restored; 0: deletes are permanent."
     )
     max_frames: int = Field(default=60, description="Frames kept of an animation; with more it becomes a still.")
     accepted_types: tuple[str, ...] = MEDIA_TYPES
     recipe: Recipe = DEFAULT_RECIPE
+
+    @property
+    def quota(self) -> Quota:
+        """Quota of each owner."""
+        return Quota(self.quota_bytes, self.quota_images)
 
 
 def _defaults() -> JsonDict:

@@ -210,6 +210,9 @@ class Image(Model):
     superseded: Annotated[dict[str, AwareDatetime], SkipJsonSchema()] = Field(default_factory=dict)
     #: Unfinished tasks. An update names the tasks to add and to remove; see `ImageRepository.update`.
     work: Annotated[Tasks, SkipJsonSchema()] = Field(default_factory=dict)
+    #: Bytes that the usage of the owner contains for this record; None if the record is not part of it. Only for
+    #: repositories that do not count every record.
+    charged_bytes: Annotated[int | None, SkipJsonSchema()] = None
     #: Start of the last delivery of the event. A record that is still unprocessed long after it is not tried again.
     last_tried_at: Annotated[AwareDatetime | None, SkipJsonSchema()] = None
 
@@ -281,7 +284,9 @@ class Tombstone(Model, defer_build=True):
 
 
 #: Fields that `ImageRepository.update` accepts: all except identity, owner and those that the repository sets.
-UPDATABLE = frozenset(Image.model_fields) - {"id", "owner", "uploaded_at", "updated_at", "version"}
+UPDATABLE = frozenset(Image.model_fields) - {
+    "id", "owner", "uploaded_at", "updated_at", "version", "charged_bytes"
+}  # fmt: skip
 
 Changes = dict[str, Any]
 

@@ -86,6 +86,8 @@ def test_the_largest_picture_and_its_variants_fit_on_the_workers_disk(form: dict
     for parameter, setting in (
         ("MaxUploadBytes", "max_upload_bytes"),
         ("MaxOpenTickets", "max_open_tickets"),
+        ("QuotaBytes", "quota_bytes"),
+        ("QuotaImages", "quota_images"),
         ("TrashDays", "trash_days"),
     ):
         assert int(form["Parameters"][parameter]["Default"]) == Settings.model_fields[setting].default

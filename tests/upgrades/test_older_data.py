@@ -48,6 +48,7 @@ NAMES = {
 #: Fields that a record of 0.1.0 does not have, or that only its API added.
 ADDED = {
     "rights", "recipe_id", "links", "duplicate", "ignored_fields", "arrived_at", "last_tried_at",
+    "charged_bytes",
     "visibility", "placed", "superseded", "work", "reprocess_error", "trashed_at",
 }  # fmt: skip
 LIVE = ("ready", "copy", "swept", "failed", "by_ticket", "pending")

@@ -8,6 +8,7 @@ that.
 import heapq
 import logging
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from itertools import islice
 from typing import Any
@@ -15,12 +16,14 @@ from typing import Any
 from app.adapters.dynamodb import items
 from app.adapters.dynamodb.calls import Refused, call
 from app.adapters.dynamodb.items import Item
-from app.adapters.dynamodb.keys import NEW_OWNERS, OWNERS, stats_key
-from app.adapters.dynamodb.reading import read_item, read_items
+from app.adapters.dynamodb.keys import NEW_OWNERS, OWNERS, quota_key, stats_key
+from app.adapters.dynamodb.quota.usage import read_usage, recount_usage
+from app.adapters.dynamodb.reading import read_items
 from app.adapters.dynamodb.table import INDEX_KEY, INDEX_SORT, KEY
 from app.adapters.dynamodb.walks import Span, Walk
 from app.domain.errors import Unavailable
 from app.domain.images.stats import RECIPE, Change, OwnerCounts, add_up
+from app.domain.quota.usage import Usage
 
 log = logging.getLogger(__name__)
 
@@ -62,7 +65,7 @@ class DynamoCounters:
 
     def get(self, owner: str) -> OwnerCounts:
         """See `Counters.get`."""
-        return owner_counts(owner, read_item(self._client, self._table, stats_key(owner)) or {})
+        return self._read([owner]).get(owner, OwnerCounts(owner))
 
     def list(self, limit: int, after: str | None = None) -> Sequence[OwnerCounts]:
         """See `Counters.list`."""
@@ -71,9 +74,24 @@ class DynamoCounters:
         # An owner whose counts are recounted between the two queries is in both lists.
         merged = dict.fromkeys(heapq.merge(*(iter(walk.take, None) for walk in walks)))
         owners = list(islice(merged, limit))
-        keys = {stats_key(owner): owner for owner in owners}
-        found = {keys[item[KEY]]: item for item in read_items(self._client, self._table, keys)}
-        return [owner_counts(owner, found[owner]) for owner in owners if owner in found]
+        found = self._read(owners)
+        return [found[owner] for owner in owners if owner in found]
+
+    def recount_usage(self, owner: str) -> Usage:
+        """See `Counters.recount_usage`."""
+        return recount_usage(self._client, self._table, owner)
+
+    def _read(self, owners: Sequence[str]) -> Mapping[str, OwnerCounts]:
+        """Return the counts and the usage of those owners who have an item of counts or of usage."""
+        keys = [key for owner in owners for key in (stats_key(owner), quota_key(owner))]
+        found = {item[KEY]: item for item in read_items(self._client, self._table, keys)}
+        return {
+            owner: replace(
+                owner_counts(owner, found.get(stats_key(owner), {})), usage=read_usage(found.get(quota_key(owner), {}))
+            )
+            for owner in owners
+            if found.keys() & {stats_key(owner), quota_key(owner)}
+        }
 
     def _add(self, owner: str, amounts: Mapping[str, int]) -> None:
         recipes = {name for name in amounts if name.startswith(RECIPE)}

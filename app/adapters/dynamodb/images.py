@@ -6,19 +6,21 @@ from datetime import datetime
 from typing import Any
 
 from app.adapters.dynamodb import items, listing
-from app.adapters.dynamodb.calls import Refused, call, pause, transact
+from app.adapters.dynamodb.calls import Refused, pause, transact
 from app.adapters.dynamodb.counters import DynamoCounters
 from app.adapters.dynamodb.hash_pointers import HashPointers
 from app.adapters.dynamodb.items import Item
 from app.adapters.dynamodb.keys import expected_key, hash_key, open_key
 from app.adapters.dynamodb.pointers import POINTS_TO, build_pointers, group_images, open_item
+from app.adapters.dynamodb.quota.usage import UsageWrites, read_usage
 from app.adapters.dynamodb.reading import read_hashes, read_item, read_items, read_records, read_versions
 from app.adapters.dynamodb.table import KEY
-from app.adapters.dynamodb.writes import Write, Writes, accepted, while_live, write_record
-from app.domain.errors import AlreadyExists, HashTaken, Stale, Unavailable
+from app.adapters.dynamodb.writes import Write, Writes, accepted, while_live, write_alone, write_record
+from app.domain.errors import AlreadyExists, HashTaken, OverQuota, Stale, Unavailable
 from app.domain.images.stats import COUNTED
 from app.domain.models import UPDATABLE, Image, Tombstone, utcnow
 from app.domain.ports import ListQuery, Page, StoredImage
+from app.domain.quota.usage import NO_QUOTA, Quota
 from app.domain.work import Task, Work
 
 _ATTEMPTS = 6
@@ -35,10 +37,14 @@ class DynamoImages:
         self._table = table
         self._writes = Writes(table)
         self._hashes = HashPointers(client, table)
+        self._usage = UsageWrites(table)
         self.counters = DynamoCounters(client, table)
 
-    def create(self, image: Image, *, claim: bool, replaces: str | None = None) -> None:
+    def create(self, image: Image, *, claim: bool, replaces: str | None = None, quota: Quota = NO_QUOTA) -> None:
         """See `ImageRepository.create`."""
+        charge = self._usage.charge(image, quota)
+        if charge:
+            image = image.model_copy(update={"charged_bytes": image.bytes})
         writes = [self._writes.create(image)]
         pointers = build_pointers(image)
         if claim and image.sha256:
@@ -46,13 +52,16 @@ class DynamoImages:
             writes.append(
                 self._writes.claim_ticket(expected, replaces) if expected else self._writes.claim(image, replaces)
             )
-        writes += [self._writes.put(pointer) for pointer in pointers.values()]
+        claims = len(writes) > 1
+        writes += [*(self._writes.put(pointer) for pointer in pointers.values()), *([charge] if charge else [])]
         try:
             transact(self._client, writes)
         except Refused as refused:
             if refused.reasons[0] is not None:
                 raise AlreadyExists(image.id) from None
-            raise HashTaken(self._hashes.holder(refused.reasons[1], image)) from None
+            if claims and refused.reasons[1] is not None:
+                raise HashTaken(self._hashes.holder(refused.reasons[1], image)) from None
+            raise OverQuota(read_usage(items.deserialize(refused.reasons[-1] or {}))) from None
         self.counters.add([(None, image)])
 
     def claim(self, image: Image) -> bool:
@@ -110,7 +119,7 @@ class DynamoImages:
         work = items.changed_work(own.pop("work", {}))
         fields = items.changed_fields(own)
         if not (items.LISTED | items.PARTITIONED | items.RENEWED | COUNTED) & changes.keys():
-            return self._update_alone(image_id, self._writes.update(image_id, expected_version, fields), fields)
+            return write_alone(self._client, image_id, self._writes.update(image_id, expected_version, fields), fields)
         old, item = self._live(image_id, expected_version)
         before = items.stored_work(item, old)
         after = items.change_tasks(before, work)
@@ -136,7 +145,7 @@ class DynamoImages:
         if pointers:
             write_record(self._client, image_id, [update, *pointers])
         else:
-            new = self._update_alone(image_id, update, fields)
+            new = write_alone(self._client, image_id, update, fields)
         self.counters.add([(old, new)])
         return new
 
@@ -194,7 +203,8 @@ class DynamoImages:
         removed: set[str] = set()
         for group in group_images(images):
             try:
-                transact(self._client, [write for image in group for write in self._removal(image)])
+                removals = [write for image in group for write in self._removal(image)]
+                transact(self._client, [*removals, *self._usage.frees(group)])
             except Refused:
                 for image in group:
                     with suppress(Stale):
@@ -207,7 +217,7 @@ class DynamoImages:
 
     def _removal(self, image: Image) -> list[Write]:
         seen = str(items.changed_fields({"updated_at": image.updated_at})["updated_at"])
-        record = while_live(self._writes.delete(image.id), image.version, seen)
+        record = self._usage.while_charged(while_live(self._writes.delete(image.id), image.version, seen), image)
         pointers = [self._writes.delete_pointer(pointer) for pointer in build_pointers(image).values()]
         return [record, *pointers, *([self._writes.release(image)] if image.sha256 else [])]
 
@@ -240,26 +250,6 @@ class DynamoImages:
         """See `ImageRepository.ping`."""
         read_item(self._client, self._table, "ping")
 
-    def _update_alone(self, image_id: str, update: Write, fields: Item) -> Image:
-        """Update without a transaction, which costs half. A single write has no idempotency token: if a response is
-        lost, the SDK's retry finds the values that the first attempt wrote, which counts as success."""
-        try:
-            answer = call(
-                self._client.update_item,
-                **update["Update"],
-                ReturnValues="ALL_NEW",
-                ReturnValuesOnConditionCheckFailure="ALL_OLD",
-            )
-            item = items.deserialize(answer["Attributes"])
-        except Refused as refused:
-            item = items.deserialize(refused.reasons[0] or {})
-            if not item or any(item.get(name) != value for name, value in fields.items()):
-                raise Stale(image_id) from None
-        record = items.read_record(item, utcnow())
-        if not isinstance(record, Image):
-            raise Stale(image_id)
-        return record
-
     def _end(self, image_id: str, expected_version: int, last: Write, kept: Item | None) -> None:
         """Replace or delete the record, together with its pointers; `kept` is the pointer of a tombstone's work."""
         image, item = self._live(image_id, expected_version)
@@ -267,9 +257,10 @@ class DynamoImages:
         if kept:
             pointers.pop(kept[KEY], None)
         writes = [
-            while_live(last, expected_version, str(item["updated_at"])),
+            self._usage.while_charged(while_live(last, expected_version, str(item["updated_at"])), image),
             *(self._writes.delete_pointer(each) for each in pointers.values()),
             *([self._writes.put(kept)] if kept else []),
+            *self._usage.frees([image]),
         ]
         # In most cases the hash pointer names this record and has no copies. Try that first, which saves reading it.
         pointer = [self._writes.release(image)] if image.sha256 else []

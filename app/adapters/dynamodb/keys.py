@@ -75,6 +75,11 @@ def stats_key(owner: str) -> str:
     return f"stats#{key_part(owner)}"
 
 
+def quota_key(owner: str) -> str:
+    """Return the key of the item that holds what an owner uses of a quota."""
+    return f"quota#{key_part(owner)}"
+
+
 def due_text(due: datetime) -> str:
     """Return a time as text of a fixed width, in UTC, which sorts like the time."""
     return due.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds")

@@ -13,6 +13,7 @@ from app.adapters.dynamodb.keys import (
     open_key,
     open_partition,
     pointer_key,
+    quota_key,
 )
 from app.adapters.dynamodb.table import INDEX_KEY, INDEX_SORT, KEY
 from app.domain.images.similar import bands
@@ -75,6 +76,8 @@ def group_images(images: Sequence[Image]) -> Iterator[Sequence[Image]]:
         own = {image.id, *build_pointers(image)}
         if image.sha256:
             own.add(hash_key(image.owner, image.sha256))
+        if image.charged_bytes is not None:
+            own.add(f"{quota_key(image.owner)}#{image.id}")  # at most one further item for each image
         if group and (own & keys or len(own) + len(keys) > _TRANSACTION_ITEMS):
             yield group
             group, keys = [], set()

@@ -1,10 +1,13 @@
-"""Counts of images by owner, written in the transaction that changes a record."""
+"""Counts of images and usage by owner, written in the transaction that changes a record."""
 
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from app.adapters.sqlite.database import Database
+from app.domain.errors import OverQuota
 from app.domain.images.stats import Change, OwnerCounts, add_up
+from app.domain.models import Image
+from app.domain.quota.usage import Quota, Usage
 
 
 class SqliteCounters:
@@ -18,7 +21,8 @@ class SqliteCounters:
     def get(self, owner: str) -> OwnerCounts:
         """See `Counters.get`."""
         with self._database.reading() as connection:
-            return OwnerCounts(owner, _read(connection, [owner]).get(owner, {}))
+            counts = _read(connection, [owner]).get(owner, {})
+            return OwnerCounts(owner, counts, usage=read_usage(connection, owner))
 
     def list(self, limit: int, after: str | None = None) -> Sequence[OwnerCounts]:
         """See `Counters.list`."""
@@ -28,7 +32,26 @@ class SqliteCounters:
             ).fetchall()
             owners = [owner for (owner,) in rows]
             found = _read(connection, owners)
-        return [OwnerCounts(owner, found.get(owner, {})) for owner in owners]
+            used = {owner: read_usage(connection, owner) for owner in owners}
+        return [OwnerCounts(owner, found.get(owner, {}), usage=used[owner]) for owner in owners]
+
+    def recount_usage(self, owner: str) -> Usage:
+        """See `Counters.recount_usage`. Reads all records."""
+        with self._database.writing() as connection:
+            size, number = connection.execute(
+                "SELECT coalesce(sum(json_extract(document, '$.bytes')), 0), count(*) FROM images"
+                " WHERE buried = 0 AND json_extract(document, '$.owner') = ?",
+                (owner,),
+            ).fetchone()
+            connection.execute("DELETE FROM usage WHERE owner = ?", (owner,))
+            _add_usage(connection, owner, size, number)
+        return Usage(size, number)
+
+
+def read_usage(connection: sqlite3.Connection, owner: str) -> Usage:
+    """Return what the owner uses."""
+    row = connection.execute("SELECT bytes, images FROM usage WHERE owner = ?", (owner,)).fetchone()
+    return Usage(*row) if row else Usage()
 
 
 def _read(connection: sqlite3.Connection, owners: Sequence[str]) -> dict[str, dict[str, int]]:
@@ -40,8 +63,18 @@ def _read(connection: sqlite3.Connection, owners: Sequence[str]) -> dict[str, di
     return found
 
 
-def add_changes(connection: sqlite3.Connection, changes: Iterable[Change]) -> None:
-    """Change the counts as records change, within the open transaction. A count of zero has no row."""
+def check_quota(connection: sqlite3.Connection, image: Image, quota: Quota) -> None:
+    """Raise `OverQuota` if a record of this image would exceed the quota, within the open transaction."""
+    if quota.is_limited and not quota.allows(usage := read_usage(connection, image.owner), image.bytes):
+        raise OverQuota(usage)
+
+
+def add_changes(connection: sqlite3.Connection, changes: Sequence[Change]) -> None:
+    """Change counts and usage as records change, within the open transaction. A count of zero has no row."""
+    for before, after in changes:
+        for image, sign in ((before, -1), (after, 1)):
+            if image is not None and (before is None or after is None or before.bytes != after.bytes):
+                _add_usage(connection, image.owner, sign * image.bytes, sign)
     for owner, amounts in add_up(changes).items():
         connection.executemany(
             "INSERT INTO counters (owner, name, value) VALUES (?, ?, ?)"
@@ -49,3 +82,13 @@ def add_changes(connection: sqlite3.Connection, changes: Iterable[Change]) -> No
             [(owner, name, amount) for name, amount in amounts.items()],
         )
         connection.execute("DELETE FROM counters WHERE owner = ? AND value = 0", (owner,))
+
+
+def _add_usage(connection: sqlite3.Connection, owner: str, size: int, number: int) -> None:
+    connection.execute(
+        "INSERT INTO usage (owner, bytes, images) VALUES (?, ?, ?)"
+        " ON CONFLICT (owner) DO UPDATE SET bytes = bytes + excluded.bytes, images = images + excluded.images",
+        (owner, size, number),
+    )
+    if number <= 0:
+        connection.execute("DELETE FROM usage WHERE owner = ? AND images = 0", (owner,))

@@ -127,3 +127,10 @@ def drop_all(connection: sqlite3.Connection, image: Image) -> None:
 def _build_copy(image: Image) -> Entry:
     """Return the entry of a record whose hash points to another record."""
     return _COPY, image.sha256 or ""
+
+
+def forget_expired(connection: sqlite3.Connection) -> None:
+    """Remove tombstones that have expired, at most a hundred."""
+    connection.execute(
+        "DELETE FROM images WHERE id IN (SELECT id FROM images WHERE expires_at <= ? LIMIT 100)", (time.time(),)
+    )

@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 
 from app.adapters.sqlite import documents, walks
-from app.adapters.sqlite.counters import SqliteCounters
+from app.adapters.sqlite.counters import SqliteCounters, check_quota
 from app.adapters.sqlite.database import Database
 from app.adapters.sqlite.delivery.outbox import note_change
 from app.adapters.sqlite.entries import (
@@ -22,6 +22,7 @@ from app.adapters.sqlite.entries import (
     find_copies,
     find_holder,
     find_ticket,
+    forget_expired,
     index_entries,
     missing_entries,
     note_copy,
@@ -32,6 +33,7 @@ from app.domain.delivery.events import EventSource
 from app.domain.errors import AlreadyExists, HashTaken, Stale
 from app.domain.models import UPDATABLE, Image, Tombstone
 from app.domain.ports import ListQuery, Page, StoredImage
+from app.domain.quota.usage import NO_QUOTA, Quota
 from app.domain.work import Task, Work
 
 _BATCH = 500
@@ -46,7 +48,7 @@ class SqliteImages:
         self._events = events
         self.counters = SqliteCounters(database)
 
-    def create(self, image: Image, *, claim: bool, replaces: str | None = None) -> None:
+    def create(self, image: Image, *, claim: bool, replaces: str | None = None, quota: Quota = NO_QUOTA) -> None:
         """See `ImageRepository.create`."""
         self._database.check_space()
         with self._database.writing() as connection:
@@ -54,6 +56,7 @@ class SqliteImages:
                 raise AlreadyExists(image.id)
             if claim and (holder := claim_bytes(connection, image, replaces)) != image.id:
                 raise HashTaken(holder)
+            check_quota(connection, image, quota)
             insert(connection, image, self._events)
 
     def claim(self, image: Image) -> bool:
@@ -179,7 +182,7 @@ class SqliteImages:
                 "INSERT INTO images (id, document, buried, due, distant, expires_at) VALUES (?, ?, 1, ?, ?, ?)",
                 (image_id, document, due, distant, documents.expiry(tombstone, due)),
             )
-            _forget_expired(connection)
+            forget_expired(connection)
 
     def update_tombstone(self, image_id: str, work: Mapping[Task, Work | None]) -> None:
         """See `ImageRepository.update_tombstone`. Works on a full disk."""
@@ -292,9 +295,3 @@ def _drop(connection: sqlite3.Connection, image: Image, events: EventSource) -> 
     connection.execute("DELETE FROM images WHERE id = ?", (image.id,))
     drop_all(connection, image)
     note_change(connection, events, image, None)
-
-
-def _forget_expired(connection: sqlite3.Connection) -> None:
-    connection.execute(
-        "DELETE FROM images WHERE id IN (SELECT id FROM images WHERE expires_at <= ? LIMIT 100)", (time.time(),)
-    )

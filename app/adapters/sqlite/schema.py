@@ -237,10 +237,22 @@ CREATE TABLE endpoint_health (
 ) WITHOUT ROWID
 """
 
+# Bytes and number of the images that count towards an owner's quota: all records.
+_USAGE = """
+CREATE TABLE usage (
+    owner TEXT PRIMARY KEY,
+    bytes INTEGER NOT NULL,
+    images INTEGER NOT NULL
+) WITHOUT ROWID;
+INSERT INTO usage (owner, bytes, images)
+    SELECT json_extract(document, '$.owner'), sum(json_extract(document, '$.bytes')), count(*) FROM images
+    WHERE buried = 0 GROUP BY 1
+"""
+
 #: Migration from each version to the next. Append only: released migrations never change.
 MIGRATIONS = (
     _FIRST, _TICKETS, _RENAMED_FIELDS, _WORK, _FOUND, _COUNTERS, _IDEMPOTENCY_KEYS, _TURNS, _API_KEYS,
-    _WEBHOOK_ENDPOINTS, _DELIVERIES,
+    _WEBHOOK_ENDPOINTS, _DELIVERIES, _USAGE,
 )  # fmt: skip
 
 

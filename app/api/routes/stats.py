@@ -7,13 +7,13 @@ from fastapi import APIRouter, Query
 from pydantic import ConfigDict, Field
 from starlette.responses import Response
 
-from app.api.dependencies import CallerDep, ServicesDep
+from app.api.dependencies import CallerDep, Services, ServicesDep
 from app.api.http.access import ScopedRoute, requires
 from app.api.http.problem_examples import model_response, problem_responses
 from app.api.views.list_query import DEFAULT_LIMIT, MAX_LIMIT, Owner
 from app.api.views.responses import json_answer
 from app.domain.access.api_keys import Scope
-from app.domain.images.stats import EXAMPLE, Stats, build_stats
+from app.domain.images.stats import EXAMPLE, OwnerCounts, Stats, build_stats
 from app.domain.models import Model
 
 router = APIRouter(tags=["images"], route_class=ScopedRoute)
@@ -53,8 +53,7 @@ def get_stats(
 
     An API key with the scope `admin` gets the counts of another owner with `owner`.
     """
-    found = services.counters.get(caller.list_owner(owner))
-    return json_answer(build_stats(found, services.limits.recipe, exact=services.counters.exact), headers=_CACHING)
+    return json_answer(_build(services, services.counters.get(caller.list_owner(owner))), headers=_CACHING)
 
 
 @router.get(
@@ -76,6 +75,11 @@ def list_stats_of_owners(
     counters = services.counters
     after = None if cursor is None else services.cursors.read(cursor, _OWNERS)
     found = counters.list(limit + 1, after)
-    shown = [build_stats(each, services.limits.recipe, exact=counters.exact) for each in found[:limit]]
+    shown = [_build(services, each) for each in found[:limit]]
     following = services.cursors.write(shown[-1].owner, _OWNERS) if len(found) > limit else None
     return json_answer(StatsList(items=shown, next_cursor=following), headers=_CACHING)
+
+
+def _build(services: Services, found: OwnerCounts) -> Stats:
+    limits = services.limits
+    return build_stats(found, limits.recipe, limits.quota, exact=services.counters.exact)

@@ -89,7 +89,7 @@ _REQUEST = {
             "request_timeout", "body_too_large", "too_large", "unsupported_type", "unsupported_body", "unknown_field",
             "missing_field", "wrong_type", "out_of_range", "bad_sha256", "bad_metadata_key", "bad_visibility",
             "bad_owner", "control_character", "too_long", "invalid_request", "scope_missing", "too_many_tickets",
-            "storage_full", *IDEMPOTENCY_PROBLEMS,
+            "storage_full", "quota_exceeded", *IDEMPOTENCY_PROBLEMS,
         ),
     },
 )  # fmt: skip

@@ -38,6 +38,7 @@ _REFUSALS = (
     "unsupported_encoding", "unsupported_charset", "damaged_by_gateway", "missing_file", "missing_field",
     "unknown_field", "bad_base64", "wrong_type", "out_of_range", "bad_metadata_key", "bad_visibility", "bad_owner",
     "control_character", "too_long", "invalid_request", "scope_missing", "too_many_uploads", "storage_full",
+    "quota_exceeded",
     *IDEMPOTENCY_PROBLEMS,
 )  # fmt: skip
 

@@ -71,6 +71,7 @@ class ImageView(Image, defer_build=True):
     work: Annotated[Tasks, SkipJsonSchema(), Field(exclude=True)] = Field(default_factory=dict)
     last_tried_at: Annotated[AwareDatetime | None, SkipJsonSchema(), Field(exclude=True)] = None
     arrived_at: Annotated[AwareDatetime | None, SkipJsonSchema(), Field(exclude=True)] = None
+    charged_bytes: Annotated[int | None, SkipJsonSchema(), Field(exclude=True)] = None
 
 
 class ImageList(Model, defer_build=True):

@@ -1,25 +1,22 @@
 """All settings as one model."""
 
-from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from app.domain.access.file_seal import SIGNED_URL_SECONDS
+from app.domain.configuration.stores import StoreSettings
 from app.domain.configuration.values import (
     ApiKeys,
     BaseUrl,
-    DatabaseUrl,
     Hosts,
     ListenAddress,
     MediaTypes,
     Networks,
     Origins,
-    QueueUrl,
     Ratios,
     RecipeJson,
     Secret,
-    StorageUrl,
     Widths,
 )
 from app.domain.limits import MEBIBYTE
@@ -30,22 +27,9 @@ from app.domain.sizes.policy import OnDemand
 from app.domain.sizes.snapping import RATIOS, WIDTHS
 
 
-class Settings(BaseModel):
+class Settings(StoreSettings):
     """Settings: a field is set by `DARKROOM_` and its name in capitals; an empty variable is unset."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    storage_url: StorageUrl = Field(
-        default="file:./data", description="Store of the bytes: `file:<folder>` or `s3://<bucket>`."
-    )
-    database_url: DatabaseUrl = Field(
-        default="sqlite:./data/darkroom.db",
-        description="Store of the records: `sqlite:<file>` with `file:`, `dynamodb://<table>` with `s3://`.",
-    )
-    queue_url: QueueUrl | None = Field(
-        default=None,
-        description="Url of the SQS queue that receives the bucket's events. Required with `s3://`, refused otherwise.",
-    )
     auth: Literal["none", "required"] = Field(
         default="none",
         description="`required`: every caller needs an API key. `none`: everybody who can connect is admitted.",
@@ -149,6 +133,18 @@ class Settings(BaseModel):
     max_open_tickets: int = Field(
         default=1000, ge=1, le=10_000, description="Limit of unused upload tickets per owner; each expires in 24 hours."
     )
+    quota_bytes: int = Field(
+        default=0,
+        ge=0,
+        description="Most bytes of originals that one owner may store, with the trash and upload tickets; more are "
+        "refused with 507. 0: no limit.",
+    )
+    quota_images: int = Field(
+        default=0,
+        ge=0,
+        description="Most images of one owner, with the trash and upload tickets; more are refused with 507. 0: no "
+        "limit.",
+    )
     trash_days: int = Field(
         default=0,
         ge=0,
@@ -244,11 +240,6 @@ class Settings(BaseModel):
     )
 
     @property
-    def self_hosted(self) -> bool:
-        """True if all data is in a folder of this machine."""
-        return self.storage_url.startswith("file:")
-
-    @property
     def visibility(self) -> Visibility:
         """Visibility of new images."""
         if self.default_visibility is not None:
@@ -259,38 +250,3 @@ class Settings(BaseModel):
     def on_demand_mode(self) -> OnDemand:
         """Mode of sizes on demand."""
         return self.on_demand or (OnDemand.SNAP if self.self_hosted else OnDemand.OFF)
-
-    @property
-    def data_folder(self) -> Path:
-        """Absolute path of the folder of `file:`."""
-        return Path(self.storage_url.removeprefix("file:")).absolute()
-
-    @property
-    def size_socket(self) -> Path:
-        """Socket in the folder of `file:` on which the worker process is asked for sizes on demand."""
-        return self.data_folder / "sizes.sock"
-
-    @property
-    def figures_socket(self) -> Path:
-        """Socket in the folder of `file:` on which the worker process gives its figures to the server."""
-        return self.data_folder / "figures.sock"
-
-    @property
-    def database_file(self) -> Path:
-        """Absolute path of the file of `sqlite:`."""
-        return Path(self.database_url.removeprefix("sqlite:")).absolute()
-
-    @property
-    def bucket(self) -> str:
-        """Bucket of `s3://`."""
-        return self.storage_url.removeprefix("s3://")
-
-    @property
-    def table(self) -> str:
-        """Table of `dynamodb://`."""
-        return self.database_url.removeprefix("dynamodb://")
-
-    @property
-    def access_table(self) -> str:
-        """Table of API keys, next to that of `dynamodb://`."""
-        return f"{self.table}-Access"

@@ -10,6 +10,7 @@ from pydantic import AwareDatetime, ConfigDict, Field
 from pydantic.config import JsonDict
 
 from app.domain.models import Image, Model, Status, is_open_ticket
+from app.domain.quota.usage import NO_USAGE, Quota, Usage
 from app.domain.recipe import Recipe, build_recipe_id
 
 #: Fields of a record that the counts follow from.
@@ -57,11 +58,12 @@ def add_up(changes: Iterable[Change]) -> Mapping[str, Mapping[str, int]]:
 @dataclass(frozen=True)
 class OwnerCounts:
     """Counts of an owner's images by name, see `count`; absent ones are zero. `recounted_at` is None for counts that
-    are exact, and for those that have not been recounted yet."""
+    are exact, and for those that have not been recounted yet. `usage` is what counts towards the quota."""
 
     owner: str
     counts: Mapping[str, int] = field(default_factory=dict)
     recounted_at: datetime | None = None
+    usage: Usage = NO_USAGE
 
 
 class Counters(Protocol):
@@ -82,6 +84,13 @@ class Counters(Protocol):
         Every owner who has images is in the list. One who had some may be.
         """
 
+    def recount_usage(self, owner: str) -> Usage:
+        """Count what the owner uses from the records, correct the usage, and return it.
+
+        Records that were written without a quota are part of the usage from then on. Raises `KeepsChanging` if other
+        calls change the usage all the time.
+        """
+
 
 #: Recounts approximate counts that are due, while the function that it gets returns True. Returns the number of owners.
 Recount = Callable[[Callable[[], bool]], int]
@@ -100,6 +109,10 @@ EXAMPLE: JsonDict = {
     "saved_bytes": 4_110_212_006,
     "trashed": 6,
     "trashed_bytes": 18_553_090,
+    "used_bytes": 4_231_102_433,
+    "used_images": 1210,
+    "quota_bytes": 10_000_000_000,
+    "quota_images": None,
     "exact": True,
     "recounted_at": None,
 }
@@ -124,6 +137,15 @@ class Stats(Model, defer_build=True):
     )
     trashed: int = Field(description="Images in the trash.")
     trashed_bytes: int = Field(description="Size of the originals and variants in the trash.")
+    used_bytes: int | None = Field(
+        description="Size of the originals that counts towards the quota, with the trash and upload tickets; null "
+        "without a quota."
+    )
+    used_images: int | None = Field(
+        description="Images that count towards the quota, with the trash and upload tickets; null without a quota."
+    )
+    quota_bytes: int | None = Field(description="Limit of `used_bytes`; null: none.")
+    quota_images: int | None = Field(description="Limit of `used_images`; null: none.")
     exact: bool = Field(
         description="False if the counts are approximate: a change that failed half way is missing until they are "
         "recounted, which happens every week."
@@ -133,7 +155,7 @@ class Stats(Model, defer_build=True):
     )
 
 
-def build_stats(found: OwnerCounts, recipe: Recipe, *, exact: bool) -> Stats:
+def build_stats(found: OwnerCounts, recipe: Recipe, quota: Quota, *, exact: bool) -> Stats:
     """Build the answer from the counts. An approximate count can be negative for some time: it is shown as zero."""
     names = (*Status, "original_bytes", "variant_bytes", "saved_bytes", "trashed", "trashed_bytes")
     counts = {str(name): max(0, found.counts.get(name, 0)) for name in names}
@@ -142,6 +164,10 @@ def build_stats(found: OwnerCounts, recipe: Recipe, *, exact: bool) -> Stats:
         owner=found.owner,
         images=sum(counts[status] for status in Status),
         stale=max(0, counts[Status.READY] - current),
+        used_bytes=found.usage.bytes if quota.is_limited else None,
+        used_images=found.usage.images if quota.is_limited else None,
+        quota_bytes=quota.bytes,
+        quota_images=quota.images,
         exact=exact,
         recounted_at=found.recounted_at,
         **counts,

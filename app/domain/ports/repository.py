@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any, Generic, Protocol, TypeVar
 
 from app.domain.models import Image, Status, Tombstone, Visibility
+from app.domain.quota.usage import NO_QUOTA, Quota
 from app.domain.work import Task, Work
 
 T = TypeVar("T")
@@ -62,7 +63,7 @@ class ImageRepository(Protocol):
     does not match the filter.
     """
 
-    def create(self, image: Image, *, claim: bool, replaces: str | None = None) -> None:
+    def create(self, image: Image, *, claim: bool, replaces: str | None = None, quota: Quota = NO_QUOTA) -> None:
         """Write a new record with its index entries, all or nothing. Raises `AlreadyExists` if the id exists.
 
         A record with `upload_expires_at`, that of an upload ticket, is in no list; an `update` to None makes it a
@@ -72,6 +73,10 @@ class ImageRepository(Protocol):
         With `claim` the owner's pointer for `image.sha256` is written with it: it must be free, or name `replaces`. If
         it names another record, `HashTaken` says which and nothing is written. Of concurrent claims exactly one
         succeeds. Images and upload tickets have different pointers: that of a ticket is what `find_ticket` reads.
+
+        Raises `OverQuota` and writes nothing if the owner's usage would exceed `quota`; if the pointer is not free
+        either, `HashTaken`. Usage and record are written together, and `delete`, `remove` and `remove_all` free what
+        the record uses in the same way, so that neither concurrent calls nor a crash can exceed or lose quota.
         """
 
     def claim(self, image: Image) -> bool:

@@ -20,6 +20,8 @@ from app.domain.errors import (
 from app.domain.keys import original_key
 from app.domain.models import Image, Status, Visibility, is_open_ticket, utcnow
 from app.domain.ports import ImageRepository, ObjectStore
+from app.domain.quota.admission import create_within
+from app.domain.quota.usage import NO_QUOTA, Quota
 from app.domain.times import has_passed
 from app.domain.uploads.requests import FIRST_ATTEMPT, Attempt, Upload, new_record
 
@@ -47,11 +49,17 @@ class Uploads:
     """
 
     def __init__(
-        self, store: ObjectStore, images: ImageRepository, *, default_visibility: Visibility = Visibility.PRIVATE
+        self,
+        store: ObjectStore,
+        images: ImageRepository,
+        *,
+        default_visibility: Visibility = Visibility.PRIVATE,
+        quota: Quota = NO_QUOTA,
     ) -> None:
         self._store = store
         self._images = images
         self._default_visibility = default_visibility
+        self._quota = quota
 
     def accept(
         self, owner: str, upload: Upload, *, keep_duplicate: bool = False, attempt: Attempt = FIRST_ATTEMPT
@@ -59,7 +67,8 @@ class Uploads:
         """Store the image and its `pending` record, or return the record that these bytes have.
 
         With `keep_duplicate`, bytes that have a record are stored again; a later upload finds the oldest remaining
-        record. Raises `Unavailable` if a backend fails; nothing is left then.
+        record. Raises `Unavailable` if a backend fails, and `StorageFull` if a new image would exceed the quota of the
+        owner; nothing is left then.
 
         A retry continues where an earlier attempt ended, or makes the same steps at the same time: see `_continue`.
         """
@@ -88,11 +97,11 @@ class Uploads:
     def _create(self, image: Image, upload: Upload, replaces: str | None, *, keep_duplicate: bool) -> str | None:
         """Write the record and return None, or return the id of the record that has these bytes."""
         try:
-            self._images.create(image, claim=True, replaces=replaces)
+            create_within(self._images, image, self._quota, claim=True, replaces=replaces)
         except HashTaken as taken:
             if not keep_duplicate or not self._is_current(taken.image_id, image.owner, upload):
                 return taken.image_id
-            self._images.create(image, claim=False)
+            create_within(self._images, image, self._quota, claim=False)
         else:
             if replaces:
                 self._note_restored(replaces, image.owner, upload)

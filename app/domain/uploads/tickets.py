@@ -16,6 +16,7 @@ from app.domain.limits import Limits
 from app.domain.models import Image, Model, Status, Visibility, is_open_ticket, utcnow
 from app.domain.other_formats import refused_type
 from app.domain.ports import ImageRepository, ObjectStore
+from app.domain.quota.admission import create_within
 from app.domain.uploads.requests import FIRST_ATTEMPT, REQUESTED, Attempt, TicketRequest, new_record
 from app.domain.uploads.service import Accepted
 
@@ -87,7 +88,7 @@ class Tickets:
 
         The same request again returns the same ticket, if it names the hash of the bytes: see `_find_live`. Nothing is
         listed before the bytes have come. Raises `TooLarge` and `UnsupportedType` before any byte is sent, and
-        `TooManyRequests` for an owner with too many open tickets.
+        `TooManyRequests` for an owner with too many open tickets, and `StorageFull` for one whose quota is used up.
         """
         self._check(request)
         typed = replace(request, declared_content_type=request.declared_content_type or request.content_type)
@@ -107,7 +108,9 @@ class Tickets:
                 if replaces and (existing := self._existing(owner, image.sha256)):  # it has just become ready
                     return Accepted(existing, duplicate=True)
                 self._check_open(owner)
-                self._images.create(image, claim=image.sha256 is not None, replaces=replaces)
+                create_within(
+                    self._images, image, self._limits.quota, claim=image.sha256 is not None, replaces=replaces
+                )
             except AlreadyExists:
                 is_retry = True  # a retry of this attempt was first, because this one is late
             except (HashTaken, Stale):  # a request for the same bytes was first, or the ticket has just been used

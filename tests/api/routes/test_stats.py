@@ -35,6 +35,7 @@ def test_images_are_counted_by_status_and_recipe(service: Service) -> None:
     assert stats(service) == {
         **dict.fromkeys(("images", "pending", "ready", "failed", "stale", "trashed", *SIZES), 0),
         "owner": "anonymous", "exact": service.self_hosted, "recounted_at": None,
+        **dict.fromkeys(("used_bytes", "used_images", "quota_bytes", "quota_images")),
     }  # fmt: skip
     current = [service.place(seed=seed, recipe_id=CURRENT, bytes=100_000) for seed in (1, 2)]
     old = service.place(seed=3, recipe_id="000000000000", bytes=1)  # smaller than its variants

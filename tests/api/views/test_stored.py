@@ -86,6 +86,7 @@ OPTIONAL: dict[str, st.SearchStrategy[Any]] = {
     "superseded": st.dictionaries(texts, times, max_size=2),
     "work": st.dictionaries(st.sampled_from(Task), st.builds(Work, since=times, due=times), max_size=2),
     "last_tried_at": st.none() | times,
+    "charged_bytes": st.none() | st.integers(0, 10**9),
 }
 
 
@@ -128,7 +129,7 @@ def test_no_internal_field_is_in_the_json() -> None:
     shown = json.loads(view_json(stored, URLS, base()))
     public = {name for name, field in ImageView.model_fields.items() if not field.exclude}
     assert shown.keys() == public
-    assert {"work", "placed", "superseded", "arrived_at", "last_tried_at"}.isdisjoint(shown)
+    assert {"work", "placed", "superseded", "arrived_at", "last_tried_at", "charged_bytes"}.isdisjoint(shown)
 
 
 def record(**fields: Any) -> dict[str, Any]:

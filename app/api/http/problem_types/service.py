@@ -24,6 +24,12 @@ SERVICE: ProblemTypes = {
         "permanently, then try again.",
         {"free_bytes": 201326592, "min_free_bytes": 268435456},
     ),
+    "quota_exceeded": ProblemType(
+        StorageFull,
+        "The image has {image_bytes:,} bytes. The owner uses {used_bytes:,} bytes. The quota is {limit_bytes:,}. "
+        "Delete images permanently, also those in the trash, then try again.",
+        {"used_bytes": 1073000000, "limit_bytes": 1073741824, "image_bytes": 1378236},
+    ),
     "not_reachable": ProblemType(503, "Not reachable: storage.", {"failed": ["storage"], "full": []}),
     "disk_full": ProblemType(
         503,

@@ -61,6 +61,8 @@ export function sentence(file, error, limits) {
       return tooLarge(name, size, Math.min(limits.max_direct_bytes, error.document.limit_bytes || Infinity));
     case "storage_full":
       return "The server is full. Delete images or ask its operator.";
+    case "quota_exceeded":
+      return "Your storage is used up. Delete images, also those in the trash, or ask the operator for more.";
     case "scope_missing":
       return lacking("upload");
     case "key_missing":

@@ -1,0 +1,35 @@
+"""Storage that an owner uses, and the quota that limits it."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Usage:
+    """Bytes of an owner's originals and number of the owner's images, with the trash and upload tickets."""
+
+    bytes: int = 0
+    images: int = 0
+
+
+NO_USAGE = Usage()
+
+
+@dataclass(frozen=True)
+class Quota:
+    """Most that an owner may use; None: no limit."""
+
+    bytes: int | None = None
+    images: int | None = None
+
+    @property
+    def is_limited(self) -> bool:
+        """True if there is a limit."""
+        return self.bytes is not None or self.images is not None
+
+    def allows(self, usage: Usage, size: int) -> bool:
+        """Return True if one more image of this size fits."""
+        fits = self.bytes is None or usage.bytes + size <= self.bytes
+        return fits and (self.images is None or usage.images < self.images)
+
+
+NO_QUOTA = Quota()

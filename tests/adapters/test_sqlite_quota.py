@@ -1,0 +1,56 @@
+"""Usage of owners after a crash, and after an upgrade."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from app.adapters.sqlite import Database, SqliteImages
+from app.domain.models import Image
+from app.domain.quota.usage import Usage
+
+#: Creates and removes records within a quota until it is killed; prints a line for each stored record.
+ENDLESS = """
+import sys
+from pathlib import Path
+from app.adapters.sqlite import Database, SqliteImages
+from app.domain.errors import OverQuota
+from app.domain.quota.usage import Quota
+from tests.contract.records import an_image, tombstone_of
+
+images, kept = SqliteImages(Database(Path(sys.argv[1]))), []
+while True:
+    image = an_image(bytes=1000)
+    try:
+        images.create(image, claim=True, quota=Quota(bytes=20_000))
+    except OverQuota:
+        for old in kept[::2]:
+            images.delete(old.id, old.version, tombstone_of(old))
+        kept = kept[1::2]
+    else:
+        kept.append(image)
+        print(image.id, flush=True)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("lines", [1, 20, 50, 300])
+def test_a_killed_process_leaves_an_exact_usage(tmp_path: Path, lines: int) -> None:
+    file = tmp_path / "darkroom.db"
+    with subprocess.Popen([sys.executable, "-c", ENDLESS, str(file)], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        for _ in range(lines):
+            assert process.stdout.readline()
+        os.kill(process.pid, signal.SIGKILL)
+    database = Database(file)
+    images = SqliteImages(database)
+    records = [image for image in images.scan() if isinstance(image, Image)]
+    owner = records[0].owner
+    exact = Usage(sum(image.bytes for image in records), len(records))
+    assert 0 < exact.bytes <= 20_000
+    assert images.counters.get(owner).usage == exact
+    assert images.counters.recount_usage(owner) == exact
+    database.close()
