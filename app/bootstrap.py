@@ -107,6 +107,7 @@ def build_limits(settings: Settings) -> Limits:
         quota_bytes=settings.quota_bytes or None,
         quota_images=settings.quota_images or None,
         trash_days=settings.trash_days,
+        url_uploads=bool(settings.fetch_hosts),
         max_pixels=settings.max_pixels,
         max_frames=settings.max_frames,
         accepted_types=settings.accepted_types,

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from fastapi import FastAPI
 
 from app import __version__
+from app.adapters.outbound import GuardedHttp
 from app.api.app import Services, create_app
 from app.bootstrap import build_limits, build_signer, open_backends
 from app.domain.access.key_cache import StoredKeys
@@ -73,6 +74,8 @@ def build_api(
             max_waiting=settings.max_waiting,
             renderer=adapters.sizes,
             on_demand=settings.on_demand_mode,
+            outbound=GuardedHttp(__version__, allow_private=settings.allow_private_addresses),
+            fetch_hosts=settings.fetch_hosts,
             ladder=Ladder(settings.on_demand_widths, settings.on_demand_ratios, settings.on_demand_jxl),
             webhook_adapters=backends.webhooks,
             endpoint_fields=EndpointFields(allow_private=settings.allow_private_addresses),

@@ -92,6 +92,7 @@ class Image:
     filename: str | None = None
     content_type: str | None = None
     declared_content_type: str | None = None
+    source_url: str | None = None
     bytes: int | None = None
     sha256: str | None = None
     width: int | None = None
@@ -204,6 +205,8 @@ class Limits:
     quota_images: int | None = None
     #: Days in which a deleted image can be restored.
     trash_days: int = 0
+    #: True if the service fetches images from urls.
+    url_uploads: bool = False
     accepted_types: tuple[str, ...] = ()
     recipe: Mapping[str, Any] = field(default_factory=dict)
     authentication: Literal["none", "required"] = "none"

@@ -11,6 +11,7 @@ from fastapi import Depends, Request
 
 from app.api.batches import Batches
 from app.api.bodies.spool import Spools
+from app.api.fetches import Fetches
 from app.api.http.forwarded import Network
 from app.api.http.public_address import BasePath, get_base_path
 from app.api.readiness import ReadinessProbe
@@ -27,6 +28,7 @@ from app.domain.delivery.endpoint_admin import EndpointAdmin
 from app.domain.delivery.endpoint_fields import EndpointFields
 from app.domain.delivery.endpoints import EndpointSecrets
 from app.domain.delivery.redelivery import Deliveries
+from app.domain.delivery.targets import FetchHosts
 from app.domain.images.deletion import Deletion
 from app.domain.images.editing import Editor
 from app.domain.images.renderings import Renderings
@@ -39,6 +41,7 @@ from app.domain.maintenance.owner_deletion import OwnerDeletion
 from app.domain.models import Visibility
 from app.domain.ports import EventQueue, ImageRepository, ObjectStore, OnDemandRenderer
 from app.domain.ports.key_store import KeyStore
+from app.domain.ports.outbound import OutboundHttp
 from app.domain.reports import RequestReporter, log_report
 from app.domain.sizes.policy import OnDemand, SizePolicy
 from app.domain.sizes.signatures import SizeSignatures
@@ -66,7 +69,8 @@ class Services:
     receives a report of each request, and `metrics` returns figures for Prometheus. `max_spool_bytes` limits the
     temporary space of all uploads in progress, `max_waiting` the number of requests that wait for images. `renderer`
     renders sizes on demand, by the rules of `on_demand` and `ladder`; without one they are off. Without
-    `webhook_adapters` there are no webhooks; `endpoint_fields` checks their endpoints.
+    `webhook_adapters` there are no webhooks; `endpoint_fields` checks their endpoints. `outbound` fetches images from
+    `fetch_hosts`; without hosts uploads from a url are off.
     """
 
     store: ObjectStore
@@ -101,6 +105,8 @@ class Services:
     ladder: Ladder = field(default_factory=Ladder)
     webhook_adapters: Webhooks | None = None
     endpoint_fields: EndpointFields = field(default_factory=EndpointFields)
+    outbound: OutboundHttp | None = None
+    fetch_hosts: tuple[str, ...] = ()
 
     @cached_property
     def uploads(self) -> Uploads:
@@ -194,6 +200,11 @@ class Services:
     def spools(self) -> Spools:
         """Temporary space of all uploads in progress."""
         return Spools(self.store, self.max_spool_bytes)
+
+    @cached_property
+    def fetches(self) -> Fetches:
+        """Images that are fetched from urls."""
+        return Fetches(self.outbound, FetchHosts(self.fetch_hosts))
 
     @cached_property
     def views(self) -> ViewCache:

@@ -39,6 +39,10 @@ class Limits(Model):
         default=0, description="Days in which a deleted image can be restored; 0: deletes are permanent."
     )
     max_frames: int = Field(default=60, description="Frames kept of an animation; with more it becomes a still.")
+    url_uploads: bool = Field(
+        default=False,
+        description="True if `/upload` accepts the `url` of an image of up to `max_direct_bytes`, and fetches it.",
+    )
     accepted_types: tuple[str, ...] = MEDIA_TYPES
     recipe: Recipe = DEFAULT_RECIPE
 

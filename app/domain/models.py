@@ -148,6 +148,9 @@ class Image(Model):
     filename: str | None = Field(default=None, description="File name that the client sent, made safe for display.")
     content_type: str = Field(description="Media type, detected from the bytes.")
     declared_content_type: str | None = Field(default=None, description="Media type from the client, for display only.")
+    source_url: str | None = Field(
+        default=None, description="Url that the service fetched the original from, without its query."
+    )
     bytes: int
     sha256: str | None = None
     width: int | None = None

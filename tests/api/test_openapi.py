@@ -195,7 +195,7 @@ def test_each_body_type_of_an_upload_is_described(description: dict[str, Any]) -
     assert (form["file"]["type"], form["file"]["format"]) == ("string", "binary")
     assert set(form) == {"file", *TEXT_FIELDS}
     properties = content["application/json"]["schema"]["properties"]
-    assert set(properties) == {"filename", "content_type", "image_base64", *TEXT_FIELDS}
+    assert set(properties) == {"filename", "content_type", "image_base64", "url", *TEXT_FIELDS}
 
 
 def test_swagger_ui_suggests_to_wait(description: dict[str, Any]) -> None:

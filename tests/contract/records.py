@@ -33,6 +33,7 @@ FULL: dict[str, Any] = {
     "filename": "Zürich – \u202e\U0001f4f7 \"'%.jpg",
     "content_type": "image/avif",
     "declared_content_type": "image/jpeg",
+    "source_url": "https://img.example.org/a.jpg",
     "bytes": 5_000_000_000,
     "sha256": hashlib.sha256(b"full").hexdigest(),
     "width": 6000,

@@ -19,7 +19,7 @@ _LINK = re.compile(r"\[[^\]]+\]\(([^)]+)\)(?: \(([^)]*)\))?")
 
 def test_each_attacker_has_promises_and_limits() -> None:
     parts = ATTACKERS.split("\n### ")[1:]
-    assert len(parts) == 8
+    assert len(parts) == 9
     assert [part.splitlines()[0] for part in parts if "\nNot promised: " not in part or "\n| " not in part] == []
 
 

@@ -88,6 +88,7 @@ ADDRESS = {"DARKROOM_PUBLIC_URL": "https://127.0.0.1:1"}
         ("open_to_everybody", "everybody who can connect",
          {"DARKROOM_HOST": "0.0.0.0", "DARKROOM_ALLOW_ANONYMOUS": "true"}),
         ("any_host", "DNS rebinding", {"DARKROOM_ALLOWED_HOSTS": "*"}),
+        ("fetch_any_host", "any public url", {"DARKROOM_FETCH_HOSTS": "*"}),
         ("previous_secret", "still verifies", {"DARKROOM_PREVIOUS_SECRET": "0123456789abcdef"}),
         ("proxies_everybody", "0.0.0.0/0", {"DARKROOM_TRUSTED_PROXIES": "0.0.0.0/0"}),
         ("public_url_insecure", "unencrypted", {"DARKROOM_PUBLIC_URL": "http://img.invalid"}),

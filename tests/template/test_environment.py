@@ -22,9 +22,9 @@ ENTRY_POINTS = {API: "app.lambda_api", WORKER: "app.lambda_worker", RECONCILE: "
 EVERYBODYS = {"storage_url", "database_url", "queue_url", "log_level", "service"}
 TOLD = {
     API: EVERYBODYS | {
-        "auth", "allow_anonymous", "api_keys", "cors_origins", "default_visibility", "cdn_url", "cdn_distribution",
-        "secret", "previous_secret", "signed_url_seconds", "max_upload_bytes", "max_open_tickets", "trash_days",
-        "on_demand", "on_demand_widths", "on_demand_ratios", "on_demand_jxl", "render_function",
+        "auth", "allow_anonymous", "api_keys", "cors_origins", "fetch_hosts", "default_visibility", "cdn_url",
+        "cdn_distribution", "secret", "previous_secret", "signed_url_seconds", "max_upload_bytes", "max_open_tickets",
+        "trash_days", "on_demand", "on_demand_widths", "on_demand_ratios", "on_demand_jxl", "render_function",
         "quota_bytes", "quota_images",
     },
     WORKER: EVERYBODYS | {
@@ -37,7 +37,7 @@ TOLD = {
     },
 }  # fmt: skip
 #: Parameters of any text.
-FREE = ("ApiKeys", "AllowedOrigins", "PreviousSigningSecret")
+FREE = ("ApiKeys", "AllowedOrigins", "FetchHosts", "PreviousSigningSecret")
 #: Settings that a stack leaves at their defaults. The addresses in its records are the bucket's or the CDN's.
 LEFT_OUT = {
     "max_pixels", "max_frames", "accepted_types", "recipe", "public_url", "host", "port", "allowed_hosts",
@@ -117,7 +117,8 @@ def test_the_worker_knows_whether_objects_without_a_record_are_anybodys(
 
 def test_the_parameters_reach_the_settings(build_stack: Callable[..., Stack], monkeypatch: pytest.MonkeyPatch) -> None:
     stack = build_stack(
-        AllowedOrigins="https://a.example,https://b.example:8443", MaxUploadBytes="7000", MaxOpenTickets="7",
+        AllowedOrigins="https://a.example,https://b.example:8443", FetchHosts="*.example.org,img.example",
+        MaxUploadBytes="7000", MaxOpenTickets="7",
         LogLevel="ERROR", DefaultVisibility="public", SignedUrlSeconds="7200", PreviousSigningSecret="o" * 64,
     )  # fmt: skip
     settings = read(stack, API, monkeypatch)
@@ -125,6 +126,7 @@ def test_the_parameters_reach_the_settings(build_stack: Callable[..., Stack], mo
     assert settings.previous_secret is not None
     assert settings.previous_secret.get_secret_value() == "o" * 64
     assert settings.cors_origins == ("https://a.example", "https://b.example:8443")
+    assert settings.fetch_hosts == ("*.example.org", "img.example")
     assert (settings.max_upload_bytes, settings.max_open_tickets, settings.log_level) == (7000, 7, "ERROR")
     assert stack.environment(WORKER)["DARKROOM_MAX_UPLOAD_BYTES"] == "7000"
     assert {stack.environment(function)["DARKROOM_LOG_LEVEL"] for function in ENTRY_POINTS} == {"ERROR"}

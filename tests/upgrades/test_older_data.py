@@ -49,7 +49,7 @@ NAMES = {
 ADDED = {
     "rights", "recipe_id", "links", "duplicate", "ignored_fields", "arrived_at", "last_tried_at",
     "charged_bytes",
-    "visibility", "placed", "superseded", "work", "reprocess_error", "trashed_at",
+    "visibility", "placed", "superseded", "work", "reprocess_error", "trashed_at", "source_url",
 }  # fmt: skip
 LIVE = ("ready", "copy", "swept", "failed", "by_ticket", "pending")
 

@@ -1,6 +1,7 @@
 """Index entries and hash pointers of a record."""
 
 import sqlite3
+import time
 
 from app.domain.images.similar import bands
 from app.domain.models import Image, is_open_ticket

@@ -12,11 +12,12 @@ from app.domain.uploads.field_values import missing_field
 #: Most bytes of the body in addition to its strings. A list of empty lists would need fifty times its bytes in memory.
 REST_BYTES = 64 * 1024
 IMAGE = "image_base64"
-KNOWN = ("filename", "content_type", IMAGE, *NAMES, "owner")
+URL = "url"
+KNOWN = ("filename", "content_type", IMAGE, URL, *NAMES, "owner")
 
 
 class JsonBody:
-    """Parse a JSON object, and decode its member `image_base64` into the spool."""
+    """Parse a JSON object, and decode its member `image_base64` into the spool unless it has a `url`."""
 
     def __init__(self, spool: Spool, max_bytes: int) -> None:
         """Read a body of at most `max_bytes`."""
@@ -46,14 +47,19 @@ class JsonBody:
         body, self._body = self._body, bytearray()  # the reader lives as long as the request
         document = JsonObject.parse_long(body, KNOWN, REST_BYTES)
         image = document.text(IMAGE)
-        if image is None:
+        url = document.text(URL)
+        if image is not None and url is not None:
+            raise refusal("two_files", f"Send `{IMAGE}` or `{URL}`, not both.", field=URL)
+        if image is not None:
+            decode_text(image, self._spool.write, IMAGE)
+        elif url is None:
             raise missing_field(IMAGE, "the image as a base64 string")
-        decode_text(image, self._spool.write, IMAGE)
-        if not self._spool.size:
+        if image is not None and not self._spool.size:
             raise refusal("missing_field", f"`{IMAGE}` is empty.", field=IMAGE)
         return UploadFields(
             filename=document.text("filename"),
             declared_content_type=parse_media_type(document.text("content_type")),
             description=document.parse_description(),
             owner=document.text("owner"),
+            url=url,
         )

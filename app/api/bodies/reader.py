@@ -10,7 +10,7 @@ from app.domain.uploads.descriptions import Description
 class UploadFields:
     """Fields of an upload, whose image is in the spool. `ignored` are the names of unknown fields, as sent.
 
-    `owner` is the owner that an admin names.
+    `owner` is the owner that an admin names. With `url`, the spool is empty: the image is there.
     """
 
     filename: str | None
@@ -18,6 +18,7 @@ class UploadFields:
     description: Description
     owner: str | None = None
     ignored: tuple[str, ...] = ()
+    url: str | None = None
 
 
 class BodyReader(Protocol):

@@ -3,6 +3,7 @@
 from typing import Any
 
 from app.api.bodies.field_schemas import DESCRIPTION_FIELDS, FILENAME, FORM_FIELDS
+from app.domain.delivery.targets import URL_CHARACTERS
 
 _PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 _RAW = {
@@ -30,7 +31,7 @@ JSON: dict[str, Any] = {
     "application/json": {
         "schema": {
             "type": "object",
-            "required": ["image_base64"],
+            "oneOf": [{"required": ["image_base64"]}, {"required": ["url"]}],
             "additionalProperties": False,
             "properties": {
                 "filename": FILENAME,
@@ -43,6 +44,12 @@ JSON: dict[str, Any] = {
                     "contentEncoding": "base64",
                     "description": "The image in base64: standard or URL-safe alphabet, optionally with line breaks "
                     "and a `data:…;base64,` prefix.",
+                },
+                "url": {
+                    "type": "string",
+                    "maxLength": URL_CHARACTERS,
+                    "description": "Instead of `image_base64`: where to fetch the image, if `/limits` has "
+                    "`url_uploads`. HTTPS, on a host of `DARKROOM_FETCH_HOSTS`.",
                 },
                 **DESCRIPTION_FIELDS,
             },

@@ -24,7 +24,7 @@ from app.domain.limits import MEBIBYTE, Limits
 from app.domain.media import media_type_of
 from app.domain.other_formats import NAMING_BYTES, unsupported_type
 from app.domain.uploads.filenames import display_name
-from app.domain.uploads.requests import Upload
+from app.domain.uploads.requests import Upload, UrlRequest
 
 #: Bytes and chunks that wait until a thread parses, hashes and writes them together. Fewer bytes wait while many
 #: uploads are open.
@@ -43,8 +43,16 @@ class ReceivedUpload:
     ignored_fields: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class RequestedUpload:
+    """Upload whose image is still at a url, and the owner of the image."""
+
+    request: UrlRequest
+    owner: str
+
+
 #: Parses the rest of a body and returns the upload. It may wait for the disk, and raises a `RequestError`.
-Complete = Callable[[], ReceivedUpload]
+Complete = Callable[[], ReceivedUpload | RequestedUpload]
 
 
 @asynccontextmanager
@@ -61,11 +69,15 @@ async def receive_upload(request: Request, caller: Caller, limits: Limits, spool
                 spools.check_fields(min(declared_length(request) or 0, reader.max_bytes))
             feed_rest = await _read(request, reader, spool, limits.max_upload_bytes)
 
-        def complete() -> ReceivedUpload:
+        def complete() -> ReceivedUpload | RequestedUpload:
             with _naming_direct_upload(request, limits):
                 feed_rest()
                 fields = reader.finish()
                 owner = caller.upload_owner(fields.owner)
+                if fields.url is not None:
+                    name = display_name(fields.filename)
+                    wanted = UrlRequest(fields.url, name, fields.declared_content_type, fields.description)
+                    return RequestedUpload(wanted, owner)
                 return ReceivedUpload(_build_upload(fields, spool, limits), owner, fields.ignored)
 
         yield complete
@@ -160,12 +172,9 @@ def _check_size(reader: BodyReader, limit: int, declared: int | None, received: 
 
 
 def _build_upload(received: UploadFields, spool: Spool, limits: Limits) -> Upload:
-    body = spool.rewind()
-    found = media_type_of(spool.head)
-    if found is None or found not in limits.accepted_types:
-        raise unsupported_type(body.read(NAMING_BYTES), found, limits.accepted_types)
+    found = detect_type(spool, limits)
     return Upload(
-        body=body,
+        body=spool.rewind(),
         size=spool.size,
         sha256=spool.sha256,
         content_type=found,
@@ -173,3 +182,11 @@ def _build_upload(received: UploadFields, spool: Spool, limits: Limits) -> Uploa
         declared_content_type=received.declared_content_type,
         description=received.description,
     )
+
+
+def detect_type(spool: Spool, limits: Limits) -> str:
+    """Return the media type of the bytes. Raises `UnsupportedType` if it is not accepted."""
+    found = media_type_of(spool.head)
+    if found is None or found not in limits.accepted_types:
+        raise unsupported_type(spool.rewind().read(NAMING_BYTES), found, limits.accepted_types)
+    return found

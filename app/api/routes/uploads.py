@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import AsyncExitStack
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, NamedTuple, TypeVar
 
 from fastapi import APIRouter, Query, Request
 from fastapi.concurrency import run_in_threadpool
@@ -10,13 +10,14 @@ from pydantic import BaseModel, Field
 from starlette.responses import Response
 
 from app.api.bodies.request_schemas import FORM, IMAGE, JSON, RAW, request_body
-from app.api.bodies.upload import Complete, ReceivedUpload, receive_upload
+from app.api.bodies.upload import Complete, RequestedUpload, receive_upload
 from app.api.dependencies import BasePathDep, CallerDep, Services, ServicesDep, get_admitted, get_services
 from app.api.http.access import ScopedRoute, answered_directly, requires
 from app.api.http.idempotency_key import IDEMPOTENCY_PROBLEMS, REPLAYED, REPLAYED_HEADER, IdempotencyKeyDep
 from app.api.http.log_fields import add_log_fields, phase_timer
 from app.api.http.problem_examples import model_response, problem_responses
 from app.api.http.public_address import BasePath, get_base_path
+from app.api.middleware.deadline import seconds_left
 from app.api.views.image import ImageView, view
 from app.api.views.responses import etag, image_response
 from app.api.waiting import MAX_WAIT_SECONDS, WAIT_DESCRIPTION, wait_until_processed
@@ -37,6 +38,7 @@ _REFUSALS = (
     "request_timeout", "too_large", "body_too_large", "fields_too_large", "unsupported_type", "unsupported_body",
     "unsupported_encoding", "unsupported_charset", "damaged_by_gateway", "missing_file", "missing_field",
     "unknown_field", "bad_base64", "wrong_type", "out_of_range", "bad_metadata_key", "bad_visibility", "bad_owner",
+    "fetch_disabled", "fetch_refused", "fetch_failed", "too_many_fetches", "source_changed",
     "control_character", "too_long", "invalid_request", "scope_missing", "too_many_uploads", "storage_full",
     "quota_exceeded",
     *IDEMPOTENCY_PROBLEMS,
@@ -123,10 +125,11 @@ async def upload(
     key: IdempotencyKeyDep,
     query: Annotated[UploadParameters, Query()],
 ) -> Response:
-    """Upload a form with a `file`, JSON with `image_base64`, or the image itself, whose format is detected.
+    """Upload a form with a `file`, JSON with `image_base64` or a `url`, or the image itself.
 
-    The response is sent when the original is stored; without `wait`, the variants follow later. `failed` images were
-    received, but could not be processed: see `error`. With an `Idempotency-Key` the request can be repeated.
+    The format is detected from the bytes. The response is sent when the original is stored; without `wait`, the
+    variants follow later. `failed` images were received, but could not be processed: see `error`. With an
+    `Idempotency-Key` the request can be repeated.
     """
     return await _accept(request, services, caller, base_path, key, query)
 
@@ -156,30 +159,63 @@ async def _accept(
             receiving = receive_upload(request, caller, services.limits, services.spools)
             complete = await stack.enter_async_context(receiving)
         with timer.phase("store"):
-            received, accepted, replayed = await run_in_threadpool(_store, services, complete, key, query.on_duplicate)
+            stored = await run_in_threadpool(_store, services, complete, key, query.on_duplicate)
+        if isinstance(stored, RequestedUpload):
+            with timer.phase("fetch"):
+                stored = await _fetch(request, services, stored, key, query.on_duplicate)
+    owner, accepted, replayed, ignored = stored
     duplicate = accepted.duplicate
-    add_log_fields(request.scope, image_id=accepted.image.id, image_bytes=received.upload.size, duplicate=duplicate)
-    image = await wait_until_processed(request, services, received.owner, accepted.image, query.wait)
+    add_log_fields(request.scope, image_id=accepted.image.id, image_bytes=accepted.image.bytes, duplicate=duplicate)
+    image = await wait_until_processed(request, services, owner, accepted.image, query.wait)
     tag = etag(image, services.urls)
-    shown = view(image, services.urls, base_path, duplicate=duplicate, ignored_fields=received.ignored_fields)
+    shown = view(image, services.urls, base_path, duplicate=duplicate, ignored_fields=ignored)
     headers = {"Location": shown.links.self, **({REPLAYED: "true"} if replayed else {})}
     return image_response(shown, tag, 200 if duplicate else 201, headers)
 
 
-def _store(
-    services: Services, complete: Complete, key: str | None, on_duplicate: str
-) -> tuple[ReceivedUpload, Accepted, bool]:
-    """Store the upload. Return it, its record, and True if the request was a repetition of a finished one."""
+class _Stored(NamedTuple):
+    """Stored upload; `replayed` is True if the request was a repetition of a finished one."""
+
+    owner: str
+    accepted: Accepted
+    replayed: bool
+    ignored_fields: tuple[str, ...] = ()
+
+
+async def _fetch(
+    request: Request, services: Services, requested: RequestedUpload, key: str | None, on_duplicate: str
+) -> _Stored:
+    """Fetch the image from its url and store it. A repetition of a finished request fetches nothing."""
+    owner, wanted = requested.owner, requested.request
+    async with services.fetches.admit(owner), services.spools.open(services.limits.max_direct_bytes) as spool:
+
+        def accept(attempt: Attempt = FIRST_ATTEMPT) -> Accepted:
+            upload = services.fetches.fetch(wanted, spool, services.limits, seconds_left(request.scope))
+            return services.uploads.accept(owner, upload, keep_duplicate=on_duplicate == "create", attempt=attempt)
+
+        def run() -> _Stored:
+            if key is None:
+                return _Stored(owner, accept(), replayed=False)
+            keyed = KeyedRequest(owner, key, Operation.UPLOAD, fingerprint(wanted, on_duplicate=on_duplicate))
+            return _Stored(owner, *services.idempotency.run(keyed, accept, _effect, Accepted))
+
+        return await services.fetches.run(run)
+
+
+def _store(services: Services, complete: Complete, key: str | None, on_duplicate: str) -> _Stored | RequestedUpload:
+    """Store the upload, or return it if its image must be fetched first."""
     received = complete()
+    if isinstance(received, RequestedUpload):
+        return received
     owner, upload = received.owner, received.upload
 
     def accept(attempt: Attempt = FIRST_ATTEMPT) -> Accepted:
         return services.uploads.accept(owner, upload, keep_duplicate=on_duplicate == "create", attempt=attempt)
 
     if key is None:
-        return received, accept(), False
+        return _Stored(owner, accept(), replayed=False, ignored_fields=received.ignored_fields)
     keyed = KeyedRequest(owner, key, Operation.UPLOAD, fingerprint(upload, on_duplicate=on_duplicate))
-    return received, *services.idempotency.run(keyed, accept, _effect, Accepted)
+    return _Stored(owner, *services.idempotency.run(keyed, accept, _effect, Accepted), received.ignored_fields)
 
 
 def _effect(accepted: Accepted) -> Effect:

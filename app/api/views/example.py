@@ -21,6 +21,7 @@ READY: dict[str, Any] = {
     "filename": "lighthouse.jpg",
     "content_type": "image/jpeg",
     "declared_content_type": "image/jpeg",
+    "source_url": None,
     "bytes": 577257,
     "sha256": "4eca3eb96ee3e63d9b116ebabbe3dfdb8b77906d28a07d6fe9caaab7f2a2a510",
     "width": 4032,

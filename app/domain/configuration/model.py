@@ -81,10 +81,14 @@ class Settings(StoreSettings):
         description="Comma-separated addresses and networks of proxies, such as `127.0.0.1, 172.16.0.0/12`, whose "
         "`X-Forwarded-For`, `-Host`, `-Proto`, `-Prefix` and `Forwarded` headers are trusted.",
     )
+    fetch_hosts: Hosts = Field(
+        default=(),
+        description="Comma-separated hosts that images may be fetched from, for uploads from a url: `img.example.org`, "
+        "`.example.org` (with its subdomains), `*.example.org` (only its subdomains), `*` (every host). Unset: off.",
+    )
     allow_private_addresses: bool = Field(
         default=False,
-        description="Self-hosted: allow requests to urls that users name to go to private addresses and to this "
-        "machine, and over `http:`. Link-local addresses are refused in any case.",
+        description="Self-hosted: request urls at private addresses and on this machine too, and by `http:`.",
     )
     cdn_url: BaseUrl | None = Field(
         default=None,

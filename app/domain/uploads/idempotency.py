@@ -22,7 +22,7 @@ from app.domain.ids import new_id
 from app.domain.models import Image, Model, Tombstone, utcnow
 from app.domain.ports import ImageRepository
 from app.domain.times import is_implausible
-from app.domain.uploads.requests import Attempt, TicketRequest, Upload
+from app.domain.uploads.requests import Attempt, TicketRequest, Upload, UrlRequest
 
 log = logging.getLogger(__name__)
 
@@ -182,14 +182,17 @@ class Idempotency:
             log.exception("idempotency key not released", extra={"image_id": entry.image_id})
 
 
-def fingerprint(request: Upload | TicketRequest, **options: str) -> str:
-    """Return a hash of the fields of a request and the SHA-256 of its bytes. Absent fields do not count."""
+def fingerprint(request: Upload | TicketRequest | UrlRequest, **options: str) -> str:
+    """Return a hash of the fields of a request and the SHA-256 of its bytes, or its url. Absent fields do not count."""
     described = request.description
+    content = (
+        {"url": request.url}
+        if isinstance(request, UrlRequest)
+        else {"bytes": request.size, "sha256": request.sha256, "content_type": request.content_type}
+    )
     fields = {
         **options,
-        "bytes": request.size,
-        "sha256": request.sha256,
-        "content_type": request.content_type,
+        **content,
         "declared_content_type": request.declared_content_type,
         "filename": request.filename,
         "title": described.title,

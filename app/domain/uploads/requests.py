@@ -20,6 +20,17 @@ class Upload:
     filename: str | None = None
     declared_content_type: str | None = None
     description: Description = field(default_factory=Description)
+    source_url: str | None = None
+
+
+@dataclass(frozen=True)
+class UrlRequest:
+    """The upload of an image that the service fetches from `url`."""
+
+    url: str
+    filename: str | None = None
+    declared_content_type: str | None = None
+    description: Description = field(default_factory=Description)
 
 
 @dataclass(frozen=True)
@@ -71,6 +82,7 @@ def new_record(
         filename=request.filename,
         content_type=request.content_type,
         declared_content_type=request.declared_content_type,
+        source_url=request.source_url if isinstance(request, Upload) else None,
         bytes=request.size,
         sha256=request.sha256,
         title=described.title,

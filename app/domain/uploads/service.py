@@ -8,6 +8,7 @@ from typing import BinaryIO
 
 from app.domain.errors import (
     AlreadyExists,
+    Conflict,
     Gone,
     HashTaken,
     KeepsChanging,
@@ -113,6 +114,11 @@ class Uploads:
         Another attempt may still run, and withdraw the record or store the bytes. So the bytes are never removed here,
         and the update proves that the record existed after them: from then on nobody withdraws it.
         """
+        if image.sha256 != upload.sha256:  # both attempts fetched them from a url
+            raise Conflict(
+                "source_changed",
+                "The bytes at the url have changed since the first request with this Idempotency-Key. Send a new key.",
+            )
         if image.status is Status.PENDING:
             self._put(image, upload)
             try:

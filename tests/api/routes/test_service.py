@@ -24,7 +24,8 @@ def test_limits_are_public(service: Service) -> None:
     assert {spec["name"] for spec in told["recipe"]["variants"]} == {"thumb", "w320", "w640", "w1280", "w1920"}
     assert set(told) == {
         "max_upload_bytes", "max_json_bytes", "max_direct_bytes", "max_open_tickets", "trash_days", "max_pixels",
-        "max_frames", "accepted_types", "recipe", "authentication", "scopes", "quota_bytes", "quota_images",
+        "max_frames", "url_uploads", "accepted_types", "recipe", "authentication", "scopes", "quota_bytes",
+        "quota_images",
     }  # fmt: skip
 
 

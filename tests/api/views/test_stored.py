@@ -52,6 +52,7 @@ OPTIONAL: dict[str, st.SearchStrategy[Any]] = {
     "error": st.none() | failures,
     "filename": st.none() | texts,
     "declared_content_type": st.none() | texts,
+    "source_url": st.none() | texts,
     "sha256": st.none() | st.just("ab" * 32),
     "width": st.none() | st.integers(1, 100),
     "height": st.none() | st.integers(1, 100),

@@ -9,12 +9,13 @@ from typing import Any
 
 import pytest
 
-from app.domain.errors import Unavailable
+from app.domain.errors import Conflict, Unavailable
+from app.domain.ids import new_id
 from app.domain.keys import original_key
 from app.domain.models import ANONYMOUS, Failure, FailureCode, FocalPoint, Image, Status, Tombstone, Visibility, utcnow
 from app.domain.ports import ListQuery
 from app.domain.uploads.descriptions import Description
-from app.domain.uploads.requests import Upload
+from app.domain.uploads.requests import Attempt, Upload
 from app.domain.uploads.service import Accepted, Uploads
 from tests.contract.records import an_image
 from tests.sides import Interposed, Side, once
@@ -327,3 +328,14 @@ def test_a_duplicate_of_an_old_upload_is_safe_from_a_reconcile_that_has_read_it(
     assert (accepted.image.id, accepted.duplicate) == (old.id, True)
     assert side.images.remove_all([old]) == set()
     assert stored(side, accepted.image) == BYTES
+
+
+def test_a_retry_with_other_bytes_changes_nothing(side: Side) -> None:
+    """The bytes at a url have changed between two attempts at one request."""
+    uploads, image_id = Uploads(side.store, side.images), new_id()
+    first = uploads.accept(ANONYMOUS, upload(), attempt=Attempt(image_id)).image
+    with pytest.raises(Conflict) as refused:
+        uploads.accept(ANONYMOUS, upload(b"\xff\xd8\xff other"), attempt=Attempt(image_id, is_retry=True))
+    assert refused.value.code == "source_changed"
+    assert side.images.get(image_id) == first
+    assert stored(side, first) == BYTES

@@ -1,7 +1,7 @@
 """Problems of request bodies."""
 
 from app.api.http.problem_types.problem_type import ProblemType, ProblemTypes
-from app.domain.errors import Malformed, TooLarge, UnsupportedType
+from app.domain.errors import Invalid, Malformed, TooLarge, UnsupportedType
 
 BODIES: ProblemTypes = {
     "empty_body": ProblemType(Malformed, "The request body is empty."),
@@ -51,6 +51,19 @@ BODIES: ProblemTypes = {
         UnsupportedType,
         "Unsupported image format (found: SVG). Accepted: JPEG, PNG, WebP.",
         {"found": "image/svg+xml", "accepted": ["image/jpeg", "image/png", "image/webp"]},
+    ),
+    "fetch_disabled": ProblemType(
+        Invalid,
+        "Uploads from a url are off. Send the image, or ask the operator to set DARKROOM_FETCH_HOSTS.",
+        {"field": "url"},
+    ),
+    "fetch_refused": ProblemType(
+        Invalid, "`url` {why}.", {"field": "url", "reason": "scheme", "why": "must begin with https://"}
+    ),
+    "fetch_failed": ProblemType(
+        Invalid,
+        "The image at `url` could not be fetched: {why}.",
+        {"field": "url", "reason": "status", "found": 404, "why": "the server answered 404"},
     ),
     "unsupported_body": ProblemType(
         UnsupportedType,

@@ -53,6 +53,10 @@ IMAGES: ProblemTypes = {
     "request_in_progress": ProblemType(
         Conflict, "A request with this Idempotency-Key is in progress. Repeat it in a moment."
     ),
+    "source_changed": ProblemType(
+        Conflict,
+        "The bytes at the url have changed since the first request with this Idempotency-Key. Send a new key.",
+    ),
     "idempotent_image_deleted": ProblemType(
         Gone, "The image of the request with this Idempotency-Key was deleted. To upload it again, send a new key."
     ),

@@ -18,6 +18,9 @@ SERVICE: ProblemTypes = {
         "Uploads in progress use all of the space of {limit_bytes:,} bytes. Try again in a moment.",
         {"limit_bytes": 1073741824},
     ),
+    "too_many_fetches": ProblemType(
+        Overloaded, "{limit} images are being fetched from urls already. Try again in a moment.", {"limit": 16}
+    ),
     "storage_full": ProblemType(
         StorageFull,
         "The disk has {free_bytes:,} bytes free; {min_free_bytes:,} are reserved for deletes. Delete images "

@@ -25,6 +25,12 @@ def check_access(settings: Settings) -> Iterator[Problem]:
             "DARKROOM_ALLOWED_HOSTS has `*`, so pages of other sites can reach the service by DNS rebinding",
             "list the host names of the service",
         )
+    if settings.auth == "none" and "*" in settings.fetch_hosts:
+        yield Problem(
+            "fetch_any_host",
+            "DARKROOM_FETCH_HOSTS has `*`, so everybody who can connect can have any public url requested",
+            "list the hosts of the images, or set DARKROOM_AUTH=required",
+        )
     if settings.previous_secret is not None or (
         settings.self_hosted and (settings.data_folder / "secret.previous").exists()
     ):
