@@ -55,6 +55,7 @@ COPY app/adapters/__init__.py app/adapters/cloudfront.py app/adapters/render_fun
     /var/task/app/adapters/
 COPY app/adapters/dynamodb /var/task/app/adapters/dynamodb
 COPY app/adapters/s3 /var/task/app/adapters/s3
+COPY app/adapters/outbound /var/task/app/adapters/outbound
 COPY app/worker /var/task/app/worker
 RUN python -m compileall -q --invalidation-mode unchecked-hash . && chmod -R a+rX .
 

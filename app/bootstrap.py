@@ -126,8 +126,7 @@ def build_signer(settings: Settings) -> Signer:
     from app.adapters.filesystem.secret_file import check_secret, read_secret
 
     file = settings.data_folder / "secret"
-    kept = file.with_name("secret.previous")
-    if kept.exists():
+    if (kept := file.with_name("secret.previous")).exists():
         previous.append(check_secret(kept))
     return Signer(settings.secret.get_secret_value().encode() if settings.secret else read_secret(file), previous)
 

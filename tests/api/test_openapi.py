@@ -31,6 +31,10 @@ OPERATIONS = {
     ("delete", "/images"), ("post", "/images/lookup"), ("get", "/images/{image_id}/similar"),
     ("post", "/images/delete"), ("post", "/images/restore"), ("post", "/images/{image_id}/restore"),
     ("get", "/stats"), ("get", "/stats/owners"), ("get", "/i/{image_id}"), ("get", "/i/{image_id}/{slug}"),
+    ("get", "/webhooks"), ("post", "/webhooks"), ("get", "/webhooks/{webhook_id}"), ("patch", "/webhooks/{webhook_id}"),
+    ("delete", "/webhooks/{webhook_id}"), ("post", "/webhooks/{webhook_id}/test"),
+    ("post", "/webhooks/{webhook_id}/rotate"), ("get", "/deliveries"), ("get", "/deliveries/{delivery_id}"),
+    ("post", "/deliveries/{delivery_id}/redeliver"), ("post", "/deliveries/redeliver"),
     ("get", "/keys"), ("post", "/keys"), ("post", "/keys/{key_id}/rotate"), ("delete", "/keys/{key_id}"),
 }  # fmt: skip
 #: Refusals of sizes on demand.
@@ -132,7 +136,7 @@ def test_security_is_described_only_if_keys_are_required(with_keys: dict[str, An
         assert "Needs the scope" not in operation["description"]
         assert codes(operation, "401") == set()
         foreign = set() if path in {"/healthz", "/readyz"} else {"foreign_host"}
-        if path.startswith(("/upload", "/stats", "/keys")) or path in {
+        if path.startswith(("/upload", "/stats", "/keys", "/webhooks", "/deliveries")) or path in {
             "/images",
             "/images/lookup",
         }:  # the request may name an owner, or needs an admin

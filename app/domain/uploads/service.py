@@ -41,6 +41,9 @@ class Accepted:
     duplicate: bool
 
 
+_SOURCE_CHANGED = "The bytes at the url have changed since the first request with this Idempotency-Key. Send a new key."
+
+
 class Uploads:
     """Accepts images.
 
@@ -68,8 +71,7 @@ class Uploads:
         """Store the image and its `pending` record, or return the record that these bytes have.
 
         With `keep_duplicate`, bytes that have a record are stored again; a later upload finds the oldest remaining
-        record. Raises `Unavailable` if a backend fails, and `StorageFull` if a new image would exceed the quota of the
-        owner; nothing is left then.
+        record. Raises `Unavailable` if a backend fails, and `StorageFull` beyond the owner's quota: nothing is left then.
 
         A retry continues where an earlier attempt ended, or makes the same steps at the same time: see `_continue`.
         """
@@ -115,10 +117,10 @@ class Uploads:
         and the update proves that the record existed after them: from then on nobody withdraws it.
         """
         if image.sha256 != upload.sha256:  # both attempts fetched them from a url
-            raise Conflict(
-                "source_changed",
-                "The bytes at the url have changed since the first request with this Idempotency-Key. Send a new key.",
+            detail = (
+                "The bytes at the url have changed since the first request with this Idempotency-Key. Send a new key."
             )
+            raise Conflict("source_changed", detail)
         if image.status is Status.PENDING:
             self._put(image, upload)
             try:

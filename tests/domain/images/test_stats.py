@@ -6,6 +6,7 @@ import pytest
 
 from app.domain.images.stats import COUNTED, OwnerCounts, add_up, build_stats, count
 from app.domain.models import Format, Image, Status, Variant, utcnow
+from app.domain.quota.usage import NO_QUOTA
 from app.domain.recipe import DEFAULT_RECIPE, build_recipe_id
 from tests.contract.records import an_image
 
@@ -74,8 +75,8 @@ def test_changes_are_added_up_by_owner_and_those_that_cancel_out_are_left_out() 
 
 def test_counts_below_zero_are_shown_as_zero() -> None:
     found = OwnerCounts("ada", {"pending": -1, "ready": 3, "failed": 2, "variant_bytes": -40, CURRENT: 1})
-    stats = build_stats(found, DEFAULT_RECIPE, exact=False)
+    stats = build_stats(found, DEFAULT_RECIPE, NO_QUOTA, exact=False)
     assert (stats.images, stats.pending, stats.ready, stats.failed, stats.stale) == (5, 0, 3, 2, 2)
     assert (stats.variant_bytes, stats.original_bytes, stats.trashed) == (0, 0, 0)
     more = OwnerCounts("ada", {"ready": 1, CURRENT: 4})
-    assert build_stats(more, DEFAULT_RECIPE, exact=False).stale == 0
+    assert build_stats(more, DEFAULT_RECIPE, NO_QUOTA, exact=False).stale == 0
