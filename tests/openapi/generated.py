@@ -18,6 +18,10 @@ from schemathesis.checks import load_all_checks
 from schemathesis.pytest.lazy import get_all_tests
 
 from app.domain.access.key_admin import KeyAdmin
+from app.domain.delivery.backends import Webhooks
+from app.domain.delivery.deliveries import build_delivery
+from app.domain.delivery.endpoints import WebhookEndpoint, new_endpoint_id
+from app.domain.delivery.events import build_test_event
 from app.domain.models import Failure, FailureCode, Image, Status, Visibility, utcnow
 from tests.api.service import Service
 
@@ -115,6 +119,30 @@ class Scene:
         admin = KeyAdmin(self._service.side.key_store)
         return admin.create(name="generated", owner="ann", scopes=["read"])[1].id
 
+    def webhook(self) -> str:
+        """Return the id of a new webhook endpoint, instead of the one before."""
+        store = self._webhooks.endpoints
+        for endpoint in store.all():
+            store.delete(endpoint.id)
+        now = utcnow()
+        url = "https://hooks.example.com/darkroom"
+        made = WebhookEndpoint(id=new_endpoint_id(), url=url, created_at=now, updated_at=now)
+        store.create(made)
+        return made.id
+
+    def delivery(self) -> str:
+        """Return the id of a new delivery to a new endpoint."""
+        event = build_test_event("ann", utcnow())
+        delivery = build_delivery(event, self.webhook())
+        self._webhooks.deliveries.add(event, [delivery])
+        return delivery.id
+
+    @property
+    def _webhooks(self) -> Webhooks:
+        found = self._service.side.webhooks
+        assert found is not None
+        return found
+
     def _place(self, turn: int) -> Image:
         if turn not in self._placed:
             self._placed[turn] = self._service.place(seed=next(self._seeds), **self._kinds[turn])
@@ -158,8 +186,13 @@ class Exchange:
         if turn % 2 == 0:
             return
         body = case.body if isinstance(case.body, dict) else {}
-        existing = {"image_id": lambda: self._scene.next().id, "key_id": self._scene.api_key}
+        existing = {
+            "image_id": lambda: self._scene.next().id, "key_id": self._scene.api_key, "webhook_id": self._scene.webhook,
+            "delivery_id": self._scene.delivery,
+        }  # fmt: skip
         case.path_parameters.update({name: existing[name]() for name in existing.keys() & case.path_parameters.keys()})
+        if case.path == "/deliveries/redeliver" and "endpoint" in body:
+            body["endpoint"] = self._scene.webhook()
         if isinstance(body.get("ids"), list):
             body["ids"] = [*body["ids"], *(self._scene.next().id for _ in range(5))][-100:]
         if case.path == "/upload" and case.media_type in {"multipart/form-data", "application/json"}:
