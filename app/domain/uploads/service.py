@@ -41,9 +41,6 @@ class Accepted:
     duplicate: bool
 
 
-_SOURCE_CHANGED = "The bytes at the url have changed since the first request with this Idempotency-Key. Send a new key."
-
-
 class Uploads:
     """Accepts images.
 
@@ -71,7 +68,7 @@ class Uploads:
         """Store the image and its `pending` record, or return the record that these bytes have.
 
         With `keep_duplicate`, bytes that have a record are stored again; a later upload finds the oldest remaining
-        record. Raises `Unavailable` if a backend fails, and `StorageFull` beyond the owner's quota: nothing is left then.
+        record. Raises `Unavailable` if a backend fails and `StorageFull` beyond the quota: nothing is left then.
 
         A retry continues where an earlier attempt ended, or makes the same steps at the same time: see `_continue`.
         """
@@ -117,10 +114,7 @@ class Uploads:
         and the update proves that the record existed after them: from then on nobody withdraws it.
         """
         if image.sha256 != upload.sha256:  # both attempts fetched them from a url
-            detail = (
-                "The bytes at the url have changed since the first request with this Idempotency-Key. Send a new key."
-            )
-            raise Conflict("source_changed", detail)
+            raise Conflict("source_changed", "The url has other bytes than before. Send a new Idempotency-Key.")
         if image.status is Status.PENDING:
             self._put(image, upload)
             try:

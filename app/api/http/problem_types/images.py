@@ -55,7 +55,7 @@ IMAGES: ProblemTypes = {
     ),
     "source_changed": ProblemType(
         Conflict,
-        "The bytes at the url have changed since the first request with this Idempotency-Key. Send a new key.",
+        "The url has other bytes than before. Send a new Idempotency-Key.",
     ),
     "idempotent_image_deleted": ProblemType(
         Gone, "The image of the request with this Idempotency-Key was deleted. To upload it again, send a new key."
