@@ -96,7 +96,7 @@ def test_neither_has_what_it_does_not_use(roots: dict[str, Path], name: str) -> 
     assert "bin" not in there
     assert {path.name for path in (task(roots, name) / "app").iterdir()} == OUR_PACKAGES[name] | {"__pycache__"}
     assert {path.name for path in (task(roots, name) / "app" / "adapters").iterdir()} == {
-        "__init__.py", "__pycache__", "cloudfront.py", "dynamodb", "render_function.py", "s3", "sqs.py"
+        "__init__.py", "__pycache__", "cloudfront.py", "dynamodb", "render_function.py", "outbound", "s3", "sqs.py"
     }  # fmt: skip
     data = task(roots, name) / "botocore" / "data"
     assert {path.name for path in data.iterdir() if path.is_dir()} == {"cloudfront", "dynamodb", "lambda", "s3", "sqs"}
