@@ -61,11 +61,19 @@ def children_of(pid: int) -> list[int]:
 
 
 def worker_of(server: Server) -> int:
-    assert server.process is not None
-    for pid in children_of(server.process.pid):
-        if b"app.embedded_worker" in Path(f"/proc/{pid}/cmdline").read_bytes():
-            return pid
-    raise AssertionError("the server has no worker process")
+    """Wait for the worker process: the server starts it while it already answers."""
+    found: list[int] = []
+
+    def find() -> bool:
+        assert server.process is not None
+        for pid in children_of(server.process.pid):
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+                if b"app.embedded_worker" in Path(f"/proc/{pid}/cmdline").read_bytes():
+                    found.append(pid)
+        return bool(found)
+
+    wait_for(find, 60, lambda: "the server has no worker process")
+    return found[0]
 
 
 def get_image_child(server: Server) -> int | None:
@@ -90,7 +98,7 @@ def wait_for_child(server: Server) -> int:
             found.append(child)
         return bool(found)
 
-    wait_for(look, 10, server.log.read_text)
+    wait_for(look, 60, server.log.read_text)
     return found[0]
 
 
@@ -99,7 +107,7 @@ def test_killing_the_server_right_after_an_upload_loses_nothing(server: Server) 
     image_id = upload(server, big_image())
     worker = worker_of(server)
     server.kill()
-    wait_for(lambda: not Path(f"/proc/{worker}").exists(), 15)
+    wait_for(lambda: not Path(f"/proc/{worker}").exists(), 60)
     server.start()
     assert status(server, image_id)["status"] == "ready"
 
@@ -136,7 +144,7 @@ def test_killing_the_worker_process_only_delays_an_image(server: Server) -> None
     child = wait_for_child(server)
     worker = worker_of(server)
     os.kill(worker, signal.SIGKILL)
-    wait_for(lambda: not Path(f"/proc/{child}").exists(), 20)
+    wait_for(lambda: not Path(f"/proc/{child}").exists(), 60)
     record = status(server, image_id)
     assert record["status"] == "ready"
     assert worker_of(server) != worker
@@ -216,7 +224,7 @@ def test_killing_the_process_of_an_image_only_delays_it(server: Server) -> None:
 def test_the_worker_ends_with_its_server(server: Server) -> None:
     worker = worker_of(server)
     assert server.stop() == 0
-    wait_for(lambda: not Path(f"/proc/{worker}").exists(), 5)
+    wait_for(lambda: not Path(f"/proc/{worker}").exists(), 60)
 
 
 @pytest.mark.slow

@@ -71,7 +71,7 @@ def test_a_line_for_each_request_and_each_image_and_no_personal_data(server: Ser
         garbage.sendall(b"Jane's passport\r\n\r\n")
         assert b" 400 " in garbage.recv(1000)
 
-    wait_for(lambda: ticket["id"] in str(of_images(lines_of(server.log.read_text()))), 20, server.log.read_text)
+    wait_for(lambda: ticket["id"] in str(of_images(lines_of(server.log.read_text()))), 60, server.log.read_text)
     text = server.log.read_text()
     assert [secret for secret in SECRETS if secret in text] == [], text
     lines = lines_of(text)

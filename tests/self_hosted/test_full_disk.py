@@ -73,7 +73,7 @@ def delete_all(server: Server, records: list[dict[str, Any]]) -> None:
 
 
 def check_works_again(server: Server) -> None:
-    wait_for(lambda: server.client.get("/readyz").status_code == 200, 20, server.log.read_text)
+    wait_for(lambda: server.client.get("/readyz").status_code == 200, 60, server.log.read_text)
     check_readable(server, made(server, 99))
 
 
@@ -147,7 +147,7 @@ def test_images_that_wait_when_the_disk_fills_are_ready_once_there_is_space(disk
         assert answer.status_code == 201
         disk.fill(leave=len(body) // 2)  # there is space for a record, and none for the image
         os.kill(worker, signal.SIGCONT)
-        wait_for(lambda: "waits for disk space" in server.log.read_text(), 30, server.log.read_text)
+        wait_for(lambda: "waits for disk space" in server.log.read_text(), 60, server.log.read_text)
         assert server.client.get(f"/images/{answer.json()['id']}").json()["status"] == "pending"
         disk.clear()
         path = f"/images/{answer.json()['id']}?wait=20"

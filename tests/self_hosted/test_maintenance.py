@@ -156,6 +156,6 @@ def test_a_flood_of_unused_tickets_is_removed_while_images_are_processed(tmp_pat
         with serving(data) as server:
             record = server.client.post("/upload?wait=20", files={"file": ("p.jpg", BODY)}).json()
             assert record["status"] == "ready"
-            wait_for(lambda: side.unfinished() == [], 30, server.log.read_text)
+            wait_for(lambda: side.unfinished() == [], 60, server.log.read_text)
             assert len(side.images.open_tickets(ANONYMOUS, 1000)) == 0
             assert server.client.get("/images").json()["items"][0]["id"] == record["id"]

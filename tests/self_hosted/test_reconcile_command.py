@@ -155,13 +155,13 @@ def test_adopted_originals_become_images_of_the_owner_that_was_named(data: Path)
             found = side.images.get(image_id)
             return isinstance(found, Image) and found.status is Status.READY
 
-        wait_for(ready, 30, server.log.read_text)
+        wait_for(ready, 60, server.log.read_text)
         found = side.images.get(image_id)
         assert isinstance(found, Image)
         assert (found.owner, found.width, found.content_type) == ("ann", 320, "image/jpeg")
         sha256 = found.sha256 or ""
         # The worker claims the hash after the record is ready.
-        wait_for(lambda: side.images.find_hash("ann", sha256) == image_id, 30, server.log.read_text)
+        wait_for(lambda: side.images.find_hash("ann", sha256) == image_id, 60, server.log.read_text)
         assert list(found.superseded) == ["old"]
 
 

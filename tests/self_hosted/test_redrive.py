@@ -48,4 +48,4 @@ def test_dead_letters_are_sent_again_and_their_images_become_ready(
     with self_hosted(data) as side:
         assert side.queue.waiting() == 1
     with serving(data) as server:
-        wait_for(lambda: server.client.get(f"/images/{image.id}").json()["status"] == "ready", 20, server.log.read_text)
+        wait_for(lambda: server.client.get(f"/images/{image.id}").json()["status"] == "ready", 60, server.log.read_text)

@@ -99,7 +99,7 @@ def test_a_head_without_end_costs_no_memory(running: Server) -> None:
 @pytest.mark.parametrize("number", smoke([signal.SIGTERM, signal.SIGINT]))
 def test_a_signal_ends_it_with_0_and_its_worker_with_it(tmp_path: Path, number: signal.Signals) -> None:
     with serving(tmp_path / "data") as server:
-        wait_for(lambda: children_of(server), 30)
+        wait_for(lambda: children_of(server), 60)
         children = children_of(server)
         assert server.process is not None
         server.process.send_signal(number)

@@ -54,7 +54,7 @@ def stored_sizes(server: Server) -> list[Path]:
 
 def test_the_worker_renders_sizes_and_keeps_its_socket_private(server: Server) -> None:
     image_id = ready(server, encoded("JPEG", 800, 600))
-    wait_for(socket_of(server).exists, 30, server.log.read_text)
+    wait_for(socket_of(server).exists, 60, server.log.read_text)
     assert render(server, image_id, SMALL).key == f"ondemand/{image_id}/w64-q75.webp"
     assert stat.S_IMODE(socket_of(server).stat().st_mode) == 0o600
     assert [path.name for path in stored_sizes(server)] == ["w64-q75.webp"]
@@ -66,7 +66,7 @@ def test_the_worker_renders_sizes_and_keeps_its_socket_private(server: Server) -
 
 def test_a_url_to_paste_shows_the_image_in_the_size_that_it_asks_for(server: Server) -> None:
     image_id = ready(server, encoded("JPEG", 800, 600))
-    wait_for(socket_of(server).exists, 30, server.log.read_text)
+    wait_for(socket_of(server).exists, 60, server.log.read_text)
     first = server.client.get(f"/i/{image_id}/a-name.webp", params={"w": 100, "h": 100})
     assert first.status_code == 200, first.text
     with Pillow.open(io.BytesIO(first.content)) as image:

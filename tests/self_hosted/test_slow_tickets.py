@@ -116,7 +116,7 @@ def test_a_ticket_that_ends_while_its_bytes_come_is_refused_and_leaves_nothing(
     assert answer.startswith("410 ")
     assert '"ticket_gone"' in answer
     assert status_of(server, ticket["id"]) == 404
-    wait_for(lambda: original_key(ticket["id"]) not in side.objects(), 10)
+    wait_for(lambda: original_key(ticket["id"]) not in side.objects(), 60)
 
 
 @pytest.mark.parametrize("how", smoke(["deleted", "expired"]))
@@ -138,4 +138,4 @@ def test_a_delete_right_after_the_upload_leaves_nothing(server: Server, side: Si
         assert upload.answer().startswith("200 ")
     assert server.client.delete(f"/images/{ticket['id']}").status_code == 204
     assert status_of(server, ticket["id"]) == 404
-    wait_for(lambda: not any(ticket["id"] in key for key in side.objects()), 10)
+    wait_for(lambda: not any(ticket["id"] in key for key in side.objects()), 60)

@@ -171,7 +171,7 @@ def test_the_worker_empties_the_write_ahead_log_in_which_deleted_words_stay(tmp_
         stored(side.images)
         assert log.stat().st_size > 0
         with serving(tmp_path / "data"):
-            wait_for(lambda: log.stat().st_size == 0, 10)
+            wait_for(lambda: log.stat().st_size == 0, 60)
 
 
 @pytest.mark.slow

@@ -48,7 +48,7 @@ def test_a_worker_that_cannot_be_started_is_tried_again(
 ) -> None:
     with caplog.at_level(logging.ERROR):
         supervisor.start()
-        wait_for(lambda: runs(supervisor), 10)
+        wait_for(lambda: runs(supervisor), 60)
     assert refusals == []
     assert caplog.text.count("worker process not started") == 2
 
@@ -56,7 +56,7 @@ def test_a_worker_that_cannot_be_started_is_tried_again(
 def test_one_that_waits_to_try_again_is_stopped_at_once(supervisor: Supervisor, refusals: list[OSError]) -> None:
     refusals.extend(OSError(errno.EAGAIN, "refused") for _ in range(100))
     supervisor.start()
-    wait_for(lambda: len(refusals) < 102, 10)
+    wait_for(lambda: len(refusals) < 102, 60)
     assert not runs(supervisor)
 
 
@@ -75,7 +75,7 @@ def test_a_worker_that_ended_in_order_is_not_started_again_while_the_server_stop
     monkeypatch.setattr("app.supervisor._ORDERLY_PAUSE", 60)
     supervisor = Supervisor()
     supervisor.start()
-    wait_for(lambda: started and started[0].poll() is not None, 30)
+    wait_for(lambda: started and started[0].poll() is not None, 60)
     supervisor.stop()
     assert len(started) == 1
     assert "ended" not in caplog.text
@@ -96,7 +96,7 @@ def test_images_that_the_worker_has_handled_are_reported(
 
     supervisor = Supervisor()
     supervisor.start(on_handled=report)
-    wait_for(lambda: len(reported) == 3, 30)
+    wait_for(lambda: len(reported) == 3, 60)
     supervisor.check()
     supervisor.stop()
     assert reported == ["one", "two", "three"]

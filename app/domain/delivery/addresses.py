@@ -34,7 +34,8 @@ _PRIVATE = _networks(
 #: Global unicast.
 _GLOBAL = IPv6Network("2000::/3")
 
-_PRIVATE_IPV6 = (IPv6Network("::1/128"), IPv6Network("fc00::/7"))
+_LOOPBACK = IPv6Network("::1/128")
+_PRIVATE_IPV6 = (_LOOPBACK, IPv6Network("fc00::/7"))
 
 _MAPPED = IPv6Network("::ffff:0:0/96")
 _COMPATIBLE = IPv6Network("::/96")
@@ -61,7 +62,7 @@ def find_refusal(address: Address, *, allow_private: bool = False) -> str | None
         return "it names an interface of this machine"
     if not any(address in network for network in (_GLOBAL, *_TRANSLATED, *_PRIVATE_IPV6)):
         return "it is reserved"
-    carried = None if address.is_loopback else carried_address(address)
+    carried = None if address in _LOOPBACK else carried_address(address)
     why = carried and find_refusal(carried, allow_private=allow_private)
     return f"it carries {carried}: {why}" if why else None
 
