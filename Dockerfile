@@ -36,8 +36,9 @@ RUN if [ "$JXL" = true ]; then \
 
 # The application's modules: the entry points of each function, and the packages that they import.
 FROM public.ecr.aws/lambda/python:3.13 AS api-code
-COPY app/__init__.py app/bootstrap.py app/bootstrap_api.py app/lambda_api.py app/log_formats.py app/logs.py \
-    app/metrics.py app/settings.py /var/task/app/
+COPY app/__init__.py app/bootstrap_api.py app/lambda_api.py app/log_formats.py app/logs.py app/metrics.py \
+    app/settings.py /var/task/app/
+COPY app/bootstrap /var/task/app/bootstrap
 COPY app/domain /var/task/app/domain
 COPY app/adapters/__init__.py app/adapters/cloudfront.py app/adapters/render_function.py app/adapters/sqs.py \
     /var/task/app/adapters/
@@ -48,8 +49,9 @@ COPY app/api /var/task/app/api
 RUN python -m compileall -q --invalidation-mode unchecked-hash . && chmod -R a+rX .
 
 FROM public.ecr.aws/lambda/python:3.13 AS worker-code
-COPY app/__init__.py app/bootstrap.py app/bootstrap_worker.py app/lambda_reconcile.py app/lambda_render.py \
-    app/lambda_worker.py app/linux.py app/log_formats.py app/logs.py app/metrics.py app/settings.py /var/task/app/
+COPY app/__init__.py app/bootstrap_worker.py app/lambda_reconcile.py app/lambda_render.py app/lambda_worker.py \
+    app/linux.py app/log_formats.py app/logs.py app/metrics.py app/settings.py /var/task/app/
+COPY app/bootstrap /var/task/app/bootstrap
 COPY app/domain /var/task/app/domain
 COPY app/adapters/__init__.py app/adapters/cloudfront.py app/adapters/render_function.py app/adapters/sqs.py \
     /var/task/app/adapters/

@@ -27,9 +27,9 @@ OTHERS = {
     "worker": {"fastapi", "starlette", "mangum", "python_multipart", "multipart", "anyio", "fastapi_offline"},
 }
 OUR_PACKAGES = {
-    "api": {"__init__.py", "adapters", "api", "bootstrap.py", "bootstrap_api.py", "domain", "lambda_api.py",
+    "api": {"__init__.py", "adapters", "api", "bootstrap", "bootstrap_api.py", "domain", "lambda_api.py",
             "log_formats.py", "logs.py", "metrics.py", "settings.py"},
-    "worker": {"__init__.py", "adapters", "bootstrap.py", "bootstrap_worker.py", "domain", "lambda_reconcile.py",
+    "worker": {"__init__.py", "adapters", "bootstrap", "bootstrap_worker.py", "domain", "lambda_reconcile.py",
                "lambda_render.py", "lambda_worker.py", "linux.py", "log_formats.py", "logs.py", "metrics.py",
                "settings.py", "worker"},
 }  # fmt: skip

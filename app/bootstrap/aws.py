@@ -1,0 +1,92 @@
+"""Adapters on AWS: S3, DynamoDB and SQS."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from functools import partial
+
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, NoCredentialsError
+from botocore.session import Session
+
+from app.adapters.dynamodb import DynamoImages
+from app.adapters.s3 import S3Store, s3_client
+from app.adapters.sqs import SqsQueue
+from app.bootstrap.backends import ApiBackends, Backends
+from app.bootstrap.values import page_sizes
+from app.domain.errors import ConfigurationError
+from app.domain.sizes.policy import OnDemand
+from app.settings import Settings
+
+#: Lifetime of superseded public variants in a bucket. Pages elsewhere name them, and no server redirects their urls.
+_PUBLIC_LIFE = timedelta(days=365)
+
+
+def open_aws(settings: Settings) -> Backends:
+    """Open the adapters on S3, DynamoDB and SQS. Raises `ConfigurationError`."""
+    try:
+        return _connect(settings)
+    except (BotoCoreError, ValueError) as error:  # ValueError: an endpoint that is no url
+        needed = f"DARKROOM_STORAGE_URL: {settings.storage_url} needs AWS credentials and a region"
+        raise ConfigurationError(f"{needed} (SDK: {error})") from error
+
+
+def _connect(settings: Settings) -> Backends:
+    # A gateway waits 30 seconds for a response, so no call may take most of them.
+    config = Config(
+        connect_timeout=2,
+        read_timeout=5,
+        retries={"mode": "standard", "total_max_attempts": 4},
+        max_pool_connections=50,
+    )
+    session = Session()
+    credentials = session.get_credentials()
+    if credentials is None:
+        raise NoCredentialsError
+    s3 = s3_client(session, config)
+    cdn = None
+    if settings.cdn_distribution:
+        from app.adapters.cloudfront import CloudFront
+
+        cdn = CloudFront(
+            session.create_client("cloudfront", config=config),
+            settings.cdn_distribution,
+            sizes=settings.on_demand_mode is not OnDemand.OFF,
+        )
+    dynamodb = session.create_client("dynamodb", config=config)
+    images = DynamoImages(dynamodb, settings.table)
+
+    def recount(is_time_left: Callable[[], bool]) -> int:
+        from app.adapters.dynamodb.recount import Recounts
+
+        return Recounts(dynamodb, settings.table).run(is_time_left)
+
+    def open_api() -> ApiBackends:
+        from app.adapters.dynamodb.access.keys import DynamoKeys
+        from app.adapters.dynamodb.idempotency import DynamoIdempotencyKeys
+        from app.adapters.render_function import FunctionRenderer
+        from app.adapters.s3.grants import PresignedGrants
+        from app.adapters.s3.presign import Presigner
+        from app.adapters.s3.urls import PresignedUrls
+
+        presigner = Presigner(s3, settings.bucket, credentials, seconds=settings.signed_url_seconds)
+        # A size takes longer than other calls, and a retry would render it twice.
+        patient = config.merge(Config(read_timeout=20, retries={"mode": "standard", "total_max_attempts": 1}))
+        connect = partial(session.create_client, "lambda", config=patient)
+        return ApiBackends(
+            key_store=DynamoKeys(dynamodb, settings.access_table),
+            idempotency_keys=DynamoIdempotencyKeys(dynamodb, settings.table),
+            urls=PresignedUrls(presigner, settings.cdn_url, page_sizes=page_sizes(settings)),
+            grants=PresignedGrants(s3, settings.bucket),
+            sizes=FunctionRenderer(connect, settings.render_function) if settings.render_function else None,
+        )
+
+    return Backends(
+        store=S3Store(s3, settings.bucket),
+        images=images,
+        queue=SqsQueue(session.create_client("sqs", config=config), settings.queue_url or ""),
+        counters=images.counters,
+        open_api=open_api,
+        recount=recount,
+        cdn=cdn,
+        public_life=_PUBLIC_LIFE,
+    )
