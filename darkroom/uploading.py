@@ -21,6 +21,8 @@ Progress = Callable[[int, int], None]
 
 #: Longest `?wait=` of the service.
 WAIT_SECONDS = 20
+#: Longest time in which the service fetches an image.
+_FETCH_SECONDS = 50
 #: Longest time in which another client may send the same image with the same ticket.
 _BUSY_SECONDS, _BUSY_PAUSE_SECONDS = 900.0, 2.0
 
@@ -46,6 +48,22 @@ def send_form(
         content=lambda: counted(form.pieces(), payload.bytes, progress),
         expected={200, 201},
         wait=seconds,
+    )
+    return connection.decode(Image, answer)
+
+
+def send_url(connection: Connection, url: str, fields: Mapping[str, Any], *, wait: float, on_duplicate: str) -> Image:
+    """Have the service fetch an image. The key of the request makes repetitions harmless."""
+    params: dict[str, Any] = {} if on_duplicate == "reuse" else {"on_duplicate": on_duplicate}
+    seconds = min(int(wait), WAIT_SECONDS)
+    answer = connection.call(
+        "POST",
+        "/upload",
+        params=params | ({"wait": seconds} if seconds > 0 else {}),
+        headers={"Idempotency-Key": str(uuid.uuid4())},
+        json={"url": url, **fields},
+        expected={200, 201},
+        wait=_FETCH_SECONDS + seconds,
     )
     return connection.decode(Image, answer)
 

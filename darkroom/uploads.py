@@ -14,7 +14,7 @@ from darkroom.errors import DarkroomError, InvalidArgument, NotAllowed, NotFound
 from darkroom.images import ImageCalls
 from darkroom.records import FocalPoint, Image, Visibility
 from darkroom.sources import Payload, Source, open_payload
-from darkroom.uploading import WAIT_SECONDS, Progress, TicketUpload, clean_fields, send_form
+from darkroom.uploading import WAIT_SECONDS, Progress, TicketUpload, clean_fields, send_form, send_url
 
 #: Images that are looked up in one request of `upload_many`. Their files are open at the same time.
 _BATCH = 64
@@ -84,6 +84,37 @@ class UploadCalls(ImageCalls):
         with open_payload(source, filename) as payload:
             known = self._find([payload], on_duplicate, description)
             return self._deliver(payload, known, wait, on_duplicate, progress, description)
+
+    def upload_url(
+        self,
+        url: str,
+        *,
+        filename: str | None = None,
+        wait: float = 0,
+        on_duplicate: OnDuplicate = "reuse",
+        **description: Unpack[Description],
+    ) -> Image:
+        """Have the service fetch an image from a url, and return the record of the image.
+
+        The service fetches from the hosts in its setting `DARKROOM_FETCH_HOSTS`, and `limits().url_uploads` is False if
+        there are none. If it does not fetch the image, `Refused` says why: `error.code`, and `reason` in
+        `error.problem`. Without `filename` the image is named by the other server, or by the end of the url.
+
+        >>> image = client.upload_url("https://img.example.org/photo.jpg", tags=["sea"], wait=60)
+        >>> image.filename, image.source_url
+        ('photo.jpg', 'https://img.example.org/photo.jpg')
+        """
+        _check(on_duplicate)
+        if not isinstance(url, str) or not url:
+            raise InvalidArgument(f"Expected the url of an image (found: {url!r:.80}).")
+        fields = clean_fields(description) | ({} if filename is None else {"filename": filename})
+        image = send_url(self._connection, url, fields, wait=wait, on_duplicate=on_duplicate)
+        if image.status != "pending" or wait <= WAIT_SECONDS:
+            return image
+        try:
+            return replace(self.get(image.id, wait=wait - WAIT_SECONDS), duplicate=image.duplicate)
+        except (NotAllowed, ServerError, Unreachable):
+            return image
 
     def upload_many(
         self,

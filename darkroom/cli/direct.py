@@ -7,7 +7,7 @@ import httpx
 
 from darkroom.cli.image_file import ImageFile
 from darkroom.client import Client
-from darkroom.errors import NotAllowed
+from darkroom.errors import NotAllowed, Refused
 from darkroom.uploading import TicketUpload, clean_fields
 
 #: Longest time until the service says that it is there.
@@ -16,6 +16,7 @@ _PING_SECONDS = 10
 _ATTEMPTS = 4
 #: Status of an image that was sent with a key without the scope `read`.
 SENT = "sent"
+_NO_URLS = "Uploads from a url are off. Send the image, or ask the operator to set DARKROOM_FETCH_HOSTS."
 
 Progress = Callable[[int], None]
 
@@ -57,6 +58,16 @@ class FileClient(Client):
                 raise
             record = {"id": found.id, "status": SENT}
         return record | {"duplicate": True} if found.duplicate else record
+
+    def send_url(self, url: str, **fields: Any) -> dict[str, Any]:
+        """Have the service fetch an image from a url. Return its record, with `duplicate` as `send` does."""
+        image = self.upload_url(url, **{name: value for name, value in clean_fields(fields).items() if value})
+        return dict(image.raw)
+
+    def check_url_uploads(self) -> None:
+        """Return if the service fetches urls. Raises `Refused` if it does not."""
+        if not self._known_limits().url_uploads:
+            raise Refused(_NO_URLS)
 
     def wait_until_processed(self, record: dict[str, Any], seconds: float) -> dict[str, Any]:
         """Return the record once it is ready or failed, or as it is after `seconds`."""

@@ -1,4 +1,4 @@
-"""Files to upload: arguments, folders, patterns, lists of names, and the files to leave out."""
+"""Files to upload: of arguments, folders, patterns and lists, without those to leave out; and urls."""
 
 import glob
 import os
@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 from typing import BinaryIO
+from urllib.parse import urlsplit, urlunsplit
 
 from pathspec import GitIgnoreSpec
 
@@ -34,6 +35,13 @@ class FoundFile:
     #: Names of the folders from the given one to the file.
     folders: tuple[str, ...] = ()
     error: str = ""
+    #: Url of an image that the service fetches instead.
+    url: str = ""
+
+    @property
+    def source(self) -> Path | str:
+        """The path of the file, or the url."""
+        return self.url or self.path
 
 
 @dataclass(frozen=True)
@@ -72,12 +80,15 @@ _JUNK = GitIgnoreSpec.from_lines(JUNK)
 
 
 def find_files(given: Iterable[str | Path], rules: Rules) -> Iterator[FoundFile]:
-    """Yield the files of arguments: files, folders, and patterns such as `*.jpg` that the shell has not expanded.
+    """Yield what the arguments name: urls, files, folders, and patterns such as `*.jpg` that no shell has expanded.
 
     A `Path` is a file or a folder, even if its name looks like a pattern.
     """
     for argument in given:
         path = Path(argument)
+        if isinstance(argument, str) and is_url(argument):
+            yield FoundFile(path, is_given=True, url=argument)
+            continue
         if isinstance(argument, Path) or argument == STDIN or os.path.lexists(path) or not glob.has_magic(argument):
             yield from _files_of(path, rules)
             continue
@@ -88,11 +99,26 @@ def find_files(given: Iterable[str | Path], rules: Rules) -> Iterator[FoundFile]
             yield FoundFile(path, is_given=True, error="No file matches this pattern.")
 
 
-def read_names(stream: BinaryIO) -> list[Path]:
-    """Read a list of names of files and folders, one in each line, or ended by null bytes as by `find -print0`."""
+def is_url(argument: str) -> bool:
+    """Return True for the url of an image. A file of such a name needs `./` in front of it."""
+    return argument.lower().startswith(("https://", "http://"))
+
+
+def hide_secrets(url: str) -> str:
+    """Return a url without user name, password and query, which may hold a signature."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # the service will say what is wrong
+        return url.partition("?")[0]
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+
+
+def read_names(stream: BinaryIO) -> list[str | Path]:
+    """Read a list of files, folders and urls, one in each line, or ended by null bytes as by `find -print0`."""
     content = stream.read()
     names = content.split(b"\0") if b"\0" in content else content.splitlines()
-    return [Path(os.fsdecode(name)) for name in names if name.strip()]
+    given = (os.fsdecode(name) for name in names if name.strip())
+    return [name.strip() if is_url(name) else Path(name) for name in given]
 
 
 def folder_tags(found: FoundFile, tags: Iterable[str]) -> list[str]:

@@ -39,8 +39,8 @@ def upload(  # noqa: PLR0913 - all options of the command
     files: Annotated[
         list[str] | None,
         typer.Argument(
-            help="Images, folders of images, patterns such as '*.jpg', or - for an image on standard input.",
-            metavar="FILE|DIR|GLOB|-",
+            help="Images, folders of images, patterns such as '*.jpg', urls of images, or - for standard input.",
+            metavar="FILE|DIR|GLOB|URL|-",
             show_default=False,
             rich_help_panel=_INPUT,
         ),
@@ -49,7 +49,7 @@ def upload(  # noqa: PLR0913 - all options of the command
     from_file: Annotated[
         str | None,
         typer.Option(
-            help="Read file names from this file, one in each line, or - for standard input.",
+            help="Read file names and urls from this file, one in each line, or - for standard input.",
             metavar="FILE",
             rich_help_panel=_INPUT,
         ),
@@ -136,10 +136,13 @@ def upload(  # noqa: PLR0913 - all options of the command
 
     darkroom upload holiday/ --tag sea --tags-from-folders --ignore '*.png'
 
+    darkroom upload https://img.example.org/photo.jpg --tag sea
+
     find . -name '*.jpg' -print0 | darkroom upload --from-file - --json
 
     Run the command again to continue after an interruption: no image is
     stored twice. Images that are known keep the fields that they have.
+    The server fetches urls, from the hosts in its DARKROOM_FETCH_HOSTS.
     Hidden files, thumbnails of other programs, and files that a
     .darkroomignore in their folder names are left out.
 
@@ -214,7 +217,7 @@ def _arguments(files: list[str], from_file: str | None, filename: str | None) ->
     """Return the names of all files and folders. Raises `BadParameter`."""
     from_input = files.count(STDIN) + (from_file == STDIN)
     if not files and from_file is None:
-        raise typer.BadParameter("give a file, a folder, or --from-file", param_hint="FILE")
+        raise typer.BadParameter("give a file, a folder, a url, or --from-file", param_hint="FILE")
     if from_input > 1:
         raise typer.BadParameter("standard input can be read only once", param_hint="-")
     if filename is not None and STDIN not in files:

@@ -16,6 +16,7 @@ from rich.text import Text
 
 from darkroom.cli.console import WIDE, colored, shorten, write_json, write_line
 from darkroom.cli.direct import SENT
+from darkroom.cli.found_files import hide_secrets
 from darkroom.cli.image_file import printable, to_text
 
 #: Outcomes of a file, in addition to `SENT`.
@@ -58,9 +59,9 @@ class UploadReport:
         self._begun = 0
 
     @contextmanager
-    def bar(self, what: str, path: Path, size: int | None = None) -> Iterator["Bar"]:
-        """Show a bar for this file within the block."""
-        task = self.bars.add_task(shorten(printable(path.name or path), self._name), total=size, what=what)
+    def bar(self, what: str, source: Path | str, size: int | None = None) -> Iterator["Bar"]:
+        """Show a bar for this file or url within the block."""
+        task = self.bars.add_task(shorten(_short(source), self._name), total=size, what=what)
         try:
             yield Bar(self.bars, task)
         finally:
@@ -78,18 +79,18 @@ class UploadReport:
         """Say that the server does not answer any more."""
         write_line(f"Connection lost. Retrying for {seconds:g} s.", error=True)
 
-    def result(self, state: str, path: Path, record: dict[str, Any], why: str = "") -> None:
-        """Print the outcome of a file."""
-        self._count(state, path, why)
+    def result(self, state: str, source: Path | str, record: dict[str, Any], why: str = "") -> None:
+        """Print the outcome of a file or url."""
+        self._count(state, source, why)
         if self._as_json:
-            write_json({"file": to_text(path), "state": state, **record})
+            write_json({"file": to_text(source), "state": state, **record})
             return
         is_error = state not in {NEW, KNOWN, SENT, TO_SEND}
         stream = sys.stderr if is_error else sys.stdout
         word = colored(f"{state:8}", _COLORS[state], stream)
         size = f"{record['width']}×{record['height']}" if record.get("width") else ""
         image_id = record.get("id", "-")
-        name = printable(path)
+        name = printable(_shown(source))
         columns = shutil.get_terminal_size().columns if stream.isatty() else 0
         if columns and not why:
             name = shorten(name, columns - 12 - len(size) - (38 if columns >= WIDE else 0), keep_end=True)
@@ -110,18 +111,25 @@ class UploadReport:
         files = f"{total:,} {'file' if total == 1 else 'files'}"
         write_line(f"{files}: {', '.join(told) or 'no images found'}", error=True)
 
-    def _count(self, state: str, path: Path, why: str) -> None:
+    def _count(self, state: str, source: Path | str, why: str) -> None:
         self._counts[state] += 1
         self.bars.advance(self._all)
         if why:
-            self._first.setdefault(
-                state, f"{shorten(printable(path.name or path), _NAME)}: {why.partition('. ')[0].rstrip('.')}"
-            )
+            self._first.setdefault(state, f"{shorten(_short(source), _NAME)}: {why.partition('. ')[0].rstrip('.')}")
 
     def _described(self, name: str, number: int) -> str:
         first = self._first.get(name)
         more = f", and {number - 1:,} more" if number > 1 else ""
         return f"{number:,} {name} ({first}{more})" if first else f"{number:,} {name}"
+
+
+def _shown(source: Path | str) -> Path | str:
+    return source if isinstance(source, Path) else hide_secrets(source)
+
+
+def _short(source: Path | str) -> str:
+    shown = _shown(source)
+    return printable(Path(shown).name or shown)
 
 
 class Bar:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, field
+from threading import Semaphore
 from typing import Any
 
 from darkroom.base import MAX_HASHES
@@ -23,6 +24,8 @@ _PERMANENT = {"key_missing", "key_unknown", "scope_missing", "storage_full"}
 _AHEAD, _AHEAD_SECONDS = 64, 2.0
 #: A batch is looked up after this many bytes, so that sending begins before a folder of large files is read.
 _BATCH_BYTES = 256 * 1024 * 1024
+#: Urls that a service fetches at the same time for one owner.
+_FETCHES = 4
 #: Images sent by this run that are remembered, because a lookup finds an image only once it is ready.
 _REMEMBERED = 10_000
 
@@ -42,7 +45,7 @@ class UploadOptions:
 
 @dataclass(frozen=True)
 class _File:
-    """A file, and the image in it or the reason why it is none."""
+    """A file, and the image in it or the reason why it is none. A url has neither."""
 
     found: FoundFile
     image: ImageFile | None = None
@@ -81,6 +84,7 @@ class UploadRun:
         self._complete = options.complete and not options.dry_run
         self._ended = False
         self._senders = Senders(options.jobs)
+        self._fetches = Semaphore(_FETCHES)
         #: Images to report, in the order of the files.
         self._jobs: deque[_Job] = deque()
         self._recent: OrderedDict[bytes, _Job] = OrderedDict()
@@ -110,7 +114,7 @@ class UploadRun:
         batch: list[_File] = []
         size = 0
         for found in files:
-            with self._report.bar("checking", found.path):
+            with self._report.bar("checking", found.source):
                 batch.append(_read(found))
             image = batch[-1].image
             size += image.bytes if image else 0
@@ -131,6 +135,9 @@ class UploadRun:
     def _begin(self, file: _File, known: dict[str, str]) -> None:
         self._report.begin()
         image = file.image
+        if file.found.url:
+            self._jobs.append(_Job(file, self._senders.add(lambda: self._fetch(file.found.url))))
+            return
         if image is None:
             if isinstance(file.error, NotAnImage) and not file.found.is_given:
                 self._report.skip(file.found.path, str(file.error))
@@ -176,6 +183,21 @@ class UploadRun:
                     raise FileChanged from error
                 raise
 
+    def _fetch(self, url: str) -> dict[str, Any]:
+        """Have the service fetch an image, in one of the threads."""
+        with self._fetches:
+            if self._ended:
+                raise Stopped
+            try:
+                if self._options.dry_run:
+                    self._patience.keep(self._client.check_url_uploads)
+                    return {"status": TO_SEND}
+                with self._report.bar("fetching", url):
+                    return self._patience.keep(lambda: self._client.send_url(url, **self._options.fields))
+            except UploadError:
+                self._ended = self._ended or self._options.stop_on_error
+                raise
+
     def _fail(self, error: UploadError) -> None:
         """End the run, because of an error that concerns all images."""
         self._ended = True
@@ -217,7 +239,7 @@ class UploadRun:
         """Wait until the image is processed, and complete a record that is to be printed."""
         try:
             if record["status"] == "pending" and self._wait:
-                with self._report.bar("processing", found.path):
+                with self._report.bar("processing", found.source):
                     record = self._patience.keep(lambda: self._client.wait_until_processed(record, self._wait))
             if self._complete and record["status"] in {"ready", "pending"} and "filename" not in record:
                 record = self._patience.keep(lambda: self._client.read(record["id"])) | {"duplicate": True}
@@ -244,10 +266,12 @@ class UploadRun:
             self.good = False
             self._ended = self._ended or (self._options.stop_on_error and state != PENDING)
         error = record.get("error") or {}
-        self._report.result(state, found.path, record, record.get("detail") or error.get("detail") or "")
+        self._report.result(state, found.source, record, record.get("detail") or error.get("detail") or "")
 
 
 def _read(found: FoundFile) -> _File:
+    if found.url:
+        return _File(found)
     if found.error:
         return _File(found, error=UploadError(found.error))
     try:
@@ -264,4 +288,4 @@ def _changed(image: ImageFile) -> bool:
 
 
 def _refused(found: FoundFile, error: UploadError) -> dict[str, Any]:
-    return {"status": "refused", "file": to_text(found.path), "detail": str(error), "problem": error.problem}
+    return {"status": "refused", "file": to_text(found.source), "detail": str(error), "problem": error.problem}

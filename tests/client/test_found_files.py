@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from darkroom.cli.found_files import FoundFile, Rules, find_files, folder_tags, read_names
+from darkroom.cli.found_files import FoundFile, Rules, find_files, folder_tags, hide_secrets, read_names
 
 
 def make(folder: Path, *names: str) -> Path:
@@ -101,11 +101,32 @@ def test_patterns_that_the_shell_has_not_expanded_are_expanded(tmp_path: Path) -
         (b"a.jpg\n b c.jpg\r\n\n", [Path("a.jpg"), Path(" b c.jpg")]),
         (b"new\nline.jpg\0b.jpg\0", [Path("new\nline.jpg"), Path("b.jpg")]),
         (b"\xff.jpg\n-", [Path("\udcff.jpg"), Path("-")]),
+        (
+            b"https://img.example/a.jpg?s=1 \nHTTP://img.example/b\n./https://c",
+            [
+                "https://img.example/a.jpg?s=1",
+                "HTTP://img.example/b",
+                Path("https://c"),
+            ],
+        ),
         (b"", []),
     ],
 )
-def test_lists_have_a_name_in_each_line_or_null_bytes_between_them(content: bytes, expected: list[Path]) -> None:
+def test_lists_have_a_name_in_each_line_or_null_bytes_between_them(content: bytes, expected: list[str | Path]) -> None:
     assert read_names(io.BytesIO(content)) == expected
+
+
+def test_urls_are_told_from_files_and_shown_without_secrets(tmp_path: Path) -> None:
+    make(tmp_path, "a.jpg")
+    given = [
+        str(tmp_path / "a.jpg"),
+        "https://ann:secret@img.example/sea%20view.jpg?sig=secret#x",
+        "https://[::1/a?secret",
+    ]
+    file, url, broken = find_files(given, Rules())
+    assert (file.url, file.source, url.source) == ("", tmp_path / "a.jpg", given[1])
+    assert hide_secrets(url.url) == "https://img.example/sea%20view.jpg"
+    assert hide_secrets(broken.url) == "https://[::1/a"
 
 
 def test_tags_are_the_folders_from_the_given_one(tmp_path: Path) -> None:

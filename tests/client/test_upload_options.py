@@ -127,7 +127,7 @@ def test_a_reader_that_closes_the_pipe_does_not_end_the_run(server: Server, dark
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        ([], "give a file, a folder, or --from-file"),
+        ([], "give a file, a folder, a url, or --from-file"),
         (["-", "-"], "standard input can be read only once"),
         (["a.jpg", "--filename", "b.jpg"], "only with - as a file"),
         (["-", "--filename", ".."], "not the name of a file"),
