@@ -200,9 +200,11 @@ class Limits:
     max_pixels: int = 0
     max_frames: int = 0
     max_open_tickets: int = 0
-    #: Most bytes of originals, and most images, of one owner; None: no limit.
+    #: Most bytes of originals, and most images, of the owner of the key; None: no limit.
     quota_bytes: int | None = None
     quota_images: int | None = None
+    #: Requests a second with this key, or from this address without one; None: no limit.
+    rate_limit: float | None = None
     #: Days in which a deleted image can be restored.
     trash_days: int = 0
     #: True if the service fetches images from urls.

@@ -1,5 +1,6 @@
 """Services that the entry point passes to the API, and the FastAPI dependencies that give them to routes."""
 
+import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -22,6 +23,7 @@ from app.domain.access.api_keys import Caller
 from app.domain.access.key_admin import KeyAdmin
 from app.domain.access.key_cache import StoredKeys
 from app.domain.access.keyring import Keyring
+from app.domain.access.request_limits import RequestLimits
 from app.domain.access.signing import Cursors, Signer
 from app.domain.delivery.backends import Webhooks
 from app.domain.delivery.endpoint_admin import EndpointAdmin
@@ -42,6 +44,7 @@ from app.domain.models import Visibility
 from app.domain.ports import EventQueue, ImageRepository, ObjectStore, OnDemandRenderer
 from app.domain.ports.key_store import KeyStore
 from app.domain.ports.outbound import OutboundHttp
+from app.domain.quota.usage import Quota
 from app.domain.reports import RequestReporter, log_report
 from app.domain.sizes.policy import OnDemand, SizePolicy
 from app.domain.sizes.signatures import SizeSignatures
@@ -70,7 +73,7 @@ class Services:
     temporary space of all uploads in progress, `max_waiting` the number of requests that wait for images. `renderer`
     renders sizes on demand, by the rules of `on_demand` and `ladder`; without one they are off. Without
     `webhook_adapters` there are no webhooks; `endpoint_fields` checks their endpoints. `outbound` fetches images from
-    `fetch_hosts`; without hosts uploads from a url are off.
+    `fetch_hosts`; without hosts uploads from a url are off. `clock` is that of rate limits, and monotonic.
     """
 
     store: ObjectStore
@@ -107,11 +110,22 @@ class Services:
     endpoint_fields: EndpointFields = field(default_factory=EndpointFields)
     outbound: OutboundHttp | None = None
     fetch_hosts: tuple[str, ...] = ()
+    clock: Callable[[], float] = time.monotonic
 
     @cached_property
     def uploads(self) -> Uploads:
         """Uploads through the API."""
-        return Uploads(self.store, self.repository, default_visibility=self.default_visibility, quota=self.limits.quota)
+        return Uploads(self.store, self.repository, default_visibility=self.default_visibility)
+
+    def get_quota(self, caller: Caller, owner: str) -> Quota:
+        """Return the quota of an upload by the caller for an owner. Limits of a key are for its own owner."""
+        quota = self.limits.quota
+        return caller.own_limits.quota(quota) if owner == caller.owner else quota
+
+    @cached_property
+    def request_limits(self) -> RequestLimits:
+        """Rate limits of callers."""
+        return RequestLimits(self.limits.rate_limit, self.clock)
 
     @cached_property
     def idempotency(self) -> Idempotency:

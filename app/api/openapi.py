@@ -11,8 +11,9 @@ from pydantic.json_schema import JsonSchemaMode, models_json_schema
 from app.api.http.access import ScopedRoute
 from app.api.http.problem_examples import problem_responses
 from app.api.http.problems import MEDIA_TYPE, Problem
+from app.api.http.rate_limit.fields import RATE_LIMIT, RATE_LIMIT_POLICY
 from app.api.middleware.same_site import HEALTH_PATHS, SAFE_METHODS
-from app.api.routes.access.keys import KEY_BODY, ROTATION_BODY
+from app.api.routes.access.schemas import KEY_BODY, KEY_PATCH, ROTATION_BODY
 from app.api.routes.bulk import BulkResults
 from app.api.routes.edits import BULK_EDIT, IMAGE_PATCH
 from app.api.routes.images import DeletedImages
@@ -56,6 +57,9 @@ element for a web page. If the service requires API keys, enter one under *Autho
 Every error is a problem document ([RFC 9457](https://www.rfc-editor.org/rfc/rfc9457)): `code` is a stable name of the
 problem, `detail` describes it, further members hold the value found and the limit, and `request_id` identifies the
 request in the log of the service. Send the header `X-Request-Id` to choose the id.
+
+If the service has a rate limit, responses say in `RateLimit` how many requests are left. Above it a request is refused
+with 429, and `Retry-After` says when to try again.
 """
 
 
@@ -100,6 +104,7 @@ BODIES: dict[str, Any] = {
     "LookupBody": LOOKUP_BODY,
     "ShareBody": SHARE_BODY,
     "KeyBody": KEY_BODY,
+    "KeyPatch": KEY_PATCH,
     "KeyRotation": ROTATION_BODY,
     "WebhookBody": WEBHOOK_BODY,
     "WebhookPatch": WEBHOOK_PATCH,
@@ -110,6 +115,22 @@ BODIES: dict[str, Any] = {
 _SCHEMES = {
     "bearer": {"type": "http", "scheme": "bearer", "description": "An API key."},
     "header": {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "An API key."},
+}
+
+
+#: Fields of every response to a request that counts for a rate limit; described where clients need them.
+_RATE_FIELDS = {
+    "Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer", "minimum": 1}},
+    RATE_LIMIT_POLICY: {
+        "description": "The rate limit: `q` requests in `w` seconds, of the `key` or the `address`.",
+        "schema": {"type": "string"},
+        "example": '"key";q=100;w=10',
+    },
+    RATE_LIMIT: {
+        "description": "`r` requests are left, and more in `t` seconds.",
+        "schema": {"type": "string"},
+        "example": '"key";r=99;t=1',
+    },
 }
 
 
@@ -145,8 +166,11 @@ def build_schema(app: FastAPI, *, keys: bool, hosts: bool, same_site: bool) -> d
                     "foreign_host": hosts and route.path_format not in HEALTH_PATHS,
                     "foreign_origin": same_site and method not in SAFE_METHODS,
                     "scope_missing": route.required_scope is Scope.ADMIN,  # callers without a key lack it
+                    "rate_limited": route.is_rate_limited or (keys and route.required_scope is not None),  # wrong keys
                 }
                 _add_problems(operation, *(code for code, is_possible in possible.items() if is_possible))
+                if possible["rate_limited"]:
+                    operation["responses"]["429"].setdefault("headers", {}).update(_RATE_FIELDS)
     return schema
 
 

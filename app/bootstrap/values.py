@@ -30,6 +30,7 @@ def build_limits(settings: Settings) -> Limits:
         max_open_tickets=settings.max_open_tickets,
         quota_bytes=settings.quota_bytes or None,
         quota_images=settings.quota_images or None,
+        rate_limit=settings.rate_limit or None,
         trash_days=settings.trash_days,
         url_uploads=bool(settings.fetch_hosts),
         max_pixels=settings.max_pixels,

@@ -17,6 +17,7 @@ def build_checks(settings: Settings) -> Iterator[Check]:
     """Yield the checks of an installation. Its stores are opened when the first check that needs them begins."""
     yield Check("access", "callers are as the settings say", lambda: configuration.check_access(settings))
     yield Check("addresses", "hosts and proxies", lambda: configuration.check_addresses(settings))
+    yield Check("quotas", "each image fits", lambda: configuration.check_quotas(settings))
     if settings.public_url is not None:
         url = settings.public_url
         yield Check("proxy", f"{url} leads to the service", lambda: network.check_public_url(url))

@@ -35,6 +35,12 @@ class Limits(Model):
         description="Most images of one owner, with the trash and upload tickets; more are refused with 507. Null: no "
         "limit.",
     )
+    rate_limit: float | None = Field(
+        default=None,
+        description="Requests a second that the caller may send on average, and ten times as many at once; more are "
+        "refused with 429. Requests for image bytes, uploads with a ticket and health checks do not count. Null: no "
+        "limit.",
+    )
     trash_days: int = Field(
         default=0, description="Days in which a deleted image can be restored; 0: deletes are permanent."
     )

@@ -14,6 +14,11 @@ from app.domain.ports import EventQueue
 from app.domain.reports import RequestReport, log_report
 from app.monitoring.exchange import read_figures
 
+#: Reasons of refusals by code, and by status for other codes.
+_REASONS = {
+    "rate_limited": "rate_limit", "quota_exceeded": "quota", "too_many_tickets": "tickets", "renderer_busy": "renderer",
+}  # fmt: skip
+_REASONS_BY_STATUS = {401: "unauthorized", 403: "forbidden", 413: "too_large", 503: "busy", 507: "disk"}
 #: Label of requests that match no route.
 NO_ROUTE = "none"
 _REQUEST_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
@@ -43,6 +48,14 @@ class ServerFigures:
         self._duplicates = Counter(
             "darkroom_duplicate_uploads", "Uploads of bytes that the owner already had.", registry=self._registry
         )
+        self._refusals = Counter(
+            "darkroom_refusals",
+            "Refused requests by reason. busy: a limit of the service, or a backend that does not answer.",
+            ("reason",),
+            registry=self._registry,
+        )
+        for reason in (*_REASONS.values(), *_REASONS_BY_STATUS.values()):
+            self._refusals.labels(reason)
         self._sizes = Counter(
             "darkroom_sizes",
             "Requests for a size on demand. hit: it was stored; miss: it had to be rendered.",
@@ -59,6 +72,9 @@ class ServerFigures:
         route = report.route or NO_ROUTE
         self._requests.labels(report.method, route, str(report.status)).inc()
         self._seconds.labels(route).observe(report.ms / 1000)
+        reason = _REASONS.get(report.code or "") or _REASONS_BY_STATUS.get(report.status)
+        if reason is not None:
+            self._refusals.labels(reason).inc()
         if report.duplicate:
             self._duplicates.inc()
         elif report.image_bytes is not None:

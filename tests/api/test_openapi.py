@@ -36,6 +36,7 @@ OPERATIONS = {
     ("post", "/webhooks/{webhook_id}/rotate"), ("get", "/deliveries"), ("get", "/deliveries/{delivery_id}"),
     ("post", "/deliveries/{delivery_id}/redeliver"), ("post", "/deliveries/redeliver"),
     ("get", "/keys"), ("post", "/keys"), ("post", "/keys/{key_id}/rotate"), ("delete", "/keys/{key_id}"),
+    ("patch", "/keys/{key_id}"),
 }  # fmt: skip
 #: Refusals of sizes on demand.
 SIZES = {"sizes_off", "size_not_offered", "size_not_signed", "bad_size_signature"}

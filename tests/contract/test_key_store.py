@@ -7,6 +7,7 @@ import pytest
 
 from app.domain.access.api_keys import Scope, hash_key
 from app.domain.access.key_admin import KeyAdmin
+from app.domain.access.own_limits import OwnLimits
 from app.domain.access.stored_keys import KeySecret, StoredKey, new_key_id
 from app.domain.errors import AlreadyExists, DarkroomError, Missing, Stale
 from app.domain.models import utcnow
@@ -42,9 +43,27 @@ def stored(store: KeyStore, **fields: Any) -> StoredKey:
 
 
 def test_an_entry_is_read_as_it_was_written(key_store: KeyStore) -> None:
-    for key in (stored(key_store), stored(key_store, expires_at=None, scopes=(Scope.ADMIN,))):
+    limits = {"rate_limit": 0.5, "quota_bytes": 10**12, "quota_images": 0}
+    for key in (
+        stored(key_store),
+        stored(key_store, expires_at=None, scopes=(Scope.ADMIN,)),
+        stored(key_store, **limits),
+    ):
         assert key_store.get(key.id) == key
     assert key_store.get(new_key_id()) is None
+
+
+def test_an_entry_of_a_version_without_limits_is_read(key_store: KeyStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    own = {"rate_limit", "quota_bytes", "quota_images"}
+    dump = StoredKey.model_dump_json
+    with monkeypatch.context() as older:
+        older.setattr(StoredKey, "model_dump_json", lambda key, exclude: dump(key, exclude={*exclude, *own}))
+        key = stored(key_store)
+    found = key_store.get(key.id)
+    assert found == key
+    assert found.own_limits == OwnLimits()
+    key_store.replace(changed(key, rate_limit=5.0))
+    assert key_store.get(key.id) == changed(key, rate_limit=5.0)
 
 
 def test_an_id_is_given_once(key_store: KeyStore) -> None:

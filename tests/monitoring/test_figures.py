@@ -20,6 +20,7 @@ from tests.repository.tree import ROOT
 from tests.sides import self_hosted
 
 PERSONAL = "0193aaaa-secret-owner"
+REASONS = ("rate_limit", "quota", "tickets", "renderer", "unauthorized", "forbidden", "too_large", "busy", "disk")
 
 
 def request(**fields: object) -> RequestReport:
@@ -43,6 +44,9 @@ def test_requests_uploads_and_sizes_are_counted(server: ServerFigures) -> None:
     server.request(request(route="/i/{image_id}", size="hit"))
     server.request(request(route="/i/{image_id}", size="miss"))
     server.request(request(status=404))
+    for status, code in ((429, "rate_limited"), (507, "quota_exceeded"), (507, "storage_full"), (401, "key_unknown"),
+                         (401, "key_missing"), (429, "too_many_tickets"), (503, "overloaded")):  # fmt: skip
+        server.request(request(route="/images", status=status, code=code))
     text = server.exposition().decode()
     found = parse(text)
     assert value(found, "darkroom_requests_total", method="POST", route="/upload", status="201") == 1
@@ -52,6 +56,11 @@ def test_requests_uploads_and_sizes_are_counted(server: ServerFigures) -> None:
     assert value(found, "darkroom_uploads_total") == value(found, "darkroom_duplicate_uploads_total") == 1
     assert value(found, "darkroom_upload_bytes_total") == 1000
     assert [value(found, "darkroom_sizes_total", result=result) for result in ("hit", "miss")] == [1, 1]
+    refused = {reason: value(found, "darkroom_refusals_total", reason=reason) for reason in REASONS}
+    assert refused == dict.fromkeys(("rate_limit", "quota", "disk", "tickets", "busy"), 1) | {
+        "unauthorized": 2, "forbidden": 0, "too_large": 0, "renderer": 0,
+    }  # fmt: skip
+    assert total(found, "darkroom_refusals_total") == sum(refused.values())
     assert value(found, "darkroom_disk_free_bytes", disk="storage") > 0
     assert "gone" not in text
     assert PERSONAL not in text

@@ -6,7 +6,7 @@ import os
 import signal
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +20,17 @@ from tests.samples import encoded
 pytestmark = pytest.mark.slow
 
 ADMIN, READER = {"X-API-Key": "a key of an admin"}, {"X-API-Key": "a key of a reader"}
+SLOW, FULL = {"X-API-Key": "a slow key"}, {"X-API-Key": "a key without space"}
+TICKET = {"bytes": 100, "content_type": "image/jpeg"}
 ALL = "read+upload+edit+delete+admin"
 KEYS = ",".join(
-    f"{owner}:{scopes}:{hashlib.sha256(key['X-API-Key'].encode()).hexdigest()}"
-    for owner, scopes, key in (("ann", ALL, ADMIN), ("bob", "read", READER))
+    f"{owner}:{scopes}:{hashlib.sha256(key['X-API-Key'].encode()).hexdigest()}{limits}"
+    for owner, scopes, key, limits in (
+        ("ann", ALL, ADMIN, ""),
+        ("bob", "read", READER, ""),
+        ("eve", "read+upload", SLOW, ":rate_limit=0.1"),
+        ("zoe", "upload", FULL, ":quota_bytes=99"),
+    )
 )
 
 
@@ -59,6 +66,22 @@ def log_lines(server: Server, beginning: str) -> list[dict[str, Any]]:
     return [line for line in lines if line["message"].startswith(beginning)]
 
 
+def send_refused(call: Callable[..., httpx.Response]) -> None:
+    """Send requests that are refused for each of the reasons."""
+    for key, path in (({}, "/images"), ({"X-API-Key": "dk_no"}, "/images"), (READER, "/keys"), (SLOW, "/images")):
+        for _ in range(4):
+            call("GET", path, path, key)
+    assert call("POST", "/upload/direct", "/upload/direct", FULL, json=TICKET).status_code == 507
+
+
+def check_refusals(found: Figures, made: Counter[tuple[str, str, str]]) -> None:
+    """Compare the refusals with the answers."""
+    statuses = {"unauthorized": "401", "forbidden": "403", "rate_limit": "429", "quota": "507"}
+    for reason, refused in statuses.items():
+        count = sum(count for (_, _, status), count in made.items() if status == refused)
+        assert value(found, "darkroom_refusals_total", reason=reason) == count > 0, reason
+
+
 def test_figures_agree_with_500_mixed_requests(server: Server) -> None:
     before = scrape(server)
     made: Counter[tuple[str, str, str]] = Counter()
@@ -66,8 +89,8 @@ def test_figures_agree_with_500_mixed_requests(server: Server) -> None:
     ids: list[str] = []
     uploaded = 0
 
-    def call(method: str, path: str, route: str, **options: object) -> httpx.Response:
-        answer = server.client.request(method, path, headers=ADMIN, **options)  # type: ignore[arg-type]
+    def call(method: str, path: str, route: str, key: Any = ADMIN, **options: Any) -> httpx.Response:
+        answer = server.client.request(method, path, headers=key, **options)
         known = method if method in {"GET", "POST", "PATCH", "DELETE", "PUT"} else "other"
         made[known, route, str(answer.status_code)] += 1
         return answer
@@ -84,6 +107,7 @@ def test_figures_agree_with_500_mixed_requests(server: Server) -> None:
         call("GET", f"/images/{number}", "/images/{image_id}")
         call("GET", f"/nowhere/{number}", "none")
         call(f"M{number}", "/images", "none")
+    send_refused(call)
     failed = call("POST", "/upload", "/upload", files={"file": ("b.jpg", b"\xff\xd8\xff\xe0" + bytes(200))}).json()
     uploaded += 204
     for image_id in (*ids, failed["id"]):
@@ -113,6 +137,7 @@ def test_figures_agree_with_500_mixed_requests(server: Server) -> None:
         assert timed - value(before, "darkroom_request_seconds_count", route=route) == sum(
             count for (_, each, _), count in made.items() if each == route
         )
+    check_refusals(found, made)
     assert value(found, "darkroom_uploads_total") == 51
     assert value(found, "darkroom_upload_bytes_total") == uploaded
     assert value(found, "darkroom_duplicate_uploads_total") == 50

@@ -1,11 +1,12 @@
 """`darkroom doctor` on one machine: each finding, provoked once."""
 
+import errno
 import json
 import os
 import resource
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -24,8 +25,8 @@ from tests.contract.records import an_image
 from tests.running_server import serving
 from tests.transfer.installations import Installation, installation
 
-CHECKS = ["settings", "access", "addresses", "rights", "disk", "clock", "limits", "database", "storage", "table",
-          "queue", "schedule", "records"]  # fmt: skip
+CHECKS = ["settings", "access", "addresses", "quotas", "rights", "disk", "clock", "limits", "database", "storage",
+          "table", "queue", "schedule", "records"]  # fmt: skip
 
 
 @pytest.fixture
@@ -87,6 +88,13 @@ ADDRESS = {"DARKROOM_PUBLIC_URL": "https://127.0.0.1:1"}
     [
         ("open_to_everybody", "everybody who can connect",
          {"DARKROOM_HOST": "0.0.0.0", "DARKROOM_ALLOW_ANONYMOUS": "true"}),
+        ("no_rate_limit", "any number of requests", {"DARKROOM_HOST": "0.0.0.0", "DARKROOM_ALLOW_ANONYMOUS": "true"}),
+        ("no_rate_limit", "any number of requests", {"DARKROOM_PUBLIC_URL": "https://img.invalid"}),
+        ("rate_limit_of_proxy", "so a proxy forwards requests",
+         {"DARKROOM_PUBLIC_URL": "https://img.invalid", "DARKROOM_RATE_LIMIT": "5"}),
+        ("quota_below_image", "DARKROOM_QUOTA_BYTES is 1,000 bytes", {"DARKROOM_QUOTA_BYTES": "1000"}),
+        ("quota_below_image", "quota_bytes of a key of ann is 5 bytes",
+         {"DARKROOM_AUTH": "required", "DARKROOM_API_KEYS": f"ann:read:{'0' * 64}:quota_bytes=5"}),
         ("any_host", "DNS rebinding", {"DARKROOM_ALLOWED_HOSTS": "*"}),
         ("fetch_any_host", "any public url", {"DARKROOM_FETCH_HOSTS": "*"}),
         ("previous_secret", "still verifies", {"DARKROOM_PREVIOUS_SECRET": "0123456789abcdef"}),
@@ -100,6 +108,21 @@ def test_settings_that_are_seldom_meant(here: Installation, code: str, words: st
     found = findings(here, **settings)
     assert found[code]["severity"] == "warning"
     assert words in found[code]["detail"]
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        KEYS | {"DARKROOM_PUBLIC_URL": "https://127.0.0.1:1", "DARKROOM_RATE_LIMIT": "5",
+                "DARKROOM_TRUSTED_PROXIES": "127.0.0.1"},
+        {"DARKROOM_RATE_LIMIT": "5"},
+        KEYS | {"DARKROOM_QUOTA_BYTES": "1000000000"},
+        {"DARKROOM_AUTH": "required", "DARKROOM_QUOTA_BYTES": "1000000000",
+         "DARKROOM_API_KEYS": f"ann:read:{'0' * 64}:quota_bytes=0"},
+    ],
+)  # fmt: skip
+def test_rate_limits_and_quotas_that_are_meant(here: Installation, settings: dict[str, str]) -> None:
+    assert findings(here, **settings).keys() <= {"public_url_unreachable"}
 
 
 def test_a_previous_secret_in_the_data_folder(here: Installation) -> None:
@@ -144,6 +167,20 @@ def test_a_disk_that_makes_nothing_durable(here: Installation, monkeypatch: pyte
     findings(here)
     monkeypatch.setattr(os, "fsync", refuse)
     assert findings(here)["no_fsync"]["severity"] == "error"
+
+
+@pytest.mark.parametrize(("number", "remedy"), [(errno.EIO, "repair it"), (errno.EACCES, "give the user")])
+def test_a_disk_that_does_not_answer(
+    here: Installation, monkeypatch: pytest.MonkeyPatch, number: int, remedy: str
+) -> None:
+    findings(here)
+
+    def fail(path: Path) -> int:
+        raise OSError(number, os.strerror(number), str(path))
+
+    monkeypatch.setattr(machine, "free_bytes", fail)
+    one(here, "system_failed", "error", f"{os.strerror(number)} ({here.data})")
+    assert findings(here)["system_failed"]["remedy"].startswith(remedy)
 
 
 def test_a_full_disk_and_one_with_little_space(here: Installation) -> None:
@@ -233,20 +270,32 @@ def test_an_image_from_the_future(here: Installation) -> None:
     one(here, "clock_behind", "error", "calls the future")
 
 
-def test_a_public_address_that_is_refused(here: Installation) -> None:
+@contextmanager
+def refusing(status: int, code: str) -> Iterator[str]:
+    """Run a server that refuses one request; yield its address."""
+
     class Refusing(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            self.send_response(403)
+            self.send_response(status)
             self.end_headers()
-            self.wfile.write(b'{"code": "foreign_host"}')
+            self.wfile.write(json.dumps({"code": code}).encode())
 
         def log_message(self, *_: object) -> None:
             """Log nothing."""
 
     with HTTPServer(("127.0.0.1", 0), Refusing) as server:
         Thread(target=server.handle_request).start()
-        address = f"http://127.0.0.1:{server.server_port}"
+        yield f"http://127.0.0.1:{server.server_port}"
+
+
+def test_a_public_address_that_is_refused(here: Installation) -> None:
+    with refusing(403, "foreign_host") as address:
         one(here, "public_url_refused", "error", "refuses requests (403 foreign_host)", DARKROOM_PUBLIC_URL=address)
+
+
+def test_a_public_address_that_is_at_its_rate_limit(here: Installation) -> None:
+    with refusing(429, "rate_limited") as address:
+        assert findings(here, DARKROOM_PUBLIC_URL=address) == {}
 
 
 @pytest.mark.slow

@@ -33,7 +33,8 @@ def test_created_keys_are_listed_and_revoked(monkeypatch: pytest.MonkeyPatch) ->
     done = key("list")
     assert done.stdout.splitlines() == [f"{made[0]['id']}  ann  read+upload", f"{made[1]['id']}  bob  admin"]
     listed = [json.loads(line) for line in key("list", "--json").stdout.splitlines()]
-    assert listed == [{name: each[name] for name in ("id", "owner", "scopes")} for each in made]
+    limits = dict.fromkeys(("rate_limit", "quota_bytes", "quota_images"))
+    assert listed == [{name: each[name] for name in ("id", "owner", "scopes")} | limits for each in made]
     done = key("revoke", made[0]["id"])
     assert (done.exit_code, done.stdout) == (0, f"{made[1]['entry']}\n")
     assert Keyring(parse_keys(done.stdout)).caller(made[1]["key"]).owner == "bob"
@@ -41,6 +42,24 @@ def test_created_keys_are_listed_and_revoked(monkeypatch: pytest.MonkeyPatch) ->
     assert key("revoke", made[0]["id"].upper()).stdout == done.stdout
     revoked = json.loads(key("revoke", made[1]["id"], "--json").stdout)
     assert (revoked["revoked"]["owner"], revoked["api_keys"]) == ("bob", made[0]["entry"])
+
+
+def test_a_key_can_have_limits(monkeypatch: pytest.MonkeyPatch) -> None:
+    limits = ("--rate-limit", "0.5", "--quota-bytes", "2000000", "--quota-images", "0")
+    made = json.loads(key("create", "--owner", "ann", "--scope", "read", *limits, "--json").stdout)
+    assert made["entry"].endswith(":rate_limit=0.5:quota_bytes=2000000:quota_images=0")
+    monkeypatch.setenv("DARKROOM_API_KEYS", made["entry"])
+    assert key("list").stdout == (f"{made['id']}  ann  read  0.5 requests/s, 2,000,000 bytes, any number of images\n")
+    listed = json.loads(key("list", "--json").stdout)
+    assert (listed["rate_limit"], listed["quota_bytes"], listed["quota_images"]) == (0.5, 2_000_000, 0)
+    for wrong in (
+        ("--rate-limit", "0.01"),
+        ("--rate-limit", "-1"),
+        ("--quota-bytes", str(2**60)),
+        ("--quota-images", "x"),
+    ):
+        done = key("create", "--owner", "ann", "--scope", "read", *wrong)
+        assert (done.exit_code, done.stdout) == (2, ""), wrong
 
 
 @pytest.mark.parametrize("key_id", ["0123456789ab", "x", "", "dk_secret"])

@@ -69,6 +69,25 @@ def test_keys_are_created_listed_rotated_and_revoked(installed: Installation) ->
         assert done.stderr.splitlines()[2] == "try: darkroom key list"
 
 
+@both_sides
+def test_limits_of_a_key_are_set_changed_and_removed(installed: Installation) -> None:
+    made = parsed("create", "--owner", "ann", "--scope", "read", "--rate-limit", "5", "--quota-images", "1000")
+    assert (made["rate_limit"], made["quota_bytes"], made["quota_images"]) == (5, None, 1000)
+    assert "  5 requests/s, 1,000 images  ann" in key("list").stdout
+    changed = parsed("edit", made["id"], "--quota-bytes", "0", "--unset", "rate-limit", "--name", "shop")
+    assert (changed["rate_limit"], changed["quota_bytes"], changed["quota_images"]) == (None, 0, 1000)
+    assert changed["name"] == "shop"
+    assert key("edit", made["id"], "--unset", "quota-bytes", "--unset", "quota-images").stdout == (
+        f"{made['id']}  ann  the limits of the installation  shop\n"
+    )
+    done = key("edit", "0" * 20, "--rate-limit", "5")
+    assert (done.exit_code, done.stderr.splitlines()[2]) == (1, "try: darkroom key list")
+    for wrong in ((), ("--rate-limit", "0.01"), ("--unset", "scopes"), ("--name", " "),
+                  ("--rate-limit", "5", "--unset", "rate-limit"), ("--quota-bytes", str(2**60))):  # fmt: skip
+        done = key("edit", made["id"], *wrong)
+        assert (done.exit_code, done.stdout) == (2, ""), wrong
+
+
 def test_too_many_secrets_have_a_remedy(installed: Installation) -> None:
     made = parsed("create", "--owner", "ann", "--scope", "read")
     for _ in range(4):

@@ -25,7 +25,7 @@ TOLD = {
         "auth", "allow_anonymous", "api_keys", "cors_origins", "fetch_hosts", "default_visibility", "cdn_url",
         "cdn_distribution", "secret", "previous_secret", "signed_url_seconds", "max_upload_bytes", "max_open_tickets",
         "trash_days", "on_demand", "on_demand_widths", "on_demand_ratios", "on_demand_jxl", "render_function",
-        "quota_bytes", "quota_images",
+        "quota_bytes", "quota_images", "rate_limit",
     },
     WORKER: EVERYBODYS | {
         "auth", "max_upload_bytes", "processing_timeout_seconds", "processing_memory_mb", "max_attempts",

@@ -1,6 +1,8 @@
-"""Authentication and scopes, checked before the body, path parameters and look-ups."""
+"""Authentication, rate limits and scopes, checked before the body, path parameters and look-ups."""
 
 from collections.abc import Callable, Coroutine, Iterable
+from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from threading import RLock
 from typing import Any, TypeVar
 
@@ -11,8 +13,11 @@ from starlette.responses import Response
 
 from app.api.http.log_fields import add_log_fields
 from app.api.http.query import QueryRule
+from app.api.http.rate_limit.fields import note_standing
 from app.domain.access.api_keys import ANONYMOUS_CALLER, Caller, Scope
 from app.domain.access.keyring import Keyring
+from app.domain.access.request_limits import RequestLimits
+from app.domain.errors import Unauthorized
 from app.domain.ids import is_id
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -20,15 +25,24 @@ Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 _analyzing = RLock()
 _SCOPE, _EXTRA_QUERY, _OPEN, _DIRECT = "required_scope", "allows_extra_query", "open_to_public_images", "direct"
+_LIMITED, _KEY_OPTIONAL = "is_rate_limited", "is_key_optional"
 
 
-def requires(scope: Scope) -> Callable[[F], F]:
-    """Mark an endpoint that needs a caller with this scope."""
-    return lambda endpoint: _marked(endpoint, scope)
+def requires(scope: Scope, *, is_rate_limited: bool = True) -> Callable[[F], F]:
+    """Mark an endpoint that needs a caller with this scope. Its requests count for the caller's rate limit."""
+
+    def marked(endpoint: F) -> F:
+        setattr(endpoint, _LIMITED, is_rate_limited)
+        return _marked(endpoint, scope)
+
+    return marked
 
 
 def requires_unless_public(scope: Scope) -> Callable[[F], F]:
-    """Mark an endpoint that needs a caller with this scope unless the image is public. The endpoint calls `admit`."""
+    """Mark an endpoint that needs a caller with this scope unless the image is public. The endpoint calls `admit`.
+
+    It serves images, so it has no rate limit.
+    """
 
     def marked(endpoint: F) -> F:
         setattr(endpoint, _OPEN, True)
@@ -38,7 +52,14 @@ def requires_unless_public(scope: Scope) -> Callable[[F], F]:
 
 
 def no_key_required(endpoint: F) -> F:
-    """Mark an endpoint that needs no API key."""
+    """Mark an endpoint that needs no API key. It has no rate limit."""
+    return _marked(endpoint, None)
+
+
+def key_optional(endpoint: F) -> F:
+    """Mark an endpoint that needs no API key, and calls `get_optional_caller`. It counts for the rate limit."""
+    setattr(endpoint, _LIMITED, True)
+    setattr(endpoint, _KEY_OPTIONAL, True)
     return _marked(endpoint, None)
 
 
@@ -68,7 +89,8 @@ def _marked(endpoint: F, scope: Scope | None) -> F:
 
 
 class ScopedRoute(APIRoute):
-    """Route whose endpoint must be marked with `requires`, `requires_unless_public` or `no_key_required`.
+    """Route whose endpoint must be marked with `requires`, `requires_unless_public`, `key_optional` or
+    `no_key_required`.
 
     FastAPI analyzes the endpoint when the route is first used. For all routes this takes 18 ms on one core, which a
     function would spend at each start.
@@ -80,6 +102,8 @@ class ScopedRoute(APIRoute):
         self.required_scope: Scope | None = getattr(endpoint, _SCOPE)
         self.open_to_public_images: bool = getattr(endpoint, _OPEN, False)
         self.allows_extra_query: bool = getattr(endpoint, _EXTRA_QUERY, False)
+        self.is_rate_limited: bool = getattr(endpoint, _LIMITED, False)
+        self.is_key_optional: bool = getattr(endpoint, _KEY_OPTIONAL, False)
         self.path, self.methods = path, set(methods)
         self._analyze = lambda: super(ScopedRoute, self).__init__(path, endpoint, methods=[*methods], **options)
 
@@ -99,14 +123,30 @@ class ScopedRoute(APIRoute):
 
         async def checked(request: Request) -> Response:
             self._log(request)
-            if scope is not None:
-                _accept(request, scope, await find_caller(request))
+            if scope is not None or self.is_key_optional:
+                await self._admit(request, scope)
             if query is not None:
                 query.check(request)
             response: Response | None = None if direct is None else await direct(request)
             return await handler(request) if response is None else response
 
         return checked
+
+    async def _admit(self, request: Request, scope: Scope | None) -> None:
+        """Find the caller, take a token of the rate limit, then check the scope."""
+        try:
+            caller = await find_caller(request, counts_missing=self.is_rate_limited)
+        except Unauthorized:
+            if not self.is_key_optional:
+                raise
+            request.state.caller = None
+            return
+        if self.is_rate_limited:
+            standing = _get_limits(request).take(caller, _get_address(request))
+            note_standing(request.scope, standing, has_key=caller.has_key)
+        if scope is not None:
+            caller.require(scope)
+        request.state.caller = caller
 
     def _log(self, request: Request) -> None:
         add_log_fields(request.scope, route=self.path)
@@ -120,26 +160,49 @@ def admit(request: Request, scope: Scope) -> Caller:
 
     Call it in a thread: it may read the store.
     """
-    keyring = _get_keyring(request)
-    return _accept(request, scope, ANONYMOUS_CALLER if keyring is None else keyring.caller(_read_key(request)))
+    caller, keyring = ANONYMOUS_CALLER, _get_keyring(request)
+    if keyring is not None:
+        key = _read_key(request)
+        with _checking(request, key):
+            caller = keyring.caller(key)
+    caller.require(scope)
+    request.state.caller = caller
+    return caller
 
 
-async def find_caller(request: Request) -> Caller:
+async def find_caller(request: Request, *, counts_missing: bool = False) -> Caller:
     """Return the caller that the request's API key belongs to; `ANONYMOUS_CALLER` without authentication.
 
-    Raises `Unauthorized`, and `Unavailable` if the key may be in the store, which cannot be read.
+    Raises `Unauthorized`, `TooManyRequests` if too many wrong keys came from the caller's address, and `Unavailable` if
+    the key may be in the store, which cannot be read. With `counts_missing` a missing key counts as a wrong one.
     """
     keyring = _get_keyring(request)
     if keyring is None:
         return ANONYMOUS_CALLER
     key = _read_key(request)
-    return await run_in_threadpool(keyring.caller, key) if keyring.reads_store(key) else keyring.caller(key)
+    with _checking(request, key, counts_missing=counts_missing):
+        return await run_in_threadpool(keyring.caller, key) if keyring.reads_store(key) else keyring.caller(key)
 
 
-def _accept(request: Request, scope: Scope, caller: Caller) -> Caller:
-    caller.require(scope)
-    request.state.caller = caller
+def get_optional_caller(request: Request) -> Caller | None:
+    """Return the caller of a request to a `key_optional` endpoint; None without a valid key."""
+    caller: Caller | None = request.state.caller
     return caller
+
+
+def _checking(request: Request, key: str, *, counts_missing: bool = False) -> AbstractContextManager[None]:
+    if not key and not counts_missing:
+        return nullcontext()
+    return _get_limits(request).checking(key, _get_address(request), partial(note_standing, request.scope))
+
+
+def _get_limits(request: Request) -> RequestLimits:
+    limits: RequestLimits = request.app.state.services.request_limits
+    return limits
+
+
+def _get_address(request: Request) -> str | None:
+    return None if request.client is None else request.client.host
 
 
 def _get_keyring(request: Request) -> Keyring | None:

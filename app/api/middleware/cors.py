@@ -12,7 +12,8 @@ _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 #: Response headers that a page may read. Browsers accept `*`, but some libraries look for the names.
 _EXPOSED = (
     "Accept-Ranges", "Allow", "Content-Disposition", "Content-Length", "Content-Range", "ETag", "Idempotency-Replayed",
-    "Last-Modified", "Link", "Location", "Preference-Applied", "Retry-After", "WWW-Authenticate", "X-Request-Id",
+    "Last-Modified", "Link", "Location", "Preference-Applied", "RateLimit", "RateLimit-Policy", "Retry-After",
+    "WWW-Authenticate", "X-Request-Id",
 )  # fmt: skip
 _SHOWN = 100
 

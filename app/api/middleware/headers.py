@@ -1,6 +1,6 @@
 """Default response headers, and HEAD for every GET route."""
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Mapping
 
 from starlette.types import Message, Receive, Scope, Send
 
@@ -24,8 +24,8 @@ def get_client_method(scope: Scope) -> str:
     return method
 
 
-def add_response_headers(message: Message, request_id: str) -> None:
-    """Add the request id to the start of a response, and default headers that it does not set.
+def add_response_headers(message: Message, request_id: str, fields: Mapping[str, str]) -> None:
+    """Add the request id and these fields to the start of a response, and default headers that it does not set.
 
     Pages and files have a policy of their own.
     """
@@ -33,6 +33,7 @@ def add_response_headers(message: Message, request_id: str) -> None:
     names = {name for name, _ in headers}
     headers += [each for each in _DEFAULTS.items() if each[0] not in names]
     headers.append((b"x-request-id", request_id.encode("ascii")))
+    headers += [(name.lower().encode("ascii"), value.encode("ascii")) for name, value in fields.items()]
     message["headers"] = headers
 
 

@@ -7,6 +7,7 @@ import time
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api.http.log_fields import log_fields, phase_timer
+from app.api.http.rate_limit.fields import get_rate_fields
 from app.api.middleware.headers import add_response_headers
 from app.api.middleware.http_middleware import HttpMiddleware
 from app.api.middleware.server_refusals import REFUSAL
@@ -54,7 +55,7 @@ class RequestLog(HttpMiddleware):
             nonlocal status, sent
             if message["type"] == "http.response.start":
                 status = _CLIENT_CLOSED if cut_off else message["status"]
-                add_response_headers(message, request_id)
+                add_response_headers(message, request_id, get_rate_fields(scope))
             else:
                 sent += len(message.get("body", b""))
             await send(message)

@@ -9,7 +9,8 @@ from app.api.http.access import (
     ScopedRoute,
     allow_extra_query,
     answered_directly,
-    find_caller,
+    get_optional_caller,
+    key_optional,
     no_key_required,
     requires,
 )
@@ -20,7 +21,6 @@ from app.api.readiness import Readiness
 from app.api.views.limits import LimitsView
 from app.api.views.responses import json_answer
 from app.domain.access.api_keys import Scope
-from app.domain.errors import Unauthorized
 
 router = APIRouter(tags=["service"], route_class=ScopedRoute)
 #: For Prometheus, and not part of the API that clients use.
@@ -47,16 +47,13 @@ async def _alive(_: Request) -> Response:
     summary="Get the limits",
     responses={200: model_response(LimitsView), **problem_responses()},
 )
-@no_key_required
+@key_optional
 async def get_limits(request: Request, services: ServicesDep) -> Response:
     """Get the limits that a client can check before an upload, the accepted formats, and the variants of each image.
 
-    It needs no API key. With one, `scopes` says what the key may do.
+    It needs no API key. With one, `scopes` says what the key may do, and the limits are those of the key.
     """
-    try:
-        caller = await find_caller(request)
-    except Unauthorized:
-        caller = None
+    caller = get_optional_caller(request)
     shown = LimitsView.build(services.limits, caller, authentication=services.keyring is not None)
     return json_answer(shown, headers={"Cache-Control": "private, no-cache"})
 
@@ -99,7 +96,7 @@ async def readyz(request: Request, services: ServicesDep) -> Response:
 
 
 @metrics_router.get("/metrics")
-@requires(Scope.ADMIN)
+@requires(Scope.ADMIN, is_rate_limited=False)
 @allow_extra_query
 def get_metrics(services: ServicesDep) -> Response:
     """Get the figures of this installation in the text format of Prometheus."""

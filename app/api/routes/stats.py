@@ -15,6 +15,7 @@ from app.api.views.responses import json_answer
 from app.domain.access.api_keys import Scope
 from app.domain.images.stats import EXAMPLE, OwnerCounts, Stats, build_stats
 from app.domain.models import Model
+from app.domain.quota.usage import Quota
 
 router = APIRouter(tags=["images"], route_class=ScopedRoute)
 
@@ -53,7 +54,8 @@ def get_stats(
 
     An API key with the scope `admin` gets the counts of another owner with `owner`.
     """
-    return json_answer(_build(services, services.counters.get(caller.list_owner(owner))), headers=_CACHING)
+    found = services.counters.get(caller.list_owner(owner))
+    return json_answer(_build(services, found, services.get_quota(caller, found.owner)), headers=_CACHING)
 
 
 @router.get(
@@ -75,11 +77,10 @@ def list_stats_of_owners(
     counters = services.counters
     after = None if cursor is None else services.cursors.read(cursor, _OWNERS)
     found = counters.list(limit + 1, after)
-    shown = [_build(services, each) for each in found[:limit]]
+    shown = [_build(services, each, services.limits.quota) for each in found[:limit]]
     following = services.cursors.write(shown[-1].owner, _OWNERS) if len(found) > limit else None
     return json_answer(StatsList(items=shown, next_cursor=following), headers=_CACHING)
 
 
-def _build(services: Services, found: OwnerCounts) -> Stats:
-    limits = services.limits
-    return build_stats(found, limits.recipe, limits.quota, exact=services.counters.exact)
+def _build(services: Services, found: OwnerCounts, quota: Quota) -> Stats:
+    return build_stats(found, services.limits.recipe, quota, exact=services.counters.exact)

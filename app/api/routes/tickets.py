@@ -19,7 +19,7 @@ from app.api.http.problem_examples import model_response, problem_responses
 from app.api.http.public_address import absolute_url
 from app.api.views.image import ImageView, view
 from app.api.views.responses import etag, image_response, json_answer
-from app.domain.access.api_keys import Scope
+from app.domain.access.api_keys import Caller, Scope
 from app.domain.keys import original_id
 from app.domain.media import registered_type
 from app.domain.uploads.descriptions import NAMES, parse_media_type
@@ -109,7 +109,7 @@ async def create_upload_ticket(
     def issue() -> tuple[Ticket | Accepted, bool]:
         members = JsonObject.parse(body, FIELDS)
         wanted = _parse_request(members)
-        return _issue(services, caller.upload_owner(members.text("owner")), wanted, key)
+        return _issue(services, caller, caller.upload_owner(members.text("owner")), wanted, key)
 
     issued, replayed = await run_in_threadpool(issue)
     headers = {REPLAYED: "true"} if replayed else {}
@@ -123,13 +123,16 @@ async def create_upload_ticket(
     return json_answer(issued.model_copy(update={"url": url}), 201, headers)
 
 
-def _issue(services: Services, owner: str, wanted: TicketRequest, key: str | None) -> tuple[Ticket | Accepted, bool]:
+def _issue(
+    services: Services, caller: Caller, owner: str, wanted: TicketRequest, key: str | None
+) -> tuple[Ticket | Accepted, bool]:
     """Issue the ticket. Return it or a record, and True if the request was a repetition of a finished one."""
+    quota = services.get_quota(caller, owner)
     if key is None:
-        return services.tickets.issue(owner, wanted), False
+        return services.tickets.issue(owner, wanted, quota=quota), False
     return services.idempotency.run(
         KeyedRequest(owner, key, Operation.TICKET, fingerprint(wanted)),
-        lambda attempt: services.tickets.issue(owner, wanted, attempt),
+        lambda attempt: services.tickets.issue(owner, wanted, attempt, quota),
         _effect,
         lambda image, _: services.tickets.renew(image),
     )

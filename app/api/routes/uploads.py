@@ -159,7 +159,7 @@ async def _accept(
             receiving = receive_upload(request, caller, services.limits, services.spools)
             complete = await stack.enter_async_context(receiving)
         with timer.phase("store"):
-            stored = await run_in_threadpool(_store, services, complete, key, query.on_duplicate)
+            stored = await run_in_threadpool(_store, services, caller, complete, key, query.on_duplicate)
         if isinstance(stored, RequestedUpload):
             with timer.phase("fetch"):
                 stored = await _fetch(request, services, stored, key, query.on_duplicate)
@@ -187,11 +187,13 @@ async def _fetch(
 ) -> _Stored:
     """Fetch the image from its url and store it. A repetition of a finished request fetches nothing."""
     owner, wanted = requested.owner, requested.request
+    quota = services.get_quota(get_admitted(request), owner)
     async with services.fetches.admit(owner), services.spools.open(services.limits.max_direct_bytes) as spool:
 
         def accept(attempt: Attempt = FIRST_ATTEMPT) -> Accepted:
             upload = services.fetches.fetch(wanted, spool, services.limits, seconds_left(request.scope))
-            return services.uploads.accept(owner, upload, keep_duplicate=on_duplicate == "create", attempt=attempt)
+            is_copy = on_duplicate == "create"
+            return services.uploads.accept(owner, upload, keep_duplicate=is_copy, attempt=attempt, quota=quota)
 
         def run() -> _Stored:
             if key is None:
@@ -202,15 +204,19 @@ async def _fetch(
         return await services.fetches.run(run)
 
 
-def _store(services: Services, complete: Complete, key: str | None, on_duplicate: str) -> _Stored | RequestedUpload:
+def _store(
+    services: Services, caller: Caller, complete: Complete, key: str | None, on_duplicate: str
+) -> _Stored | RequestedUpload:
     """Store the upload, or return it if its image must be fetched first."""
     received = complete()
     if isinstance(received, RequestedUpload):
         return received
     owner, upload = received.owner, received.upload
+    quota = services.get_quota(caller, owner)
 
     def accept(attempt: Attempt = FIRST_ATTEMPT) -> Accepted:
-        return services.uploads.accept(owner, upload, keep_duplicate=on_duplicate == "create", attempt=attempt)
+        is_copy = on_duplicate == "create"
+        return services.uploads.accept(owner, upload, keep_duplicate=is_copy, attempt=attempt, quota=quota)
 
     if key is None:
         return _Stored(owner, accept(), replayed=False, ignored_fields=received.ignored_fields)

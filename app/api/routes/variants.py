@@ -41,7 +41,7 @@ _REDIRECT: dict[int | str, dict[str, Any]] = {
     response_class=Response,
     responses={**_REDIRECT, **problem_responses("image_not_found", "not_ready", "not_served")},
 )
-@requires(Scope.READ)
+@requires(Scope.READ, is_rate_limited=False)
 @allow_extra_query
 def get_original(
     request: Request, image_id: ImageId, services: ServicesDep, owner: VisibleOwnerDep, base_path: BasePathDep

@@ -21,6 +21,9 @@ _EXAMPLE: JsonDict = {
     "last_used": "2026-11-28",
     "rotated_at": None,
     "secrets_ending_at": [],
+    "rate_limit": 5,
+    "quota_bytes": 1_000_000_000,
+    "quota_images": None,
 }
 
 
@@ -39,6 +42,15 @@ class ApiKeyView(Model):
     rotated_at: datetime | None = Field(description="Time of the last rotation.")
     secrets_ending_at: Sequence[datetime] = Field(
         description="Times at which the keys from before a rotation end, newest first."
+    )
+    rate_limit: float | None = Field(
+        description="Requests a second with this key; 0: no limit; null: that of the installation."
+    )
+    quota_bytes: int | None = Field(
+        description="Quota in bytes of uploads with this key; 0: no limit; null: that of the installation."
+    )
+    quota_images: int | None = Field(
+        description="Quota in images of uploads with this key; 0: no limit; null: that of the installation."
     )
 
     @classmethod

@@ -6,6 +6,7 @@ from pydantic import ConfigDict, Field
 from pydantic.config import JsonDict
 
 from app.domain.access.api_keys import ANONYMOUS_CALLER, Caller, Scope
+from app.domain.access.own_limits import NO_OWN_LIMITS
 from app.domain.limits import Limits
 
 
@@ -26,8 +27,15 @@ class LimitsView(Limits, defer_build=True):
     def build(cls, limits: Limits, caller: Caller | None, *, authentication: bool) -> Self:
         """Build the view for a caller; None for a request without a valid key."""
         has = frozenset[Scope]() if caller is None else caller.scopes
+        own = NO_OWN_LIMITS if caller is None else caller.own_limits
+        quota = own.quota(limits.quota)
         return cls(
-            **dict(limits),
+            **{
+                **dict(limits),
+                "rate_limit": own.rate(limits.rate_limit),
+                "quota_bytes": quota.bytes,
+                "quota_images": quota.images,
+            },
             authentication="required" if authentication else "none",
             scopes=tuple(Scope) if Scope.ADMIN in has else tuple(scope for scope in Scope if scope in has),
         )

@@ -1,13 +1,16 @@
 """`darkroom key entry`: API keys in the settings."""
 
 import json
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from app.cli.failures import fail, reports_failures
+from app.cli.keys.limits import QuotaBytes, QuotaImages, RateLimit, describe_limits
 from app.cli.options import JSON_LINES
 from app.domain.access.api_keys import ApiKey, Scope, new_key
+from app.domain.access.own_limits import OwnLimits, check_own_limits
+from app.domain.errors import Invalid
 from app.settings import load
 
 #: Digits of a key's hash that name it.
@@ -31,6 +34,9 @@ def create(
         list[Scope],
         typer.Option(metavar="SCOPE", help=f"Permission of the key: {', '.join(Scope)}. Can be repeated."),
     ],
+    rate_limit: RateLimit = None,
+    quota_bytes: QuotaBytes = None,
+    quota_images: QuotaImages = None,
     as_json: Annotated[bool, JSON_LINES] = False,
 ) -> None:
     """Create an API key and its entry for the settings, which is a hash. The key is shown only once.
@@ -43,6 +49,8 @@ def create(
 
     darkroom key entry create --owner ann --scope read --json
 
+    darkroom key entry create --owner bob --scope upload --rate-limit 5
+
     Add the entry to DARKROOM_API_KEYS, set DARKROOM_AUTH=required, and restart
     the service.
 
@@ -51,7 +59,11 @@ def create(
     if ":" in owner or "," in owner:  # separators of an entry
         raise typer.BadParameter(f"{owner!r} is not a valid owner", param_hint="--owner")
     try:
-        key, entry = new_key(owner, scope)
+        own_limits = check_own_limits(**vars(OwnLimits(rate_limit, quota_bytes, quota_images)))
+    except Invalid as error:
+        raise typer.BadParameter(error.detail) from None
+    try:
+        key, entry = new_key(owner, scope, own_limits)
     except ValueError as error:
         raise typer.BadParameter(str(error).partition(": ")[2], param_hint="--owner") from None
     if as_json:
@@ -65,7 +77,7 @@ def create(
 @entries.command("list")
 @reports_failures
 def list_keys(*, as_json: Annotated[bool, JSON_LINES] = False) -> None:
-    """List the API keys of the settings: id, owner and scopes.
+    """List the API keys of the settings: id, owner, scopes and limits.
 
     Examples:
 
@@ -84,7 +96,8 @@ def list_keys(*, as_json: Annotated[bool, JSON_LINES] = False) -> None:
         if as_json:
             typer.echo(json.dumps(fields))
         else:
-            typer.echo(f"{fields['id']}  {entry.owner}  {'+'.join(fields['scopes'])}")
+            limits = describe_limits(entry.own_limits)
+            typer.echo(f"{fields['id']}  {entry.owner}  {'+'.join(sorted(entry.scopes))}  {limits}".rstrip())
 
 
 @entries.command()
@@ -118,5 +131,6 @@ def revoke(
     typer.echo(f"Set {_SETTING} to this value and restart the service.", err=True)
 
 
-def _described(entry: ApiKey) -> dict[str, str | list[str]]:
-    return {"id": entry.sha256[:_DIGITS], "owner": entry.owner, "scopes": sorted(entry.scopes)}
+def _described(entry: ApiKey) -> dict[str, Any]:
+    fields = {"id": entry.sha256[:_DIGITS], "owner": entry.owner, "scopes": sorted(entry.scopes)}
+    return {**fields, **vars(entry.own_limits)}

@@ -1,4 +1,4 @@
-"""`darkroom key create|list|rotate|revoke`: API keys in the store, self-hosted and on AWS."""
+"""`darkroom key create|list|edit|rotate|revoke`: API keys in the store, self-hosted and on AWS."""
 
 import json
 from collections.abc import Iterator
@@ -10,9 +10,11 @@ import typer
 from app.cli.backends import open_existing
 from app.cli.failures import fail, reports_failures
 from app.cli.keys.entries import entries
+from app.cli.keys.limits import OwnLimit, QuotaBytes, QuotaImages, RateLimit, describe_limits
 from app.cli.options import JSON_LINES, check_owner
 from app.domain.access.api_keys import Scope
 from app.domain.access.key_admin import KeyAdmin
+from app.domain.access.own_limits import OwnLimits
 from app.domain.access.stored_keys import GRACE, MAX_GRACE, MAX_LIFE, StoredKey
 from app.domain.errors import Conflict, Invalid, NotFound
 from app.domain.models import ANONYMOUS, utcnow
@@ -50,6 +52,9 @@ def create(
     days: Annotated[
         int | None, typer.Option(min=1, max=MAX_LIFE.days, help="Days until the key expires. Default: never.")
     ] = None,
+    rate_limit: RateLimit = None,
+    quota_bytes: QuotaBytes = None,
+    quota_images: QuotaImages = None,
     as_json: AsJson = False,
 ) -> None:
     """Create an API key in the store. It is shown only once: the store has its hash.
@@ -63,6 +68,11 @@ def create(
 
     darkroom key create --owner root --scope admin --name "on call" --days 90
 
+    darkroom key create --owner bob --scope upload --rate-limit 5 --quota-images 1000
+
+    Limits of the key are in place of those of the installation. Its quotas are
+    for uploads with this key to its owner.
+
     Exit codes: 0 done, 2 wrong usage, 3 the store does not answer, 4 a right is
     missing.
     """
@@ -72,7 +82,13 @@ def create(
     admin, auth = _open()
     expires_at = None if days is None else utcnow() + timedelta(days=days)
     try:
-        key, entry = admin.create(name=name or owner, owner=owner, scopes=scope, expires_at=expires_at)
+        key, entry = admin.create(
+            name=name or owner,
+            owner=owner,
+            scopes=scope,
+            expires_at=expires_at,
+            own_limits=OwnLimits(rate_limit, quota_bytes, quota_images),
+        )
     except Invalid as error:
         raise typer.BadParameter(error.detail) from None
     _show_secret(key, entry, as_json=as_json)
@@ -83,7 +99,7 @@ def create(
 @keys.command("list")
 @reports_failures
 def list_keys(*, as_json: AsJson = False) -> None:
-    """List the API keys in the store, newest first: id, owner, scopes, last use, expiry and name.
+    """List the API keys in the store, newest first: id, owner, scopes, last use, expiry, limits and name.
 
     Keys of the settings are not listed: see `darkroom key entry list`.
 
@@ -103,8 +119,57 @@ def list_keys(*, as_json: AsJson = False) -> None:
         used = f"used {entry.last_used}" if entry.last_used else "never used"
         ends = "" if entry.expires_at is None else f"{'expired' if entry.has_expired(utcnow()) else 'expires'} "
         ends += "" if entry.expires_at is None else f"{entry.expires_at:%Y-%m-%d}"
-        parts = (entry.id, entry.owner, "+".join(entry.scopes), used, ends, entry.name)
+        limits = describe_limits(entry.own_limits)
+        parts = (entry.id, entry.owner, "+".join(entry.scopes), used, ends, limits, entry.name)
         typer.echo("  ".join(part for part in parts if part))
+
+
+@keys.command()
+@reports_failures
+def edit(
+    key_id: KeyId,
+    *,
+    name: Annotated[str | None, typer.Option(help="Says what the key is for.", metavar="TEXT")] = None,
+    rate_limit: RateLimit = None,
+    quota_bytes: QuotaBytes = None,
+    quota_images: QuotaImages = None,
+    unset: Annotated[
+        list[OwnLimit] | None,
+        typer.Option(
+            metavar="NAME", help=f"Use the installation's limit again: {', '.join(OwnLimit)}. Can be repeated."
+        ),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Change name and limits of an API key. The service follows within 30 seconds, without a restart.
+
+    Examples:
+
+    darkroom key edit 019ac4f1d2a07be31c55 --rate-limit 5
+
+    darkroom key edit 019ac4f1d2a07be31c55 --quota-bytes 0 --unset rate-limit
+
+    Exit codes: 0 done, 1 unknown key, 2 wrong usage, 3 the store does not
+    answer, 4 a right is missing.
+    """
+    given = {"name": name, "rate_limit": rate_limit, "quota_bytes": quota_bytes, "quota_images": quota_images}
+    changes: dict[str, Any] = {field: value for field, value in given.items() if value is not None}
+    for each in unset or ():
+        field = each.value.replace("-", "_")
+        if field in changes:
+            raise typer.BadParameter(f"--{each} and --unset {each} do not go together")
+        changes[field] = None
+    if not changes:
+        raise typer.BadParameter("nothing to change: give --name, a limit or --unset")
+    admin, _ = _open()
+    try:
+        entry = admin.edit(key_id, changes)
+    except NotFound:
+        _fail_unknown(key_id)
+    except Invalid as error:
+        raise typer.BadParameter(error.detail) from None
+    limits = describe_limits(entry.own_limits) or "the limits of the installation"
+    typer.echo(json.dumps(_fields(entry)) if as_json else f"{entry.id}  {entry.owner}  {limits}  {entry.name}")
 
 
 @keys.command()

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from app.domain.access.own_limits import NO_OWN_LIMITS, OWN_LIMITS, OwnLimits, check_own_limits
 from app.domain.errors import Forbidden, Invalid
 from app.domain.models import ANONYMOUS
 
@@ -19,6 +20,7 @@ _OWNER = re.compile(OWNER_PATTERN)
 _FOUND_CHARACTERS = 80
 _SHOWN_DIGITS = 20
 _HASH = re.compile(r"[0-9a-f]{64}")
+_NUMBER = re.compile(r"\d{1,16}(\.\d{1,17})?", re.ASCII)
 
 
 class Scope(StrEnum):
@@ -35,13 +37,15 @@ class Scope(StrEnum):
 class Caller:
     """Owner and scopes of a request. `has_key` is False where no API keys are required.
 
-    `key_id` is the id of a key in the store, and the beginning of the hash of a key in the settings.
+    `key_id` is the id of a key in the store, and the beginning of the hash of a key in the settings. `own_limits` are
+    those of the key.
     """
 
     owner: str
     scopes: frozenset[Scope]
     has_key: bool = True
     key_id: str = field(default="", compare=False)
+    own_limits: OwnLimits = NO_OWN_LIMITS
 
     @property
     def visible_owner(self) -> str | None:
@@ -98,25 +102,31 @@ ANONYMOUS_CALLER = Caller(ANONYMOUS, frozenset({Scope.UPLOAD, Scope.READ, Scope.
 
 @dataclass(frozen=True)
 class ApiKey:
-    """One entry of the setting: owner, scopes, and the SHA-256 of the key in hex."""
+    """One entry of the setting: owner, scopes, the SHA-256 of the key in hex, and limits of the key."""
 
     owner: str
     scopes: frozenset[Scope]
     sha256: str
+    own_limits: OwnLimits = NO_OWN_LIMITS
 
     def __str__(self) -> str:
-        return f"{self.owner}:{'+'.join(sorted(self.scopes))}:{self.sha256}"
+        own = [
+            f":{name}={str(value).removesuffix('.0')}"
+            for name, value in vars(self.own_limits).items()
+            if value is not None
+        ]
+        return f"{self.owner}:{'+'.join(sorted(self.scopes))}:{self.sha256}{''.join(own)}"
 
     @property
     def caller(self) -> Caller:
         """Owner and scopes of requests with this key."""
-        return Caller(self.owner, self.scopes, key_id=self.sha256[:_SHOWN_DIGITS])
+        return Caller(self.owner, self.scopes, key_id=self.sha256[:_SHOWN_DIGITS], own_limits=self.own_limits)
 
 
-def new_key(owner: str, scopes: Iterable[Scope]) -> tuple[str, ApiKey]:
+def new_key(owner: str, scopes: Iterable[Scope], own_limits: OwnLimits = NO_OWN_LIMITS) -> tuple[str, ApiKey]:
     """Create a key of 256 random bits and its entry. Raises ValueError for an invalid owner."""
     key = KEY_PREFIX + secrets.token_urlsafe(_KEY_BYTES)
-    return key, parse_keys(str(ApiKey(owner, frozenset(scopes), hash_key(key))))[0]
+    return key, parse_keys(str(ApiKey(owner, frozenset(scopes), hash_key(key), own_limits)))[0]
 
 
 def hash_key(key: str) -> str:
@@ -127,7 +137,8 @@ def hash_key(key: str) -> str:
 def parse_keys(text: str) -> list[ApiKey]:
     """Parse entries `<owner>:<scope>+<scope>:<sha256 hex>`, separated by commas or line breaks.
 
-    Raises ValueError that names the entry by its position, never by its hash.
+    Limits of a key follow its hash: `:rate_limit=5:quota_bytes=1000000:quota_images=100`, each optional. Raises
+    ValueError that names the entry by its position, never by its hash.
     """
     keys: list[ApiKey] = []
     for number, entry in enumerate(filter(None, (part.strip() for part in re.split(r"[,\n]", text))), 1):
@@ -135,7 +146,8 @@ def parse_keys(text: str) -> list[ApiKey]:
         if entry.count(":") < 2:  # the entry may be a key itself, so it is not repeated
             raise ValueError(f"{where}: must be `<owner>:<scope>+<scope>:<sha256 hex>` (`darkroom key entry create`)")
         owner, _, rest = entry.partition(":")
-        scopes, _, digest = rest.partition(":")
+        scopes, _, rest = rest.partition(":")
+        digest, *limits = rest.split(":")
         if not _OWNER.fullmatch(owner) or owner == ANONYMOUS:
             raise ValueError(f"{where}: {owner[:40]!r} is not a valid owner")
         unknown = set(scopes.split("+")) - set(Scope)
@@ -145,5 +157,25 @@ def parse_keys(text: str) -> list[ApiKey]:
             raise ValueError(f"{where}: a key is given as 64 hex digits of its SHA-256 (`darkroom key entry create`)")
         if any(digest == key.sha256 for key in keys):
             raise ValueError(f"{where}: duplicate key")
-        keys.append(ApiKey(owner, frozenset(map(Scope, scopes.split("+"))), digest))
+        try:
+            own_limits = _parse_limits(limits)
+        except ValueError as error:
+            raise ValueError(f"{where}: {error}") from None
+        keys.append(ApiKey(owner, frozenset(map(Scope, scopes.split("+"))), digest, own_limits))
     return keys
+
+
+def _parse_limits(parts: list[str]) -> OwnLimits:
+    """Parse `<name>=<number>`. Raises ValueError."""
+    found: dict[str, float] = {}
+    for part in parts:
+        name, _, number = part.partition("=")
+        if name not in OWN_LIMITS or name in found:
+            raise ValueError(f"after the hash only {', '.join(OWN_LIMITS)} can follow, each once, as `:rate_limit=5`")
+        if not _NUMBER.fullmatch(number) or ("." in number and name != "rate_limit"):
+            raise ValueError(f"{name} must be a number, such as {name}=5; 0 is no limit")
+        found[name] = float(number) if name == "rate_limit" else int(number)
+    try:
+        return check_own_limits(**{name: found.get(name) for name in OWN_LIMITS})  # type: ignore[arg-type]  # see above
+    except Invalid as error:
+        raise ValueError(error.detail) from None

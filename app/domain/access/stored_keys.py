@@ -16,6 +16,7 @@ from datetime import date, datetime, timedelta
 from pydantic import AwareDatetime
 
 from app.domain.access.api_keys import KEY_PREFIX, OWNER_PATTERN, Caller, Scope, hash_key
+from app.domain.access.own_limits import OwnLimits
 from app.domain.errors import Conflict, Invalid
 from app.domain.models import ANONYMOUS, Model
 from app.domain.text import normal_text
@@ -50,7 +51,10 @@ class KeySecret(Model):
 
 
 class StoredKey(Model):
-    """An entry of the store. `secrets` has the newest one first. `version` counts the changes except `last_used`."""
+    """An entry of the store. `secrets` has the newest one first. `version` counts the changes except `last_used`.
+
+    The limits are those of `OwnLimits`.
+    """
 
     id: str
     name: str
@@ -61,6 +65,9 @@ class StoredKey(Model):
     expires_at: AwareDatetime | None = None
     rotated_at: AwareDatetime | None = None
     last_used: date | None = None
+    rate_limit: float | None = None
+    quota_bytes: int | None = None
+    quota_images: int | None = None
     version: int = 1
 
     def has_expired(self, now: datetime) -> bool:
@@ -75,7 +82,12 @@ class StoredKey(Model):
     @property
     def caller(self) -> Caller:
         """Owner and scopes of requests with this key."""
-        return Caller(self.owner, frozenset(self.scopes), key_id=self.id)
+        return Caller(self.owner, frozenset(self.scopes), key_id=self.id, own_limits=self.own_limits)
+
+    @property
+    def own_limits(self) -> OwnLimits:
+        """Limits of the key in place of those of the installation."""
+        return OwnLimits(self.rate_limit, self.quota_bytes, self.quota_images)
 
 
 def read_key_id(key: str) -> str | None:

@@ -14,6 +14,7 @@ from app.domain.configuration.values import (
     MediaTypes,
     Networks,
     Origins,
+    Rate,
     Ratios,
     RecipeJson,
     Secret,
@@ -148,6 +149,12 @@ class Settings(StoreSettings):
         ge=0,
         description="Most images of one owner, with the trash and upload tickets; more are refused with 507. 0: no "
         "limit.",
+    )
+    rate_limit: Rate = Field(
+        default=0,
+        description="Requests a second that each API key, or each address without a key, may send on average (0.1 to "
+        "10,000), and ten times as many at once; more are refused with 429. Requests for image bytes and the page, "
+        "uploads with a ticket, and health checks do not count. 0: no limit.",
     )
     trash_days: int = Field(
         default=0,

@@ -5,9 +5,10 @@ from collections.abc import Callable
 from ipaddress import IPv4Network, IPv6Network
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BeforeValidator, SecretStr
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
 from app.domain.access.api_keys import ApiKey, parse_keys
+from app.domain.access.own_limits import check_rate
 from app.domain.configuration.addresses import normalize_base_url, normalize_listed_origin
 from app.domain.configuration.hosts import host_name, host_pattern, network
 from app.domain.configuration.store_urls import database_url, queue_url, storage_url
@@ -85,6 +86,7 @@ Networks = Annotated[tuple[IPv4Network | IPv6Network, ...], BeforeValidator(_net
 MediaTypes = Annotated[_Names, AfterValidator(_media_types)]
 ApiKeys = Annotated[tuple[ApiKey, ...], BeforeValidator(_keys)]
 Secret = Annotated[SecretStr, AfterValidator(_secret)]
+Rate = Annotated[float, Field(allow_inf_nan=False), AfterValidator(check_rate)]
 Widths = Annotated[tuple[int, ...], BeforeValidator(_parsed(parse_widths))]
 Ratios = Annotated[tuple[str, ...], BeforeValidator(_parsed(parse_ratios))]
 RecipeJson = Annotated[Recipe, BeforeValidator(_parse_json)]

@@ -16,10 +16,12 @@ NO_USAGE = Usage()
 
 @dataclass(frozen=True)
 class Quota:
-    """Most that an owner may use; None: no limit."""
+    """Most that an owner may use; None: no limit. With `is_counted` images count without a limit too: other uploads of
+    the owner have one."""
 
     bytes: int | None = None
     images: int | None = None
+    is_counted: bool = False
 
     @property
     def is_limited(self) -> bool:

@@ -9,12 +9,9 @@ from typing import BinaryIO
 from app.domain.errors import (
     AlreadyExists,
     Conflict,
-    Gone,
     HashTaken,
     KeepsChanging,
     PortError,
-    PreconditionFailed,
-    RequestError,
     Stale,
     Unavailable,
 )
@@ -25,6 +22,7 @@ from app.domain.quota.admission import create_within
 from app.domain.quota.usage import NO_QUOTA, Quota
 from app.domain.times import has_passed
 from app.domain.uploads.requests import FIRST_ATTEMPT, Attempt, Upload, new_record
+from app.domain.uploads.ticket_refusals import ticket_gone, used_ticket
 
 log = logging.getLogger(__name__)
 
@@ -55,15 +53,19 @@ class Uploads:
         images: ImageRepository,
         *,
         default_visibility: Visibility = Visibility.PRIVATE,
-        quota: Quota = NO_QUOTA,
     ) -> None:
         self._store = store
         self._images = images
         self._default_visibility = default_visibility
-        self._quota = quota
 
     def accept(
-        self, owner: str, upload: Upload, *, keep_duplicate: bool = False, attempt: Attempt = FIRST_ATTEMPT
+        self,
+        owner: str,
+        upload: Upload,
+        *,
+        keep_duplicate: bool = False,
+        attempt: Attempt = FIRST_ATTEMPT,
+        quota: Quota = NO_QUOTA,
     ) -> Accepted:
         """Store the image and its `pending` record, or return the record that these bytes have.
 
@@ -82,7 +84,7 @@ class Uploads:
                     return Accepted(continued, duplicate=False)
                 continue
             try:
-                holder = self._create(image, upload, replaces, keep_duplicate=keep_duplicate)
+                holder = self._create(image, upload, replaces, quota, keep_duplicate=keep_duplicate)
             except AlreadyExists:  # a retry of this attempt was first, because this one is late
                 is_retry = True
                 continue
@@ -94,14 +96,16 @@ class Uploads:
             replaces = holder
         raise Unavailable("Too many requests are storing these bytes at once. Try again.")
 
-    def _create(self, image: Image, upload: Upload, replaces: str | None, *, keep_duplicate: bool) -> str | None:
+    def _create(
+        self, image: Image, upload: Upload, replaces: str | None, quota: Quota, *, keep_duplicate: bool
+    ) -> str | None:
         """Write the record and return None, or return the id of the record that has these bytes."""
         try:
-            create_within(self._images, image, self._quota, claim=True, replaces=replaces)
+            create_within(self._images, image, quota, claim=True, replaces=replaces)
         except HashTaken as taken:
             if not keep_duplicate or not self._is_current(taken.image_id, image.owner, upload):
                 return taken.image_id
-            create_within(self._images, image, self._quota, claim=False)
+            create_within(self._images, image, quota, claim=False)
         else:
             if replaces:
                 self._note_restored(replaces, image.owner, upload)
@@ -202,10 +206,10 @@ class Uploads:
         found = self._images.get(image_id)
         if isinstance(found, Image):
             if self._store.find(original_key(image_id)) is not None:
-                raise _used(image_id)
+                raise used_ticket(image_id)
             if is_open_ticket(found) and found.status is Status.PENDING and found.trashed_at is None:
                 return
-        raise _gone()
+        raise ticket_gone()
 
     def store_ticket(self, image_id: str, body: BinaryIO, *, size: int, content_type: str) -> None:
         """Store the rest of `body` as the image of a ticket. Raises as `check_ticket` does.
@@ -216,9 +220,9 @@ class Uploads:
         try:
             self._store.create(original_key(image_id), body, size=size, content_type=content_type)
         except AlreadyExists:
-            raise _used(image_id) from None
+            raise used_ticket(image_id) from None
         if self._kept(image_id) is None:
-            raise _gone()
+            raise ticket_gone()
 
     def _withdraw(self, image: Image) -> Image | None:
         """Remove the record of bytes that were not stored. Return the record if it stays because the bytes exist."""
@@ -280,20 +284,3 @@ class Uploads:
         except AlreadyExists:  # written by a request with the same bytes
             return False
         return True
-
-
-def _used(image_id: str) -> RequestError:
-    return PreconditionFailed(
-        "already_there",
-        "The upload ticket has been used: its image is stored, and nothing has to be sent again. Get its record: "
-        f"GET /images/{image_id}.",
-        image_id=image_id,
-    )
-
-
-def _gone() -> RequestError:
-    return Gone(
-        "ticket_gone",
-        "The upload ticket no longer waits for an image: the image was deleted, or the ticket has expired. Nothing was "
-        "stored. Request a new ticket: POST /upload/direct.",
-    )

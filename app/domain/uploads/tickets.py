@@ -17,6 +17,7 @@ from app.domain.models import Image, Model, Status, Visibility, is_open_ticket, 
 from app.domain.other_formats import refused_type
 from app.domain.ports import ImageRepository, ObjectStore
 from app.domain.quota.admission import create_within
+from app.domain.quota.usage import NO_QUOTA, Quota
 from app.domain.uploads.requests import FIRST_ATTEMPT, REQUESTED, Attempt, TicketRequest, new_record
 from app.domain.uploads.service import Accepted
 
@@ -83,7 +84,9 @@ class Tickets:
         self._store = store
         self._default_visibility = default_visibility
 
-    def issue(self, owner: str, request: TicketRequest, attempt: Attempt = FIRST_ATTEMPT) -> Ticket | Accepted:
+    def issue(
+        self, owner: str, request: TicketRequest, attempt: Attempt = FIRST_ATTEMPT, quota: Quota = NO_QUOTA
+    ) -> Ticket | Accepted:
         """Return a ticket and write its `pending` record, or return the record of these bytes if they are `ready`.
 
         The same request again returns the same ticket, if it names the hash of the bytes: see `_find_live`. Nothing is
@@ -108,9 +111,7 @@ class Tickets:
                 if replaces and (existing := self._existing(owner, image.sha256)):  # it has just become ready
                     return Accepted(existing, duplicate=True)
                 self._check_open(owner)
-                create_within(
-                    self._images, image, self._limits.quota, claim=image.sha256 is not None, replaces=replaces
-                )
+                create_within(self._images, image, quota, claim=image.sha256 is not None, replaces=replaces)
             except AlreadyExists:
                 is_retry = True  # a retry of this attempt was first, because this one is late
             except (HashTaken, Stale):  # a request for the same bytes was first, or the ticket has just been used

@@ -34,6 +34,7 @@ WRITES = {
     ("PUT", "/files/originals/{image_id}"),
     ("POST", "/keys"),
     ("POST", "/keys/{key_id}/rotate"),
+    ("PATCH", "/keys/{key_id}"),
     ("DELETE", "/keys/{key_id}"),
     ("POST", "/webhooks"),
     ("PATCH", "/webhooks/{webhook_id}"),

@@ -55,7 +55,7 @@ def test_a_key_from_its_creation_to_its_end(service: Service) -> None:
     assert made == {
         "id": made["id"], "name": "web shop", "owner": "ann", "scopes": ["upload", "read"],
         "created_at": made["created_at"], "expires_at": expires_at, "last_used": None, "rotated_at": None,
-        "secrets_ending_at": [],
+        "secrets_ending_at": [], "rate_limit": None, "quota_bytes": None, "quota_images": None,
     }  # fmt: skip
     assert listed(service)["items"] == [made]
     image = service.client.get("/images", headers={"X-API-Key": key})
@@ -134,6 +134,15 @@ def test_lists_have_pages(service: Service) -> None:
         ({"expires_at": "2027-01-01"}, "bad_expiry", "expires_at"),
         ({"expires_at": "0000-13-41T00:00:00Z"}, "bad_expiry", "expires_at"),
         ({"expires_at": 1796175487}, "wrong_type", "expires_at"),
+        ({"rate_limit": "5"}, "wrong_type", "rate_limit"),
+        ({"rate_limit": True}, "wrong_type", "rate_limit"),
+        ({"rate_limit": -1}, "out_of_range", "rate_limit"),
+        ({"rate_limit": 0.05}, "out_of_range", "rate_limit"),
+        ({"rate_limit": 10_001}, "out_of_range", "rate_limit"),
+        ({"rate_limit": 10**400}, "out_of_range", "rate_limit"),
+        ({"quota_bytes": 1.5}, "wrong_type", "quota_bytes"),
+        ({"quota_bytes": -1}, "out_of_range", "quota_bytes"),
+        ({"quota_images": 2**53}, "out_of_range", "quota_images"),
     ],
 )
 def test_a_field_that_is_wrong_is_named(service: Service, change: dict[str, Any], code: str, field: str) -> None:
@@ -141,6 +150,61 @@ def test_a_field_that_is_wrong_is_named(service: Service, change: dict[str, Any]
     assert problem["field"] == field
     assert f"`{field}`" in problem["detail"]
     assert listed(service)["items"] == []
+
+
+def patch(service: Service, key_id: str, body: Any, key: str = ADMIN[0]) -> httpx.Response:
+    return service.client.patch(f"/keys/{key_id}", json=body, headers={"X-API-Key": key})
+
+
+def test_name_expiry_and_limits_can_be_changed(service: Service) -> None:
+    limits = {"rate_limit": 0.5, "quota_bytes": 1000, "quota_images": 0}
+    made = create(service, **limits)
+    key = made.pop("key")
+    assert {name: made[name] for name in limits} == limits
+    told = service.client.get("/limits", headers={"X-API-Key": key}).json()
+    assert {name: told[name] for name in limits} == limits | {"quota_images": None}
+    expires_at = f"{utcnow().year + 1}-06-01T00:00:00Z"
+    changes = {"name": " shop ", "expires_at": expires_at, "rate_limit": 20, "quota_bytes": None}
+    changed = patch(service, made["id"], changes)
+    assert changed.status_code == 200, changed.text
+    expected = made | changes | {"name": "shop"}
+    assert changed.json() | {"last_used": None} == expected
+    assert service.client.get("/limits", headers={"X-API-Key": key}).json()["rate_limit"] == 20  # at once
+    assert patch(service, made["id"], {}).json() | {"last_used": None} == expected
+    rotated = post(service, f"/keys/{made['id']}/rotate").json()
+    assert {name: rotated[name] for name in ("rate_limit", "quota_bytes", "quota_images", "name")} == {
+        name: expected[name] for name in ("rate_limit", "quota_bytes", "quota_images", "name")
+    }
+    assert patch(service, made["id"], {"expires_at": None}).json()["expires_at"] is None
+    (shown,) = listed(service)["items"]
+    assert (shown["id"], shown["rate_limit"]) == (made["id"], 20)
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        ({"owner": "bob"}, "unknown_field"),
+        ({"scopes": ["admin"]}, "unknown_field"),
+        ({"name": None}, "missing_field"),
+        ({"name": ""}, "missing_field"),
+        ({"expires_at": "2020-01-01T00:00:00Z"}, "bad_expiry"),
+        ({"rate_limit": 1e9}, "out_of_range"),
+        ({"quota_images": "1"}, "wrong_type"),
+        ([], "wrong_type"),
+    ],
+)
+def test_a_change_that_is_wrong_changes_nothing(service: Service, body: Any, code: str) -> None:
+    made = create(service)
+    assert_problem(patch(service, made["id"], body), 422, code)
+    (entry,) = service.side.key_store.list(1)
+    assert (entry.version, entry.name, entry.owner) == (1, "web shop", "ann")
+
+
+def test_only_admins_change_keys_that_exist(service: Service) -> None:
+    made = create(service)
+    assert_problem(patch(service, made["id"], {"rate_limit": 0}, key=made["key"]), 403, "scope_missing")
+    for key_id in ("0" * 20, "x", made["key"]):
+        assert_problem(patch(service, key_id, {"rate_limit": 0}), 404, "key_not_found")
 
 
 def test_other_bodies_are_refused(service: Service) -> None:

@@ -7,6 +7,9 @@ from typing import Any
 
 import pytest
 
+from app.domain.access.api_keys import Scope, new_key
+from app.domain.access.keyring import Keyring
+from app.domain.access.own_limits import OwnLimits
 from app.domain.limits import Limits
 from tests.api.bodies.test_bad_input import assert_problem
 from tests.api.service import Service, service_on
@@ -43,6 +46,39 @@ def test_an_upload_above_the_quota_names_what_is_used_and_the_limit(service: Ser
     assert (known.status_code, known.json()["duplicate"]) == (200, True)
     limits = service.client.get("/limits").json()
     assert (limits["quota_bytes"], limits["quota_images"]) == (QUOTA, 3)
+
+
+def test_a_key_has_its_own_quota_for_its_own_owner(side_name: str, tmp_path: Path) -> None:
+    scopes = [Scope.UPLOAD, Scope.READ]
+    keys = {
+        "plain": new_key("ann", scopes),
+        "small": new_key("ann", scopes, OwnLimits(quota_images=1)),
+        "free": new_key("ann", scopes, OwnLimits(quota_bytes=0, quota_images=0)),
+        "admin": new_key("root", [Scope.ADMIN], OwnLimits(quota_images=1)),
+    }
+    keyring = Keyring([entry for _, entry in keys.values()])
+    with service_on(side_name, tmp_path, limits=Limits(quota_images=2), keyring=keyring) as service:
+
+        def upload(name: str, seed: int, **query: str) -> int:
+            headers = STORED | {"X-API-Key": keys[name][0]}
+            return service.client.post("/upload", content=encoded(seed=seed), headers=headers, params=query).status_code
+
+        def stats(name: str, **query: str) -> tuple[int, int | None]:
+            found = service.client.get("/stats", headers={"X-API-Key": keys[name][0]}, params=query).json()
+            return found["used_images"], found["quota_images"]
+
+        assert [upload("small", seed) for seed in (1, 2, 1)] == [201, 507, 200]
+        assert [upload("plain", seed) for seed in (2, 3)] == [201, 507]
+        assert [upload("free", seed) for seed in (3, 4)] == [201, 201]
+        assert stats("plain") == (4, 2)  # also what was stored without a limit
+        assert (stats("small"), stats("admin", owner="ann")) == ((4, 1), (4, 2))
+        ticket = {"bytes": 9, "content_type": "image/jpeg"}
+        for name, status in (("plain", 507), ("small", 507), ("free", 201)):
+            answer = service.client.post("/upload/direct", json=ticket, headers={"X-API-Key": keys[name][0]})
+            assert answer.status_code == status, name
+        # An admin has a quota of its own for its own images only.
+        assert [upload("admin", seed) for seed in (5, 6)] == [201, 507]
+        assert [upload("admin", seed, owner="bob") for seed in (5, 6, 7)] == [201, 201, 507]
 
 
 def test_a_delete_frees_what_the_image_uses(service: Service) -> None:

@@ -25,7 +25,7 @@ def test_limits_are_public(service: Service) -> None:
     assert set(told) == {
         "max_upload_bytes", "max_json_bytes", "max_direct_bytes", "max_open_tickets", "trash_days", "max_pixels",
         "max_frames", "url_uploads", "accepted_types", "recipe", "authentication", "scopes", "quota_bytes",
-        "quota_images",
+        "quota_images", "rate_limit",
     }  # fmt: skip
 
 

@@ -6,7 +6,9 @@ import pytest
 
 from app.domain.access.api_keys import ANONYMOUS_CALLER, ApiKey, Caller, Scope, hash_key, new_key, parse_keys
 from app.domain.access.keyring import Keyring
+from app.domain.access.own_limits import OwnLimits
 from app.domain.errors import Forbidden, Unauthorized
+from app.domain.quota.usage import Quota
 
 HASH = "ab" * 32
 
@@ -54,6 +56,48 @@ def test_entries_are_separated_by_commas_or_lines() -> None:
         ApiKey("bob", frozenset({Scope.ADMIN}), "cd" * 32),
     ]
     assert parse_keys("") == []
+
+
+def test_limits_of_a_key_follow_its_hash() -> None:
+    limits = {
+        "": OwnLimits(),
+        ":rate_limit=5": OwnLimits(5),
+        ":rate_limit=0.25:quota_images=100": OwnLimits(0.25, None, 100),
+        ":rate_limit=0:quota_bytes=10000000000:quota_images=0": OwnLimits(0, 10_000_000_000, 0),
+    }
+    for text, expected in limits.items():
+        (entry,) = parse_keys(f"ann:read:{HASH}{text}")
+        assert (entry.own_limits, entry.caller.own_limits) == (expected, expected)
+        assert str(entry) == f"ann:read:{HASH}{text}"
+    (entry,) = parse_keys(f"ann:read:{HASH}:quota_images=7:rate_limit=5.0")
+    assert parse_keys(str(entry)) == [entry]
+    key, entry = new_key("ann", [Scope.READ], OwnLimits(quota_bytes=5))
+    assert Keyring([entry]).caller(key).own_limits == OwnLimits(quota_bytes=5)
+
+
+def test_the_quota_of_a_key_replaces_that_of_the_installation() -> None:
+    default = Quota(1000, None)
+    counted = {"is_counted": True}
+    assert OwnLimits().quota(default) == Quota(1000, None, **counted)
+    assert OwnLimits(quota_bytes=5, quota_images=6).quota(default) == Quota(5, 6, **counted)
+    assert OwnLimits(quota_bytes=0).quota(default) == Quota(None, None, **counted)
+    assert OwnLimits().quota(Quota()) == Quota()
+    assert OwnLimits(quota_images=1).quota(Quota()) == Quota(None, 1, **counted)
+
+
+@pytest.mark.parametrize(
+    "limits",
+    [
+        "", "x", "rate_limit", "rate_limit=", "rate_limit=x", "rate_limit=-1", "rate_limit=1e3", "rate_limit=0.01",
+        "rate_limit=10001", "rate_limit=nan", "quota_bytes=1.5", "quota_bytes=-1", "quota_images=99999999999999999",
+        "rate_limit=1:rate_limit=1", "scopes=1", "dk_the-key-itself", "rate_limit=dk_the-key-itself",
+    ],
+)  # fmt: skip
+def test_limits_that_make_no_sense_are_refused(limits: str) -> None:
+    with pytest.raises(ValueError, match=r"entry 1: .*(rate_limit|quota)") as refusal:
+        parse_keys(f"ann:read:{HASH}:{limits}")
+    assert HASH not in str(refusal.value)
+    assert "the-key-itself" not in str(refusal.value)
 
 
 @pytest.mark.parametrize(

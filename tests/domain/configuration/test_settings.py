@@ -35,6 +35,17 @@ def test_the_aws_side_needs_its_queue(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (settings.bucket, settings.table, settings.self_hosted) == ("pictures", "Records", False)
 
 
+@pytest.mark.parametrize(("text", "rate"), [("0", 0), ("0.1", 0.1), ("5", 5), ("10000", 10_000)])
+def test_a_rate_limit_is_requests_a_second(monkeypatch: pytest.MonkeyPatch, text: str, rate: float) -> None:
+    assert read(monkeypatch, DARKROOM_RATE_LIMIT=text).rate_limit == rate
+
+
+@pytest.mark.parametrize("text", ["-1", "0.05", "10001", "nan", "inf", "5/s"])
+def test_other_rate_limits_are_refused(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    with pytest.raises(ConfigurationError, match="DARKROOM_RATE_LIMIT: must be"):
+        read(monkeypatch, DARKROOM_RATE_LIMIT=text)
+
+
 def test_sizes_on_demand_are_on_where_a_worker_is_near(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = load()
     assert (settings.on_demand_mode, settings.on_demand_widths, settings.on_demand_ratios) == (

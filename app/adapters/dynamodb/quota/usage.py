@@ -40,7 +40,7 @@ class UsageWrites:
     def charge(self, image: Image, quota: Quota) -> Write | None:
         """Add the image to the usage if the quota allows it. A refusal returns the item. None if there is no quota and
         the record is not part of the usage."""
-        if not quota.is_limited and image.charged_bytes is None:
+        if not (quota.is_limited or quota.is_counted) and image.charged_bytes is None:
             return None
         conditions: list[str] = []
         values: Item = {}

@@ -1,7 +1,7 @@
 """Problems of API keys, hosts, origins and signatures."""
 
 from app.api.http.problem_types.problem_type import ProblemType, ProblemTypes
-from app.domain.errors import Conflict, Forbidden, Invalid, Malformed, NotFound, Unauthorized
+from app.domain.errors import Conflict, Forbidden, Invalid, Malformed, NotFound, TooManyRequests, Unauthorized
 
 ACCESS: ProblemTypes = {
     "key_missing": ProblemType(
@@ -40,6 +40,12 @@ ACCESS: ProblemTypes = {
     ),
     "scope_missing": ProblemType(
         Forbidden, "The API key lacks the scope `upload`. Use a key that has it.", {"scope": "upload"}
+    ),
+    "rate_limited": ProblemType(
+        TooManyRequests,
+        "Too many requests from this {policy}. The limit is {rate:g} a second, and {limit:,} at once. Wait for the "
+        "seconds in Retry-After, then send fewer at a time.",
+        {"policy": "key", "limit": 100, "rate": 10},
     ),
     "foreign_host": ProblemType(
         Forbidden,

@@ -1,5 +1,6 @@
 """API keys in the store."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -11,15 +12,18 @@ from starlette.responses import Response
 from app.api.bodies.json_body import read_json_body, read_optional_object
 from app.api.dependencies import ServicesDep
 from app.api.http.access import ScopedRoute, requires
-from app.api.http.json_object import JsonObject
+from app.api.http.json_object import JsonObject, parse_object
 from app.api.http.problem_catalog import refusal
 from app.api.http.problem_examples import model_response, problem_responses
+from app.api.routes.access.schemas import GRACE_SECONDS, MAX_SCOPES
 from app.api.views.api_key import ApiKeyList, ApiKeyView, CreatedApiKey
 from app.api.views.list_query import DEFAULT_LIMIT, MAX_LIMIT, Timestamp
 from app.api.views.responses import json_answer
-from app.domain.access.api_keys import OWNER_PATTERN, Scope
-from app.domain.access.stored_keys import GRACE, MAX_GRACE, MAX_LIFE, NAME_CHARACTERS, check_grace
-from app.domain.uploads.field_values import missing_field, wrong_type
+from app.domain.access.api_keys import Scope
+from app.domain.access.key_admin import CHANGEABLE
+from app.domain.access.own_limits import OWN_LIMITS, OwnLimits
+from app.domain.access.stored_keys import check_grace
+from app.domain.uploads.field_values import missing_field, unknown_fields, wrong_type
 
 router = APIRouter(tags=["keys"], route_class=ScopedRoute)
 
@@ -29,72 +33,23 @@ _CACHING = {"Cache-Control": "private, no-cache"}
 _KEYS = {"list": "keys"}
 _TIMESTAMP = TypeAdapter[datetime](Timestamp)
 _FOUND_CHARACTERS = 80
-_MAX_SCOPES = 20
-_GRACE_SECONDS, _MAX_GRACE_SECONDS = int(GRACE.total_seconds()), int(MAX_GRACE.total_seconds())
 _BODY_PROBLEMS = (
     "incomplete_body", "empty_body", "bad_json", "too_deep", "duplicate_field", "request_timeout", "body_too_large",
     "unsupported_body", "unknown_field", "wrong_type", "invalid_request", "scope_missing", "storage_full",
 )  # fmt: skip
 
-#: JSON schema of a new key.
-KEY_BODY: dict[str, Any] = {
-    "type": "object",
-    "title": "KeyBody",
-    "description": "The API key to create.",
-    "required": ["name", "owner", "scopes"],
-    "additionalProperties": False,
-    "properties": {
-        "name": {
-            "type": "string",
-            "minLength": 1,
-            "maxLength": NAME_CHARACTERS,
-            "description": "Says what the key is for. Several keys can have the same name.",
-        },
-        "owner": {
-            "type": "string",
-            "pattern": OWNER_PATTERN,
-            "description": "Owner of the images that are uploaded with the key; not `anonymous`.",
-        },
-        "scopes": {
-            "type": "array",
-            "minItems": 1,
-            "maxItems": _MAX_SCOPES,
-            "items": {"type": "string", "enum": [scope.value for scope in Scope]},
-            "description": "What the key may do. `admin` includes everything, for every owner.",
-        },
-        "expires_at": {
-            "type": ["string", "null"],
-            "format": "date-time",
-            "default": None,
-            "description": f"From this time on the key is refused: within {MAX_LIFE.days:,} days; null: never.",
-        },
-    },
-}
-#: JSON schema of a rotation.
-ROTATION_BODY: dict[str, Any] = {
-    "type": "object",
-    "title": "KeyRotation",
-    "description": "The rotation of an API key.",
-    "additionalProperties": False,
-    "properties": {
-        "grace_seconds": {
-            "type": "integer",
-            "minimum": 0,
-            "maximum": _MAX_GRACE_SECONDS,
-            "default": _GRACE_SECONDS,
-            "description": "Time for which the old key stays valid: 24 hours by default, at most 30 days. 0: it ends "
-            "at once.",
-        }
-    },
-}
+_FIELD_PROBLEMS = ("missing_field", "too_long", "control_character", "bad_expiry", "out_of_range")
+_PATCH_TYPES = ("application/merge-patch+json", "application/json")
 _EXAMPLE = {"name": "web shop", "owner": "ann", "scopes": ["upload", "read"], "expires_at": "2027-11-22T00:00:00Z"}
 
 KeyId = Annotated[str, Path(description="Id of the key.", examples=["019ac4f1d2a07be31c55"])]
 
 
-def _body(name: str, example: dict[str, Any], *, required: bool = True) -> dict[str, Any]:
+def _body(
+    name: str, example: dict[str, Any], types: Sequence[str] = ("application/json",), *, required: bool = True
+) -> dict[str, Any]:
     content = {"schema": {"$ref": f"#/components/schemas/{name}"}, "example": example}
-    return {"requestBody": {"required": required, "content": {"application/json": content}}}
+    return {"requestBody": {"required": required, "content": dict.fromkeys(types, content)}}
 
 
 @router.post(
@@ -106,9 +61,7 @@ def _body(name: str, example: dict[str, Any], *, required: bool = True) -> dict[
     openapi_extra=_body("KeyBody", _EXAMPLE),
     responses={
         201: model_response(CreatedApiKey),
-        **problem_responses(
-            *_BODY_PROBLEMS, "missing_field", "too_long", "control_character", "bad_owner", "bad_scopes", "bad_expiry"
-        ),
+        **problem_responses(*_BODY_PROBLEMS, *_FIELD_PROBLEMS, "bad_owner", "bad_scopes"),
     },
 )
 @requires(Scope.ADMIN)
@@ -120,13 +73,14 @@ async def create_key(request: Request, services: ServicesDep) -> Response:
     body = await read_json_body(request)
 
     def create() -> CreatedApiKey:
-        members = JsonObject.parse(body, ("name", "owner", "scopes", "expires_at"))
+        members = JsonObject.parse(body, ("name", "owner", "scopes", "expires_at", *OWN_LIMITS))
         return CreatedApiKey.of(
             *services.key_admin.create(
                 name=_text(members, "name", "says what the key is for"),
                 owner=_text(members, "owner", "whose images are uploaded with the key"),
                 scopes=_scopes(members),
                 expires_at=_expiry(members),
+                own_limits=OwnLimits(**{name: _number(members, name) for name in OWN_LIMITS}),
             )
         )
 
@@ -153,12 +107,47 @@ def list_keys(
     return json_answer(ApiKeyList(items=shown, next_cursor=following), headers=_CACHING)
 
 
+@router.patch(
+    "/keys/{key_id}",
+    operation_id="edit_key",
+    summary="Change an API key",
+    response_description="The key after the change",
+    openapi_extra=_body("KeyPatch", {"rate_limit": 5, "quota_bytes": 1_000_000_000}, _PATCH_TYPES),
+    responses={
+        200: model_response(ApiKeyView),
+        **problem_responses(*_BODY_PROBLEMS, *_FIELD_PROBLEMS, "key_not_found"),
+    },
+)
+@requires(Scope.ADMIN)
+async def edit_key(request: Request, key_id: KeyId, services: ServicesDep) -> Response:
+    """Change name, expiry and limits of a key: the fields that the body names. Null sets the default.
+
+    Other processes and functions follow within 30 seconds. Owner and scopes of a key stay: create another key for
+    others.
+    """
+    body = await read_json_body(request, _PATCH_TYPES, headers={"Accept-Patch": ", ".join(_PATCH_TYPES)})
+
+    def edit() -> ApiKeyView:
+        given = parse_object(body)
+        if unknown := given.keys() - set(CHANGEABLE):
+            raise unknown_fields(unknown, CHANGEABLE)
+        members = JsonObject(given)
+        changes: dict[str, Any] = {name: _number(members, name) for name in OWN_LIMITS if name in given}
+        if "name" in given:
+            changes["name"] = _text(members, "name", "says what the key is for")
+        if "expires_at" in given:
+            changes["expires_at"] = _expiry(members)
+        return ApiKeyView.build(services.key_admin.edit(key_id, changes))
+
+    return json_answer(await run_in_threadpool(edit), headers=_CACHING)
+
+
 @router.post(
     "/keys/{key_id}/rotate",
     operation_id="rotate_key",
     summary="Rotate an API key",
     response_description="The new key, which is shown only now",
-    openapi_extra=_body("KeyRotation", {"grace_seconds": _GRACE_SECONDS}, required=False),
+    openapi_extra=_body("KeyRotation", {"grace_seconds": GRACE_SECONDS}, required=False),
     responses={
         200: model_response(CreatedApiKey),
         **problem_responses(*_BODY_PROBLEMS, "out_of_range", "key_not_found", "expired_key", "too_many_secrets"),
@@ -208,9 +197,9 @@ def _scopes(members: JsonObject) -> list[str]:
         raise missing_field("scopes", f"a list of {', '.join(Scope)}")
     if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
         raise wrong_type("scopes", "a list of strings", value)
-    if len(value) > _MAX_SCOPES:
-        detail = f"`scopes` has {len(value)} entries. The limit is {_MAX_SCOPES}: name each scope once."
-        raise refusal("too_long", detail, field="scopes", measured=len(value), limit=_MAX_SCOPES)
+    if len(value) > MAX_SCOPES:
+        detail = f"`scopes` has {len(value)} entries. The limit is {MAX_SCOPES}: name each scope once."
+        raise refusal("too_long", detail, field="scopes", measured=len(value), limit=MAX_SCOPES)
     return value
 
 
@@ -227,11 +216,17 @@ def _expiry(members: JsonObject) -> datetime | None:
 
 
 def _grace_seconds(members: JsonObject) -> int:
-    value = members.value("grace_seconds")
-    if value is None:
-        return _GRACE_SECONDS
+    value = _number(members, "grace_seconds")
+    return GRACE_SECONDS if value is None else value
+
+
+def _number(members: JsonObject, name: str) -> Any:
+    """Return a number, which is whole unless it is a rate; None if it is absent."""
+    value = members.value(name)
     if isinstance(value, float) and value.is_integer():
         value = int(value)
-    if not isinstance(value, int) or isinstance(value, bool):
-        raise wrong_type("grace_seconds", "a whole number", value)
-    return value
+    if value is None or (isinstance(value, int) and not isinstance(value, bool)):
+        return value
+    if name == "rate_limit" and isinstance(value, float):
+        return value
+    raise wrong_type(name, "a number" if name == "rate_limit" else "a whole number", value)

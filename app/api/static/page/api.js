@@ -1,6 +1,8 @@
 /** Calls to the API below the page's own address, with the key of this session. */
 
 const KEY = "darkroom.key";
+/** Times that a request waits for the rate limit. */
+const MOST_WAITS = 5;
 
 /** A refusal of the API: its problem document, or what went wrong before there was an answer. */
 export class Problem extends Error {
@@ -68,6 +70,7 @@ async function request(method, path, { body, query, ifMatch, signal } = {}) {
   for (const [name, value] of Object.entries(query || {})) {
     for (const each of [value].flat()) if (each !== "" && each !== null && each !== undefined) address.searchParams.append(name, each);
   }
+  let waits = 0;
   for (;;) {
     const sent = headers(body === undefined ? {} : { "Content-Type": "application/json" });
     if (ifMatch) sent["If-Match"] = ifMatch;
@@ -80,7 +83,11 @@ async function request(method, path, { body, query, ifMatch, signal } = {}) {
     }
     if (answer.ok) return answer.status === 204 ? null : answer.json();
     if (answer.status === 401 && (await session.askForKey())) continue;
-    throw problemFrom(answer.status, await answer.text(), answer.headers.get("Retry-After"));
+    const problem = problemFrom(answer.status, await answer.text(), answer.headers.get("Retry-After"));
+    if (problem.code !== "rate_limited" || waits === MOST_WAITS) throw problem;
+    waits += 1;
+    await new Promise((resolve) => setTimeout(resolve, problem.retryAfter * 1000 * (1 + Math.random())));
+    signal?.throwIfAborted();
   }
 }
 

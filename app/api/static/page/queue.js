@@ -131,7 +131,7 @@ export class Queue extends EventTarget {
         upload.lookup = null; // another attempt may have stored the bytes
         if (signal.aborted) return;
         const isBusy = error instanceof Problem && (error.status === 429 || error.status === 503);
-        upload.attempts += isBusy || upload.sent ? 1 : 0;
+        upload.attempts += error.code !== "rate_limited" && (isBusy || upload.sent) ? 1 : 0;
         if (!(error instanceof Offline || isBusy) || upload.attempts >= MOST_ATTEMPTS) {
           this.become(upload, "failed", { error: sentence(upload.file, error, this.limits), isPermanent: isPermanent(error) });
           return;

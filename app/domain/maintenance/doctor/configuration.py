@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 from app.domain.configuration.hosts import is_loopback
 from app.domain.configuration.model import Settings
 from app.domain.maintenance.doctor.findings import Problem
+from app.domain.quota.usage import Quota
 
 #: Addresses in a network above which nearly everybody counts as a proxy.
 _MANY_ADDRESSES = 2**24
@@ -13,11 +14,17 @@ _MANY_ADDRESSES = 2**24
 
 def check_access(settings: Settings) -> Iterator[Problem]:
     """Check that the service is not open to more callers than expected."""
-    if settings.auth == "none" and not (settings.self_hosted and is_loopback(settings.host)):
+    if settings.auth == "none" and _is_open(settings):
         yield Problem(
             "open_to_everybody",
             "everybody who can connect may upload, change and delete images",
             "set DARKROOM_AUTH=required and DARKROOM_API_KEYS (`darkroom key create`)",
+        )
+    if settings.auth == "none" and not settings.rate_limit and _is_open(settings):
+        yield Problem(
+            "no_rate_limit",
+            "one caller can send any number of requests, which takes the service from the others",
+            "set DARKROOM_RATE_LIMIT, such as 20 requests a second",
         )
     if settings.auth == "none" and "*" in settings.allowed_hosts:
         yield Problem(
@@ -47,8 +54,45 @@ def check_access(settings: Settings) -> Iterator[Problem]:
         )
 
 
+def check_quotas(settings: Settings) -> Iterator[Problem]:
+    """Check that the largest image fits into the quotas of an owner, and of each key in the settings."""
+    default = Quota(settings.quota_bytes or None, settings.quota_images or None)
+    whose = [("DARKROOM_QUOTA_BYTES", default)]
+    whose += [(f"quota_bytes of a key of {key.owner}", key.own_limits.quota(default)) for key in settings.api_keys]
+    for name, quota in dict(whose).items():
+        if quota.bytes is not None and quota.bytes < settings.max_upload_bytes:
+            yield Problem(
+                "quota_below_image",
+                f"{name} is {quota.bytes:,} bytes, and an image may have {settings.max_upload_bytes:,}: the largest "
+                "ones never fit",
+                "raise the quota, or lower DARKROOM_MAX_UPLOAD_BYTES",
+            )
+            return
+
+
+def _is_open(settings: Settings) -> bool:
+    """Return True if others than this machine can connect, also by a proxy."""
+    if not settings.self_hosted or not is_loopback(settings.host):
+        return True
+    return not is_loopback(urlsplit(settings.public_url or "//localhost").hostname or "")
+
+
+def _is_behind_proxy(settings: Settings) -> bool:
+    """Return True if the public address is not that of the server itself, which has no TLS."""
+    address = urlsplit(settings.public_url or "")
+    port = address.port or {"http": 80, "https": 443}.get(address.scheme)
+    return address.scheme == "https" or (bool(address.scheme) and port != settings.port)
+
+
 def check_addresses(settings: Settings) -> Iterator[Problem]:
     """Check proxies and the public address."""
+    if settings.self_hosted and settings.rate_limit and not settings.trusted_proxies and _is_behind_proxy(settings):
+        yield Problem(
+            "rate_limit_of_proxy",
+            f"DARKROOM_PUBLIC_URL is {settings.public_url}, so a proxy forwards requests, and DARKROOM_RATE_LIMIT "
+            "counts all callers without a key as one: the proxy",
+            "set DARKROOM_TRUSTED_PROXIES to the address of the proxy",
+        )
     for network in settings.trusted_proxies:
         if network.num_addresses > _MANY_ADDRESSES:
             yield Problem(

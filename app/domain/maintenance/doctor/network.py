@@ -9,8 +9,8 @@ from app.domain.maintenance.doctor.findings import Problem, error
 
 _SECONDS = 5
 _MOST_READ = 64 * 1024
-#: Codes with which the service refuses a request without a key.
-_KEYS_REQUIRED = frozenset({"key_missing"})
+#: Codes with which the service refuses a request of this kind.
+_OWN_REFUSALS = frozenset({"key_missing", "rate_limited"})
 #: Codes with which it refuses requests for a host that is not its own.
 _FOREIGN = frozenset({"foreign_host", "foreign_origin", "bad_request_head"})
 
@@ -45,7 +45,7 @@ def check_public_url(public_url: str) -> Iterator[Problem]:
             f"{public_url} refuses requests ({status} {code})",
             "have the proxy send Host or X-Forwarded-Host, and list it in DARKROOM_TRUSTED_PROXIES",
         )
-    elif code not in _KEYS_REQUIRED and not (status == 200 and "max_upload_bytes" in _json(body)):
+    elif code not in _OWN_REFUSALS and not (status == 200 and "max_upload_bytes" in _json(body)):
         yield error(
             "public_url_elsewhere",
             f"{public_url}/limits answers {status}, not as Darkroom does",
