@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         ServerError,
         Unreachable,
     )
+    from darkroom.keys.records import Key
     from darkroom.records import FocalPoint, Image, Limits, ShareLink, SimilarImages, Stats, Variant
     from darkroom.uploads import UploadResult
     from darkroom.webhooks.records import Delivery, Redelivered, Webhook
@@ -38,6 +39,7 @@ __all__ = [
     "FocalPoint",
     "Image",
     "InvalidArgument",
+    "Key",
     "Limits",
     "NotAllowed",
     "NotDarkroom",
@@ -54,7 +56,7 @@ __all__ = [
     "Webhook",
 ]
 
-_MODULES = ("errors", "records", "uploads", "webhooks.records", "client")
+_MODULES = ("errors", "records", "uploads", "webhooks.records", "keys.records", "client")
 
 
 def __getattr__(name: str) -> Any:

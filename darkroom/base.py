@@ -1,16 +1,17 @@
 """Start and end of a client, and the calls about the service."""
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import httpx
 
 from darkroom.connection import Connection
 from darkroom.records import Limits, Stats
 
+T = TypeVar("T")
 #: Most hashes in one lookup.
 MAX_HASHES = 1000
 
@@ -94,6 +95,16 @@ class BaseClient:
             body: dict[str, Any] = {"sha256": batch} | ({} if owner is None else {"owner": owner})
             known |= self._connection.read(self._connection.call("POST", "/images/lookup", json=body), "known", dict)
         return known
+
+    def _pages(self, kind: type[T], path: str, params: dict[str, Any]) -> Iterator[T]:
+        """Yield the items of all pages of a list."""
+        while True:
+            answer = self._connection.call("GET", path, params=params)
+            for item in self._connection.read(answer, "items", list):
+                yield self._connection.decode(kind, item)
+            params["cursor"] = answer.json().get("next_cursor")
+            if params["cursor"] is None:
+                return
 
     def _known_limits(self) -> Limits:
         """Return the limits as they were at the first call."""

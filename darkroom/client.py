@@ -3,12 +3,13 @@
 from typing import Unpack
 
 from darkroom.downloads import DownloadCalls
+from darkroom.keys.calls import KeyCalls
 from darkroom.uploads import UploadCalls
 from darkroom.urls import Size, build_url
 from darkroom.webhooks.calls import WebhookCalls
 
 
-class Client(UploadCalls, DownloadCalls, WebhookCalls):
+class Client(UploadCalls, DownloadCalls, WebhookCalls, KeyCalls):
     """Client of one service.
 
     `key` is an API key, if the service requires one; it is sent to the service only. A request waits at most `timeout`

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, TypeVar
+from urllib.parse import quote
 
 import httpx
 
@@ -203,6 +204,13 @@ class Connection:
 def get_address(url: httpx.URL) -> str:
     """Return scheme and host of a url, without user name and password."""
     return str(url.copy_with(userinfo=b"", raw_path=b"/")).rstrip("/")
+
+
+def item_path(kind: str, given: str, rest: str = "") -> str:
+    """Return the path of an item of this kind. Raises `InvalidArgument` for a value that is no id."""
+    if not isinstance(given, str) or not given:
+        raise InvalidArgument(f"Expected an id (found: {given!r:.80}).")
+    return f"/{kind}/{quote(given, safe='')}{rest}"
 
 
 def read_json(answer: httpx.Response) -> Any:

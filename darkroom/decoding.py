@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import date, datetime
 from functools import lru_cache
 from types import NoneType, UnionType
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
@@ -42,6 +42,6 @@ def _reader(hint: Any) -> Callable[[Any], Any]:
         return lambda value: tuple(item(each) for each in value)
     if dataclasses.is_dataclass(hint):
         return lambda value: decode(hint, value)  # type: ignore[arg-type]  # a class, not an object
-    if hint is datetime:
-        return datetime.fromisoformat
+    if hint in {datetime, date}:
+        return hint.fromisoformat  # type: ignore[no-any-return]  # of one of the two
     return lambda value: value

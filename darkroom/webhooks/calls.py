@@ -2,14 +2,12 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Any, TypedDict, TypeVar, Unpack
-from urllib.parse import quote
+from typing import Any, TypedDict, Unpack
 
 from darkroom.base import BaseClient
+from darkroom.connection import item_path
 from darkroom.errors import InvalidArgument
 from darkroom.webhooks.records import Delivery, DeliveryStatus, Redelivered, Webhook
-
-T = TypeVar("T")
 
 
 class WebhookChanges(TypedDict, total=False):
@@ -53,7 +51,7 @@ class WebhookCalls(BaseClient):
         'active'
         >>> admin.delete_webhook(made.id)
         """
-        return self._connection.decode(Webhook, self._connection.call("GET", _path("webhooks", webhook_id)))
+        return self._connection.decode(Webhook, self._connection.call("GET", item_path("webhooks", webhook_id)))
 
     def create_webhook(
         self,
@@ -89,7 +87,7 @@ class WebhookCalls(BaseClient):
         body: dict[str, Any] = {**changes}
         if "events" in body:
             body["events"] = _list(body["events"])
-        answer = self._connection.call("PATCH", _path("webhooks", webhook_id), json=body)
+        answer = self._connection.call("PATCH", item_path("webhooks", webhook_id), json=body)
         return self._connection.decode(Webhook, answer)
 
     def test_webhook(self, webhook_id: str) -> Delivery:
@@ -100,7 +98,9 @@ class WebhookCalls(BaseClient):
         'webhook.test'
         >>> admin.delete_webhook(made.id)
         """
-        answer = self._connection.call("POST", _path("webhooks", webhook_id, "/test"), expected={202}, repeatable=False)
+        answer = self._connection.call(
+            "POST", item_path("webhooks", webhook_id, "/test"), expected={202}, repeatable=False
+        )
         return self._connection.decode(Delivery, answer)
 
     def rotate_webhook(self, webhook_id: str) -> Webhook:
@@ -113,7 +113,7 @@ class WebhookCalls(BaseClient):
         True
         >>> admin.delete_webhook(made.id)
         """
-        answer = self._connection.call("POST", _path("webhooks", webhook_id, "/rotate"), repeatable=False)
+        answer = self._connection.call("POST", item_path("webhooks", webhook_id, "/rotate"), repeatable=False)
         return self._connection.decode(Webhook, answer)
 
     def delete_webhook(self, webhook_id: str) -> None:
@@ -121,7 +121,7 @@ class WebhookCalls(BaseClient):
 
         >>> admin.delete_webhook("whe_01a2121118a97bc8801bcadcca2023b7")
         """
-        self._connection.call("DELETE", _path("webhooks", webhook_id), expected={204})
+        self._connection.call("DELETE", item_path("webhooks", webhook_id), expected={204})
 
     def deliveries(self, *, page_size: int = 100, **filters: Unpack[DeliveryFilters]) -> Iterator[Delivery]:
         """Yield all deliveries that match the filters, newest first.
@@ -141,7 +141,7 @@ class WebhookCalls(BaseClient):
         True
         >>> admin.delete_webhook(made.id)
         """
-        return self._connection.decode(Delivery, self._connection.call("GET", _path("deliveries", delivery_id)))
+        return self._connection.decode(Delivery, self._connection.call("GET", item_path("deliveries", delivery_id)))
 
     def redeliver(self, delivery_id: str) -> Delivery:
         """Send a delivery again, with the same id of the event. Raises `Conflict` while an attempt of it is made.
@@ -149,7 +149,7 @@ class WebhookCalls(BaseClient):
         >>> for each in admin.deliveries(status="dead"):
         ...     again = admin.redeliver(each.id)
         """
-        answer = self._connection.call("POST", _path("deliveries", delivery_id, "/redeliver"), expected={202})
+        answer = self._connection.call("POST", item_path("deliveries", delivery_id, "/redeliver"), expected={202})
         return self._connection.decode(Delivery, answer)
 
     def redeliver_range(
@@ -169,21 +169,6 @@ class WebhookCalls(BaseClient):
         given: Mapping[str, Any] = body if status is None else {**body, "status": status}
         answer = self._connection.call("POST", "/deliveries/redeliver", json=given, expected={202})
         return self._connection.decode(Redelivered, answer)
-
-    def _pages(self, kind: type[T], path: str, params: dict[str, Any]) -> Iterator[T]:
-        while True:
-            answer = self._connection.call("GET", path, params=params)
-            for item in self._connection.read(answer, "items", list):
-                yield self._connection.decode(kind, item)
-            params["cursor"] = answer.json().get("next_cursor")
-            if params["cursor"] is None:
-                return
-
-
-def _path(kind: str, given: str, rest: str = "") -> str:
-    if not isinstance(given, str) or not given:
-        raise InvalidArgument(f"Expected an id (found: {given!r:.80}).")
-    return f"/{kind}/{quote(given, safe='')}{rest}"
 
 
 def _list(events: Sequence[str] | None) -> list[str] | None:

@@ -7,6 +7,8 @@ import pytest
 
 from darkroom import records
 from darkroom.images import Changes, Filters
+from darkroom.keys import records as keys
+from darkroom.keys.calls import KeyChanges
 from darkroom.uploads import Description
 from darkroom.webhooks import records as webhooks
 from darkroom.webhooks.calls import DeliveryFilters, WebhookChanges
@@ -29,6 +31,7 @@ CLASSES = {
     "DeliveryView": webhooks.Delivery,
     "AttemptView": webhooks.Attempt,
     "Redelivered": webhooks.Redelivered,
+    "CreatedApiKey": keys.Key,
 }
 
 
@@ -40,6 +43,10 @@ def test_a_class_has_the_members_of_its_schema(openapi: Any, name: str) -> None:
 
 def test_changes_are_those_of_the_api(openapi: Any) -> None:
     assert get_type_hints(Changes).keys() == openapi["components"]["schemas"]["ImagePatch"]["properties"].keys()
+
+
+def test_changes_of_keys_are_those_of_the_api(openapi: Any) -> None:
+    assert get_type_hints(KeyChanges).keys() == openapi["components"]["schemas"]["KeyPatch"]["properties"].keys()
 
 
 def test_filters_are_those_of_the_api(openapi: Any) -> None:
