@@ -84,9 +84,16 @@ _LOGGED_AS_WARNING = frozenset({Outcome.FAILED, Outcome.UNKNOWN, Outcome.RETRY})
 
 def log_report(report: RequestReport | ImageReport) -> None:
     """Log one line: a message, and the report's fields as `extra`. Unknown fields are left out."""
-    fields = {name: value for name, value in vars(report).items() if value is not None and value != {}}
     if isinstance(report, RequestReport):
-        requests.info("%s %s %d", report.method, report.route or "(no route)", report.status, extra=fields)
+        message = f"{report.method} {report.route or '(no route)'} {report.status}"
+        _log(requests, logging.INFO, message, report)
     else:
         level = logging.WARNING if report.outcome in _LOGGED_AS_WARNING else logging.INFO
-        images.log(level, "%s", f"{report.outcome}: {report.code}" if report.code else report.outcome, extra=fields)
+        _log(images, level, f"{report.outcome}: {report.code}" if report.code else str(report.outcome), report)
+
+
+def _log(logger: logging.Logger, level: int, message: str, report: RequestReport | ImageReport) -> None:
+    """Log without the place in the code, which `Logger.log` looks up in the stack and no format shows."""
+    if logger.isEnabledFor(level):
+        fields = {name: value for name, value in vars(report).items() if value is not None and value != {}}
+        logger.handle(logger.makeRecord(logger.name, level, "", 0, message, (), None, extra=fields))

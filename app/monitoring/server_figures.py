@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator, Mapping
+from functools import cache
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
@@ -69,9 +70,9 @@ class ServerFigures:
     def request(self, report: RequestReport) -> None:
         """Log and count a request."""
         log_report(report)
-        route = report.route or NO_ROUTE
-        self._requests.labels(report.method, route, str(report.status)).inc()
-        self._seconds.labels(route).observe(report.ms / 1000)
+        answered, seconds = self._figures_of(report.method, report.route or NO_ROUTE, report.status)
+        answered.inc()
+        seconds.observe(report.ms / 1000)
         reason = _REASONS.get(report.code or "") or _REASONS_BY_STATUS.get(report.status)
         if reason is not None:
             self._refusals.labels(reason).inc()
@@ -82,6 +83,10 @@ class ServerFigures:
             self._upload_bytes.inc(report.image_bytes)
         if report.size is not None:
             self._sizes.labels(report.size).inc()
+
+    @cache  # noqa: B019 - one object for the life of the process, and as few combinations as the figures have
+    def _figures_of(self, method: str, route: str, status: int) -> tuple[Counter, Histogram]:
+        return self._requests.labels(method, route, str(status)), self._seconds.labels(route)
 
     def watch(self, queue: EventQueue) -> None:
         """Show the queue too."""

@@ -87,11 +87,15 @@ class Connection:
             return h11.NEED_DATA
         if self.body is not None:
             return self.body.next_event()
-        in_head = self.their_state is h11.IDLE
-        head = self._h11.trailing_data[0] if in_head else b""
-        self.refusal = _check_head(head)
-        if self.refusal is not None:
-            return h11.NEED_DATA
+        in_head = self._h11.their_state is h11.IDLE
+        head = b""
+        if in_head:
+            if not self._received:
+                return h11.NEED_DATA
+            head = self._h11.trailing_data[0]
+            self.refusal = _check_head(head)
+            if self.refusal is not None:
+                return h11.NEED_DATA
         try:
             event = self._h11.next_event()
         except h11.RemoteProtocolError as error:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Coroutine, Iterable
 from contextlib import AbstractContextManager, nullcontext
-from functools import partial
+from functools import cached_property, partial
 from threading import RLock
 from typing import Any, TypeVar
 
@@ -10,6 +10,8 @@ from fastapi import Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.routing import APIRoute
 from starlette.responses import Response
+from starlette.types import Receive, Send
+from starlette.types import Scope as ASGIScope
 
 from app.api.http.log_fields import add_log_fields
 from app.api.http.query import QueryRule
@@ -114,23 +116,38 @@ class ScopedRoute(APIRoute):
                 analyze()
         return self.__getattribute__(name)
 
+    async def handle(self, scope: ASGIScope, receive: Receive, send: Send) -> None:
+        """Handle a request: directly if the endpoint has such a function, which answers it, else by FastAPI."""
+        response = None
+        if (direct := getattr(self.endpoint, _DIRECT, None)) is not None and scope["method"] in (self.methods or ()):
+            request = Request(scope, receive, send)
+            await self._check(request)
+            request.state.checked = True
+            response = await direct(request)
+        await (super().handle if response is None else response)(scope, receive, send)
+
     def get_route_handler(self) -> Handler:
         """Check the caller, then the query, then call the endpoint."""
         handler = super().get_route_handler()
-        scope = None if self.open_to_public_images else self.required_scope
-        query = None if self.allows_extra_query else QueryRule(self.dependant)
-        direct = getattr(self.endpoint, _DIRECT, None)
 
         async def checked(request: Request) -> Response:
-            self._log(request)
-            if scope is not None or self.is_key_optional:
-                await self._admit(request, scope)
-            if query is not None:
-                query.check(request)
-            response: Response | None = None if direct is None else await direct(request)
-            return await handler(request) if response is None else response
+            if not getattr(request.state, "checked", False):
+                await self._check(request)
+            return await handler(request)
 
         return checked
+
+    async def _check(self, request: Request) -> None:
+        self._log(request)
+        scope = None if self.open_to_public_images else self.required_scope
+        if scope is not None or self.is_key_optional:
+            await self._admit(request, scope)
+        if not self.allows_extra_query:
+            self._query_rule.check(request)
+
+    @cached_property
+    def _query_rule(self) -> QueryRule:
+        return QueryRule(self.dependant)
 
     async def _admit(self, request: Request, scope: Scope | None) -> None:
         """Find the caller, take a token of the rate limit, then check the scope."""
