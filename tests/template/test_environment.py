@@ -118,7 +118,7 @@ def test_the_worker_knows_whether_objects_without_a_record_are_anybodys(
 def test_the_parameters_reach_the_settings(build_stack: Callable[..., Stack], monkeypatch: pytest.MonkeyPatch) -> None:
     stack = build_stack(
         AllowedOrigins="https://a.example,https://b.example:8443", FetchHosts="*.example.org,img.example",
-        MaxUploadBytes="7000", MaxOpenTickets="7",
+        MaxUploadBytes="7000", MaxOpenTickets="7", RateLimit="0.5",
         LogLevel="ERROR", DefaultVisibility="public", SignedUrlSeconds="7200", PreviousSigningSecret="o" * 64,
     )  # fmt: skip
     settings = read(stack, API, monkeypatch)
@@ -128,6 +128,7 @@ def test_the_parameters_reach_the_settings(build_stack: Callable[..., Stack], mo
     assert settings.cors_origins == ("https://a.example", "https://b.example:8443")
     assert settings.fetch_hosts == ("*.example.org", "img.example")
     assert (settings.max_upload_bytes, settings.max_open_tickets, settings.log_level) == (7000, 7, "ERROR")
+    assert settings.rate_limit == 0.5
     assert stack.environment(WORKER)["DARKROOM_MAX_UPLOAD_BYTES"] == "7000"
     assert {stack.environment(function)["DARKROOM_LOG_LEVEL"] for function in ENTRY_POINTS} == {"ERROR"}
 

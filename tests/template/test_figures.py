@@ -88,6 +88,7 @@ def test_the_largest_picture_and_its_variants_fit_on_the_workers_disk(form: dict
         ("MaxOpenTickets", "max_open_tickets"),
         ("QuotaBytes", "quota_bytes"),
         ("QuotaImages", "quota_images"),
+        ("RateLimit", "rate_limit"),
         ("TrashDays", "trash_days"),
     ):
         assert int(form["Parameters"][parameter]["Default"]) == Settings.model_fields[setting].default

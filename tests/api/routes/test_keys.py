@@ -232,6 +232,17 @@ def test_a_whole_key_is_no_id_and_is_not_repeated(service: Service) -> None:
     assert status(service, made["key"]) == 200
 
 
+def test_a_key_expires_by_the_clock_that_jumps(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    expires_at = utcnow() + timedelta(days=30)
+    key = create(service, expires_at=expires_at.isoformat())["key"]
+    for seconds, expected in ((0, 401), (-1, 200), (3600, 401), (-86400 * 365, 200), (86400 * 3650, 401), (-1, 200)):
+        now = expires_at + timedelta(seconds=seconds)
+        monkeypatch.setattr("app.domain.access.keyring.utcnow", lambda now=now: now)
+        answer = service.client.get("/images", headers={"X-API-Key": key})
+        assert answer.status_code == expected, seconds
+        assert expected == 200 or answer.json()["code"] == "key_expired"
+
+
 def test_an_expired_key_is_not_rotated(service: Service) -> None:
     made = create(service)
     entry = service.side.key_store.get(made["id"])
