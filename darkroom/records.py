@@ -39,6 +39,8 @@ class Variant:
     height: int
     bytes: int
     url: str
+    #: Quality that it was encoded with, 100 if it is lossless; None if an earlier version of the service made it.
+    quality: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

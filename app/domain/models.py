@@ -7,7 +7,6 @@ from typing import Annotated, Any
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 from pydantic.json_schema import SkipJsonSchema
 
-from app.domain.media import UNKNOWN_TYPE
 from app.domain.work import Task, Tasks, derive_superseded, derive_work
 
 ANONYMOUS = "anonymous"
@@ -89,10 +88,6 @@ class FailureCode(StrEnum):
 RETRYABLE = frozenset({FailureCode.ATTEMPTS_EXHAUSTED, FailureCode.TIMEOUT, FailureCode.CRASHED, FailureCode.MEMORY})
 
 
-#: Detail of `attempts_exhausted`.
-EXHAUSTED = "Processing failed in every attempt. The log of the service has the cause."
-
-
 class Failure(Model):
     """Failure of an image: a code for programs and a sentence for people."""
 
@@ -133,6 +128,11 @@ class Variant(Model):
     height: int
     bytes: int
     file: str
+    quality: int | None = Field(
+        default=None,
+        description="Quality from 1 to 100 that the variant was encoded with; 100 if it is lossless, and null if an "
+        "earlier version made it.",
+    )
 
 
 ExifValue = str | int | float
@@ -232,31 +232,6 @@ class Image(Model):
             data = {"superseded": derive_superseded(data), **data}
             data["work"] = derive_work(data)
         return data
-
-
-def mark_failed(image: Image, code: FailureCode, detail: str, now: datetime) -> "Changes":
-    """Return the changes that make a record `failed`.
-
-    `upload_expires_at` is removed, because the bytes have arrived and the record stays. The type that the ticket was
-    issued for is removed too: a caller that has detected the type of the bytes adds it.
-    """
-    error = Failure(code=code, detail=detail)
-    changes: Changes = {
-        "status": Status.FAILED,
-        "error": error,
-        "processed_at": now,
-        "upload_expires_at": None,
-        "work": {Task.PROCESS: None},
-    }
-    return changes if image.upload_expires_at is None else changes | {"content_type": UNKNOWN_TYPE}
-
-
-def mark_exhausted(image: Image, now: datetime) -> "Changes":
-    """Return the changes of a record whose every attempt has failed. A `ready` image keeps its variants."""
-    if image.status is not Status.READY:
-        return mark_failed(image, FailureCode.ATTEMPTS_EXHAUSTED, EXHAUSTED, now)
-    failure = Failure(code=FailureCode.ATTEMPTS_EXHAUSTED, detail=EXHAUSTED)
-    return {"reprocess_error": failure, "work": {Task.PROCESS: None}}
 
 
 class Tombstone(Model, defer_build=True):

@@ -63,6 +63,7 @@ class Rendered(Variant):
     width: Annotated[int, Field(ge=1, le=MAX_SIDE)]
     height: Annotated[int, Field(ge=1, le=MAX_SIDE)]
     bytes: Annotated[int, Field(ge=1)]
+    quality: Annotated[int, Field(ge=1, le=100)]
     file: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}\.(jpg|webp|png|avif|jxl)$")]
 
 

@@ -6,21 +6,11 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from app.domain.errors import ImageError, KeepsChanging, Stale
+from app.domain.images.failing import mark_exhausted, mark_failed
 from app.domain.images.placement import guard_changes, is_swept_soon, join_changes, shown_rendering
 from app.domain.images.renderings import Renderings
 from app.domain.keys import image_prefixes, rendering_name
-from app.domain.models import (
-    RETRYABLE,
-    Changes,
-    Failure,
-    FailureCode,
-    Image,
-    Status,
-    Visibility,
-    mark_exhausted,
-    mark_failed,
-    utcnow,
-)
+from app.domain.models import RETRYABLE, Changes, Failure, FailureCode, Image, Status, Visibility, utcnow
 from app.domain.ports import ImageRepository, ObjectStore
 from app.domain.recipe import Recipe, build_rendering_id
 from app.domain.reports import Outcome

@@ -103,6 +103,7 @@ def test_an_upload_has_its_description_and_its_sizes(ann: Client, way: str) -> N
     assert image.filename == 'a "quoted"name é.jpg'
     assert image.sha256 == hashlib.sha256(body).hexdigest()
     assert {variant.format for variant in image.variants} >= {"webp", "jpeg"}
+    assert {variant.quality for variant in image.variants if variant.format == "webp"} == {82}
     assert image.embed.html is not None
     assert image.uploaded_at is not None
     assert datetime.now(UTC) - image.uploaded_at < timedelta(minutes=5)

@@ -62,7 +62,7 @@ def test_records_are_shown_for_people_and_programs(darkroom: Command, images: li
     assert shown.returncode == 0
     assert f"id          {image.id}\nstatus      ready\nfile        photo.jpg\n" in shown.stdout
     assert "tags        sea, dusk\n" in shown.stdout
-    assert re.search(r"variant     w320\.webp  \d+×\d+  [\d.]+ (bytes|kB)\n", shown.stdout)
+    assert re.search(r"variant     w320\.webp  \d+×\d+  [\d.]+ (bytes|kB)  quality 82\n", shown.stdout)
     many = darkroom("show", "-", "--json", "--wait", "5", stdin=f"{images[0].id}\n{image.id}\n".encode())
     assert [record["id"] for record in lines(many.stdout)] == [images[0].id, image.id]
     missing = darkroom("show", NOBODY, image.id, "--json")

@@ -58,7 +58,9 @@ FULL: dict[str, Any] = {
     "metadata": {"": "empty", "order": "7", "note": "\u0000\t"},
     "rendering_id": "ab12cd34",
     "recipe_id": "ef56ab78",
-    "variants": [Variant(name="w320", format=Format.WEBP, width=320, height=213, bytes=9, file="w320.webp")],
+    "variants": [
+        Variant(name="w320", format=Format.WEBP, width=320, height=213, bytes=9, quality=82, file="w320.webp")
+    ],
     "visibility": Visibility.PUBLIC,
     "trashed_at": utcnow(),
     "placed": Visibility.PUBLIC,

@@ -7,9 +7,10 @@ import pytest
 from typer.testing import CliRunner
 
 from app.domain.ids import new_id
+from app.domain.images.failing import EXHAUSTED, mark_failed
 from app.domain.images.notifications import object_created
 from app.domain.keys import original_key
-from app.domain.models import ANONYMOUS, EXHAUSTED, FailureCode, Image, mark_failed, utcnow
+from app.domain.models import ANONYMOUS, FailureCode, Image, utcnow
 from darkroom.cli.command import cli
 from tests.running_server import serving, wait_for
 from tests.samples import encoded

@@ -153,6 +153,7 @@ def test_records_are_read_under_their_present_names(old: Old) -> None:
         shape = ("name", "format", "width", "height", "bytes")
         made = [tuple(variant[field] for field in shape) for variant in record["variants"]]
         assert [(v.name, v.format, v.width, v.height, v.bytes) for v in image.variants] == made
+        assert {variant.quality for variant in image.variants} <= {None}
         assert (image.rights is None) == (image.privacy_report is None) == (image.status is not Status.READY)
         assert image.recipe_id == record.get("recipe_id")
         assert (image.visibility, image.placed) == (Visibility.PRIVATE, Visibility.PRIVATE)

@@ -13,10 +13,11 @@ from PIL import Image as Pillow
 
 from app.domain.errors import Conflict, HashTaken, Missing, Unavailable
 from app.domain.ids import new_id
+from app.domain.images.failing import EXHAUSTED
 from app.domain.images.service import Images
 from app.domain.keys import original_key, variant_key
 from app.domain.limits import Limits
-from app.domain.models import EXHAUSTED, Failure, FailureCode, FocalPoint, Format, Status, Tombstone, Visibility, utcnow
+from app.domain.models import Failure, FailureCode, FocalPoint, Format, Status, Tombstone, Visibility, utcnow
 from app.domain.recipe import DEFAULT_RECIPE, VariantSpec, build_rendering_id
 from app.domain.uploads.requests import TicketRequest, new_record
 from app.domain.uploads.service import Accepted

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from app.domain.errors import Conflict, ImageError, Missing, NotFound, Unavailable
+from app.domain.images.failing import EXHAUSTED
 from app.domain.keys import original_key
 from app.domain.limits import Limits
-from app.domain.models import EXHAUSTED, Changes, FailureCode, FocalPoint, Image, Status, Tombstone, utcnow
+from app.domain.models import Changes, FailureCode, FocalPoint, Image, Status, Tombstone, utcnow
 from app.domain.recipe import VariantSpec, build_rendering_id
 from app.domain.work import LONGEST_ATTEMPT, Task
 from app.worker.jobs import Job, Processed

@@ -5,12 +5,12 @@ from typing import Any
 _ID = "01a21211-8a9b-7bc8-801b-cadcca2023b7"
 _FOLDER = f"/files/processed/public/{_ID}/e95af4b9e4ce"
 _VARIANTS = (
-    ("thumb", "webp", 256, 256, 3252, f"{_FOLDER}/thumb.webp"),
-    ("w320", "webp", 320, 240, 3892, f"{_FOLDER}/w320.webp"),
-    ("w640", "webp", 640, 480, 8396, f"{_FOLDER}/w640.webp"),
-    ("w1280", "webp", 1280, 960, 19142, f"{_FOLDER}/w1280.webp"),
-    ("w1280", "jpeg", 1280, 960, 58999, f"{_FOLDER}/w1280.jpg"),
-    ("w1920", "webp", 1920, 1440, 34532, f"{_FOLDER}/w1920.webp"),
+    ("thumb", "webp", 256, 256, 3252, 82, f"{_FOLDER}/thumb.webp"),
+    ("w320", "webp", 320, 240, 3892, 82, f"{_FOLDER}/w320.webp"),
+    ("w640", "webp", 640, 480, 8396, 82, f"{_FOLDER}/w640.webp"),
+    ("w1280", "webp", 1280, 960, 19142, 82, f"{_FOLDER}/w1280.webp"),
+    ("w1280", "jpeg", 1280, 960, 58999, 83, f"{_FOLDER}/w1280.jpg"),
+    ("w1920", "webp", 1920, 1440, 34532, 82, f"{_FOLDER}/w1920.webp"),
 )
 
 READY: dict[str, Any] = {
@@ -66,7 +66,8 @@ READY: dict[str, Any] = {
     "rendering_id": "e95af4b9e4ce",
     "recipe_id": "9655d0279a08",
     "variants": [
-        dict(zip(("name", "format", "width", "height", "bytes", "url"), variant, strict=True)) for variant in _VARIANTS
+        dict(zip(("name", "format", "width", "height", "bytes", "quality", "url"), variant, strict=True))
+        for variant in _VARIANTS
     ],
     "reprocess_error": None,
     "upload_expires_at": None,

@@ -40,7 +40,7 @@ def _defaults(model: type[BaseModel]) -> dict[str, Any]:
 
 _IMAGE = {name: default for name, default in _defaults(ImageView).items() if name not in _COMPUTED}
 _PARTS = {name: _defaults(model) for name, model in _NESTED.items()}
-_VARIANT = tuple(name for name in _defaults(VariantView) if name != "url")
+_VARIANT = {name: default for name, default in _defaults(VariantView).items() if name != "url"}
 
 
 class StoredVariant:
@@ -88,7 +88,7 @@ def view_json(image: StoredFields, urls: UrlSource, base: BasePath) -> bytes:
             shown[name] = {inner: shown[name].get(inner, default) for inner, default in defaults.items()}
     placed, expires_at = place_variants(image, urls, base)
     shown["variants"] = [
-        {**{name: variant.fields[name] for name in _VARIANT}, "url": url}
+        {**{name: variant.fields.get(name, default) for name, default in _VARIANT.items()}, "url": url}
         for variant, (_, url) in zip(image.variants, placed, strict=True)
     ]
     shown["urls_expire_at"] = expires_at

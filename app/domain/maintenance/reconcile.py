@@ -7,22 +7,12 @@ from itertools import islice
 
 from app.domain.errors import AlreadyExists, HashTaken, PortError, Stale
 from app.domain.images.deletion import Deletion
+from app.domain.images.failing import mark_exhausted, mark_failed
 from app.domain.images.notifications import object_created
 from app.domain.images.renderings import Renderings
 from app.domain.keys import original_key
 from app.domain.maintenance.report import Report
-from app.domain.models import (
-    Changes,
-    Failure,
-    FailureCode,
-    Image,
-    Status,
-    Tombstone,
-    is_open_ticket,
-    mark_exhausted,
-    mark_failed,
-    utcnow,
-)
+from app.domain.models import Changes, Failure, FailureCode, Image, Status, Tombstone, is_open_ticket, utcnow
 from app.domain.ports import EventQueue, ImageRepository, ObjectInfo, ObjectStore
 from app.domain.times import has_passed, is_implausible
 from app.domain.uploads.tickets import RECORD_LIFE

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Final, cast
 
@@ -10,6 +11,9 @@ from PIL import Image
 from app.domain.models import Format
 from app.domain.recipe import DEFAULT_QUALITY, VariantSpec
 from app.worker.jobs import Fault
+
+#: Quality that the record shows for a lossless file.
+LOSSLESS: Final = 100
 
 # Steps of quality that compensate for the softness of the cheaper filter, and of an image that the decoder has halved
 # to just above a size: they give the same SSIMULACRA2 as without either, against a full LANCZOS reference, on a crisp
@@ -24,6 +28,14 @@ _STEPS_AFTER_HALVING: Final = {Format.WEBP: 2, Format.JPEG: 3, Format.AVIF: 2, F
 _AVIF_LARGE: Final = 500_000
 _AVIF_SPEEDS: Final = (8, 9)
 _AVIF_OPTIONS: Final = {"advanced": {"color:sharpness": "2"}, "autotiling": False, "max_threads": 1}
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """Size of a written file in bytes, and the quality that it was encoded with: 100 if it is lossless."""
+
+    bytes: int
+    quality: int
 
 
 def make_executor(threads: int) -> Executor:
@@ -52,8 +64,8 @@ def choose_quality(spec: VariantSpec, written: Format, *, halved: bool) -> int:
     return DEFAULT_QUALITY[written] + steps if asked is None else asked
 
 
-def write_still(image: Image.Image, path: Path, written: Format, quality: int, rights: bytes) -> int:
-    """Encode an image whose `info` is empty; return the size of the file in bytes."""
+def write_still(image: Image.Image, path: Path, written: Format, quality: int, rights: bytes) -> Encoded:
+    """Encode an image whose `info` is empty."""
     options: dict[str, Any] = {"exif": rights}
     match written:
         case Format.WEBP:
@@ -66,16 +78,16 @@ def write_still(image: Image.Image, path: Path, written: Format, quality: int, r
         case Format.JXL:
             from app.worker.render.jxl import encode_jxl  # noqa: PLC0415 - an optional package
 
-            return _write(path, lambda file: file.write(encode_jxl(image, quality, rights)))
+            return Encoded(_write(path, lambda file: file.write(encode_jxl(image, quality, rights))), quality)
         case Format.PNG:
-            pass
-    return _save(image, path, written, options)
+            quality = LOSSLESS
+    return Encoded(_save(image, path, written, options), quality)
 
 
 def write_animation(
     frames: Sequence[Image.Image], durations: Sequence[float], loop: int, path: Path, quality: int, rights: bytes
-) -> int:
-    """Encode an animated WebP of at least two frames, `durations` in milliseconds; return its size in bytes."""
+) -> Encoded:
+    """Encode an animated WebP of at least two frames, `durations` in milliseconds."""
     exif = rights.removeprefix(b"Exif\0\0")  # the animation encoder writes the block unchanged
     options: dict[str, Any] = {
         "save_all": True,
@@ -87,7 +99,7 @@ def write_animation(
         "exif": exif,
         "background": (0, 0, 0, 0),
     }
-    return _save(frames[0], path, Format.WEBP, options)
+    return Encoded(_save(frames[0], path, Format.WEBP, options), quality)
 
 
 def _save(image: Image.Image, path: Path, written: Format, options: dict[str, Any]) -> int:

@@ -125,7 +125,7 @@ def render(
     displayed = (source.width, source.height)
     sizes = _Cascade(source.top, displayed, resizer)
     moving = [_Cascade(frame, displayed, resizer) for frame in source.animation.frames] if source.animation else []
-    made: dict[tuple[object, ...], tuple[str, Future[int]]] = {}
+    made: dict[tuple[object, ...], tuple[str, Future[encode.Encoded]]] = {}
     listed: dict[tuple[str, Format], tuple[Shape, Format, tuple[object, ...]]] = {}
     encoding: set[int] = set()
     largest_first = sorted(specs, key=lambda asked: (-asked[1].scale, not asked[1].whole))
@@ -137,7 +137,7 @@ def render(
                 written = encode.choose_format(wanted, image)
                 halved = source.scaled_decode and image.size == source.top.size
                 quality = encode.choose_quality(spec, written, halved=halved)
-                key = (shape.size, shape.box, written, quality if written is not Format.PNG else 0)
+                key = (shape.size, shape.box, written, quality if written is not Format.PNG else encode.LOSSLESS)
                 listed[spec.name, wanted] = (shape, written, key)
                 if key in made:
                     continue
@@ -156,14 +156,15 @@ def render(
                         work = encoders.submit(encode.write_still, image, out / file, written, quality, source.rights)
                 made[key] = (file, work)
         with timer.phase("encode"):
-            weights = {key: work.result() for key, (_, work) in made.items()}
+            files = {key: work.result() for key, (_, work) in made.items()}
     return [
         Rendered(
             name=spec.name,
             format=written,
             width=shape.size[0],
             height=shape.size[1],
-            bytes=weights[key],
+            bytes=files[key].bytes,
+            quality=files[key].quality,
             file=made[key][0],
         )
         for spec, _ in specs

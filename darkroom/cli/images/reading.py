@@ -32,7 +32,7 @@ from darkroom.cli.images.options import (
 )
 from darkroom.cli.images.session import for_each, session
 from darkroom.cli.options import DEFAULT_URL
-from darkroom.records import Image, Stats
+from darkroom.records import Image, Stats, Variant
 
 _PAGE = 100
 
@@ -236,11 +236,13 @@ def _described(image: Image) -> list[tuple[str, str]]:
         "trashed": format_time(image.trashed_at),
         "sha256": image.sha256,
     }
-    variants = [
-        ("variant", f"{full_name(each)}  {each.width}×{each.height}  {format_bytes(each.bytes)}")
-        for each in image.variants
-    ]
+    variants = [("variant", "  ".join(_facts(each))) for each in image.variants]
     return [(name, value) for name, value in described.items() if value] + variants
+
+
+def _facts(variant: Variant) -> list[str]:
+    facts = [full_name(variant), f"{variant.width}×{variant.height}", format_bytes(variant.bytes)]
+    return facts if variant.quality is None else [*facts, f"quality {variant.quality}"]
 
 
 def _plain(value: Any) -> Any:

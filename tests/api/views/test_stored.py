@@ -37,7 +37,8 @@ variants = st.fixed_dictionaries(
         "height": st.integers(1, 100),
         "bytes": numbers,
         "file": st.sampled_from(["w320.webp", "w 640%.jpg"]),
-    }
+    },
+    optional={"quality": st.none() | st.integers(1, 100)},
 )
 REQUIRED: dict[str, st.SearchStrategy[Any]] = {
     "id": st.just("01a21211-8a9b-7bc8-801b-cadcca2023b7"),

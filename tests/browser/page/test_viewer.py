@@ -308,7 +308,7 @@ def test_sizes_show_what_they_save_and_the_original_is_downloaded(
     rows = dialog.locator(".sizes tr")
     assert rows.count() == len(image["variants"])
     assert re.search(
-        r"w320.*webp.*320 × 206.*[kB].*−\d+ %", rows.nth(1).inner_text().replace("\n", " ").replace("\t", " ")
+        r"w320.*webp.*320 × 206.*[kB].*q 82.*−\d+ %", rows.nth(1).inner_text().replace("\n", " ").replace("\t", " ")
     )
     assert dialog.locator(".facts dt", has_text="File name").locator("+ dd").inner_text() == "p.jpg"
     dialog.get_by_text("The original contains no private data.").wait_for()

@@ -80,7 +80,7 @@ def test_trash_restore_and_delete() -> None:
 
 
 def test_a_body_has_lasting_urls_only() -> None:
-    variant = Variant(name="w320", format=Format.WEBP, width=320, height=200, bytes=9, file="w320.webp")
+    variant = Variant(name="w320", format=Format.WEBP, width=320, height=200, bytes=9, quality=82, file="w320.webp")
     public = {"visibility": Visibility.PUBLIC, "placed": Visibility.PUBLIC}
     image = an_image(**READY, **public, variants=[variant])
     (event,) = EventSource("https://img.example.org/").of([(changed(image, status=Status.PENDING), image)])
@@ -89,7 +89,7 @@ def test_a_body_has_lasting_urls_only() -> None:
     assert body["timestamp"].endswith("Z")
     url = f"https://img.example.org/images/{image.id}/variants/w320.webp"
     assert body["data"]["variants"] == [
-        {"name": "w320", "format": "webp", "width": 320, "height": 200, "bytes": 9, "url": url}
+        {"name": "w320", "format": "webp", "width": 320, "height": 200, "bytes": 9, "quality": 82, "url": url}
     ]
     assert body["data"]["links"]["image"] == f"https://img.example.org/i/{image.id}"
     assert not {"work", "placed", "superseded", "last_tried_at"} & set(body["data"])

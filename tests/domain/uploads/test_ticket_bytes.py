@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from app.domain.errors import Gone, PreconditionFailed, RequestError, Unavailable
+from app.domain.images.failing import mark_failed
 from app.domain.keys import original_key
-from app.domain.models import ANONYMOUS, FailureCode, Image, Status, Tombstone, mark_failed, utcnow
+from app.domain.models import ANONYMOUS, FailureCode, Image, Status, Tombstone, utcnow
 from app.domain.uploads.service import Uploads
 from app.domain.uploads.tickets import RECORD_LIFE
 from tests.contract.races import eventually

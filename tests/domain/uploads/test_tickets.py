@@ -8,10 +8,11 @@ import pytest
 
 from app.domain.errors import Conflict, TooLarge, TooManyRequests, UnsupportedType
 from app.domain.ids import new_id
+from app.domain.images.failing import mark_failed
 from app.domain.images.service import Images
 from app.domain.keys import original_key
 from app.domain.limits import Limits
-from app.domain.models import ANONYMOUS, FailureCode, FocalPoint, Image, Status, Visibility, mark_failed, utcnow
+from app.domain.models import ANONYMOUS, FailureCode, FocalPoint, Image, Status, Visibility, utcnow
 from app.domain.ports import ListQuery
 from app.domain.uploads.descriptions import Description
 from app.domain.uploads.requests import TicketRequest

@@ -106,6 +106,7 @@ def test_the_default_recipe_on_a_large_photo(process: Process) -> None:
         ("w1920", "webp", 1920, 1440),
     ]
     original = photo(2600, 1950)
+    assert {(v.format.value, v.quality) for v in processed.variants} == {("webp", 82), ("jpeg", 83)}
     for variant in processed.variants:
         image = opened(out, variant.file)
         assert image.mode == "RGB"
@@ -130,7 +131,7 @@ def test_names_that_come_out_alike_share_an_object(process: Process) -> None:
 def test_different_qualities_do_not_share(process: Process) -> None:
     specs = [VariantSpec(name=f"q{q}", width=9999, quality={Format.WEBP: q}) for q in (30, 90)]
     processed, _ = process(encoded("JPEG", 200, 100), recipe_of(*specs))
-    assert [variant.file for variant in processed.variants] == ["q30.webp", "q90.webp"]
+    assert [(variant.file, variant.quality) for variant in processed.variants] == [("q30.webp", 30), ("q90.webp", 90)]
 
 
 @pytest.mark.parametrize("file_format", ["JPEG", "PNG"])
@@ -172,7 +173,7 @@ def test_jpeg_becomes_png_where_there_is_alpha(process: Process) -> None:
     processed, out = process(saved(image, "PNG"), DEFAULT_RECIPE)
     assert processed.has_alpha
     fallback = [v for v in processed.variants if v.name == "w1280" and v.format is not Format.WEBP]
-    assert [(v.format, v.file) for v in fallback] == [(Format.PNG, "w1280.png")]
+    assert [(v.format, v.file, v.quality) for v in fallback] == [(Format.PNG, "w1280.png", 100)]
     assert difference(opened(out, "w1280.png").getchannel("A").convert("RGB"), image.getchannel("A").convert("RGB")) < 1
 
 

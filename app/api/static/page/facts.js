@@ -18,6 +18,7 @@ export function sizesSection(image, actions) {
       h("td", {}, each.format),
       h("td", { class: "number" }, `${count(each.width)} × ${count(each.height)}`),
       h("td", { class: "number" }, bytes(each.bytes)),
+      h("td", { class: "number", title: "Quality of the encoder" }, each.quality === null ? "" : `q ${each.quality}`),
       h("td", { class: "number saved" }, saved(each.bytes, image.bytes)),
     ),
   );
