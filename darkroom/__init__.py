@@ -24,7 +24,7 @@ if TYPE_CHECKING:
         Unreachable,
     )
     from darkroom.keys.records import Key
-    from darkroom.records import FocalPoint, Image, Limits, ShareLink, SimilarImages, Stats, Variant
+    from darkroom.records import FocalPoint, FormatStats, Image, Limits, ShareLink, SimilarImages, Stats, Variant
     from darkroom.uploads import UploadResult
     from darkroom.webhooks.records import Delivery, Redelivered, Webhook
 
@@ -37,6 +37,7 @@ __all__ = [
     "Delivery",
     "FileError",
     "FocalPoint",
+    "FormatStats",
     "Image",
     "InvalidArgument",
     "Key",

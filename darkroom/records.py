@@ -168,6 +168,18 @@ class ShareLink:
 
 
 @dataclass(frozen=True, kw_only=True)
+class FormatStats:
+    """Bytes of the variants in one format, and of the originals that they stand for."""
+
+    format: str
+    images: int
+    original_bytes: int
+    #: Size of the largest variant of each image: what is sent instead of the original.
+    largest_bytes: int
+    variant_bytes: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Stats:
     """Numbers and sizes of an owner's images."""
 
@@ -180,6 +192,8 @@ class Stats:
     original_bytes: int = 0
     variant_bytes: int = 0
     saved_bytes: int = 0
+    #: The format of the most images first.
+    formats: tuple[FormatStats, ...] = ()
     trashed: int = 0
     trashed_bytes: int = 0
     #: What counts towards the quota, and its limits; None without a quota.

@@ -75,6 +75,9 @@ def recount(
 ) -> None:
     """Count what an owner uses of the quota, and correct it.
 
+    On AWS it also makes the next run of reconcile recount the statistics of
+    the owner.
+
     Self-hosted, the usage always follows the images. On AWS, images that were
     stored without a quota are not part of it: run the command for each owner
     once after a quota was set for the first time.

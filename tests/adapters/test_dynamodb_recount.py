@@ -62,6 +62,20 @@ def test_new_owners_are_recounted_in_the_next_run_and_all_others_each_week(
     assert recounts.run(always, now=now + 2 * WEEK) == 2
 
 
+def test_an_owner_is_recounted_on_request(client: Any, table: str, images: DynamoImages, recounts: Recounts) -> None:
+    image = stored(images)
+    images.update(image.id, 1, PROCESSED)
+    now = utcnow()
+    assert recounts.run(always, now=now) == 1
+    expected = counts(images)
+    forget(client, table)
+    images.counters.recount_usage("nobody")
+    assert recounts.run(always, now=now + timedelta(hours=1)) == 0
+    images.counters.recount_usage(OWNER)
+    assert recounts.run(always, now=now + timedelta(hours=2)) == 1
+    assert counts(images) == expected
+
+
 def test_a_run_without_work_reads_one_item_and_queries_once(
     client: Any, images: DynamoImages, recounts: Recounts
 ) -> None:

@@ -305,6 +305,11 @@ def test_counts_and_known_hashes(ann: Client) -> None:
     image = ann.upload(body, wait=60)
     after = ann.stats()
     assert (after.owner, after.ready - before.ready) == ("ann", 1)
+    images = {found.format: found.images for found in before.formats}
+    assert {found.format: found.images - images.get(found.format, 0) for found in after.formats} == {
+        "jpeg": 1,
+        "webp": 1,
+    }
     assert ann.lookup([digest, *(f"{number:064x}" for number in range(2500))]) == {digest: image.id}
     assert ann.lookup([]) == {}
 

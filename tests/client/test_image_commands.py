@@ -236,7 +236,11 @@ def test_statistics_are_numbers(darkroom: Command, images: list[Image]) -> None:
     shown = darkroom("stats")
     assert shown.returncode == 0
     assert "images      3 (3 ready, 0 pending, 0 failed)\n" in shown.stdout
+    assert re.search(
+        r"\nwebp        [\d.]+ .?B of originals, [\d.]+ .?B as the largest variant \(\d+ %\), ", shown.stdout
+    )
     (record,) = lines(darkroom("stats", "--json").stdout)
+    assert [(each["format"], each["images"]) for each in record["formats"]] == [("jpeg", 3), ("webp", 3)]
     assert (record["images"], record["ready"], record["exact"]) == (3, 3, True)
 
 

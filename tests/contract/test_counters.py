@@ -50,6 +50,8 @@ def test_an_upload_is_counted_from_its_record_to_its_delete(images: ImageReposit
     ready = images.update(image.id, 1, READY)
     assert counts(counters) == {
         "ready": 1, "original_bytes": 1000, "variant_bytes": 400, "saved_bytes": 700, "recipe:aaaaaaaaaaaa": 1,
+        "format:webp:images": 1, "format:webp:original_bytes": 1000, "format:webp:largest_bytes": 300,
+        "format:webp:variant_bytes": 400,
     }  # fmt: skip
     trashed = images.update(image.id, ready.version, {"trashed_at": utcnow()})
     assert counts(counters) == {"trashed": 1, "trashed_bytes": 1400}
@@ -66,6 +68,8 @@ def test_an_image_that_is_rendered_again_is_counted_once(images: ImageRepository
     images.update(image.id, 2, again)  # names no field that a list follows from
     assert counts(counters) == {
         "ready": 1, "original_bytes": 1000, "variant_bytes": 250, "saved_bytes": 750, "recipe:bbbbbbbbbbbb": 1,
+        "format:webp:images": 1, "format:webp:original_bytes": 1000, "format:webp:largest_bytes": 250,
+        "format:webp:variant_bytes": 250,
     }  # fmt: skip
     images.update(image.id, 3, {"title": "seen", "tags": ["a"], "bytes": 2000})
     assert counts(counters)["original_bytes"] == 2000

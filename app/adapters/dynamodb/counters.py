@@ -8,6 +8,7 @@ that.
 import heapq
 import logging
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from itertools import islice
@@ -79,7 +80,20 @@ class DynamoCounters:
 
     def recount_usage(self, owner: str) -> Usage:
         """See `Counters.recount_usage`."""
+        self._make_due(owner)
         return recount_usage(self._client, self._table, owner)
+
+    def _make_due(self, owner: str) -> None:
+        """Put the counts of an owner among those that the next run of `Recounts` recounts."""
+        with suppress(Refused):  # the owner has none
+            call(
+                self._client.update_item,
+                TableName=self._table,
+                Key=items.serialize({KEY: stats_key(owner)}),
+                UpdateExpression=f"SET {INDEX_KEY} = :new",
+                ConditionExpression=f"attribute_exists({KEY})",
+                ExpressionAttributeValues=items.serialize({":new": NEW_OWNERS}),
+            )
 
     def _read(self, owners: Sequence[str]) -> Mapping[str, OwnerCounts]:
         """Return the counts and the usage of those owners who have an item of counts or of usage."""

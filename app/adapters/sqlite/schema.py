@@ -2,6 +2,7 @@
 
 import sqlite3
 
+from app.adapters.sqlite.migrations.counts import COUNTERS, FORMATS, USAGE
 from app.domain.errors import ConfigurationError
 from app.domain.images.similar import is_flat
 
@@ -120,50 +121,6 @@ INSERT OR IGNORE INTO entries (owner, kind, value, image)
     AND json_extract(document, '$.phash') IS NOT NULL AND NOT is_flat(json_extract(document, '$.phash'))
 """
 
-# `counters` holds the counts of each owner's images (see `stats.count`), one row for each that is not zero.
-_COUNTERS = """
-CREATE TABLE counters (
-    owner TEXT NOT NULL,
-    name TEXT NOT NULL,
-    value INTEGER NOT NULL,
-    PRIMARY KEY (owner, name)
-) WITHOUT ROWID;
-INSERT INTO counters (owner, name, value)
-WITH counted AS (
-    SELECT
-        json_extract(document, '$.owner') AS owner,
-        json_extract(document, '$.status') AS status,
-        json_extract(document, '$.trashed_at') IS NOT NULL AS trashed,
-        json_extract(document, '$.bytes') AS original,
-        json_extract(document, '$.recipe_id') AS recipe,
-        (
-            SELECT coalesce(sum(size), 0) FROM (
-                SELECT max(json_extract(value, '$.bytes')) AS size
-                FROM json_each(document, '$.variants') GROUP BY json_extract(value, '$.file')
-            )
-        ) AS variants,
-        (
-            SELECT json_extract(value, '$.bytes') FROM json_each(document, '$.variants')
-            ORDER BY json_extract(value, '$.width') * json_extract(value, '$.height') DESC,
-            json_extract(value, '$.bytes') LIMIT 1
-        ) AS largest
-    FROM images
-    WHERE buried = 0
-    AND (json_extract(document, '$.upload_expires_at') IS NULL OR json_extract(document, '$.arrived_at') IS NOT NULL)
-)
-SELECT owner, name, sum(amount) FROM (
-    SELECT owner, status AS name, 1 AS amount FROM counted WHERE NOT trashed
-    UNION ALL SELECT owner, 'original_bytes', original FROM counted WHERE NOT trashed
-    UNION ALL SELECT owner, 'variant_bytes', variants FROM counted WHERE NOT trashed
-    UNION ALL SELECT owner, 'saved_bytes', max(0, original - largest) FROM counted
-        WHERE NOT trashed AND status = 'ready' AND largest IS NOT NULL
-    UNION ALL SELECT owner, 'recipe:' || recipe, 1 FROM counted
-        WHERE NOT trashed AND status = 'ready' AND recipe IS NOT NULL
-    UNION ALL SELECT owner, 'trashed', 1 FROM counted WHERE trashed
-    UNION ALL SELECT owner, 'trashed_bytes', original + variants FROM counted WHERE trashed
-) GROUP BY owner, name HAVING sum(amount) <> 0
-"""
-
 # Idempotency keys of the last day (see `KeyEntry`).
 _IDEMPOTENCY_KEYS = """
 CREATE TABLE idempotency_keys (
@@ -237,22 +194,10 @@ CREATE TABLE endpoint_health (
 ) WITHOUT ROWID
 """
 
-# Bytes and number of the images that count towards an owner's quota: all records.
-_USAGE = """
-CREATE TABLE usage (
-    owner TEXT PRIMARY KEY,
-    bytes INTEGER NOT NULL,
-    images INTEGER NOT NULL
-) WITHOUT ROWID;
-INSERT INTO usage (owner, bytes, images)
-    SELECT json_extract(document, '$.owner'), sum(json_extract(document, '$.bytes')), count(*) FROM images
-    WHERE buried = 0 GROUP BY 1
-"""
-
 #: Migration from each version to the next. Append only: released migrations never change.
 MIGRATIONS = (
-    _FIRST, _TICKETS, _RENAMED_FIELDS, _WORK, _FOUND, _COUNTERS, _IDEMPOTENCY_KEYS, _TURNS, _API_KEYS,
-    _WEBHOOK_ENDPOINTS, _DELIVERIES, _USAGE,
+    _FIRST, _TICKETS, _RENAMED_FIELDS, _WORK, _FOUND, COUNTERS, _IDEMPOTENCY_KEYS, _TURNS, _API_KEYS,
+    _WEBHOOK_ENDPOINTS, _DELIVERIES, USAGE, FORMATS,
 )  # fmt: skip
 
 

@@ -9,7 +9,7 @@ from typing import Protocol
 from pydantic import AwareDatetime, ConfigDict, Field
 from pydantic.config import JsonDict
 
-from app.domain.models import Image, Model, Status, is_open_ticket
+from app.domain.models import Format, Image, Model, Status, is_open_ticket
 from app.domain.quota.usage import NO_USAGE, Quota, Usage
 from app.domain.recipe import Recipe, build_recipe_id
 
@@ -17,6 +17,8 @@ from app.domain.recipe import Recipe, build_recipe_id
 COUNTED = frozenset({"status", "trashed_at", "upload_expires_at", "arrived_at", "bytes", "variants", "recipe_id"})
 #: Prefix of the counter of a recipe: ready images whose variants were made with it.
 RECIPE = "recipe:"
+#: Prefix of the counters of a format: `format:webp:images`. The last parts are the fields of `FormatStats`.
+FORMAT = "format:"
 #: Time after which approximate counts are recounted.
 RECOUNT_AFTER = timedelta(days=7)
 
@@ -41,6 +43,22 @@ def count(image: Image | None) -> Mapping[str, int]:
             counts["saved_bytes"] = max(0, image.bytes - largest.bytes)
         if image.recipe_id:
             counts[RECIPE + image.recipe_id] = 1
+        counts |= _count_formats(image)
+    return counts
+
+
+def _count_formats(image: Image) -> Mapping[str, int]:
+    """Return the counts of a ready image in each format of its variants."""
+    counts: dict[str, int] = {}
+    for form in {variant.format for variant in image.variants}:
+        made = [variant for variant in image.variants if variant.format is form]
+        largest = min(made, key=lambda each: (-each.width * each.height, each.bytes))
+        counts |= {
+            f"{FORMAT}{form}:images": 1,
+            f"{FORMAT}{form}:original_bytes": image.bytes,
+            f"{FORMAT}{form}:largest_bytes": largest.bytes,
+            f"{FORMAT}{form}:variant_bytes": sum({variant.file: variant.bytes for variant in made}.values()),
+        }
     return counts
 
 
@@ -87,8 +105,8 @@ class Counters(Protocol):
     def recount_usage(self, owner: str) -> Usage:
         """Count what the owner uses from the records, correct the usage, and return it.
 
-        Records that were written without a quota are part of the usage from then on. Raises `KeepsChanging` if other
-        calls change the usage all the time.
+        Records that were written without a quota are part of the usage from then on. Approximate counts of images are
+        recounted by the next run of `Recount`. Raises `KeepsChanging` if other calls change the usage all the time.
         """
 
 
@@ -107,6 +125,22 @@ EXAMPLE: JsonDict = {
     "original_bytes": 4_213_004_118,
     "variant_bytes": 154_220_871,
     "saved_bytes": 4_110_212_006,
+    "formats": [
+        {
+            "format": "webp",
+            "images": 1200,
+            "original_bytes": 4_201_112_500,
+            "largest_bytes": 60_412_774,
+            "variant_bytes": 104_031_009,
+        },
+        {
+            "format": "jpeg",
+            "images": 1192,
+            "original_bytes": 4_188_020_114,
+            "largest_bytes": 50_189_862,
+            "variant_bytes": 50_189_862,
+        },
+    ],
     "trashed": 6,
     "trashed_bytes": 18_553_090,
     "used_bytes": 4_231_102_433,
@@ -116,6 +150,16 @@ EXAMPLE: JsonDict = {
     "exact": True,
     "recounted_at": None,
 }
+
+
+class FormatStats(Model, defer_build=True):
+    """Bytes of the variants in one format, and of the originals that they stand for."""
+
+    format: Format
+    images: int = Field(description="Ready images with variants in this format.")
+    original_bytes: int = Field(description="Size of the originals of these images.")
+    largest_bytes: int = Field(description="Size of the largest variant of each: what is sent instead of the original.")
+    variant_bytes: int = Field(description="Size of all variants in this format.")
 
 
 class Stats(Model, defer_build=True):
@@ -134,6 +178,9 @@ class Stats(Model, defer_build=True):
     saved_bytes: int = Field(
         description="Bytes that are not sent when pages show the largest variant instead of the original: the sum of "
         "the differences."
+    )
+    formats: list[FormatStats] = Field(
+        description="Originals against variants, for each format of ready images, that of the most images first."
     )
     trashed: int = Field(description="Images in the trash.")
     trashed_bytes: int = Field(description="Size of the originals and variants in the trash.")
@@ -163,6 +210,7 @@ def build_stats(found: OwnerCounts, recipe: Recipe, quota: Quota, *, exact: bool
     return Stats(
         owner=found.owner,
         images=sum(counts[status] for status in Status),
+        formats=_build_formats(found.counts),
         stale=max(0, counts[Status.READY] - current),
         used_bytes=found.usage.bytes if quota.is_limited else None,
         used_images=found.usage.images if quota.is_limited else None,
@@ -172,3 +220,12 @@ def build_stats(found: OwnerCounts, recipe: Recipe, quota: Quota, *, exact: bool
         recounted_at=found.recounted_at,
         **counts,
     )
+
+
+def _build_formats(counts: Mapping[str, int]) -> list[FormatStats]:
+    names = [name for name in FormatStats.model_fields if name != "format"]
+    made = [
+        FormatStats(format=form, **{name: max(0, counts.get(f"{FORMAT}{form}:{name}", 0)) for name in names})
+        for form in Format
+    ]
+    return sorted((each for each in made if each.images), key=lambda each: -each.images)

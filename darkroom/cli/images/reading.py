@@ -1,6 +1,6 @@
 """`darkroom list`, `show`, `similar` and `stats`."""
 
-from dataclasses import fields
+from dataclasses import asdict, fields
 from itertools import islice
 from typing import Annotated, Any
 
@@ -32,7 +32,7 @@ from darkroom.cli.images.options import (
 )
 from darkroom.cli.images.session import for_each, session
 from darkroom.cli.options import DEFAULT_URL
-from darkroom.records import Image, Stats, Variant
+from darkroom.records import FormatStats, Image, Stats, Variant
 
 _PAGE = 100
 
@@ -209,10 +209,20 @@ def stats(
         "images": f"{found.images:,} ({states}{'' if found.exact else ', about'})",
         "originals": format_bytes(found.original_bytes),
         "variants": format_bytes(found.variant_bytes),
+        **{each.format: _saving(each) for each in found.formats},
         "trash": f"{found.trashed:,} ({format_bytes(found.trashed_bytes)})",
     }
     for name, value in lines.items():
         write_line(f"{name:<11} {value}")
+
+
+def _saving(found: FormatStats) -> str:
+    """Compare the largest variants in one format with their originals."""
+    share = 100 * found.largest_bytes / found.original_bytes if found.original_bytes else 0
+    sent = f"{format_bytes(found.largest_bytes)} as the largest variant ({share:.0f} %)"
+    return (
+        f"{format_bytes(found.original_bytes)} of originals, {sent}, {format_bytes(found.variant_bytes)} in all sizes"
+    )
 
 
 def _described(image: Image) -> list[tuple[str, str]]:
@@ -246,4 +256,6 @@ def _facts(variant: Variant) -> list[str]:
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return [asdict(each) for each in value]
     return value.isoformat() if hasattr(value, "isoformat") else value

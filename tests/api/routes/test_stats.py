@@ -34,7 +34,7 @@ def stats(service: Service, key: tuple[str, object] | None = None, **query: Any)
 def test_images_are_counted_by_status_and_recipe(service: Service) -> None:
     assert stats(service) == {
         **dict.fromkeys(("images", "pending", "ready", "failed", "stale", "trashed", *SIZES), 0),
-        "owner": "anonymous", "exact": service.self_hosted, "recounted_at": None,
+        "owner": "anonymous", "exact": service.self_hosted, "recounted_at": None, "formats": [],
         **dict.fromkeys(("used_bytes", "used_images", "quota_bytes", "quota_images")),
     }  # fmt: skip
     current = [service.place(seed=seed, recipe_id=CURRENT, bytes=100_000) for seed in (1, 2)]
@@ -55,6 +55,12 @@ def test_images_are_counted_by_status_and_recipe(service: Service) -> None:
     }  # fmt: skip
     found = stats(service)
     assert {name: found[name] for name in expected} == expected
+    assert [each["format"] for each in found["formats"]] == ["jpeg", "webp"]
+    for each in found["formats"]:
+        made = [[v for v in image.variants if v.format == each["format"]] for image in ready]
+        assert each["variant_bytes"] == sum(variant.bytes for variants in made for variant in variants)
+        assert each["largest_bytes"] == sum(max(variants, key=lambda v: v.width).bytes for variants in made)
+        assert (each["images"], each["original_bytes"]) == (4, 200_002)
 
     image = current[0]
     service.side.images.update(image.id, image.version, {"trashed_at": utcnow()})

@@ -317,6 +317,26 @@ def test_sizes_show_what_they_save_and_the_original_is_downloaded(
     assert download.value.suggested_filename == "p.jpg"
 
 
+def test_storage_compares_originals_with_sizes_by_format(
+    page: Any, server: Server, upload: Callable[..., dict[str, Any]]
+) -> None:
+    upload(width=1300, height=800)
+    page.goto("/")
+    page.get_by_role("button", name="Menu").click()
+    page.get_by_role("button", name="Storage").click()
+    dialog = page.get_by_role("dialog", name="Storage")
+    dialog.get_by_role("row").nth(2).wait_for()
+    formats = server.client.get("/stats").json()["formats"]
+    rows = dialog.locator("tbody tr")
+    assert [rows.nth(number).locator("th").inner_text() for number in range(rows.count())] == [
+        each["format"] for each in formats
+    ]
+    assert rows.nth(0).locator("td").nth(0).inner_text() == str(formats[0]["images"])
+    assert re.search(r"[kM]B", rows.nth(0).inner_text())
+    dialog.get_by_role("button", name="Close").click()
+    dialog.wait_for(state="detached")
+
+
 def test_look_alikes_are_found(page: Any, upload: Callable[..., dict[str, Any]]) -> None:
     picture = encoded("PNG", 500, 333, seed=777)
     first, second = (upload(picture=picture, title=name) for name in ("one.png", "two.png"))

@@ -43,6 +43,24 @@ def test_the_bytes_of_variants(variants: list[Variant], stored: int, saved: int 
     assert (counts["variant_bytes"], counts.get("saved_bytes")) == (stored, saved)
 
 
+def test_originals_are_compared_with_the_variants_of_each_format() -> None:
+    image = ready(
+        variant("w320", 320, 40),
+        variant("w640", 640, 90),
+        variant("w1280", 640, 90, file="w640.webp"),  # the same file under two names
+        variant("w640", 640, 150, Format.JPEG),
+    )
+    small = ready(variant("w320", 320, 4), bytes=10)
+    webp = {"format": "webp", "images": 2, "original_bytes": 1010, "largest_bytes": 94, "variant_bytes": 134}
+    jpeg = {"format": "jpeg", "images": 1, "original_bytes": 1000, "largest_bytes": 150, "variant_bytes": 150}
+    counts = add_up([(None, image), (None, small)])["ada"]
+    stats = build_stats(OwnerCounts("ada", counts), DEFAULT_RECIPE, NO_QUOTA, exact=True)
+    assert [each.model_dump() for each in stats.formats] == [webp, jpeg]
+    assert not build_stats(
+        OwnerCounts("ada", {"format:webp:images": -1}), DEFAULT_RECIPE, NO_QUOTA, exact=False
+    ).formats
+
+
 def test_variants_save_nothing_until_they_are_shown() -> None:
     shown = variant("w320", 320, 40)
     assert "saved_bytes" not in count(an_image(variants=[shown]))

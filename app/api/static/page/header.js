@@ -3,6 +3,7 @@
 import { fill, h, icon, iconButton } from "./dom.js";
 import { count, plural } from "./format.js";
 import { Filters } from "./filters.js";
+import { showStorage } from "./storage.js";
 import { applyTheme, nextTheme, theme } from "./theme.js";
 import { askForText, showHelp } from "./windows.js";
 
@@ -81,6 +82,7 @@ export class Header {
       access.isRequired ? item(access.needsKey ? "Enter an API key" : "Change the API key", () => this.actions.setKey()) : null,
       access.isRequired && !access.needsKey ? item("Forget the API key", () => access.forget()) : null,
       item(`Theme: ${theme()}`, () => applyTheme(nextTheme())),
+      this.actions.may("read") ? item("Storage", () => showStorage(this.filters.owner).catch((error) => this.actions.report(error))) : null,
       item("Keyboard shortcuts", () => showHelp()),
       h("a", { class: "menu-item", href: "docs" }, "API documentation"),
     ];

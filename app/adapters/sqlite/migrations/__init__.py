@@ -1,0 +1,1 @@
+"""Migrations that are too long for the module of the schema."""
