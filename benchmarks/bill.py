@@ -66,6 +66,7 @@ CALLS = {
     "delete, 5 images of an owner": ("`DELETE /images?owner=`", 5),
     "key, created": ("`POST /keys`", 1),
     "key, list of 50": ("`GET /keys`", 50),
+    "key, changed": ("`PATCH /keys/{key_id}`", 1),
     "key, rotated": ("`POST /keys/{key_id}/rotate`", 1),
     "key, revoked": ("`DELETE /keys/{key_id}`", 1),
     "key, looked up": ("Every call with a key of the store, once in 20 seconds", 1),

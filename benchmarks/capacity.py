@@ -219,6 +219,7 @@ def keys() -> Iterator[Case]:
     """Yield changes of API keys in the store, and look-ups by functions that do not remember the key."""
     yield "key, created", "POST /keys", lambda bench: partial(create_key, bench)
     yield "key, list of 50", "GET /keys", list_keys
+    yield "key, changed", "PATCH /keys/{key_id}", edit_key
     yield "key, rotated", "POST /keys/{key_id}/rotate", lambda bench: on_key(bench, "/rotate", 200, "POST")
     yield "key, revoked", "DELETE /keys/{key_id}", lambda bench: on_key(bench, "", 204, "DELETE")
     yield "key, looked up", "", lambda bench: look_up_key(bench, create_key(bench)["key"], used=True)
@@ -247,6 +248,12 @@ def on_key(bench: Bench, path: str, expected: int, method: str) -> Callable[[], 
     """Change an API key."""
     key_id = create_key(bench)["id"]
     return lambda: bench.get(f"/keys/{key_id}{path}", expected, method=method, client=bench.admin)
+
+
+def edit_key(bench: Bench) -> Callable[[], object]:
+    """Give an API key a rate limit."""
+    key_id = create_key(bench)["id"]
+    return lambda: bench.admin.patch(f"/keys/{key_id}", json={"rate_limit": 5}).raise_for_status()
 
 
 def look_up_key(bench: Bench, key: str, *, used: bool = False) -> Callable[[], object]:

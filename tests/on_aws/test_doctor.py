@@ -110,6 +110,12 @@ def test_configurations_that_differ_from_the_template(
     assert found[code]["remedy"]
 
 
+def test_a_service_that_is_open_to_everybody(deployed: Deployed) -> None:
+    everybody = {"DARKROOM_AUTH": "none", "DARKROOM_API_KEYS": "", "DARKROOM_ALLOW_ANONYMOUS": "true"}
+    assert list(deployed.findings(**everybody)) == ["open_to_everybody", "no_rate_limit"]
+    assert list(deployed.findings(**everybody, DARKROOM_RATE_LIMIT="5")) == ["open_to_everybody"]
+
+
 def test_origins_that_the_bucket_does_not_know(deployed: Deployed) -> None:
     found = deployed.findings(DARKROOM_CORS_ORIGINS=f"{SITE}, https://shop.example.org")
     assert list(found) == ["bucket_cors"]

@@ -157,6 +157,13 @@ def test_wrong_and_missing_keys_are_limited_by_address(guarded: tuple[Service, S
     assert drain(service, "dk_guess") == RATE
 
 
+@pytest.mark.parametrize("path", ["/upload", "/upload?wait=0", "/upload/direct", "/images/lookup"])
+def test_a_request_counts_once(open_to_all: tuple[Service, Seconds], path: str) -> None:
+    service, _ = open_to_all
+    statuses = [service.client.post(path, content=b"x").status_code for _ in range(BURST + 1)]
+    assert statuses == [415] * BURST + [429]
+
+
 def test_limits_without_a_key_count_for_the_address(guarded: tuple[Service, Seconds]) -> None:
     service, _ = guarded
     assert get(service, "", "/limits").json()["rate_limit"] == RATE
