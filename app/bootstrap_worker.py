@@ -22,6 +22,7 @@ from app.worker.sandbox.parent import Sandbox
 from app.worker.sandbox.spares import Spares
 
 if TYPE_CHECKING:
+    from app.domain.delivery.deliveries import Attempt
     from app.domain.delivery.loop import SendingLoop
 
 #: Part of the memory that images may use by default; the rest is for the server, the worker and the system.
@@ -76,8 +77,10 @@ def build_worker(
     )
 
 
-def build_sending_loop(settings: Settings, backends: Backends) -> SendingLoop:
-    """Build the loop that sends the webhooks of a self-hosted installation."""
+def build_sending_loop(
+    settings: Settings, backends: Backends, on_attempt: Callable[[Attempt], None] = lambda _: None
+) -> SendingLoop:
+    """Build the loop that sends the webhooks of a self-hosted installation. `on_attempt` is called with each attempt."""
     # ruff: noqa: PLC0415 - no function that processes images needs these
     from app.adapters.outbound import GuardedHttp
     from app.domain.delivery.endpoints import EndpointSecrets
@@ -88,7 +91,8 @@ def build_sending_loop(settings: Settings, backends: Backends) -> SendingLoop:
         raise ConfigurationError("DARKROOM_STORAGE_URL: must be file:<folder> for a worker that sends webhooks")
     deliveries, endpoints, _ = backends.webhooks
     http = GuardedHttp(__version__, allow_private=settings.allow_private_addresses)
-    return SendingLoop(deliveries, Sender(deliveries, endpoints, EndpointSecrets(build_signer(settings)), http))
+    secrets = EndpointSecrets(build_signer(settings))
+    return SendingLoop(deliveries, Sender(deliveries, endpoints, secrets, http, on_attempt=on_attempt))
 
 
 def build_size_renderer(

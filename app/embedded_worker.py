@@ -88,7 +88,7 @@ def _work(settings: Settings, backends: Backends, stop: threading.Event, reporte
     may_share = confinement.protects_source()
     worker = build_worker(settings, backends, sandbox, scratch, share_originals=may_share, reporter=report)
     maintenance = threading.Thread(target=_reconcile_hourly, args=(backends, stop), name="reconcile", daemon=True)
-    webhooks = build_sending_loop(settings, backends)
+    webhooks = build_sending_loop(settings, backends, figures.webhook)
     sending = threading.Thread(target=webhooks.run, args=(stop.is_set,), name="webhooks", daemon=True)
     protections = {"landlock": max(landlock.version(), 0), "seccomp": seccomp.available()}
     if not all(protections.values()):

@@ -36,7 +36,8 @@ def build(settings: Settings) -> FastAPI:
         metrics=figures.exposition if figures else None,
     )
     if figures:
-        figures.watch(app.state.services.queue)
+        webhooks = app.state.services.webhook_adapters
+        figures.watch(app.state.services.queue, webhooks and webhooks.deliveries)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:

@@ -9,6 +9,7 @@ from app.bootstrap import Backends, open_backends, visibility_seconds
 from app.domain.errors import ConfigurationError, PortError
 from app.domain.maintenance.doctor import backlog, configuration, machine, network
 from app.domain.maintenance.doctor.findings import Check, Problem, error
+from app.domain.maintenance.doctor.webhooks import check_webhooks
 from app.settings import Settings
 from app.worker.machine import usable_cpus, usable_memory_mb
 
@@ -42,6 +43,10 @@ def _self_hosted(settings: Settings) -> Iterator[Check]:
     yield Check("storage", "objects can be stored", lambda: _ping(backends.store.ping))
     yield Check("table", "records can be written", lambda: _ping(backends.images.ping))
     yield from _work(backends, lambda: _is_worker_running(settings))
+    if backends.webhooks is not None:
+        stores = backends.webhooks
+        summary = "all deliveries arrive, and no endpoint is paused"
+        yield Check("webhooks", summary, lambda: check_webhooks(stores.deliveries, stores.endpoints))
 
 
 def _on_aws(settings: Settings) -> Iterator[Check]:

@@ -12,8 +12,10 @@ from prometheus_client.registry import Collector
 from app.domain.disk import free_bytes
 from app.domain.errors import PortError
 from app.domain.ports import EventQueue
+from app.domain.ports.delivery_store import DeliveryStore
 from app.domain.reports import RequestReport, log_report
 from app.monitoring.exchange import read_figures
+from app.monitoring.webhook_figures import DeliveryFigures
 
 #: Reasons of refusals by code, and by status for other codes.
 _REASONS = {
@@ -88,9 +90,11 @@ class ServerFigures:
     def _figures_of(self, method: str, route: str, status: int) -> tuple[Counter, Histogram]:
         return self._requests.labels(method, route, str(status)), self._seconds.labels(route)
 
-    def watch(self, queue: EventQueue) -> None:
-        """Show the queue too."""
+    def watch(self, queue: EventQueue, deliveries: DeliveryStore | None = None) -> None:
+        """Show the queue too, and the deliveries of webhooks."""
         self._registry.register(_Queue(queue))
+        if deliveries is not None:
+            self._registry.register(DeliveryFigures(deliveries))
 
     def exposition(self) -> bytes:
         """Return all figures in the text format of Prometheus. Those of a worker that does not answer are missing, and

@@ -4,8 +4,10 @@ from collections.abc import Callable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
+from app.domain.delivery.deliveries import Attempt
 from app.domain.models import FailureCode
 from app.domain.reports import ImageReport, Outcome
+from app.monitoring.webhook_figures import AttemptFigures
 
 #: Phases that are shown; others are in the log only.
 PHASES = ("fetch", "process", "decode", "resize", "encode", "store")
@@ -41,6 +43,7 @@ class WorkerFigures:
         )
         limit = Gauge("darkroom_children_limit", "Children of each task at the same time.", registry=self._registry)
         limit.set(slots)
+        self._attempts = AttemptFigures(self._registry)
 
     def watch(self, task: str, busy: Callable[[], float]) -> None:
         """Show the number of children that work on a task."""
@@ -54,6 +57,10 @@ class WorkerFigures:
             for phase in PHASES:
                 if phase in report.phases:
                     self._phases.labels(phase).observe(report.phases[phase] / 1000)
+
+    def webhook(self, attempt: Attempt) -> None:
+        """Count an attempt of a webhook delivery."""
+        self._attempts.count(attempt)
 
     def exposition(self) -> bytes:
         """Return the figures in the text format of Prometheus."""

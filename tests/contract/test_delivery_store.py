@@ -164,6 +164,20 @@ def test_a_due_time_of_a_clock_that_was_set_back_has_come(delivery_store: Delive
     assert due(delivery_store, NOW, endpoint) == [delivery.id]
 
 
+def test_the_oldest_pending_delivery_is_that_which_waits_longest(delivery_store: DeliveryStore) -> None:
+    if delivery_store.count() is None:  # it tells no figures
+        assert delivery_store.oldest_pending() is None
+        return
+    assert delivery_store.oldest_pending() is None
+    ages = [9 * SECOND, 60 * SECOND, 3600 * SECOND]
+    first, second, third = (added(delivery_store, new_endpoint_id(), created_at=NOW - age)[0] for age in ages)
+    assert delivery_store.oldest_pending() == third.pending_since
+    delivery_store.replace(third.finish(DeliveryStatus.DELIVERED, NOW))
+    assert delivery_store.oldest_pending() == second.pending_since
+    delivery_store.replace(second.again(NOW))
+    assert delivery_store.oldest_pending() == first.pending_since
+
+
 def test_old_deliveries_are_removed(delivery_store: DeliveryStore) -> None:
     endpoint = new_endpoint_id()
     made = [added(delivery_store, endpoint)[0] for _ in range(2)]

@@ -5,11 +5,18 @@ import re
 import socket
 import threading
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 
+from app.adapters.sqlite import Database, SqliteDeliveries
+from app.domain.delivery.deliveries import Attempt, DeliveryStatus, build_delivery
+from app.domain.delivery.endpoints import new_endpoint_id
+from app.domain.delivery.events import build_test_event
+from app.domain.models import utcnow
 from app.domain.reports import ImageReport, Outcome, RequestReport
 from app.monitoring.exchange import FiguresSocket, read_figures
 from app.monitoring.port import ScrapeServer
@@ -80,6 +87,46 @@ def test_outcomes_and_phases_are_counted(worker: WorkerFigures) -> None:
     assert value(found, "darkroom_phase_seconds_sum", phase="decode") == 0.04
     assert value(found, "darkroom_children_busy", task="image") == value(found, "darkroom_children_limit") == 2
     assert PERSONAL not in text
+
+
+@pytest.mark.parametrize(
+    ("attempt", "outcome"),
+    [
+        ({"status": 204}, "2xx"),
+        ({"status": 301}, "3xx"),
+        ({"status": 410}, "4xx"),
+        ({"status": 503}, "5xx"),
+        ({"error": "timeout"}, "timeout"),
+        ({"error": "refused"}, "refused"),
+        ({"error": PERSONAL}, "other"),
+        ({"status": 999}, "other"),
+    ],
+)
+def test_attempts_of_webhooks_are_counted(worker: WorkerFigures, attempt: dict[str, Any], outcome: str) -> None:
+    worker.webhook(Attempt(at=utcnow(), **attempt))
+    text = worker.exposition().decode()
+    found = parse(text)
+    assert value(found, "darkroom_webhook_attempts_total", outcome=outcome) == 1
+    assert total(found, "darkroom_webhook_attempts_total") == 1
+    assert PERSONAL not in text
+
+
+def test_deliveries_are_counted_at_each_scrape(tmp_path: Path, server: ServerFigures) -> None:
+    with self_hosted(tmp_path) as side:
+        database = Database(tmp_path / "deliveries.db")
+        store = SqliteDeliveries(database)
+        server.watch(side.queue, store)
+        found = parse(server.exposition().decode())
+        assert value(found, "darkroom_webhook_oldest_pending_seconds") == 0
+        for age, status in ((9, "dead"), (5, "pending"), (3, "pending"), (1, "delivered")):
+            event = build_test_event(new_endpoint_id(), utcnow() - timedelta(hours=age))
+            delivery = build_delivery(event, new_endpoint_id()).model_copy(update={"status": DeliveryStatus(status)})
+            store.add(event, [delivery])
+        found = parse(server.exposition().decode())
+        counts = {each: value(found, "darkroom_webhook_deliveries", status=each) for each in DeliveryStatus}
+        assert counts == {"pending": 2, "delivered": 1, "dead": 1, "dropped": 0}
+        assert 5 * 3600 <= value(found, "darkroom_webhook_oldest_pending_seconds") < 6 * 3600
+        database.close()
 
 
 def test_a_scrape_shows_the_worker_and_says_when_it_is_gone(
@@ -197,7 +244,7 @@ def test_alerts_and_the_page_name_figures_that_exist(server: ServerFigures, work
     }
     known |= {"darkroom_requests_total", "darkroom_request_seconds", "darkroom_phase_seconds"}
     known |= {"darkroom_queue_waiting", "darkroom_queue_oldest_seconds", "darkroom_queue_dead_letters"}
-    known |= {"darkroom_children_busy"}
+    known |= {"darkroom_children_busy", "darkroom_webhook_deliveries", "darkroom_webhook_oldest_pending_seconds"}
     for page in ("docs/prometheus-alerts.yml", "docs/monitoring.md"):
         named = set(re.findall(r"\bdarkroom_\w+", (ROOT / page).read_text()))
         assert named

@@ -15,6 +15,9 @@ from typing import Any
 
 import pytest
 
+from app.adapters.sqlite import Database, SqliteDeliveries, SqliteEndpoints
+from app.domain.delivery.deliveries import Delivery, DeliveryStatus, EndpointHealth, build_delivery
+from app.domain.delivery.events import build_test_event
 from app.domain.ids import first_id_at, new_id
 from app.domain.images.notifications import object_created
 from app.domain.keys import original_key
@@ -22,11 +25,12 @@ from app.domain.maintenance.doctor import machine
 from app.domain.models import utcnow
 from app.domain.work import Task, Work
 from tests.contract.records import an_image
+from tests.domain.delivery.receivers import an_endpoint
 from tests.running_server import serving
 from tests.transfer.installations import Installation, installation
 
 CHECKS = ["settings", "access", "addresses", "quotas", "rights", "disk", "clock", "limits", "database", "storage",
-          "table", "queue", "schedule", "records"]  # fmt: skip
+          "table", "queue", "schedule", "records", "webhooks"]  # fmt: skip
 
 
 @pytest.fixture
@@ -256,6 +260,48 @@ def test_a_database_of_a_newer_version(here: Installation) -> None:
     found = findings(here)
     assert found["cannot_open"]["severity"] == "error"
     assert "darkroom.db" in found["cannot_open"]["detail"]
+
+
+def add_delivery(here: Installation, **fields: Any) -> Delivery:
+    """Store an endpoint and a delivery to it."""
+    database = Database(here.data / "darkroom.db")
+    endpoint = an_endpoint(url="https://hooks.example/a-secret-path")
+    SqliteEndpoints(database).create(endpoint)
+    event = build_test_event(endpoint.id, utcnow())
+    delivery = build_delivery(event, endpoint.id).model_copy(update=fields)
+    SqliteDeliveries(database).add(event, [delivery])
+    database.close()
+    return delivery
+
+
+def fail(here: Installation, delivery: Delivery, **fields: Any) -> None:
+    """Store the health of an endpoint."""
+    database = Database(here.data / "darkroom.db")
+    SqliteDeliveries(database).replace_health(EndpointHealth(endpoint_id=delivery.endpoint_id, version=1, **fields))
+    database.close()
+
+
+def test_webhooks_that_arrive(here: Installation) -> None:
+    fail(here, add_delivery(here), failing_since=utcnow() - timedelta(minutes=50), failures=9)
+    assert findings(here) == {}
+
+
+def test_webhooks_that_are_dead(here: Installation) -> None:
+    add_delivery(here, status=DeliveryStatus.DEAD, finished_at=utcnow())
+    one(here, "webhooks_dead", "warning", "1 webhook deliveries have failed")
+
+
+def test_a_webhook_endpoint_that_has_failed_for_an_hour(here: Installation) -> None:
+    delivery = add_delivery(here)
+    fail(here, delivery, failing_since=utcnow() - timedelta(minutes=70), failures=9)
+    one(here, "webhook_paused", "warning", f"{delivery.endpoint_id} at hooks.example has failed since")
+    assert "a-secret-path" not in here.run("doctor").stdout
+
+
+def test_a_webhook_endpoint_that_is_gone(here: Installation) -> None:
+    delivery = add_delivery(here)
+    fail(here, delivery, failing_since=utcnow(), failures=1, disabled_at=utcnow())
+    one(here, "webhook_disabled", "warning", "hooks.example answered 410")
 
 
 def test_tasks_that_nobody_runs(here: Installation) -> None:

@@ -79,6 +79,7 @@ class Sender:
         http: OutboundHttp,
         *,
         wake_up: WakeUp = lambda _id, _delay: None,
+        on_attempt: Callable[[Attempt], None] = lambda _: None,
         clock: Callable[[], datetime] = utcnow,
         chance: Callable[[], float] = random.random,
     ) -> None:
@@ -87,6 +88,7 @@ class Sender:
         self._secrets = secrets
         self._http = http
         self._wake_up = wake_up
+        self._on_attempt = on_attempt
         self._clock = clock
         self._chance = chance
 
@@ -163,6 +165,7 @@ class Sender:
     def _note(
         self, delivery: Delivery, endpoint: WebhookEndpoint, attempt: Attempt, retry_after: timedelta | None
     ) -> None:
+        self._on_attempt(attempt)
         now = self._clock()
         delivery = delivery.model_copy(update={"attempts": (*delivery.attempts, attempt)[-SHOWN_ATTEMPTS:]})
         succeeded = attempt.status is not None and 200 <= attempt.status < 300

@@ -68,6 +68,10 @@ class DeliveryStore(Protocol):
     def count(self) -> Mapping[DeliveryStatus, int] | None:
         """Return the number of deliveries by status; None if the store does not count them."""
 
+    def oldest_pending(self) -> datetime | None:
+        """Return the time since which the oldest pending delivery waits; None if there is none, or if the store does
+        not tell."""
+
     def remove_old(self, now: datetime) -> int:
         """Remove finished deliveries that are older than `KEPT`, and their events. Return the number of deliveries. A
         store whose database removes them by itself returns 0."""

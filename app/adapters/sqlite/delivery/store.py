@@ -152,6 +152,13 @@ class SqliteDeliveries:
             rows = connection.execute("SELECT status, count(*) FROM deliveries GROUP BY status").fetchall()
         return {DeliveryStatus(status): count for status, count in rows}
 
+    def oldest_pending(self) -> datetime | None:
+        """See `DeliveryStore.oldest_pending`."""
+        statement = "SELECT min(json_extract(document, '$.pending_since')) FROM deliveries WHERE status = 'pending'"
+        with self._database.reading() as connection:
+            (found,) = connection.execute(statement).fetchone()
+        return found and datetime.fromisoformat(found)
+
     def remove_old(self, now: datetime) -> int:
         """See `DeliveryStore.remove_old`. Works on a full disk."""
         return self._database.freeing(partial(self._remove_old, (now - KEPT).timestamp()))
