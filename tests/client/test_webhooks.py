@@ -96,6 +96,11 @@ def test_the_receivers_of_the_docs_verify_what_the_server_sends(
         assert "evt_" not in log.read_text()
 
 
+@pytest.mark.parametrize("file", ["receiver.py", "receiver.mjs"])
+def test_a_receiver_has_at_most_fifteen_lines(file: str) -> None:
+    assert len([line for line in (EXAMPLES / file).read_text().splitlines() if line]) <= 15
+
+
 def delivered(darkroom: Command, webhook_id: str, code: int = 0) -> str:
     """Send tests until the receiver has started and one gets an answer. Return what the command says."""
     end = time.monotonic() + DEADLINE_SECONDS

@@ -11,6 +11,8 @@ from app.domain.configuration.addresses import HOST_NAME
 from app.domain.errors import Refused
 
 URL_CHARACTERS = 2048
+#: Longest name of a host, and longest part of it, in the DNS.
+_NAME_CHARACTERS, _LABEL_CHARACTERS = 253, 63
 #: Ports below this one belong to other protocols, except those of HTTP.
 _FIRST_FREE_PORT = 1024
 _PORTS = {"https": 443, "http": 80}
@@ -48,6 +50,9 @@ class Target:
         host = (parsed.host or "").strip("[]").removesuffix(".")
         if not (HOST_NAME.fullmatch(host) or _is_address(host)):
             raise Refused("url", "must name one host, such as www.example.org")
+        if len(host) > _NAME_CHARACTERS or any(len(label) > _LABEL_CHARACTERS for label in host.split(".")):
+            limits = f"{_NAME_CHARACTERS} characters, and {_LABEL_CHARACTERS} between two dots"
+            raise Refused("url", f"names a host that cannot exist: a name has at most {limits}")
         port = _PORTS[parsed.scheme] if parsed.port is None else parsed.port
         if port < _FIRST_FREE_PORT and port not in _PORTS.values():
             raise Refused("port", f"must not use the port {port}: use 443, 80, or one from {_FIRST_FREE_PORT}")

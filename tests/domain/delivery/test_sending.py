@@ -1,8 +1,9 @@
 """Attempts of deliveries: signatures, the schedule, and receivers that fail."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -244,6 +245,45 @@ def test_an_endpoint_that_fails_does_not_delay_another(scene: Scene) -> None:
     assert {each.status for each in theirs} == {DeliveryStatus.DELIVERED}
     assert urls.count(scene.endpoint.url) == FAILURES
     assert {scene.status(each) for each in mine} == {DeliveryStatus.PENDING}
+
+
+def test_an_endpoint_that_fails_for_an_hour_while_others_work(scene: Scene) -> None:
+    working = scene.add_endpoint(url="https://works.example.com/in")
+    failing_until = scene.clock.now + timedelta(minutes=100)
+    tried: list[timedelta] = []
+    begin = scene.clock.now
+
+    class ByHost(Receiver):
+        def post(self, url: str, headers: Mapping[str, str], body: bytes) -> Answer:
+            super().post(url, headers, body)
+            if url == working.url or scene.clock.now >= failing_until:
+                return Answer(204, None, 3)
+            tried.append(scene.clock.now - begin)
+            return Answer(500, None, 3)
+
+    scene.receiver = ByHost(answers(204))
+    scene.sender = scene.new_sender()
+    sent: list[str] = []
+    paused = set[bool]()
+    for minute in range(150):
+        if minute % 5 == 0 and minute < 100:
+            sent.append(scene.upload())
+        while scene.send_due():
+            pass
+        theirs = [f"{each.partition('.')[0]}.{working.id}" for each in sent]
+        assert {scene.status(each) for each in theirs} == {DeliveryStatus.DELIVERED}, (
+            minute
+        )  # nothing waits for another
+        health = scene.store.health([scene.endpoint.id]).get(scene.endpoint.id)
+        paused.add(health is not None and health.is_paused(scene.clock.now))
+        scene.clock.pass_by(MINUTE)
+    assert paused == {False, True}
+    late = [each for each in tried if each > HOUR]
+    assert late  # a paused endpoint is still tried
+    assert all(after - before >= timedelta(minutes=15) for before, after in pairwise(late))
+    assert {scene.status(each) for each in sent} == {DeliveryStatus.DELIVERED}
+    assert set(scene.receiver.ids) == {each.partition(".")[0] for each in sent}
+    assert scene.store.health([scene.endpoint.id]) == {}
 
 
 def test_a_delivery_that_waits_for_three_days_is_given_up(scene: Scene) -> None:

@@ -52,6 +52,8 @@ def test_urls_are_read_as_browsers_read_them(url: str, authority: str, request_t
         ("https://example.org:22/", "port"),
         ("https://example.org:25/", "port"),
         ("https://example.org/" + "a" * 2048, "url"),
+        (f"https://{'a' * 64}.example.org/", "url"),
+        (f"https://{'.'.join(['a' * 50] * 5)}/", "url"),
     ],
 )
 def test_urls_that_are_refused(url: str, reason: str) -> None:
@@ -59,6 +61,11 @@ def test_urls_that_are_refused(url: str, reason: str) -> None:
         Target.parse(url)
     assert refused.value.reason == reason
     assert "s3cret" not in refused.value.detail
+
+
+def test_the_longest_names_are_accepted() -> None:
+    for host in (f"{'a' * 63}.example.org", ".".join(["a" * 49] * 5) + ".abc"):
+        assert Target.parse(f"https://{host}/").host == host
 
 
 def test_http_is_accepted_if_it_is_allowed() -> None:
