@@ -43,6 +43,7 @@ class App {
       help: showHelp,
       pick: (kind) => this.uploads.pick(kind),
       access: this.access,
+      showWebhooks: () => this.showWebhooks(),
       setKey: () => this.changeKey(),
       fields: () => this.header.filters.uploadFields(),
       onRecord: (image) => this.onRecord(image),
@@ -50,6 +51,7 @@ class App {
       closed: (id) => this.onClosed(id),
       finished: ({ failed }) => !failed && this.library.emit("change"),
     };
+    this.actions = actions;
     this.changes = new Changes(this.library, limits.trash_days, actions);
     this.gallery = new Gallery(place("gallery"), this.library, actions);
     this.header = new Header(place("header"), this.library, actions);
@@ -81,9 +83,23 @@ class App {
   }
 
   followAddress() {
-    const id = new URL(location.href).searchParams.get("image");
+    const { searchParams } = new URL(location.href);
+    const id = searchParams.get("image");
     if (id) this.viewer.open(id, { replace: true });
     else if (this.viewer.isOpen) this.viewer.close();
+    if (searchParams.has("webhooks") && this.access.may("admin")) this.showWebhooks();
+    else this.webhooks?.dialog.close();
+  }
+
+  /** Open the dialog of the webhooks. Its modules are loaded only now, because few callers are admins. */
+  async showWebhooks() {
+    try {
+      const { Webhooks } = await import("./webhooks/panel.js");
+      this.webhooks ??= new Webhooks(document.getElementById("webhooks"), this.actions);
+      await this.webhooks.open();
+    } catch {
+      this.report(new Offline());
+    }
   }
 
   onRecord(image) {

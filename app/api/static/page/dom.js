@@ -40,6 +40,7 @@ const SHAPES = {
   download: "M8 2.5V11M4.5 7.5 8 11l3.5-3.5M2.5 13.5h11",
   target: "M8 12.5a4.5 4.5 0 1 0 0-9 4.5 4.5 0 0 0 0 9M8 1v3m0 8v3M1 8h3m8 0h3",
   copy: "M5.5 5.5h8v8h-8zM2.5 10.5v-8h8",
+  plus: "M8 3v10M3 8h10",
   down: "m3.5 6 4.5 4.5L12.5 6",
 };
 

@@ -81,6 +81,7 @@ export class Header {
       this.actions.may("upload") && matchMedia("(pointer: coarse)").matches ? item("Take a photo", () => this.actions.pick("camera")) : null,
       access.isRequired ? item(access.needsKey ? "Enter an API key" : "Change the API key", () => this.actions.setKey()) : null,
       access.isRequired && !access.needsKey ? item("Forget the API key", () => access.forget()) : null,
+      this.actions.may("admin") ? item("Webhooks", () => this.actions.showWebhooks()) : null,
       item(`Theme: ${theme()}`, () => applyTheme(nextTheme())),
       this.actions.may("read") ? item("Storage", () => showStorage(this.filters.owner).catch((error) => this.actions.report(error))) : null,
       item("Keyboard shortcuts", () => showHelp()),

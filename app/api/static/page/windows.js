@@ -40,7 +40,12 @@ export function ask(title, content, buttons) {
   });
 }
 
-const answer = (value, label, kind = "") => h("button", { class: `button ${kind}`, value, ...(kind.includes("cancel") ? { formNoValidate: true } : {}) }, label);
+/** Build a button that closes its dialog. Without a value it cancels, and Enter in a field does not press it. */
+export function answer(value, label, kind = "") {
+  const cancels = kind.includes("cancel");
+  const close = (event) => event.currentTarget.closest("dialog").close();
+  return h("button", { class: `button ${kind}`, value, type: cancels ? "button" : "submit", onclick: cancels ? close : null }, label);
+}
 
 export async function confirmDelete(number) {
   const what = number === 1 ? "this image" : `${count(number)} images`;
