@@ -422,3 +422,15 @@ def test_a_database_is_not_carried_into_a_forked_process(database: Database) -> 
     _, status = os.waitpid(child, 0)
     assert os.waitstatus_to_exitcode(status) == 7
     database.ping()
+
+
+def test_only_writes_that_are_not_durable_do_not_wait_for_the_disk(database: Database) -> None:
+    def level(*, durable: bool) -> int:
+        with database.writing(durable=durable) as connection:
+            found: int = connection.execute("PRAGMA synchronous").fetchone()[0]
+        return found
+
+    assert [level(durable=True), level(durable=False), level(durable=True)] == [2, 1, 2]
+    with pytest.raises(ValueError, match="stop"), database.writing(durable=False):
+        raise ValueError("stop")
+    assert level(durable=True) == 2

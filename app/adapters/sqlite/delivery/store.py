@@ -69,8 +69,9 @@ class SqliteDeliveries:
         return Event.model_validate_json(row[0]) if row else None
 
     def replace(self, delivery: Delivery) -> None:
-        """See `DeliveryStore.replace`."""
-        with self._database.writing() as connection:
+        """See `DeliveryStore.replace`. If a power cut undoes a lease or an end, the event is sent again."""
+        is_sent_again = delivery.status is not DeliveryStatus.PENDING or delivery.leased_until is not None
+        with self._database.writing(durable=not is_sent_again) as connection:
             found = _find(connection, delivery.id)
             if found is None or found.version + 1 != delivery.version:
                 raise Stale(delivery.id)
