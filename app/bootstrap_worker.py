@@ -80,7 +80,7 @@ def build_worker(
 def build_sending_loop(
     settings: Settings, backends: Backends, on_attempt: Callable[[Attempt], None] = lambda _: None
 ) -> SendingLoop:
-    """Build the loop that sends the webhooks of a self-hosted installation. `on_attempt` is called with each attempt."""
+    """Build the loop that sends webhooks of a self-hosted installation. `on_attempt` is called with each attempt."""
     # ruff: noqa: PLC0415 - no function that processes images needs these
     from app.adapters.outbound import GuardedHttp
     from app.domain.delivery.endpoints import EndpointSecrets
