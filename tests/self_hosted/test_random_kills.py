@@ -21,4 +21,5 @@ def test_nothing_acknowledged_is_lost_and_nothing_deleted_comes_back(tmp_path: P
     assert outcome.ledger.edits.total() > 0
     assert outcome.ledger.events.keys() >= {"trash", "restore", "permanent delete", "key repeated", "lease ended"}
     assert outcome.purged > 0
+    assert outcome.requests > outcome.events > len(outcome.ledger.acknowledged)
     assert outcome.problems == []

@@ -19,6 +19,7 @@ from app.domain.work import Task
 from tests.running_server import Server, has_no_files_of_images, wait_for
 from tests.self_hosted.kill_storm.clients import OWNER
 from tests.self_hosted.kill_storm.ledger import Fate, Ledger, Outcome
+from tests.self_hosted.kill_storm.webhooks import Receiver, check_events
 from tests.sides import Side
 
 _SECONDS = 300
@@ -30,10 +31,11 @@ _LATER = (timedelta(minutes=31), timedelta(hours=25), timedelta(hours=50), timed
 class Checks:
     """Checks of one server whose storm is over."""
 
-    def __init__(self, server: Server, side: Side, ledger: Ledger) -> None:
+    def __init__(self, server: Server, side: Side, ledger: Ledger, receiver: Receiver) -> None:
         self._server = server
         self._side = side
         self._ledger = ledger
+        self._receiver = receiver
         self._outcome = Outcome(ledger)
         self._end = time.monotonic() + _SECONDS
 
@@ -54,6 +56,7 @@ class Checks:
         self._check_deleted()
         self._check_orphans()
         self._check_found()
+        check_events(self._server, self._receiver, self._ledger, self._outcome)
         return self._outcome
 
     def _check_images(self) -> None:

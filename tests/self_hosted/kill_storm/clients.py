@@ -49,6 +49,8 @@ class Client:
         self._ledger.acknowledged[image_id] = body
         self._ledger.fates[image_id] = Fate.LIVE
         self._ledger.kinds[kind] += 1
+        if "ticket" in kind:
+            self._ledger.tickets.add(image_id)
 
     def _change(self, http: httpx.Client, image_id: str) -> None:
         """Edit, publish, hide or reprocess an image."""
@@ -89,6 +91,7 @@ class Client:
         self._ledger.fates[image_id] = Fate.UNSURE_IF_TRASHED
         self._requests.answer(lambda: http.delete(f"/images/{image_id}"), {204})
         self._ledger.fates[image_id] = Fate.TRASHED
+        self._ledger.trashed.add(image_id)
         self._ledger.events["trash"] += 1
 
     def _delete(self, http: httpx.Client, image_id: str) -> None:

@@ -23,6 +23,9 @@ class Ledger:
     fates: dict[str, Fate] = field(default_factory=dict)
     #: Images whose time in the trash was made to end: reconcile may delete them.
     due: set[str] = field(default_factory=set)
+    #: Images that came by upload tickets, and images whose move to the trash was acknowledged.
+    tickets: set[str] = field(default_factory=set)
+    trashed: set[str] = field(default_factory=set)
     #: Idempotency keys that were used, with the id that the answer had, or None without an answer.
     keys: dict[str, str | None] = field(default_factory=dict)
     #: Fields of images as the last answers of edits had them.
@@ -64,6 +67,11 @@ class Outcome:
     repeated: list[str] = field(default_factory=list)
     #: Statistics that differ from the records.
     miscounted: list[str] = field(default_factory=list)
+    #: Events that did not reach the receiver, and acknowledged changes without one.
+    unsent: list[str] = field(default_factory=list)
+    #: Events and requests that reached it.
+    events: int = 0
+    requests: int = 0
     #: Images in the trash that reconcile has deleted in the storm, and images restored after it.
     purged: int = 0
     restored: int = 0
@@ -78,6 +86,7 @@ class Outcome:
             *self.misplaced,
             *self.repeated,
             *self.miscounted,
+            *(f"webhook: {each}" for each in self.unsent),
             *(f"without a record: {each}" for each in self.without_record),
             *(f"not expected: {each}" for each in self.ledger.surprises),
         ]
@@ -93,6 +102,7 @@ class Outcome:
                 f"{acknowledged}, {keys}",
                 f"edits ({_counts(ledger.edits)}), events ({_counts(ledger.events)})",
                 f"purged {self.purged}, restored afterwards {self.restored}, given up {len(self.given_up)}",
+                f"webhook events {self.events}, requests with them {self.requests}, unsent {len(self.unsent)}",
                 f"orphans {self.orphans}, problems {len(self.problems)}",
             ]
         )

@@ -8,6 +8,7 @@ from tests.self_hosted.kill_storm.checks import Checks
 from tests.self_hosted.kill_storm.clients import ENTRY, KEY, KINDS, Client
 from tests.self_hosted.kill_storm.faults import Killer, Time
 from tests.self_hosted.kill_storm.ledger import Ledger, Outcome
+from tests.self_hosted.kill_storm.webhooks import ADMIN_ENTRY, Receiver
 from tests.sides import self_hosted
 
 
@@ -19,14 +20,17 @@ def storm(data: Path, *, seconds: float, seed: int) -> Outcome:
     settings = {
         "DARKROOM_MAX_ATTEMPTS": "100",
         "DARKROOM_AUTH": "required",
-        "DARKROOM_API_KEYS": str(ENTRY),
+        "DARKROOM_API_KEYS": f"{ENTRY},{ADMIN_ENTRY}",
+        "DARKROOM_ALLOW_PRIVATE_ADDRESSES": "true",
         "DARKROOM_TRASH_DAYS": "1",
         # Several images at once that wait for memory: their deliveries are noted as not started, and started later.
         "DARKROOM_WORKERS": "3",
         "DARKROOM_MEMORY_BUDGET_MB": "1024",
     }
-    with Server(data, **settings) as server, self_hosted(data) as side:
+    receiver = Receiver(seed)
+    with receiver.listening(), Server(data, **settings) as server, self_hosted(data) as side:
         server.client.headers.update(KEY)
+        receiver.register(server)
         kinds = [kind for kind, clients in KINDS.items() for _ in range(clients)]
         threads = [
             threading.Thread(target=Client(server, ledger, stop, number, seed).run, args=(kind,))
@@ -41,4 +45,4 @@ def storm(data: Path, *, seconds: float, seed: int) -> Outcome:
             stop.set()
             for thread in threads:
                 thread.join()
-        return Checks(server, side, ledger).run()
+        return Checks(server, side, ledger, receiver).run()
