@@ -4,7 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import anyio
 import anyio.to_thread
@@ -19,8 +19,7 @@ CACHE_SECONDS = 1.0
 TIMEOUT_SECONDS = 5.0
 
 
-@dataclass(frozen=True)
-class Readiness:
+class Readiness(NamedTuple):
     """Names of the backends that do not work: `failed` do not answer, `full` accept no more bytes."""
 
     failed: tuple[str, ...] = ()

@@ -2,9 +2,8 @@
 
 import hashlib
 from contextlib import suppress
-from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from app.domain.errors import AlreadyExists, HashTaken, ImageError, Missing, Stale, Unavailable
 from app.domain.ids import id_time
@@ -17,8 +16,7 @@ from app.domain.ports import ImageRepository, ObjectStore
 _PIECE = 1024 * 1024
 
 
-@dataclass(frozen=True)
-class Original:
+class Original(NamedTuple):
     """Facts about the bytes of an original. `format` is its name; `media_type` is None if it is not supported.
 
     `is_shared` is True if the scratch file is the original itself.
@@ -41,7 +39,7 @@ def fetch(
     key = original_key(image_id)
     if to is not None and may_share and store.share(key, to):
         with to.open("rb") as file:
-            return replace(_read(file, max_bytes), is_shared=True)
+            return _read(file, max_bytes)._replace(is_shared=True)
     with store.open(key) as body, (to or Path("/dev/null")).open("wb") as file:
         return _read(body, max_bytes, file)
 

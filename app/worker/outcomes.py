@@ -2,8 +2,8 @@
 
 import contextlib
 import logging
-from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from app.domain.errors import ImageError, KeepsChanging, Stale
 from app.domain.images.failing import mark_exhausted, mark_failed
@@ -25,8 +25,7 @@ _ATTEMPTS = 16
 _PROCESSED: Changes = {"work": {Task.PROCESS: None}}
 
 
-@dataclass(frozen=True)
-class Stored:
+class Stored(NamedTuple):
     """Variants of one attempt: files in the store below the rendering's prefix, at the public place or the private
     one."""
 

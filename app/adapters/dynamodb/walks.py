@@ -1,8 +1,7 @@
 """Iteration over one partition of the index: ids in order."""
 
 from collections import deque
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from app.adapters.dynamodb import items
 from app.adapters.dynamodb.calls import call
@@ -14,8 +13,7 @@ LOWEST, HIGHEST = "0", "g"
 MOST = 1000
 
 
-@dataclass(frozen=True)
-class Span:
+class Span(NamedTuple):
     """Ids from `low` to before `high`, in either direction."""
 
     low: str = LOWEST

@@ -3,11 +3,10 @@
 import re
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from email.errors import HeaderParseError
 from email.header import decode_header
 from email.message import Message
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import unquote
 
 from python_multipart.multipart import parse_options_header
@@ -27,8 +26,7 @@ _ESCAPED = re.compile(r"%(?:22|0D|0A)|(?:%[89A-Fa-f][0-9A-Fa-f])+")
 _QUOTED = re.compile(r"(?=.*%)(?:[A-Za-z0-9_.~-]|%[0-9A-F]{2})+")
 
 
-@dataclass(frozen=True)
-class PartHeaders:
+class PartHeaders(NamedTuple):
     """Parsed headers. `filename` is text, or bytes if its charset may be known only at the end of the form."""
 
     name: str

@@ -1,13 +1,11 @@
 """Interface of body readers, and their result."""
 
-from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from app.domain.uploads.descriptions import Description
 
 
-@dataclass(frozen=True)
-class UploadFields:
+class UploadFields(NamedTuple):
     """Fields of an upload, whose image is in the spool. `ignored` are the names of unknown fields, as sent.
 
     `owner` is the owner that an admin names. With `url`, the spool is empty: the image is there.

@@ -2,8 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from fastapi import Request
 from fastapi.concurrency import run_in_threadpool
@@ -34,8 +33,7 @@ BATCH_CHUNKS = 64
 FIRST_BYTES = 64 * 1024
 
 
-@dataclass(frozen=True)
-class ReceivedUpload:
+class ReceivedUpload(NamedTuple):
     """Upload, the owner of the image, and the names of unknown fields."""
 
     upload: Upload
@@ -43,8 +41,7 @@ class ReceivedUpload:
     ignored_fields: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class RequestedUpload:
+class RequestedUpload(NamedTuple):
     """Upload whose image is still at a url, and the owner of the image."""
 
     request: UrlRequest

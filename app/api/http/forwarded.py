@@ -3,7 +3,7 @@
 import ipaddress
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from starlette.datastructures import Headers
 
@@ -23,8 +23,7 @@ _PAIR = re.compile(rf'\s*({_WORD})=({_WORD}|"(?:[^"\\]|\\.)*")\s*')
 _PREFIX = re.compile(r"(?:/(?!\.{1,2}(?:/|$))[\w.~%-]+)*", re.ASCII)
 
 
-@dataclass(frozen=True)
-class Forwarding:
+class Forwarding(NamedTuple):
     """A request as the outermost trusted proxy received it; None where the headers do not say.
 
     `hosts` are all hosts that trusted proxies report, `host` is the outermost of them, and `header` names the header

@@ -1,6 +1,6 @@
 """Public address of the service: the host, scheme and path prefix that a request's client used."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from starlette.types import Scope
 
@@ -9,8 +9,7 @@ ADDRESS = "public_address"
 GATEWAY_HOST = "gateway_host"
 
 
-@dataclass(frozen=True)
-class PublicAddress:
+class PublicAddress(NamedTuple):
     """Address of the service as the client of a request sees it.
 
     `host` is the requested host, if known. `origin` is the scheme and host of absolute urls; None if they are not

@@ -2,9 +2,8 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from html import escape
-from typing import Protocol, TypedDict
+from typing import NamedTuple, Protocol, TypedDict
 
 from app.domain.images.urls import PlacedImage, VariantFile
 from app.domain.models import Format
@@ -67,8 +66,7 @@ _MARKDOWN = re.compile(r"[\\`*_\[\]<>&~|$]")
 _DESTINATION = re.compile(r"[\s\\()<>|]")
 
 
-@dataclass(frozen=True)
-class OfferedVariant:
+class OfferedVariant(NamedTuple):
     """Size on demand that markup shows like a variant."""
 
     format: Format

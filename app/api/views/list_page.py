@@ -2,15 +2,13 @@
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol, Self
+from typing import Any, NamedTuple, Protocol, Self
 
 #: Maximum size of the items in bytes. A function can return 6 MB, with the body as a JSON string.
 PAGE_BYTES = 5_000_000
 
 
-@dataclass(frozen=True)
-class PageItems:
+class PageItems(NamedTuple):
     """Items as JSON. `cut_after` is the id of the last item if the maximum size ended the page."""
 
     texts: Sequence[bytes]
@@ -39,8 +37,7 @@ class Item(Protocol):
         """Size of the JSON as it is sent."""
 
 
-@dataclass(frozen=True)
-class JsonItem:
+class JsonItem(NamedTuple):
     """An `Item` that is made for one list."""
 
     id: str

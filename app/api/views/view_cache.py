@@ -3,7 +3,7 @@
 import threading
 from collections import OrderedDict
 from collections.abc import Hashable, Iterable, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from app.api.http.public_address import BasePath
 from app.api.views.image import view
@@ -21,8 +21,7 @@ CACHE_BYTES = 8 * 1024 * 1024
 _OVERHEAD = 1000  # bytes of the Python objects of an entry
 
 
-@dataclass(frozen=True, slots=True)
-class ViewJson:
+class ViewJson(NamedTuple):
     """JSON of the view of a record, and what a route needs to know of the record."""
 
     id: str

@@ -6,6 +6,7 @@ import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import NamedTuple
 
 from app.domain.access.own_limits import NO_OWN_LIMITS, OWN_LIMITS, OwnLimits, check_own_limits
 from app.domain.errors import Forbidden, Invalid
@@ -100,8 +101,7 @@ class Caller:
 ANONYMOUS_CALLER = Caller(ANONYMOUS, frozenset({Scope.UPLOAD, Scope.READ, Scope.EDIT, Scope.DELETE}), has_key=False)
 
 
-@dataclass(frozen=True)
-class ApiKey:
+class ApiKey(NamedTuple):
     """One entry of the setting: owner, scopes, the SHA-256 of the key in hex, and limits of the key."""
 
     owner: str

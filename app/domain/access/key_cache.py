@@ -5,8 +5,8 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from datetime import date, datetime
+from typing import NamedTuple
 
 from app.domain.access.api_keys import hash_key
 from app.domain.access.stored_keys import StoredKey, read_key_id
@@ -24,8 +24,7 @@ RECHECK_SECONDS = 2
 MAX_KNOWN, MAX_UNKNOWN = 4096, 4096
 
 
-@dataclass(frozen=True)
-class _Cached:
+class _Cached(NamedTuple):
     """An entry, or the absence of one, with the times of reading it, and the day of use that was stored last."""
 
     entry: StoredKey | None
@@ -124,7 +123,7 @@ class StoredKeys:
         day = self._now().date()
         with self._lock:
             if self._known.get(entry.id) is cached:
-                self._known[entry.id] = replace(cached, used=day)
+                self._known[entry.id] = cached._replace(used=day)
         try:
             self._store.touch(entry.id, day)
         except PortError:

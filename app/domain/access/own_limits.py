@@ -1,6 +1,6 @@
 """Limits that an API key has in place of those of the installation."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from app.domain.access.token_buckets import MIN_RATE
 from app.domain.errors import Invalid
@@ -14,8 +14,7 @@ MAX_QUOTA = 2**53 - 1
 OWN_LIMITS = ("rate_limit", "quota_bytes", "quota_images")
 
 
-@dataclass(frozen=True)
-class OwnLimits:
+class OwnLimits(NamedTuple):
     """Limits of a key. None: that of the installation. 0: no limit."""
 
     rate_limit: float | None = None

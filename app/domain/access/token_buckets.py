@@ -4,8 +4,8 @@ import math
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from heapq import heappop, heappush, heapreplace
+from typing import NamedTuple
 
 #: Seconds in which an empty bucket fills up: a burst is ten times the rate.
 BURST_SECONDS = 10
@@ -24,8 +24,7 @@ def get_burst(rate: float) -> int:
     return int(BURST_SECONDS * rate + _ROUNDING)
 
 
-@dataclass(frozen=True)
-class Standing:
+class Standing(NamedTuple):
     """A bucket after a request for a token. `is_taken` is False if there was none.
 
     `remaining` tokens are left, and there is one more in `seconds`, which is 1 at least.

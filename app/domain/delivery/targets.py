@@ -3,7 +3,7 @@
 import ipaddress
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from pydantic_core import Url
 
@@ -18,8 +18,7 @@ _FIRST_FREE_PORT = 1024
 _PORTS = {"https": 443, "http": 80}
 
 
-@dataclass(frozen=True)
-class Target:
+class Target(NamedTuple):
     """A url in the form that browsers give it. `host` is in lower case and ASCII, an IPv6 address without brackets."""
 
     scheme: str

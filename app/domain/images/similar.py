@@ -1,8 +1,8 @@
 """Look-alikes: images whose perceptual hashes differ in few bits. A hash has 64 bits, written as 16 hex digits."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import combinations, islice
+from typing import NamedTuple
 
 from app.domain.images.service import check_ready
 from app.domain.models import Image, Status
@@ -59,16 +59,14 @@ def hash_distance(one: str, other: str) -> int:
     return (int(one, 16) ^ int(other, 16)).bit_count()
 
 
-@dataclass(frozen=True)
-class LookAlike:
+class LookAlike(NamedTuple):
     """An image, and the distance of its hash."""
 
     distance: int
     image: Image
 
 
-@dataclass(frozen=True)
-class LookAlikes:
+class LookAlikes(NamedTuple):
     """Look-alikes of an image, the closest first and the newest of each distance.
 
     `comparable` is False if the image is not compared with others, because it is nearly uniform. `complete` is False if

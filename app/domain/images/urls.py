@@ -1,8 +1,7 @@
 """Urls of originals and variants, usable by anyone who has them."""
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Protocol
+from typing import NamedTuple, Protocol
 from urllib.parse import quote
 
 from app.domain.access.file_seal import FileSeal
@@ -42,8 +41,7 @@ class PlacedImage(Protocol):
         """Visibility that holds at present."""
 
 
-@dataclass(frozen=True)
-class PageSizes:
+class PageSizes(NamedTuple):
     """Sizes on demand that markup of public images names: all `widths`, at the address of the API, or at that of a CDN
     (`cdn_url`); with `jxl` in JPEG XL too."""
 

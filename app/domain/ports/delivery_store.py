@@ -1,17 +1,15 @@
 """Port of the events and deliveries of webhooks."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from app.domain.delivery.deliveries import Delivery, DeliveryStatus, EndpointHealth
 from app.domain.delivery.events import Event
 from app.domain.ports.repository import Page
 
 
-@dataclass(frozen=True)
-class DeliveryQuery:
+class DeliveryQuery(NamedTuple):
     """Filter and position of a list of deliveries. `after` is the last id seen; `since` (inclusive) and `until`
     (exclusive) are times of the events."""
 

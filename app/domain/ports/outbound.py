@@ -1,8 +1,7 @@
 """Port of requests to urls that users name: webhooks, and images to fetch."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from app.domain.errors import BadAnswer, NoAnswer, Refused
 
@@ -14,8 +13,7 @@ POST_SECONDS = 15.0
 MAX_REDIRECTS = 3
 
 
-@dataclass(frozen=True)
-class Answer:
+class Answer(NamedTuple):
     """Answer to a `post`. `retry_after` is the seconds that the server asks to wait, if it does."""
 
     status: int
@@ -23,8 +21,7 @@ class Answer:
     milliseconds: int
 
 
-@dataclass(frozen=True)
-class Fetched:
+class Fetched(NamedTuple):
     """A fetched file: its bytes were written. `disposition` is the `Content-Disposition`, as it was received.
 
     `url` is where the file was, after redirects, and `content_type` the declared one.

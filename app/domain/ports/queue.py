@@ -1,13 +1,11 @@
 """Port of the events."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 
-@dataclass(frozen=True)
-class Message:
+class Message(NamedTuple):
     """A delivery of a message, identified by `receipt`. `receive_count` is 1 for the first delivery."""
 
     id: str

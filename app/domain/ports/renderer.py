@@ -1,13 +1,11 @@
 """Port of the renderer of sizes on demand."""
 
-from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from app.domain.sizes.operation import Operation
 
 
-@dataclass(frozen=True)
-class RenderedSize:
+class RenderedSize(NamedTuple):
     """A stored size: its key, which is `keys.size_key` of the image's visibility, media type, bytes and entity tag.
 
     The media type is that of the bytes: PNG for a `jpeg` operation on an image with alpha. The tag changes with the

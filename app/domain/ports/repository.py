@@ -3,7 +3,7 @@
 from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 from app.domain.models import Image, Status, Tombstone, Visibility
 from app.domain.quota.usage import NO_QUOTA, Quota
@@ -12,8 +12,7 @@ from app.domain.work import Task, Work
 T = TypeVar("T")
 
 
-@dataclass(frozen=True)
-class ListQuery:
+class ListQuery(NamedTuple):
     """Filter and position of a list. `since` (inclusive), `until` (exclusive) and `after` (the last id seen) are ids.
 
     An image matches if it has all of `tags`. With `trashed` the list is that of the trash; else no trashed image is in

@@ -1,10 +1,9 @@
 """Storage that an owner uses, and the quota that limits it."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True)
-class Usage:
+class Usage(NamedTuple):
     """Bytes of an owner's originals and number of the owner's images, with the trash and upload tickets."""
 
     bytes: int = 0
@@ -14,8 +13,7 @@ class Usage:
 NO_USAGE = Usage()
 
 
-@dataclass(frozen=True)
-class Quota:
+class Quota(NamedTuple):
     """Most that an owner may use; None: no limit. With `is_counted` images count without a limit too: other uploads of
     the owner have one."""
 

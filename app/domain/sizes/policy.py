@@ -1,7 +1,7 @@
 """Policy of sizes on demand: the sizes that a request may have rendered."""
 
-from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from app.domain.errors import Forbidden, Invalid
 from app.domain.models import Format
@@ -20,8 +20,7 @@ class OnDemand(StrEnum):
     SIGNED = "signed"
 
 
-@dataclass(frozen=True)
-class SizePolicy:
+class SizePolicy(NamedTuple):
     """Resolves queries into the operations that may be rendered."""
 
     mode: OnDemand

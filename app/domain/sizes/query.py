@@ -3,8 +3,7 @@
 import math
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from app.domain.errors import Invalid
 from app.domain.models import Format
@@ -43,8 +42,7 @@ _NUMBER = re.compile(r"\d{1,9}(?:\.\d{1,9})?", re.ASCII)
 _FOUND_CHARACTERS = 40
 
 
-@dataclass(frozen=True)
-class SizeQuery:
+class SizeQuery(NamedTuple):
     """A size as a client asks for it, `dpr` multiplied in. `format` is None for the best one that the client accepts.
 
     Without any side, the query asks for the whole image.

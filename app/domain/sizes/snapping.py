@@ -1,8 +1,8 @@
 """Snapping: the sizes that may be asked for without a signature."""
 
 from bisect import bisect_left
-from dataclasses import dataclass
 from fractions import Fraction
+from typing import NamedTuple
 
 from app.domain.errors import Forbidden
 from app.domain.models import Format
@@ -19,8 +19,7 @@ MAX_WIDTHS, MAX_RATIOS = 16, 8
 _TOLERANCE = Fraction(1, 100)
 
 
-@dataclass(frozen=True)
-class Ladder:
+class Ladder(NamedTuple):
     """The offered widths, in ascending order, and the aspect ratios of crops, such as `16:9`. With `jxl`, sizes are
     offered in JPEG XL too."""
 

@@ -2,8 +2,8 @@
 
 import base64
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
 from urllib.parse import quote, urlencode
 
 from app.domain.access.file_seal import FileSeal
@@ -32,8 +32,7 @@ def grant_headers(image: Image) -> dict[str, str]:
     return headers
 
 
-@dataclass(frozen=True)
-class Granted:
+class Granted(NamedTuple):
     """Object that may be written: size, type, and checksum if there is one."""
 
     bytes: int
@@ -95,8 +94,7 @@ class ServedGrants:
         return Granted(int(parameters["bytes"]), headers)
 
 
-@dataclass(frozen=True)
-class LocalStore:
+class LocalStore(NamedTuple):
     """Parts by which a server acts as the object store.
 
     The store of tickets' bytes, their grants, and the signatures of urls of files.

@@ -10,10 +10,9 @@ import json
 import logging
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Protocol, TypeVar
+from typing import NamedTuple, Protocol, TypeVar
 
 from pydantic import AwareDatetime
 
@@ -88,8 +87,7 @@ class IdempotencyKeys(Protocol):
         """Remove the entry if the attempt of `old` still has it."""
 
 
-@dataclass(frozen=True)
-class KeyedRequest:
+class KeyedRequest(NamedTuple):
     """A request with a key. Owner is that of the image."""
 
     owner: str
@@ -98,8 +96,7 @@ class KeyedRequest:
     fingerprint: str
 
 
-@dataclass(frozen=True)
-class Effect:
+class Effect(NamedTuple):
     """Effect of a request: the id of the record that the answer shows, and True if it was there before."""
 
     image_id: str

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from app.domain.ids import new_id
 from app.domain.models import Image, Visibility, utcnow
@@ -48,8 +48,7 @@ class TicketRequest:
     description: Description = field(default_factory=Description)
 
 
-@dataclass(frozen=True)
-class Attempt:
+class Attempt(NamedTuple):
     """An attempt at a request: the id that a new record gets, and True if an earlier attempt may have written it."""
 
     image_id: str | None = None

@@ -2,9 +2,8 @@
 
 import logging
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import timedelta
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from app.domain.errors import (
     AlreadyExists,
@@ -31,8 +30,7 @@ _ATTEMPTS = 8
 _SLOW = timedelta(minutes=10)
 
 
-@dataclass(frozen=True)
-class Accepted:
+class Accepted(NamedTuple):
     """Record of an upload; `duplicate` is True if the owner already had these bytes."""
 
     image: Image

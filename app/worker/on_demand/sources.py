@@ -1,6 +1,6 @@
 """Source of a size on demand: the original, or a variant that is much larger than the size."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from app.domain.images.placement import shown_rendering
 from app.domain.keys import original_key, rendering_prefix
@@ -18,8 +18,7 @@ MIN_RATIO = 2
 _COMPARABLE = frozenset({Format.WEBP, Format.JPEG})
 
 
-@dataclass(frozen=True)
-class SizeSource:
+class SizeSource(NamedTuple):
     """Object to render a size from. `displayed` is the size of the original if the object is a variant."""
 
     key: str

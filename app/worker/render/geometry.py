@@ -1,6 +1,6 @@
 """Size of each variant and the part of the image that it shows, in displayed pixels."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from app.domain.models import FocalPoint
 from app.domain.recipe import Fit, VariantSpec
@@ -9,8 +9,7 @@ from app.worker.jobs import MAX_SIDE
 _CENTER = FocalPoint(x=0.5, y=0.5)
 
 
-@dataclass(frozen=True)
-class Shape:
+class Shape(NamedTuple):
     """An output of `size` that shows `box` (left, top, right, bottom) of an image; with `whole` all of it."""
 
     size: tuple[int, int]
