@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from standardwebhooks import Webhook, WebhookVerificationError
 
@@ -40,6 +40,7 @@ def test_a_signed_request_is_accepted(payload: Any) -> None:
     assert verify(payload, signed(), SECRET.removeprefix("whsec_")) == json.loads(BODY)
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.dictionaries(st.text(max_size=9), st.text(max_size=9) | st.integers(), max_size=5), st.booleans())
 def test_it_agrees_with_the_reference_library(document: dict[str, Any], as_ascii: bool) -> None:
     body = json.dumps(document, ensure_ascii=as_ascii)

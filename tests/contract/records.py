@@ -118,7 +118,7 @@ def walk(images: ImageRepository, query: ListQuery) -> list[Image]:
             return items
         assert len(page.items) == query.limit
         assert page.next_after == page.items[-1].id
-        query = ListQuery(**{**vars(query), "after": page.next_after})
+        query = query._replace(after=page.next_after)
 
 
 def ids(images: ImageRepository, **fields: Any) -> list[str]:

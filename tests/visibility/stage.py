@@ -53,7 +53,10 @@ class Painter:
             file = "shared.webp" if spec.name in {"a", "b"} else f"{spec.name}.webp"
             body = content(file, job.focal_point, job.recipe)
             (out / file).write_bytes(body)
-            variants.append(Rendered(name=spec.name, format=Format.WEBP, width=8, height=8, bytes=len(body), file=file))
+            size = len(body)
+            variants.append(
+                Rendered(name=spec.name, format=Format.WEBP, width=8, height=8, bytes=size, file=file, quality=80)
+            )
         return Processed(width=8, height=8, has_alpha=False, variants=variants)
 
 

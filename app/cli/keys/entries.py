@@ -9,7 +9,7 @@ from app.cli.failures import fail, reports_failures
 from app.cli.keys.limits import QuotaBytes, QuotaImages, RateLimit, describe_limits
 from app.cli.options import JSON_LINES
 from app.domain.access.api_keys import ApiKey, Scope, new_key
-from app.domain.access.own_limits import OwnLimits, check_own_limits
+from app.domain.access.own_limits import check_own_limits
 from app.domain.errors import Invalid
 from app.settings import load
 
@@ -59,7 +59,7 @@ def create(
     if ":" in owner or "," in owner:  # separators of an entry
         raise typer.BadParameter(f"{owner!r} is not a valid owner", param_hint="--owner")
     try:
-        own_limits = check_own_limits(**vars(OwnLimits(rate_limit, quota_bytes, quota_images)))
+        own_limits = check_own_limits(rate_limit, quota_bytes, quota_images)
     except Invalid as error:
         raise typer.BadParameter(error.detail) from None
     try:
@@ -133,4 +133,4 @@ def revoke(
 
 def _described(entry: ApiKey) -> dict[str, Any]:
     fields = {"id": entry.sha256[:_DIGITS], "owner": entry.owner, "scopes": sorted(entry.scopes)}
-    return {**fields, **vars(entry.own_limits)}
+    return {**fields, **entry.own_limits._asdict()}

@@ -40,6 +40,6 @@ def describe_limits(own: OwnLimits) -> str:
     units = {"rate_limit": "requests/s", "quota_bytes": "bytes", "quota_images": "images"}
     return ", ".join(
         f"{value:,} {units[name]}".replace(".0 ", " ") if value else f"any number of {units[name]}"
-        for name, value in vars(own).items()
+        for name, value in own._asdict().items()
         if value is not None
     )

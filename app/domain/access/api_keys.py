@@ -112,7 +112,7 @@ class ApiKey(NamedTuple):
     def __str__(self) -> str:
         own = [
             f":{name}={str(value).removesuffix('.0')}"
-            for name, value in vars(self.own_limits).items()
+            for name, value in self.own_limits._asdict().items()
             if value is not None
         ]
         return f"{self.owner}:{'+'.join(sorted(self.scopes))}:{self.sha256}{''.join(own)}"

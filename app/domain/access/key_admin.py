@@ -56,7 +56,7 @@ class KeyAdmin:
             secrets=(secret,),
             created_at=now,
             expires_at=None if expires_at is None else check_expiry(expires_at, now),
-            **vars(check_own_limits(**vars(own_limits))),
+            **check_own_limits(*own_limits)._asdict(),
         )
         self._store.create(entry)
         return key, entry

@@ -126,7 +126,7 @@ class Idempotency:
         now = utcnow()
         attempt = new_id()
         ends = {"attempt": attempt, "leased_until": now + LEASE}
-        entry = KeyEntry(**vars(request), image_id=new_id(), expires_at=now + KEY_LIFE, **ends)
+        entry = KeyEntry(**request._asdict(), image_id=new_id(), expires_at=now + KEY_LIFE, **ends)
         found = self._keys.create(entry)
         if found is not None:
             if (found.operation, found.fingerprint) != (request.operation, request.fingerprint):

@@ -27,17 +27,15 @@ def read(body: bytes, cuts: list[int]) -> tuple[Any, bytes]:
     """Read a form in these pieces; return its result or error, and the bytes of its file."""
     spool = Spool(Spools(None, 10_000_000), 10_000_000)  # type: ignore[arg-type]  # no store: everything is in memory
     places = sorted({0, len(body), *(cut % (len(body) + 1) for cut in cuts)})
-    result: Any
     try:
         reader = MultipartBody("multipart/form-data; boundary=B", spool, 10_000_000)
         for start, end in itertools.pairwise(places):
             reader.feed(body[start:end])
-        result = reader.finish()
+        return reader.finish(), spool.rewind().read()
     except RequestError as error:
-        result = (type(error), error.code)
-    content = spool.rewind().read()
-    spool.close()
-    return result, b"" if isinstance(result, tuple) else content
+        return (type(error), error.code), b""
+    finally:
+        spool.close()
 
 
 @UNHURRIED
