@@ -12,7 +12,9 @@ import httpx
 import pytest
 
 from app.adapters.dynamodb import DynamoImages
+from app.adapters.dynamodb.access.endpoints import DynamoEndpoints
 from app.adapters.dynamodb.access.keys import DynamoKeys
+from app.adapters.dynamodb.delivery.store import DynamoDeliveries
 from app.adapters.dynamodb.idempotency import DynamoIdempotencyKeys
 from app.adapters.filesystem import FilesystemStore
 from app.adapters.s3 import S3Store
@@ -175,7 +177,8 @@ def on_moto(folder: Path) -> Iterator[Side]:
         grants, clock = PresignedGrants(made.s3, bucket), Clock()
         urls = _urls(made, bucket, clock)
         images, keys = DynamoImages(made.dynamodb, table), DynamoIdempotencyKeys(made.dynamodb, table)
-        yield Side(store, images, keys, DynamoKeys(made.dynamodb, access), queue, clock, grants, urls, fetch)
+        webhooks = Webhooks(DynamoDeliveries(made.dynamodb, table), DynamoEndpoints(made.dynamodb, access))
+        yield Side(store, images, keys, DynamoKeys(made.dynamodb, access), queue, clock, grants, urls, fetch, webhooks)
 
 
 @contextmanager
@@ -199,7 +202,8 @@ def on_engines(folder: Path) -> Iterator[Side]:
         grants, clock = PresignedGrants(made.s3, bucket), Clock()
         urls = _urls(made, bucket, clock)
         images, keys = DynamoImages(made.dynamodb, table), DynamoIdempotencyKeys(made.dynamodb, table)
-        yield Side(store, images, keys, DynamoKeys(made.dynamodb, access), queue, clock, grants, urls, fetch)
+        webhooks = Webhooks(DynamoDeliveries(made.dynamodb, table), DynamoEndpoints(made.dynamodb, access))
+        yield Side(store, images, keys, DynamoKeys(made.dynamodb, access), queue, clock, grants, urls, fetch, webhooks)
 
 
 def _urls(made: aws.Clients, bucket: str, clock: Clock) -> PresignedUrls:

@@ -15,6 +15,7 @@ import pytest
 from app.adapters.dynamodb import DynamoImages
 from app.adapters.dynamodb.access.endpoints import DynamoEndpoints
 from app.adapters.dynamodb.access.keys import DynamoKeys
+from app.adapters.dynamodb.delivery.store import DynamoDeliveries
 from app.adapters.dynamodb.idempotency import DynamoIdempotencyKeys
 from app.adapters.filesystem import FilesystemStore
 from app.adapters.s3 import S3Store
@@ -131,6 +132,20 @@ def sqlite_deliveries(folder: Path) -> Iterator[DeliveryStore]:
 
 
 @contextmanager
+def deliveries_on_moto(_: Path) -> Iterator[DeliveryStore]:
+    client = aws.moto().dynamodb
+    with aws.table(client) as table:
+        yield DynamoDeliveries(client, table)
+
+
+@contextmanager
+def deliveries_local(_: Path) -> Iterator[DeliveryStore]:
+    client = aws.engines().dynamodb
+    with aws.table(client) as table:
+        yield DynamoDeliveries(client, table)
+
+
+@contextmanager
 def sqlite_queue(folder: Path, visibility: int, max_attempts: int) -> Iterator[EventQueue]:
     database = Database(folder / "darkroom.db")
     yield SqliteQueue(database, visibility, max_attempts)
@@ -199,6 +214,8 @@ ENDPOINT_STORES: dict[str, Callable[[Path], AbstractContextManager[EndpointStore
 }
 DELIVERY_STORES: dict[str, Callable[[Path], AbstractContextManager[DeliveryStore]]] = {
     "sqlite": sqlite_deliveries,
+    "dynamodb-moto": deliveries_on_moto,
+    "dynamodb-local": deliveries_local,
 }
 QUEUES: dict[str, Callable[[Path, int, int], AbstractContextManager[EventQueue]]] = {
     "sqlite": sqlite_queue,

@@ -85,6 +85,22 @@ def test_a_change_replaces_the_version_that_it_was_made_from(delivery_store: Del
     assert delivery_store.get(delivery.id) == changed
 
 
+def test_a_finished_delivery_is_due_again_when_it_is_sent_again(delivery_store: DeliveryStore) -> None:
+    first, second = new_endpoint_id(), new_endpoint_id()
+    one, other = added(delivery_store, first, second)
+    finished = [each.finish(DeliveryStatus.DEAD, NOW) for each in (one, other)]
+    for each in finished:
+        delivery_store.replace(each)
+    assert due(delivery_store, NOW, first) == due(delivery_store, NOW, second) == []
+    again = finished[0].again(NOW)
+    delivery_store.replace(again)
+    with pytest.raises(Stale):
+        delivery_store.replace(again.changed().again(NOW))
+    assert delivery_store.get(one.id) == again
+    assert due(delivery_store, NOW, first) == [one.id]
+    assert due(delivery_store, NOW, second) == []
+
+
 def test_of_several_leases_at_once_one_is_given(delivery_store: DeliveryStore) -> None:
     (delivery,) = added(delivery_store, new_endpoint_id())
 

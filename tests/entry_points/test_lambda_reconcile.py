@@ -23,7 +23,7 @@ QUIET = {
     "queued_again": 0, "waiting": 0, "left": 0, "never_came": 0, "given_up": 0, "trash_deleted": 0,
     "deletes_finished": 0, "renderings_swept": 0, "hides_finished": 0, "invalidated": 0, "original_missing": 0,
     "orphans": 0, "orphans_young": 0, "orphans_removed": 0, "orphans_adopted": 0, "search_left": 0, "recounted": 0,
-    "errors": 0,
+    "webhooks_repeated": 0, "errors": 0,
 }  # fmt: skip
 
 

@@ -18,7 +18,10 @@ pytestmark = pytest.mark.slow
 
 
 class LocalReceiver:
-    """Receiver on loopback. The first request fails; `bodies` holds the others by event id."""
+    """Receiver on loopback. The first request fails, or the first `failures`; `bodies` holds the others by event
+    id."""
+
+    failures = 1
 
     def __init__(self) -> None:
         self.bodies: dict[str, bytes] = {}
@@ -30,7 +33,7 @@ class LocalReceiver:
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 receiver.requests += 1
-                accepted = receiver.requests > 1
+                accepted = receiver.requests > receiver.failures
                 if accepted:
                     receiver.headers[self.headers["webhook-id"]] = {k.lower(): v for k, v in self.headers.items()}
                     receiver.bodies[self.headers["webhook-id"]] = body

@@ -8,12 +8,13 @@ from typing import Any
 from app.adapters.dynamodb import items, listing
 from app.adapters.dynamodb.calls import Refused, pause, transact
 from app.adapters.dynamodb.counters import DynamoCounters
+from app.adapters.dynamodb.delivery.outbox import EventWrites, NoEvents
 from app.adapters.dynamodb.hash_pointers import HashPointers
 from app.adapters.dynamodb.items import Item
 from app.adapters.dynamodb.keys import expected_key, hash_key, open_key
 from app.adapters.dynamodb.pointers import POINTS_TO, build_pointers, group_images, open_item
 from app.adapters.dynamodb.quota.usage import UsageWrites, read_usage
-from app.adapters.dynamodb.reading import read_hashes, read_item, read_items, read_records, read_versions
+from app.adapters.dynamodb.reading import read_hashes, read_item, read_items, read_live, read_records, read_versions
 from app.adapters.dynamodb.table import KEY
 from app.adapters.dynamodb.writes import Write, Writes, accepted, while_live, write_alone, write_record
 from app.domain.errors import AlreadyExists, HashTaken, OverQuota, Stale, Unavailable
@@ -29,15 +30,17 @@ _ATTEMPTS = 6
 class DynamoImages:
     """Records in one table. Reads by id are strongly consistent; the index for lists is eventually consistent.
 
-    Updates write the fields named only, so fields that a newer version has added are kept.
+    Updates write the fields named only, so fields that a newer version has added are kept. With `events`, each write
+    adds the events of webhooks that it makes.
     """
 
-    def __init__(self, client: Any, table: str) -> None:
+    def __init__(self, client: Any, table: str, events: EventWrites | NoEvents | None = None) -> None:
         self._client = client
         self._table = table
         self._writes = Writes(table)
         self._hashes = HashPointers(client, table)
         self._usage = UsageWrites(table)
+        self._events = events or NoEvents()
         self.counters = DynamoCounters(client, table)
 
     def create(self, image: Image, *, claim: bool, replaces: str | None = None, quota: Quota = NO_QUOTA) -> None:
@@ -53,7 +56,8 @@ class DynamoImages:
                 self._writes.claim_ticket(expected, replaces) if expected else self._writes.claim(image, replaces)
             )
         claims = len(writes) > 1
-        writes += [*(self._writes.put(pointer) for pointer in pointers.values()), *([charge] if charge else [])]
+        events = self._events.of((None, image))
+        writes += [*map(self._writes.put, pointers.values()), *events.writes, *([charge] if charge else [])]
         try:
             transact(self._client, writes)
         except Refused as refused:
@@ -63,6 +67,7 @@ class DynamoImages:
                 raise HashTaken(self._hashes.holder(refused.reasons[1], image)) from None
             raise OverQuota(read_usage(items.deserialize(refused.reasons[-1] or {}))) from None
         self.counters.add([(None, image)])
+        events.announce()
 
     def claim(self, image: Image) -> bool:
         """See `ImageRepository.claim`. A record that is deleted, or has other bytes now, does not claim them."""
@@ -111,16 +116,18 @@ class DynamoImages:
     def update(self, image_id: str, expected_version: int, changes: Mapping[str, Any]) -> Image:
         """See `ImageRepository.update`. Raises `ValueError` for a field or a value that a record cannot have.
 
-        One write if no index entry changes, else a read and a transaction, which also renews what 0.1.0 wrote.
+        One write if no index entry changes and no event is made, else a read and a transaction, which also renews what
+        0.1.0 wrote.
         """
         if unknown := set(changes) - UPDATABLE:
             raise ValueError(f"not fields that can be updated: {', '.join(sorted(unknown))}")
         own = {**changes, "version": expected_version + 1, "updated_at": utcnow()}
         work = items.changed_work(own.pop("work", {}))
         fields = items.changed_fields(own)
-        if not (items.LISTED | items.PARTITIONED | items.RENEWED | COUNTED) & changes.keys():
+        derived = items.LISTED | items.PARTITIONED | items.RENEWED | COUNTED | self._events.watched
+        if not derived & changes.keys():
             return write_alone(self._client, image_id, self._writes.update(image_id, expected_version, fields), fields)
-        old, item = self._live(image_id, expected_version)
+        old, item = read_live(self._client, self._table, image_id, expected_version)
         before = items.stored_work(item, old)
         after = items.change_tasks(before, work)
         kept = {name: getattr(old, name) for name in old.model_fields_set}  # a field that is absent stays so
@@ -142,16 +149,18 @@ class DynamoImages:
         pointers += [
             self._writes.put_pointer(put) for key, put in there.items() if put != gone.get(key) or key in unsure
         ]
-        if pointers:
-            write_record(self._client, image_id, [update, *pointers])
+        events = self._events.of((old, new))
+        if pointers or events.writes:
+            write_record(self._client, image_id, [update, *pointers, *events.writes])
         else:
             new = write_alone(self._client, image_id, update, fields)
         self.counters.add([(old, new)])
+        events.announce()
         return new
 
     def reindex(self, image: Image) -> bool:
         """See `ImageRepository.reindex`. Reads the pointers first, which costs a tenth of writing them."""
-        old, item = self._live(image.id, image.version)
+        old, item = read_live(self._client, self._table, image.id, image.version)
         pointers = build_pointers(old, items.stored_work(item, old))
         missing = self._writes.missing(pointers, read_items(self._client, self._table, pointers))
         if missing:
@@ -198,22 +207,29 @@ class DynamoImages:
         self._end(image_id, expected_version, self._writes.delete(image_id), None)
 
     def remove_all(self, images: Sequence[Image]) -> set[str]:
-        """See `ImageRepository.remove_all`. Removes as many records per transaction as fit, and those of a refused
-        transaction one by one."""
+        """See `ImageRepository.remove_all`. Removes as many records per transaction as fit, and others one by one."""
         removed: set[str] = set()
         for group in group_images(images):
-            try:
-                removals = [write for image in group for write in self._removal(image)]
-                transact(self._client, [*removals, *self._usage.frees(group)])
-            except Refused:
-                for image in group:
-                    with suppress(Stale):
-                        self.remove(image.id, image.version)
-                        removed.add(image.id)
-            else:
+            if self._remove_group(group):
                 removed |= {image.id for image in group}
-                self.counters.add((image, None) for image in group)
+                continue
+            for image in group:
+                with suppress(Stale):
+                    self.remove(image.id, image.version)
+                    removed.add(image.id)
         return removed
+
+    def _remove_group(self, group: Sequence[Image]) -> bool:
+        """Remove records in one transaction. Return False if it is refused, or if the records make events."""
+        if any(self._events.of((image, None)).writes for image in group):
+            return False
+        removals = [write for image in group for write in self._removal(image)]
+        try:
+            transact(self._client, [*removals, *self._usage.frees(group)])
+        except Refused:
+            return False
+        self.counters.add((image, None) for image in group)
+        return True
 
     def _removal(self, image: Image) -> list[Write]:
         seen = str(items.changed_fields({"updated_at": image.updated_at})["updated_at"])
@@ -252,14 +268,16 @@ class DynamoImages:
 
     def _end(self, image_id: str, expected_version: int, last: Write, kept: Item | None) -> None:
         """Replace or delete the record, together with its pointers; `kept` is the pointer of a tombstone's work."""
-        image, item = self._live(image_id, expected_version)
+        image, item = read_live(self._client, self._table, image_id, expected_version)
         pointers = build_pointers(image, items.stored_work(item, image))
         if kept:
             pointers.pop(kept[KEY], None)
+        events = self._events.of((image, None))
         writes = [
             self._usage.while_charged(while_live(last, expected_version, str(item["updated_at"])), image),
             *(self._writes.delete_pointer(each) for each in pointers.values()),
             *([self._writes.put(kept)] if kept else []),
+            *events.writes,
             *self._usage.frees([image]),
         ]
         # In most cases the hash pointer names this record and has no copies. Try that first, which saves reading it.
@@ -276,13 +294,6 @@ class DynamoImages:
                     pause(attempt)  # the pointer has changed in between
             else:
                 self.counters.add([(image, None)])
+                events.announce()
                 return
         raise Unavailable("The record is busy.")
-
-    def _live(self, image_id: str, expected_version: int) -> tuple[Image, Item]:
-        """Return the record at that version, and its item."""
-        item = read_item(self._client, self._table, image_id)
-        record = items.read_record(item, utcnow()) if item else None
-        if item is None or not isinstance(record, Image) or record.version != expected_version:
-            raise Stale(image_id)
-        return record, item

@@ -10,7 +10,7 @@ from app.adapters.dynamodb.items import Item
 from app.adapters.dynamodb.keys import hash_key
 from app.adapters.dynamodb.pointers import POINTS_TO
 from app.adapters.dynamodb.table import KEY
-from app.domain.errors import Unavailable
+from app.domain.errors import Stale, Unavailable
 from app.domain.models import Image, utcnow
 
 #: Maximum number of items of BatchGetItem.
@@ -25,6 +25,15 @@ def read_item(client: Any, table: str, key: str) -> Item | None:
         return None
     found = call(client.get_item, TableName=table, Key=items.serialize({KEY: key}), ConsistentRead=True)
     return items.deserialize(found["Item"]) if "Item" in found else None
+
+
+def read_live(client: Any, table: str, image_id: str, expected_version: int) -> tuple[Image, Item]:
+    """Return the record at that version, and its item. Raises `Stale`."""
+    item = read_item(client, table, image_id)
+    record = items.read_record(item, utcnow()) if item else None
+    if item is None or not isinstance(record, Image) or record.version != expected_version:
+        raise Stale(image_id)
+    return record, item
 
 
 def read_records(client: Any, table: str, image_ids: Collection[str]) -> dict[str, Image]:

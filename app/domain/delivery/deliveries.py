@@ -57,7 +57,8 @@ class Delivery(Model):
     """An event for an endpoint. `failures` counts the failed attempts; `attempts` shows the last ones.
 
     `leased_until` is set while an attempt is made; `pending_since` is the begin of the schedule, which a redelivery
-    starts again. `version` counts the changes.
+    starts again. `wake_up_at` is the time of the last message about it, where a queue holds the deliveries. `version`
+    counts the changes.
     """
 
     id: str
@@ -71,6 +72,7 @@ class Delivery(Model):
     failures: int = 0
     next_attempt_at: AwareDatetime | None
     leased_until: AwareDatetime | None = None
+    wake_up_at: AwareDatetime | None = None
     created_at: AwareDatetime
     pending_since: AwareDatetime
     finished_at: AwareDatetime | None = None

@@ -1,6 +1,7 @@
 """Events of webhooks: which ones a change of a record makes, and their bodies."""
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -22,6 +23,7 @@ EDITED = frozenset(
 #: Fields of a record that its events follow from. A change of others makes none.
 WATCHED = EDITED | {"status", "processed_at", "rendering_id", "upload_expires_at", "arrived_at"}
 
+_EVENT_ID = re.compile("evt_[0-9a-f]{32}")
 _INTERNAL = {"placed", "superseded", "work", "last_tried_at", "arrived_at", "variants"}
 
 
@@ -119,6 +121,11 @@ def build_test_event(owner: str, now: datetime) -> Event:
 def new_event_id() -> str:
     """Return a new id, which sorts after older ones."""
     return f"evt_{new_id().replace('-', '')}"
+
+
+def is_event_id(text: str) -> bool:
+    """Return True if the text has the form of an event's id."""
+    return _EVENT_ID.fullmatch(text) is not None
 
 
 def _body(kind: str, now: datetime, data: Mapping[str, Any]) -> str:

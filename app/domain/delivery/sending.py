@@ -80,6 +80,7 @@ class Sender:
         *,
         wake_up: WakeUp = lambda _id, _delay: None,
         on_attempt: Callable[[Attempt], None] = lambda _: None,
+        on_dead: Callable[[], None] = lambda: None,
         clock: Callable[[], datetime] = utcnow,
         chance: Callable[[], float] = random.random,
     ) -> None:
@@ -89,6 +90,7 @@ class Sender:
         self._http = http
         self._wake_up = wake_up
         self._on_attempt = on_attempt
+        self._on_dead = on_dead
         self._clock = clock
         self._chance = chance
 
@@ -126,6 +128,7 @@ class Sender:
             return
         if now - delivery.pending_since > LIFE:
             self._store.replace(delivery.finish(DeliveryStatus.DEAD, now))
+            self._on_dead()
             log.warning("a webhook delivery was given up", extra={"delivery_id": delivery.id})
             return
         if wait := health.wait(now):
@@ -186,6 +189,8 @@ class Sender:
                 changed = None
         if changed is not None:
             self._store.replace(changed)
+            if changed.status is DeliveryStatus.DEAD:
+                self._on_dead()
         if not succeeded:
             log.warning(
                 "a webhook was not delivered",

@@ -12,7 +12,7 @@ class Report:
     records that the run had no time for, counted up to a limit. `orphans_young`: objects without a record that are too
     young to count as orphans. `search_left`: 1 if there was no time to finish the search for orphans.
     `original_missing`: images that cannot be rendered again, because their original is gone. `recounted`: owners whose
-    approximate counts were corrected.
+    approximate counts were corrected. `webhooks_repeated`: messages of webhooks that were lost and sent again.
     """
 
     queued_again: int = 0
@@ -32,6 +32,7 @@ class Report:
     orphans_adopted: int = 0
     search_left: int = 0
     recounted: int = 0
+    webhooks_repeated: int = 0
     errors: int = 0
 
     def __str__(self) -> str:

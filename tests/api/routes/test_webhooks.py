@@ -17,15 +17,15 @@ from app.domain.models import utcnow
 from tests.api.bodies.test_bad_input import assert_problem
 from tests.api.http.test_access import ADMIN, ANN, KEYRING, bearer
 from tests.api.service import Service, service_on
-from tests.sides import SIGNER
+from tests.sides import SIGNER, side_parameters
 
 URL = "https://hooks.example.com/darkroom?token=abc"
 
 
-@pytest.fixture
-def service(tmp_path: Path) -> Iterator[Service]:
+@pytest.fixture(params=side_parameters())
+def service(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Service]:
     """API that requires keys."""
-    with service_on("self-hosted", tmp_path, keyring=KEYRING) as made:
+    with service_on(request.param, tmp_path, keyring=KEYRING) as made:
         yield made
 
 
