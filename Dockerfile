@@ -36,8 +36,8 @@ RUN if [ "$JXL" = true ]; then \
 
 # The application's modules: the entry points of each function, and the packages that they import.
 FROM public.ecr.aws/lambda/python:3.13 AS api-code
-COPY app/__init__.py app/bootstrap_api.py app/lambda_api.py app/log_formats.py app/logs.py app/metrics.py \
-    app/settings.py /var/task/app/
+COPY app/__init__.py app/bootstrap_api.py app/lambda_api.py app/lambda_webhooks.py app/log_formats.py app/logs.py \
+    app/metrics.py app/settings.py /var/task/app/
 COPY app/bootstrap /var/task/app/bootstrap
 COPY app/domain /var/task/app/domain
 COPY app/adapters/__init__.py app/adapters/cloudfront.py app/adapters/render_function.py app/adapters/sqs.py \
@@ -63,7 +63,7 @@ RUN python -m compileall -q --invalidation-mode unchecked-hash . && chmod -R a+r
 
 FROM public.ecr.aws/lambda/python:3.13 AS api
 LABEL org.opencontainers.image.title="darkroom-api" \
-      org.opencontainers.image.description="Darkroom behind an HTTP API: uploads and records of images" \
+      org.opencontainers.image.description="Darkroom behind an HTTP API: uploads and records of images; sends webhooks" \
       org.opencontainers.image.version="0.1.0" \
       org.opencontainers.image.licenses="MIT"
 COPY --from=api-packages /var/task /var/task
@@ -73,7 +73,8 @@ CMD ["app.lambda_api.handler"]
 RUN AWS_DEFAULT_REGION=us-east-1 AWS_ACCESS_KEY_ID=none AWS_SECRET_ACCESS_KEY=none PYTHONDONTWRITEBYTECODE=1 \
     DARKROOM_STORAGE_URL=s3://none DARKROOM_DATABASE_URL=dynamodb://none DARKROOM_QUEUE_URL=https://none.invalid/0/none \
     DARKROOM_SECRET=none-of-the-real-ones DARKROOM_ALLOW_ANONYMOUS=true \
-    python -c "from app.lambda_api import handler"
+    DARKROOM_WEBHOOK_QUEUE_URL=https://none.invalid/0/none \
+    python -c "from app.lambda_api import handler; from app.lambda_webhooks import handler"
 
 FROM public.ecr.aws/lambda/python:3.13 AS worker
 LABEL org.opencontainers.image.title="darkroom-worker" \

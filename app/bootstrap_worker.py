@@ -6,8 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from app import __version__
-from app.bootstrap import Backends, build_limits, build_signer
+from app.bootstrap import Backends, build_limits
 from app.domain.configuration.encoders import asks_for_jxl, find_missing_encoder
 from app.domain.errors import ConfigurationError
 from app.domain.reports import ImageReporter, log_report
@@ -82,17 +81,10 @@ def build_sending_loop(
 ) -> SendingLoop:
     """Build the loop that sends webhooks of a self-hosted installation. `on_attempt` is called with each attempt."""
     # ruff: noqa: PLC0415 - no function that processes images needs these
-    from app.adapters.outbound import GuardedHttp
-    from app.domain.delivery.endpoints import EndpointSecrets
+    from app.bootstrap.sending import build_sender, get_webhooks
     from app.domain.delivery.loop import SendingLoop
-    from app.domain.delivery.sending import Sender
 
-    if backends.webhooks is None:
-        raise ConfigurationError("DARKROOM_STORAGE_URL: must be file:<folder> for a worker that sends webhooks")
-    deliveries, endpoints, _ = backends.webhooks
-    http = GuardedHttp(__version__, allow_private=settings.allow_private_addresses)
-    secrets = EndpointSecrets(build_signer(settings))
-    return SendingLoop(deliveries, Sender(deliveries, endpoints, secrets, http, on_attempt=on_attempt))
+    return SendingLoop(get_webhooks(backends).deliveries, build_sender(settings, backends, on_attempt=on_attempt))
 
 
 def build_size_renderer(

@@ -7,6 +7,7 @@ from typing import Any
 
 from app import logs
 from app.bootstrap import Backends, open_backends
+from app.domain.maintenance.lost_wake_ups import repeat_wake_ups
 from app.domain.maintenance.orphans import GRACE, Orphans
 from app.domain.maintenance.reconcile import Reconciler
 from app.domain.maintenance.recount import run_recount
@@ -54,6 +55,9 @@ def handler(event: Any, context: Any) -> dict[str, int]:
             log.info("orphan", extra={"image_id": orphan.image_id, "bytes": orphan.object.size})
             if action == "remove":
                 orphans.remove(orphan, report)
+    webhooks = _backends.webhooks
+    if webhooks is not None and webhooks.queue is not None and webhooks.outbox is not None:
+        repeat_wake_ups(webhooks.outbox, webhooks.queue, report, is_time_left=is_time_left)
     run_recount(_backends.recount, report, is_time_left=is_time_left)
     found = asdict(report)
     log.info("reconciled", extra=found)

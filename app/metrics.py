@@ -1,4 +1,4 @@
-"""CloudWatch metrics in embedded metric format: one line for each upload and each processed image.
+"""CloudWatch metrics in embedded metric format: one line for each upload, each processed image and each dead delivery.
 
 The lines go to standard output, so that no log level can silence them. Every report is also written to the log, with
 the fields that have no metric. Each name is a metric and each failure code a further one, because CloudWatch charges
@@ -57,6 +57,10 @@ class Metrics:
     def ignored(self) -> None:
         """Count an ignored event. A few are normal; many mean that the function has a wrong trigger."""
         self._emit({"Ignored": (MetricUnit.Count, 1)})
+
+    def dead_delivery(self) -> None:
+        """Count a webhook delivery that failed in all of its attempts."""
+        self._emit({"DeadDeliveries": (MetricUnit.Count, 1)})
 
     def _emit(self, values: _Values, code: str | None = None) -> None:
         metrics = EphemeralMetrics(namespace=NAMESPACE, service=self._service)

@@ -1,8 +1,11 @@
 """Adapters on AWS: S3, DynamoDB and SQS."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, NoCredentialsError
@@ -14,8 +17,12 @@ from app.adapters.sqs import SqsQueue
 from app.bootstrap.backends import ApiBackends, Backends
 from app.bootstrap.values import page_sizes
 from app.domain.errors import ConfigurationError
+from app.domain.ports import EventQueue
 from app.domain.sizes.policy import OnDemand
 from app.settings import Settings
+
+if TYPE_CHECKING:  # imported only where webhooks are on
+    from app.domain.delivery.backends import Webhooks
 
 #: Lifetime of superseded public variants in a bucket. Pages elsewhere name them, and no server redirects their urls.
 _PUBLIC_LIFE = timedelta(days=365)
@@ -53,7 +60,15 @@ def _connect(settings: Settings) -> Backends:
             sizes=settings.on_demand_mode is not OnDemand.OFF,
         )
     dynamodb = session.create_client("dynamodb", config=config)
-    images = DynamoImages(dynamodb, settings.table)
+    sqs = session.create_client("sqs", config=config)
+    images, webhooks = DynamoImages(dynamodb, settings.table), None
+    if settings.webhook_queue_url:
+        # A write is not delayed by a queue that does not answer.
+        hasty = config.merge(
+            Config(connect_timeout=1, read_timeout=2, retries={"mode": "standard", "total_max_attempts": 2})
+        )
+        announcing = SqsQueue(session.create_client("sqs", config=hasty), settings.webhook_queue_url)
+        images, webhooks = _with_webhooks(settings, dynamodb, SqsQueue(sqs, settings.webhook_queue_url), announcing)
 
     def recount(is_time_left: Callable[[], bool]) -> int:
         from app.adapters.dynamodb.recount import Recounts
@@ -83,10 +98,30 @@ def _connect(settings: Settings) -> Backends:
     return Backends(
         store=S3Store(s3, settings.bucket),
         images=images,
-        queue=SqsQueue(session.create_client("sqs", config=config), settings.queue_url or ""),
+        queue=SqsQueue(sqs, settings.queue_url or ""),
         counters=images.counters,
         open_api=open_api,
         recount=recount,
         cdn=cdn,
         public_life=_PUBLIC_LIFE,
+        webhooks=webhooks,
     )
+
+
+def _with_webhooks(
+    settings: Settings, dynamodb: Any, queue: EventQueue, announcing: EventQueue
+) -> tuple[DynamoImages, Webhooks]:
+    """Open the records whose writes make events, and the adapters of webhooks."""
+    from app.adapters.dynamodb.access.endpoints import DynamoEndpoints
+    from app.adapters.dynamodb.delivery.outbox import EventWrites
+    from app.adapters.dynamodb.delivery.store import DynamoDeliveries
+    from app.domain.delivery.backends import Webhooks
+    from app.domain.delivery.events import EventSource
+    from app.domain.delivery.wake_ups import DeliveryMessages, announce
+
+    events = EventWrites(settings.table, EventSource(settings.public_url), partial(announce, announcing))
+    deliveries = DynamoDeliveries(dynamodb, settings.table)
+    endpoints = DynamoEndpoints(dynamodb, settings.access_table)
+    wake_up = DeliveryMessages(queue, deliveries).wake_up
+    webhooks = Webhooks(deliveries, endpoints, wake_up, queue, deliveries)
+    return DynamoImages(dynamodb, settings.table, events), webhooks

@@ -69,4 +69,7 @@ class Backends:
     @property
     def checks(self) -> dict[str, Callable[[], None]]:
         """Readiness checks by neutral names. Each raises an error if its backend does not work."""
-        return {"storage": self.store.ping, "records": self.images.ping, "queue": self.queue.ping}
+        found = {"storage": self.store.ping, "records": self.images.ping, "queue": self.queue.ping}
+        if self.webhooks is not None and self.webhooks.queue is not None:
+            found["deliveries"] = self.webhooks.queue.ping
+        return found

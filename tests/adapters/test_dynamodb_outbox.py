@@ -59,6 +59,7 @@ def place(request: pytest.FixtureRequest) -> Iterator[Place]:
         yield Place(client, table)
 
 
+@pytest.mark.moto
 def test_each_write_adds_its_event(place: Place) -> None:
     image = place.upload()
     image = place.images.update(image.id, 1, {"status": Status.READY, "processed_at": utcnow(), "rendering_id": "r"})
@@ -94,6 +95,7 @@ def test_records_that_are_removed_together_add_theirs(place: Place) -> None:
     assert place.types() == ["image.uploaded"] * 3 + ["image.deleted"] * 3
 
 
+@pytest.mark.moto
 def test_an_event_is_in_the_outbox_until_its_last_delivery_is_finished(place: Place) -> None:
     place.upload()
     (found,) = place.unfinished()

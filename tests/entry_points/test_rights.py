@@ -17,6 +17,7 @@ import pytest
 from botocore.client import BaseClient
 from botocore.exceptions import ClientError
 
+from app.adapters.dynamodb.access.endpoints import DynamoEndpoints
 from app.api.app import Services
 from app.domain.access.key_admin import KeyAdmin
 from app.domain.access.key_cache import StoredKeys
@@ -24,8 +25,10 @@ from app.domain.access.keyring import Keyring
 from app.domain.ids import new_id
 from app.domain.keys import ON_DEMAND, PUBLIC, original_key, processed_prefix, size_key, variant_key
 from app.domain.models import Variant, Visibility, utcnow
+from app.domain.ports.delivery_store import DeliveryQuery
 from app.domain.work import Task, Work
 from tests.contract.records import stored, tombstone_of
+from tests.domain.delivery.receivers import Receiver, an_endpoint, answers
 from tests.entry_points.opened import Answer, Context, Place, get_event, opened, upload_event
 from tests.events import payload
 from tests.samples import encoded
@@ -33,12 +36,17 @@ from tests.template.reading import ACCOUNT, Stack, source
 from tests.template.rights import allows, listed, statements
 
 API, WORKER, RECONCILE = "ImageApiFunction", "ImageProcessingFunction", "ReconcileFunction"
-ENTRY_POINTS = {API: "app.lambda_api", WORKER: "app.lambda_worker", RECONCILE: "app.lambda_reconcile"}
+WEBHOOKS = "WebhookFunction"
+ENTRY_POINTS = {
+    API: "app.lambda_api", WORKER: "app.lambda_worker", RECONCILE: "app.lambda_reconcile",
+    WEBHOOKS: "app.lambda_webhooks",
+}  # fmt: skip
 #: What is not asked for here, but by Lambda in the worker's name.
 BESIDE = {
     API: set(),
     WORKER: {("ReceiveEvents", f"sqs:{name}") for name in ("ReceiveMessage", "DeleteMessage", "GetQueueAttributes")},
     RECONCILE: set(),
+    WEBHOOKS: {("Messages", f"sqs:{name}") for name in ("ReceiveMessage", "DeleteMessage", "GetQueueAttributes")},
 }
 #: Which right an operation asks for, where they do not go by the same name.
 NAMED = {"HeadObject": "GetObject", "DeleteObjects": "DeleteObject", "ListObjectsV2": "ListBucket"}
@@ -83,12 +91,15 @@ class Gate:
         elif service == "dynamodb":
             table = "Access" if given.get("TableName", "").endswith("-Access") else "ImageMetadata"
             place = self._stack.arn(table) + (f"/index/{given['IndexName']}" if "IndexName" in given else "")
-            parts = [f"{part}Item" for item in given.get("TransactItems", ()) for part in item]
-            yield from ((f"dynamodb:{part}", place, {}) for part in parts or [operation])
+            for item in given.get("TransactItems", ()):
+                yield from ((f"dynamodb:{part}Item", place, _leading_key(each)) for part, each in item.items())
+            if "TransactItems" not in given:
+                yield f"dynamodb:{operation}", place, _leading_key(given)
         elif service == "cloudfront":
             yield action, f"arn:aws:cloudfront::{ACCOUNT}:distribution/{given['DistributionId']}", {}
         else:
-            yield action, self._stack.arn("EventQueue"), {}
+            queue = "WebhookQueue" if given["QueueUrl"].endswith("-webhooks") else "EventQueue"
+            yield action, self._stack.arn(queue), {}
 
     def signs(self, action: str, url: str) -> bool:
         """Return True if a url signed by the API allows the action: it has the rights of its signer."""
@@ -110,8 +121,15 @@ class Gate:
         }
 
 
+def _leading_key(given: Mapping[str, Any]) -> dict[str, str]:
+    """Return the condition key of a request's partition, as far as the sender's rights depend on it."""
+    values = given.get("ExpressionAttributeValues", {})
+    partition = (given.get("Key") or given.get("Item") or {"": values.get(":kind", {})}).values()
+    return {"dynamodb__LeadingKeys": next(iter(partition))["S"]} if any("S" in each for each in partition) else {}
+
+
 class Functions:
-    """The three functions over moto, each behind the gate while it runs."""
+    """The functions over moto, each behind the gate while it runs."""
 
     def __init__(self, place: Place, gate: Gate, modules: Mapping[str, ModuleType]) -> None:
         self.place = place
@@ -166,19 +184,33 @@ class Functions:
     def work(self) -> list[Any]:
         return [self.run(WORKER, event) for event in self.place.events()]
 
+    def webhooks(self) -> list[str]:
+        """Take the messages of the queue of webhooks."""
+        url, sqs = self.modules[API]._app._app.state.services.webhook_adapters.queue._url, self.place.made.sqs
+        found = []
+        while messages := sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", []):
+            for message in messages:
+                sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+                found.append(message["Body"])
+        return found
+
     def put(self, key: str, content: bytes = b"abc") -> None:
         self.place.made.s3.put_object(Bucket=self.place.bucket, Key=key, Body=content)
 
 
 @pytest.fixture
 def functions(aws_place: Place, tmp_path: Path) -> Iterator[Functions]:
-    stack = Stack(source(), AllowAnonymous="true", Cdn="true", TrashDays="30")
+    stack = Stack(source(), AllowAnonymous="true", Cdn="true", TrashDays="30", Webhooks="true")
     gate = Gate(stack)
     there = {name: aws_place.environment[name] for name in aws_place.environment if name.startswith("AWS_")}
     there |= {
         f"DARKROOM_{name}_URL": aws_place.environment[f"DARKROOM_{name}_URL"]
         for name in ("STORAGE", "DATABASE", "QUEUE")
     }
+
+    sqs = aws_place.made.sqs
+    webhooks = sqs.create_queue(QueueName=f"{new_id()}-webhooks")["QueueUrl"]
+    there |= {"DARKROOM_WEBHOOK_QUEUE_URL": webhooks, "DARKROOM_PUBLIC_URL": ""}
 
     def gated(client: BaseClient, operation: str, parameters: dict[str, Any]) -> Any:
         return gate(client, operation, parameters)
@@ -190,6 +222,7 @@ def functions(aws_place: Place, tmp_path: Path) -> Iterator[Functions]:
             for function, entry_point in ENTRY_POINTS.items()
         }
         yield Functions(aws_place, gate, modules)
+    sqs.delete_queue(QueueUrl=webhooks)
 
 
 @pytest.mark.slow
@@ -252,6 +285,29 @@ def test_the_api_and_the_worker_have_the_rights_they_need_and_no_others(function
 
 
 @pytest.mark.slow
+def test_the_sender_has_the_rights_it_needs_and_no_others(functions: Functions) -> None:
+    call, gate = functions, functions.gate
+    endpoint = an_endpoint(url="https://192.0.2.1/", events=("image.uploaded",))
+    DynamoEndpoints(call.place.made.dynamodb, f"{call.place.table}-Access").create(endpoint)
+    call.api(upload_event(encoded(seed=hash(new_id()))))
+    call.work()  # its event has no receiver
+    (message,) = (event for event in payload("sqs_one", key="", receive_count="1", bucket="")["Records"])
+    while bodies := call.webhooks():
+        records = [message | {"body": body} for body in bodies]
+        assert call.run(WEBHOOKS, {"Records": records}) == {"batchItemFailures": []}
+    sender = call.modules[WEBHOOKS]._sender
+    (delivery,) = sender._store.list(DeliveryQuery(1, endpoint_id=endpoint.id)).items
+    assert [attempt.error for attempt in delivery.attempts] == ["refused"]
+    sender._http = Receiver(answers(204))
+    sender._store.replace(delivery.changed(next_attempt_at=utcnow()))
+    assert call.run(WEBHOOKS, {"Records": [message | {"body": delivery.id}]}) == {"batchItemFailures": []}
+    found = sender._store.get(delivery.id)
+    assert (found.status, found.failures) == ("delivered", 1)
+    assert gate.refused == []
+    assert gate.unused(WEBHOOKS) == BESIDE[WEBHOOKS]
+
+
+@pytest.mark.slow
 def test_reconcile_has_the_rights_it_needs_and_no_others(functions: Functions) -> None:
     call, gate, place = functions, functions.gate, functions.place
     images = call.modules[RECONCILE]._backends.images
@@ -288,6 +344,8 @@ def test_reconcile_has_the_rights_it_needs_and_no_others(functions: Functions) -
     assert images.get(deleted.id).work == {}
     assert keys(place, deleted.id) == keys(place, trashed.id) == keys(place, swept.id) == []
     assert variant_key(shown.id, "r", "a.webp", public=True) in keys(place, shown.id)
+    with mock.patch("app.domain.maintenance.lost_wake_ups.utcnow", return_value=utcnow() + timedelta(hours=2)):
+        assert call.run(RECONCILE, payload("warm_up_schedule"))["webhooks_repeated"] >= 1
     orphan = original_key(new_id())
     call.put(orphan)
     with mock.patch("app.domain.maintenance.orphans.utcnow", return_value=utcnow() + timedelta(hours=2)):

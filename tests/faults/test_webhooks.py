@@ -26,8 +26,6 @@ from tests.faults.scene import Scene
 from tests.faults.test_steps import every_step
 from tests.faults.wire import crash
 
-pytestmark = [pytest.mark.nightly, pytest.mark.slow]
-
 
 class Messages:
     """Queue in memory, which counts no time. With `down` it refuses every message."""

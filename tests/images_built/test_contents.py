@@ -28,12 +28,15 @@ OTHERS = {
 }
 OUR_PACKAGES = {
     "api": {"__init__.py", "adapters", "api", "bootstrap", "bootstrap_api.py", "domain", "lambda_api.py",
-            "log_formats.py", "logs.py", "metrics.py", "settings.py"},
+            "lambda_webhooks.py", "log_formats.py", "logs.py", "metrics.py", "settings.py"},
     "worker": {"__init__.py", "adapters", "bootstrap", "bootstrap_worker.py", "domain", "lambda_reconcile.py",
                "lambda_render.py", "lambda_worker.py", "linux.py", "log_formats.py", "logs.py", "metrics.py",
                "settings.py", "worker"},
 }  # fmt: skip
-ENTRY_POINTS = {"api": ["app.lambda_api"], "worker": ["app.lambda_worker", "app.lambda_reconcile", "app.lambda_render"]}
+ENTRY_POINTS = {
+    "api": ["app.lambda_api", "app.lambda_webhooks"],
+    "worker": ["app.lambda_worker", "app.lambda_reconcile", "app.lambda_render"],
+}
 #: What the real base, Amazon Linux 2023, has of C and of C++ (GCC 11). The stand-in's are newer.
 BASE_HAS = {"GLIBC": (2, 34), "GLIBCXX": (3, 4, 29), "CXXABI": (1, 3, 13)}
 SETTINGS = {
@@ -44,6 +47,7 @@ SETTINGS = {
     "DARKROOM_STORAGE_URL": "s3://none",
     "DARKROOM_DATABASE_URL": "dynamodb://none",
     "DARKROOM_QUEUE_URL": "https://none.invalid/0/none",
+    "DARKROOM_WEBHOOK_QUEUE_URL": "https://none.invalid/0/none-webhooks",
     "DARKROOM_SECRET": "a secret of the tests",
     "DARKROOM_ALLOW_ANONYMOUS": "true",
 }

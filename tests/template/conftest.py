@@ -24,6 +24,7 @@ ALL = {
     "OnDemandRatios": "1:1,16:9",
     "OnDemandJxl": "true",
     "RenderConcurrency": "5",
+    "Webhooks": "true",
     "OriginalsTier": "GLACIER_IR",
     "AlarmEmail": "ops@example.org",
     "Tracing": "Active",

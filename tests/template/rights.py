@@ -58,6 +58,8 @@ def _conditions(statement: Statement) -> Iterator[tuple[str, str, Sequence[str]]
 
 
 def _met(kind: str, key: str, wanted: Sequence[str], request: Mapping[str, str]) -> bool:
+    if kind.startswith("ForAllValues:"):
+        return key not in request or _met(kind.partition(":")[2], key, wanted, request)
     if kind == "Null":
         return (key not in request) == (wanted[0] == "true")
     if key not in request:

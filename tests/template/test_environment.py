@@ -16,21 +16,24 @@ from tests.template.reading import SECRET, Stack
 from tests.template.rights import statements
 
 API, WORKER, RECONCILE = "ImageApiFunction", "ImageProcessingFunction", "ReconcileFunction"
-RENDER = "RenderFunction"
+RENDER, WEBHOOKS = "RenderFunction", "WebhookFunction"
 ENTRY_POINTS = {API: "app.lambda_api", WORKER: "app.lambda_worker", RECONCILE: "app.lambda_reconcile"}
 #: Variables of every function, and additional ones of each: only those that its entry point uses.
 EVERYBODYS = {"storage_url", "database_url", "queue_url", "log_level", "service"}
+#: Variables of the functions that write records, where webhooks are on.
+EVENTS = ("webhook_queue_url", "public_url")
 TOLD = {
     API: EVERYBODYS | {
         "auth", "allow_anonymous", "api_keys", "cors_origins", "fetch_hosts", "default_visibility", "cdn_url",
         "cdn_distribution", "secret", "previous_secret", "signed_url_seconds", "max_upload_bytes", "max_open_tickets",
         "trash_days", "on_demand", "on_demand_widths", "on_demand_ratios", "on_demand_jxl", "render_function",
-        "quota_bytes", "quota_images", "rate_limit",
+        "quota_bytes", "quota_images", "rate_limit", *EVENTS,
     },
     WORKER: EVERYBODYS | {
-        "auth", "max_upload_bytes", "processing_timeout_seconds", "processing_memory_mb", "max_attempts",
+        "auth", "max_upload_bytes", "processing_timeout_seconds", "processing_memory_mb", "max_attempts", *EVENTS,
     },
-    RECONCILE: EVERYBODYS | {"cdn_url", "cdn_distribution", "on_demand"},
+    RECONCILE: EVERYBODYS | {"cdn_url", "cdn_distribution", "on_demand", *EVENTS},
+    WEBHOOKS: EVERYBODYS | {"secret", "previous_secret", "webhook_queue_url"},
     RENDER: EVERYBODYS | {
         "on_demand", "on_demand_widths", "on_demand_ratios", "on_demand_jxl", "max_upload_bytes",
         "processing_timeout_seconds", "processing_memory_mb",
@@ -38,9 +41,9 @@ TOLD = {
 }  # fmt: skip
 #: Parameters of any text.
 FREE = ("ApiKeys", "AllowedOrigins", "FetchHosts", "PreviousSigningSecret")
-#: Settings that a stack leaves at their defaults. The addresses in its records are the bucket's or the CDN's.
+#: Settings that a stack leaves at their defaults.
 LEFT_OUT = {
-    "max_pixels", "max_frames", "accepted_types", "recipe", "public_url", "host", "port", "allowed_hosts",
+    "max_pixels", "max_frames", "accepted_types", "recipe", "host", "port", "allowed_hosts",
     "trusted_proxies", "log_format", "min_free_mb", "max_spool_mb", "max_waiting",
     "workers", "memory_budget_mb", "max_json_bytes", "metrics_host", "metrics_port",
     "allow_private_addresses",
@@ -57,6 +60,7 @@ def read(stack: Stack, function: str, monkeypatch: pytest.MonkeyPatch) -> Settin
 def test_a_function_is_told_what_it_needs_and_no_more(any_stack: Stack, function: str) -> None:
     absent = set() if "CdnUrl" in any_stack.outputs else {"cdn_url", "cdn_distribution"}
     absent |= set() if RENDER in any_stack.functions() else {"render_function"}
+    absent |= set() if WEBHOOKS in any_stack.functions() else set(EVENTS)
     assert set(any_stack.environment(function)) == {f"{PREFIX}{name.upper()}" for name in TOLD[function] - absent}
 
 
@@ -150,12 +154,14 @@ def test_they_fit_into_the_four_kilobytes_that_lambda_takes(
     assert sum(len(name) + len(value) for name, value in stack.environment(API).items()) <= 4096
 
 
-def test_the_secret_is_generated_and_read_at_deployment_alone_and_for_the_api_alone(
-    form: dict[str, Any], stack: Stack
+def test_the_secret_is_generated_and_read_at_deployment_alone_and_by_those_who_sign(
+    form: dict[str, Any], build_stack: Callable[..., Stack]
 ) -> None:
-    assert json.dumps(form["Resources"]).count("resolve:secretsmanager") == 1
-    raw = stack[API]["Environment"]["Variables"]["DARKROOM_SECRET"]
-    assert raw == "{{resolve:secretsmanager:" + stack.arn("SigningSecret") + ":SecretString}}"
+    stack = build_stack(**ALL)
+    assert json.dumps(form["Resources"]).count("resolve:secretsmanager") == 2
+    for function in (API, WEBHOOKS):
+        raw = stack[function]["Environment"]["Variables"]["DARKROOM_SECRET"]
+        assert raw == "{{resolve:secretsmanager:" + stack.arn("SigningSecret") + ":SecretString}}"
     assert stack["SigningSecret"]["GenerateSecretString"]["PasswordLength"] >= 32
     for function in ENTRY_POINTS:
         assert not any("secretsmanager" in str(statement) for statement in statements(stack, function))
@@ -172,6 +178,25 @@ def test_the_renderer_is_told_what_it_needs_and_starts(with_sizes: Stack, tmp_pa
     runtimes = {"AWS_ACCESS_KEY_ID": "none", "AWS_SECRET_ACCESS_KEY": "none", "AWS_DEFAULT_REGION": "eu-west-1"}
     with opened("app.lambda_render", runtimes | environment, tmp_path) as entry_point:
         assert callable(entry_point.handler)
+
+
+def test_the_sender_is_told_what_it_needs_and_starts(with_sizes: Stack, tmp_path: Path) -> None:
+    environment = with_sizes.environment(WEBHOOKS)
+    assert set(environment) == {f"{PREFIX}{name.upper()}" for name in TOLD[WEBHOOKS]}
+    runtimes = {"AWS_ACCESS_KEY_ID": "none", "AWS_SECRET_ACCESS_KEY": "none", "AWS_DEFAULT_REGION": "eu-west-1"}
+    with opened("app.lambda_webhooks", runtimes | environment, tmp_path) as entry_point:
+        assert callable(entry_point.handler)
+
+
+def test_events_name_images_by_the_address_of_the_api(
+    build_stack: Callable[..., Stack], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for parameters in ({}, {"DomainName": "img.example.org", "CertificateId": "0f2a4c6e"}):
+        stack = build_stack(Webhooks="true", **parameters)
+        for function in ENTRY_POINTS:
+            settings = read(stack, function, monkeypatch)
+            assert settings.public_url == stack.outputs["ApiUrl"]
+            assert settings.webhook_queue_url == stack.outputs["WebhookQueueUrl"]
 
 
 def test_api_and_renderer_agree_on_the_sizes(with_sizes: Stack, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,15 +3,18 @@
 import ast
 import json
 import re
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from app.api.middleware.gateway import MARGIN_MS, MAX_SECONDS
 from app.bootstrap import visibility_seconds
+from app.domain.delivery.deliveries import LEASE, LIFE
 from app.domain.keys import ORIGINALS, PROCESSED, original_key, variant_key
 from app.domain.limits import MEBIBYTE
 from app.domain.maintenance.reconcile import CUT_OFF
+from app.domain.ports.outbound import POST_SECONDS
 from app.settings import Settings, load
 from tests.repository.tree import ROOT
 from tests.template.reading import Stack
@@ -43,6 +46,17 @@ def test_the_workers_time_is_two_tries_and_the_way_in_and_out(stack: Stack, sett
 
 def test_an_event_is_invisible_for_six_time_outs(stack: Stack) -> None:
     assert stack["EventQueue"]["VisibilityTimeout"] == 6 * stack["ImageProcessingFunction"]["Timeout"]
+
+
+def test_the_sender_has_time_for_the_requests_of_a_batch(build_stack: Callable[..., Stack]) -> None:
+    stack = build_stack(Webhooks="true")
+    function, queue = stack["WebhookFunction"], stack["WebhookQueue"]
+    assert function["Timeout"] == LEASE.total_seconds() > 3 * POST_SECONDS
+    assert queue["VisibilityTimeout"] == 6 * function["Timeout"]
+    assert queue["MessageRetentionPeriod"] > LIFE.total_seconds()
+    assert queue["RedrivePolicy"]["deadLetterTargetArn"] == stack.arn("WebhookDeadLetterQueue")
+    allow = stack["WebhookDeadLetterQueue"]["RedriveAllowPolicy"]
+    assert allow == {"redrivePermission": "byQueue", "sourceQueueArns": [stack.arn("WebhookQueue")]}
 
 
 def test_the_last_delivery_is_the_same_for_the_queue_and_the_worker(stack: Stack, settings: Settings) -> None:
@@ -122,12 +136,12 @@ def test_the_bucket_asks_the_queue_after_the_queue_has_its_policy(form: dict[str
     assert form["Resources"]["ImageBucket"]["DependsOn"] == "EventQueuePolicy"
 
 
-def source_mapping(stack: Stack) -> Any:
-    """Event source of the worker, in either form."""
-    events = stack["ImageProcessingFunction"].get("Events")
+def source_mapping(stack: Stack, function: str = "ImageProcessingFunction") -> Any:
+    """Event source of a function, in either form."""
+    events = stack[function].get("Events")
     if events is None:
-        ((_, mapping),) = stack.of_type("AWS::Lambda::EventSourceMapping").items()
-        assert mapping["FunctionName"].endswith("ImageProcessingFunction")
+        mappings = stack.of_type("AWS::Lambda::EventSourceMapping").values()
+        (mapping,) = (each for each in mappings if each["FunctionName"].endswith(function))
         return mapping | {"Queue": mapping["EventSourceArn"]}
     ((_, event),) = events.items()
     assert event["Type"] == "SQS"
@@ -141,6 +155,15 @@ def test_the_worker_is_fed_by_the_queue_in_parts_that_can_fail_alone(build_stack
     assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
     assert mapping["ScalingConfig"] == {"MaximumConcurrency": "7"}
     assert mapping["BatchSize"] == "3"
+
+
+def test_the_sender_is_fed_by_its_queue_in_parts_that_can_fail_alone(build_stack: Any) -> None:
+    stack = build_stack(Webhooks="true")
+    mapping = source_mapping(stack, "WebhookFunction")
+    assert mapping["Queue"] == stack.arn("WebhookQueue")
+    assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+    assert mapping["ScalingConfig"] == {"MaximumConcurrency": 2}
+    assert f"BATCH = {mapping['BatchSize']}\n" in (ROOT / "app" / "lambda_webhooks.py").read_text()
 
 
 def test_batches_need_no_window(form: dict[str, Any]) -> None:

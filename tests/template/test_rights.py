@@ -13,12 +13,14 @@ from tests.template.rights import actions, allows, denies, listed, statements
 API, WORKER, RECONCILE = "ImageApiFunction", "ImageProcessingFunction", "ReconcileFunction"
 FUNCTIONS = (API, WORKER, RECONCILE)
 #: Names of the functions in docs/aws.md.
-NAMED = {"API": API, "worker": WORKER, "reconcile": RECONCILE, "render": "RenderFunction"}
+NAMED = {
+    "API": API, "worker": WORKER, "reconcile": RECONCILE, "render": "RenderFunction", "webhooks": "WebhookFunction",
+}  # fmt: skip
 
 RECORDS = {f"dynamodb:{verb}Item" for verb in ("Get", "Put", "Update", "Delete", "ConditionCheck")}
 OBJECTS = {"s3:GetObject", "s3:PutObject", "s3:DeleteObject"}
 LOGS = {"logs:CreateLogStream", "logs:PutLogEvents"}
-RENDER = "RenderFunction"
+RENDER, WEBHOOKS = "RenderFunction", "WebhookFunction"
 TRACES = {"xray:PutTraceSegments", "xray:PutTelemetryRecords"}
 #: Everything that a function may do anywhere.
 ALL = {
@@ -58,6 +60,7 @@ def test_a_function_has_these_rights_and_no_others(any_stack: Stack, function: s
     invalidates = function != WORKER and "VariantsCdn" in any_stack.resources
     optional = {"cloudfront:CreateInvalidation"} if invalidates else set()
     optional |= {"lambda:InvokeFunction"} if function == API and RENDER in any_stack.resources else set()
+    optional |= {"sqs:SendMessage"} if WEBHOOKS in any_stack.resources else set()
     assert actions(statements(any_stack, function)) == ALL[function] | TRACES | optional
 
 
@@ -125,16 +128,54 @@ def test_queries_are_of_the_index_alone(stack: Stack) -> None:
 def test_only_the_api_has_a_right_to_api_keys(any_stack: Stack) -> None:
     """The worker decodes hostile files, and so does the function that renders sizes."""
     table = any_stack.arn("Access")
-    functions = [name for name in (*FUNCTIONS, RENDER) if name in any_stack.resources]
+    functions = [name for name in (*FUNCTIONS, RENDER, WEBHOOKS) if name in any_stack.resources]
     verbs = ("GetItem", "BatchGetItem", "Query", "Scan", "PutItem", "UpdateItem", "DeleteItem", "BatchWriteItem")
     may = {
         (function, verb)
         for function in functions
         for verb in (*verbs, "ConditionCheckItem")
         for place in (table, f"{table}/index/ByIndex")
-        if allows(statements(any_stack, function), f"dynamodb:{verb}", place)
+        if allows(statements(any_stack, function), f"dynamodb:{verb}", place, dynamodb__LeadingKeys="key")
     }
     assert may == {(API, verb) for verb in ("GetItem", "Query", "PutItem", "UpdateItem", "DeleteItem")}
+
+
+def test_the_sender_sees_its_own_items_and_endpoints_alone(build_stack: Callable[..., Stack]) -> None:
+    stack = build_stack(**EVERYTHING)
+    found = statements(stack, WEBHOOKS)
+    assert actions(found) == LOGS | TRACES | {
+        "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem", "dynamodb:Query",
+        "sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:SendMessage",
+    }  # fmt: skip
+    may = {
+        (table, action, key)
+        for table in ("ImageMetadata", "Access")
+        for action in ("dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query")
+        for key in ("event#1", "delivery#1", "health#1", "019a-an-image", "sha256#ann#0", "key", "webhook")
+        if allows(found, action, stack.arn(table), dynamodb__LeadingKeys=key)
+    }
+    own = {("ImageMetadata", f"dynamodb:{verb}Item", f"{kind}#1")
+           for verb in ("Get", "Put") for kind in ("event", "delivery", "health")}  # fmt: skip
+    assert may == own | {("Access", "dynamodb:Query", "webhook")}
+    assert not allows(found, "sqs:SendMessage", stack.arn("EventQueue"))
+    assert not allows(found, "sqs:ReceiveMessage", stack.arn("WebhookDeadLetterQueue"))
+
+
+def test_others_may_only_send_to_the_queue_of_webhooks(build_stack: Callable[..., Stack]) -> None:
+    stack = build_stack(**EVERYTHING)
+    may = {
+        (function, action)
+        for function in (*FUNCTIONS, RENDER)
+        for action in ("sqs:SendMessage", "sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes")
+        if allows(statements(stack, function), action, stack.arn("WebhookQueue"))
+    }
+    assert may == {
+        (API, "sqs:SendMessage"), (API, "sqs:GetQueueAttributes"), (WORKER, "sqs:SendMessage"),
+        (RECONCILE, "sqs:SendMessage"), (RECONCILE, "sqs:GetQueueAttributes"),
+    }  # fmt: skip
+    for queue in ("WebhookQueue", "WebhookDeadLetterQueue"):
+        policy = stack["WebhookQueuePolicy"]["PolicyDocument"]["Statement"]
+        assert denies(policy, "sqs:SendMessage", stack.arn(queue), {"aws:SecureTransport": "false"})
 
 
 def test_only_the_worker_receives_events_and_it_sends_none(stack: Stack) -> None:
@@ -163,8 +204,9 @@ def test_each_function_logs_to_its_own_group_alone(stack: Stack) -> None:
 def test_roles_are_lambdas_and_there_are_no_others(any_stack: Stack) -> None:
     """The SAM translator adds roles and managed policies of its own where the template names none."""
     roles = any_stack.of_type("AWS::IAM::Role")
-    render = {"RenderRole"} if RENDER in any_stack.resources else set()
-    assert set(roles) == {"ImageApiRole", "ImageProcessingRole", "ReconcileRole"} | render
+    optional = {"RenderRole"} if RENDER in any_stack.resources else set()
+    optional |= {"WebhookRole"} if WEBHOOKS in any_stack.resources else set()
+    assert set(roles) == {"ImageApiRole", "ImageProcessingRole", "ReconcileRole"} | optional
     for role in roles.values():
         (trust,) = role["AssumeRolePolicyDocument"]["Statement"]
         assert trust == {

@@ -160,7 +160,9 @@ def test_outputs_are_what_a_user_needs(build_stack: Callable[..., Stack]) -> Non
         "ProcessingFunction", "ReconcileFunction", "SigningSecret", "AccessTable",
     }  # fmt: skip
     assert set(build_stack().outputs) == common
-    assert set(build_stack(**ALL).outputs) == common | {"DomainTarget", "DomainTargetZone", "CdnUrl"}
+    assert set(build_stack(**ALL).outputs) == common | {
+        "DomainTarget", "DomainTargetZone", "CdnUrl", "WebhookQueueUrl", "WebhookDeadLetters",
+    }  # fmt: skip
     assert build_stack(**ALL).outputs["ApiUrl"] == "https://img.example.org"
 
 

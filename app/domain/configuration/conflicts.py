@@ -12,6 +12,7 @@ _ONLY_WITH_FILES = {
 }
 _ONLY_ON_AWS = {
     "cdn_url": "DARKROOM_CDN_URL: only with s3://. Unset it; with file: this server serves the variants",
+    "webhook_queue_url": "DARKROOM_WEBHOOK_QUEUE_URL: only with s3://. Unset it; with file: webhooks need no queue",
     "render_function": "DARKROOM_RENDER_FUNCTION: only with s3://. Unset it; with file: the worker renders sizes",
 }
 

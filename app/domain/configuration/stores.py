@@ -24,6 +24,12 @@ class StoreSettings(BaseModel):
         description="Url of the SQS queue that receives the bucket's events. Required with `s3://`, refused otherwise.",
     )
 
+    webhook_queue_url: QueueUrl | None = Field(
+        default=None,
+        description="Url of the SQS queue of webhook deliveries. Unset: no webhooks. Only with `s3://`; self-hosted, "
+        "they are always on.",
+    )
+
     @property
     def self_hosted(self) -> bool:
         """True if all data is in a folder of this machine."""
@@ -61,5 +67,5 @@ class StoreSettings(BaseModel):
 
     @property
     def access_table(self) -> str:
-        """Table of API keys, next to that of `dynamodb://`."""
+        """Table of API keys and webhook endpoints, next to that of `dynamodb://`."""
         return f"{self.table}-Access"

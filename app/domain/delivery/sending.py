@@ -71,7 +71,7 @@ class Endpoints:
 class Sender:
     """Makes attempts of deliveries. Safe in several threads and processes: a delivery has one attempt at a time."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - two of them are hooks
         self,
         store: DeliveryStore,
         endpoints: EndpointStore,

@@ -157,6 +157,10 @@ class DynamoDeliveries:
         """See `DeliveryStore.count`. Reading all deliveries would cost too much."""
         return None
 
+    def oldest_pending(self) -> datetime | None:
+        """See `DeliveryStore.oldest_pending`."""
+        return None
+
     def remove_old(self, now: datetime) -> int:  # noqa: ARG002 - of the port
         """See `DeliveryStore.remove_old`. DynamoDB removes expired items by itself."""
         return 0
