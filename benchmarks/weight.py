@@ -5,8 +5,8 @@
 Needs npm, and installs sharp, libvips and SSIMULACRA2 into `.cache/bench`; takes about ten minutes on two cores. All
 engines encode the same pixels, at several qualities. A ratio compares the bytes, or the CPU, at the SSIMULACRA2 that
 sharp reaches with its default quality; its mean over the images is geometric. MS-SSIM is the second metric. Prints the
-tables, and writes `results/weight.json`, the chart `results/weight.svg` and a contact sheet in `.cache/bench/weight`.
-With --only nothing is written.
+tables, and writes `results/weight.json`, the tables of docs/weight.md, the chart `results/weight.svg` and a contact
+sheet in `.cache/bench/weight`. With --only nothing is written.
 """
 
 import argparse
@@ -28,6 +28,8 @@ from benchmarks.weighing.contact_sheet import make_sheet
 from benchmarks.weighing.curves import Point
 from benchmarks.weighing.engines import CURVES, engines, suffix
 from benchmarks.weighing.images import FOLDER, SAMPLES, make
+from benchmarks.weighing.page import PAGE, with_tables
+from benchmarks.weighing.viewing import readable
 
 #: Curves of one image by (engine, format).
 Curves = Mapping[tuple[str, str], Sequence[Point]]
@@ -54,8 +56,10 @@ def encode_all(files: Mapping[str, Path]) -> dict[tuple[str, str, str, int], tup
 def score_all(pairs: Iterable[tuple[Path, Path]]) -> dict[tuple[Path, Path], tuple[float, float]]:
     """Return SSIMULACRA2 and MS-SSIM of files against their references. Known pairs are not compared again."""
     known: dict[str, tuple[float, float]] = json.loads(_SCORES.read_text()) if _SCORES.exists() else {}
-    keys = {pair: " ".join(hashlib.sha256(file.read_bytes()).hexdigest()[:24] for file in pair) for pair in pairs}
-    new = {key: pair for pair, key in keys.items() if key not in known}
+    shown = {pair: (pair[0], readable(pair[1])) for pair in pairs}
+    hashes = {file: hashlib.sha256(file.read_bytes()).hexdigest()[:24] for files in shown.values() for file in files}
+    keys = {pair: " ".join(hashes[file] for file in files) for pair, files in shown.items()}
+    new = {keys[pair]: files for pair, files in shown.items() if keys[pair] not in known}
     print(f"Comparing {len(new)} files with their references", file=sys.stderr, flush=True)
     if new:
         lines = "\n".join(json.dumps([str(file) for file in pair]) for pair in new.values())
@@ -106,7 +110,16 @@ def main() -> None:
          ]}
         for sample in samples
     ]  # fmt: skip
-    save("weight", ("Pillow",), summary=summary, bounds=report.BOUNDS, pipeline=whole, images=images)
+    path = save(
+        "weight",
+        ("Pillow", "pyjpegxl"),
+        summary=summary,
+        contents=report.by_content(samples, curves),
+        bounds=report.BOUNDS,
+        pipeline=whole,
+        images=images,
+    )
+    PAGE.write_text(with_tables(PAGE.read_text(), json.loads(path.read_text())))
     (RESULTS / "weight.svg").write_text(report.chart(samples, curves))
     print(f"Contact sheet: {make_sheet(samples, files)}")
 

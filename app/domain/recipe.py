@@ -10,7 +10,7 @@ from pydantic import ConfigDict, Field, model_validator
 from app.domain.models import FocalPoint, Format, Model
 
 #: Part of every rendering id. Increase it when a change of the renderer makes better variants.
-RENDERER_REVISION = 6
+RENDERER_REVISION = 7
 
 
 class Fit(StrEnum):
@@ -60,7 +60,7 @@ class Recipe(Model):
         return self
 
 
-DEFAULT_QUALITY = {Format.WEBP: 80, Format.JPEG: 80, Format.AVIF: 64, Format.JXL: 75, Format.PNG: 100}
+DEFAULT_QUALITY = {Format.WEBP: 80, Format.JPEG: 80, Format.AVIF: 61, Format.JXL: 75, Format.PNG: 100}
 
 # The store bills a request per object, and requests cost more than CPU time: all sizes in one format, and one size in a
 # format that every client reads.

@@ -12,7 +12,7 @@ if (threads) sharp.concurrency(threads); // 0: sharp's default
 const encode = {
   webp: (s, q) => s.webp({ quality: q || 80, effort: 4 }),
   jpeg: (s, q) => s.jpeg({ quality: q || 80 }),
-  avif: (s, q) => s.avif({ quality: q || 60, effort: 1, chromaSubsampling: '4:2:0' }),
+  avif: (s, q) => s.avif(q ? { quality: q } : {}),
 };
 const each = async (makers, parallel) => {
   if (parallel) return Promise.all(makers.map((make) => make()));

@@ -27,7 +27,7 @@ pyvips.cache_set_max(0)
 SAVE: dict[str, tuple[str, dict[str, Any]]] = {
     "webp": (".webp", {"Q": 80, "effort": 4, "keep": "none"}),
     "jpeg": (".jpg", {"Q": 80, "keep": "none"}),
-    "avif": (".avif", {"Q": 60, "effort": 1, "keep": "none"}),
+    "avif": (".avif", {"keep": "none"}),
 }
 PILLOW: dict[str, dict[str, Any]] = {
     "webp": {"format": "WEBP", "quality": 80, "method": 4},

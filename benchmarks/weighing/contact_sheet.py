@@ -9,6 +9,7 @@ from app.domain.models import Format
 from app.domain.recipe import DEFAULT_QUALITY
 from benchmarks.weighing.engines import CURVES, Darkroom
 from benchmarks.weighing.images import FOLDER, Sample
+from benchmarks.weighing.viewing import readable
 
 _SIDE, _LABEL = 200, 16
 
@@ -18,15 +19,16 @@ def make_sheet(samples: Sequence[Sample], files: Mapping[str, Path]) -> Path:
     formats = [Format(curve.format) for curve in CURVES if curve.engine == "darkroom"]
     sheet = Image.new("RGB", ((len(formats) + 1) * (_SIDE + 4), len(samples) * (_SIDE + _LABEL)), "white")
     draw = ImageDraw.Draw(sheet)
-    scratch = FOLDER / "sheet.part"
     for row, sample in enumerate(samples):
         y = row * (_SIDE + _LABEL)
         for column, wanted in enumerate((None, *formats)):
             file = files[sample.name]
             label = f"{sample.name}: original"
             if wanted is not None:
+                scratch = FOLDER / f"sheet.{wanted.extension}"
                 Darkroom().encode(file, wanted.value, DEFAULT_QUALITY[wanted], scratch)
-                label, file = f"{wanted.value} {scratch.stat().st_size // 1024} KB", scratch
+                label = f"{wanted.value} {scratch.stat().st_size / 1000:.0f} KB"
+                file = readable(scratch)
             with Image.open(file) as image:
                 shown = image.convert("RGBA")
             left, top = (shown.width - _SIDE) // 2, (shown.height - _SIDE) // 2
@@ -35,7 +37,8 @@ def make_sheet(samples: Sequence[Sample], files: Mapping[str, Path]) -> Path:
             sheet.paste("#dddddd", (x, y + _LABEL, x + _SIDE, y + _LABEL + _SIDE))
             sheet.paste(detail, (x, y + _LABEL), detail)
             draw.text((x + 2, y + 1), label, "black", font=ImageFont.load_default(11))
-    scratch.unlink()
+    for wanted in formats:
+        (FOLDER / f"sheet.{wanted.extension}").unlink()
     path = FOLDER / "sheet.png"
     sheet.save(path)
     return path

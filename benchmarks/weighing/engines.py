@@ -39,7 +39,8 @@ class Curve:
 CURVES: tuple[Curve, ...] = (
     Curve("darkroom", "jpeg", DEFAULT_QUALITY[Format.JPEG], (55, 66, 74, 80, 86, 92)),
     Curve("darkroom", "webp", DEFAULT_QUALITY[Format.WEBP], (55, 68, 76, 80, 86, 93)),
-    Curve("darkroom", "avif", DEFAULT_QUALITY[Format.AVIF], (35, 45, 55, 64, 74, 85)),
+    Curve("darkroom", "avif", DEFAULT_QUALITY[Format.AVIF], (35, 45, 53, 61, 70, 82)),
+    Curve("darkroom", "jxl", DEFAULT_QUALITY[Format.JXL], (50, 65, 75, 82, 89, 94)),
     Curve("sharp", "jpeg", 80, (70, 80, 88)),
     Curve("sharp", "webp", 80, (70, 80, 88)),
     Curve("sharp", "avif", 50, (40, 50, 62)),

@@ -18,6 +18,14 @@ BOUNDS: dict[str, tuple[float, float]] = {
     "recipe_wall_vs_before": (1.00, 0.85),
 }
 _FORMATS = ("jpeg", "webp", "avif")
+_DRAWN = ("text screenshot", "line art", "flat illustration")
+#: Kinds of images by content.
+CONTENTS: dict[str, tuple[str, ...]] = {
+    "photographs": ("phone by day", "phone by night", "indoors", "animal", "portrait", "still life", "night", "medical",
+                    "foliage", "texture", "buildings"),
+    "text, lines and flat colors": _DRAWN,
+    "others: a product on white, noise, alpha": ("product on white", "noise", "alpha"),
+}  # fmt: skip
 _DEFAULTS = {(curve.engine, curve.format): curve.default for curve in CURVES}
 Curves = Mapping[tuple[str, str], Sequence[Point]]
 
@@ -51,12 +59,24 @@ def summarize(samples: Sequence[Sample], curves: Mapping[str, Curves]) -> dict[s
             found[f"{wanted}_bytes_vs_{peer}"] = _mean(samples, curves, mine, other)
             found[f"{wanted}_bytes_vs_{peer}_ms_ssim"] = _mean(samples, curves, mine, other, metric="ms_ssim")
             found[f"{wanted}_cpu_vs_{peer}"] = _mean(samples, curves, mine, other, "cpu_ms")
-    if ("darkroom", "jxl") in _DEFAULTS:
-        mine, webp = ("darkroom", "jxl"), ("darkroom", "webp")
-        found["jxl_bytes_vs_webp"] = _mean(samples, curves, mine, webp)
-        found["jxl_bytes_vs_webp_ms_ssim"] = _mean(samples, curves, mine, webp, metric="ms_ssim")
-        found["jxl_cpu_vs_webp"] = _mean(samples, curves, mine, webp, "cpu_ms")
+    mine, webp = ("darkroom", "jxl"), ("darkroom", "webp")
+    found["jxl_bytes_vs_webp"] = _mean(samples, curves, mine, webp)
+    found["jxl_bytes_vs_webp_ms_ssim"] = _mean(samples, curves, mine, webp, metric="ms_ssim")
+    found["jxl_cpu_vs_webp"] = _mean(samples, curves, mine, webp, "cpu_ms")
     return found
+
+
+def by_content(samples: Sequence[Sample], curves: Mapping[str, Curves]) -> dict[str, dict[str, float]]:
+    """Return the ratios of bytes of each content: to sharp by format, and of JPEG XL to our WebP."""
+    pairs = {f"{wanted}_bytes_vs_sharp": (("darkroom", wanted), ("sharp", wanted)) for wanted in _FORMATS}
+    pairs["jxl_bytes_vs_webp"] = (("darkroom", "jxl"), ("darkroom", "webp"))
+    return {
+        content: {
+            name: _mean([sample for sample in samples if sample.kind in kinds], curves, *pair)
+            for name, pair in pairs.items()
+        }
+        for content, kinds in CONTENTS.items()
+    }
 
 
 def summary_table(summary: Mapping[str, float]) -> str:

@@ -60,8 +60,10 @@ _HALF_RESIZED: Final = 5
 #: Bytes per pixel of each size, as long as variants are written.
 _WRITTEN: Final = 4
 #: Bytes per pixel in an encoder, opaque and with alpha.
-_ENCODED: Final = {Format.WEBP: (24, 42), Format.AVIF: (37, 40), Format.JPEG: (10, 4), Format.PNG: (4, 4)}
+_ENCODED: Final = {Format.WEBP: (32, 42), Format.AVIF: (39, 41), Format.JPEG: (10, 4), Format.PNG: (4, 4)}
 _ENCODED_ANIMATION: Final = 50
+#: Bytes of the encoder of AVIF in addition.
+_AVIF_REST: Final = 20 * 1_048_576
 #: The same for JPEG XL, which libjxl codes in pieces of up to 2048 × 2048 pixels: bytes per pixel of a piece, of the
 #: whole, and in addition.
 _JXL_PIECE: Final = (66, 80)
@@ -129,7 +131,8 @@ def _encoding(size: Size, written: Format, *, animated: bool, alpha: bool) -> fl
     if written is Format.JXL:
         piece = min(size[0], _JXL_SIDE) * min(size[1], _JXL_SIDE)
         return piece * _JXL_PIECE[alpha] + prod(size) * _JXL_WHOLE + _JXL_REST
-    return prod(size) * (_ENCODED_ANIMATION if animated else _ENCODED[written][alpha])
+    rest = _AVIF_REST if written is Format.AVIF else 0
+    return rest + prod(size) * (_ENCODED_ANIMATION if animated else _ENCODED[written][alpha])
 
 
 def _reading(image: ImageFile.ImageFile, path: Path, top: tuple[int, int], job: Job) -> float:

@@ -3,87 +3,18 @@
 import io
 from pathlib import Path
 
-import pytest
-from PIL import Image, ImageCms
+from PIL import Image
 
 from app.domain.models import Format
 from app.domain.recipe import Fit, VariantSpec
 from app.worker.jobs import Job
 from app.worker.sandbox.parent import Sandbox
-from tests.samples import encoded, image_file, photo
+from tests.samples import encoded, photo
 from tests.worker.conftest import Process, recipe_of
 from tests.worker.jxl_files import boxes, open_jxl, read_exif
-from tests.worker.render.test_variants import TURNS, corners, difference, opened, saved
+from tests.worker.render.test_variants import difference, opened, saved
 
 BOTH = recipe_of(VariantSpec(name="v", width=320, formats=(Format.JXL, Format.PNG), quality={Format.JXL: 100}))
-
-
-def both(process: Process, body: bytes, **options: object) -> tuple[Image.Image, Image.Image]:
-    """Return the variants in JPEG XL and in PNG."""
-    _, out = process(body, BOTH, **options)
-    return open_jxl(out / "v.jxl"), opened(out, "v.png")
-
-
-@pytest.mark.parametrize(
-    "image",
-    [
-        photo(640, 480),
-        photo(640, 480).convert("L"),
-        photo(640, 480).convert("P"),
-        photo(640, 480).convert("CMYK"),
-        photo(1, 1),
-        photo(3, 200),
-        photo(320, 1),
-        Image.new("1", (200, 100), 1),
-        Image.linear_gradient("L").resize((300, 200)).convert("I;16"),
-    ],
-    ids=lambda image: f"{image.mode} {image.width} × {image.height}",
-)
-def test_pixels_are_those_of_the_lossless_variant(process: Process, image: Image.Image) -> None:
-    jxl, png = both(process, saved(image, "TIFF"))
-    assert (jxl.mode, jxl.size) == ("RGB", png.size)
-    assert difference(jxl, png) < 2.5
-
-
-def test_alpha(process: Process) -> None:
-    image = photo(640, 480).convert("RGBA")
-    image.putalpha(Image.linear_gradient("L").resize((640, 480)))
-    jxl, png = both(process, saved(image, "PNG"))
-    assert (jxl.mode, jxl.size) == ("RGBA", png.size)
-    assert difference(jxl.getchannel("A"), png.getchannel("A")) < 1
-    on_white = [Image.alpha_composite(Image.new("RGBA", png.size, "white"), each) for each in (jxl, png)]
-    assert difference(*on_white) < 2.5
-
-
-@pytest.mark.parametrize("orientation", range(1, 9))
-def test_variants_are_upright(process: Process, orientation: int) -> None:
-    upright = corners().resize((400, 200), Image.Resampling.NEAREST)
-    exif = Image.Exif()
-    exif[0x0112] = orientation
-    stored = upright.transpose(TURNS[orientation]) if orientation in TURNS else upright
-    jxl, _ = both(process, saved(stored, "PNG", exif=exif))
-    assert jxl.size == (320, 160)
-    assert difference(jxl, upright.resize((320, 160))) < 5
-
-
-def test_a_wide_gamut_becomes_srgb(process: Process) -> None:
-    """Like all variants. The code has no profile; without one it is sRGB."""
-    paris = image_file("libavif-tests__paris_icc_exif_xmp.png").read_bytes()
-    jxl, png = both(process, paris)
-    assert difference(jxl, png) < 3
-    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")).tobytes()
-    assert difference(*both(process, saved(photo(64, 48), "PNG", icc_profile=profile))) < 2.5
-
-
-def test_an_animation_is_its_first_frame(process: Process) -> None:
-    frames = [Image.new("RGB", (60, 40), color) for color in ("red", "lime", "blue")]
-    body = saved(frames[0], "GIF", save_all=True, append_images=frames[1:], duration=100)
-    recipe = recipe_of(VariantSpec(name="v", width=60, formats=(Format.WEBP, Format.JXL)))
-    processed, out = process(body, recipe)
-    assert processed.frames == 3
-    with Image.open(out / "v.webp") as moving:
-        assert getattr(moving, "n_frames", 1) == 3
-    assert difference(open_jxl(out / "v.jxl"), frames[0]) < 3
 
 
 def test_only_the_rights_survive(process: Process) -> None:

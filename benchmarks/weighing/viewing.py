@@ -1,0 +1,17 @@
+"""Reading of encoded files in formats that Pillow and the environment of the peers do not read."""
+
+from pathlib import Path
+
+import pyjpegxl
+from PIL import Image
+
+
+def readable(file: Path) -> Path:
+    """Return the file, or for JPEG XL a PNG with the same pixels next to it."""
+    if file.suffix != ".jxl":
+        return file
+    found, data = pyjpegxl.decode(file.read_bytes())
+    shown = file.with_suffix(".jxl.png")
+    mode = "RGBA" if found.has_alpha else "RGB"
+    Image.frombytes(mode, (found.width, found.height), data).save(shown, compress_level=1)
+    return shown
