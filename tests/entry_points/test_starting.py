@@ -40,6 +40,7 @@ EMBEDDED = {"DARKROOM_STORAGE_URL": "file:./data", "DARKROOM_DATABASE_URL": "sql
         ({"DARKROOM_SECRET": "short"}, "DARKROOM_SECRET"),
         ({"DARKROOM_MAX_PIXELS": "many"}, "DARKROOM_MAX_PIXELS"),
         ({"DARKROOM_TYPO": "1"}, "DARKROOM_TYPO"),
+        ({"DARKROOM_WEBHOOK_QUEUE_URL": "webhooks"}, "DARKROOM_WEBHOOK_QUEUE_URL"),
     ],
     ids=str,
 )
@@ -50,6 +51,14 @@ def test_a_wrong_setting_is_named(entry_point: str, change: dict[str, str | None
         pass
     assert time.monotonic() - started < 25
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_sender_needs_its_queue(tmp_path: Path) -> None:
+    with (
+        pytest.raises(ConfigurationError, match="DARKROOM_WEBHOOK_QUEUE_URL: must be set"),
+        opened("app.lambda_webhooks", GOOD, tmp_path),
+    ):
+        pass
 
 
 #: Starts every entry point and prints how each ends, in a process without moto, which would provide credentials.

@@ -11,7 +11,10 @@ from tests.engines import INSTALLED
 from tests.repository.tree import ROOT
 
 DOCKERFILE = (ROOT / "Dockerfile").read_text().replace("\\\n", "")  # lines that go on are one
-ENTRY_POINTS = {"api": ["app.lambda_api"], "worker": ["app.lambda_worker", "app.lambda_reconcile", "app.lambda_render"]}
+ENTRY_POINTS = {
+    "api": ["app.lambda_api", "app.lambda_webhooks"],
+    "worker": ["app.lambda_worker", "app.lambda_reconcile", "app.lambda_render"],
+}
 #: What the composition root imports only where everything lives in a folder.
 EMBEDDED = ("app.adapters.filesystem", "app.adapters.render_socket", "app.adapters.sqlite")
 
