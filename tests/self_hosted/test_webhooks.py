@@ -79,7 +79,8 @@ def upload(server: Server, seed: int) -> str:
     return str(answer.json()["id"])
 
 
-def test_an_upload_is_delivered_to_a_receiver_that_fails_first(tmp_path: Path, receiver: LocalReceiver) -> None:
+def test_an_upload_is_delivered_to_a_receiver_that_fails_twice_first(tmp_path: Path, receiver: LocalReceiver) -> None:
+    receiver.failures = 2
     with serving(tmp_path / "data", **SETTINGS) as server:
         endpoint = add_endpoint(server.data, receiver.url)
         image_id = upload(server, 1)
