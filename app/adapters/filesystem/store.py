@@ -254,7 +254,7 @@ class FilesystemStore:
                 if attempt == _ATTEMPTS - 1:
                     raise
                 for folder in reversed(folders[:-1]):
-                    with suppress(FileExistsError):
+                    with suppress(FileExistsError, FileNotFoundError):  # the next attempt creates it again
                         folder.mkdir(mode=0o700)
             else:
                 return
