@@ -11,7 +11,6 @@ from app.api.app import Services, create_app
 from app.bootstrap import build_limits, build_signer, open_backends
 from app.domain.access.key_cache import StoredKeys
 from app.domain.access.keyring import Keyring
-from app.domain.delivery.endpoint_fields import EndpointFields
 from app.domain.limits import MEBIBYTE
 from app.domain.reports import RequestReporter, log_report
 from app.domain.sizes.snapping import Ladder
@@ -78,6 +77,6 @@ def build_api(
             fetch_hosts=settings.fetch_hosts,
             ladder=Ladder(settings.on_demand_widths, settings.on_demand_ratios, settings.on_demand_jxl),
             webhook_adapters=backends.webhooks,
-            endpoint_fields=EndpointFields(allow_private=settings.allow_private_addresses),
+            allow_private=settings.allow_private_addresses,
         )
     )

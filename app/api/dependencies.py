@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from fastapi import Depends, Request
 
@@ -25,11 +25,6 @@ from app.domain.access.key_cache import StoredKeys
 from app.domain.access.keyring import Keyring
 from app.domain.access.request_limits import RequestLimits
 from app.domain.access.signing import Cursors, Signer
-from app.domain.delivery.backends import Webhooks
-from app.domain.delivery.endpoint_admin import EndpointAdmin
-from app.domain.delivery.endpoint_fields import EndpointFields
-from app.domain.delivery.endpoints import EndpointSecrets
-from app.domain.delivery.redelivery import Deliveries
 from app.domain.delivery.targets import FetchHosts
 from app.domain.images.deletion import Deletion
 from app.domain.images.editing import Editor
@@ -57,6 +52,11 @@ from app.domain.uploads.tickets import GrantSource, Tickets
 #: Images that all requests for many images together work on at a time.
 BULK_THREADS = 8
 
+if TYPE_CHECKING:
+    from app.domain.delivery.backends import Webhooks
+    from app.domain.delivery.endpoint_admin import EndpointAdmin
+    from app.domain.delivery.redelivery import Deliveries
+
 
 @dataclass(frozen=True)
 class Services:
@@ -64,16 +64,16 @@ class Services:
 
     `checks` have neutral names and raise if their backend does not work. `files` returns the path of an object's file
     where objects are local files; None if another server serves the bytes. Without `keyring`, callers need no API key.
-    `stored_keys` are those of the keyring that are in `key_store`.
-    `default_visibility` is that of new images.
+    `stored_keys` are those of the keyring that are in `key_store`. `default_visibility` is that of new images.
     `cors_origins` are the origins whose pages may call the API. `public_url` is the service's own address,
     `allowed_hosts` are its other host names, and the headers of `trusted_proxies` say which one the client used. With
     `same_site_only`, writes from pages of other sites and requests under other host names are refused. `reporter`
     receives a report of each request, and `metrics` returns figures for Prometheus. `max_spool_bytes` limits the
     temporary space of all uploads in progress, `max_waiting` the number of requests that wait for images. `renderer`
     renders sizes on demand, by the rules of `on_demand` and `ladder`; without one they are off. Without
-    `webhook_adapters` there are no webhooks; `endpoint_fields` checks their endpoints. `outbound` fetches images from
-    `fetch_hosts`; without hosts uploads from a url are off. `clock` is that of rate limits, and monotonic.
+    `webhook_adapters` there are no webhooks; with `allow_private` their endpoints may be private addresses. `outbound`
+    fetches images from `fetch_hosts`; without hosts uploads from a url are off. `clock` is that of rate limits, and
+    monotonic.
     """
 
     store: ObjectStore
@@ -106,8 +106,8 @@ class Services:
     renderer: OnDemandRenderer | None = None
     on_demand: OnDemand = OnDemand.SNAP
     ladder: Ladder = field(default_factory=Ladder)
-    webhook_adapters: Webhooks | None = None
-    endpoint_fields: EndpointFields = field(default_factory=EndpointFields)
+    webhook_adapters: "Webhooks | None" = None
+    allow_private: bool = False
     outbound: OutboundHttp | None = None
     fetch_hosts: tuple[str, ...] = ()
     clock: Callable[[], float] = time.monotonic
@@ -138,19 +138,25 @@ class Services:
         return KeyAdmin(self.key_store, self.stored_keys)
 
     @cached_property
-    def webhooks(self) -> EndpointAdmin:
+    def webhooks(self) -> "EndpointAdmin":
         """Changes of webhook endpoints."""
-        adapters, secrets = self._webhook_adapters, EndpointSecrets(self.signer)
-        return EndpointAdmin(adapters.endpoints, self.deliveries, secrets, self.endpoint_fields)
+        from app.domain.delivery.endpoint_admin import EndpointAdmin  # noqa: PLC0415 - most requests need none of these
+        from app.domain.delivery.endpoint_fields import EndpointFields  # noqa: PLC0415
+        from app.domain.delivery.endpoints import EndpointSecrets  # noqa: PLC0415
+
+        adapters, fields = self._webhook_adapters, EndpointFields(allow_private=self.allow_private)
+        return EndpointAdmin(adapters.endpoints, self.deliveries, EndpointSecrets(self.signer), fields)
 
     @cached_property
-    def deliveries(self) -> Deliveries:
+    def deliveries(self) -> "Deliveries":
         """Deliveries of webhooks."""
+        from app.domain.delivery.redelivery import Deliveries  # noqa: PLC0415 - see `webhooks`
+
         adapters = self._webhook_adapters
         return Deliveries(adapters.deliveries, wake_up=adapters.wake_up)
 
     @property
-    def _webhook_adapters(self) -> Webhooks:
+    def _webhook_adapters(self) -> "Webhooks":
         if self.webhook_adapters is None:
             raise LookupError("webhooks are off")
         return self.webhook_adapters

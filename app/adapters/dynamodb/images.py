@@ -8,7 +8,7 @@ from typing import Any
 from app.adapters.dynamodb import items, listing
 from app.adapters.dynamodb.calls import Refused, pause, transact
 from app.adapters.dynamodb.counters import DynamoCounters
-from app.adapters.dynamodb.delivery.outbox import EventWrites, NoEvents
+from app.adapters.dynamodb.delivery.changes import EventBuilder, NoEvents
 from app.adapters.dynamodb.hash_pointers import HashPointers
 from app.adapters.dynamodb.items import Item
 from app.adapters.dynamodb.keys import expected_key, hash_key, open_key
@@ -34,13 +34,13 @@ class DynamoImages:
     adds the events of webhooks that it makes.
     """
 
-    def __init__(self, client: Any, table: str, events: EventWrites | NoEvents | None = None) -> None:
+    def __init__(self, client: Any, table: str, events: EventBuilder | None = None) -> None:
         self._client = client
         self._table = table
         self._writes = Writes(table)
         self._hashes = HashPointers(client, table)
         self._usage = UsageWrites(table)
-        self._events = events or NoEvents()
+        self._events: EventBuilder = events or NoEvents()
         self.counters = DynamoCounters(client, table)
 
     def create(self, image: Image, *, claim: bool, replaces: str | None = None, quota: Quota = NO_QUOTA) -> None:

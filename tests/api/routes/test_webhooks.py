@@ -10,7 +10,6 @@ import pytest
 
 from app.domain.delivery.backends import Webhooks
 from app.domain.delivery.deliveries import Attempt, DeliveryStatus, EndpointHealth, build_delivery
-from app.domain.delivery.endpoint_fields import EndpointFields
 from app.domain.delivery.endpoints import EndpointSecrets, new_endpoint_id
 from app.domain.delivery.events import Event, new_event_id
 from app.domain.models import utcnow
@@ -178,8 +177,7 @@ def test_other_bodies_are_refused(service: Service) -> None:
 
 
 def test_private_addresses_can_be_allowed(tmp_path: Path) -> None:
-    allowed = EndpointFields(allow_private=True)
-    with service_on("self-hosted", tmp_path, keyring=KEYRING, endpoint_fields=allowed) as service:
+    with service_on("self-hosted", tmp_path, keyring=KEYRING, allow_private=True) as service:
         for url in ("http://127.0.0.1:9000/", "https://10.0.0.7/", "http://localhost/"):
             assert create(service, url=url)["url"] == url
         assert_problem(post(service, body={"url": "https://169.254.169.254/"}), 422, "refused_address")

@@ -4,9 +4,10 @@ import heapq
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import Any
 
 from app.adapters.dynamodb.calls import Refused, call
+from app.adapters.dynamodb.delivery.changes import Events, announce_nothing
 from app.adapters.dynamodb.delivery.entries import (
     DOCUMENT,
     PENDING,
@@ -35,13 +36,6 @@ _HEX = "0123456789abcdef"
 Announce = Callable[[Sequence[str]], None]
 
 
-class Events(NamedTuple):
-    """Events of a change: the writes for its transaction, and what to call after it."""
-
-    writes: Sequence[Write]
-    announce: Callable[[], None]
-
-
 class EventWrites:
     """Builds the events of changes. `watched` are the fields whose change may make one."""
 
@@ -57,21 +51,7 @@ class EventWrites:
         events = self._source.of([change])
         ids = [event.id for event in events]
         writes = [{"Put": {"TableName": self._table, "Item": serialize(event_item(event))}} for event in events]
-        return Events(writes, (lambda: self._announce(ids)) if ids else _nothing)
-
-
-def _nothing() -> None:
-    """Announce no event."""
-
-
-class NoEvents:
-    """Builds no events: webhooks are off."""
-
-    watched: frozenset[str] = frozenset()
-
-    def of(self, _change: Change) -> Events:
-        """Return no events."""
-        return Events((), _nothing)
+        return Events(writes, (lambda: self._announce(ids)) if ids else announce_nothing)
 
 
 class Outbox:
