@@ -81,11 +81,14 @@ def hunt(seconds: float, seed: int, findings: Path, *, start: int = 0) -> Hunt:
             for folder in (source, out):
                 shutil.rmtree(folder, ignore_errors=True)
                 folder.mkdir()
+            names = []
             for index in range(number, number + BATCH):
                 body = mutate(seed, index, bodies[index % len(bodies)], bodies)
                 if media_type_of(body[:SNIFF_BYTES]):
+                    names.append(str(index))
                     (source / str(index)).write_bytes(body)
                     (out / str(index)).mkdir()  # a sandboxed process makes no folders
+            (source / "names").write_text("\n".join(names))
             number += BATCH
             for name, outcome, detail in _judged(sandbox, alone, source, out, done):
                 done.outcomes[outcome] += 1
@@ -107,7 +110,7 @@ def _judged(sandbox: Sandbox, alone: Sandbox, source: Path, out: Path, done: Hun
             told.add(name)
             done.slowest, done.peak_mb = max(done.slowest, spent), max(done.peak_mb, peak)
             yield name, outcome, detail
-    for path in source.iterdir():
+    for path in (source / name for name in (source / "names").read_text().split()):
         if path.name in told:
             continue
         shutil.rmtree(out)

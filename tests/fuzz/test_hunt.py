@@ -21,6 +21,7 @@ def test_no_mutated_picture_does_worse_than_fail(tmp_path: Path) -> None:
     assert done.outcomes["ready"] > 50
     assert done.outcomes["corrupt_image"] > 100
     assert done.slowest < 10
+    assert done.peak_mb > 0, "batches tell it, images in a process of their own do not"
 
 
 def test_a_mutation_can_be_made_again() -> None:
