@@ -78,21 +78,25 @@ def _connect(settings: Settings) -> Backends:
     def open_api() -> ApiBackends:
         from app.adapters.dynamodb.access.keys import DynamoKeys
         from app.adapters.dynamodb.idempotency import DynamoIdempotencyKeys
-        from app.adapters.render_function import FunctionRenderer
         from app.adapters.s3.grants import PresignedGrants
         from app.adapters.s3.presign import Presigner
         from app.adapters.s3.urls import PresignedUrls
 
+        sizes = None
+        if settings.render_function:
+            from app.adapters.render_function import FunctionRenderer
+
+            # A size takes longer than other calls, and a retry would render it twice.
+            patient = config.merge(Config(read_timeout=20, retries={"mode": "standard", "total_max_attempts": 1}))
+            connect = partial(session.create_client, "lambda", config=patient)
+            sizes = FunctionRenderer(connect, settings.render_function)
         presigner = Presigner(s3, settings.bucket, credentials, seconds=settings.signed_url_seconds)
-        # A size takes longer than other calls, and a retry would render it twice.
-        patient = config.merge(Config(read_timeout=20, retries={"mode": "standard", "total_max_attempts": 1}))
-        connect = partial(session.create_client, "lambda", config=patient)
         return ApiBackends(
             key_store=DynamoKeys(dynamodb, settings.access_table),
             idempotency_keys=DynamoIdempotencyKeys(dynamodb, settings.table),
             urls=PresignedUrls(presigner, settings.cdn_url, page_sizes=page_sizes(settings)),
             grants=PresignedGrants(s3, settings.bucket),
-            sizes=FunctionRenderer(connect, settings.render_function) if settings.render_function else None,
+            sizes=sizes,
         )
 
     return Backends(

@@ -1,7 +1,6 @@
 """`darkroom owner`: everything of an owner."""
 
 import json
-from dataclasses import asdict
 from typing import Annotated
 
 import typer
@@ -62,7 +61,7 @@ def delete(
     interrupted = stop.wait(0)
     if not done.complete:
         typer.echo(f"{'Interrupted' if interrupted else 'Not complete'}. Run the command again to continue.", err=True)
-    typer.echo(json.dumps(asdict(done)) if as_json else f"{count_images(done.deleted)} deleted permanently")
+    typer.echo(json.dumps(done._asdict()) if as_json else f"{count_images(done.deleted)} deleted permanently")
     raise typer.Exit(0 if done.complete else INTERRUPTED if interrupted else 1)
 
 

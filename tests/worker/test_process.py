@@ -3,7 +3,6 @@
 import hashlib
 import io
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, BinaryIO, ClassVar
@@ -439,7 +438,7 @@ def test_a_ticket_that_is_asked_for_again_finds_its_image_at_any_time(bench: Ben
     body = encoded(seed=9)
     image_id = bench.place(body)
     request = TicketRequest(len(body), "image/jpeg", sha256=hashlib.sha256(body).hexdigest())
-    declared = replace(request, declared_content_type="image/jpeg")
+    declared = request._replace(declared_content_type="image/jpeg")
     ticket = new_record("ann", declared, Visibility.PRIVATE, image_id=image_id, life=RECORD_LIFE)
     bench.side.images.create(ticket, claim=True)
     found: list[str] = []

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from app.domain.errors import Conflict, PortError
 from app.domain.images.deletion import Deletion
@@ -15,8 +15,7 @@ log = logging.getLogger(__name__)
 _WALKS = 10
 
 
-@dataclass(frozen=True)
-class OwnerDeleted:
+class OwnerDeleted(NamedTuple):
     """Number of deleted images, and True if a last look found no further one."""
 
     deleted: int

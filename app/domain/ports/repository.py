@@ -1,7 +1,6 @@
 """Port of the records."""
 
 from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
@@ -47,8 +46,7 @@ class StoredImage(Protocol):
         """Return the validated record."""
 
 
-@dataclass(frozen=True)
-class Page(Generic[T]):
+class Page(NamedTuple, Generic[T]):
     """`items` in the query's order; `next_after` is the last id of `items` if there may be more, else None."""
 
     items: Sequence[T]

@@ -55,6 +55,9 @@ class Description:
         )
 
 
+NO_DESCRIPTION = Description()
+
+
 def parse_media_type(declared: str | None) -> str | None:
     """Return a declared media type in lower case without parameters, or None if it is malformed."""
     word = (declared or "")[:256].partition(";")[0].strip().lower()

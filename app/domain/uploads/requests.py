@@ -1,16 +1,14 @@
 """Requests to store an image, and the records that they begin with."""
 
-from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import BinaryIO, NamedTuple
 
 from app.domain.ids import new_id
 from app.domain.models import Image, Visibility, utcnow
-from app.domain.uploads.descriptions import Description
+from app.domain.uploads.descriptions import NO_DESCRIPTION, Description
 
 
-@dataclass(frozen=True)
-class Upload:
+class Upload(NamedTuple):
     """Received image. `body` can be rewound; `content_type` was detected from the bytes."""
 
     body: BinaryIO
@@ -19,22 +17,20 @@ class Upload:
     content_type: str
     filename: str | None = None
     declared_content_type: str | None = None
-    description: Description = field(default_factory=Description)
+    description: Description = NO_DESCRIPTION
     source_url: str | None = None
 
 
-@dataclass(frozen=True)
-class UrlRequest:
+class UrlRequest(NamedTuple):
     """The upload of an image that the service fetches from `url`."""
 
     url: str
     filename: str | None = None
     declared_content_type: str | None = None
-    description: Description = field(default_factory=Description)
+    description: Description = NO_DESCRIPTION
 
 
-@dataclass(frozen=True)
-class TicketRequest:
+class TicketRequest(NamedTuple):
     """The upload that a client announces: the store accepts `size` bytes of `content_type` only.
 
     `declared_content_type` is the type as the client wrote it, stored for display.
@@ -45,7 +41,7 @@ class TicketRequest:
     declared_content_type: str | None = None
     sha256: str | None = None
     filename: str | None = None
-    description: Description = field(default_factory=Description)
+    description: Description = NO_DESCRIPTION
 
 
 class Attempt(NamedTuple):

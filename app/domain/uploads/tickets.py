@@ -3,7 +3,6 @@
 import random
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -94,7 +93,7 @@ class Tickets:
         `TooManyRequests` for an owner with too many open tickets, and `StorageFull` for one whose quota is used up.
         """
         self._check(request)
-        typed = replace(request, declared_content_type=request.declared_content_type or request.content_type)
+        typed = request._replace(declared_content_type=request.declared_content_type or request.content_type)
         is_retry = attempt.is_retry
         for _ in range(_ATTEMPTS):
             # Before the look for a ready image, so that no image is missed that becomes ready between the two.
