@@ -27,6 +27,12 @@ NOW = datetime.now(UTC)
 SECOND = timedelta(seconds=1)
 
 
+@pytest.fixture(autouse=True)
+def now(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Set `NOW` to the start of the test, because the ids of events hold their time."""
+    monkeypatch.setitem(globals(), "NOW", datetime.now(UTC))
+
+
 def an_event(**fields: Any) -> Event:
     usual = {
         "id": new_event_id(), "type": "image.ready", "created_at": NOW, "owner": "ann", "image_id": new_id(),
