@@ -13,16 +13,18 @@ from app.domain.reports import ImageReporter, log_report
 from app.settings import Settings
 from app.worker.machine import usable_memory_mb
 from app.worker.memory_budget import PROCESS_MB, MemoryBudget
-from app.worker.on_demand.renderer import SizeRenderer
 from app.worker.process import Worker
 from app.worker.sandbox import fork_server
 from app.worker.sandbox.child import Work, process_image, render_variants
 from app.worker.sandbox.parent import Sandbox
-from app.worker.sandbox.spares import Spares
 
 if TYPE_CHECKING:
     from app.domain.delivery.deliveries import Attempt
     from app.domain.delivery.loop import SendingLoop
+    from app.worker.on_demand.renderer import SizeRenderer
+    from app.worker.sandbox.spares import Spares
+
+# ruff: noqa: PLC0415 - a function that processes images needs nothing of webhooks and sizes
 
 #: Part of the memory that images may use by default; the rest is for the server, the worker and the system.
 _BUDGET_PERCENT = 70
@@ -80,7 +82,6 @@ def build_sending_loop(
     settings: Settings, backends: Backends, on_attempt: Callable[[Attempt], None] = lambda _: None
 ) -> SendingLoop:
     """Build the loop that sends webhooks of a self-hosted installation. `on_attempt` is called with each attempt."""
-    # ruff: noqa: PLC0415 - no function that processes images needs these
     from app.bootstrap.sending import build_sender, get_webhooks
     from app.domain.delivery.loop import SendingLoop
 
@@ -98,6 +99,9 @@ def build_size_renderer(
 ) -> SizeRenderer:
     """Build the renderer of sizes on demand, with some spare children. `scratch` is an existing folder that no other
     process uses. With `share_sources` children can change no file that they read."""
+    from app.worker.on_demand.renderer import SizeRenderer
+    from app.worker.sandbox.spares import Spares
+
     return SizeRenderer(
         backends.store,
         backends.images,
