@@ -132,7 +132,9 @@ def test_the_worker_of_a_server_writes_the_ids_of_images_and_nothing_else(tmp_pa
 def test_an_image_queued_before_the_clock_was_set_back_does_not_wait(tmp_path: Path) -> None:
     with serving(tmp_path / "data") as server:
         assert server.process is not None
-        (worker_pid,) = descendants(server.process.pid)["worker"]
+        pid = server.process.pid
+        wait_for(lambda: descendants(pid)["worker"], 60, server.log.read_text)  # the server already answers
+        (worker_pid,) = descendants(pid)["worker"]
         os.kill(worker_pid, signal.SIGSTOP)
         try:
             image_id = server.client.post("/upload", files={"file": ("p.jpg", BODY)}).json()["id"]
