@@ -38,12 +38,11 @@ def send_form(
 ) -> Image:
     """Send the image in a form. The key of the request makes repetitions harmless."""
     form = Form(payload, _form_fields(fields))
-    params: dict[str, Any] = {} if on_duplicate == "reuse" else {"on_duplicate": on_duplicate}
     seconds = min(int(wait), WAIT_SECONDS)
     answer = connection.call(
         "POST",
         "/upload",
-        params=params | ({"wait": seconds} if seconds > 0 else {}),
+        params=_upload_params(seconds, on_duplicate),
         headers={**form.headers, "Idempotency-Key": str(uuid.uuid4())},
         content=lambda: counted(form.pieces(), payload.bytes, progress),
         expected={200, 201},
@@ -54,18 +53,22 @@ def send_form(
 
 def send_url(connection: Connection, url: str, fields: Mapping[str, Any], *, wait: float, on_duplicate: str) -> Image:
     """Have the service fetch an image. The key of the request makes repetitions harmless."""
-    params: dict[str, Any] = {} if on_duplicate == "reuse" else {"on_duplicate": on_duplicate}
     seconds = min(int(wait), WAIT_SECONDS)
     answer = connection.call(
         "POST",
         "/upload",
-        params=params | ({"wait": seconds} if seconds > 0 else {}),
+        params=_upload_params(seconds, on_duplicate),
         headers={"Idempotency-Key": str(uuid.uuid4())},
         json={"url": url, **fields},
         expected={200, 201},
         wait=_FETCH_SECONDS + seconds,
     )
     return connection.decode(Image, answer)
+
+
+def _upload_params(seconds: int, on_duplicate: str) -> dict[str, Any]:
+    params: dict[str, Any] = {} if on_duplicate == "reuse" else {"on_duplicate": on_duplicate}
+    return params | ({"wait": seconds} if seconds > 0 else {})
 
 
 class TicketUpload:

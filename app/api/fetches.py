@@ -11,7 +11,7 @@ from anyio import CapacityLimiter, to_thread
 
 from app.api.bodies.part_headers import decode_name, read_disposition_filename
 from app.api.bodies.spool import Spool
-from app.api.bodies.upload import detect_type
+from app.api.bodies.upload import build_upload, detect_type
 from app.api.http.problem_catalog import refusal
 from app.domain.delivery.targets import FetchHosts, Target
 from app.domain.errors import RequestError
@@ -102,12 +102,9 @@ class Fetches:
 
 
 def _build(request: UrlRequest, fetched: Fetched, spool: Spool, limits: Limits) -> Upload:
-    found = detect_type(spool, limits)
-    return Upload(
-        body=spool.rewind(),
-        size=spool.size,
-        sha256=spool.sha256,
-        content_type=found,
+    return build_upload(
+        spool,
+        limits,
         filename=request.filename or _file_name(request, fetched),
         declared_content_type=request.declared_content_type or parse_media_type(fetched.content_type),
         description=request.description,

@@ -11,7 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from app.api.bodies.json_form import JsonBody
 from app.api.bodies.multipart import MultipartBody
 from app.api.bodies.raw import RawBody, unsupported_body
-from app.api.bodies.reader import BodyReader, UploadFields
+from app.api.bodies.reader import BodyReader
 from app.api.bodies.spool import Spool, Spools, too_large
 from app.api.http.body_stream import declared_length, stream_body
 from app.api.http.content_type import is_raw
@@ -22,6 +22,7 @@ from app.domain.errors import RequestError, TooLarge
 from app.domain.limits import MEBIBYTE, Limits
 from app.domain.media import media_type_of
 from app.domain.other_formats import NAMING_BYTES, unsupported_type
+from app.domain.uploads.descriptions import Description
 from app.domain.uploads.filenames import display_name
 from app.domain.uploads.requests import Upload, UrlRequest
 
@@ -75,7 +76,17 @@ async def receive_upload(request: Request, caller: Caller, limits: Limits, spool
                     name = display_name(fields.filename)
                     wanted = UrlRequest(fields.url, name, fields.declared_content_type, fields.description)
                     return RequestedUpload(wanted, owner)
-                return ReceivedUpload(_build_upload(fields, spool, limits), owner, fields.ignored)
+                return ReceivedUpload(
+                    build_upload(
+                        spool,
+                        limits,
+                        filename=display_name(fields.filename),
+                        declared_content_type=fields.declared_content_type,
+                        description=fields.description,
+                    ),
+                    owner,
+                    fields.ignored,
+                )
 
         yield complete
 
@@ -168,16 +179,26 @@ def _check_size(reader: BodyReader, limit: int, declared: int | None, received: 
         raise refusal("body_too_large", limit_bytes=reader.max_bytes, received_bytes=received)
 
 
-def _build_upload(received: UploadFields, spool: Spool, limits: Limits) -> Upload:
+def build_upload(
+    spool: Spool,
+    limits: Limits,
+    *,
+    filename: str | None,
+    declared_content_type: str | None,
+    description: Description,
+    source_url: str | None = None,
+) -> Upload:
+    """Build the upload of received bytes. Raises `UnsupportedType` if their type is not accepted."""
     found = detect_type(spool, limits)
     return Upload(
         body=spool.rewind(),
         size=spool.size,
         sha256=spool.sha256,
         content_type=found,
-        filename=display_name(received.filename),
-        declared_content_type=received.declared_content_type,
-        description=received.description,
+        filename=filename,
+        declared_content_type=declared_content_type,
+        description=description,
+        source_url=source_url,
     )
 
 
