@@ -123,12 +123,17 @@ PROXIES: dict[str, Callable[[Path, int, str, tuple[Path, Path]], list[str]]] = {
 
 @pytest.fixture(scope="module", params=PROXIES)
 def proxy(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxy]:
-    name: str = request.param
+    with proxied(request.param, tmp_path_factory.mktemp(request.param)) as running_proxy:
+        yield running_proxy
+
+
+@contextmanager
+def proxied(name: str, folder: Path, **settings: str) -> Iterator[Proxy]:
+    """Run a server with these settings, and the proxy of this name before it."""
     if shutil.which(name) is None:
         pytest.skip(f"{name} is not installed: see `make test-proxies`")
-    folder = tmp_path_factory.mktemp(name)
     pair, port = certificate(folder), free_port()
-    settings = {"DARKROOM_PUBLIC_URL": f"https://{NAME}", "DARKROOM_TRUSTED_PROXIES": "127.0.0.1"}
+    settings = {"DARKROOM_PUBLIC_URL": f"https://{NAME}", "DARKROOM_TRUSTED_PROXIES": "127.0.0.1", **settings}
     with serving(folder / "data", **settings) as server:
         command = PROXIES[name](folder, port, f"127.0.0.1:{server.port}", pair)
         proxy = Proxy(name, port, pair[0], server, folder / "cache")
