@@ -20,8 +20,8 @@ from app.adapters.dynamodb.access.table import access_table_definition
 from tests.engines import ACCESS_KEY, REGION, SECRET_KEY, dynamodb_local, missing, seaweedfs
 
 _CONFIG = Config(
-    connect_timeout=2,
-    read_timeout=10,
+    connect_timeout=60,
+    read_timeout=60,
     retries={"mode": "standard", "max_attempts": 3},
     s3={"addressing_style": "path"},
     signature_version="s3v4",

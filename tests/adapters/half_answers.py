@@ -39,7 +39,7 @@ class HalfAnswers:
 
     def was_left(self) -> bool:
         """Return True if the other side has closed the last connection."""
-        self._held[-1].settimeout(5)
+        self._held[-1].settimeout(60)
         try:
             return self._held[-1].recv(1) == b""
         except ConnectionResetError:  # with bytes that it had not read
@@ -49,7 +49,7 @@ class HalfAnswers:
         """Close everything."""
         self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
-        self._thread.join(10)
+        self._thread.join(60)
         for connection in self._held:
             connection.close()
 

@@ -171,7 +171,7 @@ def test_a_racing_create_waits_until_the_first_one_is_durable_or_taken_back(
 
     def failing(descriptor: int) -> None:
         if threading.current_thread() is first and linked.is_set():
-            assert go_on.wait(10)
+            assert go_on.wait(60)
             raise OSError(errno.EIO, "Input/output error")
         fsync(descriptor)
 
@@ -188,13 +188,13 @@ def test_a_racing_create_waits_until_the_first_one_is_durable_or_taken_back(
     monkeypatch.setattr(os, "link", linking)
     monkeypatch.setattr(fcntl, "flock", locking)
     first.start()
-    assert linked.wait(10)
+    assert linked.wait(60)
     second = threading.Thread(target=create, args=(b"second",))
     second.start()
-    assert waiting.wait(10)
+    assert waiting.wait(60)
     go_on.set()
-    first.join(10)
-    second.join(10)
+    first.join(60)
+    second.join(60)
     assert isinstance(results[b"first"], Unavailable)
     assert results[b"second"] is None
     assert read(store, ORIGINAL) == b"second"

@@ -495,7 +495,7 @@ def test_processes_that_create_one_key_at_once_have_one_winner(folder: Path) -> 
         assert racer.stdin
         racer.stdin.write("\n")
         racer.stdin.flush()
-    assert sum(int(racer.communicate(timeout=30)[0]) for racer in racers) == 40
+    assert sum(int(racer.communicate(timeout=120)[0]) for racer in racers) == 40
     assert len(files(folder)) == 40
 
 

@@ -59,7 +59,7 @@ class Exchange:
 
     async def answer(self) -> tuple[int, dict[str, Any], dict[str, str]]:
         """Return status, JSON document and headers of the response."""
-        await asyncio.wait_for(asyncio.shield(self.task), 30)
+        await asyncio.wait_for(asyncio.shield(self.task), 60)
         (start,) = (message for message in self.messages if message["type"] == "http.response.start")
         body = b"".join(message.get("body", b"") for message in self.messages)
         return start["status"], json.loads(body), {name.decode(): value.decode() for name, value in start["headers"]}

@@ -32,7 +32,7 @@ class Live:
 
     def connect(self) -> socket.socket:
         """Open a connection."""
-        return socket.create_connection(("127.0.0.1", self.port), timeout=15)
+        return socket.create_connection(("127.0.0.1", self.port), timeout=60)
 
     def log(self) -> str:
         """Return its log."""
@@ -101,17 +101,17 @@ def live_on(
                 cwd=Path(__file__).parents[2],
             )  # fmt: skip
     try:
-        wait_for(lambda: _answers(f"http://127.0.0.1:{port}", process), 30, log.read_text)
+        wait_for(lambda: _answers(f"http://127.0.0.1:{port}", process), 90, log.read_text)
         with SIDES[name](folder / "data") as side:
             yield Live(process, port, log, (scratch, folder / "data" / "tmp"), side)
     finally:
         process.terminate()
-        process.wait(20)
+        process.wait(60)
 
 
 def _answers(url: str, process: subprocess.Popen[bytes]) -> bool:
     assert process.poll() is None
     try:
-        return httpx.get(f"{url}/healthz", timeout=20).status_code == 200
+        return httpx.get(f"{url}/healthz", timeout=60).status_code == 200
     except httpx.TransportError:
         return False

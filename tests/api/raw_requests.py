@@ -53,7 +53,7 @@ def answers_in(raw: bytes) -> list[Answer]:
 
 def exchange(port: int, *pieces: bytes, half_close: bool = False) -> list[Answer]:
     """Send the pieces on a new connection; return the responses until the server closes it."""
-    with socket.create_connection(("127.0.0.1", port), timeout=30) as sock:
+    with socket.create_connection(("127.0.0.1", port), timeout=60) as sock:
         for piece in pieces:
             sock.sendall(piece)
         if half_close:

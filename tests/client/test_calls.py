@@ -395,7 +395,7 @@ def test_leaving_many_uploads_early_closes_their_files(ann: Client, tmp_path: Pa
     ann.close()
     for thread in threading.enumerate():
         if thread.name.startswith("darkroom-upload"):
-            thread.join(30)
+            thread.join(60)
     folder = f"{tmp_path}/"
     assert [
         link

@@ -49,7 +49,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 def replay(server: Server, name: str) -> tuple[int, Any]:
     """Send the recording and read the response to its end."""
-    with socket.create_connection(("127.0.0.1", server.port), timeout=30) as connection:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=60) as connection:
         connection.sendall((RECORDED / f"{name}.http").read_bytes())
         answer = connection.makefile("rb")
         status = int(answer.readline().split()[1])

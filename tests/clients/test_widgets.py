@@ -97,7 +97,7 @@ def test_a_widget_with_default_options(
     try:
         tab.goto(f"{site}/{widget}")
         tab.locator("input[type=file]").first.set_input_files(picture)
-        tab.wait_for_function("window.over", timeout=30_000)
+        tab.wait_for_function("window.over", timeout=60_000)
         over = tab.evaluate("window.over")
         assert over.get("status") == 201, over
         record = over["body"]

@@ -18,7 +18,7 @@ def race(action: Callable[[int], T], racers: int = RACERS) -> list[T | PortError
     line = threading.Barrier(racers)
 
     def run(number: int) -> T | PortError:
-        line.wait(30)
+        line.wait(60)
         try:
             return action(number)
         except PortError as error:
@@ -33,7 +33,7 @@ def winners(results: list[T | PortError]) -> list[int]:
     return [number for number, result in enumerate(results) if not isinstance(result, PortError)]
 
 
-def eventually(look: Callable[[], T], expected: T, seconds: float = 10) -> None:
+def eventually(look: Callable[[], T], expected: T, seconds: float = 60) -> None:
     """Wait until `look()` returns the expected value; fail with the last value."""
     end = time.monotonic() + seconds
     while (seen := look()) != expected and time.monotonic() < end:

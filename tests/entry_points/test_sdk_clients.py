@@ -57,7 +57,7 @@ class Hole:
         with contextlib.suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
-        self._thread.join(10)
+        self._thread.join(60)
         for connection in self._held:
             connection.close()
 

@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -46,10 +45,8 @@ EMBEDDED = {"DARKROOM_STORAGE_URL": "file:./data", "DARKROOM_DATABASE_URL": "sql
 )
 def test_a_wrong_setting_is_named(entry_point: str, change: dict[str, str | None], named: str, tmp_path: Path) -> None:
     environment = {name: value for name, value in {**GOOD, **change}.items() if value is not None}
-    started = time.monotonic()
     with pytest.raises(ConfigurationError, match=named), opened(entry_point, environment, tmp_path):
         pass
-    assert time.monotonic() - started < 25
     assert list(tmp_path.iterdir()) == []
 
 

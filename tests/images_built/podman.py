@@ -159,4 +159,4 @@ def _run(function: str, options: list[str], command: list[str], folder: Path, po
         yield running
     finally:
         podman("rm", "--force", "--time=0", name, check=False)
-        process.wait(20)
+        process.wait(60)

@@ -74,7 +74,7 @@ class ServerContainer:
     def kill(self) -> None:
         """End all processes of the container at once."""
         podman("kill", self.name)
-        wait_for(lambda: not self.state["Running"], 30)
+        wait_for(lambda: not self.state["Running"], 60)
 
     def run(self, *command: str) -> subprocess.CompletedProcess[str]:
         """Run a command in the container."""

@@ -21,7 +21,7 @@ from tests.engines import ACCESS_KEY, INSTALLED, REGION, SECRET_KEY, free_port
 from tests.repository.tree import ROOT
 
 EMULATOR = INSTALLED / "aws-lambda-rie"
-_START_SECONDS = 30
+_START_SECONDS = 90
 #: Functions that run in the image of another one.
 _PACKAGES = {"render": "worker"}
 

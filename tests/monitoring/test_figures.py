@@ -205,7 +205,7 @@ def test_scrapes_at_once_and_broken_ones_are_answered(port: int) -> None:
     statuses: list[int] = []
 
     def scrape() -> None:
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
         connection.request("GET", "/metrics")
         statuses.append(connection.getresponse().status)
         connection.close()

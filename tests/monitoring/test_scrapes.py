@@ -187,5 +187,5 @@ def test_figures_survive_a_new_worker(server: Server) -> None:
     (worker,) = (line["pid"] for line in log_lines(server, "worker ready"))
     os.kill(worker, signal.SIGKILL)
     wait_for(lambda: len(log_lines(server, "worker ready")) == 2, 60, server.log.read_text)
-    wait_for(lambda: value(scrape(server), "darkroom_worker_up") == 1, 20)
+    wait_for(lambda: value(scrape(server), "darkroom_worker_up") == 1, 60)
     assert value(scrape(server), "darkroom_uploads_total") == 1

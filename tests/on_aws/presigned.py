@@ -15,13 +15,13 @@ Fetch = Callable[[str], httpx.Response]
 
 def by_moto(url: str) -> httpx.Response:
     """The bytes from moto, which listens to this library alone, and takes any signature."""
-    answer = requests.get(url, timeout=10)
+    answer = requests.get(url, timeout=60)
     return httpx.Response(answer.status_code, headers=list(answer.headers.items()), content=answer.content)
 
 
 def by_network(url: str) -> httpx.Response:
     """The bytes from an engine that checks signatures: changed anywhere, the url is refused."""
-    answer = httpx.get(url, timeout=20)
+    answer = httpx.get(url, timeout=60)
     if answer.status_code == 200:
         path, _, query = url.partition("?")
         signature = query.rpartition("=")[2]
@@ -34,7 +34,7 @@ def by_network(url: str) -> httpx.Response:
         )
         for each in changed:
             assert each != url
-            assert httpx.get(each, timeout=20).status_code == 403, each
+            assert httpx.get(each, timeout=60).status_code == 403, each
     return answer
 
 

@@ -50,7 +50,7 @@ class Proxy:
         trust = ssl.create_default_context(cafile=str(self.certificate))
         trust.check_hostname = False
         with (
-            socket.create_connection(("127.0.0.1", self.port), timeout=10) as plain,
+            socket.create_connection(("127.0.0.1", self.port), timeout=60) as plain,
             trust.wrap_socket(plain, server_hostname=NAME) as connection,
         ):
             received = b""
@@ -168,4 +168,4 @@ def running(command: list[str], folder: Path, answers: Callable[[], bool]) -> It
         yield
     finally:
         process.terminate()
-        process.wait(20)
+        process.wait(60)

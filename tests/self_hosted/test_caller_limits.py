@@ -36,9 +36,9 @@ def test_callers_at_once_get_no_more_than_burst_and_rate(tmp_path: Path) -> None
     counts: Counter[int] = Counter()
     lock = threading.Lock()
 
-    def call(server: Server, end: float) -> None:
+    def call(server: Server) -> None:
         with httpx.Client(base_url=server.url, timeout=60) as client:
-            while time.monotonic() < end:
+            for _ in range(20):
                 answer = client.get("/images")
                 assert (answer.status_code == 429) == ("retry-after" in answer.headers)
                 with lock:
@@ -46,7 +46,7 @@ def test_callers_at_once_get_no_more_than_burst_and_rate(tmp_path: Path) -> None
 
     with serving(tmp_path / "data", DARKROOM_RATE_LIMIT=str(rate)) as server:
         begun = time.monotonic()
-        threads = [threading.Thread(target=call, args=(server, begun + 4)) for _ in range(AT_ONCE)]
+        threads = [threading.Thread(target=call, args=(server,)) for _ in range(AT_ONCE)]
         for thread in threads:
             thread.start()
         for thread in threads:

@@ -92,7 +92,7 @@ def test_images_are_processed_while_reconcile_runs(tmp_path: Path) -> None:
         image = upload(side)
         wait_for(lambda: is_ready(side, image), 60)
         process.terminate()
-        assert process.wait(30) == 0  # and a stop does not wait for the end of a run
+        assert process.wait(60) == 0  # and a stop does not wait for the end of a run
 
 
 def test_a_reconcile_that_fails_does_not_end_the_worker(tmp_path: Path) -> None:
@@ -125,7 +125,7 @@ def test_the_worker_of_a_server_writes_the_ids_of_images_and_nothing_else(tmp_pa
             assert is_ready(side, image)
             process.stdin.close()
             assert {line.strip() for line in written} <= {image.id}  # the reconcile at the start sends its event again
-            assert process.wait(30) == 0
+            assert process.wait(60) == 0
 
 
 @pytest.mark.slow

@@ -55,7 +55,7 @@ def test_a_store_that_refuses_is_reported_with_its_reason_and_without_a_tracebac
         "DARKROOM_STORAGE_URL": "s3://bucket", "DARKROOM_DATABASE_URL": "dynamodb://table",
     }  # fmt: skip
     command = [*COMMAND, "redrive"]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=30, check=False)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 3
     assert done.stderr.splitlines()[-3:] == [
         "error: a store refused or did not answer",
@@ -71,7 +71,7 @@ def test_a_worker_whose_folder_cannot_be_made_says_so(tmp_path: Path, monkeypatc
     monkeypatch.setenv("DARKROOM_STORAGE_URL", f"file:{tmp_path}/file")
     monkeypatch.setenv("DARKROOM_DATABASE_URL", f"sqlite:{tmp_path}/file/darkroom.db")
     command = [*COMMAND, "worker"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 2
     assert f"DARKROOM_STORAGE_URL: cannot use {tmp_path}/file: " in done.stderr
     assert "Traceback" not in done.stderr

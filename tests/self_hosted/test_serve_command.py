@@ -35,7 +35,7 @@ def test_it_serves_until_a_signal(tmp_path: Path) -> None:
         answer = server.client.post("/upload?wait=20", files={"file": ("a.jpg", encoded())})
         assert (answer.status_code, answer.json()["status"]) == (201, "ready")
         process.send_signal(signal.SIGINT)
-        assert process.wait(30) == 0
+        assert process.wait(60) == 0
     finally:
         process.kill()
         process.wait()

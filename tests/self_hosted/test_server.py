@@ -67,7 +67,7 @@ def test_it_raises_its_limit_of_open_files(running: Server) -> None:
 def test_connections_that_say_nothing_do_not_stop_it(running: Server) -> None:
     with ExitStack() as stack:
         for _ in range(500):  # more than the limit that it was started with
-            stack.enter_context(socket.create_connection(("127.0.0.1", running.port), timeout=30))
+            stack.enter_context(socket.create_connection(("127.0.0.1", running.port), timeout=60))
         assert running.client.get("/healthz").status_code == 200
         assert running.client.get("/images").status_code == 200
 
@@ -79,7 +79,7 @@ def test_a_request_in_a_body_with_upgrade_is_not_run(running: Server) -> None:
         b"HTTP2-Settings: AAMAAABkAAQCAAAAAAIAAAAA\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
     )
     last = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
-    with socket.create_connection(("127.0.0.1", running.port), timeout=30) as sock:
+    with socket.create_connection(("127.0.0.1", running.port), timeout=60) as sock:
         sock.sendall(head % len(inner) + inner + last)
         assert [answer.status for answer in answers_in(read_all(sock))] == [400, 200]
     assert "DELETE" not in running.log.read_text()
@@ -88,7 +88,7 @@ def test_a_request_in_a_body_with_upgrade_is_not_run(running: Server) -> None:
 def test_a_head_without_end_costs_no_memory(running: Server) -> None:
     before = rss(running)
     for head in (b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n", b"GET /healthz?"):
-        with socket.create_connection(("127.0.0.1", running.port), timeout=30) as sock:
+        with socket.create_connection(("127.0.0.1", running.port), timeout=60) as sock:
             sock.sendall(head)
             for _ in range(50):
                 sock.sendall(b"a:b\r\n" * 200_000)
@@ -103,7 +103,7 @@ def test_a_signal_ends_it_with_0_and_its_worker_with_it(tmp_path: Path, number: 
         children = children_of(server)
         assert server.process is not None
         server.process.send_signal(number)
-        assert server.process.wait(30) == 0
+        assert server.process.wait(60) == 0
         assert [child for child in children if Path(f"/proc/{child}").exists()] == []
         log = server.log.read_text()
     assert "ERROR" not in log
@@ -114,14 +114,14 @@ def test_waiting_clients_are_answered_when_the_server_stops(tmp_path: Path) -> N
     with serving(tmp_path / "data") as server:
         wanted = {"filename": "a.jpg", "content_type": "image/jpeg", "bytes": 1000}
         ticket = server.client.post("/upload/direct", json=wanted).json()
-        with socket.create_connection(("127.0.0.1", server.port), timeout=30) as sock:
+        with socket.create_connection(("127.0.0.1", server.port), timeout=60) as sock:
             sock.sendall(f"GET /images/{ticket['id']}?wait=20 HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
             # On a new connection, which is accepted and read after that of the waiting request.
             httpx.get(f"{server.url}/healthz")
             assert server.process is not None
             server.process.send_signal(signal.SIGTERM)
             (answer,) = answers_in(read_all(sock))
-        assert server.process.wait(30) == 0
+        assert server.process.wait(60) == 0
     assert answer.status == 200
     assert b'"pending"' in answer.body
     assert "ERROR" not in server.log.read_text()
@@ -148,7 +148,7 @@ main.main()
         assert process.stdout is not None
         process.stdout.readline()
         process.terminate()
-        assert process.wait(30) == 0
+        assert process.wait(60) == 0
 
 
 @pytest.mark.parametrize(("descriptors", "requests"), [(65536, 2048), (10240, 2048), (1024, 256), (256, 16)], ids=str)

@@ -71,7 +71,7 @@ class Upload:
 
 @contextmanager
 def uploading(server: Server, ticket: dict[str, Any]) -> Iterator[Upload]:
-    with socket.create_connection(("127.0.0.1", server.port), timeout=30) as sock:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=60) as sock:
         yield Upload(server, ticket, sock)
 
 

@@ -128,7 +128,7 @@ def test_nonsense_stops_the_process_with_a_sentence(tmp_path: Path, module: str)
     environment = {**os.environ, "DARKROOM_MAX_PIXELS": "0", "DARKROOM_TYPO": "x"}
     ended = subprocess.run(
         [sys.executable, "-m", module],
-        env=environment, cwd=Path(__file__).parents[2], capture_output=True, text=True, timeout=30, check=False,
+        env=environment, cwd=Path(__file__).parents[2], capture_output=True, text=True, timeout=120, check=False,
     )  # fmt: skip
     assert ended.returncode == 2
     assert "Traceback" not in ended.stderr

@@ -182,7 +182,7 @@ def test_unreadable_requests_are_refused_with_a_problem_document(
     assert answer.headers["connection"] == "close"
     assert answer.headers["x-content-type-options"] == "nosniff"
     request_id = answer.problem["request_id"]
-    wait_for(lambda: live.requests(request_id=request_id), 10)  # the line follows the answer
+    wait_for(lambda: live.requests(request_id=request_id), 60)  # the line follows the answer
     (line,) = live.requests(request_id=request_id)
     assert (line["status"], line["code"]) == (status, code)
 

@@ -30,7 +30,7 @@ def server() -> Iterator[tuple[int, int]]:
         command = [sys.executable, "-m", "tests.server.slow_application", str(listener.fileno())]
         running = subprocess.Popen(command, pass_fds=[listener.fileno()], cwd=Path(__file__).parents[2])
     try:
-        wait_for(lambda: waiting(port) == 0, 30)
+        wait_for(lambda: waiting(port) == 0, 60)
         yield port, running.pid
     finally:
         running.kill()
@@ -39,7 +39,7 @@ def server() -> Iterator[tuple[int, int]]:
 
 def waiting(port: int) -> int | None:
     try:
-        return int(httpx.get(f"http://127.0.0.1:{port}/waiting", timeout=20).text)
+        return int(httpx.get(f"http://127.0.0.1:{port}/waiting", timeout=60).text)
     except httpx.TransportError:
         return None
 
@@ -65,7 +65,7 @@ def test_many_bodies_wait_for_a_slow_application_and_arrive(server: tuple[int, i
             head = b"POST /upload HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: %d\r\n\r\n" % SIZE
             sock.sendall(head)
             left[sock], digests[sock] = memoryview(body), hashlib.sha256(body).hexdigest()
-        wait_for(lambda: waiting(port) == UPLOADS, 30)
+        wait_for(lambda: waiting(port) == UPLOADS, 60)
         while ready := select.select([], [sock for sock in left if left[sock]], [], 1)[
             1
         ]:  # as much as the server takes

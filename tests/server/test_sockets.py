@@ -118,7 +118,7 @@ def test_the_answer_comes_at_once_and_the_draining_ends(live: Live) -> None:
     with live.connect() as sock:
         sock.sendall(request_head("/upload", "text/plain", "Content-Length: 100000000000") + b"x" * 1000)
         assert status_of(read_answer(sock)) == 415  # before the body has come
-        assert not send_while_it_takes(sock, b"x" * 65536, 8)
+        assert not send_while_it_takes(sock, b"x" * 65536, 60)
     assert time.monotonic() - started > 1.5
 
 
@@ -200,7 +200,7 @@ def test_a_client_that_goes_away_half_way_leaves_nothing(live: Live, sent: int) 
         sock.sendall(request_head("/upload", "multipart/form-data; boundary=b", f"Content-Length: {100 * MEBIBYTE}"))
         sock.sendall(body)
         if sent > MEBIBYTE:
-            wait_for(live.open_files, 10)
+            wait_for(live.open_files, 60)
     # The line of an earlier request may come meanwhile.
     wait_for(lambda: 499 in [each["status"] for each in live.requests(route="/upload")[lines:]], 10, live.log)
     assert live.open_files() == []

@@ -27,8 +27,8 @@ PYTHON = INSTALLED / "ministack" / "bin" / "python"
 ACCOUNT = "123456789012"
 #: The emulator takes these for the account's root user.
 ROOT_USER = ("test", "test")
-_START_SECONDS = 60
-_END_SECONDS = 30
+_START_SECONDS = 90
+_END_SECONDS = 60
 #: What Lambda gives a function, as far as the emulator can say it: one measure of memory for all.
 _FLAGS = "--read-only --tmpfs /tmp:rw,nosuid,nodev,size=512m --security-opt no-new-privileges -m 1769m"
 
@@ -72,7 +72,7 @@ class Emulator:
         """A client of one of its services: for the account's root user, or for who has other credentials."""
         session = boto3.session.Session(*credentials, region_name=REGION)
         signature = "s3v4" if service == "s3" else "v4"  # of other signatures the emulator checks nothing
-        patience = Config(connect_timeout=2, read_timeout=150, retries={"total_max_attempts": 1})
+        patience = Config(connect_timeout=60, read_timeout=150, retries={"total_max_attempts": 1})
         style = Config(signature_version=signature, s3={"addressing_style": "path"})
         return session.client(service, endpoint_url=self.endpoint, config=patience.merge(style))
 

@@ -164,7 +164,7 @@ def test_images_are_changed_at_the_same_time_by_a_bounded_number_of_threads(serv
 
     def meet(*_: object) -> None:
         threads.add(threading.current_thread().name)
-        together.wait(30)
+        together.wait(60)
 
     with client_with(service, meet) as client:
         found = results(client.post("/images/edit", json={"ids": ids, "add_tags": ["x"]}))

@@ -318,7 +318,7 @@ def test_head_leads_to_a_url_for_head(service: Service, visibility: Visibility) 
         assert (answer.status_code, answer.content) == (307, b"")
         location = answer.headers["location"]
         found = (
-            service.client.head(location) if service.self_hosted else requests.head(location, timeout=20, stream=True)
+            service.client.head(location) if service.self_hosted else requests.head(location, timeout=60, stream=True)
         )
         assert found.status_code == 200
         assert found.headers["content-type"] == "image/jpeg"

@@ -438,16 +438,16 @@ def test_an_owner_and_all_together_have_a_limit(local: Sizes) -> None:
 
     def wait(_: str) -> None:
         started.release()
-        assert go.wait(30)
+        assert go.wait(60)
 
     local.renderer.before_storing = wait
     others = [local.place(seed, owner=owner) for seed, owner in ((1, "bob"), (2, "eve"))]
     with ThreadPoolExecutor(8) as pool:
         first = pool.submit(local.get, "?w=640&fm=webp")
-        assert started.acquire(timeout=30)
+        assert started.acquire(timeout=60)
         assert_problem(local.get("?w=750&fm=webp"), 429, "renderer_busy")
         second = pool.submit(local.get, "?w=640&fm=webp", others[0])
-        assert started.acquire(timeout=30)
+        assert started.acquire(timeout=60)
         assert_problem(local.get("?w=640&fm=webp", others[1]), 429, "renderer_busy")
         go.set()
         assert opened(first.result())

@@ -66,7 +66,7 @@ def finish(service: Service, image: Image) -> None:
 
 
 async def until(condition: Any) -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while not condition():
         assert time.monotonic() < deadline
         await asyncio.sleep(0.01)
@@ -109,7 +109,7 @@ def test_nothing_is_polled_without_waiting_requests(self_hosted: Service, looks:
     (image,) = pending(self_hosted, 1)
 
     def finish_after_the_first_poll() -> None:
-        wait_for(lambda: looks.at, 20)
+        wait_for(lambda: looks.at, 60)
         finish(self_hosted, image)
 
     finishing = threading.Thread(target=finish_after_the_first_poll)
@@ -177,7 +177,7 @@ def test_a_failing_poll_does_not_end_the_wait(self_hosted: Service, looks: Reads
     looks.failing = 3
 
     def finish_after_the_failures() -> None:
-        wait_for(lambda: looks.failing == 0, 20)
+        wait_for(lambda: looks.failing == 0, 60)
         finish(self_hosted, image)
 
     finishing = threading.Thread(target=finish_after_the_failures)

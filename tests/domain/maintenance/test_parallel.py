@@ -13,7 +13,7 @@ def test_results_come_in_the_order_of_the_items() -> None:
 
     def act(number: int) -> int:
         if number + 1 < len(gates):
-            assert gates[number + 1].wait(30)  # the next one finishes first
+            assert gates[number + 1].wait(60)  # the next one finishes first
         gates[number].set()
         return number * number
 

@@ -33,7 +33,7 @@ class Client:
     def run(self, kind: str) -> None:
         """Send images in this way until the storm ends."""
         with (
-            httpx.Client(base_url=self._server.url, timeout=30, headers=KEY) as http,
+            httpx.Client(base_url=self._server.url, timeout=60, headers=KEY) as http,
             contextlib.suppress(Stopped),
         ):
             while True:

@@ -92,7 +92,7 @@ class Killer:
     def _await_lease(self) -> None:
         """Wait until a request with a key is in progress, so that another one has to continue it from any point."""
         end = time.monotonic() + _LEASE_SECONDS
-        with contextlib.closing(sqlite3.connect(self._database, timeout=5)) as connection:
+        with contextlib.closing(sqlite3.connect(self._database, timeout=60)) as connection:
             while time.monotonic() < end and not connection.execute(f"SELECT 1 {_UNFINISHED}").fetchone():
                 time.sleep(0.001)
         time.sleep(self._dice.uniform(0, 0.03))
@@ -141,7 +141,7 @@ class Time:
     def _end_leases(self) -> None:
         """End half of all leases, also of requests that are in progress."""
         past = (utcnow() - timedelta(seconds=1)).isoformat()
-        with contextlib.closing(sqlite3.connect(self._database, timeout=5)) as connection, connection:
+        with contextlib.closing(sqlite3.connect(self._database, timeout=60)) as connection, connection:
             changed = connection.execute(
                 "UPDATE idempotency_keys SET document = json_set(document, '$.leased_until', ?)"
                 f" WHERE (owner, key) IN (SELECT owner, key {_UNFINISHED}) AND abs(random()) % 2 = 0",

@@ -30,7 +30,7 @@ def test_each_new_process_calls_our_way_to_start_the_server(sandbox: Sandbox, mo
     process = get_context("forkserver").Process(target=os.getpid, daemon=True)
     with fork_server.no_main_module():
         process.start()
-    process.join(20)
+    process.join(60)
     assert (process.exitcode, len(calls)) == (0, 1)
     process.close()
 
@@ -41,7 +41,7 @@ def test_the_start_of_a_process_does_not_poll_another_ones_exit(sandbox: Sandbox
     with fork_server.no_main_module():
         fork_server.start_process(process)
     assert process not in active_children()
-    process.join(20)
+    process.join(60)
     assert process.exitcode == 0
     process.close()
 
