@@ -8,6 +8,7 @@ found is written to a folder, from which it can be moved into the tests.
 import argparse
 import contextlib
 import json
+import math
 import shutil
 import sys
 import tempfile
@@ -64,8 +65,8 @@ def job_for(media_type: str) -> Job:
     )
 
 
-def hunt(seconds: float, seed: int, findings: Path, *, start: int = 0) -> Hunt:
-    """Mutate for that long. The mutation of a number is the same whenever it is made."""
+def hunt(seconds: float, seed: int, findings: Path, *, start: int = 0, count: float = math.inf) -> Hunt:
+    """Mutate for that long, or `count` times. The mutation of a number is the same whenever it is made."""
     settings = Settings()
     fork_server.preload("app.worker.render.jxl")
     sandbox = Sandbox(settings.processing_timeout_seconds, settings.processing_memory_mb, work=batch)
@@ -76,7 +77,7 @@ def hunt(seconds: float, seed: int, findings: Path, *, start: int = 0) -> Hunt:
     until = time.monotonic() + seconds
     number = start
     with tempfile.TemporaryDirectory() as scratch:
-        while time.monotonic() < until:
+        while time.monotonic() < until and number < start + count:
             source, out = Path(scratch, "in"), Path(scratch, "out")
             for folder in (source, out):
                 shutil.rmtree(folder, ignore_errors=True)

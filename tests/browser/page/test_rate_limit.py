@@ -6,7 +6,7 @@ from tests.browser.page.conftest import pytestmark  # noqa: F401 - when these te
 from tests.browser.page.test_upload import file, jpeg
 from tests.running_server import Server
 
-SETTINGS = {"DARKROOM_RATE_LIMIT": "0.5"}
+SETTINGS = {"DARKROOM_RATE_LIMIT": "1"}
 
 
 def test_more_files_than_the_limit_arrive(page: Any, server: Server, expected: list[str]) -> None:
