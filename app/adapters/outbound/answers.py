@@ -23,7 +23,7 @@ def retry_after(response: HTTPResponse) -> float | None:
         return min(float(value[:9]), _MOST_RETRY_SECONDS)
     try:
         when = parsedate_to_datetime(value)
-    except ValueError:
+    except (ValueError, OverflowError):  # OverflowError: a part of the date has too many digits
         return None
     seconds = ((when if when.tzinfo else when.replace(tzinfo=UTC)) - datetime.now(UTC)).total_seconds()
     return min(max(0.0, seconds), _MOST_RETRY_SECONDS)

@@ -46,6 +46,7 @@ def test_redirects_are_not_followed(status: str) -> None:
         ("-5", None),
         ("soon", None),
         ("9" * 30, 604800.0),
+        (f"Mon, {'9' * 30} Jan 2026 00:00:00 GMT", None),
         ("Thu, 01 Jan 1970 00:00:00 GMT", 0.0),
     ],
 )
