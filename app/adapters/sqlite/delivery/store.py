@@ -22,11 +22,15 @@ _LONGEST = (2 * SCHEDULE[-1] + CLOCK_SLACK).total_seconds()
 _REMOVED = 5000
 
 # Each step of the recursion finds the next endpoint in the index, so the costs grow with endpoints, not deliveries.
+# SQLite would choose the index by status, and read all pending deliveries in each step.
 _DUE = """
 WITH RECURSIVE waiting(endpoint) AS (
-    SELECT min(endpoint) FROM deliveries WHERE status = 'pending'
+    SELECT min(endpoint) FROM deliveries INDEXED BY deliveries_due WHERE status = 'pending'
     UNION ALL
-    SELECT (SELECT min(endpoint) FROM deliveries WHERE status = 'pending' AND endpoint > waiting.endpoint)
+    SELECT (
+        SELECT min(endpoint) FROM deliveries INDEXED BY deliveries_due
+        WHERE status = 'pending' AND endpoint > waiting.endpoint
+    )
     FROM waiting WHERE waiting.endpoint IS NOT NULL
 )
 SELECT deliveries.document
