@@ -288,7 +288,8 @@ def test_the_api_and_the_worker_have_the_rights_they_need_and_no_others(function
 def test_the_sender_has_the_rights_it_needs_and_no_others(functions: Functions) -> None:
     call, gate = functions, functions.gate
     endpoint = an_endpoint(url="https://192.0.2.1/", events=("image.uploaded",))
-    DynamoEndpoints(call.place.made.dynamodb, f"{call.place.table}-Access").create(endpoint)
+    endpoints = DynamoEndpoints(call.place.made.dynamodb, f"{call.place.table}-Access")
+    endpoints.create(endpoint)
     call.api(upload_event(encoded(seed=hash(new_id()))))
     call.work()  # its event has no receiver
     (message,) = (event for event in payload("sqs_one", key="", receive_count="1", bucket="")["Records"])
@@ -303,6 +304,10 @@ def test_the_sender_has_the_rights_it_needs_and_no_others(functions: Functions) 
     assert call.run(WEBHOOKS, {"Records": [message | {"body": delivery.id}]}) == {"batchItemFailures": []}
     found = sender._store.get(delivery.id)
     assert (found.status, found.failures) == ("delivered", 1)
+    endpoints.delete(endpoint.id)
+    sender._store.replace(found.again(utcnow()))
+    assert call.run(WEBHOOKS, {"Records": [message | {"body": delivery.id}]}) == {"batchItemFailures": []}
+    assert sender._store.get(delivery.id).status == "dropped"
     assert gate.refused == []
     assert gate.unused(WEBHOOKS) == BESIDE[WEBHOOKS]
 

@@ -1,6 +1,7 @@
 """Deliveries: one event for one endpoint, the schedule of its attempts, and the health of an endpoint."""
 
 import re
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -174,7 +175,7 @@ def build_delivery(event: Event, endpoint_id: str) -> Delivery:
     )
 
 
-def dispatch(event: Event, endpoints: "list[WebhookEndpoint]") -> list[Delivery]:
+def dispatch(event: Event, endpoints: Sequence[WebhookEndpoint]) -> list[Delivery]:
     """Return the deliveries of an event to the endpoints that receive it."""
     return [build_delivery(event, each.id) for each in endpoints if each.receives(event.type, event.owner)]
 

@@ -44,32 +44,29 @@ _WRITES = 8
 WakeUp = Callable[[str, timedelta], None]
 
 
-class Endpoints:
+class _AllEndpoints:
     """All endpoints, remembered for 20 seconds."""
 
     def __init__(self, store: EndpointStore) -> None:
         self._store = store
         self._lock = threading.Lock()
         self._read_at = -math.inf
-        self._all: dict[str, WebhookEndpoint] = {}
+        self._all: Sequence[WebhookEndpoint] = ()
 
-    def all(self) -> list[WebhookEndpoint]:
+    def read(self) -> Sequence[WebhookEndpoint]:
         """Return every endpoint."""
         with self._lock:
             if time.monotonic() - self._read_at > _CACHE_SECONDS:
-                self._all = {each.id: each for each in self._store.all()}
+                self._all = self._store.all()
                 self._read_at = time.monotonic()
-            return list(self._all.values())
-
-    def get(self, endpoint_id: str) -> WebhookEndpoint | None:
-        """Return an endpoint; one that is not remembered is read, because it may be new."""
-        self.all()
-        found = self._all.get(endpoint_id)
-        return found or self._store.get(endpoint_id)
+            return self._all
 
 
 class Sender:
-    """Makes attempts of deliveries. Safe in several threads and processes: a delivery has one attempt at a time."""
+    """Makes attempts of deliveries. Safe in several threads and processes: a delivery has one attempt at a time.
+
+    Each attempt reads its endpoint, so that a new address, a new secret and a switch count at once.
+    """
 
     def __init__(  # noqa: PLR0913 - two of them are hooks
         self,
@@ -85,7 +82,8 @@ class Sender:
         chance: Callable[[], float] = random.random,
     ) -> None:
         self._store = store
-        self._endpoints = Endpoints(endpoints)
+        self._endpoints = endpoints
+        self._all_endpoints = _AllEndpoints(endpoints)
         self._secrets = secrets
         self._http = http
         self._wake_up = wake_up
@@ -99,7 +97,7 @@ class Sender:
         event = self._store.get_event(event_id)
         if event is None:
             return []
-        deliveries = dispatch(event, self._endpoints.all())
+        deliveries = dispatch(event, self._all_endpoints.read())
         self._store.add(event, deliveries)
         for delivery in deliveries:
             self._wake_up(delivery.id, timedelta(0))

@@ -201,6 +201,25 @@ def test_deliveries_of_a_disabled_or_deleted_endpoint_are_dropped(scene: Scene, 
     assert (scene.status(delivery_id), scene.receiver.requests) == (DeliveryStatus.DROPPED, [])
 
 
+def test_a_change_of_an_endpoint_counts_for_the_next_attempt(scene: Scene) -> None:
+    scene.upload()
+    scene.send_due()
+    changed = rotate_secret(scene.endpoint, utcnow()).model_copy(
+        update={"enabled": False, "url": "https://new.example"}
+    )
+    scene.endpoints.replace(changed)
+    dropped = scene.deliveries.test(changed)
+    scene.send_due()
+    enabled = changed.model_copy(update={"enabled": True, "version": 3})
+    scene.endpoints.replace(enabled)
+    delivery = scene.deliveries.test(enabled)
+    scene.send_due()
+    assert (scene.status(dropped.id), scene.status(delivery.id)) == (DeliveryStatus.DROPPED, DeliveryStatus.DELIVERED)
+    url, headers, body = scene.receiver.requests[-1]
+    assert url == "https://new.example"
+    verified(enabled, headers, body)
+
+
 def test_a_failing_endpoint_is_tried_by_one_delivery_at_growing_distance_and_then_resumes(scene: Scene) -> None:
     waiting = [scene.upload() for _ in range(40)]
     other = scene.add_endpoint(url="https://other.example.com/in", events=("image.failed",))
