@@ -139,6 +139,34 @@ def test_a_dispatch_that_ends_half_way_is_found(place: Place) -> None:
     assert [each.is_dispatched for each in place.unfinished()] == [True]
 
 
+@pytest.mark.parametrize("left", [0, 1])
+def test_a_delivery_that_is_missing_and_not_wanted_any_more_is_forgotten(place: Place, left: int) -> None:
+    """The endpoint was deleted after a dispatch that ended half way."""
+    place.upload()
+    event = place.store.get_event(place.announced[0])
+    assert event is not None
+    deliveries = [build_delivery(event, new_endpoint_id()) for _ in range(2)]
+    with mock.patch.object(place.store, "_put", side_effect=Unavailable("")), pytest.raises(Unavailable):
+        place.store.add(event, deliveries)
+    place.store.add(event, deliveries[:left])
+    assert [each.is_dispatched for each in place.unfinished()] == [True] * left
+    for delivery in deliveries[:left]:
+        place.store.replace(delivery.finish(DeliveryStatus.DELIVERED, utcnow()))
+    assert place.unfinished() == []
+
+
+def test_a_second_dispatch_without_receivers_keeps_the_deliveries_of_the_first(place: Place) -> None:
+    """A message came twice, the second time to a function that does not know the new endpoint yet."""
+    place.upload()
+    event = place.store.get_event(place.announced[0])
+    assert event is not None
+    delivery = build_delivery(event, new_endpoint_id())
+    place.store.add(event, [delivery])
+    place.store.add(event, [])
+    assert place.store.get_event(event.id) == event
+    assert [each.deliveries for each in place.unfinished()] == [(delivery,)]
+
+
 def test_an_entry_whose_delivery_is_finished_already_is_removed(place: Place) -> None:
     place.upload()
     event = place.store.get_event(place.announced[0])

@@ -61,14 +61,16 @@ class Outbox:
         self._client = client
         self._table = table
 
-    def open(self, event: Event, endpoint_ids: Iterable[str]) -> None:
-        """Write an event, or change the one that exists: deliveries to these endpoints are pending."""
-        self._update(
+    def open(self, event: Event, endpoint_ids: Iterable[str]) -> set[str]:
+        """Write an event, or change the one that exists: deliveries to these endpoints are pending. Return all
+        endpoints whose deliveries are."""
+        changed = self._update(
             event.id,
             f"SET #document = if_not_exists(#document, :document), {_ENTER} ADD #pending :pending REMOVE #expires",
             {"#document": DOCUMENT, "#pending": PENDING, "#expires": EXPIRES_AT, **_ENTRY},
             {":document": event.model_dump_json(), ":pending": set(endpoint_ids), **_entry_values(event.id)},
         )
+        return _pending(changed)
 
     def reopen(self, event_id: str, endpoint_id: str) -> Write:
         """Return the write that makes a delivery of an event pending again."""
@@ -96,13 +98,23 @@ class Outbox:
             try:
                 self._update(event_id, change, names, {**values, ":seen": seen}, condition="#pending = :seen")
             except Refused as refused:
-                seen = deserialize(refused.reasons[0] or {}).get(PENDING, set())
+                seen = _pending(refused.reasons[0])
             else:
                 return
 
-    def remove(self, event_id: str) -> None:
-        """Remove an event that nobody receives."""
-        call(self._client.delete_item, **self._at(event_id))
+    def remove(self, event_id: str) -> set[str]:
+        """Remove an event, unless it was dispatched before. Return the endpoints whose deliveries are pending."""
+        try:
+            call(
+                self._client.delete_item,
+                **self._at(event_id),
+                ConditionExpression="attribute_not_exists(#pending) AND attribute_not_exists(#expires)",
+                ExpressionAttributeNames={"#pending": PENDING, "#expires": EXPIRES_AT},
+                ReturnValuesOnConditionCheckFailure="ALL_OLD",
+            )
+        except Refused as refused:
+            return _pending(refused.reasons[0])
+        return set()
 
     def unfinished(self, before: datetime) -> Iterator[Unfinished]:
         """See `Outbox.unfinished` of the port."""
@@ -135,16 +147,19 @@ class Outbox:
             if pending or not is_dispatched:
                 yield Unfinished(event_id, tuple(pending), is_dispatched=is_dispatched)
 
-    def _update(self, event_id: str, change: str, names: Item, values: Item, condition: str | None = None) -> None:
+    def _update(self, event_id: str, change: str, names: Item, values: Item, condition: str | None = None) -> Item:
+        """Update an event, and return its item in DynamoDB's typed form."""
         conditional = {"ConditionExpression": condition, "ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
-        call(
+        answer: Item = call(
             self._client.update_item,
             **self._at(event_id),
             UpdateExpression=change,
             ExpressionAttributeNames=names,
             ExpressionAttributeValues=serialize(values),
+            ReturnValues="ALL_NEW",
             **(conditional if condition else {}),
         )
+        return dict(answer["Attributes"])
 
     def _at(self, event_id: str) -> Item:
         return {"TableName": self._table, "Key": serialize({KEY: event_key(event_id)})}
@@ -153,6 +168,11 @@ class Outbox:
 _ENTRY = {"#index_key": INDEX_KEY, "#index_sort": INDEX_SORT}
 _ENTER = "#index_key = :index_key, #index_sort = :index_sort"
 _CLOSING = {"#pending": PENDING, "#expires": EXPIRES_AT, **_ENTRY}
+
+
+def _pending(item: Item | None) -> set[str]:
+    """Return the endpoints whose deliveries are pending, from the typed item of an event."""
+    return set(deserialize(item or {}).get(PENDING, ()))
 
 
 def _entry_values(event_id: str) -> Item:

@@ -48,10 +48,11 @@ class DynamoDeliveries:
     def add(self, event: Event, deliveries: Sequence[Delivery]) -> None:
         """See `DeliveryStore.add`. The event names its deliveries before they exist, so that a search of the outbox
         finds those that are missing after a crash. An event without deliveries is removed."""
-        if not deliveries:
-            self._outbox.remove(event.id)
-            return
-        self._outbox.open(event, [delivery.endpoint_id for delivery in deliveries])
+        endpoints = {delivery.endpoint_id for delivery in deliveries}
+        pending = self._outbox.open(event, endpoints) if deliveries else self._outbox.remove(event.id)
+        for endpoint_id in pending - endpoints:  # an earlier dispatch named it
+            if self.get(f"{event.id}.{endpoint_id}") is None:
+                self._outbox.close(event.id, endpoint_id)
         for delivery in deliveries:
             try:
                 self._put(delivery_item(delivery), f"attribute_not_exists({KEY})")
