@@ -24,7 +24,7 @@ EDITED = frozenset(
 WATCHED = EDITED | {"status", "processed_at", "rendering_id", "upload_expires_at", "arrived_at"}
 
 _EVENT_ID = re.compile("evt_[0-9a-f]{32}")
-_INTERNAL = {"placed", "superseded", "work", "last_tried_at", "arrived_at", "variants"}
+_INTERNAL = {"placed", "superseded", "work", "last_tried_at", "arrived_at", "charged_bytes", "variants"}
 
 
 class Event(Model):

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from app.api.views.image import ImageView
 from app.domain.delivery.events import MAX_BODY, WATCHED, EventSource
 from app.domain.models import Format, Image, Status, Variant, Visibility, utcnow
 from app.domain.work import Task, Work
@@ -99,6 +100,13 @@ def test_a_body_has_lasting_urls_only() -> None:
         data = json.loads(event.body)["data"]
         assert "url" not in data["variants"][0]
         assert data["links"]["self"].endswith(f"/images/{image.id}")
+
+
+def test_a_body_has_the_fields_of_the_api_and_no_internal_ones() -> None:
+    image = an_image(**{**READY, "charged_bytes": 9, "arrived_at": NOW, "last_tried_at": NOW})
+    (event,) = EventSource().of([(changed(image, status=Status.PENDING), image)])
+    shown = {name for name, field in ImageView.model_fields.items() if not field.exclude}
+    assert set(json.loads(event.body)["data"]) == shown - {"urls_expire_at", "embed", "duplicate", "ignored_fields"}
 
 
 def test_the_body_of_a_large_record_is_thin() -> None:
