@@ -32,6 +32,7 @@ class SendingLoop:
         self._running: set[str] = set()
         self._busy: Counter[str] = Counter()
         self._done = threading.Event()
+        self._stopping = threading.Event()
 
     def run(self, is_stopping: Callable[[], bool]) -> None:
         """Send until `is_stopping` returns True. Requests under way then are finished by their threads."""
@@ -46,6 +47,7 @@ class SendingLoop:
                 continue
             if not started:
                 self._done.wait(_POLL_SECONDS)
+        self._stopping.set()
         threads.shutdown(wait=True, cancel_futures=True)
 
     def _start_due(self, threads: ThreadPoolExecutor) -> int:
@@ -68,11 +70,7 @@ class SendingLoop:
 
     def _send(self, delivery: Delivery) -> None:
         try:
-            self._sender.handle(delivery.id)
-        except PortError:
-            log.warning("a webhook delivery could not be handled", exc_info=True, extra={"delivery_id": delivery.id})
-        except Exception:
-            log.exception("a webhook delivery failed unexpectedly", extra={"delivery_id": delivery.id})
+            self._handle(delivery)
         finally:
             with self._lock:
                 self._running.discard(delivery.id)
@@ -80,3 +78,14 @@ class SendingLoop:
                 if not self._busy[delivery.endpoint_id]:
                     del self._busy[delivery.endpoint_id]
             self._done.set()
+
+    def _handle(self, delivery: Delivery) -> None:
+        """Handle a delivery. One that fails here stays due, so its thread waits before it is handled again."""
+        try:
+            self._sender.handle(delivery.id)
+        except PortError:
+            log.warning("a webhook delivery could not be handled", exc_info=True, extra={"delivery_id": delivery.id})
+            self._stopping.wait(_RETRY_SECONDS)
+        except Exception:
+            log.exception("a webhook delivery failed unexpectedly", extra={"delivery_id": delivery.id})
+            self._stopping.wait(_RETRY_SECONDS)

@@ -9,12 +9,13 @@ from pathlib import Path
 import pytest
 
 from app.adapters.sqlite import Database, SqliteDeliveries, SqliteEndpoints, SqliteImages
+from app.domain.delivery import loop as loop_module
 from app.domain.delivery.deliveries import FAILURES, LIFE, SCHEDULE, DeliveryStatus
 from app.domain.delivery.endpoints import WebhookEndpoint, rotate_secret
 from app.domain.delivery.loop import SendingLoop
 from app.domain.delivery.redelivery import Deliveries
 from app.domain.delivery.sending import Sender
-from app.domain.errors import Conflict, NotFound
+from app.domain.errors import Conflict, NotFound, Unavailable
 from app.domain.models import Status, utcnow
 from app.domain.ports.delivery_store import DeliveryQuery
 from app.domain.ports.outbound import Answer, NoAnswer, Refused
@@ -389,6 +390,39 @@ def test_the_loop_sends_beside_an_endpoint_that_hangs(scene: Scene) -> None:
         release.set()
         stop.set()
         thread.join()
+
+
+def test_the_loop_waits_before_it_handles_a_delivery_again_that_the_store_refuses(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such as on a full disk, which would be full of log lines then."""
+    monkeypatch.setattr(loop_module, "_RETRY_SECONDS", 60)
+    scene.endpoints.replace(scene.endpoint.model_copy(update={"events": ("image.deleted",), "version": 2}))
+    refused = scene.deliveries.test(scene.endpoint)
+    other = scene.add_endpoint()
+    handled: list[str] = []
+    sender, stop = scene.new_sender(), threading.Event()
+
+    class Refusing:
+        def handle(self, delivery_id: str) -> None:
+            handled.append(delivery_id)
+            if delivery_id == refused.id:
+                raise Unavailable("The database is busy.")
+            sender.handle(delivery_id)
+
+    loop = SendingLoop(scene.store, Refusing(), clock=scene.clock)  # type: ignore[arg-type]
+    thread = threading.Thread(target=loop.run, args=(stop.is_set,))
+    thread.start()
+    try:
+        wait_for(lambda: refused.id in handled)
+        for number in range(5):
+            scene.images.create(an_image(), claim=False)
+            scene.clock.now = utcnow()
+            wait_for(lambda number=number: len(delivered(scene, other)) == number + 1)  # type: ignore[misc]
+    finally:
+        stop.set()
+        thread.join()
+    assert handled.count(refused.id) == 1
 
 
 def delivered(scene: Scene, endpoint: WebhookEndpoint) -> list[str]:
