@@ -2,6 +2,7 @@
 
 import json
 import sqlite3
+import time
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from functools import partial
@@ -172,8 +173,9 @@ class SqliteDeliveries:
         """End the attempts of a sender that was killed: their deliveries are due. Call it while no sender runs."""
         with self._database.writing() as connection:
             connection.execute(
-                "UPDATE deliveries SET due = unixepoch(), document = json_set(document, '$.leased_until', NULL)"
-                " WHERE status = 'pending' AND json_extract(document, '$.leased_until') IS NOT NULL"
+                "UPDATE deliveries SET due = ?, document = json_set(document, '$.leased_until', NULL)"
+                " WHERE status = 'pending' AND json_extract(document, '$.leased_until') IS NOT NULL",
+                (time.time(),),
             )
 
     def _remove_old(self, before: float) -> int:
