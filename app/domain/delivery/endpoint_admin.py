@@ -1,6 +1,7 @@
 """Creation, change, rotation and removal of webhook endpoints."""
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from app.domain.delivery.deliveries import EndpointHealth
@@ -14,7 +15,7 @@ from app.domain.delivery.endpoints import (
     rotate_secret,
 )
 from app.domain.delivery.redelivery import Deliveries
-from app.domain.errors import Conflict, KeepsChanging, Missing, NotFound, Stale
+from app.domain.errors import Conflict, KeepsChanging, Missing, NotFound, PortError, Stale
 from app.domain.models import utcnow
 from app.domain.ports.endpoint_store import EndpointStore
 from app.domain.uploads.field_values import unknown_fields
@@ -103,10 +104,16 @@ class EndpointAdmin:
         return self._secrets.current(rotated), rotated
 
     def delete(self, endpoint_id: str) -> bool:
-        """Remove an endpoint. Return False if there is none. Raises `NotFound` for a text that is no id of one."""
+        """Remove an endpoint. Return False if there is none. Raises `NotFound` for a text that is no id of one.
+
+        Its pending deliveries are due then, so that the sender drops them.
+        """
         if not is_endpoint_id(endpoint_id):
             raise _not_found()
-        return self._store.delete(endpoint_id)
+        was_there = self._store.delete(endpoint_id)
+        with suppress(PortError):  # the endpoint is gone; its deliveries are dropped at their own time
+            self._deliveries.clear_health(endpoint_id)
+        return was_there
 
     def _change(self, endpoint_id: str, apply: Callable[[WebhookEndpoint], WebhookEndpoint]) -> WebhookEndpoint:
         for _ in range(_ATTEMPTS):

@@ -191,7 +191,10 @@ def test_there_is_a_limit_of_endpoints(service: Service) -> None:
         adapters(service).endpoints.create(stored.model_copy(update={"id": new_endpoint_id()}))
     problem = assert_problem(post(service, body={"url": URL}), 409, "too_many_endpoints")
     assert (problem["measured"], problem["limit"]) == (100, 100)
+    health = EndpointHealth(endpoint_id=first, failing_since=utcnow(), failures=9, version=1)
+    adapters(service).deliveries.replace_health(health)
     assert service.client.delete(f"/webhooks/{first}", headers=bearer(ADMIN)).status_code == 204
+    assert adapters(service).deliveries.health([first]) == {}
     create(service)
 
 
