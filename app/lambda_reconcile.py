@@ -55,9 +55,7 @@ def handler(event: Any, context: Any) -> dict[str, int]:
             log.info("orphan", extra={"image_id": orphan.image_id, "bytes": orphan.object.size})
             if action == "remove":
                 orphans.remove(orphan, report)
-    webhooks = _backends.webhooks
-    if webhooks is not None and webhooks.queue is not None and webhooks.outbox is not None:
-        repeat_wake_ups(webhooks.outbox, webhooks.queue, report, is_time_left=is_time_left)
+    repeat_wake_ups(_backends.webhooks, report, is_time_left=is_time_left)
     run_recount(_backends.recount, report, is_time_left=is_time_left)
     found = asdict(report)
     log.info("reconciled", extra=found)

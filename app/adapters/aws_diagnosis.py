@@ -55,12 +55,15 @@ def check_bucket(client: Any, bucket: str, queue_arn: Callable[[], str], origins
         yield from _checked(right, check)
 
 
-def check_queue(client: Any, url: str, *, visibility: float, max_attempts: int) -> Iterator[Problem]:
-    """Check that the queue exists, and that its time-out and its attempts are those of the settings."""
+def check_queue(
+    client: Any, url: str, setting: str, *, visibility: float, max_attempts: int | None = None
+) -> Iterator[Problem]:
+    """Check that the queue that a setting names exists, that its time-out is not shorter than `visibility`, and that
+    its attempts are those of the settings."""
     try:
         attributes = read_queue(client, url)
     except _Missing:
-        yield error("queue_missing", f"the queue {url} does not exist", "correct DARKROOM_QUEUE_URL")
+        yield error("queue_missing", f"the queue {url} does not exist", f"correct {setting}")
         return
     except _Refused:
         yield error("queue_refused", f"this user may not read the queue {url}", "give it sqs:GetQueueAttributes")
@@ -69,7 +72,7 @@ def check_queue(client: Any, url: str, *, visibility: float, max_attempts: int) 
     if seconds < visibility:
         yield Problem(
             "queue_visibility",
-            f"the queue's visibility time-out is {seconds} s; an image may take {visibility:,.0f} s and come twice",
+            f"the queue's visibility time-out is {seconds} s; a message may take {visibility:,.0f} s and come twice",
             f"set it to at least {visibility:,.0f} s",
         )
     policy = json.loads(attributes.get("RedrivePolicy", "{}"))
@@ -79,7 +82,7 @@ def check_queue(client: Any, url: str, *, visibility: float, max_attempts: int) 
             "the queue has no dead-letter queue: a bad event returns forever",
             "add a redrive policy",
         )
-    elif int(policy.get("maxReceiveCount", 0)) != max_attempts:
+    elif max_attempts is not None and int(policy.get("maxReceiveCount", 0)) != max_attempts:
         yield Problem(
             "queue_attempts",
             f"the queue delivers {policy.get('maxReceiveCount')} times, and DARKROOM_MAX_ATTEMPTS is {max_attempts}",

@@ -6,10 +6,12 @@ from functools import cache, partial
 from urllib.parse import urlsplit
 
 from app.bootstrap import Backends, open_backends, visibility_seconds
+from app.domain.delivery.backends import Webhooks
+from app.domain.delivery.deliveries import LEASE
 from app.domain.errors import ConfigurationError, PortError
 from app.domain.maintenance.doctor import backlog, configuration, machine, network
 from app.domain.maintenance.doctor.findings import Check, Problem, error
-from app.domain.maintenance.doctor.webhooks import check_webhooks
+from app.domain.maintenance.doctor.webhooks import check_wake_ups, check_webhooks
 from app.settings import Settings
 from app.worker.machine import usable_cpus, usable_memory_mb
 
@@ -43,10 +45,6 @@ def _self_hosted(settings: Settings) -> Iterator[Check]:
     yield Check("storage", "objects can be stored", lambda: _ping(backends.store.ping))
     yield Check("table", "records can be written", lambda: _ping(backends.images.ping))
     yield from _work(backends, lambda: _is_worker_running(settings))
-    if backends.webhooks is not None:
-        stores = backends.webhooks
-        summary = "all deliveries arrive, and no endpoint is paused"
-        yield Check("webhooks", summary, lambda: check_webhooks(stores.deliveries, stores.endpoints))
 
 
 def _on_aws(settings: Settings) -> Iterator[Check]:
@@ -76,7 +74,11 @@ def _on_aws(settings: Settings) -> Iterator[Check]:
         "messages",
         "time-out and attempts of the queue",
         lambda: aws.check_queue(
-            sqs(), queue_url, visibility=visibility_seconds(settings), max_attempts=settings.max_attempts
+            sqs(),
+            queue_url,
+            "DARKROOM_QUEUE_URL",
+            visibility=visibility_seconds(settings),
+            max_attempts=settings.max_attempts,
         ),
     )
     yield Check(
@@ -85,12 +87,28 @@ def _on_aws(settings: Settings) -> Iterator[Check]:
         lambda: aws.check_table(dynamodb(), table_definition(settings.table), EXPIRES_AT),
     )
     yield from _work(backends, None)
+    if settings.webhook_queue_url:
+        url = settings.webhook_queue_url
+        yield Check(
+            "wake-ups",
+            "time-out and attempts of the queue of webhooks",
+            lambda: aws.check_queue(sqs(), url, "DARKROOM_WEBHOOK_QUEUE_URL", visibility=LEASE.total_seconds()),
+        )
 
 
 def _work(backends: Backends, is_worker_running: Callable[[], bool] | None) -> Iterator[Check]:
     yield Check("queue", "no dead letters", lambda: backlog.check_queue(backends.queue, is_worker_running))
     yield Check("schedule", "reconcile runs", lambda: backlog.check_schedule(backends.images))
     yield Check("records", "no image comes from the future", lambda: _newest(backends))
+    if backends.webhooks is not None:
+        adapters = backends.webhooks
+        yield Check("webhooks", "events arrive, and no endpoint is paused", lambda: _webhooks(adapters))
+
+
+def _webhooks(adapters: Webhooks) -> Iterator[Problem]:
+    yield from check_webhooks(adapters.deliveries, adapters.endpoints)
+    if adapters.queue is not None and adapters.outbox is not None:
+        yield from check_wake_ups(adapters.queue, adapters.outbox)
 
 
 def _newest(backends: Backends) -> Iterator[Problem]:

@@ -13,6 +13,7 @@ from app.cli.failures import reports_failures
 from app.cli.options import JSON
 from app.domain.access.api_keys import OWNER_PATTERN
 from app.domain.images.notifications import images_named
+from app.domain.maintenance.lost_wake_ups import repeat_wake_ups
 from app.domain.maintenance.orphans import GRACE, Orphan, Orphans
 from app.domain.maintenance.reconcile import Reconciler
 from app.domain.maintenance.recount import run_recount
@@ -84,6 +85,7 @@ def reconcile(
                 orphans.remove(orphan, report)
     elif found and not adopt:
         _say("Add --adopt to write records for these originals, or --remove-orphans to delete the objects.")
+    repeat_wake_ups(backends.webhooks, report)
     run_recount(backends.recount, report)
     typer.echo(json.dumps(asdict(report)) if as_json else str(report))
     raise typer.Exit(1 if report.errors or refused else 0)

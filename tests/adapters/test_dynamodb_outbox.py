@@ -11,6 +11,7 @@ from app.adapters.dynamodb import DynamoImages
 from app.adapters.dynamodb.delivery.outbox import EventWrites, Outbox
 from app.adapters.dynamodb.delivery.store import DynamoDeliveries
 from app.adapters.sqs import SqsQueue
+from app.domain.delivery.backends import Webhooks
 from app.domain.delivery.deliveries import DeliveryStatus, build_delivery
 from app.domain.delivery.endpoints import new_endpoint_id
 from app.domain.delivery.events import EventSource
@@ -195,13 +196,14 @@ def test_lost_messages_are_sent_again(place: Place, monkeypatch: pytest.MonkeyPa
         delivery = build_delivery(event, new_endpoint_id())
         place.store.add(event, [delivery])
         report = Report()
-        repeat_wake_ups(place.store, queue, report)
+        webhooks = Webhooks(place.store, mock.Mock(), queue=queue, outbox=place.store)
+        repeat_wake_ups(webhooks, report)
         assert report.webhooks_repeated == 0  # they may still come
-        repeat_wake_ups(place.store, queue, report, now=utcnow() + LATER)
+        repeat_wake_ups(webhooks, report, now=utcnow() + LATER)
         assert report.webhooks_repeated == 2
         assert {message.body for message in queue.receive(10)} == {delivery.id, second}
         monkeypatch.setattr(lost_wake_ups, "SENT_ANYWAY", 0)
         queue.send("evt_of_another")
         report = Report()
-        repeat_wake_ups(place.store, queue, report, now=utcnow() + LATER)
+        repeat_wake_ups(webhooks, report, now=utcnow() + LATER)
         assert (report.webhooks_repeated, report.errors) == (1, 0)  # a message in the queue may be one of the two

@@ -56,11 +56,11 @@ class Hooks:
         self.endpoint = an_endpoint()
         adapters.endpoints.create(self.endpoint)
         self.store = DynamoDeliveries(client, table)
+        self.webhooks = adapters._replace(deliveries=self.store, queue=self.queue_port, outbox=self.store)
         wake_up = DeliveryMessages(self.queue_port, self.store, clock=self.clock).wake_up
         self.sender = Sender(
             self.store, adapters.endpoints, SECRETS, self.receiver, wake_up=wake_up, clock=self.clock, chance=lambda: 0
         )
-        self.sender._endpoints.all()  # the requests to the endpoints' table are no part of the walk
         events = EventWrites(table, EventSource(), partial(announce, self.queue_port))
         scene.side = scene.side.having(images=DynamoImages(client, table, events))
 
@@ -73,7 +73,7 @@ class Hooks:
                 continue
             self.clock.now = max(self.clock.now, utcnow()) + timedelta(hours=1)
             report = Report()
-            repeat_wake_ups(self.store, self.queue_port, report, now=self.clock.now)
+            repeat_wake_ups(self.webhooks, report, now=self.clock.now)
             assert report.errors == 0
             if not report.webhooks_repeated:
                 assert list(self.store.unfinished(self.clock.now)) == []

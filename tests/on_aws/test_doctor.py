@@ -11,8 +11,12 @@ from botocore.client import BaseClient
 from botocore.exceptions import ClientError
 
 from app.adapters.s3.cors import cors_rules
+from app.domain.delivery.deliveries import build_delivery
+from app.domain.delivery.events import build_test_event
+from app.domain.ids import first_id_at
 from app.domain.models import utcnow
 from tests import aws
+from tests.domain.delivery.receivers import an_endpoint
 from tests.transfer.installations import Installation, installation
 
 pytestmark = pytest.mark.slow
@@ -152,6 +156,62 @@ def test_a_table_with_another_key(deployed: Deployed) -> None:
         assert {"table_keys", "index_missing"} <= deployed.findings(DARKROOM_DATABASE_URL="dynamodb://Other").keys()
     finally:
         deployed.dynamodb.delete_table(TableName="Other")
+
+
+@pytest.fixture
+def webhooks(deployed: Deployed) -> Iterator[dict[str, str]]:
+    """Setting of a queue of webhooks, configured as the template does."""
+    with aws.queue(deployed.sqs, 360, 5) as url:
+        yield {"DARKROOM_WEBHOOK_QUEUE_URL": url}
+
+
+def add_event(deployed: Deployed, age: timedelta, **fields: Any) -> None:
+    """Write an event of this age, with a pending delivery that has these fields."""
+    adapters = deployed.opened.side.webhooks
+    assert adapters is not None
+    event = build_test_event("ann", utcnow() - age)
+    event = event.model_copy(update={"id": f"evt_{first_id_at(event.created_at).replace('-', '')}"})
+    endpoint = an_endpoint(url="https://hooks.example/a-secret-path")
+    adapters.endpoints.create(endpoint)
+    delivery = build_delivery(event, endpoint.id)
+    adapters.deliveries.add(event, [delivery])
+    if fields:
+        adapters.deliveries.replace(delivery.changed(**fields))
+
+
+def test_webhooks_that_arrive(deployed: Deployed, webhooks: dict[str, str]) -> None:
+    assert deployed.findings(**webhooks) == {}
+    add_event(deployed, timedelta(minutes=90))
+    add_event(deployed, timedelta(hours=5), wake_up_at=utcnow() - timedelta(minutes=5))
+    assert deployed.findings(**webhooks) == {}
+
+
+def test_webhooks_that_nobody_sends(deployed: Deployed, webhooks: dict[str, str]) -> None:
+    add_event(deployed, timedelta(hours=3))
+    found = deployed.findings(**webhooks)
+    assert list(found) == ["webhooks_late"]
+    assert found["webhooks_late"]["severity"] == "error"
+
+
+def test_messages_of_webhooks_that_failed(deployed: Deployed, webhooks: dict[str, str]) -> None:
+    (url,) = webhooks.values()
+    policy = deployed.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["RedrivePolicy"])["Attributes"]
+    dead = json.loads(policy["RedrivePolicy"])["deadLetterTargetArn"].rpartition(":")[2]
+    deployed.sqs.send_message(QueueUrl=deployed.sqs.get_queue_url(QueueName=dead)["QueueUrl"], MessageBody="evt_1")
+    assert list(deployed.findings(**webhooks)) == ["webhook_dead_letters"]
+    deployed.sqs.set_queue_attributes(QueueUrl=url, Attributes={"VisibilityTimeout": "30"})
+    assert list(deployed.findings(**webhooks)) == ["webhook_dead_letters", "queue_visibility"]
+
+
+def test_a_queue_of_webhooks_that_does_not_exist(deployed: Deployed, webhooks: dict[str, str]) -> None:
+    (url,) = webhooks.values()
+    found = deployed.findings(DARKROOM_WEBHOOK_QUEUE_URL=f"{url}-nowhere")
+    assert "DARKROOM_WEBHOOK_QUEUE_URL" in found["queue_missing"]["remedy"]
+
+
+def test_reconcile_sends_messages_of_webhooks_again(deployed: Deployed, webhooks: dict[str, str]) -> None:
+    add_event(deployed, timedelta(hours=3))
+    assert deployed.opened.report("reconcile", **webhooks)["webhooks_repeated"] == 1
 
 
 @pytest.mark.parametrize(

@@ -4,11 +4,11 @@ import logging
 from collections.abc import Callable, Iterator
 from datetime import datetime
 
+from app.domain.delivery.backends import Webhooks
 from app.domain.delivery.wake_ups import LOST_AFTER, is_overdue
 from app.domain.errors import PortError
 from app.domain.maintenance.report import Report
 from app.domain.models import utcnow
-from app.domain.ports import EventQueue
 from app.domain.ports.outbox import Outbox
 
 log = logging.getLogger(__name__)
@@ -19,15 +19,16 @@ SENT_ANYWAY = 100
 
 
 def repeat_wake_ups(
-    outbox: Outbox,
-    queue: EventQueue,
+    webhooks: Webhooks | None,
     report: Report,
     *,
     is_time_left: Callable[[], bool] = lambda: True,
     now: datetime | None = None,
 ) -> None:
-    """Send the messages of webhooks again that should have come. `queue` is that of the deliveries."""
-    now = now or utcnow()
+    """Send the messages of webhooks again that should have come, where a queue holds the deliveries."""
+    if webhooks is None or webhooks.queue is None or webhooks.outbox is None:
+        return
+    now, queue, outbox = now or utcnow(), webhooks.queue, webhooks.outbox
     try:
         waiting = queue.waiting()
         for number, lost in enumerate(_find_lost(outbox, now), 1):
