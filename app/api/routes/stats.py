@@ -11,6 +11,7 @@ from app.api.dependencies import CallerDep, Services, ServicesDep
 from app.api.http.access import ScopedRoute, requires
 from app.api.http.problem_examples import model_response, problem_responses
 from app.api.views.list_query import DEFAULT_LIMIT, MAX_LIMIT, Owner
+from app.api.views.paging import Paging
 from app.api.views.responses import json_answer
 from app.domain.access.api_keys import Scope
 from app.domain.images.stats import EXAMPLE, OwnerCounts, Stats, build_stats
@@ -74,11 +75,9 @@ def list_stats_of_owners(
 
     Where `exact` is false, an owner whose images are all deleted stays in the list for up to two weeks.
     """
-    counters = services.counters
-    after = None if cursor is None else services.cursors.read(cursor, _OWNERS)
-    found = counters.list(limit + 1, after)
-    shown = [_build(services, each, services.limits.quota) for each in found[:limit]]
-    following = services.cursors.write(shown[-1].owner, _OWNERS) if len(found) > limit else None
+    paging = Paging(services.cursors, _OWNERS, limit, cursor)
+    found, following = paging.read(services.counters.list, lambda counts: counts.owner)
+    shown = [_build(services, each, services.limits.quota) for each in found]
     return json_answer(StatsList(items=shown, next_cursor=following), headers=_CACHING)
 
 

@@ -18,6 +18,7 @@ from app.api.http.problem_examples import model_response, problem_responses
 from app.api.routes.access.schemas import GRACE_SECONDS, MAX_SCOPES
 from app.api.views.api_key import ApiKeyList, ApiKeyView, CreatedApiKey
 from app.api.views.list_query import DEFAULT_LIMIT, MAX_LIMIT, Timestamp
+from app.api.views.paging import Paging
 from app.api.views.responses import json_answer
 from app.domain.access.api_keys import Scope
 from app.domain.access.key_admin import CHANGEABLE
@@ -100,10 +101,9 @@ def list_keys(
     cursor: Annotated[str | None, Query(description="`next_cursor` of the previous page.")] = None,
 ) -> Response:
     """List the keys of all owners, newest first, without their secrets. Keys in the settings are not listed."""
-    after = None if cursor is None else services.cursors.read(cursor, _KEYS)
-    found = services.key_admin.list(limit + 1, after)
-    following = services.cursors.write(found[limit - 1].id, _KEYS) if len(found) > limit else None
-    shown = [ApiKeyView.build(key) for key in found[:limit]]
+    paging = Paging(services.cursors, _KEYS, limit, cursor)
+    found, following = paging.read(services.key_admin.list, lambda key: key.id)
+    shown = [ApiKeyView.build(key) for key in found]
     return json_answer(ApiKeyList(items=shown, next_cursor=following), headers=_CACHING)
 
 

@@ -13,6 +13,7 @@ from app.api.http.access import ScopedRoute, requires
 from app.api.http.json_object import parse_object
 from app.api.http.problem_examples import model_response, problem_responses
 from app.api.views.list_query import DEFAULT_LIMIT, MAX_LIMIT
+from app.api.views.paging import Paging
 from app.api.views.responses import json_answer
 from app.api.views.webhook import CreatedWebhook, DeliveryView, WebhookList, WebhookView
 from app.domain.access.api_keys import Scope
@@ -86,12 +87,10 @@ def list_webhooks(
     cursor: Annotated[str | None, Query(description="`next_cursor` of the previous page.")] = None,
 ) -> Response:
     """List the webhook endpoints, newest first, without their secrets."""
-    after = None if cursor is None else services.cursors.read(cursor, _WEBHOOKS)
-    found = services.webhooks.list(limit + 1, after)
-    following = services.cursors.write(found[limit - 1].id, _WEBHOOKS) if len(found) > limit else None
-    shown, now = found[:limit], utcnow()
-    health = services.webhooks.health(shown)
-    items = [WebhookView.build(each, health.get(each.id), now) for each in shown]
+    paging = Paging(services.cursors, _WEBHOOKS, limit, cursor)
+    found, following = paging.read(services.webhooks.list, lambda endpoint: endpoint.id)
+    health, now = services.webhooks.health(found), utcnow()
+    items = [WebhookView.build(each, health.get(each.id), now) for each in found]
     return json_answer(WebhookList(items=items, next_cursor=following), headers=_CACHING)
 
 
