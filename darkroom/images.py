@@ -59,13 +59,7 @@ class ImageCalls(BaseClient):
         """
         params: dict[str, Any] = {name: _parameter(name, value) for name, value in filters.items() if value is not None}
         params["limit"] = page_size
-        while True:
-            answer = self._connection.call("GET", "/images", params=params)
-            for item in self._connection.read(answer, "items", list):
-                yield self._connection.decode(Image, item)
-            params["cursor"] = answer.json().get("next_cursor")
-            if params["cursor"] is None:
-                return
+        yield from self._pages(Image, "/images", params)
 
     def get(self, image_id: str, *, wait: float = 0) -> Image:
         """Return the record of an image: with `wait`, once it is ready or failed, or as it is after these seconds.

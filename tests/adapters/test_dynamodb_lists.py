@@ -9,7 +9,7 @@ import pytest
 
 from app.adapters.dynamodb import DynamoImages, items, joins
 from app.adapters.dynamodb.pointers import build_pointers
-from app.domain.models import Image, Status, Visibility
+from app.domain.models import Image, Status, Visibility, utcnow
 from tests.contract.records import a_query, an_image, ids
 from tests.contract.test_lists import ORDERS, matches, ordered
 from tests.faults.wire import Wire
@@ -145,3 +145,22 @@ def test_a_partition_of_most_images_is_not_read_to_its_end(client: Any, table: s
     assert shown == expected
     assert looked_at <= 30
     assert requests.count("Query") == 2
+
+
+def test_a_page_ends_when_many_records_were_read_for_it(
+    client: Any, table: str, images: DynamoImages, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The trash has no index for filters."""
+    monkeypatch.setattr("app.adapters.dynamodb.listing._MOST_READ", 10)
+    monkeypatch.setattr("app.adapters.dynamodb.listing.BATCH", 5)
+    made = [an_image(trashed_at=utcnow(), tags=["rare"] if number == 25 else [], work={}) for number in range(30)]
+    place(client, table, made)
+    wanted = {"tags": ("rare",), "trashed": True, "descending": False}
+    shown, looked_at, _ = read_for(client, images, 3, **wanted)
+    assert (shown, looked_at) == ([], 10)
+    pages, after = [], None
+    while not pages or after is not None:
+        page = images.list(a_query(3, after=after, **wanted))
+        pages.append([image.id for image in page.items])
+        after = page.next_after
+    assert pages == [[], [], [made[25].id]]

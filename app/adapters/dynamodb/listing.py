@@ -33,13 +33,15 @@ _LOOK_UPS = 16
 _HEX = "0123456789abcdef"
 #: Sorts above every id.
 _LAST = "~"
+#: Records that are read for one page at most. Where no index entry tells them apart, few of them may match.
+_MOST_READ = 1000
 
 
 def page(client: Any, table: str, query: ListQuery) -> Page[Image]:
     """Return one page of the query; see `ImageRepository.list`.
 
     Reading a record costs as much as about 50 index entries. So no more records are read than the page needs, and
-    further ones only to replace stale ones.
+    further ones only to replace those that are stale or do not match.
     """
     if query.limit < 1:
         raise ValueError("a page has at least one item")
@@ -54,13 +56,16 @@ def page(client: Any, table: str, query: ListQuery) -> Page[Image]:
     candidates = Join(walks)
     found: list[Image] = []
     looked = 0
+    last: str | None = None
     while len(found) < wanted:
+        if looked >= _MOST_READ:
+            return Page(found, last)
         missing = wanted - len(found)
         share = (looked + 1) / (len(found) + 1)  # records read for each that was in the list
         ids = candidates.take(min(round(missing * share), BATCH))
         if not ids:
             break
-        looked += len(ids)
+        looked, last = looked + len(ids), ids[-1]
         read = read_records(client, table, ids)
         found += [image for image_id in ids if (image := read.get(image_id)) and _matches(image, query)]
     shown = found[: query.limit]
@@ -152,7 +157,7 @@ def _partitions(query: ListQuery) -> Sequence[str]:
     """Return the partitions that contain the ids to fetch: one for each filter.
 
     Most images are ready. So that partition is read only if there is no other, and the records tell the rest. The trash
-    has one partition.
+    has one partition, so its records tell all.
     """
     if query.trashed:
         return [trash_key(query.owner)]

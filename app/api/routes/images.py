@@ -69,7 +69,8 @@ def list_images(
 ) -> Response:
     """List the caller's images, newest first. Unknown query parameters are refused.
 
-    A page may have fewer images than `limit`, because it is at most 5 MB large. The last page has no `next_cursor`.
+    A page may have fewer images than `limit`, because it is at most 5 MB large, and few images may match a filter. The
+    last page has no `next_cursor`.
 
     A new image may take a moment to appear in lists. `GET /images/{id}` returns it at once.
 

@@ -47,7 +47,8 @@ class StoredImage(Protocol):
 
 
 class Page(NamedTuple, Generic[T]):
-    """`items` in the query's order; `next_after` is the last id of `items` if there may be more, else None."""
+    """`items` in the query's order. `next_after` is None if there are no more, else the id after which to go on: the
+    last one of `items`, or one that was looked at later."""
 
     items: Sequence[T]
     next_after: str | None
@@ -160,9 +161,11 @@ class ImageRepository(Protocol):
         """Return one page like `list`, without parsing the records."""
 
     def list(self, query: ListQuery) -> Page[Image]:
-        """Return one page, newest first if `descending`. Pages are full while there are matches; the last one has no
-        `next_after`. A walk over all pages contains every image that existed throughout exactly once. All pages cost
-        the same, however deep."""
+        """Return one page, newest first if `descending`; the last one has no `next_after`.
+
+        Pages are full while there are matches. One for which a thousand records were read may be short or empty. A walk
+        over all pages contains every image that existed throughout exactly once. All pages cost the same, however deep.
+        """
 
     def due(self, until: datetime) -> Iterator[str]:
         """Yield the ids of records and tombstones with a task due at `until` or before, about the earliest first.
