@@ -1,5 +1,6 @@
-"""Request bodies of uploads, for the OpenAPI document."""
+"""Request bodies for the OpenAPI document."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from app.api.bodies.field_schemas import DESCRIPTION_FIELDS, FILENAME, FORM_FIELDS
@@ -67,7 +68,15 @@ RAW: dict[str, Any] = {"application/octet-stream": _RAW}
 IMAGE: dict[str, Any] = {"image/*": _RAW}
 
 
+def json_request(
+    name: str, example: dict[str, Any], types: Sequence[str] = ("application/json",), *, required: bool = True
+) -> dict[str, Any]:
+    """Build the `requestBody` of an operation whose body has the component schema of this name."""
+    content = {"schema": {"$ref": f"#/components/schemas/{name}"}, "example": example}
+    return {"requestBody": {"required": required, "content": dict.fromkeys(types, content)}}
+
+
 def request_body(*bodies: dict[str, Any]) -> dict[str, Any]:
-    """Build the `requestBody` of an operation."""
+    """Build the `requestBody` of an upload."""
     content = {name: form for body in bodies for name, form in body.items()}
     return {"requestBody": {"required": True, "content": content}}

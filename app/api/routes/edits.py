@@ -1,6 +1,5 @@
 """Changes of the description and the visibility of images."""
 
-from collections.abc import Collection
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Request
@@ -18,6 +17,7 @@ from app.api.bodies.field_schemas import (
     VISIBILITY,
 )
 from app.api.bodies.json_body import read_json_body
+from app.api.bodies.request_schemas import json_request
 from app.api.dependencies import BasePathDep, Services, ServicesDep, VisibleOwnerDep
 from app.api.http.access import ScopedRoute, requires
 from app.api.http.json_object import parse_object
@@ -94,18 +94,13 @@ BULK_EDIT: dict[str, Any] = {
 }
 
 
-def _body(name: str, types: Collection[str], example: dict[str, Any]) -> dict[str, Any]:
-    content = {"schema": {"$ref": f"#/components/schemas/{name}"}, "example": example}
-    return {"requestBody": {"required": True, "content": dict.fromkeys(types, content)}}
-
-
 @router.patch(
     "/images/{image_id}",
     operation_id="edit_image",
     summary="Edit an image",
     response_description="The record after the change",
-    openapi_extra=_body(
-        "ImagePatch", PATCH_TYPES, {"title": "Lighthouse", "tags": ["sea", "evening"], "visibility": "public"}
+    openapi_extra=json_request(
+        "ImagePatch", {"title": "Lighthouse", "tags": ["sea", "evening"], "visibility": "public"}, PATCH_TYPES
     ),
     responses={
         200: model_response(ImageView)
@@ -165,9 +160,8 @@ def _choose_version(
     operation_id="edit_images",
     summary="Edit many images",
     response_description="One result for each image",
-    openapi_extra=_body(
+    openapi_extra=json_request(
         "BulkEdit",
-        PATCH_TYPES[:1],
         {"ids": ["01a21211-8a9b-7bc8-801b-cadcca2023b7"], "add_tags": ["sea"], "visibility": "public"},
     ),
     responses={200: model_response(BulkResults), **problem_responses(*_BODY_PROBLEMS)},

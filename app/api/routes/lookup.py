@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from app.api.bodies.field_schemas import OWNER
 from app.api.bodies.json_body import read_json_body
+from app.api.bodies.request_schemas import json_request
 from app.api.dependencies import CallerDep, ServicesDep
 from app.api.http.access import ScopedRoute, requires
 from app.api.http.json_object import JsonObject
@@ -42,17 +43,7 @@ LOOKUP_BODY: dict[str, Any] = {
         "owner": {**OWNER, "description": OWNER["description"].replace("the image", "the images")},
     },
 }
-_REQUEST = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "application/json": {
-                "schema": {"$ref": "#/components/schemas/LookupBody"},
-                "example": {"sha256": [_EXAMPLE_HASH]},
-            }
-        },
-    }
-}
+_REQUEST = json_request("LookupBody", {"sha256": [_EXAMPLE_HASH]})
 
 
 class KnownImages(Model, defer_build=True):

@@ -10,6 +10,7 @@ from pydantic.config import JsonDict
 from starlette.responses import Response
 
 from app.api.bodies.json_body import read_optional_object
+from app.api.bodies.request_schemas import json_request
 from app.api.dependencies import BasePathDep, Services, ServicesDep, VisibleOwnerDep
 from app.api.http.access import ScopedRoute, allow_extra_query, no_key_required, requires
 from app.api.http.json_object import JsonObject
@@ -53,17 +54,7 @@ SHARE_BODY: dict[str, Any] = {
         },
     },
 }
-_REQUEST = {
-    "requestBody": {
-        "required": False,
-        "content": {
-            "application/json": {
-                "schema": {"$ref": "#/components/schemas/ShareBody"},
-                "example": {"expires_in": 7 * 24 * 3600, "variant": "w1280"},
-            }
-        },
-    }
-}
+_REQUEST = json_request("ShareBody", {"expires_in": 7 * 24 * 3600, "variant": "w1280"}, required=False)
 
 _EXAMPLE: JsonDict = {
     "url": "https://img.example.org/shared/01a21211-8a9b-7bc8-801b-cadcca2023b7/w1280"

@@ -8,6 +8,7 @@ from starlette.responses import Response
 
 from app.api.bodies.field_schemas import DESCRIPTION_FIELDS, FILENAME
 from app.api.bodies.json_body import read_json_body
+from app.api.bodies.request_schemas import json_request
 from app.api.dependencies import BasePathDep, CallerDep, Services, ServicesDep
 from app.api.http.access import ScopedRoute, allow_extra_query, no_key_required, requires
 from app.api.http.body_stream import stream_body
@@ -60,17 +61,7 @@ TICKET_BODY: dict[str, Any] = {
         **DESCRIPTION_FIELDS,
     },
 }
-_REQUEST = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "application/json": {
-                "schema": {"$ref": "#/components/schemas/TicketBody"},
-                "example": {"filename": "photo.jpg", "content_type": "image/jpeg", "bytes": 1378236},
-            }
-        },
-    }
-}
+_REQUEST = json_request("TicketBody", {"filename": "photo.jpg", "content_type": "image/jpeg", "bytes": 1378236})
 
 
 @router.post(

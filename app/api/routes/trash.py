@@ -7,6 +7,7 @@ from fastapi.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from app.api.bodies.json_body import read_json_body
+from app.api.bodies.request_schemas import json_request
 from app.api.dependencies import BasePathDep, ServicesDep, VisibleOwnerDep
 from app.api.http.access import ScopedRoute, requires
 from app.api.http.json_object import JsonObject
@@ -23,6 +24,7 @@ _BODY_PROBLEMS = (
     "incomplete_body", "empty_body", "bad_json", "too_deep", "duplicate_field", "request_timeout", "body_too_large",
     "unsupported_body", "unknown_field", "missing_field", "wrong_type", "too_long", "invalid_request",
 )  # fmt: skip
+_EXAMPLE: dict[str, Any] = {"ids": ["01a21211-8a9b-7bc8-801b-cadcca2023b7"]}
 _PERMANENT = "Delete at once, also an image in the trash, instead of moving it there."
 
 #: JSON schema of a deletion of many images.
@@ -43,12 +45,6 @@ BULK_RESTORE: dict[str, Any] = {
     "additionalProperties": False,
     "properties": {"ids": IDS},
 }
-
-
-def _body(name: str) -> dict[str, Any]:
-    schema = {"$ref": f"#/components/schemas/{name}"}
-    example = {"ids": ["01a21211-8a9b-7bc8-801b-cadcca2023b7"]}
-    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema, "example": example}}}}
 
 
 @router.delete(
@@ -83,7 +79,7 @@ def delete_image(
     operation_id="delete_images",
     summary="Delete many images",
     response_description="One result for each image",
-    openapi_extra=_body("BulkDelete"),
+    openapi_extra=json_request("BulkDelete", _EXAMPLE),
     responses={200: model_response(BulkResults), **problem_responses(*_BODY_PROBLEMS)},
 )
 @requires(Scope.DELETE)
@@ -135,7 +131,7 @@ def restore_image(image_id: ImageId, services: ServicesDep, owner: VisibleOwnerD
     operation_id="restore_images",
     summary="Restore many images",
     response_description="One result for each image",
-    openapi_extra=_body("BulkRestore"),
+    openapi_extra=json_request("BulkRestore", _EXAMPLE),
     responses={200: model_response(BulkResults), **problem_responses(*_BODY_PROBLEMS)},
 )
 @requires(Scope.DELETE)

@@ -1,6 +1,5 @@
 """API keys in the store."""
 
-from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -10,6 +9,7 @@ from pydantic import TypeAdapter, ValidationError
 from starlette.responses import Response
 
 from app.api.bodies.json_body import read_json_body, read_optional_object
+from app.api.bodies.request_schemas import json_request
 from app.api.dependencies import ServicesDep
 from app.api.http.access import ScopedRoute, requires
 from app.api.http.json_object import JsonObject, parse_object
@@ -46,20 +46,13 @@ _EXAMPLE = {"name": "web shop", "owner": "ann", "scopes": ["upload", "read"], "e
 KeyId = Annotated[str, Path(description="Id of the key.", examples=["019ac4f1d2a07be31c55"])]
 
 
-def _body(
-    name: str, example: dict[str, Any], types: Sequence[str] = ("application/json",), *, required: bool = True
-) -> dict[str, Any]:
-    content = {"schema": {"$ref": f"#/components/schemas/{name}"}, "example": example}
-    return {"requestBody": {"required": required, "content": dict.fromkeys(types, content)}}
-
-
 @router.post(
     "/keys",
     operation_id="create_key",
     summary="Create an API key",
     status_code=201,
     response_description="The key, which is shown only now",
-    openapi_extra=_body("KeyBody", _EXAMPLE),
+    openapi_extra=json_request("KeyBody", _EXAMPLE),
     responses={
         201: model_response(CreatedApiKey),
         **problem_responses(*_BODY_PROBLEMS, *_FIELD_PROBLEMS, "bad_owner", "bad_scopes"),
@@ -112,7 +105,7 @@ def list_keys(
     operation_id="edit_key",
     summary="Change an API key",
     response_description="The key after the change",
-    openapi_extra=_body("KeyPatch", {"rate_limit": 5, "quota_bytes": 1_000_000_000}, _PATCH_TYPES),
+    openapi_extra=json_request("KeyPatch", {"rate_limit": 5, "quota_bytes": 1_000_000_000}, _PATCH_TYPES),
     responses={
         200: model_response(ApiKeyView),
         **problem_responses(*_BODY_PROBLEMS, *_FIELD_PROBLEMS, "key_not_found"),
@@ -147,7 +140,7 @@ async def edit_key(request: Request, key_id: KeyId, services: ServicesDep) -> Re
     operation_id="rotate_key",
     summary="Rotate an API key",
     response_description="The new key, which is shown only now",
-    openapi_extra=_body("KeyRotation", {"grace_seconds": GRACE_SECONDS}, required=False),
+    openapi_extra=json_request("KeyRotation", {"grace_seconds": GRACE_SECONDS}, required=False),
     responses={
         200: model_response(CreatedApiKey),
         **problem_responses(*_BODY_PROBLEMS, "out_of_range", "key_not_found", "expired_key", "too_many_secrets"),

@@ -10,6 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 from starlette.responses import Response
 
 from app.api.bodies.json_body import read_json_body, read_optional_object
+from app.api.bodies.request_schemas import json_request
 from app.api.dependencies import ServicesDep
 from app.api.http.access import ScopedRoute, requires
 from app.api.http.json_object import JsonObject
@@ -121,14 +122,7 @@ async def redeliver(request: Request, delivery_id: DeliveryId, services: Service
     summary="Send the deliveries of a time range again",
     status_code=202,
     response_description="Number of the deliveries, which are due now",
-    openapi_extra={
-        "requestBody": {
-            "required": True,
-            "content": {
-                "application/json": {"schema": {"$ref": "#/components/schemas/RedeliveryBody"}, "example": _RANGE}
-            },
-        }
-    },
+    openapi_extra=json_request("RedeliveryBody", _RANGE),
     responses={
         202: model_response(Redelivered),
         **problem_responses(*_BODY_PROBLEMS, "missing_field", "bad_range", "webhook_not_found"),

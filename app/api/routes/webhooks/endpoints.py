@@ -1,13 +1,14 @@
 """Webhook endpoints."""
 
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Request
 from fastapi.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from app.api.bodies.json_body import read_json_body, read_optional_object
+from app.api.bodies.request_schemas import json_request
 from app.api.dependencies import BasePathDep, Services, ServicesDep
 from app.api.http.access import ScopedRoute, requires
 from app.api.http.json_object import parse_object
@@ -41,18 +42,13 @@ WebhookId = Annotated[
 ]
 
 
-def _body(name: str, example: dict[str, Any], types: tuple[str, ...] = ("application/json",)) -> dict[str, Any]:
-    content = {"schema": {"$ref": f"#/components/schemas/{name}"}, "example": example}
-    return {"requestBody": {"required": True, "content": dict.fromkeys(types, content)}}
-
-
 @router.post(
     "/webhooks",
     operation_id="create_webhook",
     summary="Create a webhook endpoint",
     status_code=201,
     response_description="The endpoint with its secret, which is shown only now",
-    openapi_extra=_body("WebhookBody", _EXAMPLE),
+    openapi_extra=json_request("WebhookBody", _EXAMPLE),
     responses={
         201: model_response(CreatedWebhook)
         | {"headers": {"Location": {"description": "Path of the endpoint.", "schema": {"type": "string"}}}},
@@ -111,7 +107,7 @@ def get_webhook(webhook_id: WebhookId, services: ServicesDep) -> Response:
     operation_id="edit_webhook",
     summary="Change a webhook endpoint",
     response_description="The endpoint after the change",
-    openapi_extra=_body("WebhookPatch", {"events": ["*"], "enabled": True}, _PATCH_TYPES),
+    openapi_extra=json_request("WebhookPatch", {"events": ["*"], "enabled": True}, _PATCH_TYPES),
     responses={
         200: model_response(WebhookView),
         **problem_responses(*_BODY_PROBLEMS, *_FIELD_PROBLEMS, "webhook_not_found"),
