@@ -1,5 +1,6 @@
 """Socket on which the worker process gives its figures to the server: it answers each connection and closes it."""
 
+import errno
 import logging
 import os
 import socket
@@ -17,6 +18,9 @@ log = logging.getLogger(__name__)
 _SECONDS = 3.0
 _MAX_BYTES = 1024 * 1024
 _BACKLOG = 8
+#: Seconds after which a process that has no free descriptor tries again.
+_RETRY_SECONDS = 1.0
+_NO_DESCRIPTOR = frozenset({errno.EMFILE, errno.ENFILE})
 
 
 class FiguresSocket:
@@ -59,8 +63,11 @@ class FiguresSocket:
         while True:
             try:
                 connection, _ = listener.accept()
-            except OSError:  # closed
-                return
+            except OSError as error:
+                if error.errno not in _NO_DESCRIPTOR:  # closed
+                    return
+                time.sleep(_RETRY_SECONDS)
+                continue
             try:
                 with connection:
                     connection.settimeout(_SECONDS)

@@ -1,5 +1,6 @@
 """Counting, bounded labels, the socket between the processes, and the port of its own."""
 
+import errno
 import http.client
 import re
 import socket
@@ -164,6 +165,23 @@ def test_a_worker_without_figures_goes_on(tmp_path: Path, caplog: pytest.LogCapt
     nowhere.start()
     nowhere.stop()
     assert "no socket for figures" in caplog.text
+
+
+def test_a_worker_without_free_descriptors_answers_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    refusals, accept = [OSError(errno.EMFILE, "Too many open files")], socket.socket.accept
+
+    def accept_later(listener: socket.socket) -> Any:
+        if refusals:
+            raise refusals.pop()
+        return accept(listener)
+
+    monkeypatch.setattr(socket.socket, "accept", accept_later)
+    monkeypatch.setattr("app.monitoring.exchange._RETRY_SECONDS", 0)
+    shown = FiguresSocket(tmp_path / "s", lambda: b"figures\n")
+    shown.start()
+    assert read_figures(tmp_path / "s") == b"figures\n"
+    shown.stop()
+    assert not refusals
 
 
 def test_the_queue_is_shown(tmp_path: Path, server: ServerFigures) -> None:
