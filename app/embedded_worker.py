@@ -28,7 +28,7 @@ from app.bootstrap_worker import (
 from app.domain.errors import ConfigurationError, PortError
 from app.domain.maintenance.reconcile import Reconciler
 from app.domain.reports import ImageReport, ImageReporter, log_report
-from app.domain.sizes.policy import OnDemand
+from app.domain.sizes.offer import OnDemand
 from app.monitoring.exchange import FiguresSocket
 from app.monitoring.worker_figures import WorkerFigures
 from app.settings import Settings, load

@@ -18,7 +18,7 @@ from app.bootstrap import open_backends
 from app.bootstrap_worker import build_size_renderer
 from app.domain.errors import PortError, Unavailable
 from app.domain.ports.render_messages import RenderAnswer, RenderRequest
-from app.domain.sizes.policy import OnDemand
+from app.domain.sizes.offer import OnDemand
 from app.domain.sizes.snapping import Ladder
 from app.settings import Settings, load_on_lambda
 from app.worker.on_demand.misses import Misses

@@ -41,7 +41,8 @@ from app.domain.ports.key_store import KeyStore
 from app.domain.ports.outbound import OutboundHttp
 from app.domain.quota.usage import Quota
 from app.domain.reports import RequestReporter, log_report
-from app.domain.sizes.policy import OnDemand, SizePolicy
+from app.domain.sizes.offer import OnDemand
+from app.domain.sizes.policy import SizePolicy
 from app.domain.sizes.signatures import SizeSignatures
 from app.domain.sizes.snapping import Ladder
 from app.domain.uploads.grants import LocalStore

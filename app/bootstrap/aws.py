@@ -18,7 +18,7 @@ from app.bootstrap.backends import ApiBackends, Backends
 from app.bootstrap.values import page_sizes
 from app.domain.errors import ConfigurationError
 from app.domain.ports import EventQueue
-from app.domain.sizes.policy import OnDemand
+from app.domain.sizes.offer import OnDemand
 from app.settings import Settings
 
 if TYPE_CHECKING:  # imported only where webhooks are on

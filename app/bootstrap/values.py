@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from app.domain.access.signing import Signer
 from app.domain.errors import ConfigurationError
 from app.domain.limits import MEBIBYTE, Limits
-from app.domain.sizes.policy import OnDemand
+from app.domain.sizes.offer import OnDemand
 from app.settings import Settings
 
 if TYPE_CHECKING:  # only the API needs it

@@ -11,7 +11,8 @@ from app.cli.failures import reports_failures
 from app.domain.ids import is_id
 from app.domain.models import Format
 from app.domain.recipe import Fit
-from app.domain.sizes.operation import MAX_QUALITY, MAX_SIDE
+from app.domain.sizes.offer import MAX_SIDE
+from app.domain.sizes.operation import MAX_QUALITY
 from app.domain.sizes.query import DEFAULT_QUALITY, FORMATS, SizeQuery
 from app.domain.sizes.signatures import SizeSignatures
 from app.settings import load

@@ -30,9 +30,9 @@ from app.domain.keys import size_key
 from app.domain.media import SNIFF_BYTES
 from app.domain.models import Format, Image, Status, Visibility
 from app.domain.sizes.completeness import is_complete, size_type_of
+from app.domain.sizes.offer import OnDemand
 from app.domain.sizes.operation import Operation
 from app.domain.sizes.placement import shown_size_key
-from app.domain.sizes.policy import OnDemand
 
 router = APIRouter(tags=["images"], route_class=ScopedRoute)
 

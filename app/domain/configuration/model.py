@@ -24,8 +24,7 @@ from app.domain.limits import MEBIBYTE
 from app.domain.media import MEDIA_TYPES
 from app.domain.models import Visibility
 from app.domain.recipe import DEFAULT_RECIPE
-from app.domain.sizes.policy import OnDemand
-from app.domain.sizes.snapping import RATIOS, WIDTHS
+from app.domain.sizes.offer import RATIOS, WIDTHS, OnDemand
 
 
 class Settings(StoreSettings):

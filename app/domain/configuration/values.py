@@ -14,7 +14,7 @@ from app.domain.configuration.hosts import host_name, host_pattern, network
 from app.domain.configuration.store_urls import database_url, queue_url, storage_url
 from app.domain.media import MEDIA_TYPES
 from app.domain.recipe import Recipe
-from app.domain.sizes.snapping import parse_ratios, parse_widths
+from app.domain.sizes.offer import parse_ratios, parse_widths
 
 
 def _split(value: object) -> object:

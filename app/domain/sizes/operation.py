@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 from app.domain.models import Format
 from app.domain.recipe import Fit
+from app.domain.sizes.offer import MAX_SIDE
 
-#: Longest side and best quality of a size.
-MAX_SIDE = 16383
+#: Best quality of a size.
 MAX_QUALITY = 100
 
 _FORMATS = {form.extension: form for form in Format}

@@ -1,23 +1,14 @@
 """Policy of sizes on demand: the sizes that a request may have rendered."""
 
-from enum import StrEnum
 from typing import NamedTuple
 
 from app.domain.errors import Forbidden, Invalid
 from app.domain.models import Format
+from app.domain.sizes.offer import OnDemand
 from app.domain.sizes.operation import Operation
 from app.domain.sizes.query import SizeQuery
 from app.domain.sizes.signatures import SizeSignatures
 from app.domain.sizes.snapping import Ladder
-
-
-class OnDemand(StrEnum):
-    """`snap`: everybody may ask for the sizes of the ladder, and others need a signature. `signed`: every size needs a
-    signature. `off`: no size is rendered on demand."""
-
-    OFF = "off"
-    SNAP = "snap"
-    SIGNED = "signed"
 
 
 class SizePolicy(NamedTuple):

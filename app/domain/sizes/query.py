@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 from app.domain.errors import Invalid
 from app.domain.models import Format
 from app.domain.recipe import Fit
-from app.domain.sizes.operation import MAX_QUALITY, MAX_SIDE, Operation, operation_text
+from app.domain.sizes.offer import MAX_SIDE
+from app.domain.sizes.operation import MAX_QUALITY, Operation, operation_text
 
 #: Quality of a query without one.
 DEFAULT_QUALITY = 75

@@ -18,7 +18,8 @@ from app.domain.models import FailureCode, Image, Status, Tombstone, utcnow
 from app.domain.ports import ImageRepository, ObjectStore, RenderedSize
 from app.domain.recipe import Recipe, VariantSpec
 from app.domain.sizes.completeness import is_complete, size_type_of
-from app.domain.sizes.operation import MAX_SIDE, Operation
+from app.domain.sizes.offer import MAX_SIDE
+from app.domain.sizes.operation import Operation
 from app.domain.sizes.placement import shown_size_key, sizes_basis
 from app.domain.work import Task, Work
 from app.worker.jobs import Job, Rendered

@@ -18,7 +18,7 @@ from app.domain.images.patch import Patch
 from app.domain.keys import size_key, size_prefix
 from app.domain.models import ANONYMOUS, Failure, FailureCode, Image, Status, Visibility
 from app.domain.reports import RequestReport
-from app.domain.sizes.policy import OnDemand
+from app.domain.sizes.offer import OnDemand
 from app.domain.sizes.signatures import SizeSignatures
 from app.domain.sizes.snapping import Ladder
 from tests.api.bodies.test_bad_input import assert_problem

@@ -7,8 +7,7 @@ import pytest
 from app.domain.configuration.complaints import RENAMED
 from app.domain.errors import ConfigurationError
 from app.domain.models import Visibility
-from app.domain.sizes.policy import OnDemand
-from app.domain.sizes.snapping import WIDTHS
+from app.domain.sizes.offer import WIDTHS, OnDemand
 from app.settings import Settings, load
 
 HASH = "0123456789abcdef" * 4

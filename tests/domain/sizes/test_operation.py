@@ -7,7 +7,8 @@ import pytest
 from app.domain.keys import image_prefixes, size_id, size_key
 from app.domain.models import Format
 from app.domain.recipe import Fit
-from app.domain.sizes.operation import MAX_SIDE, Operation
+from app.domain.sizes.offer import MAX_SIDE
+from app.domain.sizes.operation import Operation
 
 ID = "01a21211-8a9b-7bc8-801b-cadcca2023b7"
 

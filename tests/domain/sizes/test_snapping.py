@@ -7,8 +7,9 @@ import pytest
 from app.domain.errors import Forbidden
 from app.domain.models import Format
 from app.domain.recipe import Fit
+from app.domain.sizes.offer import WIDTHS, parse_ratios, parse_widths
 from app.domain.sizes.query import SizeQuery
-from app.domain.sizes.snapping import WIDTHS, Ladder, parse_ratios, parse_widths
+from app.domain.sizes.snapping import Ladder
 
 WEBP = Format.WEBP
 LADDER = Ladder(ratios=("1:1", "16:9"))
