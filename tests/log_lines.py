@@ -6,7 +6,6 @@ import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import fields
 from typing import Any
 
 from app.domain.models import FailureCode
@@ -105,7 +104,7 @@ def _check(line: Line) -> None:
     report = {"app.request": RequestReport, "app.image": ImageReport}.get(line["name"])
     if report is None:
         return
-    known = {field.name for field in fields(report)}
+    known = set(report.__annotations__)
     assert line.keys() <= known | _EVERY | _ON_LAMBDA, line
     needed = {"app.request": {"request_id", "method", "status", "ms", "bytes_in", "bytes_out"},
               "app.image": {"image_id", "outcome", "ms", "direct"}}  # fmt: skip

@@ -3,10 +3,9 @@
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 from fastapi import Depends, Request
 
@@ -59,8 +58,7 @@ if TYPE_CHECKING:
     from app.domain.delivery.redelivery import Deliveries
 
 
-@dataclass(frozen=True)
-class Services:
+class Parts(NamedTuple):
     """Backends and options of one installation.
 
     `checks` have neutral names and raise if their backend does not work. `files` returns the path of an object's file
@@ -106,12 +104,16 @@ class Services:
     max_waiting: int = 1000
     renderer: OnDemandRenderer | None = None
     on_demand: OnDemand = OnDemand.SNAP
-    ladder: Ladder = field(default_factory=Ladder)
+    ladder: Ladder = Ladder()
     webhook_adapters: "Webhooks | None" = None
     allow_private: bool = False
     outbound: OutboundHttp | None = None
     fetch_hosts: tuple[str, ...] = ()
     clock: Callable[[], float] = time.monotonic
+
+
+class Services(Parts):
+    """Services of one installation, each made of its parts when a request first needs it."""
 
     @cached_property
     def uploads(self) -> Uploads:

@@ -29,9 +29,9 @@ from app.api.routes.webhooks.schemas import REDELIVERY_BODY, WEBHOOK_BODY, WEBHO
 from app.api.views.api_key import ApiKeyList, ApiKeyView, CreatedApiKey
 from app.api.views.image import ImageList, ImageView
 from app.api.views.limits import LimitsView
+from app.api.views.stats import Stats
 from app.api.views.webhook import CreatedWebhook, DeliveryList, DeliveryView, Redelivered, WebhookList, WebhookView
 from app.domain.access.api_keys import Scope
-from app.domain.images.stats import Stats
 from app.domain.uploads.tickets import Ticket
 
 TAGS = [

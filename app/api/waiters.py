@@ -18,7 +18,7 @@ _MIN_PAUSE, _MAX_PAUSE = 0.05, 0.25
 _MAX_PAUSE_WITH_NOTICES = 1.0
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class _Watch:
     """One image and its waiters, each with the version that it has seen. `noticed` is True if the worker has reported
     the image since the last read."""

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import timedelta
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -39,8 +37,7 @@ class ApiBackends(NamedTuple):
     sizes: OnDemandRenderer | None = None
 
 
-@dataclass(frozen=True)
-class Backends:
+class Backends(NamedTuple):
     """Adapters that the settings select.
 
     `recover` undoes the traces of a killed worker; `tidy` is maintenance after each reconcile, and `recount` corrects
@@ -61,7 +58,7 @@ class Backends:
     recount: Recount = lambda _: 0
     check_space: Callable[[], None] = lambda: None
 
-    @cached_property
+    @property
     def renderings(self) -> Renderings:
         """Variants in the store."""
         return Renderings(self.store, self.images, cdn=self.cdn, public_life=self.public_life)

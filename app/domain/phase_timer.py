@@ -3,14 +3,13 @@
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 
 
-@dataclass
 class PhaseTimer:
-    """Milliseconds spent by phase."""
+    """Adds the milliseconds spent by phase to `timings`, which may be given."""
 
-    timings: dict[str, float] = field(default_factory=dict)
+    def __init__(self, timings: dict[str, float] | None = None) -> None:
+        self.timings = {} if timings is None else timings
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:

@@ -5,9 +5,11 @@ Nothing personal: no owner, no address, no file name, no API key, no url. An ent
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from types import MappingProxyType
+from typing import NamedTuple
 
 requests = logging.getLogger("app.request")
 images = logging.getLogger("app.image")
@@ -24,8 +26,7 @@ class Outcome(StrEnum):
     RETRY = "retry"
 
 
-@dataclass(kw_only=True)
-class RequestReport:
+class RequestReport(NamedTuple):
     """One answered request. Sizes are in bytes, times in milliseconds.
 
     `route` is the template of the path, None if no route matched; `code` is that of the problem in the answer.
@@ -47,10 +48,10 @@ class RequestReport:
     duplicate: bool | None = None
     size: str | None = None
     gateway_id: str | None = None
-    phases: dict[str, float] = field(default_factory=dict)
+    phases: Mapping[str, float] = MappingProxyType({})
 
 
-@dataclass(kw_only=True)
+@dataclass(kw_only=True, eq=False, repr=False)
 class ImageReport:
     """One delivery of an image's event, with the fields known when it ended. Sizes are in bytes and pixels, times in
     milliseconds.
@@ -95,5 +96,6 @@ def log_report(report: RequestReport | ImageReport) -> None:
 def _log(logger: logging.Logger, level: int, message: str, report: RequestReport | ImageReport) -> None:
     """Log without the place in the code, which `Logger.log` looks up in the stack and no format shows."""
     if logger.isEnabledFor(level):
-        fields = {name: value for name, value in vars(report).items() if value is not None and value != {}}
+        found = report._asdict() if isinstance(report, RequestReport) else vars(report)
+        fields = {name: value for name, value in found.items() if value is not None and value != {}}
         logger.handle(logger.makeRecord(logger.name, level, "", 0, message, (), None, extra=fields))

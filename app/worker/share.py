@@ -11,7 +11,7 @@ from app.worker.memory_budget import MemoryBudget
 from app.worker.sandbox.parent import HEADER_MB, Sandbox, empty
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class Share:
     """`threads` run at the same time (None: as many as there are processors), within `memory` if several images share
     it. `timed_out` is True if processing the image has used up its time.

@@ -4,7 +4,7 @@ import io
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -163,4 +163,4 @@ def use_cdn(service: Service) -> None:
     """Put a CDN before the bucket of a running service."""
     services: Services = service.app.state.services
     assert isinstance(services.urls, PresignedUrls)
-    service.app.state.services = replace(services, urls=PresignedUrls(services.urls._presigner, CDN))
+    service.app.state.services = services._replace(urls=PresignedUrls(services.urls._presigner, CDN))

@@ -1,6 +1,5 @@
 """A new secret: what the previous one has signed stays valid, until it is removed."""
 
-from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -22,7 +21,7 @@ def client_with(service: Service, signer: Signer) -> httpx.Client:
     services: Services = service.app.state.services
     grants, seal = ServedGrants(signer), FileSeal(signer)
     local = LocalStore(service.side.store, grants, seal)
-    changed = replace(services, signer=signer, grants=grants, local=local, urls=ServedFiles(seal))
+    changed = services._replace(signer=signer, grants=grants, local=local, urls=ServedFiles(seal))
     return self_hosted_client(create_app(changed))
 
 

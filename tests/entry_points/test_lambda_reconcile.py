@@ -2,7 +2,6 @@
 
 import io
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from types import ModuleType
@@ -116,7 +115,7 @@ def test_a_run_that_met_errors_fails_after_the_rest_is_settled(entry_point: Modu
     never = pending(entry_point, age=timedelta(hours=2), with_bytes=False)
     pending(entry_point, age=timedelta(minutes=20), with_bytes=True)
     own_place.events()
-    broken = replace(entry_point._backends, queue=SqsQueue(own_place.made.sqs, own_place.queue_url + "-that-is-gone"))
+    broken = entry_point._backends._replace(queue=SqsQueue(own_place.made.sqs, own_place.queue_url + "-that-is-gone"))
     with mock.patch.object(entry_point, "_backends", broken), pytest.raises(entry_point.Incomplete, match="errors 1"):
         run(entry_point)
     assert entry_point._backends.images.get(never.id) is None

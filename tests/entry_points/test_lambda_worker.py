@@ -1,7 +1,6 @@
 """The worker's function: events as S3, SQS, SNS and EventBridge hand them on, and what it answers."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -228,7 +227,7 @@ def test_failed_messages_are_released_soon_and_unstarted_ones_at_once(
 ) -> None:
     ids, event = three(api, aws_place)
     queue = Released(error)
-    monkeypatch.setattr(worker_module, "_backends", replace(worker_module._backends, queue=queue))
+    monkeypatch.setattr(worker_module, "_backends", worker_module._backends._replace(queue=queue))
     monkeypatch.setattr(worker_module._worker, "_store", Failing(worker_module._worker._store, ids[0], ids[2]))
     records = event["Records"]
     receipts = [record["receiptHandle"] for record in records]

@@ -5,7 +5,6 @@ import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from types import ModuleType
@@ -364,7 +363,7 @@ def use_api_keys(call: Functions) -> None:
     app = call.modules[API]._app._app
     open_to_everybody: Services = app.state.services
     admin, _ = KeyAdmin(open_to_everybody.key_store).create(name="first", owner="root", scopes=["admin"])
-    app.state.services = replace(open_to_everybody, keyring=Keyring([], StoredKeys(open_to_everybody.key_store)))
+    app.state.services = open_to_everybody._replace(keyring=Keyring([], StoredKeys(open_to_everybody.key_store)))
 
     def ask(path: str, method: str = "GET", **fields: Any) -> Answer:
         text = json.dumps(fields)

@@ -5,7 +5,7 @@ at random. No operation is left out: the url of a redirect is checked, and not f
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +47,7 @@ def service(request: pytest.FixtureRequest, tmp_path: Path, caller: Caller) -> I
     """Service with a renderer of sizes, in which no request waits for an image, because no worker runs."""
     with service_on(request.param, tmp_path, max_waiting=0, **caller.options) as made:
         renderer = FakeRenderer(made.side.store, made.side.images)
-        made.app.state.services = replace(made.app.state.services, renderer=renderer)
+        made.app.state.services = made.app.state.services._replace(renderer=renderer)
         yield made
 
 

@@ -9,7 +9,6 @@ import heapq
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from datetime import datetime
 from itertools import islice
 from typing import Any
@@ -100,8 +99,8 @@ class DynamoCounters:
         keys = [key for owner in owners for key in (stats_key(owner), quota_key(owner))]
         found = {item[KEY]: item for item in read_items(self._client, self._table, keys)}
         return {
-            owner: replace(
-                owner_counts(owner, found.get(stats_key(owner), {})), usage=read_usage(found.get(quota_key(owner), {}))
+            owner: owner_counts(owner, found.get(stats_key(owner), {}))._replace(
+                usage=read_usage(found.get(quota_key(owner), {}))
             )
             for owner in owners
             if found.keys() & {stats_key(owner), quota_key(owner)}

@@ -13,8 +13,9 @@ from app.api.http.problem_examples import model_response, problem_responses
 from app.api.views.list_query import DEFAULT_LIMIT, MAX_LIMIT, Owner
 from app.api.views.paging import Paging
 from app.api.views.responses import json_answer
+from app.api.views.stats import EXAMPLE, Stats, build_stats
 from app.domain.access.api_keys import Scope
-from app.domain.images.stats import EXAMPLE, OwnerCounts, Stats, build_stats
+from app.domain.images.stats import OwnerCounts
 from app.domain.models import Model
 from app.domain.quota.usage import Quota
 

@@ -4,7 +4,6 @@ import hashlib
 import re
 import secrets
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -34,8 +33,7 @@ class Scope(StrEnum):
     ADMIN = "admin"
 
 
-@dataclass(frozen=True)
-class Caller:
+class Caller(NamedTuple):
     """Owner and scopes of a request. `has_key` is False where no API keys are required.
 
     `key_id` is the id of a key in the store, and the beginning of the hash of a key in the settings. `own_limits` are
@@ -45,7 +43,7 @@ class Caller:
     owner: str
     scopes: frozenset[Scope]
     has_key: bool = True
-    key_id: str = field(default="", compare=False)
+    key_id: str = ""
     own_limits: OwnLimits = NO_OWN_LIMITS
 
     @property

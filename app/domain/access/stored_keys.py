@@ -39,7 +39,7 @@ _FOUND_CHARACTERS = 80
 _RAW_FACTOR = 4
 
 
-class KeySecret(Model):
+class KeySecret(Model, defer_build=True):
     """A valid secret of a key: the SHA-256 of the whole key, and the time at which it ends; None for the newest."""
 
     sha256: str
@@ -50,7 +50,7 @@ class KeySecret(Model):
         return self.ends_at is not None and (self.ends_at <= now or is_implausible(self.ends_at, now, MAX_GRACE))
 
 
-class StoredKey(Model):
+class StoredKey(Model, defer_build=True):
     """An entry of the store. `secrets` has the newest one first. `version` counts the changes except `last_used`.
 
     The limits are those of `OwnLimits`.

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Mapping
-from difflib import get_close_matches
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
@@ -23,6 +22,8 @@ def unknown_setting(name: str, known: Mapping[str, str]) -> str:
     """Return the sentence about a variable that is no setting."""
     if current := RENAMED.get(name.upper()):
         return f"{name}: renamed to {current}"
+    from difflib import get_close_matches  # noqa: PLC0415 - no start needs it, as long as the names are right
+
     near = get_close_matches(name.upper(), known, n=1)
     return f"{name}: unknown setting" + (f"; did you mean {near[0]}?" if near else "")
 

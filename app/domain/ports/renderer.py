@@ -1,8 +1,11 @@
 """Port of the renderer of sizes on demand."""
 
-from typing import NamedTuple, Protocol
+from __future__ import annotations
 
-from app.domain.sizes.operation import Operation
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+if TYPE_CHECKING:  # every function imports the ports, and few of them render sizes
+    from app.domain.sizes.operation import Operation
 
 
 class RenderedSize(NamedTuple):

@@ -2,8 +2,8 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from app.domain.models import FocalPoint, Visibility
 from app.domain.uploads.field_values import (
@@ -24,14 +24,13 @@ NAMES = ("title", "alt", "tags", "metadata", "focal_point", "visibility")
 _MEDIA_TYPE = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]{0,62}/[a-z0-9][a-z0-9!#$&^_.+-]{0,62}")
 
 
-@dataclass(frozen=True)
-class Description:
+class Description(NamedTuple):
     """Facts about an image that its uploader states. Without `visibility` the service's default applies."""
 
     title: str | None = None
     alt: str | None = None
     tags: tuple[str, ...] = ()
-    metadata: Mapping[str, str] = field(default_factory=dict)
+    metadata: Mapping[str, str] = MappingProxyType({})
     focal_point: FocalPoint | None = None
     visibility: Visibility | None = None
 

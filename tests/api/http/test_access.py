@@ -1,7 +1,6 @@
 """Authentication: every route checks key and scope first, and callers see only their own images."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -55,7 +54,7 @@ def use_stored_keys(service: Service) -> KeyAdmin:
     stored = StoredKeys(service.side.key_store)
     services: Services = service.app.state.services
     keyring = Keyring([entry for _, entry in (*KEYS.values(), ANN, BOB, ADMIN)], stored)
-    service.app.state.services = replace(services, stored_keys=stored, keyring=keyring)
+    service.app.state.services = services._replace(stored_keys=stored, keyring=keyring)
     return KeyAdmin(service.side.key_store, stored)
 
 

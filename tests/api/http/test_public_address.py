@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +33,7 @@ def served(folder: Path, public_url: str | None = None, **changes: Any) -> Itera
         grants = ServedGrants(SIGNER, public_url)
         seal = service.side.seal
         local = LocalStore(service.side.store, grants, seal)
-        changed = replace(service.app.state.services, urls=ServedFiles(seal, public_url), grants=grants, local=local)
+        changed = service.app.state.services._replace(urls=ServedFiles(seal, public_url), grants=grants, local=local)
         service.app.state.services = changed
         yield service
 

@@ -124,7 +124,7 @@ def test_keys_of_settings_and_store_have_rates_of_their_own(guarded: tuple[Servi
         answer = get(service, FREE, path)
         assert (answer.status_code, "ratelimit" in answer.headers) == (200, False)
     admin = KeyAdmin(service.side.key_store, stored := StoredKeys(service.side.key_store))
-    service.app.state.services.__dict__["keyring"] = Keyring([], stored)
+    service.app.state.services = service.app.state.services._replace(keyring=Keyring([], stored))
     key, entry = admin.create(name="n", owner="ann", scopes=["read"], own_limits=OwnLimits(rate_limit=0.5))
     assert get(service, key, "/limits").json()["rate_limit"] == 0.5
     assert drain(service, key) == 4

@@ -85,9 +85,8 @@ def make_on(side_name: str, folder: Path) -> Any:
 
 
 def _with_renderer(service: Service, renderer: FakeRenderer) -> Any:
-    from dataclasses import replace
 
-    return replace(service.app.state.services, renderer=renderer)
+    return service.app.state.services._replace(renderer=renderer)
 
 
 @pytest.fixture
@@ -422,7 +421,7 @@ def test_concurrent_misses_share_a_rendering(local: Sizes) -> None:
         with guard:
             running -= 1
 
-    services.__dict__["files"] = find_and_tell
+    local.service.app.state.services = services._replace(files=find_and_tell)
     local.renderer.before_storing = wait
     with ThreadPoolExecutor(8) as pool:
         answers = [pool.submit(local.get, "?w=640&fm=webp") for _ in range(8)]

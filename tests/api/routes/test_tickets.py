@@ -165,7 +165,7 @@ def test_a_ticket_that_has_ended_is_refused_with_410_and_stores_nothing(self_hos
 
 
 def test_an_owner_has_a_limited_number_of_open_tickets(side_name: str, tmp_path: Path) -> None:
-    limits = LIMITS.model_copy(update={"max_open_tickets": 3})
+    limits = LIMITS._replace(max_open_tickets=3)
     with service_on(side_name, tmp_path, limits=limits) as service:
         tickets = [ticket_of(service, sha256=None) for _ in range(3)]
         refused = ask(service, sha256=None)
@@ -193,7 +193,7 @@ def eventually_issued(service: Service) -> dict[str, Any]:
 
 
 def test_a_used_ticket_does_not_count_as_open_while_its_image_is_pending(tmp_path: Path) -> None:
-    limits = LIMITS.model_copy(update={"max_open_tickets": 1})
+    limits = LIMITS._replace(max_open_tickets=1)
     with service_on("self-hosted", tmp_path, limits=limits) as service:
         for number in range(5):
             body = encoded("JPEG", 90, 60, seed=number)
@@ -203,7 +203,7 @@ def test_a_used_ticket_does_not_count_as_open_while_its_image_is_pending(tmp_pat
 
 
 def test_open_tickets_count_per_owner(tmp_path: Path) -> None:
-    limits = LIMITS.model_copy(update={"max_open_tickets": 1})
+    limits = LIMITS._replace(max_open_tickets=1)
     with service_on("self-hosted", tmp_path, limits=limits) as service:
         other = an_image(owner="other", upload_expires_at=utcnow() + grants.timedelta(days=1))
         service.side.images.create(other, claim=False)
@@ -212,7 +212,7 @@ def test_open_tickets_count_per_owner(tmp_path: Path) -> None:
 
 
 def test_the_same_request_returns_the_open_ticket_with_a_new_url(tmp_path: Path, side_name: str) -> None:
-    limits = LIMITS.model_copy(update={"max_open_tickets": 2})
+    limits = LIMITS._replace(max_open_tickets=2)
     with service_on(side_name, tmp_path, limits=limits) as service:
         wanted: dict[str, Any] = {"title": "T", "tags": ["a"], "metadata": {"k": "v"}, "visibility": "public"}
         first = ticket_of(service, **wanted)

@@ -24,7 +24,7 @@ from tests.samples import encoded
 from tests.sides import Interposed
 
 DAYS = 30
-WITH_TRASH = LIMITS.model_copy(update={"trash_days": DAYS})
+WITH_TRASH = LIMITS._replace(trash_days=DAYS)
 
 
 @pytest.fixture

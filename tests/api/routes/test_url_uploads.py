@@ -25,7 +25,7 @@ def fetching(
     folder: Path, reply: Reply, side: str = "self-hosted", **changes: Any
 ) -> Iterator[tuple[Service, WebServer]]:
     """Run a service that may fetch from `*.example`, and the server that these names lead to."""
-    limits = LIMITS.model_copy(update={"url_uploads": True, "max_direct_bytes": 100_000})
+    limits = LIMITS._replace(url_uploads=True, max_direct_bytes=100_000)
     with web_server(reply) as server:
         options = {"outbound": client_of(server), "fetch_hosts": ("*.example",), "limits": limits, **changes}
         with service_on(side, folder, **options) as service:

@@ -19,7 +19,7 @@ def test_a_new_key_lets_its_owner_in_and_is_not_in_its_entry() -> None:
     assert key not in str(entry)
     assert parse_keys(str(entry)) == [entry]
     caller = Keyring([entry]).caller(key)
-    assert caller == Caller("ann", frozenset({Scope.UPLOAD, Scope.READ}))
+    assert (caller.owner, caller.scopes) == ("ann", {Scope.UPLOAD, Scope.READ})
     assert new_key("ann", [Scope.READ])[0] != key
 
 

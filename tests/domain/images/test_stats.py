@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from app.domain.images.stats import COUNTED, OwnerCounts, add_up, build_stats, count
+from app.api.views.stats import build_stats
+from app.domain.images.stats import COUNTED, OwnerCounts, add_up, count
 from app.domain.models import Format, Image, Status, Variant, utcnow
 from app.domain.quota.usage import NO_QUOTA
 from app.domain.recipe import DEFAULT_RECIPE, build_recipe_id

@@ -1,15 +1,14 @@
 """Type of a problem: class or status, sentence and example."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from app.api.http.statuses import STATUS
 from app.domain.errors import RequestError
 
 
-@dataclass(frozen=True)
-class ProblemType:
+class ProblemType(NamedTuple):
     """One code: its error class, or the status of a problem that has no class, and the template of its sentence.
 
     `sample` are the members of an example; they fill in the template.
@@ -17,7 +16,7 @@ class ProblemType:
 
     kind: type[RequestError] | int
     detail: str
-    sample: Mapping[str, Any] = field(default_factory=dict)
+    sample: Mapping[str, Any] = MappingProxyType({})
 
     @property
     def status(self) -> int:
