@@ -160,7 +160,8 @@ class Connection:
         """Open a file of the service, or of the store that it redirects to. The key is not sent there."""
         url, client = self.join(path), self._service
         for _ in range(_REDIRECTS):
-            with client.stream("GET", url) as answer:
+            # The bytes as they are: a proxy might compress them.
+            with client.stream("GET", url, headers={"Accept-Encoding": "identity"}) as answer:
                 if not answer.is_redirect:
                     if answer.status_code != 200:
                         answer.read()

@@ -1,6 +1,8 @@
 """Failures of the network and of the service: further attempts, none that doubles, and an error for each."""
 
+import gzip
 import hashlib
+import io
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -376,3 +378,16 @@ def test_pages_are_requested_as_they_are_needed() -> None:
         "tag=a&tag=b&trashed=true&limit=2&cursor=c1",
         "tag=a&tag=b&trashed=true&limit=2&cursor=c2",
     ]
+
+
+def test_a_proxy_that_compresses_leaves_the_bytes_of_a_download() -> None:
+    def compress(request: httpx.Request) -> httpx.Response:
+        if "gzip" not in request.headers.get("accept-encoding", ""):
+            return httpx.Response(200, stream=httpx.ByteStream(b"the original"))
+        packed = httpx.ByteStream(gzip.compress(b"the original"))
+        return httpx.Response(200, stream=packed, headers={"content-encoding": "gzip"})
+
+    client, _ = client_of((307, None, {"location": "https://store.test/original"}), compress)
+    file = io.BytesIO()
+    assert client.download("01a2", file) == len(b"the original")
+    assert file.getvalue() == b"the original"
