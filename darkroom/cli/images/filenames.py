@@ -31,7 +31,10 @@ def full_name(variant: Variant) -> str:
 
 
 def safe_name(image: Image, variant: Variant | None = None) -> str:
-    """Return a name for the original or a variant: that of the uploaded file as far as it is safe."""
+    """Return a name for the original or a variant: that of the uploaded file as far as it is safe.
+
+    It is a name only, also if the record is that of a hostile server.
+    """
     given, _, extension = (image.filename or "").rpartition(".")
     if not given:
         given, extension = extension, ""
@@ -39,18 +42,22 @@ def safe_name(image: Image, variant: Variant | None = None) -> str:
         extension = "jpg" if variant.format == "jpeg" else variant.format
     elif not (extension.isascii() and extension.isalnum() and len(extension) <= 8):
         given, extension = image.filename or "", _EXTENSIONS.get(image.content_type or "", "")
-    stem = "".join("_" if c in _FORBIDDEN or not c.isprintable() else c for c in given).strip(" .")
-    stem = stem.encode()[:_BYTES].decode(errors="ignore").strip(" .") or image.id
+    stem = _clean(_clean(given).encode()[:_BYTES].decode(errors="ignore")) or _clean(image.id) or "image"
     if stem.partition(".")[0].lower() in _DEVICES:
         stem = f"_{stem}"
     stem = f"{stem}-{variant.name}" if variant else stem
-    return f"{stem}.{extension}" if extension else stem
+    return _clean(f"{stem}.{extension}" if extension else stem)
 
 
 def distinct_name(name: str, image: Image) -> str:
     """Return the name with the end of the image's id, for an image whose name another one has."""
     path = Path(name)
-    return f"{path.stem}-{image.id[-12:]}{path.suffix}"
+    return _clean(f"{path.stem}-{image.id[-12:]}{path.suffix}")
+
+
+def _clean(name: str) -> str:
+    """Replace the characters that a name cannot have."""
+    return "".join("_" if c in _FORBIDDEN or not c.isprintable() else c for c in name).strip(" .")
 
 
 def has_content(path: Path, image: Image, variant: Variant | None = None) -> bool:
