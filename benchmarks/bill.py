@@ -44,6 +44,8 @@ CALLS = {
     "counts of all owners": ("`GET /stats/owners`, two owners", 2),
     "look-alikes, one found": ("`GET …/similar`, one found", 1),
     "edit of a title": ("`PATCH` of a title", 1),
+    "edit of a title, with webhooks": ("with webhooks", 1),
+    "webhooks: an event to one endpoint": ("webhook function afterwards, one endpoint", 1),
     "edit of two tags": ("`PATCH` of two tags", 1),
     "move of the focal point": ("`PATCH` of the focal point", 1),
     "publish": ("`PATCH` to `public`", 1),

@@ -23,7 +23,10 @@ import httpx
 from fastapi.routing import APIRoute
 
 from app.adapters.dynamodb import DynamoImages
+from app.adapters.dynamodb.access.endpoints import DynamoEndpoints
 from app.adapters.dynamodb.access.keys import DynamoKeys
+from app.adapters.dynamodb.delivery.outbox import EventWrites
+from app.adapters.dynamodb.delivery.store import DynamoDeliveries
 from app.adapters.dynamodb.idempotency import DynamoIdempotencyKeys
 from app.adapters.s3 import S3Store
 from app.adapters.s3.grants import PresignedGrants
@@ -36,6 +39,9 @@ from app.domain.access.key_admin import KeyAdmin
 from app.domain.access.key_cache import StoredKeys
 from app.domain.access.keyring import Keyring
 from app.domain.access.stored_keys import new_key_id, new_secret
+from app.domain.delivery.events import EventSource
+from app.domain.delivery.sending import Sender
+from app.domain.delivery.wake_ups import DeliveryMessages, announce, handle_message
 from app.domain.keys import original_key
 from app.domain.limits import Limits
 from app.domain.maintenance.reconcile import Reconciler
@@ -50,6 +56,7 @@ from benchmarks.results_file import save
 from tests import aws
 from tests.api.client import self_hosted_client
 from tests.api.service import make_services
+from tests.domain.delivery.receivers import SECRETS, Receiver, an_endpoint, answers
 from tests.engines import dynamodb_local, missing
 from tests.faults.scene import queue_event
 from tests.samples import encoded
@@ -64,11 +71,15 @@ _seeds = count(1)
 
 @dataclass(frozen=True)
 class Bench:
-    """The service and a worker in this process. `keeping` is a client of the same service with a trash."""
+    """The service and a worker in this process. `keeping` is a client of the same service with a trash, `telling` one
+    of the same service with webhooks, whose messages are in `told`."""
 
     side: Side
     client: httpx.Client
     keeping: httpx.Client
+    telling: httpx.Client
+    told: SqsQueue
+    sender: Sender
     admin: httpx.Client
     worker: Worker
     reconciler: Reconciler
@@ -116,6 +127,14 @@ class Bench:
         if self.worker.counts[Outcome.FAILED]:
             raise SystemExit("an image failed: the figures would not be those of a ready image")
 
+    def tell(self) -> bool:
+        """Receive one message of webhooks, do what it asks for and delete it. Return False if there is none."""
+        for message in self.told.receive(1):
+            handle_message(message.body, self.sender)
+            self.told.delete(message.receipt)
+            return True
+        return False
+
     def ready(self, tags: str = "") -> str:
         """Upload and process an image; return its id."""
         found = self.upload(tags=tags)
@@ -135,7 +154,7 @@ Case = tuple[str, str, Callable[[Bench], Callable[[], object]]]
 
 def cases() -> Iterator[Case]:
     """Yield the cases: name, route, and a function that prepares the call to measure."""
-    for part in (uploads, lists, images, edits, deletes, keys, others):
+    for part in (uploads, lists, images, edits, deletes, keys, webhooks, others):
         yield from part()
 
 
@@ -225,6 +244,31 @@ def keys() -> Iterator[Case]:
     yield "key, looked up", "", lambda bench: look_up_key(bench, create_key(bench)["key"], used=True)
     yield "key, first use on a day", "", lambda bench: look_up_key(bench, create_key(bench)["key"])
     yield "key, unknown", "", lambda bench: look_up_key(bench, new_secret(new_key_id())[0])
+
+
+def webhooks() -> Iterator[Case]:
+    """Yield an edit that is an event, and the work of the function that sends it to one endpoint."""
+    yield "edit of a title, with webhooks", "PATCH /images/{image_id}", an_event
+    yield "webhooks: an event to one endpoint", "", send_event
+
+
+def an_event(bench: Bench) -> Callable[[], object]:
+    """Edit an image, and write the event."""
+    image_id = bench.ready()
+    return lambda: bench.get(f"/images/{image_id}", method="PATCH", json={"title": "New"}, client=bench.telling)
+
+
+def send_event(bench: Bench) -> Callable[[], object]:
+    """Handle the messages of an event and of its delivery, including the trigger's requests to the queue."""
+    while bench.tell():
+        pass
+    an_event(bench)()
+
+    def call() -> None:
+        if not (bench.tell() and bench.tell()):
+            raise SystemExit("the event was not sent")
+
+    return call
 
 
 def create_key(bench: Bench) -> dict[str, Any]:
@@ -507,6 +551,7 @@ def bench_on(endpoint: str, folder: Path) -> Iterator[tuple[Bench, Meter]]:
         aws.access_table(dynamodb, table) as access_table,
         aws.bucket(made.s3) as bucket,
         aws.queue(made.sqs, visibility=30, max_attempts=3) as url,
+        aws.queue(made.sqs, visibility=30, max_attempts=3) as told_url,
     ):
         aws.notify(made, bucket, url)
         queue = SqsQueue(made.sqs, url)
@@ -525,6 +570,14 @@ def bench_on(endpoint: str, folder: Path) -> Iterator[tuple[Bench, Meter]]:
         key, entry = new_key("root", [Scope.ADMIN])
         admin = self_hosted_client(create_app(make_services(side, **options, keyring=Keyring([entry]))))
         admin.headers["X-API-Key"] = key
+        told, endpoints = SqsQueue(made.sqs, told_url), DynamoEndpoints(dynamodb, access_table)
+        endpoints.create(an_endpoint())
+        deliveries = DynamoDeliveries(dynamodb, table)
+        wake_up = DeliveryMessages(told, deliveries).wake_up
+        sender = Sender(deliveries, endpoints, SECRETS, Receiver(answers(204)), wake_up=wake_up)
+        events = EventWrites(table, EventSource(), partial(announce, told))
+        with_events = side.having(images=DynamoImages(dynamodb, table, events))
+        telling = self_hosted_client(create_app(make_services(with_events, **options)))
         worker = Worker(
             side.store, side.images, side.renderings, sandbox, recipe=DEFAULT_RECIPE, limits=Limits(), adopt=False,
             scratch=folder, max_attempts=3,
@@ -536,7 +589,9 @@ def bench_on(endpoint: str, folder: Path) -> Iterator[tuple[Bench, Meter]]:
             for method in sorted(route.methods)
         ]
         yield (
-            Bench(side, self_hosted_client(app), keeping, admin, worker, side.reconciler, routes),
+            Bench(
+                side, self_hosted_client(app), keeping, telling, told, sender, admin, worker, side.reconciler, routes
+            ),
             Meter(aws.clients(dynamodb=endpoint).dynamodb, dynamodb=dynamodb, s3=made.s3, sqs=made.sqs),
         )
 
