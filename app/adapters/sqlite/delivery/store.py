@@ -20,7 +20,8 @@ from app.domain.times import CLOCK_SLACK
 
 #: A due time further ahead was written before the clock was set back, and counts as due.
 _LONGEST = (2 * SCHEDULE[-1] + CLOCK_SLACK).total_seconds()
-_REMOVED = 5000
+#: Rows that one transaction changes: uploads wait for its end.
+_AT_ONCE = 500
 
 # Each step of the recursion finds the next endpoint in the index, so the costs grow with endpoints, not deliveries.
 # SQLite would choose the index by status, and read all pending deliveries in each step.
@@ -48,6 +49,30 @@ JOIN deliveries ON deliveries.id IN (
 WHERE waiting.endpoint NOT IN (SELECT value FROM json_each(:without))
 AND (coalesce(endpoint_health.probe_at, 0) <= :now OR endpoint_health.probe_at > :late)
 ORDER BY deliveries.due, deliveries.id
+"""
+
+_RESUME = """
+UPDATE deliveries SET due = :moment, document = json_set(
+    document, '$.next_attempt_at', :now, '$.version', json_extract(document, '$.version') + 1
+)
+WHERE id IN (
+    SELECT id FROM deliveries
+    WHERE status = 'pending' AND endpoint = :endpoint AND due > :moment
+    AND json_extract(document, '$.leased_until') IS NULL
+    LIMIT :limit
+)
+"""
+_REMOVE_DELIVERIES = (
+    "DELETE FROM deliveries WHERE id IN (SELECT id FROM deliveries WHERE finished < :before LIMIT :limit)"
+)
+_REMOVE_EVENTS = """
+DELETE FROM webhook_events WHERE id IN (
+    SELECT id FROM webhook_events AS event
+    WHERE created < :before AND NOT EXISTS (
+        SELECT 1 FROM deliveries WHERE deliveries.id >= event.id AND deliveries.id < event.id || '/'
+    )
+    LIMIT :limit
+)
 """
 
 
@@ -141,16 +166,9 @@ class SqliteDeliveries:
 
     def resume(self, endpoint_id: str, now: datetime) -> None:
         """See `DeliveryStore.resume`. Deliveries with an attempt under way stay as they are."""
-        moment = now.timestamp()
         with self._database.writing() as connection:
             connection.execute("DELETE FROM endpoint_health WHERE endpoint = ?", (endpoint_id,))
-            connection.execute(
-                "UPDATE deliveries SET due = ?, document = json_set("
-                "document, '$.next_attempt_at', ?, '$.version', json_extract(document, '$.version') + 1)"
-                " WHERE status = 'pending' AND endpoint = ? AND due > ?"
-                " AND json_extract(document, '$.leased_until') IS NULL",
-                (moment, now.isoformat(), endpoint_id, moment),
-            )
+        self._change_all(_RESUME, endpoint=endpoint_id, moment=now.timestamp(), now=now.isoformat())
 
     def count(self) -> Mapping[DeliveryStatus, int]:
         """See `DeliveryStore.count`."""
@@ -179,24 +197,26 @@ class SqliteDeliveries:
             )
 
     def _remove_old(self, before: float) -> int:
-        removed = 0
-        while True:
-            with self._database.writing() as connection:
-                some = connection.execute(
-                    "DELETE FROM deliveries WHERE id IN (SELECT id FROM deliveries WHERE finished < ? LIMIT ?)",
-                    (before, _REMOVED),
-                ).rowcount
-                removed += some
-                if some < _REMOVED:
-                    break
+        removed = self._change_all(_REMOVE_DELIVERIES, before=before)
+        self._change_all(_REMOVE_EVENTS, before=before)
         with self._database.writing() as connection:
-            connection.execute(
-                "DELETE FROM webhook_events WHERE created < ? AND NOT EXISTS (SELECT 1 FROM deliveries"
-                " WHERE deliveries.id >= webhook_events.id AND deliveries.id < webhook_events.id || '/')",
-                (before,),
-            )
             connection.execute("DELETE FROM endpoint_health WHERE endpoint NOT IN (SELECT id FROM webhook_endpoints)")
         return removed
+
+    def _change_all(self, statement: str, **values: object) -> int:
+        """Repeat a statement until it changes fewer rows than its limit. Return the number of all.
+
+        Half of the time is left to others.
+        """
+        changed = 0
+        while True:
+            begun = time.monotonic()
+            with self._database.writing() as connection:
+                some = connection.execute(statement, {**values, "limit": _AT_ONCE}).rowcount
+            changed += some
+            if some < _AT_ONCE:
+                return changed
+            time.sleep(time.monotonic() - begun)
 
 
 def _find(connection: sqlite3.Connection, delivery_id: str) -> Delivery | None:
