@@ -1,20 +1,25 @@
 """Composition root of the API: from settings to the application that a server or a function serves."""
 
+from __future__ import annotations
+
 import logging
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
 
 from app import __version__
-from app.adapters.outbound import GuardedHttp
 from app.api.app import Services, create_app
 from app.bootstrap import build_limits, build_signer, open_backends
 from app.domain.access.key_cache import StoredKeys
 from app.domain.access.keyring import Keyring
 from app.domain.limits import MEBIBYTE
 from app.domain.reports import RequestReporter, log_report
-from app.domain.sizes.snapping import Ladder
 from app.settings import Settings
+
+if TYPE_CHECKING:  # imported only where they are on
+    from app.domain.ports.outbound import OutboundHttp
+    from app.domain.sizes.snapping import Ladder
 
 log = logging.getLogger(__name__)
 
@@ -73,10 +78,22 @@ def build_api(
             max_waiting=settings.max_waiting,
             renderer=adapters.sizes,
             on_demand=settings.on_demand_mode,
-            outbound=GuardedHttp(__version__, allow_private=settings.allow_private_addresses),
+            ladder=_build_ladder(settings) if adapters.sizes is not None else None,
+            outbound=_build_outbound(settings) if settings.fetch_hosts else None,
             fetch_hosts=settings.fetch_hosts,
-            ladder=Ladder(settings.on_demand_widths, settings.on_demand_ratios, settings.on_demand_jxl),
             webhook_adapters=backends.webhooks,
             allow_private=settings.allow_private_addresses,
         )
     )
+
+
+def _build_ladder(settings: Settings) -> Ladder:
+    from app.domain.sizes.snapping import Ladder
+
+    return Ladder(settings.on_demand_widths, settings.on_demand_ratios, settings.on_demand_jxl)
+
+
+def _build_outbound(settings: Settings) -> OutboundHttp:
+    from app.adapters.outbound import GuardedHttp
+
+    return GuardedHttp(__version__, allow_private=settings.allow_private_addresses)

@@ -16,14 +16,14 @@ from app.api.middleware.request_log import RequestLog
 from app.api.middleware.resolve_address import ResolveAddress
 from app.api.middleware.same_site import AllowedHostsOnly, SameSiteOnly
 from app.api.middleware.server_refusals import ErrorResponses
-from app.api.routes import images, service, tickets, uploads, variants
+from app.api.routes import images, service, variants
 from app.api.routing import IndexedRouter
 from app.domain.configuration.hosts import AllowedHosts
 
 __all__ = ["Services", "create_app"]
 
 #: Routers that most requests need. The others are loaded by the first request that needs one.
-_COMMON = (uploads.router, tickets.router, images.router, variants.router, service.router)
+_COMMON = (images.router, variants.router, service.router)
 
 
 def create_app(services: Services) -> FastAPI:
@@ -44,7 +44,9 @@ def create_app(services: Services) -> FastAPI:
         return all_routes(services)
 
     common = [route for router in _COMMON for route in router.routes]
-    app.router = IndexedRouter(common, load_all, redirect_slashes=False, dependency_overrides_provider=app)
+    app.router = IndexedRouter(
+        common, {"upload": _load_uploads}, load_all, redirect_slashes=False, dependency_overrides_provider=app
+    )
     problems.install(app)
     checks_hosts = services.same_site_only or bool(services.allowed_hosts)
 
@@ -76,6 +78,12 @@ def create_app(services: Services) -> FastAPI:
     )
     app.add_middleware(RequestLog, reporter=services.reporter)
     return app
+
+
+def _load_uploads() -> list[BaseRoute]:
+    from app.api.routes import tickets, uploads  # noqa: PLC0415 - see `_COMMON`
+
+    return [*uploads.router.routes, *tickets.router.routes]
 
 
 def _first_segments(routes: Iterable[BaseRoute]) -> frozenset[str]:

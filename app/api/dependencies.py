@@ -1,5 +1,7 @@
 """Services that the entry point passes to the API, and the FastAPI dependencies that give them to routes."""
 
+from __future__ import annotations
+
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -10,52 +12,50 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 from fastapi import Depends, Request
 
 from app.api.batches import Batches
-from app.api.bodies.spool import Spools
-from app.api.fetches import Fetches
 from app.api.http.forwarded import Network
 from app.api.http.public_address import BasePath, get_base_path
 from app.api.readiness import ReadinessProbe
-from app.api.shared_renderings import SharedRenderings
 from app.api.views.view_cache import ViewCache
-from app.api.waiters import Waiters
 from app.domain.access.api_keys import Caller
-from app.domain.access.key_admin import KeyAdmin
 from app.domain.access.key_cache import StoredKeys
 from app.domain.access.keyring import Keyring
 from app.domain.access.request_limits import RequestLimits
 from app.domain.access.signing import Cursors, Signer
-from app.domain.delivery.targets import FetchHosts
-from app.domain.images.deletion import Deletion
-from app.domain.images.editing import Editor
 from app.domain.images.renderings import Renderings
 from app.domain.images.service import Images
 from app.domain.images.stats import Counters
-from app.domain.images.trash import Trash
 from app.domain.images.urls import UrlSource
 from app.domain.limits import MEBIBYTE, Limits
-from app.domain.maintenance.owner_deletion import OwnerDeletion
 from app.domain.models import Visibility
 from app.domain.ports import EventQueue, ImageRepository, ObjectStore, OnDemandRenderer
-from app.domain.ports.key_store import KeyStore
-from app.domain.ports.outbound import OutboundHttp
 from app.domain.quota.usage import Quota
 from app.domain.reports import RequestReporter, log_report
 from app.domain.sizes.offer import OnDemand
-from app.domain.sizes.policy import SizePolicy
-from app.domain.sizes.signatures import SizeSignatures
-from app.domain.sizes.snapping import Ladder
-from app.domain.uploads.grants import LocalStore
-from app.domain.uploads.idempotency import Idempotency, IdempotencyKeys
-from app.domain.uploads.service import Uploads
-from app.domain.uploads.tickets import GrantSource, Tickets
 
 #: Images that all requests for many images together work on at a time.
 BULK_THREADS = 8
 
 if TYPE_CHECKING:
+    from app.api.bodies.spool import Spools
+    from app.api.fetches import Fetches
+    from app.api.shared_renderings import SharedRenderings
+    from app.api.waiters import Waiters
+    from app.domain.access.key_admin import KeyAdmin
     from app.domain.delivery.backends import Webhooks
     from app.domain.delivery.endpoint_admin import EndpointAdmin
     from app.domain.delivery.redelivery import Deliveries
+    from app.domain.images.deletion import Deletion
+    from app.domain.images.editing import Editor
+    from app.domain.images.trash import Trash
+    from app.domain.maintenance.owner_deletion import OwnerDeletion
+    from app.domain.ports.key_store import KeyStore
+    from app.domain.ports.outbound import OutboundHttp
+    from app.domain.sizes.policy import SizePolicy
+    from app.domain.sizes.snapping import Ladder
+    from app.domain.uploads.grants import LocalStore
+    from app.domain.uploads.idempotency import Idempotency, IdempotencyKeys
+    from app.domain.uploads.service import Uploads
+    from app.domain.uploads.tickets import GrantSource, Tickets
 
 
 class Parts(NamedTuple):
@@ -104,8 +104,8 @@ class Parts(NamedTuple):
     max_waiting: int = 1000
     renderer: OnDemandRenderer | None = None
     on_demand: OnDemand = OnDemand.SNAP
-    ladder: Ladder = Ladder()
-    webhook_adapters: "Webhooks | None" = None
+    ladder: Ladder | None = None
+    webhook_adapters: Webhooks | None = None
     allow_private: bool = False
     outbound: OutboundHttp | None = None
     fetch_hosts: tuple[str, ...] = ()
@@ -113,11 +113,16 @@ class Parts(NamedTuple):
 
 
 class Services(Parts):
-    """Services of one installation, each made of its parts when a request first needs it."""
+    """Services of one installation, each imported and made of its parts when a request first needs it.
+
+    Most requests need few of them.
+    """
 
     @cached_property
     def uploads(self) -> Uploads:
         """Uploads through the API."""
+        from app.domain.uploads.service import Uploads
+
         return Uploads(self.store, self.repository, default_visibility=self.default_visibility)
 
     def get_quota(self, caller: Caller, owner: str) -> Quota:
@@ -133,33 +138,37 @@ class Services(Parts):
     @cached_property
     def idempotency(self) -> Idempotency:
         """Requests with idempotency keys."""
+        from app.domain.uploads.idempotency import Idempotency
+
         return Idempotency(self.idempotency_keys, self.repository)
 
     @cached_property
     def key_admin(self) -> KeyAdmin:
         """Changes of API keys."""
+        from app.domain.access.key_admin import KeyAdmin
+
         return KeyAdmin(self.key_store, self.stored_keys)
 
     @cached_property
-    def webhooks(self) -> "EndpointAdmin":
+    def webhooks(self) -> EndpointAdmin:
         """Changes of webhook endpoints."""
-        from app.domain.delivery.endpoint_admin import EndpointAdmin  # noqa: PLC0415 - most requests need none of these
-        from app.domain.delivery.endpoint_fields import EndpointFields  # noqa: PLC0415
-        from app.domain.delivery.endpoints import EndpointSecrets  # noqa: PLC0415
+        from app.domain.delivery.endpoint_admin import EndpointAdmin
+        from app.domain.delivery.endpoint_fields import EndpointFields
+        from app.domain.delivery.endpoints import EndpointSecrets
 
         adapters, fields = self._webhook_adapters, EndpointFields(allow_private=self.allow_private)
         return EndpointAdmin(adapters.endpoints, self.deliveries, EndpointSecrets(self.signer), fields)
 
     @cached_property
-    def deliveries(self) -> "Deliveries":
+    def deliveries(self) -> Deliveries:
         """Deliveries of webhooks."""
-        from app.domain.delivery.redelivery import Deliveries  # noqa: PLC0415 - see `webhooks`
+        from app.domain.delivery.redelivery import Deliveries
 
         adapters = self._webhook_adapters
         return Deliveries(adapters.deliveries, wake_up=adapters.wake_up)
 
     @property
-    def _webhook_adapters(self) -> "Webhooks":
+    def _webhook_adapters(self) -> Webhooks:
         if self.webhook_adapters is None:
             raise LookupError("webhooks are off")
         return self.webhook_adapters
@@ -172,26 +181,36 @@ class Services(Parts):
     @cached_property
     def editor(self) -> Editor:
         """Changing images."""
+        from app.domain.images.editing import Editor
+
         return Editor(self.repository, self.queue, self.renderings)
 
     @cached_property
     def deletion(self) -> Deletion:
         """Deleting images permanently."""
+        from app.domain.images.deletion import Deletion
+
         return Deletion(self.repository, self.renderings)
 
     @cached_property
     def trash(self) -> Trash:
         """Deleting and restoring images."""
+        from app.domain.images.trash import Trash
+
         return Trash(self.store, self.repository, self.editor, self.deletion, days=self.limits.trash_days)
 
     @cached_property
     def owner_deletion(self) -> OwnerDeletion:
         """Deleting all images of an owner."""
+        from app.domain.maintenance.owner_deletion import OwnerDeletion
+
         return OwnerDeletion(self.repository, self.deletion)
 
     @cached_property
     def tickets(self) -> Tickets:
         """Upload tickets."""
+        from app.domain.uploads.tickets import Tickets
+
         return Tickets(
             self.repository, self.grants, self.limits, self.store, default_visibility=self.default_visibility
         )
@@ -209,12 +228,18 @@ class Services(Parts):
     @cached_property
     def sizes(self) -> SizePolicy:
         """Sizes that requests may have rendered."""
+        from app.domain.sizes.policy import SizePolicy
+        from app.domain.sizes.signatures import SizeSignatures
+        from app.domain.sizes.snapping import Ladder
+
         mode = OnDemand.OFF if self.renderer is None else self.on_demand
-        return SizePolicy(mode, self.ladder, SizeSignatures(self.signer))
+        return SizePolicy(mode, self.ladder or Ladder(), SizeSignatures(self.signer))
 
     @cached_property
     def shared_renderings(self) -> SharedRenderings:
         """Sizes that are rendered now."""
+        from app.api.shared_renderings import SharedRenderings
+
         if self.renderer is None:
             raise LookupError("sizes on demand are off")
         return SharedRenderings(self.renderer)
@@ -222,11 +247,16 @@ class Services(Parts):
     @cached_property
     def spools(self) -> Spools:
         """Temporary space of all uploads in progress."""
+        from app.api.bodies.spool import Spools
+
         return Spools(self.store, self.max_spool_bytes)
 
     @cached_property
     def fetches(self) -> Fetches:
         """Images that are fetched from urls."""
+        from app.api.fetches import Fetches
+        from app.domain.delivery.targets import FetchHosts
+
         return Fetches(self.outbound, FetchHosts(self.fetch_hosts))
 
     @cached_property
@@ -242,6 +272,8 @@ class Services(Parts):
     @cached_property
     def waiters(self) -> Waiters:
         """Requests that wait for images."""
+        from app.api.waiters import Waiters
+
         return Waiters(self.images.versions, self.max_waiting)
 
     @cached_property

@@ -16,17 +16,26 @@ _Index = Mapping[_Key, Sequence[APIRoute]]
 class IndexedRouter(APIRouter):
     """Router that tries only routes with the method, the path's first segment and its number of segments.
 
-    It first tries `common` routes. `load_all` returns these and all others. The first request that needs another one
-    calls it, because loading their modules would make the start of a function longer.
+    It first tries `common` routes, then those that `by_segment` loads for the first segment of the path. `load_all`
+    returns these and all others. The first request that needs them calls either, because loading their modules would
+    make the start of a function longer.
 
     Everything else, such as mounts, unknown paths and methods, is left to `APIRouter`. No route has a parameter in its
     first segment or with a `/` in it.
     """
 
-    def __init__(self, common: Iterable[BaseRoute], load_all: Callable[[], list[BaseRoute]], **options: Any) -> None:
+    def __init__(
+        self,
+        common: Iterable[BaseRoute],
+        by_segment: Mapping[str, Callable[[], Iterable[BaseRoute]]],
+        load_all: Callable[[], list[BaseRoute]],
+        **options: Any,
+    ) -> None:
         super().__init__(**options)
         del self.routes  # the empty list of `APIRouter`, in place of the property
         self._common = _build_index(common)
+        self._by_segment = by_segment
+        self._loaded: dict[str, _Index] = {}
         self._load_all = load_all
 
     @cached_property
@@ -49,7 +58,14 @@ class IndexedRouter(APIRouter):
 
     def _candidates(self, key: _Key) -> Iterator[APIRoute]:
         yield from self._common.get(key, ())
+        yield from self._get_part(key[1]).get(key, ())
         yield from self._index.get(key, ())
+
+    def _get_part(self, segment: str) -> _Index:
+        """Return the routes of a first segment; load them if this is the first request for one."""
+        if segment in self._by_segment and segment not in self._loaded:
+            self._loaded[segment] = _build_index(self._by_segment[segment]())
+        return self._loaded.get(segment, {})
 
     @cached_property
     def _index(self) -> _Index:

@@ -7,7 +7,6 @@ from typing import Annotated, Any
 
 import anyio  # noqa: F401
 import mangum
-import python_multipart.multipart  # noqa: F401
 from aws_lambda_powertools.logging import formatter  # noqa: F401
 from aws_lambda_powertools.metrics import EphemeralMetrics  # noqa: F401
 from botocore.config import Config

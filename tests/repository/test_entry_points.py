@@ -18,7 +18,10 @@ SELF_HOSTED = {"app.adapters.filesystem", "app.adapters.sqlite", "sqlite3"}
 TOOLS = {"pytest", "moto", "hypothesis", "httpx", "flit_core"}
 # No function needs these, and some functions or most of their requests do not need the others.
 NOT_ON_LAMBDA = TOOLS | SELF_HOSTED | {"boto3", "s3transfer", "app.adapters.dynamodb.recount"}
-RARE = {"app.api.all_routes", "app.api.openapi", "app.api.routes.edits"}
+RARE = {
+    "app.api.all_routes", "app.api.openapi", "app.api.routes.edits", "app.api.routes.uploads", "app.api.bodies",
+    "app.adapters.outbound", "app.domain.sizes.policy",
+}  # fmt: skip
 OF_THE_API = {"app.api", "app.domain.uploads", "app.adapters.dynamodb.idempotency"}
 
 FORBIDDEN = {

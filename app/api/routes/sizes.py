@@ -205,7 +205,7 @@ def _resolve(services: Services, image: Image, asked: SizeRequest) -> Operation:
 
 
 def _format(services: Services, asked: SizeRequest) -> Format:
-    return asked.choose_format(services.ladder.formats)
+    return asked.choose_format(services.sizes.ladder.formats)
 
 
 def _stored_response(
