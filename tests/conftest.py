@@ -1,10 +1,12 @@
 """Rules for every test."""
 
+import functools
 import gc
 import os
 import signal
 from collections.abc import Generator, Iterator
 
+import botocore.loaders
 import pytest
 from PIL import Image
 
@@ -14,6 +16,9 @@ IN_CI = os.environ.get("CI") == "true"
 
 # As in an installation whose settings ask for JPEG XL.
 fork_server.preload("app.worker.render.jxl")
+
+# Each client of the SDK would read and parse the descriptions of its service again.
+botocore.loaders.create_loader = functools.cache(botocore.loaders.create_loader)
 
 # A shell starts background jobs with this signal ignored, and programs that tests start would inherit that: a test that
 # sends it would never end.

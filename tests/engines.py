@@ -14,7 +14,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -22,7 +22,7 @@ INSTALLED = Path(__file__).parents[1] / ".cache" / "engines"
 REGION = "eu-west-1"
 ACCESS_KEY = "AKIDLOCAL1"  # DynamoDB Local takes letters and digits alone
 SECRET_KEY = "secretsecret"
-_START_SECONDS = 60
+_START_SECONDS = 90
 
 
 def missing() -> str | None:
@@ -69,7 +69,7 @@ def seaweedfs() -> Iterator[str]:
             "-s3.port.iceberg=0", "-s3.port.lance=0",  # two of them may run at once
         ]  # fmt: skip
         with _running(command, f"http://127.0.0.1:{s3}", WEED_S3_SSE_KEK="5a" * 32) as endpoint:
-            time.sleep(2)  # the port answers before the volumes are there
+            _await(lambda: b'"fid"' in _read(f"http://127.0.0.1:{master}/dir/assign"))  # the volumes come last
             yield endpoint
 
 
@@ -101,12 +101,10 @@ def _running(command: list[str], endpoint: str, **environment: str) -> Iterator[
     with tempfile.TemporaryFile() as log:
         process = subprocess.Popen(command, stdout=log, stderr=log, env={**os.environ, **environment})
         try:
-            deadline = time.monotonic() + _START_SECONDS
-            while not _answers(endpoint):
-                if process.poll() is not None or time.monotonic() > deadline:
-                    log.seek(0)
-                    raise RuntimeError(f"{command[0]} did not start:\n{log.read()[-4000:].decode()}")
-                time.sleep(0.1)
+            _await(lambda: process.poll() is not None or _answers(endpoint))
+            if process.poll() is not None:
+                log.seek(0)
+                raise RuntimeError(f"{command[0]} did not start:\n{log.read()[-4000:].decode()}")
             yield endpoint
         finally:
             process.terminate()
@@ -117,14 +115,30 @@ def _running(command: list[str], endpoint: str, **environment: str) -> Iterator[
                 process.wait()
 
 
+def _await(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + _START_SECONDS
+    while not condition():
+        if time.monotonic() > deadline:
+            raise TimeoutError("an engine did not start")
+        time.sleep(0.1)
+
+
 def _answers(endpoint: str) -> bool:
     try:
-        with urllib.request.urlopen(endpoint, timeout=2):
-            return True
-    except urllib.error.HTTPError:
-        return True
+        _read(endpoint)
     except OSError:
         return False
+    return True
+
+
+def _read(url: str) -> bytes:
+    """Return the body of an answer of any status."""
+    try:
+        with urllib.request.urlopen(url, timeout=30) as answer:
+            return bytes(answer.read())
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.read()
 
 
 def _jar() -> Path | None:
