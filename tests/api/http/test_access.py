@@ -92,7 +92,7 @@ def test_every_operation_checks_the_key_first(service: Service) -> None:
             given = "dk_wrong" in str(headers) or "X-API-Key" in headers
             problem = assert_problem(answer, 401, "key_unknown" if given else "key_missing")
             assert answer.headers["www-authenticate"].startswith("Bearer"), path
-            assert "dk_" not in str(problem)
+            assert "dk_" not in str({**problem, "request_id": ""})  # which is random
 
 
 @pytest.mark.moto
@@ -114,7 +114,7 @@ def test_every_operation_refuses_keys_of_the_store_that_are_not_valid(service: S
             answer = call(service, method, path, {"Authorization": f"Bearer {key}"})
             problem = assert_problem(answer, 401, code)
             assert answer.headers["www-authenticate"].startswith("Bearer"), path
-            assert "dk_" not in str(problem)
+            assert "dk_" not in str({**problem, "request_id": ""})  # which is random
         if scope:
             assert call(service, method, path, {"X-API-Key": valid}).status_code not in {401, 403}, path
 
