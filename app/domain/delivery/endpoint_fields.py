@@ -43,7 +43,7 @@ class EndpointFields:
         try:
             target = Target.parse(text, allow_http=self._allow_private)
         except Refused as refused:
-            raise _bad_url(str(refused)) from None
+            raise _bad_url(refused.detail) from None
         self._check_host(target.host)
         return text
 

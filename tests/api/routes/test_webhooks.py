@@ -157,6 +157,7 @@ def test_a_field_that_is_wrong_is_named(service: Service, fields: dict[str, Any]
     problem = assert_problem(post(service, body={"url": URL} | fields), 422, code)
     assert problem["field"] == field
     assert f"`{field}`" in problem["detail"]
+    assert "('" not in problem["detail"]
     assert "word@" not in problem["detail"]
     assert read(service, "/webhooks")["items"] == []
     made = create(service)
