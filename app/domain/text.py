@@ -1,4 +1,4 @@
-"""Normalization of text for storage and display."""
+"""Normalization of text for storage and display, and sentences about values that are not valid."""
 
 import re
 import unicodedata
@@ -12,6 +12,26 @@ _LINE_BREAKS = re.compile(r"[\t\r\n\v\f\x1c-\x1f\x85\u2028\u2029]+")
 # Letters of ASCII need no joiner between them.
 _STRAY_JOINERS = re.compile(f"(?:(?<=[\\x00-\\x7f])|^)[{_JOINERS}]+|[{_JOINERS}]+(?=[\\x00-\\x7f]|$)")
 _RUN_OF_JOINERS = re.compile(f"[{_JOINERS}]+(?=[{_JOINERS}])")
+
+
+#: Messages of pydantic, and what they become.
+_PLAIN_MESSAGES = (
+    (r"^Value error, ", ""),
+    (r"^Input should be greater than or equal to ", "must be at least "),
+    (r"^Input should be less than or equal to ", "must be at most "),
+    (r"^Input should be a valid integer\b.*", "must be a whole number"),
+    (r"^Input should be a valid number\b.*", "must be a number"),
+    (r"^Input should be a valid boolean\b.*", "must be true or false"),
+    (r"^(Input|String|Value|List|Tuple) should ", "must "),
+    (r" after validation\b.*", ""),
+)
+
+
+def plain_message(message: str) -> str:
+    """Return a message of pydantic about a value as other errors say it: "must be at least 1"."""
+    for pattern, plain in _PLAIN_MESSAGES:
+        message = re.sub(pattern, plain, message)
+    return message
 
 
 def without_format_characters(text: str) -> str:

@@ -17,6 +17,7 @@ from app.api.http.log_fields import add_log_fields
 from app.api.http.problem_catalog import CATALOG, refusal
 from app.api.http.statuses import PHRASES, STATUS
 from app.domain import errors
+from app.domain.text import plain_message
 
 log = logging.getLogger(__name__)
 
@@ -25,6 +26,8 @@ MEDIA_TYPE = "application/problem+json"
 # Of pydantic's error contexts: the limits that a value broke.
 _LIMITS = frozenset({"ge", "gt", "le", "lt", "min_length", "max_length", "expected"})
 _FOUND_CHARACTERS = 80
+#: Of the first complaint: members that the document has too, by the names that other problems have for them.
+_FIRST = {"field": "field", "found": "found", "measured": "measured", "ge": "minimum", "le": "maximum"}
 
 
 class Problem(BaseModel, defer_build=True):
@@ -101,21 +104,23 @@ async def _invalid(request: Request, error: Exception) -> Response:
     complaints = [
         {
             "field": ".".join(str(part) for part in complaint["loc"])[:100],
-            "message": str(complaint["msg"]).removeprefix("Value error, "),
+            "message": plain_message(str(complaint["msg"])),
             **{name: limit for name, limit in (complaint.get("ctx") or {}).items() if name in _LIMITS},
             **_found(complaint),
         }
         for complaint in error.errors()[:20]
     ]
     reasons = "; ".join(_reason(complaint) for complaint in complaints[:5])
+    first = {name: complaints[0][each] for each, name in _FIRST.items() if each in complaints[0]}
     return problem_response(
-        request.scope, refusal("invalid_request", f"Invalid request: {reasons}.", errors=complaints)
+        request.scope, refusal("invalid_request", f"Invalid request: {reasons}.", **first, errors=complaints)
     )
 
 
 def _reason(complaint: Mapping[str, Any]) -> str:
     found = f" (found: {complaint['found']!a})" if "found" in complaint else ""
-    return f"`{complaint['field']}`: {complaint['message'].rstrip('.')}{found}"
+    message = complaint["message"].rstrip(".")
+    return f"`{complaint['field']}`{'' if message.startswith('must ') else ':'} {message}{found}"
 
 
 def _found(complaint: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,10 +1,11 @@
 """Sentences about invalid environment variables, for the error that stops the start."""
 
-import re
 from collections.abc import Mapping
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
+
+from app.domain.text import plain_message
 
 PREFIX = "DARKROOM_"
 #: Old names of settings.
@@ -24,8 +25,9 @@ def unknown_setting(name: str, known: Mapping[str, str]) -> str:
         return f"{name}: renamed to {current}"
     from difflib import get_close_matches  # noqa: PLC0415 - no start needs it, as long as the names are right
 
-    near = get_close_matches(name.upper(), known, n=1)
-    return f"{name}: unknown setting" + (f"; did you mean {near[0]}?" if near else "")
+    # The prefix is left out, because it alone makes all names similar.
+    near = get_close_matches(name.upper().removeprefix(PREFIX), [each.removeprefix(PREFIX) for each in known], n=1)
+    return f"{name}: unknown setting" + (f"; did you mean {PREFIX}{near[0]}?" if near else "")
 
 
 def first_causes(error: ValidationError) -> list[ErrorDetails]:
@@ -42,9 +44,8 @@ def first_causes(error: ValidationError) -> list[ErrorDetails]:
 def invalid_setting(problem: ErrorDetails) -> str:
     """Return the sentence about an invalid value."""
     field, *inside = map(str, problem["loc"])
-    sentence = problem["msg"].removeprefix("Value error, ")
+    sentence = plain_message(problem["msg"])
     if problem["type"] != "value_error":  # our own messages already name the value, if it may be repeated
-        sentence = re.sub("^(Input|String|Value|Tuple) should ", "must ", sentence).partition(" after validation")[0]
         found = problem["input"]
         if field not in _PRIVATE and isinstance(found, str | int | float):
             sentence += f" (found: {str(found)[:80]!r})"

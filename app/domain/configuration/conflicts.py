@@ -55,8 +55,8 @@ def find_conflicts(settings: Mapping[str, Any]) -> list[tuple[set[str], str]]:
     if settings["auth"] == "none" and not settings["allow_anonymous"] and not is_loopback(settings["host"]):
         sentence = (
             f"DARKROOM_HOST: {settings['host']} is reachable from other machines, and no API key is required. Set "
-            "DARKROOM_AUTH=required and DARKROOM_API_KEYS, or DARKROOM_ALLOW_ANONYMOUS=true to admit everybody who can "
-            "connect"
+            "DARKROOM_AUTH=required and create keys with `darkroom key create`, or DARKROOM_ALLOW_ANONYMOUS=true to "
+            "admit everybody who can connect"
         )
         found.append(({"auth", "allow_anonymous", "host"}, sentence))
     return found

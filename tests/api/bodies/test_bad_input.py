@@ -239,12 +239,15 @@ def test_unsupported_body_lists_the_accepted_types(service: Service) -> None:
 
 def test_invalid_request_describes_each_parameter(service: Service) -> None:
     problem = assert_problem(service.client.post("/upload?wait=21", **form(FILE + END)), 422, "invalid_request")
-    assert problem["detail"] == "Invalid request: `query.wait`: Input should be less than or equal to 20 (found: '21')."
+    assert problem["detail"] == "Invalid request: `query.wait` must be at most 20 (found: '21')."
     problem = assert_problem(service.client.get("/images?limit=0&order=up"), 422, "invalid_request")
     assert problem["detail"] == (
-        "Invalid request: `query.limit`: Input should be greater than or equal to 1 (found: '0'); "
-        "`query.order`: Input should be 'desc' or 'asc' (found: 'up')."
+        "Invalid request: `query.limit` must be at least 1 (found: '0'); "
+        "`query.order` must be 'desc' or 'asc' (found: 'up')."
     )
+    assert (problem["field"], problem["found"], problem["minimum"]) == ("query.limit", "0", 1)
+    problem = assert_problem(service.client.get("/images?limit=many"), 422, "invalid_request")
+    assert problem["detail"] == "Invalid request: `query.limit` must be a whole number (found: 'many')."
 
 
 def test_too_long_has_the_limit_and_the_length(service: Service) -> None:

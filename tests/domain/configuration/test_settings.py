@@ -248,7 +248,13 @@ def test_complaints_about_fields_and_about_what_does_not_go_together_come_at_onc
         "DARKROOM_MAX_SPOOL_MB", "DARKROOM_AUTH", "DARKROOM_HOST",
     ]  # fmt: skip
     assert "did you mean DARKROOM_MAX_UPLOAD_BYTES?" in lines[0]
-    assert "(found: 'x')" in lines[1]
+    assert lines[1] == "DARKROOM_PORT: must be a whole number (found: 'x')"
+
+
+def test_a_name_that_is_like_no_other_has_no_suggestion() -> None:
+    with pytest.raises(ConfigurationError) as refusal:
+        load({"DARKROOM_FOO": "1"})
+    assert str(refusal.value).endswith("DARKROOM_FOO: unknown setting")
 
 
 def test_nothing_follows_from_a_field_that_is_wrong() -> None:

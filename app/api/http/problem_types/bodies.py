@@ -35,7 +35,7 @@ BODIES: ProblemTypes = {
     "too_large": ProblemType(
         TooLarge,
         "The image is larger than {limit_bytes:,} bytes.",
-        {"limit_bytes": 52428800, "declared_bytes": 60000000},
+        {"limit_bytes": 52428800, "received_bytes": 52494336},
     ),
     "body_too_large": ProblemType(
         TooLarge,

@@ -70,16 +70,19 @@ FIELDS: ProblemTypes = {
     ),
     "invalid_request": ProblemType(
         Invalid,
-        "Invalid request: `query.limit`: Input should be greater than or equal to 1 (found: '0').",
+        "Invalid request: `query.limit` must be at least 1 (found: '0').",
         {
+            "field": "query.limit",
+            "found": "0",
+            "minimum": 1,
             "errors": [
                 {
                     "field": "query.limit",
-                    "message": "Input should be greater than or equal to 1",
+                    "message": "must be at least 1",
                     "ge": 1,
                     "found": "0",
                 },
-            ]
+            ],
         },
     ),
 }
