@@ -317,9 +317,25 @@ def test_sizes_show_what_they_save_and_the_original_is_downloaded(
     assert download.value.suggested_filename == "p.jpg"
 
 
-def test_storage_compares_originals_with_sizes_by_format(
-    page: Any, server: Server, upload: Callable[..., dict[str, Any]]
+@pytest.mark.parametrize("width", [360, 1280])
+def test_a_very_long_name_leaves_the_picture_in_its_place(
+    new_page: Callable[..., Any], upload: Callable[..., dict[str, Any]], width: int
 ) -> None:
+    page = new_page(viewport={"width": width, "height": 800})
+    dialog = opened(page, upload(title="long" * 50))
+    for part in (".viewer-well", "[aria-label=Close]", ".inspector"):
+        box = dialog.locator(part).first.bounding_box()
+        assert box["x"] >= 0
+        assert box["x"] + box["width"] <= width
+    well, inspector = (dialog.locator(part).bounding_box() for part in (".viewer-well", ".inspector"))
+    assert width < 1024 or well["x"] + well["width"] <= inspector["x"]
+
+
+@pytest.mark.parametrize("width", [360, 1280])
+def test_storage_compares_originals_with_sizes_by_format(
+    new_page: Callable[..., Any], server: Server, upload: Callable[..., dict[str, Any]], width: int
+) -> None:
+    page = new_page(viewport={"width": width, "height": 800})
     upload(width=1300, height=800)
     page.goto("/")
     page.get_by_role("button", name="Menu").click()
@@ -333,6 +349,7 @@ def test_storage_compares_originals_with_sizes_by_format(
     ]
     assert rows.nth(0).locator("td").nth(0).inner_text() == str(formats[0]["images"])
     assert re.search(r"[kM]B", rows.nth(0).inner_text())
+    assert dialog.evaluate("(element) => element.scrollWidth <= element.clientWidth")
     dialog.get_by_role("button", name="Close").click()
     dialog.wait_for(state="detached")
 
