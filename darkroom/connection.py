@@ -237,7 +237,9 @@ def _check_url(url: str) -> httpx.URL:
     except (httpx.InvalidURL, TypeError):
         found = httpx.URL()
     if found.scheme not in {"http", "https"} or not found.host or (found.port or 0) > 65535:
-        raise InvalidArgument("Invalid address of the service. Expected a url such as http://127.0.0.1:8000.")
+        shown = "…" if "@" in str(url) else repr(str(url)[:80])  # it may have a password
+        sentence = f"Invalid address of the service (found: {shown}). Expected a url such as http://127.0.0.1:8000."
+        raise InvalidArgument(sentence)
     return found.copy_with(query=None, fragment=None)
 
 

@@ -30,7 +30,7 @@ def sign(
         Fit.INSIDE
     ),
     format_name: Annotated[str, typer.Option("--format", help="auto, jpeg, webp, avif, jxl or png.")] = "auto",
-    quality: Annotated[int, typer.Option(min=1, max=MAX_QUALITY)] = DEFAULT_QUALITY,
+    quality: Annotated[int, typer.Option(min=1, max=MAX_QUALITY, help="Of the encoder.")] = DEFAULT_QUALITY,
     key: Annotated[
         bool, typer.Option("--key", help="Print the key that signs sizes, in hexadecimal, for other programs.")
     ] = False,

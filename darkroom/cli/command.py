@@ -11,6 +11,8 @@ from typer.exceptions import TyperException
 from darkroom import __version__
 from darkroom.cli.console import DONE, INTERRUPTED, USAGE, print_error, write_line
 from darkroom.cli.lazy import Command, CommandGroup
+from darkroom.cli.signals import interruptible
+from darkroom.cli.usage import describe_usage
 
 #: The commands for users of a server. Operator commands join through the entry points of the group `darkroom.commands`.
 COMMANDS = (
@@ -77,7 +79,8 @@ def main() -> None:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     try:
-        code = cli(prog_name="darkroom", standalone_mode=False)
+        with interruptible():
+            code = cli(prog_name="darkroom", standalone_mode=False)
     except typer.Abort:  # Ctrl-D at a question
         write_line("", error=True)
         sys.exit(INTERRUPTED)
@@ -100,4 +103,5 @@ def _print_usage(error: TyperException) -> None:
         write_line(error.format_message(), error=True)
         return
     path = context.command_path
-    print_error(f"wrong usage of {path}", error.format_message().removeprefix("Invalid value: "), f"{path} --help")
+    if cause := describe_usage(error):  # else the help is printed already
+        print_error(f"wrong usage of {path}", cause, f"{path} --help")

@@ -55,7 +55,10 @@ def print_error(what: str, cause: str, remedy: str) -> None:
 
 def is_other_server(error: DarkroomError) -> bool:
     """Return True if the server that answered is not Darkroom, or has it at another path."""
-    return isinstance(error, NotDarkroom) or (error.status == 404 and error.code in {None, "no_such_path"})
+    if isinstance(error, NotDarkroom):
+        return True
+    # Simple servers of files answer an unknown method with 405 or 501.
+    return error.status in {404, 405, 501} and error.code in {None, "no_such_path"}
 
 
 def shorten(text: str, columns: int, *, keep_end: bool = False) -> str:

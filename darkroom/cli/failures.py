@@ -14,7 +14,7 @@ def exit_code(error: DarkroomError) -> int:
 def print_failure(error: DarkroomError, address: str) -> int:
     """Print what failed, its cause and what to try. Return the exit code."""
     what, cause = f"{address} refuses the request", str(error)
-    remedy = "see the cause" if error.code else "check DARKROOM_URL and the log of the server"
+    remedy = "correct what the cause names" if error.code else "check DARKROOM_URL and the log of the server"
     if isinstance(error, Unreachable):
         what, cause, remedy = f"cannot reach {error.address}", error.cause, "darkroom serve, or set DARKROOM_URL"
     elif is_other_server(error):

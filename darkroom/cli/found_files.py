@@ -37,11 +37,13 @@ class FoundFile:
     error: str = ""
     #: Url of an image that the service fetches instead.
     url: str = ""
+    #: Name of standard input, whose path is a temporary file.
+    name: Path | None = None
 
     @property
     def source(self) -> Path | str:
-        """The path of the file, or the url."""
-        return self.url or self.path
+        """The path of the file, or the url, or the name of standard input."""
+        return self.url or self.name or self.path
 
 
 @dataclass(frozen=True)
@@ -79,12 +81,15 @@ class Rules:
 _JUNK = GitIgnoreSpec.from_lines(JUNK)
 
 
-def find_files(given: Iterable[str | Path], rules: Rules) -> Iterator[FoundFile]:
+def find_files(given: Iterable[str | Path | FoundFile], rules: Rules) -> Iterator[FoundFile]:
     """Yield what the arguments name: urls, files, folders, and patterns such as `*.jpg` that no shell has expanded.
 
     A `Path` is a file or a folder, even if its name looks like a pattern.
     """
     for argument in given:
+        if isinstance(argument, FoundFile):
+            yield argument
+            continue
         path = Path(argument)
         if isinstance(argument, str) and is_url(argument):
             yield FoundFile(path, is_given=True, url=argument)

@@ -154,7 +154,7 @@ def upload(  # noqa: PLR0913 - all options of the command
     the scope `read`, an image counts as stored when it has been sent. It is
     in `darkroom list` once it is processed.
     """
-    given = _arguments(files or [], from_file, filename)
+    given: Sequence[str | Path | FoundFile] = _arguments(files or [], from_file, filename)
     rules = _rules(ignore or [])
     options = UploadOptions(
         wait=wait,
@@ -245,12 +245,13 @@ def _rules(patterns: list[str]) -> Rules:
 
 
 @contextmanager
-def _saved_input(filename: str | None) -> Iterator[str]:
+def _saved_input(filename: str | None) -> Iterator[FoundFile]:
     """Save standard input in a temporary file for the block, because an image is hashed before it is sent."""
     with ExitStack() as stack:
         try:
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="darkroom-"))
-            path = Path(folder, Path(filename or "stdin").name)
+            name = Path(Path(filename or "stdin").name)
+            path = folder / name
             with path.open("wb") as file:
                 while piece := sys.stdin.buffer.read(_PIECE):
                     file.write(piece)
@@ -258,7 +259,7 @@ def _saved_input(filename: str | None) -> Iterator[str]:
             cause = error.strerror or str(error)
             print_error("cannot save standard input", cause, "give a file, or set TMPDIR to a folder with space")
             raise typer.Exit(NOT_DONE) from None
-        yield str(path)
+        yield FoundFile(path, is_given=True, name=name)
 
 
 def _is_file_name(name: str) -> bool:

@@ -6,6 +6,7 @@ import pty
 import re
 import signal
 import struct
+import subprocess
 import termios
 from functools import partial
 from http.server import HTTPServer, SimpleHTTPRequestHandler
@@ -17,7 +18,7 @@ import pytest
 from app.domain.access.api_keys import Scope, new_key
 from darkroom import Client
 from tests.client.conftest import Command
-from tests.running_server import Server, serving
+from tests.running_server import Server, serving, wait_for
 from tests.samples import encoded
 
 pytestmark = pytest.mark.slow
@@ -159,9 +160,11 @@ def test_other_servers_are_no_darkroom(tmp_path: Path) -> None:
         Thread(target=other.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
         url = f"http://127.0.0.1:{other.server_port}"
         done = Command(url)("list")
+        sent = Command(url)("upload", Path(__file__).parents[2] / "app" / "api" / "static" / "page" / "sample.jpg")
         secure = Command(url.replace("http", "https"))("list")
         other.shutdown()
-    assert (done.returncode, secure.returncode) == (3, 3)
+    assert (done.returncode, sent.returncode, secure.returncode) == (3, 3, 3)
+    assert "\ntry: set DARKROOM_URL to the address of a Darkroom server\n" in sent.stderr
     assert done.stderr.startswith(f"error: cannot use {url}\ncause: {url} answered 404 ")
     assert "\ncause: TLS: " in secure.stderr
 
@@ -249,6 +252,18 @@ def test_ctrl_c_ends_a_command_without_a_traceback(darkroom: Command, tmp_path: 
         assert running.stderr.read().splitlines()[-1] == "Interrupted."
     os.close(ours)
     os.close(theirs)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_removes_the_copy_of_standard_input(darkroom: Command, tmp_path: Path, number: signal.Signals) -> None:
+    darkroom.environment["TMPDIR"] = str(tmp_path)
+    with darkroom.start("upload", "-", stdin=subprocess.PIPE) as running:
+        wait_for(lambda: list(tmp_path.glob("darkroom-*/stdin")), 60)
+        running.send_signal(number)
+        assert running.wait(60) == -number  # its parent sees the signal
+        assert running.stderr is not None
+        assert running.stderr.read().splitlines() == ["", "Interrupted."]
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_downloads_that_are_interrupted_leave_no_partial_file(

@@ -297,7 +297,7 @@ def test_without_a_server_each_ends_with_three_lines(tmp_path: Path, command: st
         ("get", "give ids, or a filter such as --tag, or --all"),
         ("get ID --all", "give ids, or a filter such as --tag, or --all"),
         ("url ID --variant w320 --width 9", "A variant has its own size, format and quality."),
-        ("show - --url nonsense", "Invalid address of the service."),
+        ("show - --url nonsense", "Invalid address of the service (found: 'nonsense')."),
         ("nothing", "No such command 'nothing'."),
         ("lisst", "No such command 'lisst'. Did you mean 'list'?"),
     ],

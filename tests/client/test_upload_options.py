@@ -58,7 +58,8 @@ def test_an_image_on_standard_input_is_named_by_an_option(darkroom: Command) -> 
     assert lines(done.stdout)[0]["filename"] == "photo.jpg"
     again = darkroom("upload", "-", stdin=content)
     assert again.stderr == "1 file: 1 known\n"
-    assert darkroom("upload", "-").stderr.endswith("1 file: 1 refused (stdin: The file is empty)\n")
+    empty = darkroom("upload", "-").stderr
+    assert empty == "refused   -  stdin  The file is empty.\n1 file: 1 refused (stdin: The file is empty)\n"
 
 
 def in_shell(url: str, folder: Path, command: str, content: bytes = b"") -> "subprocess.CompletedProcess[str]":

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from app.cli.failures import fail, reports_failures
-from app.cli.keys.limits import QuotaBytes, QuotaImages, RateLimit, describe_limits
+from app.cli.keys.limits import QuotaBytes, QuotaImages, RateLimit, describe_limits, print_count
 from app.cli.options import JSON_LINES
 from app.domain.access.api_keys import ApiKey, Scope, new_key
 from app.domain.access.own_limits import check_own_limits
@@ -91,13 +91,16 @@ def list_keys(*, as_json: Annotated[bool, JSON_LINES] = False) -> None:
 
     Exit codes: 0 done, 2 wrong settings.
     """
-    for entry in load().api_keys:
+    found = load().api_keys
+    for entry in found:
         fields = _described(entry)
         if as_json:
             typer.echo(json.dumps(fields))
         else:
             limits = describe_limits(entry.own_limits)
             typer.echo(f"{fields['id']}  {entry.owner}  {'+'.join(sorted(entry.scopes))}  {limits}".rstrip())
+    if not as_json:
+        print_count(len(found))
 
 
 @entries.command()

@@ -1,4 +1,4 @@
-"""Options for the limits of an API key."""
+"""Options and lines that the commands for API keys in the store and in the settings share."""
 
 from enum import StrEnum
 from typing import Annotated
@@ -33,6 +33,11 @@ QuotaBytes = Annotated[
 QuotaImages = Annotated[
     int | None, typer.Option(min=0, metavar="COUNT", help="Most images that its owner may have. 0: no limit.")
 ]
+
+
+def print_count(number: int) -> None:
+    """Print the number of keys in a list, on standard error."""
+    typer.echo(f"{number:,} API {'key' if number == 1 else 'keys'}" if number else "no API keys found", err=True)
 
 
 def describe_limits(own: OwnLimits) -> str:

@@ -10,7 +10,7 @@ import typer
 from app.cli.backends import open_existing
 from app.cli.failures import fail, reports_failures
 from app.cli.keys.entries import entries
-from app.cli.keys.limits import OwnLimit, QuotaBytes, QuotaImages, RateLimit, describe_limits
+from app.cli.keys.limits import OwnLimit, QuotaBytes, QuotaImages, RateLimit, describe_limits, print_count
 from app.cli.options import JSON_LINES, check_owner
 from app.domain.access.api_keys import Scope
 from app.domain.access.key_admin import KeyAdmin
@@ -112,7 +112,9 @@ def list_keys(*, as_json: AsJson = False) -> None:
     Exit codes: 0 done, 3 the store does not answer, 4 a right is missing.
     """
     admin, _ = _open()
+    count = 0
     for entry in _all(admin):
+        count += 1
         if as_json:
             typer.echo(json.dumps(_fields(entry)))
             continue
@@ -122,6 +124,8 @@ def list_keys(*, as_json: AsJson = False) -> None:
         limits = describe_limits(entry.own_limits)
         parts = (entry.id, entry.owner, "+".join(entry.scopes), used, ends, limits, entry.name)
         typer.echo("  ".join(part for part in parts if part))
+    if not as_json:
+        print_count(count)
 
 
 @keys.command()

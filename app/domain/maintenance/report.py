@@ -36,5 +36,5 @@ class Report:
     errors: int = 0
 
     def __str__(self) -> str:
-        counts = (f"{field.name} {getattr(self, field.name)}" for field in fields(self))
-        return ", ".join(counts)
+        counts = {field.name.replace("_", " "): getattr(self, field.name) for field in fields(self)}
+        return ", ".join(f"{name} {count:,}" for name, count in counts.items() if count) or "nothing to do"

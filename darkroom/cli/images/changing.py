@@ -188,8 +188,8 @@ def _write(image: Image, *, as_json: bool) -> None:
 
 def _agreed(count: int, *, to_trash: bool) -> bool:
     """Ask for confirmation on standard error. Return False without an answer, as where there is no terminal."""
-    images = f"{count:,} {'image' if count == 1 else 'images'}"
-    question = f"Move {images} to the trash?" if to_trash else f"Delete {images} for good? Their urls stop working."
+    images, their = ("1 image", "Its") if count == 1 else (f"{count:,} images", "Their")
+    question = f"Move {images} to the trash?" if to_trash else f"Delete {images} for good? {their} urls stop working."
     typer.echo(f"{question} [y/N] ", err=True, nl=False)
     answer = sys.stdin.readline()
     if answer.strip().lower() in {"y", "yes"}:
