@@ -34,6 +34,9 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
         complaints += map(invalid_setting, problems)
         wrong = {str(problem["loc"][0]) for problem in problems}
         settings = Settings.model_validate({name: value for name, value in values.items() if name not in wrong})
+    if settings.self_hosted and "database_url" not in values:
+        folder = settings.storage_url.removeprefix("file:").rstrip("/")
+        settings = settings.model_copy(update={"database_url": f"sqlite:{folder}/darkroom.db"})
     complaints += [sentence for involved, sentence in find_conflicts(settings.model_dump()) if not wrong & involved]
     if settings.self_hosted and (missing := find_missing_encoder(settings)):
         complaints.append(missing)

@@ -28,8 +28,7 @@ def serve(
 
     darkroom serve --port 8080
 
-    DARKROOM_STORAGE_URL=file:/srv/darkroom
-    DARKROOM_DATABASE_URL=sqlite:/srv/darkroom/darkroom.db darkroom serve
+    DARKROOM_STORAGE_URL=file:/srv/darkroom darkroom serve
 
     Self-hosted, it runs the worker process too. With s3:// it serves the API
     alone, as a Lambda function does.

@@ -21,9 +21,8 @@ def describe_usage(error: TyperException) -> str:
     text = " ".join(error.format_message().split()).removeprefix("Invalid value: ")
     for pattern, plain in _PLAIN:
         text = re.sub(f"(^|: ){pattern}", rf"\1{plain}", text)
-    text = text.removesuffix(".")
     found = _found(error)
-    return f"{text} (found: {found!r})" if found and repr(found) not in text else text
+    return f"{text.removesuffix('.')} (found: {found!r})" if found and repr(found) not in text else text
 
 
 def _found(error: TyperException) -> str:

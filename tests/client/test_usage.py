@@ -6,7 +6,7 @@ import pytest
 
 from darkroom.cli.command import main
 
-EXPECTED = "Expected a url such as http://127.0.0.1:8000"
+EXPECTED = "Expected a url such as http://127.0.0.1:8000."
 
 
 def used(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: str) -> tuple[object, str]:
@@ -24,7 +24,7 @@ def used(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], co
         ("upload a.jpg --jobs 33", "Invalid value for '--jobs': must be at most 32 (found: '33')"),
         ("upload a.jpg --jobs x", "Invalid value for '--jobs': must be a whole number (found: 'x')"),
         ("upload a.jpg --wait soon", "Invalid value for '--wait': must be a number (found: 'soon')"),
-        ("upload a.jpg --visibility x", "Invalid value for '--visibility': 'x' is not one of 'private', 'public'"),
+        ("upload a.jpg --visibility x", "Invalid value for '--visibility': 'x' is not one of 'private', 'public'."),
         ("upload a.jpg --url nonsense", f"Invalid address of the service (found: 'nonsense'). {EXPECTED}"),
         ("upload a.jpg --url ftp://ann:pass@a", f"Invalid address of the service (found: …). {EXPECTED}"),
         ("key create --owner ann", "Missing option '--scope'. Choose from: upload, read, edit, delete, admin"),

@@ -26,6 +26,15 @@ def test_with_no_variable_set_everything_is_embedded(monkeypatch: pytest.MonkeyP
     assert settings.database_file == settings.data_folder / "darkroom.db"
 
 
+@pytest.mark.parametrize("folder", ["/srv/images", "/srv/images/", "images"])
+def test_the_database_is_in_the_data_folder_unless_it_is_set(folder: str) -> None:
+    settings = load({"DARKROOM_STORAGE_URL": f"file:{folder}"})
+    assert settings.database_file == settings.data_folder / "darkroom.db"
+    given = {"DARKROOM_STORAGE_URL": f"file:{folder}", "DARKROOM_DATABASE_URL": "sqlite:/var/records.db"}
+    assert load(given).database_file == Path("/var/records.db")
+    assert load({}).database_file == load({}).data_folder / "darkroom.db"
+
+
 def test_the_aws_side_needs_its_queue(monkeypatch: pytest.MonkeyPatch) -> None:
     aws = {"DARKROOM_STORAGE_URL": "s3://pictures", "DARKROOM_DATABASE_URL": "dynamodb://Records"}
     with pytest.raises(ConfigurationError, match="DARKROOM_QUEUE_URL"):
