@@ -17,8 +17,8 @@ HEAD = """# Command line
 [`first-session.md`](first-session.md) shows a first session.
 
 The commands for images talk to the server at `DARKROOM_URL`, with the API key in `DARKROOM_API_KEY`. They are in the
-package of the [Python client](client.md), which `make wheel` builds for other machines. The commands for the server read
-[its settings](settings.md), so they run where the server is installed: in a checkout, and in its image.
+package of the [Python client](client.md), which `make wheel` builds for other machines. The commands for the server
+read [its settings](settings.md), so they run where the server is installed: in a checkout, and in its image.
 `darkroom --install-completion` installs completion for your shell.
 """
 

@@ -10,7 +10,7 @@ from typing import Any
 from PIL import Image
 from playwright.sync_api import sync_playwright
 
-from tests.browser import hero, story, swagger
+from tests.browser import hero, story, swagger, webhooks
 from tests.browser.test_pages import CHROMIUM, QUIET
 from tests.repository.tree import ROOT
 from tests.running_server import Server, serving
@@ -52,6 +52,7 @@ def take_page(browser: Any, server: Server, keep: story.Keep, number: int = PICT
     record = hero.upload(server)
     for theme in THEMES:
         keep(f"hero-{theme}", hero.compose(browser, server, record, theme))
+    keep("12-webhooks", webhooks.take(browser, server.data.parent))
 
 
 def save(target: Path, shot: bytes) -> None:

@@ -17,8 +17,8 @@ class StoreSettings(BaseModel):
     )
     database_url: DatabaseUrl = Field(
         default="sqlite:./data/darkroom.db",
-        description="Store of the records: `sqlite:<file>` with `file:`, `dynamodb://<table>` with `s3://`. With another "
-        "folder in `DARKROOM_STORAGE_URL`, the default is `darkroom.db` in that folder.",
+        description="Store of the records: `sqlite:<file>` with `file:`, `dynamodb://<table>` with `s3://`. With "
+        "another folder in `DARKROOM_STORAGE_URL`, the default is `darkroom.db` in that folder.",
     )
     queue_url: QueueUrl | None = Field(
         default=None,

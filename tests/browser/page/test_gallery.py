@@ -115,6 +115,11 @@ def test_filters_are_in_the_address(page: Any, server: Server) -> None:
     page.get_by_role("button", name="Reset").click()
     expect_total(page, 2)
     assert page.url == f"{server.url}/?tag=harbor"
+    show(page, "tag=harbor&view=failed&from=2020-01-01", 0)
+    page.get_by_role("button", name="Show all images").click()
+    page.locator(".tile").nth(2).wait_for()
+    assert page.url == f"{server.url}/"
+    assert page.evaluate("document.activeElement.textContent") == "All"
 
 
 def test_malformed_filters_in_the_address_are_ignored(page: Any, server: Server) -> None:

@@ -146,6 +146,7 @@ def test_an_endpoint_is_created_and_its_secret_is_shown_once(
     secret.get_by_text("press Ctrl + C").wait_for()
     assert page.evaluate("document.activeElement.id") == "secret"
     assert page.evaluate("document.activeElement.selectionEnd") > 32
+    assert page.evaluate("document.activeElement.scrollLeft") == 0  # its beginning is seen
     secret.get_by_role("button", name="Close").click()
     row(panel, "The previous secret is valid until").wait_for()
 

@@ -183,7 +183,10 @@ class App {
     if (!isEmpty) return;
     const { library } = this;
     if (library.search) fill(this.empty, h("p", { class: "empty-title" }, "No image matches."), h("p", { class: "note" }, "The search looks in titles, file names and tags."));
-    else if (Object.keys(library.filter).length) fill(this.empty, h("p", { class: "empty-title" }, this.header.filters.emptyWords()));
+    else if (Object.keys(library.filter).length) {
+      const { filters } = this.header;
+      fill(this.empty, h("p", { class: "empty-title" }, filters.emptyWords()), h("button", { type: "button", class: "button", onclick: () => filters.reset() }, "Show all images"));
+    }
     else {
       fill(
         this.empty,

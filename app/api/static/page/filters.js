@@ -109,6 +109,11 @@ export class Filters {
     return tags.length ? `No images tagged ${tags.map((tag) => `“${tag}”`).join(" and ")}.` : VIEWS[view].empty;
   }
 
+  reset() {
+    this.change({ view: "all", tags: [], status: "", type: "", after: "", before: "", owner: "" });
+    this.views.get("all").focus(); // the button that was pressed is gone
+  }
+
   change(more) {
     Object.assign(this.state, more);
     writeAddress(this.state);

@@ -5,6 +5,8 @@ import { count } from "./format.js";
 
 const TYPES = { jpg: "image/jpeg", jpeg: "image/jpeg", png: "image/png", webp: "image/webp", gif: "image/gif", avif: "image/avif", heic: "image/heic", heif: "image/heif", tif: "image/tiff", tiff: "image/tiff", bmp: "image/bmp" };
 const NAMES = { "image/jpeg": "JPEG", "image/png": "PNG", "image/webp": "WebP", "image/gif": "GIF", "image/avif": "AVIF", "image/heic": "HEIC", "image/heif": "HEIC", "image/tiff": "TIFF", "image/bmp": "BMP" };
+/** Letters of a name in a sentence. */
+const MOST_LETTERS = 40;
 /** Refusals that the same file meets again. */
 const PERMANENT = ["unsupported_type", "too_large", "body_too_large", "empty_file", "unreadable"];
 
@@ -43,9 +45,16 @@ export function lacking(scope) {
   return has.length ? `This key cannot ${verb}. It has: ${has.join(", ")}.` : "An API key is needed.";
 }
 
+/** Shorten the middle of a long name, so that a sentence stays readable. */
+function short(name) {
+  const letters = [...name];
+  return letters.length > MOST_LETTERS ? `${letters.slice(0, MOST_LETTERS - 13).join("")}…${letters.slice(-12).join("")}` : name;
+}
+
 /** Sentence for an upload that was refused. */
 export function sentence(file, error, limits) {
-  const { name, size } = file;
+  const name = short(file.name);
+  const { size } = file;
   if (error instanceof Offline) return `${name} was not sent: the connection was lost too often.`;
   switch (error.code) {
     case "empty_file":
@@ -53,7 +62,7 @@ export function sentence(file, error, limits) {
     case "unreadable":
       return `${name} cannot be read any more. Choose it again.`;
     case "unsupported_type": {
-      const told = error.status ? /found: ([A-Za-z0-9 ./+-]{1,40})\)/.exec(error.message)?.[1] : extensionOf(name).toUpperCase() || typeOf(file);
+      const told = error.status ? /found: ([A-Za-z0-9 ./+-]{1,40})\)/.exec(error.message)?.[1] : extensionOf(file.name).toUpperCase() || typeOf(file);
       return `${name} is ${told && /^[A-Z0-9]{2,5}$/.test(told) ? withArticle(told) : told ? `of the type ${told}` : "no image of a known type"}. ${accepted(limits)}`;
     }
     case "too_large":
@@ -74,7 +83,8 @@ export function sentence(file, error, limits) {
 }
 
 /** Sentence for an image whose processing has failed. */
-export function failure(name, { code, detail }) {
+export function failure(filename, { code, detail }) {
+  const name = short(filename);
   const pixels = /([\d,]{7,}) pixels.*?at most ([\d,]{7,})/.exec(detail);
   if (code === "too_many_pixels" && pixels) {
     const [found, most] = pixels.slice(1).map((text) => Number(text.replaceAll(",", "")) / 1e6);

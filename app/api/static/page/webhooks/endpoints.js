@@ -43,7 +43,6 @@ export class Endpoints {
       endpoint.description,
       endpoint.events.includes("*") ? "All events" : endpoint.events.join(", "),
       endpoint.owner === null ? null : `Owner ${endpoint.owner}`,
-      endpoint.failing_since ? `Failing since ${moment(endpoint.failing_since)}` : null,
       endpoint.previous_secret_until ? `The previous secret is valid until ${moment(endpoint.previous_secret_until)}` : null,
     ].filter(Boolean);
     return h(
@@ -51,6 +50,7 @@ export class Endpoints {
       { class: "panel-row", "data-id": endpoint.id },
       h("div", { class: "panel-line" }, h("strong", { class: "panel-name", dir: "auto" }, url), stateWord(status)),
       h("p", { class: "note", dir: "auto" }, facts.join(" · ")),
+      endpoint.failing_since ? h("p", { class: "note panel-failing" }, `Failing since ${moment(endpoint.failing_since)}`) : null,
       status === "paused" ? h("p", { class: "note" }, "It has failed for an hour, and is tried at most every 15 minutes.") : null,
       h(
         "div",

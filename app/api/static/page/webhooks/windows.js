@@ -32,7 +32,7 @@ export async function askForEndpoint({ url, description, owner, events }, proble
 
 /** Show the secret of an endpoint, which the service returns only once. */
 export function showSecret({ url, secret }) {
-  const shown = h("input", { class: "field secret", id: "secret", readOnly: true, value: secret, onfocus: () => shown.select() });
+  const shown = h("input", { class: "field secret", id: "secret", readOnly: true, value: secret, onfocus: () => shown.setSelectionRange(0, secret.length, "backward") });
   const said = h("span", { role: "status", class: "note" });
   const copy = async () => {
     try {
