@@ -293,7 +293,7 @@ def test_visibility_is_switched_and_a_private_image_is_shared_by_a_link(
     page.locator(f".viewer-picture[src*='/processed/{image['id']}']").wait_for(state="attached")
     expect_picture(page)
     dialog.get_by_role("button", name="Create a link").click()
-    dialog.locator(".toast").get_by_text("Link, valid until").wait_for()
+    dialog.locator(".toast").get_by_text("Link copied. It is valid until").wait_for()
     link = page.evaluate("navigator.clipboard.readText()")
     assert server.client.get(link, follow_redirects=True).headers["content-type"].startswith("image/")
     dialog.get_by_role("button", name="Make public").click()

@@ -42,6 +42,11 @@ export class Gallery {
     root.setAttribute("aria-label", "Images");
     root.setAttribute("aria-multiselectable", "true");
     root.addEventListener("keydown", (event) => onGridKey(this, event));
+    // Without a focus, Ctrl + A would select the words of the page.
+    document.addEventListener("keydown", (event) => {
+      const isSelectAll = event.key === "a" && (event.ctrlKey || event.metaKey);
+      if (isSelectAll && event.target === document.body && !document.querySelector("dialog[open]")) onGridKey(this, event);
+    });
     library.addEventListener("change", () => this.schedule());
     library.addEventListener("selection", () => this.showSelection());
     addEventListener("scroll", () => this.onScroll(), { passive: true });

@@ -84,14 +84,14 @@ export class Inspector {
   async share() {
     await this.try(async () => {
       const { url, expires_at: expires } = await post(`images/${this.image.id}/share`, { expires_in: SHARE_DAYS * 86400 });
-      await this.copy(new URL(url, document.baseURI).href, `Link, valid until ${moment(expires)},`);
+      await this.copy(new URL(url, document.baseURI).href, "Link", ` It is valid until ${moment(expires)}.`);
     });
   }
 
-  async copy(text, what) {
+  async copy(text, what, more = "") {
     try {
       await navigator.clipboard.writeText(text);
-      this.actions.toast(`${what} copied.`);
+      this.actions.toast(`${what} copied.${more}`);
     } catch {
       this.actions.showText(text); // without the permission, or outside of a secure context
     }
