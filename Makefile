@@ -37,7 +37,7 @@ COMPILE := .venv/bin/uv pip compile --quiet --generate-hashes --no-header --no-a
 
 help: ## List the targets
 	@grep -E '^[a-z.-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | while IFS='	' read -r name what; do \
-		printf '  make %-14s %s\n' "$$name" "$$what"; done
+		printf '  make %-18s %s\n' "$$name" "$$what"; done
 
 run: server-environment ## Serve on HOST=127.0.0.1, PORT=8000, with data in DATA=./data, until Ctrl-C
 	@exec sh tools/serve.sh

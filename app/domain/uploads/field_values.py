@@ -129,9 +129,10 @@ def missing_field(field: str, description: str) -> Invalid:
 
 def unknown_fields(unknown: Iterable[str], known: Sequence[str], prefix: str = "") -> Invalid:
     """Build the error of fields that do not exist. `prefix` names the object that they are members of."""
-    names = ", ".join(ascii((prefix + name)[:40]) for name in sorted(unknown)[:5])
+    names = [(prefix + name)[:40] for name in sorted(unknown)[:5]]
     accepted = [prefix + name for name in known]
-    return Invalid("unknown_field", f"Unknown field {names}. Accepted: {', '.join(accepted)}.", fields=accepted)
+    detail = f"Unknown field {', '.join(map(ascii, names))}. Accepted: {', '.join(accepted)}."
+    return Invalid("unknown_field", detail, found=names, fields=accepted)
 
 
 def describe_value(value: object) -> str:

@@ -15,7 +15,7 @@ FIELDS: ProblemTypes = {
     "unknown_field": ProblemType(
         Invalid,
         "Unknown field 'caption'. Accepted: bytes, content_type, sha256, filename, title, alt, tags.",
-        {"fields": ["bytes", "content_type", "sha256", "filename", "title", "alt", "tags"]},
+        {"found": ["caption"], "fields": ["bytes", "content_type", "sha256", "filename", "title", "alt", "tags"]},
     ),
     "bad_base64": ProblemType(
         Invalid, "`image_base64` is not base64: there is text after the padding.", {"field": "image_base64"}
