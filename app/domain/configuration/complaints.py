@@ -5,8 +5,6 @@ from collections.abc import Mapping
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from app.domain.text import plain_message
-
 PREFIX = "DARKROOM_"
 #: Old names of settings.
 RENAMED = {
@@ -43,6 +41,8 @@ def first_causes(error: ValidationError) -> list[ErrorDetails]:
 
 def invalid_setting(problem: ErrorDetails) -> str:
     """Return the sentence about an invalid value."""
+    from app.domain.text import plain_message  # noqa: PLC0415 - no start needs it, as long as the values are right
+
     field, *inside = map(str, problem["loc"])
     sentence = plain_message(problem["msg"])
     if problem["type"] != "value_error":  # our own messages already name the value, if it may be repeated
