@@ -6,6 +6,7 @@ import pytest
 
 from darkroom.cli.command import main
 
+ID = "01a21211-8a9b-7bc8-801b-cadcca2023b7"
 EXPECTED = "Expected a url such as http://127.0.0.1:8000."
 
 
@@ -27,6 +28,7 @@ def used(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], co
         ("upload a.jpg --visibility x", "Invalid value for '--visibility': 'x' is not one of 'private', 'public'."),
         ("upload a.jpg --url nonsense", f"Invalid address of the service (found: 'nonsense'). {EXPECTED}"),
         ("upload a.jpg --url ftp://ann:pass@a", f"Invalid address of the service (found: …). {EXPECTED}"),
+        (f"get {ID} --to pyproject.toml", "Invalid value for --to: pyproject.toml is a file. Give a folder, or -"),
         ("key create --owner ann", "Missing option '--scope'. Choose from: upload, read, edit, delete, admin"),
     ],
 )

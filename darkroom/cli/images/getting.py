@@ -138,6 +138,8 @@ def get(  # noqa: PLR0913 - all options of the command
         folder = Path(to)
         try:
             folder.mkdir(parents=True, exist_ok=True)
+        except FileExistsError:
+            raise typer.BadParameter(f"{printable(to)} is a file. Give a folder, or -", param_hint="--to") from None
         except OSError as error:
             raise typer.BadParameter(f"{printable(to)}: {error.strerror}", param_hint="--to") from None
         fetch = _Fetch(client, folder, overwrite=overwrite, as_json=as_json, jobs=jobs)
