@@ -33,6 +33,16 @@ def test_an_image_that_is_processed_has_a_placeholder_and_appears_when_it_is_rea
     assert page.locator(".tile-bar").count() == 0
 
 
+def test_a_page_whose_modules_do_not_arrive_says_so(page: Any, expected: list[str]) -> None:
+    expected.append("Failed to load resource|ERR_FAILED")
+    page.route("**/tray.js", lambda route: route.abort())
+    page.goto("/")
+    page.get_by_text("The page could not be loaded.").wait_for()
+    page.unroute("**/tray.js")
+    page.get_by_role("button", name="Try again").click()
+    page.get_by_role("button", name="Menu").wait_for()
+
+
 def test_gray_boxes_are_shown_only_if_the_images_are_waited_for(page: Any, server: Server) -> None:
     upload(server, "late", 1)
     held: list[Any] = []
