@@ -4,7 +4,7 @@ import os
 import re
 import threading
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from app.domain.times import CLOCK_SLACK
@@ -13,6 +13,8 @@ _ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-
 
 #: A clock that was set back by more than this is followed: ids that went on from the old time would carry wrong dates.
 _MOST_AHEAD = int(CLOCK_SLACK.total_seconds() * 1000) << 12
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 _lock = threading.Lock()
 _last = 0
@@ -50,7 +52,7 @@ def id_time(image_id: str) -> datetime:
 
 def first_id_at(moment: datetime) -> str:
     """Return the lowest id of that millisecond, so that a range of dates becomes a range of ids."""
-    milliseconds = int(moment.timestamp() * 1000)
+    milliseconds = (moment - _EPOCH) // timedelta(milliseconds=1)
     return _assemble(max(milliseconds, 0) << 12, 0)
 
 

@@ -31,6 +31,9 @@ def test_a_moments_first_id_parts_earlier_from_later_ids() -> None:
     earlier = new_id()
     assert first_id_at(id_time(earlier)) <= earlier < first_id_at(id_time(earlier) + timedelta(milliseconds=1))
     assert is_id(first_id_at(datetime(2020, 1, 1, tzinfo=UTC)))
+    for number in range(2000):
+        moment = datetime(2038, 3, 1, tzinfo=UTC) + timedelta(milliseconds=1001 * number)
+        assert id_time(first_id_at(moment)) == moment
 
 
 #: Written out, so that every test process calls the tests by the same names.
