@@ -61,7 +61,8 @@ class Delivery:
 
 @dataclass(frozen=True, kw_only=True)
 class Redelivered:
-    """Number of deliveries that are sent again. If it is not `complete`, there may be more in the range."""
+    """Number of deliveries that are sent again. If it is not `complete`, there may be more before `until`."""
 
     count: int
     complete: bool = True
+    until: datetime | None = None

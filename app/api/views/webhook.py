@@ -142,10 +142,11 @@ class DeliveryList(Model):
 class Redelivered(Model):
     """Deliveries of a time range that are sent again."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"count": 12, "complete": True}]})
+    model_config = ConfigDict(json_schema_extra={"examples": [{"count": 12, "complete": True, "until": None}]})
 
     count: int
-    complete: bool = Field(description="False: there may be more. Send the request again.")
+    complete: bool = Field(description="False: there may be more. Send the request again with this `until`.")
+    until: datetime | None = Field(description="Time before which there may be more; null if it is `complete`.")
 
 
 def _fields(endpoint: WebhookEndpoint, health: EndpointHealth | None, now: datetime) -> dict[str, object]:

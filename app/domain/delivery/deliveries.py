@@ -9,6 +9,7 @@ from pydantic import AwareDatetime
 
 from app.domain.delivery.endpoints import WebhookEndpoint
 from app.domain.delivery.events import Event
+from app.domain.ids import id_time
 from app.domain.models import Model
 from app.domain.times import is_implausible
 
@@ -183,6 +184,11 @@ def dispatch(event: Event, endpoints: Sequence[WebhookEndpoint]) -> list[Deliver
 def is_delivery_id(text: str) -> bool:
     """Return True if the text has the form of a delivery's id."""
     return _ID.fullmatch(text) is not None
+
+
+def delivery_time(delivery_id: str) -> datetime:
+    """Return the time of a delivery's event, to the millisecond."""
+    return id_time(delivery_id.removeprefix("evt_").partition(".")[0])
 
 
 def next_delay(failures: int, retry_after: timedelta | None, chance: float) -> timedelta | None:

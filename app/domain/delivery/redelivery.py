@@ -4,7 +4,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from app.domain.delivery.deliveries import Delivery, DeliveryStatus, EndpointHealth, build_delivery, is_delivery_id
+from app.domain.delivery.deliveries import (
+    Delivery,
+    DeliveryStatus,
+    EndpointHealth,
+    build_delivery,
+    delivery_time,
+    is_delivery_id,
+)
 from app.domain.delivery.endpoints import WebhookEndpoint
 from app.domain.delivery.events import build_test_event
 from app.domain.delivery.sending import WakeUp
@@ -21,10 +28,11 @@ _WRITES = 4
 
 @dataclass(frozen=True)
 class Redelivered:
-    """Number of deliveries that are sent again, and True if there are no more in the range."""
+    """Number of deliveries that are sent again. `left_until` is the time before which there may be more in the range;
+    None if there are no more."""
 
     count: int
-    complete: bool
+    left_until: datetime | None = None
 
 
 class Deliveries:
@@ -80,19 +88,19 @@ class Deliveries:
         is_time_left: Callable[[], bool] = lambda: True,
     ) -> Redelivered:
         """Send deliveries of an endpoint again whose events are of this time. Pending ones are left alone. At most
-        `MOST`, newest first; what is left needs another call."""
-        count, after = 0, None
-        while count < MOST and is_time_left():
-            page = self._store.list(
-                DeliveryQuery(_PAGE, after, endpoint_id=endpoint_id, status=status, since=since, until=until)
-            )
-            for found in page.items:
-                if found.status is not DeliveryStatus.PENDING and self._again(found):
-                    count += 1
-            after = page.next_after
-            if after is None:
-                return Redelivered(count, complete=True)
-        return Redelivered(count, complete=False)
+        `MOST`, newest first; what is left needs another call with another `until`."""
+        query = DeliveryQuery(_PAGE, endpoint_id=endpoint_id, status=status, since=since, until=until)
+        count, left_until = 0, None
+        while True:
+            page = self._store.list(query)
+            count += sum(found.status is not DeliveryStatus.PENDING and self._again(found) for found in page.items)
+            if page.next_after is None:
+                return Redelivered(count, left_until)
+            query = query._replace(after=page.next_after)
+            moment = delivery_time(page.next_after)
+            if left_until is None and moment > since and (count >= MOST or not is_time_left()):
+                # End with a whole millisecond, so that the next call sends none of them a second time.
+                left_until, query = moment, query._replace(since=moment)
 
     def test(self, endpoint: WebhookEndpoint) -> Delivery:
         """Send a `webhook.test` event to an endpoint of any subscription."""

@@ -149,5 +149,6 @@ def _redeliver_range(
     while True:
         sent = client.redeliver_range(endpoint, since, until, status=None if status is None else _plain(status))
         count += sent.count
-        if sent.complete or not sent.count:
+        if sent.until is None:
             return count
+        until = sent.until

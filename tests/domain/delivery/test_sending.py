@@ -1,6 +1,8 @@
 """Attempts of deliveries: signatures, the schedule, and receivers that fail."""
 
 import threading
+import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
 from itertools import pairwise
@@ -10,6 +12,7 @@ import pytest
 
 from app.adapters.sqlite import Database, SqliteDeliveries, SqliteEndpoints, SqliteImages
 from app.domain.delivery import loop as loop_module
+from app.domain.delivery import redelivery
 from app.domain.delivery.deliveries import FAILURES, LIFE, SCHEDULE, DeliveryStatus
 from app.domain.delivery.endpoints import WebhookEndpoint, rotate_secret
 from app.domain.delivery.loop import SendingLoop
@@ -330,6 +333,25 @@ def test_the_attempt_of_a_killed_sender_is_made_again_after_recovery(scene: Scen
     scene.clock.pass_by(SECOND)
     assert scene.send_due() == 1
     assert scene.status(delivery_id) is DeliveryStatus.DELIVERED
+
+
+def test_a_long_redelivery_goes_on_where_it_ended(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also one of delivered events, which may have been delivered again before the next request."""
+    monkeypatch.setattr(redelivery, "_PAGE", 2)
+    for number in range(9):
+        scene.upload()
+        time.sleep(0.002 * (number % 2))  # some in the same millisecond
+    scene.send_due()
+    since, until, counts = scene.clock.now - HOUR, scene.clock.now + HOUR, list[int]()
+    while until is not None and len(counts) < 10:
+        sent = scene.deliveries.redeliver_range(
+            scene.endpoint.id, since, until, DeliveryStatus.DELIVERED, is_time_left=lambda: False
+        )
+        scene.send_due()
+        counts.append(sent.count)
+        until = sent.left_until
+    assert sorted(Counter(scene.receiver.ids).values()) == [2] * 9
+    assert sum(counts) == 9
 
 
 def test_redelivery_of_one_and_of_a_range(scene: Scene) -> None:

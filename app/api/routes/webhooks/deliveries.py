@@ -133,7 +133,7 @@ async def redeliver_range(request: Request, services: ServicesDep) -> Response:
     """Send those deliveries of an endpoint again whose events are of this time: the dead ones, or those of a `status`.
 
     A request sends at most 10,000, and works for 15 seconds at most. If the response has `complete: false`, there may
-    be more: send the request again.
+    be more: send the request again with the `until` of the response.
     """
     body = await read_json_body(request)
 
@@ -151,7 +151,7 @@ async def redeliver_range(request: Request, services: ServicesDep) -> Response:
         sent = services.deliveries.redeliver_range(
             endpoint, since, until, status, is_time_left=lambda: time.monotonic() < end
         )
-        return Redelivered(count=sent.count, complete=sent.complete)
+        return Redelivered(count=sent.count, complete=sent.left_until is None, until=sent.left_until)
 
     return json_answer(await run_in_threadpool(send), 202, _CACHING)
 
