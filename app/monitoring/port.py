@@ -4,8 +4,9 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import BaseHTTPRequestHandler
 from socket import AF_INET, AF_INET6, SHUT_RDWR
+from socketserver import TCPServer
 from typing import Any
 
 #: Media type of the text format.
@@ -21,8 +22,9 @@ class ScrapeServer:
     """
 
     def __init__(self, host: str, port: int, exposition: Callable[[], bytes], seconds: float = _ALL_SECONDS) -> None:
-        class Server(HTTPServer):
+        class Server(TCPServer):  # `HTTPServer` looks the name of the host up, for which a broken resolver takes long
             address_family = AF_INET6 if ":" in host else AF_INET
+            allow_reuse_address = True
 
             def handle_error(self, *_: Any) -> None:
                 """Say nothing: a scraper has hung up."""

@@ -217,6 +217,17 @@ def test_the_port_answers_scrapes_only(port: int) -> None:
         ScrapeServer("127.0.0.1", port, bytes)
 
 
+def test_the_port_opens_without_a_resolver(server: ServerFigures, monkeypatch: pytest.MonkeyPatch) -> None:
+    def look_up(*_: Any) -> str:
+        raise AssertionError("a broken resolver takes long")
+
+    monkeypatch.setattr(socket, "getfqdn", look_up)
+    scraped = ScrapeServer("127.0.0.1", 0, server.exposition)
+    scraped.start()
+    assert httpx.get(f"http://127.0.0.1:{scraped.port}/metrics").status_code == 200
+    scraped.stop()
+
+
 def test_scrapes_at_once_and_broken_ones_are_answered(port: int) -> None:
     with socket.create_connection(("127.0.0.1", port)) as broken:
         broken.sendall(b"\x00\xff\r\n\r\n")
