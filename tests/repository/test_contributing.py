@@ -38,6 +38,12 @@ def test_the_workflow_runs_all_checks() -> None:
     assert {"pull_request", "push"} == set(workflow[True])  # YAML 1.1 reads the key `on` as a boolean
 
 
+def test_the_fast_tests_run_on_other_pythons_in_ci_or_nightly() -> None:
+    runs = texts()[".ci/run"] + texts()[".github/workflows/nightly.yml"]
+    found = re.findall(r"make test-python PYTHON=(\S+)$", runs, re.MULTILINE)
+    assert sorted(found) == ["python3.13", "python3.14"]
+
+
 def test_the_workflow_of_the_images_builds_each_target() -> None:
     (job,) = load(WORKFLOWS / "images.yml")["jobs"].values()
     stages = set(re.findall(r"^FROM \S+ AS (\S+)$", texts()["Dockerfile"], re.MULTILINE))
