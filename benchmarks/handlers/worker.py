@@ -1,6 +1,11 @@
-"""Libraries and clients of the worker's function: the lower bound of a start with them."""
+"""Libraries and clients of the worker's function: the lower bound of a start with them.
 
+Of the standard library it has what the sandbox of the worker is made of.
+"""
+
+import ctypes  # noqa: F401
 import multiprocessing.forkserver  # noqa: F401
+import resource  # noqa: F401
 from typing import Any
 
 from aws_lambda_powertools.logging import formatter  # noqa: F401
