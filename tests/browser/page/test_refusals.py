@@ -34,8 +34,13 @@ def test_files_are_refused_before_they_are_sent(page: Any) -> None:
     assert refusal(page, "empty.jpg", b"") == "empty.jpg is empty."
     assert refusal(page, "scan.tif", b"x" * 720_000, "image/tiff") == "scan.tif is 0.7 MB; the limit is 0.3 MB."
     assert refusal(page, "near.tif", b"x" * 300_400, "image/tiff") == "near.tif is 0.3004 MB; the limit is 0.3 MB."
+    long = f"{'x' * 60}.svg"
+    assert refusal(page, long, SVG, "image/svg+xml") == f"{'x' * 27}…{'x' * 8}.svg is an SVG. {ACCEPTED}"
+    # The sentence runs from left to right, and the name within it the other way.
+    assert refusal(page, "قارب.svg", SVG, "image/svg+xml") == f"\u2068قارب.svg\u2069 is an SVG. {ACCEPTED}"
+    assert row(page, "قارب.svg").locator(".tray-error").evaluate("(each) => each.matches(':dir(ltr)')")
     assert sent == []
-    page.get_by_text("5 of 5 uploads failed").wait_for()
+    page.get_by_text("7 of 7 uploads failed").wait_for()
     assert page.get_by_role("button", name="Try again").count() == 0  # it would be the same again
 
 

@@ -45,10 +45,11 @@ export function lacking(scope) {
   return has.length ? `This key cannot ${verb}. It has: ${has.join(", ")}.` : "An API key is needed.";
 }
 
-/** Shorten the middle of a long name, so that a sentence stays readable. */
+/** Prepare a name for a sentence: without the middle if it is long, and isolated if it may be written from right to left. */
 function short(name) {
   const letters = [...name];
-  return letters.length > MOST_LETTERS ? `${letters.slice(0, MOST_LETTERS - 13).join("")}…${letters.slice(-12).join("")}` : name;
+  const shown = letters.length > MOST_LETTERS ? `${letters.slice(0, MOST_LETTERS - 13).join("")}…${letters.slice(-12).join("")}` : name;
+  return /[^\x20-\x7e…]/.test(shown) ? `\u2068${shown}\u2069` : shown;
 }
 
 /** Sentence for an upload that was refused. */

@@ -143,7 +143,7 @@ export class Tray {
     const thumb = h("span", { class: "tray-thumb", "aria-hidden": "true" }, extensionOf(name).slice(0, 4).toUpperCase());
     const bar = h("progress", { max: 1, "aria-label": name });
     const word = h("span", { class: "tray-word" });
-    const error = h("p", { class: "tray-error", hidden: true, dir: "auto" });
+    const error = h("p", { class: "tray-error", hidden: true });
     const cancel = iconButton("close", `Cancel ${name}`, () => this.queue.cancel(upload));
     const open = h("button", { type: "button", class: "tray-name", dir: "auto", disabled: true, title: name, onclick: () => this.actions.open(upload.image) }, name);
     const buttons = h("span", { class: "tray-buttons", hidden: true });
