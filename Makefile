@@ -55,7 +55,7 @@ test-slow: .venv ## Run the slow tests: crashes, load, locks, the commands of th
 	$(PYTEST) -m "slow and alone and $(NOTHING_ELSE)" $(ARGS) $(NONE_IS_FINE)
 
 test-engines: .venv engines ## Run the AWS tests on DynamoDB Local, SeaweedFS and Lambda's emulator
-	$(PYTEST) $(SLOW_AT_ONCE) -m "engines and not alone" $(ARGS) $(NONE_IS_FINE)
+	$(PYTEST) $(SLOW_AT_ONCE) -m "engines and not nightly and not alone" $(ARGS) $(NONE_IS_FINE)
 	$(PYTEST) -m "engines and alone" $(ARGS) $(NONE_IS_FINE)
 
 engines: ## Install those engines into .cache/engines (Linux, needs npm and java)

@@ -38,11 +38,16 @@ def _not_in_ci(report: pytest.TestReport | pytest.CollectReport) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark tests on moto, unless they or their module are marked `moto`.
 
-    Those that run on the engines too are left to the nightly tests, the others to the slow ones.
+    Those that run on the engines too are left to the nightly tests, the others to the slow ones. A case that is marked
+    `engines` itself runs on moto only nightly.
     """
     on_engines = {_function(item) for item in items if item.get_closest_marker("engines")}
     for item in items:
-        if _runs_on_moto(item) and item.get_closest_marker("moto") is None:
+        if not _runs_on_moto(item):
+            continue
+        if item.get_closest_marker("engines"):
+            item.add_marker(pytest.mark.nightly)
+        elif item.get_closest_marker("moto") is None:
             item.add_marker(pytest.mark.nightly if _function(item) in on_engines else pytest.mark.slow)
 
 

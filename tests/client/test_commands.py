@@ -15,6 +15,7 @@ from app.cli.commands import COMMANDS as OPERATOR
 from darkroom.cli import lazy
 from darkroom.cli.command import COMMANDS, cli
 from darkroom.cli.lazy import Command
+from tests.tiers import smoke
 
 SLOW = {"httpx", "rich.progress", "pydantic", "app.settings"}
 
@@ -101,11 +102,13 @@ def test_help_names_options_and_their_values(monkeypatch: pytest.MonkeyPatch, co
 
 @pytest.mark.parametrize(
     ("words", "expected"),
-    [
-        ("darkroom li", "list"),
-        ("darkroom upload --tags", "--tags-from-folders"),
-        ("darkroom list --order ", "desc asc"),
-    ],
+    smoke(
+        [
+            ("darkroom list --order ", "desc asc"),
+            ("darkroom li", "list"),
+            ("darkroom upload --tags", "--tags-from-folders"),
+        ]
+    ),
 )
 def test_the_shell_completes_commands_options_and_values(words: str, expected: str) -> None:
     number = str(len(words.split(" ")) - 1)

@@ -15,7 +15,7 @@ from tests.contract.records import OWNER, an_image, tombstone_of
 pytestmark = pytest.mark.moto
 
 MB = 1024 * 1024
-UPLOADS = 64
+UPLOADS = 32
 
 
 @pytest.fixture
@@ -104,7 +104,7 @@ def test_records_without_a_quota_are_part_of_the_usage_after_a_recount(
 def test_uploads_that_race_for_the_last_bytes_never_exceed_the_quota(
     images: ImageRepository, counters: Counters
 ) -> None:
-    """64 uploads of 1 MB for the last 10 MB: exactly ten are stored. Busy ones try again, as clients do."""
+    """32 uploads of 1 MB for the last 10 MB: exactly ten are stored. Busy ones try again, as clients do."""
     quota = Quota(bytes=110 * MB)
     within(images, quota, bytes=100 * MB)
 

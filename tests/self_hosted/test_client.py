@@ -22,6 +22,7 @@ from darkroom.cli.image_file import ImageFile, UploadError
 from darkroom.errors import Unreachable
 from tests.api.service import Service, service_on
 from tests.samples import encoded
+from tests.tiers import smoke
 
 KEY = "dk_not_to_be_seen"
 
@@ -163,18 +164,21 @@ def test_a_ticket_that_is_refused_at_once_is_not_tried_again(
 
 @pytest.mark.parametrize(
     ("status", "content_type", "content"),
-    [
-        (200, "text/html", b"<html>Welcome"),
-        (200, "application/json", b"{}"),
-        (200, "application/json", b"[]"),
-        (200, "application/json", b"<html>"),
-        (200, "application/json", b"\xff"),
-        (201, "application/json", b'{"id": "x"}'),
-        (201, "text/plain", b""),
-        (302, "text/html", b""),
-        (400, "application/problem+json", b"<html>"),
-        (400, "application/problem+json", b"[]"),
-    ],
+    smoke(
+        [
+            (200, "text/html", b"<html>Welcome"),
+            (200, "application/json", b"{}"),
+            (400, "application/problem+json", b"<html>"),
+            (200, "application/json", b"[]"),
+            (200, "application/json", b"<html>"),
+            (200, "application/json", b"\xff"),
+            (201, "application/json", b'{"id": "x"}'),
+            (201, "text/plain", b""),
+            (302, "text/html", b""),
+            (400, "application/problem+json", b"[]"),
+        ],
+        fast=3,
+    ),
 )
 def test_an_answer_that_is_not_darkrooms_is_reported_in_a_sentence(
     picture: Path, peer: Peer, status: int, content_type: str, content: bytes
@@ -194,7 +198,10 @@ def test_an_answer_that_is_not_darkrooms_is_reported_in_a_sentence(
 
 @pytest.mark.parametrize(
     "url",
-    ["127.0.0.1:8125", "localhost:8125", "http://[::1", "http://", "", "ftp://a.example", "http://a.example:99999"],
+    smoke(
+        ["127.0.0.1:8125", "", "localhost:8125", "http://[::1", "http://", "ftp://a.example", "http://a.example:99999"],
+        fast=2,
+    ),
 )
 def test_an_address_that_is_none_ends_the_command_at_once(picture: Path, url: str) -> None:
     done = darkroom("upload", str(picture), "--url", url, url="http://127.0.0.1:1")

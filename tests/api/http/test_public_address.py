@@ -286,7 +286,7 @@ def test_a_foreign_host_in_any_proxy_header_is_refused(tmp_path: Path) -> None:
         [("https://img.example.org", ""), ("https://www.example.org:8443/pics", ""),
          ("https://www.example.org/pics", "/pics"), ("http://h/a/b", ""), ("https://h/images", ""),
          ("https://h/i%20m", ""), ("http://h/a/b", "/a/b"), ("https://h/i%20m", "/i%20m")],
-        fast=3,
+        fast=2,
     ),
 )  # fmt: skip
 def test_the_public_url_begins_every_url(tmp_path: Path, public_url: str, passed_on: str) -> None:

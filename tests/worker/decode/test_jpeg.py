@@ -14,6 +14,7 @@ from app.domain.models import Format
 from app.domain.recipe import VariantSpec
 from app.worker.pixels.icc import Primaries, build_rgb_profile
 from tests.samples import image_file, photo
+from tests.tiers import smoke
 from tests.worker.conftest import Process, recipe_of
 from tests.worker.files import saved, srgb_profile, with_segment
 
@@ -185,7 +186,7 @@ def test_a_lossless_jpeg_of_8_bits_is_decoded(process: Process) -> None:
         assert all(abs(gray.getpixel(at) - tone) < 12 for at, tone in (((3, 0), 89), ((0, 3), 144), ((3, 3), 202)))
 
 
-@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
+@pytest.mark.parametrize("mode", smoke(["RGB", "L", "CMYK"]))
 @pytest.mark.parametrize("kind", KINDS)
 def test_without_its_end_a_jpeg_is_whole_as_long_as_no_pixel_is_missing(process: Process, kind: str, mode: str) -> None:
     body = jpeg(kind, mode)
@@ -197,7 +198,7 @@ def test_without_its_end_a_jpeg_is_whole_as_long_as_no_pixel_is_missing(process:
         assert failure.value.code == "corrupt_image"
 
 
-@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
+@pytest.mark.parametrize("mode", smoke(["RGB", "L", "CMYK"]))
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if "progressive" not in kind])
 def test_an_end_after_missing_pixels_does_not_make_a_jpeg_whole(process: Process, kind: str, mode: str) -> None:
     """As some programs write it, which libjpeg fills up with gray."""

@@ -54,7 +54,7 @@ PICTURES: list[tuple[str, Callable[[Part, bytes], Stretch | None]]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("name", "place"), smoke(PICTURES, 6), ids=[name for name, _ in PICTURES])
+@pytest.mark.parametrize(("name", "place"), smoke(PICTURES, 3), ids=[name for name, _ in PICTURES])
 def test_damage_beside_the_pixels_makes_no_image_fail(
     process: Process, name: str, place: Callable[[Part, bytes], Stretch | None]
 ) -> None:

@@ -14,6 +14,7 @@ from PIL import Image
 from app.domain.models import Format
 from app.domain.recipe import VariantSpec
 from app.worker.pixels.icc import Primaries, build_gray_profile, build_rgb_profile
+from tests.tiers import smoke
 from tests.worker.conftest import Bench, Process, recipe_of
 from tests.worker.decode.heif_files import AVIF_BRANDS, HEIC_BRANDS, Item, auxc, box, coded, heif, nclx
 from tests.worker.files import png_with, saved, with_segment
@@ -136,7 +137,7 @@ CONTENT = {
 DISPLAY = struct.pack(">8HII", 35400, 14600, 8500, 39850, 6550, 2300, 15635, 16450, 600 * 10_000, 50)
 
 
-@pytest.mark.parametrize("kind", MAKERS)
+@pytest.mark.parametrize("kind", smoke(MAKERS))
 @pytest.mark.parametrize(
     ("light", "shown"),
     [

@@ -11,6 +11,7 @@ from app.domain.errors import ImageError
 from app.domain.models import FocalPoint, Format
 from app.domain.recipe import DEFAULT_RECIPE, Fit, VariantSpec
 from tests.samples import encoded, image_file, photo
+from tests.tiers import smoke
 from tests.worker.conftest import Process, recipe_of
 
 WEBP = recipe_of(VariantSpec(name="v", width=64))
@@ -53,7 +54,7 @@ TURNS = {
 }
 
 
-@pytest.mark.parametrize("file_format", ["JPEG", "PNG", "WEBP", "TIFF", "AVIF", "HEIF"])
+@pytest.mark.parametrize("file_format", smoke(["JPEG", "PNG", "WEBP", "TIFF", "AVIF", "HEIF"], 3))
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_variants_are_upright(process: Process, file_format: str, orientation: int) -> None:
     upright = corners().resize((400, 200), Image.Resampling.NEAREST)
@@ -69,7 +70,7 @@ def test_variants_are_upright(process: Process, file_format: str, orientation: i
     assert difference(image, upright.resize((64, 32), Image.Resampling.LANCZOS)) < 4
 
 
-@pytest.mark.parametrize("compression", ["raw", "tiff_lzw"])
+@pytest.mark.parametrize("compression", smoke(["raw", "tiff_lzw"]))
 @pytest.mark.parametrize("mode", ["1", "L", "P", "RGBA", "CMYK", "I;16"])
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_tiffs_of_every_mode_are_upright(process: Process, mode: str, compression: str, orientation: int) -> None:

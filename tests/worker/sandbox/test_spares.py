@@ -148,6 +148,7 @@ def test_an_image_whose_spare_was_killed_is_tried_once_more(tmp_path: Path) -> N
             assert sandbox.process(source, out, JOB).variants
 
 
+@pytest.mark.slow
 def test_spares_are_replaced_with_their_fork_server(tmp_path: Path) -> None:
     with sandbox_with_spares(tmp_path) as (sandbox, spares):
         before = spares.pids()
