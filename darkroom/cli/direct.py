@@ -64,6 +64,10 @@ class FileClient(Client):
         image = self.upload_url(url, **{name: value for name, value in clean_fields(fields).items() if value})
         return dict(image.raw)
 
+    def max_bytes(self) -> int:
+        """Return the limit of the size of an image."""
+        return self._known_limits().max_direct_bytes
+
     def check_url_uploads(self) -> None:
         """Return if the service fetches urls. Raises `Refused` if it does not."""
         if not self._known_limits().url_uploads:

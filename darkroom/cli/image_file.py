@@ -52,13 +52,17 @@ class ImageFile:
             raise unreadable(error) from error
 
     @classmethod
-    def read(cls, path: Path) -> "ImageFile":
-        """Read the file once. Raises `UploadError` if it cannot be read, `NotAnImage` if it is not an image."""
+    def read(cls, path: Path, max_bytes: int | None = None) -> "ImageFile":
+        """Read the file once, but not the rest of an image above `max_bytes`.
+
+        Raises `NotAnImage` if it is not an image, and `UploadError` if it cannot be read or is above the limit.
+        """
         digest = hashlib.sha256()
         size = 0
         head = b""
         try:
-            mode = path.stat().st_mode
+            status = path.stat()
+            mode = status.st_mode
             if not stat.S_ISREG(mode):  # a pipe can be read only once, and a device may be endless
                 raise UploadError("The folder cannot be read.") if stat.S_ISDIR(mode) else NotAnImage("Not a file.")
             with path.open("rb") as file:
@@ -66,6 +70,9 @@ class ImageFile:
                     head = head or piece[: formats.HEAD_BYTES]
                     if not size and formats.detect(head) is None:
                         break
+                    if max_bytes is not None and status.st_size > max_bytes:
+                        limit = f"the limit is {max_bytes:,} (DARKROOM_MAX_UPLOAD_BYTES)"
+                        raise UploadError(f"The image has {status.st_size:,} bytes; {limit}.")
                     size += len(piece)
                     digest.update(piece)
         except OSError as error:

@@ -24,6 +24,8 @@ _PERMANENT = {"key_missing", "key_unknown", "scope_missing", "storage_full"}
 _AHEAD, _AHEAD_SECONDS = 64, 2.0
 #: A batch is looked up after this many bytes, so that sending begins before a folder of large files is read.
 _BATCH_BYTES = 256 * 1024 * 1024
+#: A larger file takes long to hash, so the limit of the service is asked for first.
+_LARGE_BYTES = 128 * 1024 * 1024
 #: Urls that a service fetches at the same time for one owner.
 _FETCHES = 4
 #: Images sent by this run that are remembered, because a lookup finds an image only once it is ready.
@@ -115,7 +117,7 @@ class UploadRun:
         size = 0
         for found in files:
             with self._report.bar("checking", found.source):
-                batch.append(_read(found))
+                batch.append(self._read(found))
             image = batch[-1].image
             size += image.bytes if image else 0
             if len(batch) == MAX_HASHES or size > _BATCH_BYTES:
@@ -123,6 +125,20 @@ class UploadRun:
                 batch, size = [], 0
         if batch:
             yield batch
+
+    def _read(self, found: FoundFile) -> _File:
+        if found.url:
+            return _File(found)
+        if found.error:
+            return _File(found, error=UploadError(found.error))
+        limit = None
+        with suppress(OSError, UploadError):  # what is wrong is found out again
+            if found.path.stat().st_size > _LARGE_BYTES:
+                limit = self._patience.keep(self._client.max_bytes)
+        try:
+            return _File(found, image=ImageFile.read(found.path, limit))
+        except UploadError as error:
+            return _File(found, error=error)
 
     def _look_up(self, batch: list[_File]) -> dict[str, str]:
         hashes = list({file.image.sha256 for file in batch if file.image})
@@ -267,17 +283,6 @@ class UploadRun:
             self._ended = self._ended or (self._options.stop_on_error and state != PENDING)
         error = record.get("error") or {}
         self._report.result(state, found.source, record, record.get("detail") or error.get("detail") or "")
-
-
-def _read(found: FoundFile) -> _File:
-    if found.url:
-        return _File(found)
-    if found.error:
-        return _File(found, error=UploadError(found.error))
-    try:
-        return _File(found, image=ImageFile.read(found.path))
-    except UploadError as error:
-        return _File(found, error=error)
 
 
 def _changed(image: ImageFile) -> bool:

@@ -45,6 +45,8 @@ class Library(httpx.BaseTransport):
                 return httpx.Response(201, json=ticket, request=request)
             case "PUT", _:
                 return httpx.Response(200, request=request)
+            case "GET", "/limits":
+                return httpx.Response(200, json={"max_upload_bytes": 2000, "max_direct_bytes": 2000}, request=request)
             case _ if not self._readable:
                 problem = {"code": "scope_missing", "detail": "The API key lacks the scope `read`."}
                 headers = {"Content-Type": "application/problem+json"}
@@ -99,6 +101,24 @@ def test_only_unknown_images_are_sent_after_lookups_of_a_batch(
     assert sorted(library.sent) == sorted(sha256 for sha256 in asked if int(sha256[-2:], 16) < 128)
     states = Counter(line.split()[0] for line in lines)
     assert states == {"new": len(library.sent), "known": total - len(library.sent)}
+
+
+def test_a_large_file_above_the_limit_is_refused_without_being_hashed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(upload_run, "_LARGE_BYTES", 1000)
+    head = encoded("GIF", 1, 1)
+    for name, size in {"above": 2001, "at": 2000}.items():
+        (tmp_path / f"{name}.gif").write_bytes(head.ljust(size, b"\0"))
+    (tmp_path / "film.gif").write_bytes(b"x" * 3000)
+    library = Library(known=lambda _: False)
+    run = run_on(library, [tmp_path / name for name in ("above.gif", "at.gif", "film.gif")])
+    assert not run.good
+    printed = capsys.readouterr()
+    assert "above.gif  The image has 2,001 bytes; the limit is 2,000 (DARKROOM_MAX_UPLOAD_BYTES)." in printed.err
+    assert "film.gif  Text is not supported." in printed.err
+    assert [line.split()[0] for line in printed.out.splitlines()] == ["new"]
+    assert [len(each) for each in library.lookups] == [1]
 
 
 def test_large_files_are_sent_before_the_whole_folder_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -30,7 +30,7 @@ LEAST_WAITING = MEBIBYTE // 2
 def too_large(limit: int, **measured: Any) -> RequestError:
     """Build the error of an image over `limit` bytes; `measured` are the bytes received or declared."""
     declared = measured.get("declared_bytes")
-    detail = declared and f"The upload has {declared:,} bytes. The limit of an image is {limit:,} bytes."
+    detail = declared and f"The upload has {declared:,} bytes; the limit of an image is {limit:,}."
     return refusal("too_large", detail, limit_bytes=limit, **measured)
 
 

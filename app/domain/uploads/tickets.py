@@ -153,7 +153,7 @@ class Tickets:
     def _check(self, request: TicketRequest) -> None:
         limit = self._limits.max_direct_bytes
         if request.size > limit:
-            detail = f"The image has {request.size:,} bytes. The limit is {limit:,} bytes (DARKROOM_MAX_UPLOAD_BYTES)."
+            detail = f"The image has {request.size:,} bytes; the limit is {limit:,} (DARKROOM_MAX_UPLOAD_BYTES)."
             raise TooLarge("too_large", detail, limit_bytes=limit, declared_bytes=request.size)
         if request.content_type not in self._limits.accepted_types:
             found = f"found: {request.content_type!a}"
