@@ -109,7 +109,7 @@ def install(*command: str) -> None:
             errors="replace",
         ) as pip,
     ):
-        shown = 0.0
+        shown = time.monotonic()
         for line in pip.stdout or ():
             log.write(line)
             said.append(line)
