@@ -2,7 +2,6 @@
 
 from starlette.routing import BaseRoute, Mount
 
-from app.api.dependencies import Services
 from app.api.routes import (
     edits,
     files,
@@ -21,6 +20,7 @@ from app.api.routes import (
 )
 from app.api.routes.access import keys
 from app.api.routes.webhooks import deliveries, endpoints
+from app.api.services import Services
 
 
 def all_routes(services: Services) -> list[BaseRoute]:

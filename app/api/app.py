@@ -6,7 +6,6 @@ from typing import Any
 from fastapi import FastAPI
 from starlette.routing import BaseRoute, Mount
 
-from app.api.dependencies import Services
 from app.api.http import problems
 from app.api.http.access import ScopedRoute
 from app.api.middleware.cors import Cors
@@ -18,6 +17,7 @@ from app.api.middleware.same_site import AllowedHostsOnly, SameSiteOnly
 from app.api.middleware.server_refusals import ErrorResponses
 from app.api.routes import images, service, variants
 from app.api.routing import IndexedRouter
+from app.api.services import Services
 from app.domain.configuration.hosts import AllowedHosts
 
 __all__ = ["Services", "create_app"]

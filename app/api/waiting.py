@@ -7,9 +7,9 @@ import time
 from fastapi import Request
 from fastapi.concurrency import run_in_threadpool
 
-from app.api.dependencies import Services
 from app.api.http.log_fields import phase_timer
 from app.api.middleware.deadline import seconds_left
+from app.api.services import Services
 from app.domain.models import Image, Status
 
 MAX_WAIT_SECONDS = 20

@@ -18,12 +18,13 @@ from app.api.bodies.field_schemas import (
 )
 from app.api.bodies.json_body import read_json_body
 from app.api.bodies.request_schemas import json_request
-from app.api.dependencies import BasePathDep, Services, ServicesDep, VisibleOwnerDep
+from app.api.dependencies import BasePathDep, ServicesDep, VisibleOwnerDep
 from app.api.http.access import ScopedRoute, requires
 from app.api.http.json_object import parse_object
 from app.api.http.problem_examples import model_response, problem_responses
 from app.api.routes.bulk import IDS, BulkResults, answer_for_each, parse_ids
 from app.api.routes.images import ImageId
+from app.api.services import Services
 from app.api.views.image import ImageView, view
 from app.api.views.responses import EntityTag, etag, image_response, parse_if_match
 from app.domain.access.api_keys import Scope

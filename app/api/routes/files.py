@@ -10,12 +10,13 @@ from starlette.datastructures import Headers
 from starlette.responses import FileResponse, Response
 from starlette.types import Message, Receive, Scope, Send
 
-from app.api.dependencies import BasePathDep, Services, ServicesDep
+from app.api.dependencies import BasePathDep, ServicesDep
 from app.api.http.access import ScopedRoute, allow_extra_query, no_key_required
 from app.api.http.log_fields import add_log_fields
 from app.api.http.problem_catalog import refusal
 from app.api.http.problems import problem_response
 from app.api.routes.variants import public_redirect_headers
+from app.api.services import Services
 from app.api.views.responses import not_modified, redirect
 from app.domain.errors import RequestError
 from app.domain.images.choice import current_variant

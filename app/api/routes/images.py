@@ -10,20 +10,13 @@ from fastapi.concurrency import run_in_threadpool
 from pydantic import ConfigDict, Field
 from starlette.responses import Response
 
-from app.api.dependencies import (
-    BasePathDep,
-    CallerDep,
-    Services,
-    ServicesDep,
-    VisibleOwnerDep,
-    get_admitted,
-    get_services,
-)
+from app.api.dependencies import BasePathDep, CallerDep, ServicesDep, VisibleOwnerDep, get_admitted, get_services
 from app.api.http.access import ScopedRoute, answered_directly, requires
 from app.api.http.problem_catalog import refusal
 from app.api.http.problem_examples import model_response, problem_responses
 from app.api.http.public_address import BasePath, get_base_path
 from app.api.middleware.deadline import seconds_left
+from app.api.services import Services
 from app.api.views.image import ImageList, ImageView
 from app.api.views.list_page import join_items
 from app.api.views.list_query import ListParametersDep, Owner, read_parameters

@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from app.api.bodies.json_body import read_optional_object
 from app.api.bodies.request_schemas import json_request
-from app.api.dependencies import BasePathDep, Services, ServicesDep, VisibleOwnerDep
+from app.api.dependencies import BasePathDep, ServicesDep, VisibleOwnerDep
 from app.api.http.access import ScopedRoute, allow_extra_query, no_key_required, requires
 from app.api.http.json_object import JsonObject
 from app.api.http.log_fields import add_log_fields
@@ -21,6 +21,7 @@ from app.api.http.public_address import absolute_url
 from app.api.middleware.headers import get_client_method
 from app.api.routes.images import ImageId
 from app.api.routes.variants import choose_variant
+from app.api.services import Services
 from app.api.views.responses import json_answer, redirect
 from app.domain.access.api_keys import Scope
 from app.domain.ids import is_id

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Path, Request
 from fastapi.concurrency import run_in_threadpool
 from starlette.responses import Response
 
-from app.api.dependencies import Services, get_services
+from app.api.dependencies import get_services
 from app.api.http.access import ScopedRoute, admit, allow_extra_query, answered_directly, requires_unless_public
 from app.api.http.log_fields import add_log_fields, log_fields
 from app.api.http.problem_catalog import refusal
@@ -20,6 +20,7 @@ from app.api.middleware.headers import get_client_method
 from app.api.routes.files import FILE_HEADERS, RangedFile
 from app.api.routes.images import ImageId
 from app.api.routes.variants import public_redirect_headers, redirect_to_variant
+from app.api.services import Services
 from app.api.size_requests import PARAMETERS, SizeRequest, read_size_request
 from app.api.views.responses import not_modified, redirect
 from app.api.waiting import wait_until_processed

@@ -7,9 +7,10 @@ from fastapi import APIRouter, Query
 from pydantic import ConfigDict, Field
 from starlette.responses import Response
 
-from app.api.dependencies import CallerDep, Services, ServicesDep
+from app.api.dependencies import CallerDep, ServicesDep
 from app.api.http.access import ScopedRoute, requires
 from app.api.http.problem_examples import model_response, problem_responses
+from app.api.services import Services
 from app.api.views.list_query import DEFAULT_LIMIT, MAX_LIMIT, Owner
 from app.api.views.paging import Paging
 from app.api.views.responses import json_answer

@@ -9,7 +9,7 @@ from starlette.responses import Response
 from app.api.bodies.field_schemas import DESCRIPTION_FIELDS, FILENAME
 from app.api.bodies.json_body import read_json_body
 from app.api.bodies.request_schemas import json_request
-from app.api.dependencies import BasePathDep, CallerDep, Services, ServicesDep
+from app.api.dependencies import BasePathDep, CallerDep, ServicesDep
 from app.api.http.access import ScopedRoute, allow_extra_query, no_key_required, requires
 from app.api.http.body_stream import stream_body
 from app.api.http.idempotency_key import IDEMPOTENCY_PROBLEMS, REPLAYED, REPLAYED_HEADER, IdempotencyKeyDep
@@ -18,6 +18,7 @@ from app.api.http.log_fields import add_log_fields
 from app.api.http.problem_catalog import refusal
 from app.api.http.problem_examples import model_response, problem_responses
 from app.api.http.public_address import absolute_url
+from app.api.services import Services
 from app.api.views.image import ImageView, view
 from app.api.views.responses import etag, image_response, json_answer
 from app.domain.access.api_keys import Caller, Scope

@@ -11,13 +11,14 @@ from starlette.responses import Response
 
 from app.api.bodies.request_schemas import FORM, IMAGE, JSON, RAW, request_body
 from app.api.bodies.upload import Complete, RequestedUpload, receive_upload
-from app.api.dependencies import BasePathDep, CallerDep, Services, ServicesDep, get_admitted, get_services
+from app.api.dependencies import BasePathDep, CallerDep, ServicesDep, get_admitted, get_services
 from app.api.http.access import ScopedRoute, answered_directly, requires
 from app.api.http.idempotency_key import IDEMPOTENCY_PROBLEMS, REPLAYED, REPLAYED_HEADER, IdempotencyKeyDep
 from app.api.http.log_fields import add_log_fields, phase_timer
 from app.api.http.problem_examples import model_response, problem_responses
 from app.api.http.public_address import BasePath, get_base_path
 from app.api.middleware.deadline import seconds_left
+from app.api.services import Services
 from app.api.views.image import ImageView, view
 from app.api.views.responses import etag, image_response
 from app.api.waiting import MAX_WAIT_SECONDS, WAIT_DESCRIPTION, wait_until_processed

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Header, Path, Request
 from starlette.responses import Response
 
-from app.api.dependencies import BasePathDep, Services, ServicesDep, VisibleOwnerDep
+from app.api.dependencies import BasePathDep, ServicesDep, VisibleOwnerDep
 from app.api.http.accept import negotiate_format
 from app.api.http.access import ScopedRoute, admit, allow_extra_query, requires, requires_unless_public
 from app.api.http.problem_catalog import refusal
@@ -15,6 +15,7 @@ from app.api.http.problem_examples import problem_responses
 from app.api.http.public_address import get_base_path
 from app.api.middleware.headers import get_client_method
 from app.api.routes.images import ImageId
+from app.api.services import Services
 from app.api.views.responses import redirect
 from app.domain.access.api_keys import Scope
 from app.domain.images.choice import current_variant, format_by_extension, largest_variant

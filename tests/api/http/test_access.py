@@ -9,8 +9,8 @@ import httpx
 import pytest
 from starlette.routing import BaseRoute, Mount
 
-from app.api.dependencies import Services
 from app.api.http.access import ScopedRoute
+from app.api.services import Services
 from app.domain.access.api_keys import Scope, new_key
 from app.domain.access.key_admin import KeyAdmin
 from app.domain.access.key_cache import StoredKeys

@@ -10,9 +10,9 @@ import httpx
 import pytest
 
 from app.api.app import create_app
-from app.api.dependencies import BULK_THREADS
 from app.api.middleware.gateway import Gateway
 from app.api.routes import bulk
+from app.api.services import BULK_THREADS
 from app.domain.errors import Full, Unavailable
 from app.domain.ids import new_id
 from app.domain.models import Image, Status, Visibility

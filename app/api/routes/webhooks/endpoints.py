@@ -9,10 +9,11 @@ from starlette.responses import Response
 
 from app.api.bodies.json_body import read_json_body, read_optional_object
 from app.api.bodies.request_schemas import json_request
-from app.api.dependencies import BasePathDep, Services, ServicesDep
+from app.api.dependencies import BasePathDep, ServicesDep
 from app.api.http.access import ScopedRoute, requires
 from app.api.http.json_object import parse_object
 from app.api.http.problem_examples import model_response, problem_responses
+from app.api.services import Services
 from app.api.views.list_query import DEFAULT_LIMIT, MAX_LIMIT
 from app.api.views.paging import Paging
 from app.api.views.responses import json_answer
