@@ -21,7 +21,8 @@ class Fit(StrEnum):
 
 
 class VariantSpec(Model):
-    """One size. `jpeg` stands for a format that every client reads: the variant is PNG if the image has alpha.
+    """One size. `jpeg` stands for a format that every client reads: the variant is PNG if the image has alpha. `jxl`
+    stands for the smallest one that its clients read: the variant is WebP for animations, text and drawings.
 
     `height` is optional for `inside`, which is then bounded by the width only. `quality` is 1-100 per format; the
     default is in `DEFAULT_QUALITY`.

@@ -17,6 +17,8 @@ def original_changes(original: Original) -> Changes:
 def ready_changes(image: Image, processed: Processed, original: Original, recipe: Recipe) -> Changes:
     """Return the changes that make a record `ready`, with variants at the place of its visibility."""
     names = set(Processed.model_fields) - {"rights", "variants", "timings", "memory_mb"}
+    # One variant can stand for two formats of the recipe.
+    listed = {(variant.name, variant.format): variant for variant in processed.variants}
     return {
         **{name: getattr(processed, name) for name in names},
         **original_changes(original),
@@ -29,6 +31,6 @@ def ready_changes(image: Image, processed: Processed, original: Original, recipe
         "rendering_id": build_rendering_id(recipe, image.focal_point),
         "recipe_id": build_recipe_id(recipe),
         "rights": Rights.model_validate(processed.rights.model_dump()),
-        "variants": [Variant.model_validate(variant.model_dump()) for variant in processed.variants],
+        "variants": [Variant.model_validate(variant.model_dump()) for variant in listed.values()],
         "placed": image.effective_visibility,
     }

@@ -133,7 +133,7 @@ def get_spec(recipe: Recipe, name: str) -> VariantSpec:
 
 
 def _matches_spec(variant: Rendered, wanted: Format, spec: VariantSpec) -> bool:
-    is_substitute = wanted is Format.JPEG and variant.format is Format.PNG
+    is_substitute = (wanted, variant.format) in {(Format.JPEG, Format.PNG), (Format.JXL, Format.WEBP)}
     ending = f".{variant.format.extension}"
     fits = variant.width <= spec.width and (spec.height is None or variant.height <= spec.height)
     return fits and (variant.format is wanted or is_substitute) and variant.file.endswith(ending)

@@ -41,6 +41,7 @@ CURVES: tuple[Curve, ...] = (
     Curve("darkroom", "webp", DEFAULT_QUALITY[Format.WEBP], (55, 68, 76, 80, 86, 93)),
     Curve("darkroom", "avif", DEFAULT_QUALITY[Format.AVIF], (35, 45, 53, 61, 70, 82)),
     Curve("darkroom", "jxl", DEFAULT_QUALITY[Format.JXL], (50, 65, 75, 82, 89, 94)),
+    Curve("delivered", "jxl", DEFAULT_QUALITY[Format.JXL], (50, 65, 75, 82, 89, 94)),
     Curve("sharp", "jpeg", 80, (70, 80, 88)),
     Curve("sharp", "webp", 80, (70, 80, 88)),
     Curve("sharp", "avif", 50, (40, 50, 62)),
@@ -51,18 +52,31 @@ CURVES: tuple[Curve, ...] = (
 
 
 class Darkroom:
-    """The encoder of the service, in this process."""
+    """The encoder of the service, in this process. It writes JPEG XL of every image."""
 
     def encode(self, image: Path, wanted: str, quality: int, out: Path) -> float:
         with Image.open(image) as file:
             pixels = file.copy()
         pixels.info = {}
         target = Format(wanted)
-        written = encode.choose_format(target, pixels)
         out.unlink(missing_ok=True)
         before = time.process_time()
-        encode.write_still(pixels, out, written, quality, b"")
+        written, used = self.choose(target, pixels, quality)
+        encode.write_still(pixels, out, written, used, b"")
         return (time.process_time() - before) * 1000
+
+    def choose(self, wanted: Format, image: Image.Image, quality: int) -> tuple[Format, int]:
+        """Return the format to write and its quality."""
+        return (wanted if wanted is Format.JXL else encode.choose_format(wanted, image)), quality
+
+
+class Delivered(Darkroom):
+    """The encoder as it answers requests for JPEG XL: with WebP of its default quality for text and drawings."""
+
+    def choose(self, wanted: Format, image: Image.Image, quality: int) -> tuple[Format, int]:
+        """See `Darkroom.choose`."""
+        written = encode.choose_format(wanted, image)
+        return written, quality if written is wanted else DEFAULT_QUALITY[written]
 
 
 class _Peer:
@@ -111,6 +125,7 @@ def engines() -> Iterator[Mapping[str, Engine]]:
 
         yield {
             "darkroom": Darkroom(),
+            "delivered": Delivered(),
             "sharp": Sharp(start(["node", str(_HERE / "encode_sharp.mjs")], NODE)),
             "libvips": Libvips(start([str(PYTHON), "-W", "ignore", str(_HERE / "encode_vips.py")], _HERE)),
         }

@@ -59,17 +59,19 @@ def summarize(samples: Sequence[Sample], curves: Mapping[str, Curves]) -> dict[s
             found[f"{wanted}_bytes_vs_{peer}"] = _mean(samples, curves, mine, other)
             found[f"{wanted}_bytes_vs_{peer}_ms_ssim"] = _mean(samples, curves, mine, other, metric="ms_ssim")
             found[f"{wanted}_cpu_vs_{peer}"] = _mean(samples, curves, mine, other, "cpu_ms")
-    mine, webp = ("darkroom", "jxl"), ("darkroom", "webp")
-    found["jxl_bytes_vs_webp"] = _mean(samples, curves, mine, webp)
-    found["jxl_bytes_vs_webp_ms_ssim"] = _mean(samples, curves, mine, webp, metric="ms_ssim")
-    found["jxl_cpu_vs_webp"] = _mean(samples, curves, mine, webp, "cpu_ms")
+    for name, engine in (("jxl", "darkroom"), ("jxl_delivered", "delivered")):
+        mine, webp = (engine, "jxl"), ("darkroom", "webp")
+        found[f"{name}_bytes_vs_webp"] = _mean(samples, curves, mine, webp)
+        found[f"{name}_bytes_vs_webp_ms_ssim"] = _mean(samples, curves, mine, webp, metric="ms_ssim")
+        found[f"{name}_cpu_vs_webp"] = _mean(samples, curves, mine, webp, "cpu_ms")
     return found
 
 
 def by_content(samples: Sequence[Sample], curves: Mapping[str, Curves]) -> dict[str, dict[str, float]]:
-    """Return the ratios of bytes of each content: to sharp by format, and of JPEG XL to our WebP."""
+    """Return the ratios of bytes of each content: to sharp by format, and of JPEG XL to our WebP, also as delivered."""
     pairs = {f"{wanted}_bytes_vs_sharp": (("darkroom", wanted), ("sharp", wanted)) for wanted in _FORMATS}
     pairs["jxl_bytes_vs_webp"] = (("darkroom", "jxl"), ("darkroom", "webp"))
+    pairs["jxl_delivered_bytes_vs_webp"] = (("delivered", "jxl"), ("darkroom", "webp"))
     return {
         content: {
             name: _mean([sample for sample in samples if sample.kind in kinds], curves, *pair)

@@ -155,6 +155,9 @@ def test_a_variant_is_shown_and_an_original_is_saved() -> None:
     assert shown["response-content-type"] == "image/webp"
     assert shown["response-cache-control"].startswith("private")
     assert "response-content-disposition" not in shown
+    size = dict(parse_qsl(urlsplit(urls.size(IMAGE, "w640-q75.jxl")).query))
+    assert size["response-cache-control"].startswith("private")
+    assert "response-content-type" not in size, "it may be WebP"
     saved = dict(parse_qsl(urlsplit(urls.original(IMAGE)).query))
     assert saved["response-content-disposition"].startswith("attachment")
     assert saved["response-cache-control"] == "private"

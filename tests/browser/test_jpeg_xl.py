@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx
 import pytest
-from PIL import Image, ImageDraw
+from PIL import Image, ImageChops, ImageDraw
 
 from tests.browser.test_pages import CHROMIUM, browser  # noqa: F401 - a fixture
 from tests.running_server import Server, serving, wait_for
@@ -22,12 +22,15 @@ RECIPE = {"variants": [{"name": "page", "width": 600, "formats": ["webp", "jxl",
 
 
 def picture() -> bytes:
-    """Halves in red and lime over a transparent half, with a circle."""
+    """Noisy halves in red and lime over a transparent half, with a circle. Without the noise it would be a WebP."""
     image = Image.new("RGBA", (600, 400), (0, 0, 0, 0))
     draw = ImageDraw.Draw(image)
     draw.rectangle((0, 0, 299, 199), fill="red")
     draw.rectangle((300, 0, 599, 199), fill="lime")
     draw.ellipse((250, 150, 350, 250), fill="blue")
+    noise = ImageChops.subtract(Image.effect_noise((600, 400), 3), Image.new("L", (600, 400), 124))
+    noisy = ImageChops.add(image.convert("RGB"), noise.convert("RGB"))
+    image.paste(noisy, (0, 0), image.getchannel("A"))
     out = io.BytesIO()
     image.save(out, "PNG")
     return out.getvalue()

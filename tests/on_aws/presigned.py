@@ -48,7 +48,7 @@ def reader(fetch: Fetch, base: str) -> Fetch:
         assert 0 <= age <= SIGNED_URL_SECONDS // 2 + 60
         assert int(parameters["X-Amz-Expires"]) == SIGNED_URL_SECONDS == 3600
         assert parameters["X-Amz-SignedHeaders"] == "host"
-        assert "response-content-type" in parameters
+        assert "response-cache-control" in parameters
         return fetch(url)
 
     return read

@@ -101,6 +101,16 @@ def test_metadata_goes_into_the_record(bench: Bench) -> None:
     assert image.exif["iso"]
 
 
+def test_a_variant_that_stands_for_two_formats_is_listed_once(bench: Bench) -> None:
+    drawing = io.BytesIO()
+    Pillow.new("RGB", (60, 40), "blue").save(drawing, "PNG")
+    recipe = recipe_of(VariantSpec(name="w32", width=32, formats=(Format.JXL, Format.WEBP, Format.JPEG)))
+    image_id = bench.upload(drawing.getvalue())
+    assert bench.worker(recipe=recipe).handle(image_id) is Outcome.READY
+    found = [(variant.format, variant.file) for variant in bench.image(image_id).variants]
+    assert found == [(Format.WEBP, "w32.webp"), (Format.JPEG, "w32.jpg")]
+
+
 def test_a_duplicate_changes_nothing(bench: Bench) -> None:
     image_id = bench.upload(encoded())
     worker = bench.worker()

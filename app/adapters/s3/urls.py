@@ -49,14 +49,15 @@ class PresignedUrls:
             },
         )
 
-    def size(self, image: PlacedImage, name: str, media_type: str, method: str = "GET") -> str:
-        """See `UrlSource.size`."""
+    def size(self, image: PlacedImage, name: str, method: str = "GET") -> str:
+        """See `UrlSource.size`. The type is that of the object, because the name does not always tell it."""
         public = image.effective_visibility is Visibility.PUBLIC
         key = size_key(image.id, name, public=public)
         if self._cdn_url and public:
             return f"{self._cdn_url}/{quote(key)}"
-        cache = f"private, max-age={self._presigner.seconds}"
-        return self._presigner.sign(method, key, {"response-content-type": media_type, "response-cache-control": cache})
+        return self._presigner.sign(
+            method, key, {"response-cache-control": f"private, max-age={self._presigner.seconds}"}
+        )
 
     def expires_at(self, image: PlacedImage) -> datetime | None:
         """See `UrlSource.expires_at`. The credentials of a role can end earlier, and the url with them."""

@@ -222,8 +222,7 @@ def _stored_response(
     key, public = shown_size_key(image, operation), image.effective_visibility is Visibility.PUBLIC
     if services.files is not None:
         return _file_response(request, services.files(key), asked, public=public, is_new=is_new)
-    form = Format.PNG if operation.format is Format.JPEG and image.has_alpha else operation.format
-    url = services.urls.size(image, operation.name, form.media_type, get_client_method(request.scope))
+    url = services.urls.size(image, operation.name, get_client_method(request.scope))
     if url is None or services.store.stat(key) is None:
         return None
     headers = {} if asked.extension else {"Vary": "Accept"}

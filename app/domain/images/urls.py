@@ -63,7 +63,7 @@ class UrlSource(Protocol):
     def original(self, image: Image, method: str = "GET") -> str:
         """Return the url of the original, to be saved under its display name and never shown inline."""
 
-    def size(self, image: PlacedImage, name: str, media_type: str, method: str = "GET") -> str | None:
+    def size(self, image: PlacedImage, name: str, method: str = "GET") -> str | None:
         """Return the url of a stored size on demand; None if the API serves its bytes itself."""
 
     def expires_at(self, image: PlacedImage) -> datetime | None:
@@ -107,7 +107,7 @@ class ServedFiles:
         """See `UrlSource.original`."""
         return self._signed(original_key(image.id))
 
-    def size(self, image: PlacedImage, name: str, media_type: str, method: str = "GET") -> str | None:  # noqa: ARG002 - the API serves it
+    def size(self, image: PlacedImage, name: str, method: str = "GET") -> str | None:  # noqa: ARG002 - the API serves it
         """See `UrlSource.size`."""
         return None
 

@@ -24,6 +24,7 @@ class Operation:
 
     `inside` shows the whole image within the sides that are given. `cover` has both and crops at the focal point.
     Nothing is enlarged. `jpeg` stands for a format that every client reads: the bytes are PNG if the image has alpha.
+    `jxl` stands for the smallest one that its clients read: the bytes of animations, text and drawings are WebP.
     The quality of PNG is always 100, because it is lossless. Raises `ValueError` for any other combination.
     """
 

@@ -14,7 +14,7 @@ from app.domain.errors import ImageError, Missing, NotRenderable, PortError, Ren
 from app.domain.images.renderings import Renderings
 from app.domain.keys import is_public
 from app.domain.limits import Limits
-from app.domain.models import FailureCode, Image, Status, Tombstone, utcnow
+from app.domain.models import FailureCode, Format, Image, Status, Tombstone, utcnow
 from app.domain.ports import ImageRepository, ObjectStore, RenderedSize
 from app.domain.recipe import Recipe, VariantSpec
 from app.domain.sizes.completeness import is_complete, size_type_of
@@ -132,7 +132,7 @@ class SizeRenderer:
             height=operation.height,
             fit=operation.fit,
             formats=(operation.format,),
-            quality={operation.format: operation.quality},
+            quality=dict.fromkeys((operation.format, Format.WEBP), operation.quality),  # JPEG XL may become WebP
         )
         source, is_shared = self._fetch(image, choose_source(image, spec, self._recipe), file)
         job = Job(

@@ -127,10 +127,11 @@ def _writing(image: ImageFile.ImageFile, layout: Layout, frames: int, job: Job) 
 
 
 def _encoding(size: Size, written: Format, *, animated: bool, alpha: bool) -> float:
-    """Bytes in an encoder. Only WebP is animated."""
+    """Bytes in an encoder. Only WebP is animated, and JPEG XL may become WebP."""
     if written is Format.JXL:
         piece = min(size[0], _JXL_SIDE) * min(size[1], _JXL_SIDE)
-        return piece * _JXL_PIECE[alpha] + prod(size) * _JXL_WHOLE + _JXL_REST
+        still = piece * _JXL_PIECE[alpha] + prod(size) * _JXL_WHOLE + _JXL_REST
+        return max(still, _encoding(size, Format.WEBP, animated=animated, alpha=alpha))
     rest = _AVIF_REST if written is Format.AVIF else 0
     return rest + prod(size) * (_ENCODED_ANIMATION if animated else _ENCODED[written][alpha])
 

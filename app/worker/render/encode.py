@@ -12,7 +12,7 @@ from PIL import Image
 from app.domain.models import Format
 from app.domain.recipe import DEFAULT_QUALITY, VariantSpec
 from app.worker.jobs import Fault
-from app.worker.render.content import is_flat
+from app.worker.render.content import is_drawn, is_flat
 
 #: Quality that the record shows for a lossless file.
 LOSSLESS: Final = 100
@@ -55,9 +55,18 @@ class _InlineExecutor(Executor):
         return done
 
 
-def choose_format(wanted: Format, image: Image.Image) -> Format:
-    """Return the format to write: PNG instead of JPEG for an image with alpha."""
-    return Format.PNG if wanted is Format.JPEG and image.mode == "RGBA" else wanted
+def choose_format(wanted: Format, image: Image.Image, *, animated: bool = False) -> Format:
+    """Return the format to write.
+
+    It is PNG instead of JPEG for an image with alpha. It is WebP instead of JPEG XL for an animation, of which JPEG XL
+    would show the first frame only, and for text and drawings, of which JPEG XL is larger. Each client that shows JPEG
+    XL shows WebP.
+    """
+    if wanted is Format.JPEG and image.mode == "RGBA":
+        return Format.PNG
+    if wanted is Format.JXL and (animated or is_drawn(image)):
+        return Format.WEBP
+    return wanted
 
 
 def choose_quality(spec: VariantSpec, written: Format, *, halved: bool) -> int:

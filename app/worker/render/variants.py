@@ -134,7 +134,7 @@ def render(
             with timer.phase("resize"):
                 image = sizes.make(shape)
             for wanted in spec.formats:
-                written = encode.choose_format(wanted, image)
+                written = encode.choose_format(wanted, image, animated=source.animation is not None)
                 halved = source.scaled_decode and image.size == source.top.size
                 quality = encode.choose_quality(spec, written, halved=halved)
                 key = (shape.size, shape.box, written, quality if written is not Format.PNG else encode.LOSSLESS)

@@ -92,6 +92,29 @@ def test_a_jpeg_of_an_image_with_alpha_is_png(sizes: Sizes) -> None:
     assert sizes.renderer().render(image_id, operation) == first
 
 
+def test_jpeg_xl_of_a_drawing_or_an_animation_is_the_webp(sizes: Sizes) -> None:
+    jxl = replace(W80, format=Format.JXL)
+    drawing = Pillow.new("RGB", (600, 400), "white")
+    drawing.paste("blue", (100, 100, 300, 300))
+    frames = [photo(160, 120, seed) for seed in range(2)]
+    for image, body in (
+        (drawing, png_of(drawing)),
+        (frames[0], png_of(frames[0], save_all=True, append_images=frames[1:], duration=100)),
+    ):
+        image_id = sizes.ready(body)
+        renderer = sizes.renderer(memory=MemoryBudget(4000))
+        size, webp = (renderer.render(image_id, each) for each in (jxl, W80))
+        assert size.key == f"ondemand/{image_id}/w80-q75.jxl"
+        assert (size.media_type, size.etag) == ("image/webp", webp.etag), image
+        assert sizes.renderer(sandbox=None).render(image_id, jxl) == size, "a stored size is not rendered again"
+
+
+def png_of(image: Pillow.Image, **options: Any) -> bytes:
+    out = io.BytesIO()
+    image.save(out, "PNG", **options)
+    return out.getvalue()
+
+
 def test_an_image_is_upright_in_srgb_and_without_private_metadata(sizes: Sizes) -> None:
     out, exif = io.BytesIO(), Pillow.Exif()
     exif[0x0112], exif[0x013B], exif[0x010F] = 6, "An Author", "A Camera"

@@ -1,12 +1,13 @@
 """Encodings that depend on the content and the size of an image."""
 
+import io
 from pathlib import Path
 
 import pytest
 from PIL import Image, ImageChops, ImageDraw
 
 from app.domain.models import Format
-from app.worker.render.encode import write_still
+from app.worker.render.encode import choose_format, write_still
 from tests.samples import photo
 
 
@@ -44,6 +45,31 @@ def test_a_webp_is_lossy_where_that_is_smaller(tmp_path: Path, image: Image.Imag
 def test_the_same_quality_as_lossless_may_be_asked_for(tmp_path: Path) -> None:
     assert write_still(text(), tmp_path / "text", Format.WEBP, 100, b"").quality == 100
     assert write_still(photo(80, 60), tmp_path / "photo", Format.WEBP, 100, b"").quality == 100
+
+
+def once_jpeg(image: Image.Image) -> Image.Image:
+    file = io.BytesIO()
+    image.save(file, "JPEG", quality=80)
+    return Image.open(file).convert("RGB")
+
+
+@pytest.mark.parametrize(
+    ("image", "expected"),
+    [
+        (text(), Format.WEBP),
+        (text("RGBA"), Format.WEBP),
+        (text().resize((240, 180), Image.Resampling.BICUBIC), Format.WEBP),
+        (once_jpeg(text()), Format.WEBP),
+        (photo(320, 240), Format.JXL),
+        (photo(2560, 240), Format.JXL),  # three quarters of the pixels equal the one before them
+        (photo(320, 240).convert("L").convert("RGB"), Format.JXL),
+    ],
+    ids=["text", "text with alpha", "smaller text", "text that was JPEG", "photo", "smooth", "gray"],
+)
+def test_jpeg_xl_is_for_photographs(image: Image.Image, expected: Format) -> None:
+    assert choose_format(Format.JXL, image) is expected
+    assert choose_format(Format.JXL, image, animated=True) is Format.WEBP
+    assert choose_format(Format.AVIF, image, animated=True) is Format.AVIF
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 40), (40, 1)])
