@@ -5,6 +5,7 @@ import base64
 import gc
 import importlib
 import json
+import multiprocessing.util
 import os
 import sys
 import tempfile
@@ -118,6 +119,7 @@ def place() -> Iterator[Place]:
 def opened(entry_point: str, environment: Mapping[str, str], scratch: Path) -> Iterator[ModuleType]:
     """Import the entry point afresh in that environment; leave nothing of it afterwards."""
     others = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
+    multiprocessing.util.get_temp_dir()  # the fork server's socket outlives the folder of a test
     with (
         mock.patch.dict(os.environ, {**others, **environment}, clear=True),
         mock.patch.object(tempfile, "tempdir", str(scratch)),
