@@ -62,7 +62,7 @@ def page(client: Any, table: str, query: ListQuery) -> Page[Image]:
             return Page(found, last)
         missing = wanted - len(found)
         share = (looked + 1) / (len(found) + 1)  # records read for each that was in the list
-        ids = candidates.take(min(round(missing * share), BATCH))
+        ids = candidates.take(min(round(missing * share), BATCH, _MOST_READ - looked))
         if not ids:
             break
         looked, last = looked + len(ids), ids[-1]
