@@ -8,6 +8,8 @@ import signal
 import struct
 import subprocess
 import termios
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from http.server import HTTPServer, SimpleHTTPRequestHandler
 from pathlib import Path
@@ -254,10 +256,20 @@ def test_ctrl_c_ends_a_command_without_a_traceback(darkroom: Command, tmp_path: 
     os.close(theirs)
 
 
+@contextmanager
+def _as_by_default(number: signal.Signals) -> Iterator[None]:
+    """Let started processes end by the signal, even where these tests run under `nohup`."""
+    before = signal.signal(number, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        signal.signal(number, before)
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_removes_the_copy_of_standard_input(darkroom: Command, tmp_path: Path, number: signal.Signals) -> None:
     darkroom.environment["TMPDIR"] = str(tmp_path)
-    with darkroom.start("upload", "-", stdin=subprocess.PIPE) as running:
+    with _as_by_default(number), darkroom.start("upload", "-", stdin=subprocess.PIPE) as running:
         wait_for(lambda: list(tmp_path.glob("darkroom-*/stdin")), 60)
         running.send_signal(number)
         assert running.wait(60) == -number  # its parent sees the signal
