@@ -14,7 +14,7 @@ from app.adapters.sqs import SqsQueue
 from app.domain.delivery.backends import Webhooks
 from app.domain.delivery.deliveries import DeliveryStatus, build_delivery
 from app.domain.delivery.endpoints import new_endpoint_id
-from app.domain.delivery.events import EventSource
+from app.domain.delivery.events import Event, EventSource
 from app.domain.errors import Stale, Unavailable
 from app.domain.maintenance import lost_wake_ups
 from app.domain.maintenance.lost_wake_ups import repeat_wake_ups
@@ -51,6 +51,13 @@ class Place:
         image = an_image(**fields)
         self.images.create(image, claim=True)
         return image
+
+    def upload_and_read(self) -> Event:
+        """Upload an image, and return its first event."""
+        self.upload()
+        event = self.store.get_event(self.announced[0])
+        assert event is not None
+        return event
 
 
 @pytest.fixture(params=["moto", pytest.param("engines", marks=pytest.mark.engines)])
@@ -119,18 +126,14 @@ def test_an_event_is_in_the_outbox_until_its_last_delivery_is_finished(place: Pl
 
 
 def test_an_event_that_nobody_receives_is_removed(place: Place) -> None:
-    place.upload()
-    event = place.store.get_event(place.announced[0])
-    assert event is not None
+    event = place.upload_and_read()
     place.store.add(event, [])
     assert place.unfinished() == []
     assert place.store.get_event(event.id) is None
 
 
 def test_a_dispatch_that_ends_half_way_is_found(place: Place) -> None:
-    place.upload()
-    event = place.store.get_event(place.announced[0])
-    assert event is not None
+    event = place.upload_and_read()
     deliveries = [build_delivery(event, new_endpoint_id()) for _ in range(2)]
     with mock.patch.object(place.store, "_put", side_effect=Unavailable("")), pytest.raises(Unavailable):
         place.store.add(event, deliveries)
@@ -143,9 +146,7 @@ def test_a_dispatch_that_ends_half_way_is_found(place: Place) -> None:
 @pytest.mark.parametrize("left", [0, 1])
 def test_a_delivery_that_is_missing_and_not_wanted_any_more_is_forgotten(place: Place, left: int) -> None:
     """The endpoint was deleted after a dispatch that ended half way."""
-    place.upload()
-    event = place.store.get_event(place.announced[0])
-    assert event is not None
+    event = place.upload_and_read()
     deliveries = [build_delivery(event, new_endpoint_id()) for _ in range(2)]
     with mock.patch.object(place.store, "_put", side_effect=Unavailable("")), pytest.raises(Unavailable):
         place.store.add(event, deliveries)
@@ -158,9 +159,7 @@ def test_a_delivery_that_is_missing_and_not_wanted_any_more_is_forgotten(place: 
 
 def test_a_second_dispatch_without_receivers_keeps_the_deliveries_of_the_first(place: Place) -> None:
     """A message came twice, the second time to a function that does not know the new endpoint yet."""
-    place.upload()
-    event = place.store.get_event(place.announced[0])
-    assert event is not None
+    event = place.upload_and_read()
     delivery = build_delivery(event, new_endpoint_id())
     place.store.add(event, [delivery])
     place.store.add(event, [])
@@ -169,9 +168,7 @@ def test_a_second_dispatch_without_receivers_keeps_the_deliveries_of_the_first(p
 
 
 def test_an_entry_whose_delivery_is_finished_already_is_removed(place: Place) -> None:
-    place.upload()
-    event = place.store.get_event(place.announced[0])
-    assert event is not None
+    event = place.upload_and_read()
     delivery = build_delivery(event, new_endpoint_id())
     place.store.add(event, [delivery])
     done = delivery.finish(DeliveryStatus.DELIVERED, utcnow())
