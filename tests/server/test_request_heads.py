@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+import socket
 import subprocess
 from collections.abc import Iterator
 
@@ -217,6 +218,17 @@ def test_requests_follow_each_other_on_a_connection(live: Live, blank: bytes) ->
     pieces = [post + length + body, blank, post + chunks, blank, HEALTH + b"\r\n", blank, LAST]
     assert [answer.status for answer in exchange(live.port, b"".join(pieces))] == [422, 422, 200, 200]
     assert [answer.status for answer in exchange(live.port, *pieces)] == [422, 422, 200, 200]
+
+
+def test_a_small_answer_is_sent_as_one_packet(live: Live) -> None:
+    """Also the last one of a connection, and one without a body."""
+    requests = [HEALTH, HEALTH.replace(b"GET", b"HEAD")] * 10 + [LAST.removesuffix(b"\r\n")]
+    with socket.create_connection(("127.0.0.1", live.port), timeout=10) as sock:
+        for request in requests:
+            sock.sendall(request + b"\r\n")
+            packet = sock.recv(65536)
+            assert packet.endswith(b"\r\n\r\n" if request.startswith(b"HEAD") else b'\r\n\r\n{"status":"ok"}')
+        assert sock.recv(65536) == b""
 
 
 def test_http_1_0_is_answered(live: Live) -> None:
