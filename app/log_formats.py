@@ -9,6 +9,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from pydantic_core import to_json
+
 _DATA = "<data>"
 #: Attributes of every record. All others were passed as `extra`.
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "color_message", "taskName"}
@@ -91,8 +93,8 @@ class JsonFormatter(_Formatter):
         if record.stack_info:
             line["stack"] = record.stack_info
         try:
-            text = _to_json(line)
-        except (TypeError, ValueError):  # a value that is not JSON
+            text = to_json(line).decode()
+        except ValueError:  # a value that is not JSON, or a string that UTF-8 cannot encode
             text = _to_json(self.redact(line))
         return self.redact.in_json(text)
 

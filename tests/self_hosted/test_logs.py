@@ -53,6 +53,7 @@ PROGRAMS = {
     ),
     "an error in a field": ("log.error('said', extra={'why': OSError(2, 'No such file', str(folder))})", ["said"]),
     "a path in the words": ("log.error(f'{folder}/originals is odd', extra={'path': folder})", ["<data>/originals"]),
+    "a field that UTF-8 cannot encode": ("log.error('odd', extra={'file_name': 'a\\udcff'})", ["odd"]),
     "a thread's end": ("t = threading.Thread(target=lambda: 1 / 0); t.start(); t.join()", ["ended a thread"]),
     "the process's end": ("raise OSError(5, 'Input/output error', str(folder / 'a'))", ["ended the process"]),
     "an exception that has nowhere to go": (
