@@ -1,5 +1,7 @@
 """Limits and health of the service."""
 
+from functools import cache
+
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict
 from starlette.responses import Response
@@ -38,7 +40,16 @@ class Health(BaseModel, defer_build=True):
 
 
 async def _alive(_: Request) -> Response:
-    return json_answer(Health())
+    return _healthy()
+
+
+def _healthy() -> Response:
+    return Response(_healthy_json(), media_type="application/json")
+
+
+@cache
+def _healthy_json() -> str:
+    return Health().model_dump_json()
 
 
 @router.get(
@@ -69,7 +80,7 @@ async def get_limits(request: Request, services: ServicesDep) -> Response:
 @answered_directly(_alive)
 async def healthz() -> Response:
     """Return 200 while the process runs."""
-    return json_answer(Health())
+    return _healthy()
 
 
 @router.get(
@@ -84,7 +95,7 @@ async def readyz(request: Request, services: ServicesDep) -> Response:
     """Return 200 if uploads work. The backends are checked at most once per second."""
     found = await services.probe.result()
     if found == Readiness():
-        return json_answer(Health())
+        return _healthy()
     code = "not_reachable" if found.failed else "disk_full"
     sentences = []
     if found.failed:

@@ -1,12 +1,16 @@
 """Limits, health, pages, headers and the log."""
 
+import asyncio
 import gzip
 import logging
 import posixpath
 import re
 from pathlib import Path
 
+import httpx
 import pytest
+from fastapi import FastAPI
+from opentelemetry import trace
 
 from app.domain.errors import Unavailable
 from tests.api.bodies.test_bad_input import assert_problem
@@ -33,6 +37,28 @@ def test_limits_are_public(service: Service) -> None:
 def test_health_checks_return_200(service: Service) -> None:
     assert service.client.get("/healthz").json() == {"status": "ok"}
     assert service.client.get("/readyz").json() == {"status": "ok"}
+
+
+def test_opentelemetry_learns_nothing_of_requests(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    """FastAPI would hand urls with their signatures, and the texts of errors, to providers that it finds."""
+    asked: list[str] = []
+
+    class Tracers(trace.TracerProvider):
+        def get_tracer(self, name: str, *_: object, **__: object) -> trace.Tracer:
+            asked.append(name)
+            return trace.NoOpTracer()
+
+    monkeypatch.setattr(trace, "get_tracer_provider", Tracers)
+
+    async def get_from_a_bare_application() -> None:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(FastAPI()), base_url="http://x") as client:
+            await client.get("/")
+
+    asyncio.run(get_from_a_bare_application())
+    assert asked == ["fastapi"]
+    asked.clear()
+    service.client.get("/limits")
+    assert asked == []
 
 
 def test_not_ready_names_the_backend_without_details(side_name: str, tmp_path: Path) -> None:
