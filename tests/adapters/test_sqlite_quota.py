@@ -47,10 +47,33 @@ def test_a_killed_process_leaves_an_exact_usage(tmp_path: Path, lines: int) -> N
         os.kill(process.pid, signal.SIGKILL)
     database = Database(file)
     images = SqliteImages(database)
-    records = [image for image in images.scan() if isinstance(image, Image)]
-    owner = records[0].owner
-    exact = Usage(sum(image.bytes for image in records), len(records))
+    exact, owner = count(images)
     assert 0 < exact.bytes <= 20_000
     assert images.counters.get(owner).usage == exact
     assert images.counters.recount_usage(owner) == exact
     database.close()
+
+
+@pytest.mark.slow
+def test_a_recount_is_exact_while_another_process_writes(tmp_path: Path) -> None:
+    file = tmp_path / "darkroom.db"
+    with subprocess.Popen([sys.executable, "-c", ENDLESS, str(file)], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        database = Database(file)
+        images = SqliteImages(database)
+        _, owner = count(images)
+        for _ in range(50):
+            with database.writing() as connection:
+                connection.execute("UPDATE usage SET bytes = bytes + 500, images = images + 1")
+            images.counters.recount_usage(owner)
+            process.stdout.readline()
+        os.kill(process.pid, signal.SIGKILL)
+    assert images.counters.get(owner).usage == count(images)[0]
+    database.close()
+
+
+def count(images: SqliteImages) -> tuple[Usage, str]:
+    """Add up the records, which all have one owner."""
+    records = [image for image in images.scan() if isinstance(image, Image)]
+    return Usage(sum(image.bytes for image in records), len(records)), records[0].owner

@@ -9,6 +9,14 @@ from app.domain.images.stats import Change, OwnerCounts, add_up
 from app.domain.models import Image
 from app.domain.quota.usage import Quota, Usage
 
+#: In one statement, which sees one state of the database.
+_COUNTED_AND_KEPT = """
+    SELECT coalesce(sum(json_extract(document, '$.bytes')), 0), count(*),
+        coalesce((SELECT bytes FROM usage WHERE owner = :owner), 0),
+        coalesce((SELECT images FROM usage WHERE owner = :owner), 0)
+    FROM images WHERE buried = 0 AND json_extract(document, '$.owner') = :owner
+"""
+
 
 class SqliteCounters:
     """`Counters` in a `Database`."""
@@ -36,16 +44,13 @@ class SqliteCounters:
         return [OwnerCounts(owner, found.get(owner, {}), usage=used[owner]) for owner in owners]
 
     def recount_usage(self, owner: str) -> Usage:
-        """See `Counters.recount_usage`. Reads all records."""
+        """See `Counters.recount_usage`. Reads all records, and lets others write meanwhile: what they change is in the
+        kept usage, to which only the error is added that it had when the records were read."""
+        with self._database.reading() as connection:
+            size, number, kept_size, kept_number = connection.execute(_COUNTED_AND_KEPT, {"owner": owner}).fetchone()
         with self._database.writing() as connection:
-            size, number = connection.execute(
-                "SELECT coalesce(sum(json_extract(document, '$.bytes')), 0), count(*) FROM images"
-                " WHERE buried = 0 AND json_extract(document, '$.owner') = ?",
-                (owner,),
-            ).fetchone()
-            connection.execute("DELETE FROM usage WHERE owner = ?", (owner,))
-            _add_usage(connection, owner, size, number)
-        return Usage(size, number)
+            _add_usage(connection, owner, size - kept_size, number - kept_number)
+            return read_usage(connection, owner)
 
 
 def read_usage(connection: sqlite3.Connection, owner: str) -> Usage:
