@@ -2,8 +2,11 @@
 
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -11,6 +14,7 @@ import pytest
 from app.adapters.sqlite import Database, SqliteImages
 from app.domain.models import Image
 from app.domain.quota.usage import Usage
+from tests.contract.records import OWNER, an_image
 
 #: Creates and removes records within a quota until it is killed; prints a line for each stored record.
 ENDLESS = """
@@ -54,22 +58,30 @@ def test_a_killed_process_leaves_an_exact_usage(tmp_path: Path, lines: int) -> N
     database.close()
 
 
-@pytest.mark.slow
-def test_a_recount_is_exact_while_another_process_writes(tmp_path: Path) -> None:
-    file = tmp_path / "darkroom.db"
-    with subprocess.Popen([sys.executable, "-c", ENDLESS, str(file)], stdout=subprocess.PIPE) as process:
-        assert process.stdout is not None
-        process.stdout.readline()
-        database = Database(file)
-        images = SqliteImages(database)
-        _, owner = count(images)
-        for _ in range(50):
-            with database.writing() as connection:
-                connection.execute("UPDATE usage SET bytes = bytes + 500, images = images + 1")
-            images.counters.recount_usage(owner)
-            process.stdout.readline()
-        os.kill(process.pid, signal.SIGKILL)
-    assert images.counters.get(owner).usage == count(images)[0]
+class Overtaken(Database):
+    """A database in which something else happens before the next transaction that writes."""
+
+    happens: Callable[[], object] | None = None
+
+    @contextmanager
+    def writing(self, *, durable: bool = True) -> Iterator[sqlite3.Connection]:
+        happens, self.happens = self.happens, None
+        if happens is not None:
+            happens()
+        with super().writing(durable=durable) as connection:
+            yield connection
+
+
+def test_a_recount_keeps_what_others_write_meanwhile(tmp_path: Path) -> None:
+    database = Overtaken(tmp_path / "darkroom.db")
+    images = SqliteImages(database)
+    images.create(an_image(bytes=1000), claim=True)
+    with database.writing() as connection:
+        connection.execute("UPDATE usage SET bytes = bytes + 500, images = images + 1")
+    database.happens = lambda: images.create(an_image(bytes=70), claim=True)
+    usage = images.counters.recount_usage(OWNER)
+    assert database.happens is None
+    assert usage == images.counters.get(OWNER).usage == count(images)[0] == Usage(1070, 2)
     database.close()
 
 
