@@ -9,6 +9,7 @@ from typing import Any, Self, TypeVar
 import httpx
 
 from darkroom.connection import Connection
+from darkroom.errors import NotDarkroom
 from darkroom.records import Limits, Stats
 
 T = TypeVar("T")
@@ -97,14 +98,17 @@ class BaseClient:
         return known
 
     def _pages(self, kind: type[T], path: str, params: dict[str, Any]) -> Iterator[T]:
-        """Yield the items of all pages of a list."""
+        """Yield the items of all pages of a list. Raises `NotDarkroom` if a page refers to itself."""
         while True:
             answer = self._connection.call("GET", path, params=params)
             for item in self._connection.read(answer, "items", list):
                 yield self._connection.decode(kind, item)
-            params["cursor"] = answer.json().get("next_cursor")
-            if params["cursor"] is None:
+            cursor = answer.json().get("next_cursor")
+            if cursor is None:
                 return
+            if cursor == params.get("cursor"):
+                raise NotDarkroom(self._connection.address)
+            params["cursor"] = cursor
 
     def _known_limits(self) -> Limits:
         """Return the limits as they were at the first call."""

@@ -33,6 +33,8 @@ _REFUSALS = frozenset({429, 503})
 _AWAY = frozenset({502, 503, 504})
 #: Most redirects of a download.
 _REDIRECTS = 5
+#: Longest body of an answer other than a download. A page of a list has less than a tenth of it.
+MAX_BODY_BYTES = 64 * 1024 * 1024
 
 Content = Callable[[], Iterator[bytes]]
 
@@ -92,7 +94,7 @@ class Connection:
         """
 
         def attempt() -> httpx.Response:
-            return self._service.request(
+            with self._service.stream(
                 method,
                 self.join(path),
                 params=params,
@@ -100,14 +102,16 @@ class Connection:
                 headers=headers,
                 content=None if content is None else content(),
                 timeout=httpx.Timeout(self.timeout, read=self.timeout + wait),
-            )
+            ) as answer:
+                return self.complete(answer)
 
         return self.repeat(lambda: self.check(attempt(), expected), repeatable=repeatable)
 
     def ping(self, seconds: float) -> None:
         """Return if the service answers within these seconds. Raises `Unreachable`."""
         try:
-            answer = self._service.get(self.join("/healthz"), timeout=seconds)
+            with self._service.stream("GET", self.join("/healthz"), timeout=seconds) as answer:
+                pass  # the status says it all
         except httpx.RequestError as error:
             raise self._unreachable(error) from error
         if answer.status_code in _AWAY:
@@ -163,13 +167,26 @@ class Connection:
             # The bytes as they are: a proxy might compress them.
             with client.stream("GET", url, headers={"Accept-Encoding": "identity"}) as answer:
                 if not answer.is_redirect:
-                    if answer.status_code != 200:
-                        answer.read()
-                    self.check(answer)
+                    self.check(answer if answer.status_code == 200 else self.complete(answer))
                     yield answer
                     return
                 url, client = answer.url.join(answer.headers["location"]), self.store
         raise NotDarkroom(self.address)
+
+    def complete(self, answer: httpx.Response) -> httpx.Response:
+        """Return a streamed answer with its body. Raises `NotDarkroom` for an endless one."""
+        body = bytearray()
+        for piece in answer.iter_bytes():
+            body += piece
+            if len(body) > MAX_BODY_BYTES:
+                raise NotDarkroom(self.address)
+        headers = answer.headers.copy()
+        for name in ("content-encoding", "content-length", "transfer-encoding"):  # the body is decoded
+            headers.pop(name, None)
+        reason = {"reason_phrase": answer.reason_phrase.encode("ascii", "replace")}
+        return httpx.Response(
+            answer.status_code, headers=headers, content=bytes(body), request=answer.request, extensions=reason
+        )
 
     def decode(self, kind: type[T], document: Any) -> T:
         """Return an answer or its document as an object. Raises `NotDarkroom` for any other document."""

@@ -114,9 +114,13 @@ class TicketUpload:
 
     def _read_ticket(self, answer: httpx.Response) -> dict[str, Any]:
         ticket = read_json(answer)
-        if not isinstance(ticket, dict) or not {"id", "method", "url", "headers"} <= ticket.keys():
-            raise NotDarkroom(self._connection.address)
-        return ticket
+        if (
+            isinstance(ticket, dict)
+            and all(isinstance(ticket.get(name), str) for name in ("id", "method", "url"))
+            and isinstance(ticket.get("headers"), dict)
+        ):
+            return ticket
+        raise NotDarkroom(self._connection.address)
 
     def _send(self, ticket: dict[str, Any]) -> Image:
         """Send the bytes to the store. Raises `NotFound` if the ticket cannot be used any more."""
@@ -124,12 +128,13 @@ class TicketUpload:
         self._used.add(ticket["url"])
         self._tried.add(ticket["id"])
         try:
-            answer = self._connection.store.request(
+            with self._connection.store.stream(
                 ticket["method"],
                 self._connection.url.join(ticket["url"]),
                 headers={**ticket["headers"], "Content-Length": str(payload.bytes)},
                 content=counted(payload.pieces(), payload.bytes, self._progress),
-            )
+            ) as streamed:
+                answer = self._connection.complete(streamed)
         except NOT_REACHED:
             if not again:
                 self._tried.discard(ticket["id"])

@@ -77,7 +77,7 @@ def shorten(text: str, columns: int, *, keep_end: bool = False) -> str:
     return f"…{kept}" if keep_end else f"{kept}…"
 
 
-def colored(text: str, color: str, stream: IO[str]) -> str:
+def colored(text: str, color: str | None, stream: IO[str]) -> str:
     """Return the text in a color where the stream is a terminal and NO_COLOR is not set."""
     return typer.style(text, fg=color) if stream.isatty() and not os.environ.get("NO_COLOR") else text
 

@@ -81,6 +81,7 @@ class UploadReport:
 
     def result(self, state: str, source: Path | str, record: dict[str, Any], why: str = "") -> None:
         """Print the outcome of a file or url."""
+        why = printable(why)
         self._count(state, source, why)
         if self._as_json:
             write_json({"file": to_text(source), "state": state, **record})
@@ -89,7 +90,7 @@ class UploadReport:
         stream = sys.stderr if is_error else sys.stdout
         word = colored(f"{state:8}", _COLORS[state], stream)
         size = f"{record['width']}×{record['height']}" if record.get("width") else ""
-        image_id = record.get("id", "-")
+        image_id = printable(record.get("id", "-"))
         name = printable(_shown(source))
         columns = shutil.get_terminal_size().columns if stream.isatty() else 0
         if columns and not why:

@@ -239,13 +239,13 @@ class _Fetch:
 
     def _report(self, file: _File | str, result: dict[str, Any]) -> None:
         image_id, path = (file, None) if isinstance(file, str) else (file.image.id, file.path)
-        state, detail = result["state"], result.get("detail", "")
+        state, detail = result["state"], printable(result.get("detail", ""))
         self._counts[state] += 1
         self._first = self._first or detail
         if self._as_json:
             write_json({"id": image_id, **({"file": to_text(path)} if path else {}), **result})
         elif path is None or detail:
-            write_line(f"{state:8}  {image_id}  {printable(detail)}", error=True)
+            write_line(f"{state:8}  {image_id}  {detail}", error=True)
         else:
             write_line(f"{state:8}  {printable(path)}")
 

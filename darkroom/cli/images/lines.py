@@ -10,22 +10,23 @@ from darkroom.cli.console import WIDE, colored, shorten, write_line
 from darkroom.cli.image_file import printable
 from darkroom.records import Image
 
+#: Colors of the states. Servers of later versions may have others.
 COLORS = {"ready": "green", "pending": "yellow", "failed": "red"}
 
 
 def write_image(image: Image, *, prefix: str = "") -> bool:
     """Print an image in one line, or in two on a narrow terminal. Return False if nobody reads it."""
-    status = colored(f"{image.status:8}", COLORS[image.status], sys.stdout)
-    name, size = printable(image.filename or "-"), get_dimensions(image)
+    status = colored(f"{printable(image.status):8}", COLORS.get(image.status), sys.stdout)
+    name, size, image_id = printable(image.filename or "-"), get_dimensions(image), printable(image.id)
     tags = " " + "".join(f" #{printable(tag)}" for tag in image.tags) if image.tags else ""
     if not sys.stdout.isatty():
-        return write_line(f"{prefix}{image.id}  {status}  {size:>11}  {name}{tags}")
+        return write_line(f"{prefix}{image_id}  {status}  {size:>11}  {name}{tags}")
     columns = shutil.get_terminal_size().columns
     if columns < WIDE:
         room = columns - len(prefix) - 12 - len(size)
-        return write_line(f"{prefix}{status}  {shorten(name, room)}  {size}") and write_line(f"  {image.id}")
+        return write_line(f"{prefix}{status}  {shorten(name, room)}  {size}") and write_line(f"  {image_id}")
     room = columns - len(prefix) - 61
-    return write_line(f"{prefix}{image.id}  {status}  {size:>11}  {shorten(f'{name}{tags}', room)}")
+    return write_line(f"{prefix}{image_id}  {status}  {size:>11}  {shorten(f'{name}{tags}', room)}")
 
 
 def get_dimensions(image: Image) -> str:

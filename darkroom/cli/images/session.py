@@ -9,6 +9,7 @@ import typer
 from darkroom import Client
 from darkroom.cli.console import DONE, NOT_DONE, write_line
 from darkroom.cli.failures import print_failure
+from darkroom.cli.image_file import printable
 from darkroom.errors import DarkroomError, InvalidArgument, NotAllowed, NotDarkroom, ServerError, Unreachable
 
 #: Errors that end a command. Others concern one image.
@@ -42,7 +43,7 @@ def for_each(ids: Iterable[str], work: Callable[[str], None]) -> None:
         except FATAL:
             raise
         except DarkroomError as error:
-            write_line(f"refused  {image_id}  {error}", error=True)
+            write_line(f"refused  {image_id}  {printable(str(error))}", error=True)
             code = NOT_DONE
     if code:
         raise typer.Exit(code)

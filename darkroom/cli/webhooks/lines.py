@@ -16,7 +16,7 @@ _COLORS = {
 
 def write_webhook(webhook: Webhook) -> bool:
     """Print an endpoint in one line, or in two on a narrow terminal. Return False if nobody reads it."""
-    status = colored(f"{webhook.status:8}", _COLORS[webhook.status], sys.stdout)
+    status = colored(f"{printable(webhook.status):8}", _COLORS.get(webhook.status), sys.stdout)
     url = printable(webhook.url)
     more = [",".join(webhook.events), webhook.owner and f"owner {webhook.owner}", webhook.description]
     since = f"failing since {format_time(webhook.failing_since)}" if webhook.failing_since else None
@@ -26,11 +26,11 @@ def write_webhook(webhook: Webhook) -> bool:
 
 def write_delivery(delivery: Delivery) -> bool:
     """Print a delivery in one line, or in two on a narrow terminal. Return False if nobody reads it."""
-    status = colored(f"{delivery.status:9}", _COLORS[delivery.status], sys.stdout)
+    status = colored(f"{printable(delivery.status):9}", _COLORS.get(delivery.status), sys.stdout)
     last = describe_attempt(delivery.attempts[-1]) if delivery.attempts else "not sent yet"
     after = f"next {format_time(delivery.next_attempt_at)}" if delivery.next_attempt_at and delivery.attempts else ""
     rest = "  ".join(each for each in (format_time(delivery.created_at), last, after) if each)
-    return _write(delivery.id, status, f"{delivery.type:14}", rest)
+    return _write(delivery.id, status, f"{printable(delivery.type):14}", rest)
 
 
 def describe_attempt(attempt: Attempt) -> str:
@@ -39,6 +39,7 @@ def describe_attempt(attempt: Attempt) -> str:
 
 
 def _write(id_: str, status: str, name: str, rest: str) -> bool:
+    id_ = printable(id_)
     if not sys.stdout.isatty():
         return write_line(f"{id_}  {status}  {name}  {rest}")
     columns = shutil.get_terminal_size().columns
