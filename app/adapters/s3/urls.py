@@ -1,5 +1,6 @@
 """Presigned urls of originals and variants in the bucket, and urls of a CDN in front of it."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from urllib.parse import quote
 
@@ -36,6 +37,10 @@ class PresignedUrls:
                 "response-cache-control": f"private, max-age={self._presigner.seconds}",
             },
         )
+
+    def variants(self, image: PlacedImage, variants: Sequence[VariantFile]) -> Sequence[str]:
+        """See `UrlSource.variants`."""
+        return [self.variant(image, each) for each in variants]
 
     def original(self, image: Image, method: str = "GET") -> str:
         """See `UrlSource.original`."""

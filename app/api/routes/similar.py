@@ -83,7 +83,7 @@ def list_similar_images(
     shown = (
         SimilarImage(distance=each.distance, image=view(each.image, services.urls, base_path)) for each in found.items
     )
-    items = join_items(JsonItem.build(each.image.id, each.model_dump_json()) for each in shown)
+    items = join_items(JsonItem(each.image.id, each.model_dump_json().encode()) for each in shown)
     complete = found.complete and items.cut_after is None
     body = items.body(comparable=found.comparable, complete=complete)
     return Response(body, 200, {"Cache-Control": "private, no-cache"}, "application/json")

@@ -1,7 +1,9 @@
 """Markup that shows an image: HTML, Markdown and the value of a `srcset`."""
 
 import re
-from collections.abc import Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from html import escape
 from typing import NamedTuple, Protocol, TypedDict
 
@@ -57,23 +59,29 @@ PlacedVariant = tuple[ShownVariant, str]  # a variant and its url
 
 #: Smallest size on demand for pages, and largest for clients that cannot choose.
 _SMALLEST_WIDTH, _FALLBACK_WIDTH = 256, 1280
-_SOURCES = (Format.JXL, Format.AVIF, Format.WEBP)
-#: Formats from the most widely supported to the least. A variant in JPEG may be stored as PNG, for its alpha.
-_FALLBACKS = ((Format.JPEG, Format.PNG), (Format.WEBP,), (Format.AVIF,), (Format.JXL,))
+#: Formats from the most widely supported to the least.
+_FORMATS = (Format.JPEG, Format.WEBP, Format.AVIF, Format.JXL)
+#: A variant in JPEG may be stored as PNG, for its alpha.
+_STORED_AS = {form: form for form in _FORMATS} | {Format.PNG: Format.JPEG}
+#: Formats of `<source>`, and their media types.
+_SOURCES = {form: form.media_type for form in (Format.JXL, Format.AVIF, Format.WEBP)}
 # Characters with a meaning in CommonMark or GitHub's Markdown. Each may follow a backslash.
 _MARKDOWN = re.compile(r"[\\`*_\[\]<>&~|$]")
 # Characters that end a link destination or a table cell. Escaped with a percent sign they mean the same in a url.
 _DESTINATION = re.compile(r"[\s\\()<>|]")
 
 
-class OfferedVariant(NamedTuple):
-    """Size on demand that markup shows like a variant."""
+class Offer(NamedTuple):
+    """Sizes of a whole image that markup offers.
 
-    format: Format
+    `candidates` are those of a `srcset` in each format, from the narrowest to the widest; JPEG stands for PNG too. The
+    most widely supported format comes first. The other fields are the size for clients that cannot choose.
+    """
+
+    candidates: Mapping[Format, Sequence[str]]
     width: int
     height: int
-    name: str = ""
-    file: str = ""
+    url: str
 
 
 class EmbedCodes(TypedDict):
@@ -84,65 +92,77 @@ class EmbedCodes(TypedDict):
     srcset: str | None
 
 
-def embed_codes(image: ShownImage, variants: Sequence[PlacedVariant]) -> EmbedCodes:
-    """Build the markup from these variants, which show the whole image. All text is escaped."""
-    fallback = next((found for formats in _FALLBACKS if (found := _largest(variants, formats))), None)
-    if fallback is None:
+def embed_codes(image: ShownImage, offer: Offer | None) -> EmbedCodes:
+    """Build the markup that offers these sizes. All text is escaped."""
+    if offer is None:
         return {"html": None, "markdown": None, "srcset": None}
     alt = image.alt or image.title or ""
-    return {
-        "html": _picture(variants, fallback, alt),
-        "markdown": _markdown(fallback[1], alt),
-        "srcset": _srcset(max((_by_width(variants, formats) for formats in _FALLBACKS), key=len)),
-    }
+    most = max(offer.candidates.values(), key=len)
+    return {"html": _picture(offer, alt), "markdown": _markdown(offer.url, alt), "srcset": ", ".join(most)}
 
 
-def offer_sizes(image: ShownImage, widths: Sequence[int], url: str, *, jxl: bool = False) -> Sequence[PlacedVariant]:
-    """Return sizes on demand of the whole image, none larger than it: WebP, and JPEG XL if it is offered, in all widths
+def offer_variants(variants: Iterable[PlacedVariant]) -> Offer | None:
+    """Offer these variants, which show the whole image; return None if there are none.
+
+    Variants of equal size share one object, and a `srcset` names a width once.
+    """
+    groups: dict[Format, list[PlacedVariant]] = {form: [] for form in _FORMATS}
+    for placed in variants:
+        groups[_STORED_AS[placed[0].format]].append(placed)
+    fallback = next(filter(None, groups.values()), None)
+    if fallback is None:
+        return None
+    shown, url = max(fallback, key=lambda placed: placed[0].width)
+    candidates = {form: _candidates(group) for form, group in groups.items() if group}
+    return Offer(candidates, shown.width, shown.height, url)
+
+
+def _candidates(variants: Iterable[PlacedVariant]) -> Sequence[str]:
+    by_width = {variant.width: url for variant, url in variants}
+    return [f"{url} {width}w" for width, url in sorted(by_width.items())]
+
+
+def offer_sizes(image: ShownImage, widths: tuple[int, ...], url: str, *, jxl: bool = False) -> Offer:
+    """Offer sizes on demand of the whole image, none larger than it: WebP, and JPEG XL if it is offered, in all widths
     for pages, and one JPEG.
 
-    `url` is that of the image. Each url names its format, so that caches need not know `Accept`.
+    `url` is that of the image, and `widths` are in ascending order. Each url names its format, so that caches need not
+    know `Accept`.
     """
     across, down = image.width or 1, image.height or 1
-    pages = [width for width in widths if width >= _SMALLEST_WIDTH] or widths
-    steps = [width for width in pages if width < across]
-    steps += [next((width for width in pages if width >= across), pages[-1])] if len(steps) < len(pages) else []
-    fallback = max((width for width in steps if width <= _FALLBACK_WIDTH), default=steps[0])
-
-    def offer(form: Format, step: int) -> PlacedVariant:
-        width = min(step, across)
-        height = max(1, round(down * width / across))
-        return OfferedVariant(form, width, height), f"{url}?w={step}&fm={form.value}"
-
-    modern = (Format.JXL, Format.WEBP) if jxl else (Format.WEBP,)
-    return [*(offer(form, step) for form in modern for step in steps), offer(Format.JPEG, fallback)]
+    steps = _steps(widths, across)
+    fallback = steps[max(0, bisect_right(steps, _FALLBACK_WIDTH) - 1)]
+    width = min(fallback, across)
+    fallback_url = f"{url}?w={fallback}&fm=jpeg"
+    candidates: dict[Format, Sequence[str]] = {Format.JPEG: [f"{fallback_url} {width}w"]}
+    for form in (Format.WEBP, Format.JXL) if jxl else (Format.WEBP,):
+        candidates[form] = [url + ending for ending in _endings(steps, across, form)]
+    return Offer(candidates, width, max(1, round(down * width / across)), fallback_url)
 
 
-def _picture(variants: Sequence[PlacedVariant], fallback: PlacedVariant, alt: str) -> str:
-    shown, url = fallback
-    sizes = f"(max-width: {shown.width}px) 100vw, {shown.width}px"
+def _steps(widths: tuple[int, ...], across: int) -> tuple[int, ...]:
+    """Return the widths for pages up to the first one that has every pixel of an image of this width."""
+    pages = widths[bisect_left(widths, _SMALLEST_WIDTH) :] or widths
+    return pages[: bisect_left(pages, across) + 1]
+
+
+@lru_cache(maxsize=1000)
+def _endings(steps: tuple[int, ...], across: int, form: Format) -> Sequence[str]:
+    """Return what follows the url of an image of this width in the candidates of a `srcset`."""
+    return [f"?w={step}&fm={form} {min(step, across)}w" for step in steps]
+
+
+def _picture(offer: Offer, alt: str) -> str:
+    sizes = f"(max-width: {offer.width}px) 100vw, {offer.width}px"
     sources = "".join(
-        f'<source type="{form.media_type}" srcset="{escape(_srcset(urls))}" sizes="{sizes}">'
-        for form in _SOURCES
-        if (urls := _by_width(variants, (form,)))
+        f'<source type="{media_type}" srcset="{escape(", ".join(offer.candidates[form]))}" sizes="{sizes}">'
+        for form, media_type in _SOURCES.items()
+        if form in offer.candidates
     )
-    size = f'width="{shown.width}" height="{shown.height}"'
-    return f'<picture>{sources}<img src="{escape(url)}" {size} alt="{escape(alt)}" loading="lazy"></picture>'
+    size = f'width="{offer.width}" height="{offer.height}"'
+    return f'<picture>{sources}<img src="{escape(offer.url)}" {size} alt="{escape(alt)}" loading="lazy"></picture>'
 
 
 def _markdown(url: str, alt: str) -> str:
     text = _MARKDOWN.sub(r"\\\g<0>", " ".join(alt.split()))
     return f"![{text}]({_DESTINATION.sub(lambda found: f'%{ord(found[0]):02X}', url)})"
-
-
-def _largest(variants: Sequence[PlacedVariant], formats: Sequence[Format]) -> PlacedVariant | None:
-    return max((placed for placed in variants if placed[0].format in formats), key=lambda p: p[0].width, default=None)
-
-
-def _by_width(variants: Sequence[PlacedVariant], formats: Sequence[Format]) -> dict[int, str]:
-    """Return the urls by width. Variants of equal size share one object, and a `srcset` names a width once."""
-    return {variant.width: url for variant, url in variants if variant.format in formats}
-
-
-def _srcset(urls: dict[int, str]) -> str:
-    return ", ".join(f"{url} {width}w" for width, url in sorted(urls.items()))

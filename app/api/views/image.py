@@ -8,7 +8,7 @@ from pydantic import AwareDatetime, ConfigDict, Field
 from pydantic.json_schema import SkipJsonSchema
 
 from app.api.http.public_address import BasePath
-from app.api.views.embed import EmbedCodes, PlacedVariant, ShownImage, ShownVariant, embed_codes, offer_sizes
+from app.api.views.embed import EmbedCodes, PlacedVariant, ShownImage, embed_codes, offer_sizes, offer_variants
 from app.api.views.example import READY
 from app.domain.images.choice import is_uncropped
 from app.domain.images.urls import UrlSource, is_public
@@ -108,8 +108,10 @@ def place_variants(
     """Return the variants with their urls, and the time when these expire; None if they last."""
     expires_at = urls.expires_at(image) if image.variants else None
     if expires_at is not None and is_public(image):  # the urls of the API last
-        return [(variant, _api_url(base, image, variant)) for variant in image.variants], None
-    return [(variant, _below(base, urls.variant(image, variant))) for variant in image.variants], expires_at
+        folder = f"{base.absolute}/images/{image.id}/variants/"
+        return [(each, f"{folder}{each.name}.{each.format.extension}") for each in image.variants], None
+    placed = [_below(base, url) for url in urls.variants(image, image.variants)]
+    return list(zip(image.variants, placed, strict=True)), expires_at
 
 
 def build_links(image_id: str, base: str) -> dict[str, str]:
@@ -125,12 +127,7 @@ def build_embed(image: ShownImage, placed: Sequence[PlacedVariant], urls: UrlSou
     if sizes is not None and placed and is_public(image):
         url = f"{sizes.cdn_url or base.absolute}/i/{image.id}"
         return embed_codes(image, offer_sizes(image, sizes.widths, url, jxl=sizes.jxl))
-    uncropped = [each for each in placed if is_uncropped(each[0], image)]
-    return embed_codes(image, uncropped)
-
-
-def _api_url(base: BasePath, image: ShownImage, variant: ShownVariant) -> str:
-    return f"{base.absolute}/images/{image.id}/variants/{variant.name}.{variant.format.extension}"
+    return embed_codes(image, offer_variants(each for each in placed if is_uncropped(each[0], image)))
 
 
 def _below(base: str, url: str) -> str:

@@ -18,29 +18,38 @@ from app.domain.models import Failure, FocalPoint, Format, PrivacyReport, Rights
 Fields = Mapping[str, Any]
 
 _FORMATS = {str(form): form for form in Format}
-_NESTED: Mapping[str, type[BaseModel]] = {
-    "error": Failure,
-    "rights": Rights,
-    "privacy_report": PrivacyReport,
-    "focal_point": FocalPoint,
-    "reprocess_error": Failure,
+_VISIBILITIES = {str(each): each for each in Visibility}
+
+
+class _Public:
+    """The public fields of a model, with their defaults as JSON; `PydanticUndefined` for required ones."""
+
+    def __init__(self, model: type[BaseModel]) -> None:
+        shown = {name: field for name, field in model.model_fields.items() if not field.exclude}
+        defaults = {name: field.get_default(call_default_factory=True) for name, field in shown.items()}
+        self._defaults = {
+            name: value if value is PydanticUndefined else to_jsonable_python(value) for name, value in defaults.items()
+        }
+        self._internal = model.model_fields.keys() - shown.keys()
+
+    def select(self, stored: Fields, computed: Fields) -> dict[str, Any]:
+        """Return the public fields in the order of the model: computed, stored, or with their default."""
+        shown = {**self._defaults, **stored, **computed}
+        for name in self._internal:
+            shown.pop(name, None)
+        if len(shown) > len(self._defaults):  # another version has written more fields
+            return {name: shown[name] for name in self._defaults}
+        return shown
+
+
+_IMAGE, _VARIANT = _Public(ImageView), _Public(VariantView)
+_NESTED: Mapping[str, _Public] = {
+    "error": _Public(Failure),
+    "rights": _Public(Rights),
+    "privacy_report": _Public(PrivacyReport),
+    "focal_point": _Public(FocalPoint),
+    "reprocess_error": _Public(Failure),
 }
-#: Last fields of a view: computed, or those of an upload.
-_COMPUTED = frozenset({"urls_expire_at", "links", "embed", "duplicate", "ignored_fields"})
-
-
-def _defaults(model: type[BaseModel]) -> dict[str, Any]:
-    """Return the public fields of a model with their defaults as JSON, `PydanticUndefined` for required ones."""
-    shown = {name: field for name, field in model.model_fields.items() if not field.exclude}
-    defaults = {name: field.get_default(call_default_factory=True) for name, field in shown.items()}
-    return {
-        name: value if value is PydanticUndefined else to_jsonable_python(value) for name, value in defaults.items()
-    }
-
-
-_IMAGE = {name: default for name, default in _defaults(ImageView).items() if name not in _COMPUTED}
-_PARTS = {name: _defaults(model) for name, model in _NESTED.items()}
-_VARIANT = {name: default for name, default in _defaults(VariantView).items() if name != "url"}
 
 
 class StoredVariant:
@@ -69,9 +78,9 @@ class StoredFields:
         self.id: str = fields["id"]
         self.version: int = get("version", 1)
         self.rendering_id: str | None = get("rendering_id")
-        self.placed = Visibility(get("placed", Visibility.PRIVATE))
-        trashed = get("trashed_at") is not None
-        self.effective_visibility = Visibility.PRIVATE if trashed else Visibility(get("visibility", Visibility.PRIVATE))
+        self.placed = _VISIBILITIES[get("placed", Visibility.PRIVATE)]
+        visibility = _VISIBILITIES[get("visibility", Visibility.PRIVATE)]
+        self.effective_visibility = visibility if get("trashed_at") is None else Visibility.PRIVATE
         self.width: int | None = get("width")
         self.height: int | None = get("height")
         self.title: str | None = get("title")
@@ -82,18 +91,15 @@ class StoredFields:
 def view_json(image: StoredFields, urls: UrlSource, base: BasePath) -> bytes:
     """Return the JSON of `view`."""
     stored = image.fields
-    shown = {name: stored.get(name, default) for name, default in _IMAGE.items()}
-    for name, defaults in _PARTS.items():
-        if shown[name] is not None:
-            shown[name] = {inner: shown[name].get(inner, default) for inner, default in defaults.items()}
     placed, expires_at = place_variants(image, urls, base)
-    shown["variants"] = [
-        {**{name: variant.fields.get(name, default) for name, default in _VARIANT.items()}, "url": url}
-        for variant, (_, url) in zip(image.variants, placed, strict=True)
-    ]
-    shown["urls_expire_at"] = expires_at
-    shown["links"] = build_links(image.id, base)
-    shown["embed"] = build_embed(image, placed, urls, base)
-    shown["duplicate"] = False
-    shown["ignored_fields"] = ()
-    return to_json(shown)
+    variants = zip(image.variants, placed, strict=True)
+    computed = {
+        **{name: public.select(stored[name], {}) for name, public in _NESTED.items() if stored.get(name) is not None},
+        "variants": [_VARIANT.select(variant.fields, {"url": url}) for variant, (_, url) in variants],
+        "urls_expire_at": expires_at,
+        "links": build_links(image.id, base),
+        "embed": build_embed(image, placed, urls, base),
+        "duplicate": False,
+        "ignored_fields": (),
+    }
+    return to_json(_IMAGE.select(stored, computed))

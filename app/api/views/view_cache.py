@@ -2,12 +2,11 @@
 
 import threading
 from collections import OrderedDict
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Sequence
 from typing import NamedTuple
 
 from app.api.http.public_address import BasePath
 from app.api.views.image import view
-from app.api.views.list_page import sent_size
 from app.api.views.responses import etag
 from app.api.views.stored import StoredFields, view_json
 from app.domain.images.service import not_found
@@ -29,7 +28,6 @@ class ViewJson(NamedTuple):
     status: Status
     etag: str
     json: bytes
-    sent_bytes: int
 
     def check_owner(self, owner: str | None) -> None:
         """Raise `NotFound` unless the image belongs to the owner; None stands for every owner."""
@@ -54,27 +52,31 @@ class ViewCache:
         """Return the view of a record as JSON."""
         return self.get_all([stored], base)[0]
 
-    def get_all(self, many: Iterable[StoredImage], base: BasePath) -> Sequence[ViewJson]:
+    def get_all(self, many: Sequence[StoredImage], base: BasePath) -> Sequence[ViewJson]:
         """Return the views of records as JSON."""
         place = (self._urls.signatures(), base, base.origin)
-        return [self._find((stored.key, place)) or self._add((stored.key, place), stored, base) for stored in many]
+        keys = [(stored.key, place) for stored in many]
+        with self._lock:
+            kept = [self._find(key) for key in keys]
+        shown = [found or self._build(stored, base) for found, stored in zip(kept, many, strict=True)]
+        if None in kept:
+            with self._lock:
+                for key, entry in zip(keys, shown, strict=True):
+                    self._keep(key, entry)
+        return shown
 
     def _find(self, key: Hashable) -> ViewJson | None:
-        with self._lock:
-            found = self._entries.get(key)
-            if found is not None:
-                self._entries.move_to_end(key)
-            return found
+        found = self._entries.get(key)
+        if found is not None:
+            self._entries.move_to_end(key)
+        return found
 
-    def _add(self, key: Hashable, stored: StoredImage, base: BasePath) -> ViewJson:
-        made = self._build(stored, base)
-        with self._lock:
-            if key not in self._entries:
-                self._entries[key] = made
-                self._left -= _size(made)
-            while self._left < 0:
-                self._left += _size(self._entries.popitem(last=False)[1])
-        return made
+    def _keep(self, key: Hashable, entry: ViewJson) -> None:
+        if key not in self._entries:
+            self._entries[key] = entry
+            self._left -= _size(entry)
+        while self._left < 0:
+            self._left += _size(self._entries.popitem(last=False)[1])
 
     def _build(self, stored: StoredImage, base: BasePath) -> ViewJson:
         try:
@@ -86,8 +88,8 @@ class ViewCache:
             image = stored.read()
             tag, owner, status = etag(image, self._urls), image.owner, image.status
             text = view(image, self._urls, base).model_dump_json().encode()
-            return ViewJson(image.id, owner, status, tag, text, sent_size(text.decode()))
-        return ViewJson(fields.id, owner, status, tag, text, sent_size(text.decode()))
+            return ViewJson(image.id, owner, status, tag, text)
+        return ViewJson(fields.id, owner, status, tag, text)
 
 
 def _size(entry: ViewJson) -> int:

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable
-from urllib.parse import urlencode
 
 from app.domain.access.signing import Signer
 from app.domain.errors import Forbidden
@@ -38,7 +37,7 @@ class FileSeal:
     def query(self, key: str) -> str:
         """Build the query of the url of this key."""
         expires = self.expires()
-        return urlencode({"expires": expires, "signature": self._signer.sign("file", _sealed(key, str(expires)))})
+        return f"expires={expires}&signature={self._signer.sign('file', _sealed(key, str(expires)))}"
 
     def check(self, key: str, expires: str, signature: str) -> int:
         """Return for how many seconds the url stays valid. Raises `Forbidden` for a url that was altered or has

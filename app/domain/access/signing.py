@@ -29,7 +29,7 @@ class Signer:
         self.key_id = _key_id(secret)
 
     def sign(self, purpose: str, text: str) -> str:
-        """Sign a text; return the signature: key id and, in URL-safe base64, code."""
+        """Sign a text; return the signature: key id and, in URL-safe base64, code. A url needs no escapes in it."""
         return f"{self.key_id}.{_encode(_mac(self._secret, purpose, text))}"
 
     def verify(self, purpose: str, text: str, signature: str) -> bool:

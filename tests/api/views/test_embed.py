@@ -1,11 +1,12 @@
 """Markup that shows an image, with any text."""
 
+from collections.abc import Sequence
 from html.parser import HTMLParser
 
 import pytest
 from markdown_it import MarkdownIt
 
-from app.api.views.embed import PlacedVariant, embed_codes, offer_sizes
+from app.api.views.embed import EmbedCodes, PlacedVariant, embed_codes, offer_sizes, offer_variants
 from app.domain.models import Format, Image, Variant
 from tests.contract.records import an_image
 
@@ -60,9 +61,13 @@ def hostile(alt: str) -> Image:
     return an_image(alt=alt, filename=alt)
 
 
+def embed_variants(image: Image, variants: Sequence[PlacedVariant]) -> EmbedCodes:
+    return embed_codes(image, offer_variants(variants))
+
+
 @pytest.mark.parametrize("alt", HOSTILE)
 def test_html_shows_any_alt_text_as_it_is(alt: str) -> None:
-    html = embed_codes(hostile(alt), VARIANTS)["html"]
+    html = embed_variants(hostile(alt), VARIANTS)["html"]
     assert html
     found = tags_of(html)
     assert [tag for tag, _ in found] == ["picture", "source", "img"]
@@ -74,7 +79,7 @@ def test_html_shows_any_alt_text_as_it_is(alt: str) -> None:
 @pytest.mark.parametrize("alt", HOSTILE)
 @pytest.mark.parametrize("frame", ["{}", "| a |\n|---|\n| {} |"])
 def test_markdown_shows_any_alt_text_in_one_line(alt: str, frame: str) -> None:
-    markdown = embed_codes(hostile(alt), VARIANTS)["markdown"]
+    markdown = embed_variants(hostile(alt), VARIANTS)["markdown"]
     assert markdown
     rendered = (
         MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"]).render(frame.format(markdown))
@@ -89,27 +94,27 @@ def test_markdown_shows_any_alt_text_in_one_line(alt: str, frame: str) -> None:
 
 def test_markdown_escapes_the_url() -> None:
     image = placed("w1280", Format.JPEG, 1280, "https://a.example/x (1)/[2]|\\<3>/?a=1&lt=2#")
-    markdown = embed_codes(hostile("A"), [image])["markdown"]
+    markdown = embed_variants(hostile("A"), [image])["markdown"]
     assert markdown == "![A](https://a.example/x%20%281%29/[2]%7C%5C%3C3%3E/?a=1&lt=2#w1280.jpg)"
 
 
 def test_srcset_lists_the_format_with_the_most_sizes() -> None:
-    codes = embed_codes(hostile("A"), VARIANTS)
+    codes = embed_variants(hostile("A"), VARIANTS)
     assert codes["srcset"] == f"{URL}w320.webp 320w, {URL}w1920.webp 1280w"
     both = (*VARIANTS, placed("w320", Format.JPEG, 320))
-    assert embed_codes(hostile("A"), both)["srcset"] == f"{URL}w320.jpg 320w, {URL}w1280.jpg 1280w"
+    assert embed_variants(hostile("A"), both)["srcset"] == f"{URL}w320.jpg 320w, {URL}w1280.jpg 1280w"
     avif = placed("w320", Format.AVIF, 320)
-    assert embed_codes(hostile("A"), [avif])["srcset"] == f"{URL}w320.avif 320w"
+    assert embed_variants(hostile("A"), [avif])["srcset"] == f"{URL}w320.avif 320w"
 
 
 def test_without_an_uncropped_variant_there_is_no_markup() -> None:
-    assert set(embed_codes(hostile("A"), []).values()) == {None}
+    assert set(embed_variants(hostile("A"), []).values()) == {None}
 
 
 def test_the_title_stands_in_for_the_alt_text_and_the_file_name_does_not() -> None:
     image = an_image(title="T", filename="<x>.jpg")
-    assert embed_codes(image, VARIANTS)["markdown"] == f"![T]({URL}w1280.jpg)"
-    assert 'alt=""' in (embed_codes(an_image(filename="<x>.jpg"), VARIANTS)["html"] or "")
+    assert embed_variants(image, VARIANTS)["markdown"] == f"![T]({URL}w1280.jpg)"
+    assert 'alt=""' in (embed_variants(an_image(filename="<x>.jpg"), VARIANTS)["html"] or "")
 
 
 WIDTHS = (16, 256, 640, 1200, 1920, 3840)
@@ -145,7 +150,7 @@ def test_jpeg_xl_comes_first() -> None:
     assert first[1]["srcset"] == second[1]["srcset"].replace("fm=webp", "fm=jxl")
     assert img[1]["src"].endswith("fm=jpeg")
     variants = [placed("w320", form, 320) for form in (Format.WEBP, Format.JPEG, Format.JXL, Format.AVIF)]
-    tags = tags_of(embed_codes(image, variants)["html"] or "")
+    tags = tags_of(embed_variants(image, variants)["html"] or "")
     assert [tag[1].get("type") for tag in tags] == [None, "image/jxl", "image/avif", "image/webp", None]
 
 

@@ -168,6 +168,14 @@ def test_a_record_that_is_read_again_is_not_built_again() -> None:
     assert (json.loads(changed.json)["title"], reads.times) == ("Another", 2)
 
 
+def test_a_page_of_records_that_are_kept_and_of_others_has_its_order() -> None:
+    cache, records = ViewCache(URLS), [Reads(title=str(number)) for number in range(4)]
+    cache.get_all(records[1::2], base())
+    found = cache.get_all(records, base())
+    assert [json.loads(each.json)["title"] for each in found] == ["0", "1", "2", "3"]
+    assert [each.times for each in records] == [1, 1, 1, 1]
+
+
 def test_each_address_and_each_window_of_signatures_has_urls_of_its_own() -> None:
     clock = [NOW.timestamp()]
     urls = ServedFiles(FileSeal(SIGNER, 3600, clock=lambda: clock[0]))
