@@ -43,6 +43,20 @@ def test_a_page_whose_modules_do_not_arrive_says_so(page: Any, expected: list[st
     page.get_by_role("button", name="Menu").wait_for()
 
 
+def test_the_page_works_where_the_browser_keeps_nothing(page: Any, server: Server) -> None:
+    upload(server, "kept", 1)
+    denied = "{get() { throw new DOMException('denied', 'SecurityError') }}"
+    page.add_init_script(
+        f"for (const name of ['localStorage', 'sessionStorage']) Object.defineProperty(window, name, {denied})"
+    )
+    page.goto("/?tag=kept")
+    page.locator(".tile.loaded").wait_for()
+    for theme in ("light", "dark", "system"):
+        page.get_by_role("button", name="Menu").click()
+        page.get_by_role("button", name="Theme:").click()
+        assert page.evaluate("document.documentElement.dataset.theme") == theme
+
+
 def test_gray_boxes_are_shown_only_if_the_images_are_waited_for(page: Any, server: Server) -> None:
     upload(server, "late", 1)
     held: list[Any] = []

@@ -11,7 +11,7 @@ from tests.browser.waiting import until
 from tests.running_server import Server
 from tests.samples import encoded
 
-HOSTILE = '<img src=x onerror=alert(1)> "quoted" & שלום'
+HOSTILE = '<img src=x onerror=alert(1)> "quoted" & שלום (see /i/1'
 
 
 @pytest.fixture
@@ -207,6 +207,59 @@ def test_fields_are_saved_as_they_are_left(page: Any, server: Server, upload: Ca
     dialog.get_by_label("album").fill("")
     page.keyboard.press("Tab")
     eventually(page, server, image, lambda found: found["metadata"] == {})
+
+
+def test_a_field_that_was_not_saved_is_marked_until_it_is(
+    page: Any, server: Server, expected: list[str], upload: Callable[..., dict[str, Any]]
+) -> None:
+    image = upload()
+    dialog = opened(page, image)
+    title = dialog.get_by_label("Title")
+    expected.append("ERR_FAILED")
+    page.route(f"**/images/{image['id']}", lambda route: route.abort())
+    title.fill("Pier")
+    title.press("Tab")
+    page.wait_for_function("document.querySelector('[data-field=title]').ariaInvalid === 'true'")
+    page.unroute(f"**/images/{image['id']}")
+    title.fill("Lighthouse")
+    title.press("Tab")
+    page.wait_for_function("document.querySelector('[data-field=title]').ariaInvalid !== 'true'")
+    assert record(server, image)["title"] == "Lighthouse"
+    title.fill("Boat")
+    title.press("Escape")
+    assert title.input_value() == "Lighthouse"
+
+
+def test_a_change_that_cannot_be_saved_does_not_keep_later_ones_back(
+    page: Any, server: Server, expected: list[str], upload: Callable[..., dict[str, Any]]
+) -> None:
+    other, image = upload(), upload()
+    page.goto("/")
+    page.locator(".tile.loaded").first.wait_for()
+    page.locator(f".tile-open[href='?image={image['id']}']").click()
+    dialog = page.locator("#viewer[open]")
+    expect_picture(page)
+    expected.append("ERR_FAILED")
+    held: list[Any] = []
+    page.route(f"**/images/{image['id']}", lambda route: held.append(route))  # noqa: PLW0108 - Playwright marks it
+    dialog.get_by_label("Title").fill("Pier")
+    dialog.get_by_label("Title").press("Tab")
+    until(page, lambda: held)
+    page.keyboard.type("A second change, which waits for the first one")
+    dialog.get_by_role("button", name="Next image").click()
+    page.wait_for_function(f"location.search === '?image={other['id']}'")
+    held.pop().abort()
+    until(page, lambda: held)  # the record is read for the second change
+    held.pop().abort()
+    dialog.get_by_label("Title").fill("Lighthouse")
+    dialog.get_by_label("Title").press("Tab")
+    eventually(page, server, other, lambda found: found["title"] == "Lighthouse")
+
+
+def test_an_address_without_an_id_reads_nothing_else(page: Any) -> None:
+    page.goto("/?image=../stats")
+    page.locator(".toast", has_text="There is no image with this id.").wait_for()
+    assert not page.locator("#viewer[open]").count()
 
 
 def test_a_saved_change_leaves_the_focus_and_what_is_open(page: Any, upload: Callable[..., dict[str, Any]]) -> None:

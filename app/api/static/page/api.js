@@ -109,8 +109,12 @@ export function transfer(method, address, sent, body, { signal, onProgress }) {
     request.onload = async () => {
       if (request.status < 300) return resolve(request.responseText);
       const asks = request.status === 401 && address.startsWith(url("."));
-      if (asks && (await session.askForKey())) {
-        return resolve(transfer(method, address, { ...sent, ...headers() }, body, { signal, onProgress }));
+      try {
+        if (asks && (await session.askForKey())) {
+          return resolve(transfer(method, address, { ...sent, ...headers() }, body, { signal, onProgress }));
+        }
+      } catch (error) {
+        return reject(error); // the server cannot be reached any more
       }
       return reject(problemFrom(request.status, request.responseText, request.getResponseHeader("Retry-After")));
     };

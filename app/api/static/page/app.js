@@ -1,7 +1,7 @@
 /** The page: puts upload, gallery and viewer together. */
 
 import { Access } from "./access.js";
-import { Offline, Problem, get, headers, key, url } from "./api.js";
+import { Offline, Problem, get, headers, key, problemFrom, url } from "./api.js";
 import { Changes } from "./changes.js";
 import { fill, h } from "./dom.js";
 import { plural } from "./format.js";
@@ -15,6 +15,9 @@ import { Uploads } from "./uploads.js";
 import { showHelp, showText, toast } from "./windows.js";
 import { Viewer } from "./viewer.js";
 import { Watcher } from "./watcher.js";
+
+/** An id. Anything else in the address could lead to another path of the API. */
+const ID = /^[\w-]+$/;
 
 class App {
   constructor(limits) {
@@ -46,7 +49,6 @@ class App {
       showWebhooks: () => this.showWebhooks(),
       setKey: () => this.changeKey(),
       fields: () => this.header.filters.uploadFields(),
-      onRecord: (image) => this.onRecord(image),
       watch: (ids) => this.watcher.watch(ids),
       closed: (id) => this.onClosed(id),
       finished: ({ failed }) => !failed && this.library.emit("change"),
@@ -85,7 +87,8 @@ class App {
   followAddress() {
     const { searchParams } = new URL(location.href);
     const id = searchParams.get("image");
-    if (id) this.viewer.open(id, { replace: true });
+    if (id && ID.test(id)) this.viewer.open(id, { replace: true });
+    else if (id) toast("There is no image with this id.");
     else if (this.viewer.isOpen) this.viewer.close();
     if (searchParams.has("webhooks") && this.access.may("admin")) this.showWebhooks();
     else this.webhooks?.dialog.close();
@@ -121,7 +124,7 @@ class App {
     event.preventDefault();
     try {
       const answer = await fetch(url(`images/${image.id}/original`), { headers: headers() });
-      if (!answer.ok) throw new Problem(answer.status, await answer.json());
+      if (!answer.ok) throw problemFrom(answer.status, await answer.text());
       const link = h("a", { href: URL.createObjectURL(await answer.blob()), download: image.filename || image.id });
       link.click();
       setTimeout(() => URL.revokeObjectURL(link.href), 60000);

@@ -64,8 +64,9 @@ export class Inspector {
     const { image } = this;
     if (image.status !== "ready" || !image.embed.html) return null;
     const lasting = image.visibility === "public";
-    const src = new URL(image.embed.markdown.match(/\(([^)]*)\)$/)[1], document.baseURI).href;
-    const absolute = (text) => absoluteUrls(text);
+    const { html, markdown } = image.embed;
+    const end = markdown.lastIndexOf("](") + 2; // its url has no brackets, and its text may have some
+    const src = absolute(markdown.slice(end, -1));
     const link = may("edit") ? this.button("Create a link", () => this.share()) : null;
     return section(
       "Share",
@@ -74,8 +75,8 @@ export class Inspector {
         "div",
         { class: "buttons" },
         this.button("Copy URL", () => this.copy(src, "URL"), "copy"),
-        this.button("Copy HTML", () => this.copy(absolute(image.embed.html), "HTML")),
-        this.button("Copy Markdown", () => this.copy(absolute(image.embed.markdown), "Markdown")),
+        this.button("Copy HTML", () => this.copy(absoluteMarkup(html), "HTML")),
+        this.button("Copy Markdown", () => this.copy(`${markdown.slice(0, end)}${src})`, "Markdown")),
         lasting ? null : link,
       ),
     );
@@ -101,14 +102,15 @@ export class Inspector {
 
   buildFields(enabled) {
     const { image } = this;
-    const field = (name, label, value, tag = "input", more = {}) => {
+    const stored = (name) => (name === "tags" ? this.image.tags.join(", ") : this.image[name] || "");
+    const field = (name, label, tag = "input", more = {}) => {
       const id = `field-${name}`;
-      const input = h(tag, { id, class: "field", value: value || "", dir: "auto", disabled: !enabled, "data-field": name, ...more });
+      const input = h(tag, { id, class: "field", value: stored(name), dir: "auto", disabled: !enabled, "data-field": name, ...more });
       input.addEventListener("change", () => this.save({ [name]: this.valueOf(name, input.value) }, input));
       input.addEventListener("keydown", (event) => {
         if (event.key === "Enter" && tag === "input") input.blur();
         if (event.key === "Escape") {
-          input.value = value || "";
+          input.value = stored(name);
           input.blur();
           event.stopPropagation();
           event.preventDefault();
@@ -120,9 +122,9 @@ export class Inspector {
     const metadata = h("div", { class: "metadata" }, rows, enabled ? this.button("Add a field", () => this.addMetadata(metadata)) : null);
     return section(
       "Details",
-      field("title", "Title", image.title, "input", { maxLength: 200 }),
-      field("alt", "Alternative text", image.alt, "textarea", { rows: 2, maxLength: 1000 }),
-      field("tags", "Tags, separated by commas", image.tags.join(", ")),
+      field("title", "Title", "input", { maxLength: 200 }),
+      field("alt", "Alternative text", "textarea", { rows: 2, maxLength: 1000 }),
+      field("tags", "Tags, separated by commas"),
       h("details", { open: rows.length > 0 }, h("summary", {}, "Metadata"), metadata),
     );
   }
@@ -154,12 +156,13 @@ export class Inspector {
   }
 
   async write(id, change, input) {
-    let known = this.image?.id === id ? this.image : await get(`images/${id}`);
-    const before = known;
     try {
+      let known = this.image?.id === id ? this.image : await get(`images/${id}`);
+      const before = known;
       for (;;) {
         try {
           this.changed(await patch(`images/${id}`, change, { ifMatch: `"v${known.version}"` }));
+          input?.removeAttribute("aria-invalid");
           this.actions.toast("Saved.", { short: true });
           return;
         } catch (error) {
@@ -283,8 +286,11 @@ export class Inspector {
 const nameOf = (control) => control.dataset.field || control.getAttribute("aria-label") || control.textContent;
 const sectionOf = (control) => control.closest(".inspector-section")?.querySelector("h3, summary")?.textContent;
 
-/** Make urls of this service in markup absolute, so that it works in other pages. */
-function absoluteUrls(text) {
-  const origin = new URL(document.baseURI).origin;
-  return text.replaceAll(/(["( ,])(\/(?:[\w-]+\/)*(?:files|i)\/)/g, `$1${origin}$2`);
+/** Make a url of this service absolute, so that it works in other pages. */
+const absolute = (address) => new URL(address, document.baseURI).href;
+
+/** Make the urls of HTML absolute. Its other texts stay as they are. */
+function absoluteMarkup(html) {
+  const { origin } = new URL(document.baseURI);
+  return html.replaceAll(/ (?:src|srcset)="[^"]*"/g, (attribute) => attribute.replaceAll(/([" ])(?=\/[^/])/g, `$1${origin}`));
 }
