@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from darkroom.client import Client
     from darkroom.errors import (
+        ClientClosed,
         Conflict,
         DarkroomError,
         FileError,
@@ -32,6 +33,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Client",
+    "ClientClosed",
     "Conflict",
     "DarkroomError",
     "Delivery",

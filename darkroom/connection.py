@@ -11,7 +11,7 @@ from urllib.parse import quote
 import httpx
 
 from darkroom.decoding import decode
-from darkroom.errors import DarkroomError, InvalidArgument, NotDarkroom, Unreachable, error_class
+from darkroom.errors import ClientClosed, DarkroomError, InvalidArgument, NotDarkroom, Unreachable, error_class
 
 T = TypeVar("T")
 
@@ -114,6 +114,8 @@ class Connection:
                 pass  # the status says it all
         except httpx.RequestError as error:
             raise self._unreachable(error) from error
+        except RuntimeError as error:
+            raise self._closed_meanwhile(error) from error
         if answer.status_code in _AWAY:
             raise Unreachable(self.address, f"{answer.status_code} {answer.reason_phrase}")
 
@@ -122,7 +124,7 @@ class Connection:
         number, begun = 0, time.monotonic()
         while True:
             if self._closed.is_set():
-                raise DarkroomError("The client is closed.")
+                raise ClientClosed
             number += 1
             pause = min(PAUSE_SECONDS * 2 ** (number - 1), LONGEST_PAUSE_SECONDS) * random.uniform(0.7, 1.0)  # noqa: S311
             try:
@@ -133,6 +135,8 @@ class Connection:
                 most = self.attempts if self._answered else min(self.attempts, 2)
                 if number >= (most if missed else self.attempts) or not (missed or repeatable):
                     raise self._unreachable(error) from error
+            except RuntimeError as error:
+                raise self._closed_meanwhile(error) from error
             except httpx.InvalidURL as error:
                 raise NotDarkroom(self.address) from error
             except DarkroomError as error:
@@ -204,9 +208,13 @@ class Connection:
         return found
 
     def pause(self, seconds: float) -> None:
-        """Wait. Raises `DarkroomError` if the client is closed meanwhile."""
+        """Wait. Raises `ClientClosed` if the client is closed meanwhile."""
         if self._closed.wait(seconds):
-            raise DarkroomError("The client is closed.")
+            raise ClientClosed
+
+    def _closed_meanwhile(self, error: RuntimeError) -> Exception:
+        """Return the error to raise instead of one of httpx, whose client another thread has closed."""
+        return ClientClosed() if self._closed.is_set() else error
 
     def _unreachable(self, error: httpx.RequestError) -> Unreachable:
         """Build the error, with the reason of the operating system if there is one."""

@@ -98,6 +98,13 @@ class Unreachable(DarkroomError):
         return True
 
 
+class ClientClosed(DarkroomError):
+    """The client was closed before the call had ended."""
+
+    def __init__(self) -> None:
+        super().__init__("The client is closed.")
+
+
 class NotDarkroom(DarkroomError):
     """The server at this address answers, but it is not Darkroom."""
 

@@ -1,5 +1,6 @@
 """The `darkroom` command: its own commands, and those that the server registers."""
 
+import errno
 import io
 import os
 import sys
@@ -9,7 +10,7 @@ import typer
 from typer.exceptions import TyperException
 
 from darkroom import __version__
-from darkroom.cli.console import DONE, INTERRUPTED, USAGE, print_error, write_line
+from darkroom.cli.console import DONE, INTERRUPTED, NOT_DONE, USAGE, drop, print_error, write_line
 from darkroom.cli.lazy import Command, CommandGroup
 from darkroom.cli.signals import interruptible
 from darkroom.cli.usage import describe_usage
@@ -35,6 +36,10 @@ COMMANDS = (
     Command("webhook", "darkroom.cli.webhooks.endpoints:webhooks", "Webhook endpoints.", "Webhooks"),
     Command("delivery", "darkroom.cli.webhooks.deliveries:deliveries", "Deliveries of webhooks.", "Webhooks"),
 )
+
+
+#: Errors of a full disk, or of one where the user may not store more.
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 class _Darkroom(CommandGroup):
@@ -73,7 +78,7 @@ def _darkroom(
 
 
 def main() -> None:
-    """Run the console script. Wrong usage ends it with three lines."""
+    """Run the console script. Wrong usage and output that cannot be written end it with three lines."""
     _replace_closed_streams()
     for stream in (sys.stdout, sys.stderr):  # names may have letters that the terminal cannot show
         if isinstance(stream, io.TextIOWrapper):
@@ -87,6 +92,12 @@ def main() -> None:
     except TyperException as error:
         _print_usage(error)
         sys.exit(USAGE)
+    except OSError as error:
+        if error.errno not in _FULL or error.filename is not None:
+            raise
+        print_error("cannot write the output", error.strerror or str(error), "free space, or write it to another place")
+        drop(sys.stdout)
+        sys.exit(NOT_DONE)
     sys.exit(code or DONE)
 
 

@@ -30,10 +30,10 @@ def write_line(text: str, *, error: bool = False) -> bool:
     try:
         typer.echo(text, file=stream)
     except BrokenPipeError:
-        _drop(stream)
+        drop(stream)
         return False
     except OSError as failure:
-        _drop(stream)
+        drop(stream)
         if not error:
             print_error("cannot write the output", failure.strerror or str(failure), "write it to another place")
             raise typer.Exit(NOT_DONE) from None
@@ -82,7 +82,7 @@ def colored(text: str, color: str | None, stream: IO[str]) -> str:
     return typer.style(text, fg=color) if stream.isatty() and not os.environ.get("NO_COLOR") else text
 
 
-def _drop(stream: IO[str]) -> None:
+def drop(stream: IO[str]) -> None:
     """Send all further output of a stream to nowhere, also what the interpreter flushes at its end."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, stream.fileno())

@@ -16,7 +16,7 @@ from darkroom.cli.image_file import FileChanged, ImageFile, NotAnImage, UploadEr
 from darkroom.cli.patience import Patience, Stopped
 from darkroom.cli.senders import Senders, finished
 from darkroom.cli.upload_report import FAILED, KNOWN, NEW, PENDING, REFUSED, TO_SEND, UploadReport
-from darkroom.errors import Unreachable
+from darkroom.errors import ClientClosed, Unreachable
 
 #: Codes of refusals that apply to all images.
 _PERMANENT = {"key_missing", "key_unknown", "scope_missing", "storage_full"}
@@ -242,7 +242,7 @@ class UploadRun:
             return None  # its thread ends with the process
         try:
             record = job.outcome.result()
-        except Stopped:
+        except (Stopped, ClientClosed):
             return None
         except UploadError as error:
             if isinstance(error, Unreachable) or error.problem.get("code") in _PERMANENT:

@@ -175,7 +175,8 @@ class _Fetch:
             code = print_failure(error, self._client.address)
         finally:
             self._stop()
-        self._print_summary()
+        if self._counts or not code:
+            self._print_summary()
         return code or (NOT_DONE if self._counts["refused"] else DONE)
 
     def _stop(self) -> None:

@@ -1,6 +1,7 @@
 """Design of the page: sizes on a phone and on a desk, themes, and motion."""
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -76,6 +77,22 @@ def test_on_a_phone_what_can_be_done_with_a_selection_is_in_one_row(
     select_all.tap()
     page.get_by_text("6 selected").wait_for()
     assert page.locator(".chips").is_visible()
+
+
+@pytest.mark.parametrize("width", [600, 640, 899, 900])
+def test_what_can_be_done_with_a_selection_fits_narrow_windows_and_zoomed_pages(
+    new_page: Callable[..., Any], images: list[str], width: int
+) -> None:
+    page = opened(new_page(viewport={"width": width, "height": 400}))
+    page.locator(".tile-open").first.focus()
+    page.keyboard.press("Space")
+    page.get_by_text("1 selected").wait_for()
+    page.evaluate("document.querySelector('.select-all').textContent = 'Select all 12,345 in this filter'")
+    boxes = [each.bounding_box() for each in page.locator(".bar > strong, .bar > button").all()]
+    assert len(boxes) == 7
+    assert all(left["x"] + left["width"] <= right["x"] for left, right in pairwise(boxes))
+    assert boxes[-1]["x"] + boxes[-1]["width"] <= width
+    assert boxes[1]["height"] < 36  # one line
 
 
 def test_on_a_phone_controls_are_large_and_do_not_zoom_the_page(

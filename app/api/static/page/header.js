@@ -95,7 +95,7 @@ export class Header {
     const ids = () => [...this.library.selected];
     this.selectedCount = h("strong", { role: "status" });
     this.all = h("button", { type: "button", class: "link select-all", onclick: () => this.selectAll() });
-    const button = (label, shape, action) => h("button", { type: "button", class: "button", "aria-label": label, onclick: action }, icon(shape), h("span", {}, label));
+    const button = (label, shape, action) => h("button", { type: "button", class: "button", "aria-label": label, title: label, onclick: action }, icon(shape), h("span", {}, label));
     fill(
       this.bar,
       this.selectedCount,
