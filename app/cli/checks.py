@@ -100,6 +100,8 @@ def _work(backends: Backends, is_worker_running: Callable[[], bool] | None) -> I
     yield Check("queue", "no dead letters", lambda: backlog.check_queue(backends.queue, is_worker_running))
     yield Check("schedule", "reconcile runs", lambda: backlog.check_schedule(backends.images))
     yield Check("records", "no image comes from the future", lambda: _newest(backends))
+    if not backends.counters.exact:
+        yield Check("statistics", "all images are counted by format", lambda: backlog.check_formats(backends.counters))
     if backends.webhooks is not None:
         adapters = backends.webhooks
         yield Check("webhooks", "events arrive, and no endpoint is paused", lambda: _webhooks(adapters))

@@ -10,6 +10,7 @@ import pytest
 from botocore.client import BaseClient
 from botocore.exceptions import ClientError
 
+from app.adapters.dynamodb.keys import NEW_OWNERS
 from app.adapters.s3.cors import cors_rules
 from app.domain.delivery.deliveries import build_delivery
 from app.domain.delivery.events import build_test_event
@@ -156,6 +157,26 @@ def test_a_table_with_another_key(deployed: Deployed) -> None:
         assert {"table_keys", "index_missing"} <= deployed.findings(DARKROOM_DATABASE_URL="dynamodb://Other").keys()
     finally:
         deployed.dynamodb.delete_table(TableName="Other")
+
+
+def test_images_of_an_earlier_version_that_are_not_counted_by_format(deployed: Deployed) -> None:
+    def count(owner: str, counts: str) -> None:
+        deployed.dynamodb.update_item(
+            TableName=deployed.table,
+            Key={"ImageID": {"S": f"stats#{owner}"}},
+            UpdateExpression=f"SET index_key = :list, index_sort = :owner ADD {counts}",
+            **({"ExpressionAttributeNames": {"#webp": "format:webp:images"}} if "#webp" in counts else {}),
+            ExpressionAttributeValues={":list": {"S": NEW_OWNERS}, ":owner": {"S": owner}, ":number": {"N": "3"}},
+        )
+
+    count("ann", "ready :number, #webp :number")
+    assert deployed.findings() == {}
+    count("ann", "ready :number")
+    count("bob", "ready :number")
+    found = deployed.findings()
+    assert list(found) == ["formats_not_counted"]
+    assert "of ann (one of 2 owners) lack 3 or more images" in found["formats_not_counted"]["detail"]
+    assert "darkroom owner recount ann" in found["formats_not_counted"]["remedy"]
 
 
 @pytest.fixture

@@ -1,11 +1,11 @@
-"""Checks of unfinished work: dead letters, a missing worker, tasks that nobody runs, and the clock of records."""
+"""Checks of unfinished work: dead letters, a missing worker, tasks that nobody runs, recounts, and the clock."""
 
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from itertools import islice
 
 from app.domain.ids import id_time
-from app.domain.images.stats import Counters
+from app.domain.images.stats import FORMAT, Counters
 from app.domain.maintenance.doctor.findings import Problem, error
 from app.domain.models import utcnow
 from app.domain.ports import EventQueue, ImageRepository, ListQuery
@@ -56,3 +56,23 @@ def check_newest(images: ImageRepository, counters: Counters, now: datetime | No
                 detail = f"image {image.id} is of {moment:%Y-%m-%d %H:%M} UTC, which this clock calls the future"
                 yield error("clock_behind", detail, "correct the clock (NTP)")
                 return
+
+
+def check_formats(counters: Counters) -> Iterator[Problem]:
+    """Check that the counts by format have the images of earlier versions. Finds owners who have mostly such images.
+
+    A ready image counts for each format of its variants, so those of an owner are at most the sum of all formats.
+    """
+    missing: dict[str, int] = {}
+    for owner, counts, *_ in counters.list(_OWNERS):
+        formats = sum(number for name, number in counts.items() if name.startswith(FORMAT) and name.endswith(":images"))
+        if counts.get("ready", 0) > formats:
+            missing[owner] = counts["ready"] - formats
+    if missing:
+        owner = max(missing, key=missing.__getitem__)
+        others = f" (one of {len(missing):,} owners)" if len(missing) > 1 else ""
+        yield Problem(
+            "formats_not_counted",
+            f"the figures by format of {owner}{others} lack {missing[owner]:,} or more images of an earlier version",
+            f"run `darkroom owner recount {owner}`, after which reconcile adds them, or wait for the weekly recount",
+        )
