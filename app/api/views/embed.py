@@ -72,13 +72,15 @@ _DESTINATION = re.compile(r"[\s\\()<>|]")
 
 
 class Offer(NamedTuple):
-    """Sizes of a whole image that markup offers.
+    """Sizes of a whole image that markup offers. The urls can lack a beginning that all of them have.
 
     `candidates` are those of a `srcset` in each format, from the narrowest to the widest; JPEG stands for PNG too. The
-    most widely supported format comes first. The other fields are the size for clients that cannot choose.
+    most widely supported format comes first. `most` is the format with the most sizes, on a tie the first of them. The
+    last three fields are the size for clients that cannot choose.
     """
 
     candidates: Mapping[Format, Sequence[str]]
+    most: Format
     width: int
     height: int
     url: str
@@ -92,13 +94,14 @@ class EmbedCodes(TypedDict):
     srcset: str | None
 
 
-def embed_codes(image: ShownImage, offer: Offer | None) -> EmbedCodes:
-    """Build the markup that offers these sizes. All text is escaped."""
+def embed_codes(image: ShownImage, offer: Offer | None, start: str = "") -> EmbedCodes:
+    """Build the markup that offers these sizes. `start` is the beginning of all urls. All text is escaped."""
     if offer is None:
         return {"html": None, "markdown": None, "srcset": None}
     alt = image.alt or image.title or ""
-    most = max(offer.candidates.values(), key=len)
-    return {"html": _picture(offer, alt), "markdown": _markdown(offer.url, alt), "srcset": ", ".join(most)}
+    srcsets = {form: start + f", {start}".join(candidates) for form, candidates in offer.candidates.items()}
+    url = start + offer.url
+    return {"html": _picture(offer, srcsets, url, alt), "markdown": _markdown(url, alt), "srcset": srcsets[offer.most]}
 
 
 def offer_variants(variants: Iterable[PlacedVariant]) -> Offer | None:
@@ -114,7 +117,7 @@ def offer_variants(variants: Iterable[PlacedVariant]) -> Offer | None:
         return None
     shown, url = max(fallback, key=lambda placed: placed[0].width)
     candidates = {form: _candidates(group) for form, group in groups.items() if group}
-    return Offer(candidates, shown.width, shown.height, url)
+    return Offer(candidates, _most(candidates), shown.width, shown.height, url)
 
 
 def _candidates(variants: Iterable[PlacedVariant]) -> Sequence[str]:
@@ -122,45 +125,38 @@ def _candidates(variants: Iterable[PlacedVariant]) -> Sequence[str]:
     return [f"{url} {width}w" for width, url in sorted(by_width.items())]
 
 
-def offer_sizes(image: ShownImage, widths: tuple[int, ...], url: str, *, jxl: bool = False) -> Offer:
-    """Offer sizes on demand of the whole image, none larger than it: WebP, and JPEG XL if it is offered, in all widths
-    for pages, and one JPEG.
+@lru_cache(maxsize=1000)
+def offer_sizes(widths: tuple[int, ...], across: int, down: int, *, jxl: bool = False) -> Offer:
+    """Offer sizes on demand of a whole image of this width and height, none larger than it: WebP, and JPEG XL if it is
+    offered, in all widths for pages, and one JPEG. Many photos have the same size, so the results are kept.
 
-    `url` is that of the image, and `widths` are in ascending order. Each url names its format, so that caches need not
+    `widths` are in ascending order. The urls lack that of the image. Each names its format, so that caches need not
     know `Accept`.
     """
-    across, down = image.width or 1, image.height or 1
-    steps = _steps(widths, across)
+    pages = widths[bisect_left(widths, _SMALLEST_WIDTH) :] or widths
+    steps = pages[: bisect_left(pages, across) + 1]  # up to the first one with every pixel of the image
     fallback = steps[max(0, bisect_right(steps, _FALLBACK_WIDTH) - 1)]
     width = min(fallback, across)
-    fallback_url = f"{url}?w={fallback}&fm=jpeg"
-    candidates: dict[Format, Sequence[str]] = {Format.JPEG: [f"{fallback_url} {width}w"]}
+    url = f"?w={fallback}&fm=jpeg"
+    candidates = {Format.JPEG: [f"{url} {width}w"]}
     for form in (Format.WEBP, Format.JXL) if jxl else (Format.WEBP,):
-        candidates[form] = [url + ending for ending in _endings(steps, across, form)]
-    return Offer(candidates, width, max(1, round(down * width / across)), fallback_url)
+        candidates[form] = [f"?w={step}&fm={form} {min(step, across)}w" for step in steps]
+    return Offer(candidates, _most(candidates), width, max(1, round(down * width / across)), url)
 
 
-def _steps(widths: tuple[int, ...], across: int) -> tuple[int, ...]:
-    """Return the widths for pages up to the first one that has every pixel of an image of this width."""
-    pages = widths[bisect_left(widths, _SMALLEST_WIDTH) :] or widths
-    return pages[: bisect_left(pages, across) + 1]
+def _most(candidates: Mapping[Format, Sequence[str]]) -> Format:
+    return max(candidates, key=lambda form: len(candidates[form]))
 
 
-@lru_cache(maxsize=1000)
-def _endings(steps: tuple[int, ...], across: int, form: Format) -> Sequence[str]:
-    """Return what follows the url of an image of this width in the candidates of a `srcset`."""
-    return [f"?w={step}&fm={form} {min(step, across)}w" for step in steps]
-
-
-def _picture(offer: Offer, alt: str) -> str:
+def _picture(offer: Offer, srcsets: Mapping[Format, str], url: str, alt: str) -> str:
     sizes = f"(max-width: {offer.width}px) 100vw, {offer.width}px"
     sources = "".join(
-        f'<source type="{media_type}" srcset="{escape(", ".join(offer.candidates[form]))}" sizes="{sizes}">'
+        f'<source type="{media_type}" srcset="{escape(srcsets[form])}" sizes="{sizes}">'
         for form, media_type in _SOURCES.items()
-        if form in offer.candidates
+        if form in srcsets
     )
     size = f'width="{offer.width}" height="{offer.height}"'
-    return f'<picture>{sources}<img src="{escape(offer.url)}" {size} alt="{escape(alt)}" loading="lazy"></picture>'
+    return f'<picture>{sources}<img src="{escape(url)}" {size} alt="{escape(alt)}" loading="lazy"></picture>'
 
 
 def _markdown(url: str, alt: str) -> str:

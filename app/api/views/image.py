@@ -110,8 +110,8 @@ def place_variants(
     if expires_at is not None and is_public(image):  # the urls of the API last
         folder = f"{base.absolute}/images/{image.id}/variants/"
         return [(each, f"{folder}{each.name}.{each.format.extension}") for each in image.variants], None
-    placed = [_below(base, url) for url in urls.variants(image, image.variants)]
-    return list(zip(image.variants, placed, strict=True)), expires_at
+    placed = urls.variants(image, image.variants)
+    return list(zip(image.variants, [_below(base, url) for url in placed] if base else placed, strict=True)), expires_at
 
 
 def build_links(image_id: str, base: str) -> dict[str, str]:
@@ -126,7 +126,7 @@ def build_embed(image: ShownImage, placed: Sequence[PlacedVariant], urls: UrlSou
     sizes = urls.page_sizes
     if sizes is not None and placed and is_public(image):
         url = f"{sizes.cdn_url or base.absolute}/i/{image.id}"
-        return embed_codes(image, offer_sizes(image, sizes.widths, url, jxl=sizes.jxl))
+        return embed_codes(image, offer_sizes(sizes.widths, image.width or 1, image.height or 1, jxl=sizes.jxl), url)
     return embed_codes(image, offer_variants(each for each in placed if is_uncropped(each[0], image)))
 
 

@@ -1,7 +1,6 @@
 """Signatures of cursors and urls."""
 
 import base64
-import hashlib
 import hmac
 import json
 from collections.abc import Mapping, Sequence
@@ -44,12 +43,12 @@ class Signer:
         """Derive a key of 32 bytes from each valid secret, the one that signs first. A key does not reveal its
         secret."""
         secrets = dict.fromkeys([self._secret, *self._secrets.values()])
-        return [hmac.digest(secret, f"derive\0{purpose}".encode(), hashlib.sha256) for secret in secrets]
+        return [hmac.digest(secret, f"derive\0{purpose}".encode(), "sha256") for secret in secrets]
 
 
 def _mac(secret: bytes, purpose: str, text: str) -> bytes:
     message = f"{purpose}\0{text}".encode(errors="surrogatepass")
-    return hmac.digest(secret, message, hashlib.sha256)[:_MAC_BYTES]
+    return hmac.digest(secret, message, "sha256")[:_MAC_BYTES]
 
 
 def _key_id(secret: bytes) -> str:

@@ -65,6 +65,12 @@ def embed_variants(image: Image, variants: Sequence[PlacedVariant]) -> EmbedCode
     return embed_codes(image, offer_variants(variants))
 
 
+def embed_sizes(image: Image, widths: tuple[int, ...], *, jxl: bool = False) -> EmbedCodes:
+    assert image.width
+    assert image.height
+    return embed_codes(image, offer_sizes(widths, image.width, image.height, jxl=jxl), "/i/x")
+
+
 @pytest.mark.parametrize("alt", HOSTILE)
 def test_html_shows_any_alt_text_as_it_is(alt: str) -> None:
     html = embed_variants(hostile(alt), VARIANTS)["html"]
@@ -133,7 +139,7 @@ def test_sizes_on_demand_are_no_larger_than_the_image(
     size: tuple[int, int], steps: dict[int, int], shown: tuple[int, int]
 ) -> None:
     image = an_image(width=size[0], height=size[1], title="A & B")
-    codes = embed_codes(image, offer_sizes(image, WIDTHS, "/i/x"))
+    codes = embed_sizes(image, WIDTHS)
     srcset = ", ".join(f"/i/x?w={step}&fm=webp {width}w" for width, step in steps.items())
     assert codes["srcset"] == (srcset if len(steps) > 1 else srcset.replace("webp", "jpeg"))
     (picture, source, img) = tags_of(codes["html"] or "")
@@ -145,7 +151,7 @@ def test_sizes_on_demand_are_no_larger_than_the_image(
 
 def test_jpeg_xl_comes_first() -> None:
     image = an_image(width=1000, height=500)
-    (_, first, second, img) = tags_of(embed_codes(image, offer_sizes(image, WIDTHS, "/i/x", jxl=True))["html"] or "")
+    (_, first, second, img) = tags_of(embed_sizes(image, WIDTHS, jxl=True)["html"] or "")
     assert [source[1]["type"] for source in (first, second)] == ["image/jxl", "image/webp"]
     assert first[1]["srcset"] == second[1]["srcset"].replace("fm=webp", "fm=jxl")
     assert img[1]["src"].endswith("fm=jpeg")
@@ -156,6 +162,4 @@ def test_jpeg_xl_comes_first() -> None:
 
 def test_an_installation_with_small_widths_only() -> None:
     image = an_image(width=4000, height=3000)
-    assert embed_codes(image, offer_sizes(image, (16, 32), "/i/x"))["srcset"] == (
-        "/i/x?w=16&fm=webp 16w, /i/x?w=32&fm=webp 32w"
-    )
+    assert embed_sizes(image, (16, 32))["srcset"] == ("/i/x?w=16&fm=webp 16w, /i/x?w=32&fm=webp 32w")
