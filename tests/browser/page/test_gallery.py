@@ -236,6 +236,54 @@ def test_the_gallery_is_one_tab_stop_with_keys(page: Any, server: Server) -> Non
     page.locator("#viewer[open]").wait_for()
 
 
+def focus_of(page: Any) -> str:
+    """Return the name of the control that has the focus."""
+    name: str = page.evaluate("document.activeElement.ariaLabel || document.activeElement.id")
+    return name
+
+
+def test_the_focus_moves_on_from_an_image_that_is_deleted(page: Any, server: Server) -> None:
+    upload(server, "nearby", 4)
+    show(page, "tag=nearby", 4)
+    page.locator(".tile-open").nth(1).focus()
+    page.keyboard.press("Delete")
+    expect_total(page, 3)
+    page.wait_for_function("document.activeElement.ariaLabel === 'nearby 1.jpg'")
+    page.keyboard.press("Enter")
+    page.locator("#viewer[open] .viewer-picture[src]").wait_for()
+    page.keyboard.press("Delete")
+    expect_total(page, 2)
+    page.wait_for_function("document.activeElement.ariaLabel === 'nearby 0.jpg'")
+    page.keyboard.press("Space")
+    page.get_by_role("button", name="Delete", exact=True).press("Enter")
+    expect_total(page, 1)
+    page.wait_for_function("document.activeElement.ariaLabel === 'nearby 3.jpg'")
+    page.keyboard.press("Space")
+    page.get_by_role("button", name="End the selection").press("Enter")
+    page.locator(".wordmark").wait_for()
+    assert focus_of(page) == "nearby 3.jpg"
+
+
+def test_the_header_keeps_the_focus(page: Any, server: Server) -> None:
+    show(page, "status=failed&tag=none", 0)
+    page.get_by_role("button", name="Menu").press("Enter")
+    page.get_by_role("button", name="Upload a folder").wait_for()
+    page.keyboard.press("Tab")
+    page.keyboard.press("Escape")
+    assert focus_of(page) == "Menu"
+    page.keyboard.press("Enter")
+    page.get_by_role("button", name="Storage").press("Enter")
+    page.get_by_role("heading", name="Storage").wait_for()
+    page.keyboard.press("Escape")
+    page.get_by_role("heading", name="Storage").wait_for(state="detached")
+    assert focus_of(page) == "Menu"
+    page.locator("#search").focus()
+    picture = encoded("JPEG", 320, 240, seed=77)
+    page.locator("#files").set_input_files({"name": "other.jpg", "mimeType": "image/jpeg", "buffer": picture})
+    page.locator(".tray").get_by_text("1 upload finished").wait_for()  # it is not part of this list
+    assert focus_of(page).startswith("Search titles")
+
+
 @pytest.fixture
 def phone(new_page: Callable[..., Any]) -> Any:
     return new_page(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True, device_scale_factor=2)

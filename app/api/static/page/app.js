@@ -202,7 +202,9 @@ class App {
   }
 
   onClosed(id) {
-    if (this.gallery.index?.has(id)) this.gallery.focus(id);
+    const { index, focused } = this.gallery;
+    if (index.has(id)) this.gallery.focus(id);
+    else if (focused !== null && document.activeElement === document.body) this.gallery.focus(focused); // it was deleted
   }
 }
 

@@ -2,7 +2,7 @@
 
 import { h } from "./dom.js";
 import { day, dayKey } from "./format.js";
-import { onGridKey } from "./grid_keys.js";
+import { onGridKey, remaining } from "./grid_keys.js";
 import { GUTTER, firstRowBelow, justify, ratioOf, rowHeight } from "./layout.js";
 import { Tile } from "./tile.js";
 
@@ -49,6 +49,7 @@ export class Gallery {
     });
     library.addEventListener("change", () => this.schedule());
     library.addEventListener("selection", () => this.showSelection());
+    library.addEventListener("filter", () => (this.focused = null));
     addEventListener("scroll", () => this.onScroll(), { passive: true });
     new ResizeObserver(() => this.schedule()).observe(root);
   }
@@ -78,6 +79,8 @@ export class Gallery {
     if (!width) return;
     const anchor = this.firstVisible();
     const before = this.order;
+    const at = this.index.get(this.focused);
+    const hadFocus = this.root.contains(document.activeElement);
     this.order = [...this.library.shown];
     this.index = new Map(this.order.map((image, at) => [image.id, at]));
     this.revision += 1;
@@ -107,9 +110,10 @@ export class Gallery {
     }
     this.days = days;
     this.root.setAttribute("aria-rowcount", String(this.library.isComplete ? firstRow - 1 : -1));
-    if (this.focused === null || !this.index.has(this.focused)) this.focused = this.order[0]?.id ?? null;
+    this.focused = ((at === undefined ? null : remaining(before, at, this.index)) || this.order[0])?.id ?? null;
     this.keepInView(anchor, before);
     this.mount();
+    if (hadFocus && !this.root.contains(document.activeElement)) this.tiles.get(this.focused)?.open.focus({ preventScroll: true });
   }
 
   dayOf(image) {
@@ -146,8 +150,7 @@ export class Gallery {
   /** Scroll so that an image stays where it was when the images before it change; if it is gone, the next one. */
   keepInView(anchor, before) {
     if (!anchor) return;
-    const isThere = (image) => this.index.has(image.id);
-    const image = before.slice(anchor.at).find(isThere) || before.slice(0, anchor.at).findLast(isThere);
+    const image = remaining(before, anchor.at, this.index);
     const place = image && this.placeOf(image.id);
     if (!place) return;
     const moved = place.top + this.root.getBoundingClientRect().top - anchor.distance;

@@ -40,6 +40,12 @@ export function onGridKey(gallery, event) {
   }
 }
 
+/** Return the image at a place of an earlier order; if it is gone, the nearest one that is there, those after it first. */
+export function remaining(before, at, index) {
+  const isThere = (image) => index.has(image.id);
+  return before.slice(at).find(isThere) || before.slice(0, at).findLast(isThere);
+}
+
 /** Focus an image; with `range`, select all from where the range began. */
 function move(gallery, id, range) {
   const { library } = gallery;

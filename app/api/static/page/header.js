@@ -51,9 +51,12 @@ export class Header {
   /** Show the usual bar or that of the selection; `anew` after the key has changed. */
   show(anew = false) {
     const selected = this.library.selected.size;
-    if (Boolean(selected) === this.isSelecting && selected && !anew) return this.showSelected();
+    if (Boolean(selected) === this.isSelecting && !anew) return selected && this.showSelected(); // the focus stays in the bar
     this.isSelecting = Boolean(selected);
-    return selected ? this.buildSelection() : this.buildUsual();
+    const hadFocus = this.bar.contains(document.activeElement);
+    if (selected) this.buildSelection();
+    else this.buildUsual();
+    if (hadFocus && !this.bar.contains(document.activeElement)) (document.querySelector("#gallery [tabindex='0']") || this.search).focus();
   }
 
   buildUsual() {
@@ -69,7 +72,7 @@ export class Header {
       open,
       menu,
     );
-    menu.addEventListener("beforetoggle", () => fill(menu, this.menuItems()));
+    menu.addEventListener("beforetoggle", (event) => event.newState === "open" && fill(menu, this.menuItems()));
   }
 
   menuItems() {
