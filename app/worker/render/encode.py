@@ -12,7 +12,7 @@ from PIL import Image
 from app.domain.models import Format
 from app.domain.recipe import DEFAULT_QUALITY, VariantSpec
 from app.worker.jobs import Fault
-from app.worker.render.content import is_drawn, is_flat
+from app.worker.render.content import has_sparse_edges, is_drawn, is_flat
 
 #: Quality that the record shows for a lossless file.
 LOSSLESS: Final = 100
@@ -59,12 +59,12 @@ def choose_format(wanted: Format, image: Image.Image, *, animated: bool = False)
     """Return the format to write.
 
     It is PNG instead of JPEG for an image with alpha. It is WebP instead of JPEG XL for an animation, of which JPEG XL
-    would show the first frame only, and for text and drawings, of which JPEG XL is larger. Each client that shows JPEG
-    XL shows WebP.
+    would show the first frame only, and for text and drawings, also photographs of them on paper or a whiteboard, of
+    which JPEG XL is larger. Each client that shows JPEG XL shows WebP.
     """
     if wanted is Format.JPEG and image.mode == "RGBA":
         return Format.PNG
-    if wanted is Format.JXL and (animated or is_drawn(image)):
+    if wanted is Format.JXL and (animated or is_drawn(image) or has_sparse_edges(image)):
         return Format.WEBP
     return wanted
 

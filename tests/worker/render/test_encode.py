@@ -4,7 +4,7 @@ import io
 from pathlib import Path
 
 import pytest
-from PIL import Image, ImageChops, ImageDraw
+from PIL import Image, ImageChops, ImageDraw, ImageFilter
 
 from app.domain.models import Format
 from app.worker.render.encode import choose_format, write_still
@@ -53,6 +53,29 @@ def once_jpeg(image: Image.Image) -> Image.Image:
     return Image.open(file).convert("RGB")
 
 
+def photographed(image: Image.Image) -> Image.Image:
+    """Return the image as a variant of a photograph of it: a little blurred, in uneven light, with noise, halved."""
+    light = Image.linear_gradient("L").resize(image.size).convert("RGB")
+    seen = Image.blend(image.filter(ImageFilter.GaussianBlur(0.7)), light, 0.15)
+    return ImageChops.add(seen, Image.effect_noise(image.size, 2).convert("RGB"), offset=-128).reduce(2)
+
+
+def whiteboard() -> Image.Image:
+    """Draw two boxes and an arrow."""
+    image = Image.new("RGB", (640, 480), "#f0f0f0")
+    draw = ImageDraw.Draw(image)
+    draw.rectangle((60, 80, 220, 200), outline="blue", width=6)
+    draw.rectangle((400, 280, 580, 400), outline="black", width=6)
+    draw.line((220, 140, 400, 340), "red", 6)
+    return image
+
+
+def on_plain_ground(image: Image.Image) -> Image.Image:
+    ground = Image.new("RGB", (image.width * 2, image.height * 2), "#e8e8e8")
+    ground.paste(image, (image.width // 2, image.height // 2))
+    return ground
+
+
 @pytest.mark.parametrize(
     ("image", "expected"),
     [
@@ -63,8 +86,20 @@ def once_jpeg(image: Image.Image) -> Image.Image:
         (photo(320, 240), Format.JXL),
         (photo(2560, 240), Format.JXL),  # three quarters of the pixels equal the one before them
         (photo(320, 240).convert("L").convert("RGB"), Format.JXL),
+        (photographed(whiteboard()), Format.WEBP),
+        (photographed(on_plain_ground(photo(320, 240))), Format.JXL),
     ],
-    ids=["text", "text with alpha", "smaller text", "text that was JPEG", "photo", "smooth", "gray"],
+    ids=[
+        "text",
+        "text with alpha",
+        "smaller text",
+        "text that was JPEG",
+        "photo",
+        "smooth",
+        "gray",
+        "photographed whiteboard",
+        "object on a plain ground",
+    ],
 )
 def test_jpeg_xl_is_for_photographs(image: Image.Image, expected: Format) -> None:
     assert choose_format(Format.JXL, image) is expected
