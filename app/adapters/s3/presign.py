@@ -70,7 +70,7 @@ class Presigner:
             "X-Amz-SignedHeaders": "host",
             **({"X-Amz-Security-Token": token} if token else {}),
         }
-        query = "&".join(sorted(f"{_quoted(name)}={_quoted(value)}" for name, value in parameters.items()))
+        query = _build_query(tuple(parameters.items()))
         name = quote(key, safe="/-_.~")
         place = urlsplit(self._base)
         request = f"{method}\n{place.path}{name}\n{query}\nhost:{place.netloc}\n\nhost\nUNSIGNED-PAYLOAD"
@@ -106,6 +106,12 @@ def _signing_key(secret: str, day: str, region: str) -> bytes:
     for part in (day, region, "s3", "aws4_request"):
         key = hmac.digest(key, part.encode(), "sha256")
     return key
+
+
+@lru_cache(maxsize=64)
+def _build_query(parameters: tuple[tuple[str, str], ...]) -> str:
+    """Return the canonical query. That of all variants in one format is the same for as long as their window."""
+    return "&".join(sorted(f"{_quoted(name)}={_quoted(value)}" for name, value in parameters))
 
 
 def _quoted(text: str) -> str:
