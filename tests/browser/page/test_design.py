@@ -80,7 +80,7 @@ def test_on_a_phone_what_can_be_done_with_a_selection_is_in_one_row(
 
 
 @pytest.mark.parametrize("width", [600, 640, 899, 900])
-def test_what_can_be_done_with_a_selection_fits_narrow_windows_and_zoomed_pages(
+def test_the_bar_of_a_selection_fits_narrow_windows_and_zoomed_pages(
     new_page: Callable[..., Any], images: list[str], width: int
 ) -> None:
     page = opened(new_page(viewport={"width": width, "height": 400}))
