@@ -103,11 +103,11 @@ class _Deliveries:
         if self._repeated:
             if not self._running:
                 self._is_alone = True
-                self._start(self._repeated.pop(0), busy=1)
+                self._start(self._repeated.pop(0), self._cpus)
         elif not self._is_alone:
-            busy = len(self._running) + len(self._fresh)
+            threads = self._share_out(len(self._running) + len(self._fresh)) if self._fresh else 1
             while self._fresh:
-                self._start(self._fresh.pop(0), busy=busy)
+                self._start(self._fresh.pop(0), threads)
         if self._is_alone or self._repeated or len(self._running) >= self._slots:
             self._wait()
         self._reap()
@@ -137,14 +137,20 @@ class _Deliveries:
             except Exception:
                 log.exception("the queue failed while the worker was ending")
 
-    def _start(self, message: Message, *, busy: int) -> None:
-        """Start a delivery with its part of the processors, if `busy` are in progress then."""
+    def _share_out(self, busy: int) -> int:
+        """Return the number of threads for each of `busy` images: its part of the processors while others wait, else
+        twice as many, because the first that ends leaves its part to nobody."""
+        parts = 2 if self._queue.oldest_due() is None else 1
+        return max(1, min(self._cpus, parts * self._cpus // busy))
+
+    def _start(self, message: Message, threads: int) -> None:
+        """Start a delivery."""
         delivery = _Delivery(self._queue, self._worker, message)
         if message.receipt in self._held:
             delivery.note_start()
             self._held.remove(message.receipt)
         share = Share(
-            threads=max(1, self._cpus // busy),
+            threads=threads,
             memory=self._memory,
             on_wait=delivery.note_wait,
             on_start=delivery.note_start,

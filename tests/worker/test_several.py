@@ -118,11 +118,13 @@ def test_images_that_run_together_share_the_processors(
     bench: Bench, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("app.worker.queue_loop.usable_cpus", lambda: 3)
-    ids = upload(bench, 3)
     together = threading.Barrier(3)
     watched = Watched(sandbox, lambda *_: together.wait(60) and None)
-    work(bench, watched, ids, slots=3)
-    assert [job.threads for job in watched.jobs] == [1, 1, 1]
+    work(bench, watched, upload(bench, 3), slots=3)
+    assert [job.threads for job in watched.jobs] == [2, 2, 2]  # no image waits for the processor of the first that ends
+    watched = Watched(sandbox, lambda *_: together.wait(60) and None)
+    work(bench, watched, upload(bench, 9)[3:], slots=3)
+    assert [job.threads for job in watched.jobs[:3]] == [1, 1, 1]  # three others wait
     alone = [bench.upload(encoded("JPEG", 90, 30), "ann")]
     watched = Watched(sandbox)
     work(bench, watched, alone, slots=3)
