@@ -18,12 +18,12 @@ PY := .venv/bin/python
 PYTEST := $(PY) -m pytest
 # Two more than there are cores, because many tests wait; a worker that has run its share takes over tests of others.
 AT_ONCE = -n $(shell expr $$(getconf _NPROCESSORS_ONLN) + 2) --dist worksteal
-# Where /dev/shm has 2 GB free, files of the fast tests lie there: `fsync` on a disk takes longer than most of them.
+# Where /dev/shm has 2 GB free, files of the tests lie there: `fsync` on a disk takes longer than most of them.
 IN_MEMORY = $(shell [ -w /dev/shm ] && df -Pk /dev/shm | awk 'NR == 2 && $$4 > 2097152 \
 	{ print "PYTEST_DEBUG_TEMPROOT=/dev/shm" }')
 FAST = $(AT_ONCE) -o tmp_path_retention_policy=failed -m "not slow and $(NOTHING_ELSE)"
 # Each file by one worker, because its tests share servers.
-SLOW_AT_ONCE = -n $(shell getconf _NPROCESSORS_ONLN) --dist loadfile
+SLOW_AT_ONCE = -n $(shell getconf _NPROCESSORS_ONLN) --dist loadfile -o tmp_path_retention_policy=failed
 # With ARGS, one of two calls may select no test.
 NONE_IS_FINE = $(if $(ARGS),|| [ $$? -eq 5 ])
 # Markers of tests with a target of their own.
@@ -51,11 +51,11 @@ test-python: ## Run the fast tests on PYTHON=python3.14 (from Debian if it is no
 
 test-slow: .venv ## Run the slow tests: crashes, load, locks, the commands of the docs, generated requests
 	@sh tools/python.sh tools/environment.py dev openapi
-	$(PYTEST) $(SLOW_AT_ONCE) -m "slow and not alone and $(NOTHING_ELSE)" $(ARGS) $(NONE_IS_FINE)
+	$(IN_MEMORY) $(PYTEST) $(SLOW_AT_ONCE) -m "slow and not alone and $(NOTHING_ELSE)" $(ARGS) $(NONE_IS_FINE)
 	$(PYTEST) -m "slow and alone and $(NOTHING_ELSE)" $(ARGS) $(NONE_IS_FINE)
 
 test-engines: .venv engines ## Run the AWS tests on DynamoDB Local, SeaweedFS and Lambda's emulator
-	$(PYTEST) $(SLOW_AT_ONCE) -m "engines and not nightly and not alone" $(ARGS) $(NONE_IS_FINE)
+	$(IN_MEMORY) $(PYTEST) $(SLOW_AT_ONCE) -m "engines and not nightly and not alone" $(ARGS) $(NONE_IS_FINE)
 	$(PYTEST) -m "engines and alone" $(ARGS) $(NONE_IS_FINE)
 
 engines: ## Install those engines into .cache/engines (Linux, needs npm and java)
