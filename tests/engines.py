@@ -68,9 +68,15 @@ def seaweedfs() -> Iterator[str]:
             "-filer", f"-filer.port={filer}", "-s3", f"-s3.port={s3}", f"-s3.config={config}",
             "-s3.port.iceberg=0", "-s3.port.lance=0",  # two of them may run at once
         ]  # fmt: skip
-        with _running(command, f"http://127.0.0.1:{s3}", WEED_S3_SSE_KEK="5a" * 32) as endpoint:
-            _await(lambda: b'"fid"' in _read(f"http://127.0.0.1:{master}/dir/assign"))  # the volumes come last
-            yield endpoint
+        try:
+            with _running(command, f"http://127.0.0.1:{s3}", WEED_S3_SSE_KEK="5a" * 32) as endpoint:
+                _await(lambda: b'"fid"' in _read(f"http://127.0.0.1:{master}/dir/assign"))  # the volumes come last
+                yield endpoint
+        finally:
+            for port in (master, volume, filer, s3):
+                for bound in (port, port + 10_000):
+                    for left in Path("/tmp").glob(f"seaweedfs-*-{bound}.sock"):  # SeaweedFS does not ask where
+                        left.unlink()
 
 
 def free_port() -> int:
