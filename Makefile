@@ -98,6 +98,7 @@ test-clients: .venv ## Upload with curl, Node, Python libraries and widgets in C
 	$(PYTEST) -m clients $(ARGS)
 
 test-moto: .venv ## Repeat on moto what `make test-engines` tests, where those cannot run (nightly)
+	@sh tools/python.sh tools/environment.py dev openapi
 	$(PYTEST) $(SLOW_AT_ONCE) -m nightly $(ARGS)
 
 fuzz: .venv ## Mutate images and look for crashes, hangs and wrong outcomes (SECONDS=600 SEED=1)
