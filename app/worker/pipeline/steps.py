@@ -6,7 +6,7 @@ It runs in the image's child process.
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import wraps
+from functools import cached_property, wraps
 from pathlib import Path
 from typing import Final
 
@@ -53,6 +53,11 @@ class State:
     shapes: Sequence[Shape] = ()
     variants: list[Rendered] = field(default_factory=list)
     looks: Looks | None = None
+
+    @cached_property
+    def reduced(self) -> Image.Image:
+        """`top` at a few hundred pixels, for what is measured of the whole image."""
+        return reduce_large(self.top)
 
 
 Step = Callable[[State], None]
@@ -166,7 +171,7 @@ def place_crops(state: State) -> None:
         return
     width, height = state.plan.layout.displayed
     with state.timer.phase("placeholder"):
-        attention = measure_attention(reduce_large(state.top))
+        attention = measure_attention(state.reduced)
     state.shapes = [
         compute_shape(spec, width, height, attention.focus(shape, width, height))
         for spec, shape in zip(state.job.recipe.variants, state.shapes, strict=True)
@@ -185,7 +190,7 @@ def write_variants(state: State) -> None:
 def describe(state: State) -> None:
     """Compute the placeholder, the colors and the perceptual hash."""
     with state.timer.phase("placeholder"):
-        state.looks = describe_looks(state.top)
+        state.looks = describe_looks(state.reduced)
 
 
 #: All steps that variants need, in order.
