@@ -62,6 +62,7 @@ def test_new_owners_are_recounted_in_the_next_run_and_all_others_each_week(
     assert recounts.run(always, now=now + 2 * WEEK) == 2
 
 
+@pytest.mark.slow
 def test_an_owner_is_recounted_on_request(client: Any, table: str, images: DynamoImages, recounts: Recounts) -> None:
     image = stored(images)
     images.update(image.id, 1, PROCESSED)
