@@ -64,8 +64,9 @@ class Connection:
         return self.their_state is h11.IDLE and bool(self._received or self._before_head)
 
     def send(self, event: h11.Event) -> bytes | None:
-        """See `h11.Connection`. The head of a response is returned with the first part of its body, because uvicorn
-        writes what this returns at once, and one write for both takes less time than two."""
+        """See `h11.Connection`. Hold the head of a response until the first part of its body: uvicorn writes each
+        returned value at once, and one write for both takes less time than two.
+        """
         output = self._h11.send(event)
         if isinstance(event, h11.Response):
             self._unsent_head = output or b""

@@ -138,8 +138,11 @@ class _Deliveries:
                 log.exception("the queue failed while the worker was ending")
 
     def _share_out(self, busy: int) -> int:
-        """Return the number of threads for each of `busy` images: its part of the processors while others wait, else
-        twice as many, because the first that ends leaves its part to nobody."""
+        """Return the number of threads for each of `busy` images.
+
+        While others wait, it is an equal part of the processors. When none waits, it is twice that, because no image
+        takes the part of the first that ends.
+        """
         parts = 2 if self._queue.oldest_due() is None else 1
         return max(1, min(self._cpus, parts * self._cpus // busy))
 

@@ -44,8 +44,11 @@ class SqliteCounters:
         return [OwnerCounts(owner, found.get(owner, {}), usage=used[owner]) for owner in owners]
 
     def recount_usage(self, owner: str) -> Usage:
-        """See `Counters.recount_usage`. Reads all records, and lets others write meanwhile: what they change is in the
-        kept usage, to which only the error is added that it had when the records were read."""
+        """See `Counters.recount_usage`. Reads all records.
+
+        Others can write meanwhile: their changes are in the kept usage, and only its error at the time of the read is
+        corrected.
+        """
         with self._database.reading() as connection:
             size, number, kept_size, kept_number = connection.execute(_COUNTED_AND_KEPT, {"owner": owner}).fetchone()
         with self._database.writing() as connection:

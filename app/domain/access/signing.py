@@ -28,7 +28,7 @@ class Signer:
         self.key_id = _key_id(secret)
 
     def sign(self, purpose: str, text: str) -> str:
-        """Sign a text; return the signature: key id and, in URL-safe base64, code. A url needs no escapes in it."""
+        """Sign a text; return the signature: key id and, in URL-safe base64, code. It needs no quoting in a url."""
         return f"{self.key_id}.{_encode(_mac(self._secret, purpose, text))}"
 
     def verify(self, purpose: str, text: str, signature: str) -> bool:
