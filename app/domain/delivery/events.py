@@ -85,29 +85,25 @@ class EventSource:
 
 def find_types(before: Image | None, after: Image | None) -> Iterator[tuple[EventType, bool]]:
     """Yield the types of the events of one change, in order, and whether a delete is permanent. None stands for no
-    record. An open upload ticket makes no events, and a record that is written again makes no second upload."""
-    if before is not None and is_open_ticket(before):
-        before = None
-        is_new = after is not None and not is_open_ticket(after)
-    else:
-        is_new = before is None and after is not None and not is_open_ticket(after) and after.version == 1
+    record. An open upload ticket makes no events, as if it had no record. A processed image without an earlier record
+    was imported, which is no upload."""
+    was = None if before is None or is_open_ticket(before) else before
     if after is None or is_open_ticket(after):
-        if before is not None:
+        if was is not None:
             yield EventType.DELETED, True
         return
-    if is_new:
+    if was is None:
+        if before is None and after.processed_at is not None:
+            return
         yield EventType.UPLOADED, False
-    elif before is None:
-        return
-    if before is not None and before.trashed_at is None and after.trashed_at is not None:
-        yield EventType.DELETED, False
-        return
     processed = (after.status, after.processed_at, after.rendering_id)
     if after.status is not Status.PENDING and (
-        before is None or processed != (before.status, before.processed_at, before.rendering_id)
+        was is None or processed != (was.status, was.processed_at, was.rendering_id)
     ):
         yield EventType.READY if after.status is Status.READY else EventType.FAILED, False
-    if before is not None and any(getattr(before, name) != getattr(after, name) for name in EDITED):
+    if after.trashed_at is not None and (was is None or was.trashed_at is None):
+        yield EventType.DELETED, False
+    elif was is not None and any(getattr(was, name) != getattr(after, name) for name in EDITED):
         yield EventType.UPDATED, False
 
 

@@ -33,7 +33,8 @@ def test_an_upload_and_its_outcomes() -> None:
     assert made(image, changed(image, status=Status.FAILED, processed_at=NOW)) == ["image.failed"]
     again = changed(ready, processed_at=NOW + timedelta(minutes=1))
     assert made(ready, again) == ["image.ready"]
-    assert made(None, changed(image)) == []  # written again after it was removed by mistake
+    assert made(None, changed(image)) == ["image.uploaded"]  # written again after it was removed by mistake
+    assert made(None, ready) == []  # imported
 
 
 def test_a_ticket_is_an_upload_when_its_bytes_are_seen() -> None:
@@ -45,6 +46,16 @@ def test_a_ticket_is_an_upload_when_its_bytes_are_seen() -> None:
     assert made(ticket, arrived) == ["image.uploaded"]
     assert made(arrived, changed(arrived, **READY, upload_expires_at=None)) == ["image.ready"]
     assert made(ticket, changed(ticket, **READY, upload_expires_at=None)) == ["image.uploaded", "image.ready"]
+    assert made(None, arrived) == ["image.uploaded"]  # removed as unused while its bytes came, and written again
+
+
+def test_a_ticket_that_is_in_the_trash_when_its_bytes_are_seen_is_deleted() -> None:
+    ticket = an_image(**TICKET)
+    trashed = changed(ticket, trashed_at=NOW)
+    assert made(ticket, trashed) == []
+    assert made(trashed, changed(trashed, arrived_at=NOW)) == ["image.uploaded", "image.deleted"]
+    ready = changed(trashed, **READY, upload_expires_at=None)
+    assert made(trashed, ready) == ["image.uploaded", "image.ready", "image.deleted"]
 
 
 @pytest.mark.parametrize(
