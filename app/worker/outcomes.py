@@ -53,7 +53,7 @@ class Outcomes:
 
         If the visibility has changed since the variants were stored, they are moved first.
         """
-        claim = image.sha256 is None or image.upload_expires_at is not None  # uploaded with a ticket, or adopted
+        claim = _may_lack_claim(image)
         places, current, is_changed = {stored.public}, image, False
         for _ in range(_ATTEMPTS):
             is_current = self.rendering_id(current) == stored.rendering_id
@@ -188,3 +188,10 @@ class Outcomes:
 
 def _place(public: bool) -> Visibility:
     return Visibility.PUBLIC if public else Visibility.PRIVATE
+
+
+def _may_lack_claim(image: Image) -> bool:
+    """Return True if the hash of the bytes may not lead to the image yet: it was uploaded with a ticket, was adopted,
+    or had failed, after which a further upload of its bytes takes its place."""
+    had_failed = image.status is not Status.READY and image.processed_at is not None
+    return image.sha256 is None or image.upload_expires_at is not None or had_failed

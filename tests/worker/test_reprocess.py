@@ -1,5 +1,6 @@
 """Images that are rendered again: old variants stay until the new ones are stored, and every course ends."""
 
+import hashlib
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 
 from app.domain.errors import Conflict, ImageError, Missing, NotFound, Unavailable
 from app.domain.images.failing import EXHAUSTED
+from app.domain.images.service import Images
 from app.domain.keys import original_key
 from app.domain.limits import Limits
 from app.domain.models import Changes, FailureCode, FocalPoint, Image, Status, Tombstone, utcnow
@@ -18,6 +20,7 @@ from app.worker.jobs import Job, Processed
 from app.worker.process import Outcome, Worker
 from app.worker.queue_loop import run
 from app.worker.sandbox.parent import Sandbox
+from tests.contract.records import an_image
 from tests.samples import encoded
 from tests.sides import Interposed, once
 from tests.worker import stubs
@@ -154,6 +157,28 @@ def test_a_failed_image_becomes_pending_and_then_ready(bench: Bench) -> None:
     assert (queued.status, queued.error) == (Status.PENDING, None)
     work(bench, bench.worker())
     assert (bench.image(image_id).status, bench.image(image_id).error) == (Status.READY, None)
+
+
+@pytest.mark.parametrize("kind", ["upload", "ticket", "replaced"])
+def test_an_image_that_had_failed_is_found_by_its_bytes(bench: Bench, kind: str) -> None:
+    """Also if the bytes were uploaded again meanwhile, and that image is deleted."""
+    body = encoded()
+    digest = hashlib.sha256(body).hexdigest()
+    if kind == "ticket":
+        image_id = bench.place(body)
+        ends = utcnow() + timedelta(days=1)
+        record = an_image(id=image_id, owner="ann", sha256=digest, bytes=len(body), upload_expires_at=ends)
+        bench.side.images.create(record, claim=True)
+    else:
+        image_id = bench.upload(body)
+    bench.worker(sandbox=Failing(ImageError(FailureCode.TIMEOUT, "It took too long."))).handle(image_id)
+    other = bench.upload(body) if kind == "replaced" else None
+    reprocess(bench, bench.image(image_id))
+    assert bench.worker().handle(image_id) is Outcome.READY
+    if other:
+        assert other != image_id
+        bench.side.deletion.delete("ann", other)
+    assert Images(bench.side.images).look_up("ann", [digest]) == {digest: image_id}
 
 
 def test_attempts_that_all_fail_end_the_reprocess(bench: Bench) -> None:
