@@ -9,9 +9,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from app.api.batches import Batches
 from app.api.http.forwarded import Network
 from app.api.readiness import ReadinessProbe
+from app.api.reads import Reads
 from app.api.views.view_cache import ViewCache
 from app.domain.access.api_keys import Caller
 from app.domain.access.key_cache import StoredKeys
@@ -262,9 +262,9 @@ class Services(Parts):
         return ViewCache(self.urls)
 
     @cached_property
-    def reads(self) -> Batches:
-        """Reads of records. Those of a self-hosted installation take microseconds."""
-        return Batches(short=self.local is not None)
+    def reads(self) -> Reads:
+        """Reads of records."""
+        return Reads(local=self.local is not None)
 
     @cached_property
     def waiters(self) -> Waiters:
