@@ -32,7 +32,7 @@ COMPILE := .venv/bin/uv pip compile --quiet --generate-hashes --no-header --no-a
 
 .DEFAULT_GOAL := help
 .PHONY: help run test test-python test-slow test-engines engines test-template images test-images test-system \
-	test-browser test-openapi test-proxies test-clients test-moto fuzz kill-storm \
+	test-browser test-openapi test-proxies test-clients test-nightly fuzz kill-storm \
 	lint types check format cli-docs screenshots jxl lock bench bench-list wheel release clean .venv server-environment
 
 help: ## List the targets
@@ -97,7 +97,7 @@ test-clients: .venv ## Upload with curl, Node, Python libraries and widgets in C
 	@sh tools/python.sh tools/npm.py clients
 	$(PYTEST) -m clients $(ARGS)
 
-test-moto: .venv ## Repeat on moto what `make test-engines` tests, where those cannot run (nightly)
+test-nightly: .venv engines ## Run the other cases: AWS tests on moto, more of them on the engines, generated requests
 	@sh tools/python.sh tools/environment.py dev openapi
 	$(PYTEST) $(SLOW_AT_ONCE) -m nightly $(ARGS)
 

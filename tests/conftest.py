@@ -3,7 +3,9 @@
 import functools
 import gc
 import os
+import random
 import signal
+from collections import defaultdict
 from collections.abc import Generator, Iterator
 
 import botocore.loaders
@@ -49,6 +51,22 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.nightly)
         elif item.get_closest_marker("moto") is None:
             item.add_marker(pytest.mark.nightly if _function(item) in on_engines else pytest.mark.slow)
+    _leave_cases_to_nightly(items)
+
+
+def _leave_cases_to_nightly(items: list[pytest.Item]) -> None:
+    """Mark cases of `sampled` tests on the engines `nightly`, except as many as the mark says: the same in each run."""
+    cases = defaultdict(list)
+    for item in items:
+        if item.get_closest_marker("engines") and item.get_closest_marker("sampled"):
+            cases[_function(item)].append(item)
+    for found in cases.values():
+        mark = found[0].get_closest_marker("sampled")
+        assert mark is not None
+        (count,) = mark.args
+        kept = random.Random(1).sample(range(len(found)), min(count, len(found)))
+        for number in set(range(len(found))) - set(kept):
+            found[number].add_marker(pytest.mark.nightly)
 
 
 def _function(item: pytest.Item) -> object:

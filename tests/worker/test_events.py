@@ -116,6 +116,7 @@ def test_every_form_leads_to_the_image(bench: Bench, wrap: Any) -> None:
     ],
     ids=range(17),
 )
+@pytest.mark.sampled(4)
 def test_other_events_are_ignored(bench: Bench, event: Any) -> None:
     worker = bench.worker(adopt=True)
     assert handle_event(event, worker) == NONE_FAILED

@@ -172,6 +172,7 @@ REFUSED: dict[str, tuple[dict[str, Any], int, str]] = {
 
 
 @pytest.mark.parametrize("case", REFUSED)
+@pytest.mark.sampled(30)
 def test_bad_input_is_refused_and_leaves_nothing_behind(service: Service, case: str) -> None:
     request, status, code = REFUSED[case]
     started = time.process_time()

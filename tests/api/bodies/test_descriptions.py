@@ -187,6 +187,7 @@ def test_metadata_may_have_a_charset(service: Service) -> None:
         ([("owner", "ann")], 403, "scope_missing", None),
     ],
 )
+@pytest.mark.sampled(4)
 def test_invalid_fields_of_forms_are_refused(
     service: Service, parts: list[tuple[str, str]], status: int, code: str, field: str | None
 ) -> None:
@@ -263,6 +264,7 @@ def test_others_upload_for_themselves_only(keyed: Service, send: Send) -> None:
 
 @pytest.mark.parametrize("send", SENDERS)
 @pytest.mark.parametrize("owner", ["", " ", "a b", "-a", "a#b", "é", "x" * 129, "ann\n"])
+@pytest.mark.sampled(4)
 def test_names_that_no_owner_can_have_are_refused(keyed: Service, send: Send, owner: str) -> None:
     for key in (ADMIN, ANN) if owner else (ADMIN,):
         problem = assert_problem(send(keyed, {"owner": owner}, headers=bearer(key)), 422, "bad_owner")

@@ -15,6 +15,7 @@ def classes() -> list[type[errors.RequestError]]:
 
 
 @pytest.mark.parametrize("kind", classes(), ids=lambda kind: kind.__name__)
+@pytest.mark.sampled(4)
 def test_every_refusal_has_a_status_and_keeps_its_headers(service: Service, kind: type[errors.RequestError]) -> None:
     timed = kind in {errors.TooManyRequests, errors.Overloaded}
     more = {"retry_after": 7} if timed else {"headers": {"Retry-After": "7"}}

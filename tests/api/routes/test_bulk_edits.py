@@ -118,6 +118,7 @@ def test_an_id_of_half_a_character_is_returned_as_it_came(service: Service) -> N
         ([], "wrong_type", None),
     ],
 )
+@pytest.mark.sampled(4)
 def test_invalid_requests_are_refused_whole(service: Service, body: Any, code: str, field: str | None) -> None:
     image = service.place()
     answer = service.client.post("/images/edit", json=json.loads(json.dumps(body).replace("{id}", image.id)))

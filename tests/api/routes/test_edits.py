@@ -167,6 +167,7 @@ def test_a_patch_that_changes_nothing_writes_nothing(service: Service, members: 
         (5, "wrong_type", None),
     ],
 )
+@pytest.mark.sampled(4)
 def test_invalid_patches_are_refused_and_change_nothing(
     service: Service, members: Any, code: str, field: str | None
 ) -> None:
@@ -196,6 +197,7 @@ def test_invalid_patches_are_refused_and_change_nothing(
         (b"title=x", "application/x-www-form-urlencoded", 415, "unsupported_body"),
     ],
 )
+@pytest.mark.sampled(4)
 def test_unreadable_bodies_are_refused(
     service: Service, body: bytes, content_type: str, status: int, code: str
 ) -> None:
@@ -264,6 +266,7 @@ def test_other_tags_never_match(service: Service, condition: str) -> None:
 @pytest.mark.parametrize(
     "condition", ["v2", "", " ", ",", '"v2', 'v2"', '"v2" "v3"', '*, "v2"', "**", 'w/"v2"', '"v 2"', "2"]
 )
+@pytest.mark.sampled(4)
 def test_a_malformed_condition_is_refused(service: Service, condition: str) -> None:
     image = service.place()
     problem = assert_problem(edit(service, image, {"title": "x"}, if_match=condition), 400, "bad_if_match")

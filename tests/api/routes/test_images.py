@@ -65,6 +65,7 @@ def test_a_record_that_is_not_ready_has_no_html(service: Service) -> None:
 
 @pytest.mark.parametrize("image_id", IDS)
 @pytest.mark.parametrize("rest", ["", "/original", "/variants/thumb", "/variants/thumb.webp"])
+@pytest.mark.sampled(8)
 def test_any_other_id_is_not_found(service: Service, image_id: str, rest: str) -> None:
     answer = service.client.get(f"/images/{image_id}{rest}")
     assert answer.status_code == 404
@@ -198,6 +199,7 @@ BAD_QUERIES = {
 
 
 @pytest.mark.parametrize("query", BAD_QUERIES)
+@pytest.mark.sampled(4)
 def test_invalid_parameters_are_refused_with_their_limits(service: Service, query: str) -> None:
     field, bounds = BAD_QUERIES[query]
     problem = assert_problem(service.client.get(f"/images?{query}"), 422, "invalid_request")

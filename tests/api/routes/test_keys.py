@@ -145,6 +145,7 @@ def test_lists_have_pages(service: Service) -> None:
         ({"quota_images": 2**53}, "out_of_range", "quota_images"),
     ],
 )
+@pytest.mark.sampled(4)
 def test_a_field_that_is_wrong_is_named(service: Service, change: dict[str, Any], code: str, field: str) -> None:
     problem = assert_problem(post(service, body=BODY | change), 422, code)
     assert problem["field"] == field

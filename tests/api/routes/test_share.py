@@ -115,6 +115,7 @@ def test_a_body_is_optional(keyed: Service) -> None:
         ([], "wrong_type"),
     ],
 )
+@pytest.mark.sampled(4)
 def test_invalid_bodies_are_refused(keyed: Service, body: Any, code: str) -> None:
     path = f"/images/{keyed.place(owner='ann').id}/share"
     assert_problem(keyed.client.post(path, json=body, headers=bearer(ANN)), 422, code)

@@ -296,6 +296,7 @@ def test_known_bytes_need_no_ticket(service: Service) -> None:
         ({"tags": False}, 422, "wrong_type"),
     ],
 )
+@pytest.mark.sampled(4)
 def test_invalid_ticket_requests_are_refused(service: Service, fields: dict[str, Any], status: int, code: str) -> None:
     problem = assert_problem(ask(service, **fields), status, code)
     if code == "too_large":
@@ -359,6 +360,7 @@ def test_null_members_count_as_absent(service: Service) -> None:
         f'"tags": "{"x" * 65}"',
     ],
 )  # fmt: skip
+@pytest.mark.sampled(4)
 def test_tickets_and_uploads_refuse_the_same_members(service: Service, members: str) -> None:
     headers = {"Content-Type": "application/json"}
     encoded_body = base64.b64encode(BODY).decode()
@@ -397,6 +399,7 @@ def test_a_type_that_is_not_accepted_is_quoted(service: Service, given: str) -> 
         (b'{"filename": "' + b"x" * 70_000 + b'"}', 413, "body_too_large"),
     ],
 )
+@pytest.mark.sampled(4)
 def test_unreadable_bodies_are_refused(service: Service, body: bytes, status: int, code: str) -> None:
     headers = {"Content-Type": "application/json"}
     started = time.process_time()

@@ -153,6 +153,7 @@ def test_lists_have_pages(service: Service) -> None:
         ({"description": "a\x00"}, "control_character", "description"),
     ],
 )
+@pytest.mark.sampled(4)
 def test_a_field_that_is_wrong_is_named(service: Service, fields: dict[str, Any], code: str, field: str) -> None:
     problem = assert_problem(post(service, body={"url": URL} | fields), 422, code)
     assert problem["field"] == field
@@ -308,6 +309,7 @@ def test_the_deliveries_of_a_range_are_sent_again(service: Service) -> None:
         ({"status": "pending"}, "bad_range", "status"),
     ],
 )
+@pytest.mark.sampled(4)
 def test_a_range_that_is_wrong_is_named(service: Service, change: dict[str, Any], code: str, field: str) -> None:
     times = {"endpoint": create(service)["id"], "since": "2026-11-28T00:00:00Z", "until": "2026-11-29T00:00:00Z"}
     problem = assert_problem(post(service, "/deliveries/redeliver", times | change), 422, code)

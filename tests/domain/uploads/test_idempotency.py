@@ -295,6 +295,7 @@ def test_a_repetition_beside_a_slow_request_makes_the_same_image(
 
 @pytest.mark.parametrize("copy", [False, True])
 @pytest.mark.parametrize("seed", smoke(range(40)))
+@pytest.mark.sampled(20)
 def test_attempts_in_any_order_make_one_image(side: Side, later: Now, seed: int, copy: bool) -> None:
     """Three attempts, none of which respects the lease of another, take their steps in turns. Some stores fail."""
     before = existing(side, copy=copy)

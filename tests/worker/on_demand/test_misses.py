@@ -117,6 +117,7 @@ def test_every_size_of_the_ladder_is_offered(sizes: Sizes, name: str) -> None:
         "",
     ],
 )
+@pytest.mark.sampled(4)
 def test_other_paths_render_nothing(sizes: Sizes, path: str) -> None:
     image_id = "0190c2f3-0000-7000-8000-000000000000"
     ask(sizes, path.format(image_id), renderer=Unused()).refused(404, "size_not_offered", CACHED)
