@@ -125,7 +125,7 @@ def in_format(wanted: Format) -> Recipe:
     )
 
 
-@pytest.mark.parametrize("threads", [1, 2, 4])
+@pytest.mark.parametrize("threads", [1, pytest.param(2, marks=pytest.mark.nightly), 4])
 @pytest.mark.parametrize("alpha", [False, True], ids=["opaque", "alpha"])
 @pytest.mark.parametrize("wanted", Format)
 def test_writing_fits_too(attempt: Attempt, tmp_path: Path, wanted: Format, alpha: bool, threads: int) -> None:
