@@ -63,14 +63,14 @@ def dynamodb() -> None:
             tar.extractall(TARGET, filter="data")
 
 
-def environment(name: str, locks: list[str]) -> None:
-    """Build a virtual environment with these locks."""
+def environment(name: str, locks: list[str], *options: str) -> None:
+    """Build a virtual environment with these locks, and these options of pip."""
     folder = TARGET / name
     shutil.rmtree(folder, ignore_errors=True)
     run(sys.executable, "-m", "venv", str(folder))
     files = [argument for lock in locks for argument in ("-r", str(ROOT / "requirements" / f"{lock}.txt"))]
     pip = (str(folder / "bin" / "python"), "-m", "pip", "install", "--disable-pip-version-check")
-    run(*pip, "--require-hashes", "--only-binary=:all:", "--no-deps", *files)
+    run(*pip, "--require-hashes", "--only-binary=:all:", "--no-deps", *options, *files)
 
 
 def emulator() -> None:
