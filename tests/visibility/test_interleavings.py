@@ -105,7 +105,14 @@ def states_of(first: str, second: str) -> list[str]:
     return ["moved"] if names & TRASH else ["fresh", "moved"]
 
 
-PAIRS = [(first, second) for first in NAMED for second in NAMED if states_of(first, second)]
+#: Two changes in turn. At each of their calls happens, for the most part, what happens at the calls of each change.
+LONG = frozenset({"hide, publish", "publish, hide", "trash, restore"})
+PAIRS = [
+    pytest.param(first, second, marks=pytest.mark.nightly if first in LONG else ())
+    for first in NAMED
+    for second in NAMED
+    if states_of(first, second)
+]
 
 
 def check_end(stage: Stage) -> None:
