@@ -96,8 +96,8 @@ def adopt(store: ObjectStore, images: ImageRepository, image_id: str, max_bytes:
     try:
         try:
             images.create(image, claim=bool(original.sha256))
-        except HashTaken:
-            images.create(image, claim=False)
+        except HashTaken:  # without a hash the worker claims the bytes afterwards, as those of any copy
+            images.create(image.model_copy(update={"sha256": None}), claim=False)
     except AlreadyExists:  # another delivery was faster
         return True
     if store.stat(key) is None:  # removed meanwhile by the request that stored it, because its record was gone

@@ -109,7 +109,7 @@ class Worker:
                 report.direct = True
                 continue
             if self._is_done(found):
-                self._claim_if_free(found)
+                self._claim(found)
                 outcome: Outcome | None = Outcome.DUPLICATE
             else:
                 report.direct |= found.upload_expires_at is not None
@@ -131,9 +131,11 @@ class Worker:
             return image.rendering_id == self._outcomes.rendering_id(image)
         return image.status is Status.FAILED and image.error is not None and image.error.code not in RETRYABLE
 
-    def _claim_if_free(self, image: Image) -> None:
-        """Claim the hash of a `ready` image if an earlier delivery ended before it could."""
-        if image.status is Status.READY and image.sha256 and not self._images.find_hash(image.owner, image.sha256):
+    def _claim(self, image: Image) -> None:
+        """Claim the hash of a `ready` image if an earlier delivery ended before it could. A copy is noted as one."""
+        if image.status is not Status.READY or not image.sha256:
+            return
+        if self._images.find_hash(image.owner, image.sha256) != image.id:
             self._images.claim(image)
 
     def _process(self, image: Image, report: ImageReport, share: Share) -> Outcome | None:

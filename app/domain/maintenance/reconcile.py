@@ -202,6 +202,7 @@ class Reconciler:
                 self._images.create(again, claim=bool(image.sha256) and image.upload_expires_at is None)
             except HashTaken:
                 self._images.create(again, claim=False)
+                self._images.claim(again)  # as a copy
         except AlreadyExists:
             pass
         return True

@@ -87,7 +87,7 @@ class Uploads:
                 is_retry = True
                 continue
             if holder is None and not is_retry:
-                return Accepted(self._store_original(image, upload, is_copy=keep_duplicate), duplicate=False)
+                return Accepted(self._store_original(image, upload), duplicate=False)
             existing = self._find_stored(holder, owner, upload) if holder and not keep_duplicate else None
             if existing:
                 return Accepted(existing, duplicate=True)
@@ -104,6 +104,7 @@ class Uploads:
             if not keep_duplicate or not self._is_current(taken.image_id, image.owner, upload):
                 return taken.image_id
             create_within(self._images, image, quota, claim=False)
+            self._note_copy(image)  # before the bytes: a request that ends between leaves none that nobody finds
         else:
             if replaces:
                 self._note_restored(replaces, image.owner, upload)
@@ -117,14 +118,14 @@ class Uploads:
         """
         if image.sha256 != upload.sha256:  # both attempts fetched them from a url
             raise Conflict("source_changed", "The url has other bytes than before. Send a new Idempotency-Key.")
+        if is_copy:
+            self._note_copy(image)
         if image.status is Status.PENDING:
             self._put(image, upload)
             try:
                 image = self._images.update(image.id, image.version, {})
             except Stale:
                 return None
-        if is_copy:
-            self._note_copy(image)
         return image
 
     def _note_copy(self, image: Image) -> None:
@@ -151,13 +152,7 @@ class Uploads:
             return None
         return found if found.trashed_at is None else None
 
-    def _store_original(self, image: Image, upload: Upload, *, is_copy: bool) -> Image:
-        stored = self._store_new(image, upload)
-        if is_copy:
-            self._note_copy(stored)
-        return stored
-
-    def _store_new(self, image: Image, upload: Upload) -> Image:
+    def _store_original(self, image: Image, upload: Upload) -> Image:
         try:
             self._put(image, upload)
         except PortError:
