@@ -242,6 +242,28 @@ def focus_of(page: Any) -> str:
     return name
 
 
+def test_a_question_mark_shows_the_keys(page: Any, server: Server) -> None:
+    upload(server, "help", 1)
+    show(page, "tag=help", 1)
+    for press in (page.keyboard.press, page.locator(".tile-open").press):
+        press("?")
+        page.get_by_role("dialog", name="Keyboard shortcuts").wait_for()
+        page.keyboard.press("Escape")
+        page.locator("dialog.small-window").wait_for(state="detached")
+
+
+def test_the_focus_returns_to_the_gallery_from_a_toast_that_goes(page: Any, server: Server) -> None:
+    upload(server, "toasted", 2)
+    show(page, "tag=toasted", 2)
+    page.locator(".tile-open").first.press("Delete")
+    expect_total(page, 1)
+    page.get_by_role("button", name="Undo").press("Enter")
+    expect_total(page, 2)
+    page.wait_for_function("document.activeElement.className === 'tile-open'")
+    page.get_by_role("button", name="Dismiss").press("Enter")
+    page.wait_for_function("document.activeElement.className === 'tile-open'")
+
+
 def test_the_focus_moves_on_from_an_image_that_is_deleted(page: Any, server: Server) -> None:
     upload(server, "nearby", 4)
     show(page, "tag=nearby", 4)

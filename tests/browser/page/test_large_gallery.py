@@ -59,7 +59,21 @@ def test_search_says_that_it_looks_in_what_is_loaded(page: Any, ids: list[str]) 
     page.locator(".total", has_text=re.compile("^0 images$")).wait_for()
     page.get_by_role("button", name="Load all").click()
     page.locator(".search-note").wait_for(state="hidden")
+    page.wait_for_function("document.activeElement.id === 'search'")  # the button is gone
     page.locator(".tile-open[aria-label^='IMG_09']").first.wait_for()
+
+
+def test_a_page_of_the_gallery_that_cannot_be_loaded_is_reported(
+    page: Any, ids: list[str], expected: list[str]
+) -> None:
+    page.goto("/?tag=sea")
+    page.locator(".tile").first.wait_for()
+    expected.append("ERR_CONNECTION_REFUSED")
+    page.route("**/images?*", lambda route: route.abort("connectionrefused"))
+    page.keyboard.press("Control+a")
+    page.get_by_role("button", name="Select all that match").click()
+    page.locator(".toast", has_text="Connection lost.").wait_for()
+    assert page.locator(".tile").count()
 
 
 def test_all_images_of_a_filter_can_be_selected(page: Any, server: Server, ids: list[str]) -> None:

@@ -168,9 +168,9 @@ class App {
 
   onLoadError(error) {
     skeletons.stop();
-    if (error instanceof Offline) {
+    if (error instanceof Offline && !this.library.images.length) {
       fill(this.empty, h("p", { class: "empty-title" }, "Connection lost"), h("button", { type: "button", class: "button", onclick: () => this.library.more() }, "Try again"));
-      this.empty.hidden = this.library.images.length > 0;
+      this.empty.hidden = false;
     } else if (error instanceof Problem && error.status === 401) this.showNoAccess();
     else this.report(error);
   }

@@ -61,6 +61,11 @@ export function iconButton(name, label, onclick, properties = {}) {
   return h("button", { type: "button", class: "icon-button", "aria-label": label, title: label, onclick, ...properties }, icon(name));
 }
 
+/** Move the focus to the gallery, or to the header if it is empty: where the keyboard goes on when its control is gone. */
+export function focusPage() {
+  (document.querySelector("#gallery [tabindex='0']") || document.querySelector("#header input, #header button"))?.focus();
+}
+
 /** Announce a text to screen readers. Outside of an open dialog nothing is read, so each has a region of its own. */
 export function announce(text) {
   const region = [...document.querySelectorAll("dialog[open] .live")].at(-1) || document.getElementById("live");

@@ -45,7 +45,7 @@ export function cameraSection(image) {
     ...exif,
   ];
   const shown = lines.filter(([, value]) => value !== null && value !== undefined && value !== "");
-  return section("Camera", h("dl", { class: "facts" }, shown.map(([name, value]) => [h("dt", {}, name), h("dd", { dir: "auto" }, String(value))])));
+  return section("File and camera", h("dl", { class: "facts" }, shown.map(([name, value]) => [h("dt", {}, name), h("dd", { dir: "auto" }, String(value))])));
 }
 
 export function privacySection({ privacy_report: report }) {

@@ -16,7 +16,7 @@ const AHEAD = 3;
 const FRAME_MILLISECONDS = 8;
 
 export class Gallery {
-  /** `actions` has `open(image)`, `retry(id)`, `refresh(id)`, `delete(ids)`, `may(scope)`. `root` is empty. */
+  /** `actions` has `open(image)`, `retry(id)`, `refresh(id)`, `delete(ids)`, `may(scope)`, `help()`. `root` is empty. */
   constructor(root, library, actions) {
     this.root = root;
     this.library = library;
@@ -42,10 +42,10 @@ export class Gallery {
     root.setAttribute("aria-label", "Images");
     root.setAttribute("aria-multiselectable", "true");
     root.addEventListener("keydown", (event) => onGridKey(this, event));
-    // Without a focus, Ctrl + A would select the words of the page.
+    // Keys that are expected to work without a focus too: Ctrl + A would select the words of the page.
     document.addEventListener("keydown", (event) => {
-      const isSelectAll = event.key === "a" && (event.ctrlKey || event.metaKey);
-      if (isSelectAll && event.target === document.body && !document.querySelector("dialog[open]")) onGridKey(this, event);
+      const isExpected = event.key === "?" || (event.key === "a" && (event.ctrlKey || event.metaKey));
+      if (isExpected && event.target === document.body && !document.querySelector("dialog[open]")) onGridKey(this, event);
     });
     library.addEventListener("change", () => this.schedule());
     library.addEventListener("selection", () => this.showSelection());

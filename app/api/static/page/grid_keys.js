@@ -34,6 +34,7 @@ export function onGridKey(gallery, event) {
     announce(`${library.selected.size} selected`);
   } else if (event.key === "Escape" && library.selected.size) library.clearSelection();
   else if (event.key === "Delete") actions.delete(library.selected.size ? [...library.selected] : [focused]);
+  else if (event.key === "?") actions.help();
   else if (event.key === "Enter" && !isCommand) {
     event.preventDefault();
     actions.open(library.byId.get(focused));

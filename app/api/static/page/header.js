@@ -1,6 +1,6 @@
 /** Header: search, upload and menu above the filters; while images are selected, what can be done with them. */
 
-import { fill, h, icon, iconButton } from "./dom.js";
+import { fill, focusPage, h, icon, iconButton } from "./dom.js";
 import { count, plural } from "./format.js";
 import { Filters } from "./filters.js";
 import { showStorage } from "./storage.js";
@@ -56,13 +56,13 @@ export class Header {
     const hadFocus = this.bar.contains(document.activeElement);
     if (selected) this.buildSelection();
     else this.buildUsual();
-    if (hadFocus && !this.bar.contains(document.activeElement)) (document.querySelector("#gallery [tabindex='0']") || this.search).focus();
+    if (hadFocus && !this.bar.contains(document.activeElement)) focusPage();
   }
 
   buildUsual() {
     const may = (scope) => this.actions.may(scope);
     const menu = h("div", { class: "menu", popover: "auto", id: "menu" }, this.menuItems());
-    const open = iconButton("menu", "Menu", null, { "aria-haspopup": "true" });
+    const open = iconButton("menu", "Menu", null);
     open.setAttribute("popovertarget", "menu");
     fill(
       this.bar,
@@ -168,6 +168,7 @@ export class Header {
     const known = library.search ? number : library.total;
     this.total.textContent = known === null ? `${count(number)}+ images` : plural(known, "image");
     const isPartial = Boolean(library.search) && !library.isComplete;
+    if (!isPartial && this.note.contains(document.activeElement)) this.search.focus(); // "Load all" is gone
     this.note.hidden = !isPartial;
     if (isPartial) this.searched.textContent = `Searching the ${count(library.images.length)} images loaded so far. `;
   }

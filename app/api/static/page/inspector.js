@@ -137,7 +137,7 @@ export class Inspector {
   metadataRow(name, value, enabled) {
     const input = h("input", { class: "field", value, dir: "auto", "aria-label": name, disabled: !enabled });
     input.addEventListener("change", () => this.save({ metadata: { [name]: input.value === "" ? null : input.value } }, input));
-    return h("div", { class: "field-line" }, h("label", { dir: "auto" }, name), input);
+    return h("label", { class: "field-line" }, h("span", { dir: "auto" }, name), input);
   }
 
   addMetadata(list) {

@@ -1,6 +1,6 @@
 /** Small windows: toasts, questions, help. */
 
-import { announce, h, iconButton } from "./dom.js";
+import { announce, focusPage, h, iconButton } from "./dom.js";
 import { count } from "./format.js";
 
 const SECONDS = 8;
@@ -9,7 +9,12 @@ const SECONDS = 8;
 export function toast(text, { undo = null, short = false } = {}) {
   const place = [...document.querySelectorAll("dialog[open] .toasts")].at(-1) || document.getElementById("toasts");
   const element = h("div", { class: "toast" }, h("span", { dir: "auto" }, text));
-  const close = () => element.remove();
+  const close = () => {
+    const hadFocus = element.contains(document.activeElement);
+    element.remove();
+    const dialog = place.closest("dialog");
+    if (hadFocus) dialog ? dialog.querySelector("[autofocus]").focus() : focusPage();
+  };
   if (undo) element.append(h("button", { type: "button", class: "link", onclick: () => { close(); undo.action(); } }, undo.label));
   element.append(iconButton("close", "Dismiss", close));
   let timer = null;
@@ -82,7 +87,7 @@ const KEYS = [
   ["Space", "Select the image"],
   ["Shift + arrows", "Select a range"],
   ["Ctrl + A", "Select all that are loaded"],
-  ["Delete", "Delete"],
+  ["Delete", "Delete the image, or those that are selected"],
   ["f", "Set the focal point"],
   ["e", "Edit the title"],
   ["+ − 0", "Zoom"],
@@ -91,5 +96,5 @@ const KEYS = [
 ];
 
 export function showHelp() {
-  ask("Keys", h("dl", { class: "facts keys" }, KEYS.map(([name, what]) => [h("dt", {}, h("kbd", {}, name)), h("dd", {}, what)])), [answer("", "Close")]);
+  ask("Keyboard shortcuts", h("dl", { class: "facts keys" }, KEYS.map(([name, what]) => [h("dt", {}, h("kbd", {}, name)), h("dd", {}, what)])), [answer("", "Close")]);
 }
