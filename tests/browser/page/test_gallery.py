@@ -74,7 +74,11 @@ def test_a_failed_image_shows_its_reason_and_is_processed_again(page: Any, serve
     tile = page.locator(".tile.failed")
     tile.wait_for()
     (item,) = server.client.get("/images", params={"status": "failed"}).json()["items"]
+    assert tile.locator("strong").inner_text() == "damaged.jpg"
     assert tile.locator(".tile-reason").inner_text() == item["error"]["detail"]
+    reason, again = (tile.locator(name).bounding_box() for name in (".tile-state", ".tile-retry"))
+    assert reason["y"] + reason["height"] <= again["y"]
+    assert reason["x"] == again["x"]
     with page.expect_response("**/reprocess") as answered:
         page.get_by_role("button", name="Try again: damaged.jpg").click()
     assert answered.value.status == 202

@@ -54,7 +54,7 @@ export class Tile {
     const shown = `${image.id} ${image.version} ${image.status} ${this.on.may("edit")}`;
     if (shown === this.shown) return;
     this.shown = shown;
-    const title = image.title || image.filename || "Untitled image";
+    const title = titleOf(image);
     this.open.href = `?image=${image.id}`;
     this.open.setAttribute("aria-label", labelOf(image, title, this.on.trashDays));
     this.check.setAttribute("aria-label", `Select ${title}`);
@@ -133,9 +133,11 @@ function wasCached(address) {
   return Boolean(timing?.encodedBodySize) && timing.transferSize === 0;
 }
 
+const titleOf = (image) => image.title || image.filename || "Untitled image";
+
 /** Name of a tile: it contains the texts that the tile shows. */
 function labelOf(image, title, trashDays) {
-  const words = [image.alt || title];
+  const words = [(image.status !== "failed" && image.alt) || title];
   if (image.status === "pending") words.push("processing");
   if (image.status === "failed") words.push(`failed: ${image.error?.detail || "no reason given"}`);
   if (image.trashed_at) words.push(stateOf(image, trashDays)[0].textContent);
@@ -152,7 +154,7 @@ function stateOf(image, trashDays) {
   if (image.status === "pending") return [h("span", { class: "tile-bar" }), word("Processing")];
   if (image.status === "failed") {
     const reason = image.error?.detail || "Failed";
-    return [icon("warning"), h("span", { class: "tile-reason", title: reason, dir: "auto" }, reason)];
+    return [icon("warning"), h("span", { class: "tile-failure" }, h("strong", { dir: "auto" }, titleOf(image)), h("span", { class: "tile-reason", title: reason, dir: "auto" }, reason))];
   }
   return image.visibility === "private" ? [h("span", { class: "tile-lock", title: "Private" }, icon("lock"))] : [];
 }
