@@ -256,6 +256,17 @@ def test_a_change_that_cannot_be_saved_does_not_keep_later_ones_back(
     eventually(page, server, other, lambda found: found["title"] == "Lighthouse")
 
 
+def test_the_focus_returns_to_a_field_whose_text_is_refused(
+    page: Any, upload: Callable[..., dict[str, Any]], expected: list[str]
+) -> None:
+    dialog = opened(page, upload())
+    expected.append("status of 422")
+    dialog.get_by_label("Tags").fill("x" * 65)
+    dialog.get_by_label("Tags").press("Enter")
+    dialog.locator(".toast", has_text="The limit is 64.").wait_for()
+    page.wait_for_function("document.activeElement.dataset.field === 'tags'")
+
+
 def test_an_address_without_an_id_reads_nothing_else(page: Any) -> None:
     page.goto("/?image=../stats")
     page.locator(".toast", has_text="There is no image with this id.").wait_for()
@@ -267,7 +278,7 @@ def test_a_saved_change_leaves_the_focus_and_what_is_open(page: Any, upload: Cal
     dialog.get_by_text("Metadata").click()
     dialog.get_by_role("button", name="Make private").focus()
     page.keyboard.press("Enter")
-    dialog.get_by_text("Only you can see it").wait_for()
+    dialog.get_by_text("Everybody who can open this page can see it").wait_for()
     assert page.evaluate("document.activeElement.textContent") == "Make public"
     assert dialog.get_by_role("button", name="Add a field").is_visible()
     dialog.get_by_label("Title").fill("A pier")
@@ -341,7 +352,7 @@ def test_visibility_is_switched_and_a_private_image_is_shared_by_a_link(
     page.context.grant_permissions(["clipboard-read", "clipboard-write"], origin=server.url)
     dialog = opened(page, image)
     dialog.get_by_role("button", name="Make private").click()
-    dialog.get_by_text("Only you can see it").wait_for()
+    dialog.get_by_text("Everybody who can open this page can see it").wait_for()
     assert record(server, image)["visibility"] == "private"
     page.locator(f".viewer-picture[src*='/processed/{image['id']}']").wait_for(state="attached")
     expect_picture(page)

@@ -166,7 +166,7 @@ export class Header {
     const { library } = this;
     const number = library.shown.length;
     const known = library.search ? number : library.total;
-    this.total.textContent = known === null ? `${count(number)}+ images` : plural(known, "image");
+    this.total.textContent = known !== null ? plural(known, "image") : number ? `${count(number)}+ images` : "";
     const isPartial = Boolean(library.search) && !library.isComplete;
     if (!isPartial && this.note.contains(document.activeElement)) this.search.focus(); // "Load all" is gone
     this.note.hidden = !isPartial;

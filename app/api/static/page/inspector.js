@@ -178,6 +178,7 @@ export class Inspector {
       }
     } catch (error) {
       input?.setAttribute("aria-invalid", "true");
+      if (document.activeElement === document.body) input?.focus();
       this.actions.report(error);
     }
   }
@@ -193,7 +194,7 @@ export class Inspector {
   buildVisibility(enabled) {
     const { image } = this;
     const isPublic = image.visibility === "public";
-    const words = isPublic ? "Everybody who has a URL can see the sizes. The original stays private." : "Only you can see it, and those to whom you give a link.";
+    const words = isPublic ? "Everybody who has a URL can see the sizes. The original stays private." : `${this.actions.limits.authentication === "required" ? "Only you" : "Everybody who can open this page"} can see it, and those to whom you give a link.`;
     const button = this.button(isPublic ? "Make private" : "Make public", () => this.save({ visibility: isPublic ? "private" : "public" }), isPublic ? "lock" : "eye");
     button.disabled = !enabled;
     return section("Visibility", h("p", { class: "note" }, words), h("div", { class: "buttons" }, button));
