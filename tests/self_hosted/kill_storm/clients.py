@@ -86,6 +86,8 @@ class Client:
                 self._delete(http, image_id)
             case "upload again":
                 self._upload_again(http, image_id, body)
+            case _:
+                self._ledger.events["left in the trash"] += 1
 
     def _trash(self, http: httpx.Client, image_id: str) -> None:
         self._ledger.fates[image_id] = Fate.UNSURE_IF_TRASHED

@@ -69,6 +69,8 @@ class Killer:
         happened = all(
             ledger.events[name] for name in ("trash", "restore", "permanent delete", "key repeated", "lease ended")
         )
+        # The checks restore every second one.
+        happened &= ledger.events["left in the trash"] >= 2
         return happened and ledger.kills.keys() == VICTIMS.keys() and all(ledger.kinds[kind] >= 3 for kind in KINDS)
 
     def _kill(self, victim: str) -> None:
