@@ -152,7 +152,10 @@ class Outcomes:
         if found.status is Status.READY:
             return {"reprocess_error": Failure(code=code, detail=detail), **_PROCESSED}
         changes = mark_failed(image, code, detail, utcnow())
-        return changes | (original_changes(original) if original is not None else {})
+        if original is None:
+            return changes
+        # The hash of the bytes that were sent stays: other bytes never become ready, and its pointer stays right.
+        return changes | original_changes(original) | {"sha256": found.sha256 or original.sha256}
 
     def _abandoned(self, found: Image) -> Changes:
         wanted = rendering_name(self.rendering_id(found), public=found.effective_visibility is Visibility.PUBLIC)

@@ -181,6 +181,17 @@ def test_an_image_that_had_failed_is_found_by_its_bytes(bench: Bench, kind: str)
     assert Images(bench.side.images).look_up("ann", [digest]) == {digest: image_id}
 
 
+def test_bytes_that_differ_from_those_sent_never_become_ready(bench: Bench) -> None:
+    """A look-up of the hash that was sent would lead to them."""
+    sent, image_id = hashlib.sha256(encoded(seed=1)).hexdigest(), bench.place(encoded(seed=2))
+    bench.side.images.create(an_image(id=image_id, owner="ann", sha256=sent), claim=True)
+    for _ in range(2):
+        assert bench.worker().handle(image_id) is Outcome.FAILED
+        reprocess(bench, bench.image(image_id))
+    assert bench.image(image_id).sha256 == sent
+    assert Images(bench.side.images).look_up("ann", [sent]) == {}
+
+
 def test_attempts_that_all_fail_end_the_reprocess(bench: Bench) -> None:
     before = ready(bench)
     reprocess(bench, before)
