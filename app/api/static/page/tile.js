@@ -137,9 +137,8 @@ const titleOf = (image) => image.title || image.filename || "Untitled image";
 
 /** Name of a tile: it contains the texts that the tile shows. */
 function labelOf(image, title, trashDays) {
-  const words = [(image.status !== "failed" && image.alt) || title];
+  const words = [image.status === "failed" ? `Failed: ${title}: ${image.error?.detail || "no reason given"}` : image.alt || title];
   if (image.status === "pending") words.push("processing");
-  if (image.status === "failed") words.push(`failed: ${image.error?.detail || "no reason given"}`);
   if (image.trashed_at) words.push(stateOf(image, trashDays)[0].textContent);
   if (image.visibility === "private") words.push("private");
   return words.join(", ");
@@ -154,7 +153,7 @@ function stateOf(image, trashDays) {
   if (image.status === "pending") return [h("span", { class: "tile-bar" }), word("Processing")];
   if (image.status === "failed") {
     const reason = image.error?.detail || "Failed";
-    return [icon("warning"), h("span", { class: "tile-failure" }, h("strong", { dir: "auto" }, titleOf(image)), h("span", { class: "tile-reason", title: reason, dir: "auto" }, reason))];
+    return [icon("warning"), h("span", { class: "tile-failure" }, h("strong", { dir: "auto" }, titleOf(image)), " ", h("span", { class: "tile-reason", title: reason, dir: "auto" }, reason))];
   }
   return image.visibility === "private" ? [h("span", { class: "tile-lock", title: "Private" }, icon("lock"))] : [];
 }
