@@ -1,4 +1,4 @@
-"""Further images of the same bytes: each is found by its hash once the others are deleted, whatever ended too early."""
+"""Further images of the same bytes: each is found by its hash once the others are deleted, also after crashes."""
 
 import hashlib
 import io
