@@ -20,6 +20,7 @@ from app.domain.ports import ImageRepository, ObjectStore
 from app.domain.quota.admission import create_within
 from app.domain.quota.usage import NO_QUOTA, Quota
 from app.domain.times import has_passed
+from app.domain.uploads.late_bytes import bury
 from app.domain.uploads.requests import FIRST_ATTEMPT, Attempt, Upload, new_record
 from app.domain.uploads.ticket_refusals import ticket_gone, used_ticket
 
@@ -180,6 +181,8 @@ class Uploads:
         """
         for _ in range(_ATTEMPTS):
             found = self._images.get(image_id)
+            if found is None and not bury(self._images, image_id):
+                continue  # `reconcile` has just written it again
             if not isinstance(found, Image):
                 self._store.delete(original_key(image_id))
                 return None

@@ -1,9 +1,11 @@
 """The bytes of upload tickets: with any event during their upload, none are lost that were acknowledged, and none are
 left of a refused one."""
 
+import contextlib
 import io
 from collections.abc import Callable
 from datetime import timedelta
+from threading import Event, Thread
 from typing import Any
 
 import pytest
@@ -213,3 +215,32 @@ def test_a_refused_store_leaves_the_ticket_open(side: Side) -> None:
     assert side.objects() == set()
     send(side, image)
     assert_kept(side, image)
+
+
+@pytest.mark.slow
+def test_bytes_of_a_ticket_that_is_written_again_stay(side: Side) -> None:
+    """The upload finds the record removed, then reconcile finds the bytes: only one of both may act on it."""
+    image = ticket(side)
+    removed, arrived, finished = Event(), Event(), Event()
+
+    def let_them_arrive(*_: Any) -> None:
+        removed.set()
+        assert arrived.wait(60)
+
+    def wait_for_reconcile(*_: Any) -> None:
+        arrived.set()
+        assert finished.wait(60)
+
+    def upload() -> None:
+        hooks: Any = {"create": lambda *_, **__: removed.wait(60), "delete": wait_for_reconcile}
+        with contextlib.suppress(Gone):
+            send(side, image, store=Interposed(side.store, before=hooks))
+
+    sending = Thread(target=upload)
+    sending.start()
+    images: Any = Interposed(side.images, after={"remove_all": let_them_arrive})
+    side.having(images=images).reconciler.run(now=utcnow() + RECORD_LIFE + timedelta(hours=1))
+    finished.set()
+    sending.join()
+    has_bytes = side.store.find(original_key(image.id)) is not None
+    assert isinstance(side.images.get(image.id), Image) is has_bytes
