@@ -1,5 +1,6 @@
 """Server that answers a request from a script, up to the byte at which it stops."""
 
+import contextlib
 import socket
 import threading
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ class HalfAnswers:
         self._answers = answers
         self._silent = silent
         self._held: list[socket.socket] = []
+        self._changed = threading.Condition()
         self._thread = threading.Thread(target=self._serve, daemon=True)
         self._thread.start()
 
@@ -31,14 +33,19 @@ class HalfAnswers:
                 head += piece
             answer = self._answers[min(self.requests, len(self._answers) - 1)]
             self.requests += 1
-            connection.sendall(answer)
+            with contextlib.suppress(ConnectionError):  # the other side may close early
+                connection.sendall(answer)
             if self._silent:
-                self._held.append(connection)
+                with self._changed:
+                    self._held.append(connection)
+                    self._changed.notify_all()
             else:
                 connection.close()
 
     def was_left(self) -> bool:
         """Return True if the other side has closed the last connection."""
+        with self._changed:
+            assert self._changed.wait_for(lambda: len(self._held) == self.requests, 60), "an answer is not sent yet"
         self._held[-1].settimeout(60)
         try:
             return self._held[-1].recv(1) == b""
