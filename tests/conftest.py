@@ -55,7 +55,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def _leave_cases_to_nightly(items: list[pytest.Item]) -> None:
-    """Mark cases of `sampled` tests on the engines `nightly`, except as many as the mark says: the same in each run."""
+    """Keep as many cases of each `sampled` test on the engines as its mark says, and mark the others `nightly`.
+
+    Every run keeps the same ones.
+    """
     cases = defaultdict(list)
     for item in items:
         if item.get_closest_marker("engines") and item.get_closest_marker("sampled"):

@@ -35,11 +35,8 @@ def create_app(services: Services) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,  # FastAPI's redirects use the Host header
-        telemetry={
-            "tracing": False,
-            "metrics": False,
-            "logs": False,
-        },  # it would report signed urls and texts of errors
+        # It would report signed urls and texts of errors.
+        telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     app.state.services = services
 

@@ -16,10 +16,10 @@ _PAUSE = 1.0
 class Reads:
     """Calls blocking functions that read.
 
-    Those of a `local` database take microseconds: less than a switch to a thread and back, so they are called at once.
-    A call that holds up the event loop longer than a thread may, which is the interpreter's switch interval of 5 ms,
-    sends those of the next second to threads: the disk is slow, or pages are long. Reads of a remote database always
-    run in threads, at the same time.
+    Reads of a `local` database take microseconds. A switch to a thread and back takes longer, so they run on the event
+    loop. After one that took longer than the interpreter's switch interval (5 ms), because the disk is slow or the page
+    long, reads run in threads for a second: a thread lets the event loop go on at that interval. Reads of a remote
+    database always run in threads, several at the same time.
     """
 
     def __init__(self, *, local: bool, clock: Callable[[], float] = time.monotonic) -> None:

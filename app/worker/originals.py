@@ -96,7 +96,7 @@ def adopt(store: ObjectStore, images: ImageRepository, image_id: str, max_bytes:
     try:
         try:
             images.create(image, claim=bool(original.sha256))
-        except HashTaken:  # without a hash the worker claims the bytes afterwards, as those of any copy
+        except HashTaken:  # the worker notes the copy when it adds the hash
             images.create(image.model_copy(update={"sha256": None}), claim=False)
     except AlreadyExists:  # another delivery was faster
         return True

@@ -154,7 +154,7 @@ class Outcomes:
         changes = mark_failed(image, code, detail, utcnow())
         if original is None:
             return changes
-        # The hash of the bytes that were sent stays: other bytes never become ready, and its pointer stays right.
+        # The hash of the bytes that were sent stays. So other bytes fail again, and look-ups never lead to them.
         return changes | original_changes(original) | {"sha256": found.sha256 or original.sha256}
 
     def _abandoned(self, found: Image) -> Changes:
@@ -194,7 +194,7 @@ def _place(public: bool) -> Visibility:
 
 
 def _may_lack_claim(image: Image) -> bool:
-    """Return True if the hash of the bytes may not lead to the image yet: it was uploaded with a ticket, was adopted,
-    or had failed, after which a further upload of its bytes takes its place."""
+    """Return True if look-ups by hash may not find the image yet: it was uploaded with a ticket or adopted, or it had
+    failed, which ends its ticket and lets another upload of the same bytes take its place."""
     had_failed = image.status is not Status.READY and image.processed_at is not None
     return image.sha256 is None or image.upload_expires_at is not None or had_failed

@@ -105,7 +105,7 @@ def states_of(first: str, second: str) -> list[str]:
     return ["moved"] if names & TRASH else ["fresh", "moved"]
 
 
-#: Two changes in turn. At each of their calls happens, for the most part, what happens at the calls of each change.
+#: Operations of two changes in turn. Most of their steps are those of each change alone, which is tested too.
 LONG = frozenset({"hide, publish", "publish, hide", "trash, restore"})
 PAIRS = [
     pytest.param(first, second, marks=pytest.mark.nightly if first in LONG else ())

@@ -16,9 +16,11 @@ _TOMBSTONE_LIFE = timedelta(days=1)
 def bury(images: ImageRepository, image_id: str) -> bool:
     """Write a tombstone for an id without a record. Return False if it has a record or a tombstone.
 
-    `reconcile` writes a record that it has removed again if the bytes arrived meanwhile. Only one of both calls writes
-    the id, so the caller may remove the bytes if this one did. The first write is the record of a trashed ticket that
-    is due and was never processed: it makes no event, and `reconcile` deletes it if this process ends here.
+    After it has removed a record, `reconcile` looks for the bytes once more, and creates the record again if they have
+    arrived. Only one of the two can create the id. So the caller may remove the bytes if this function returns True.
+
+    A tombstone can replace a record only, so there is a record first. It is that of an open ticket, which makes no
+    event and counts nowhere, in the trash and due: `reconcile` deletes it if this process ends before the tombstone.
     """
     now = utcnow()
     purge = {Task.PURGE: Work.add(now)}

@@ -105,7 +105,7 @@ class Uploads:
             if not keep_duplicate or not self._is_current(taken.image_id, image.owner, upload):
                 return taken.image_id
             create_within(self._images, image, quota, claim=False)
-            self._note_copy(image)  # before the bytes: a request that ends between leaves none that nobody finds
+            self._note_copy(image)  # before the bytes are stored: look-ups find them even if this process ends then
         else:
             if replaces:
                 self._note_restored(replaces, image.owner, upload)

@@ -69,7 +69,7 @@ class Killer:
         happened = all(
             ledger.events[name] for name in ("trash", "restore", "permanent delete", "key repeated", "lease ended")
         )
-        # The checks restore every second one.
+        # The checks restore every second one, and expect that another was purged.
         happened &= ledger.events["left in the trash"] >= 2
         return happened and ledger.kills.keys() == VICTIMS.keys() and all(ledger.kinds[kind] >= 3 for kind in KINDS)
 

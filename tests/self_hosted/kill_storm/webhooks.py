@@ -16,7 +16,7 @@ from tests.running_server import Server, wait_for
 from tests.self_hosted.kill_storm.ledger import Fate, Ledger, Outcome
 
 ADMIN, ADMIN_ENTRY = new_key("root", [Scope.ADMIN])
-#: Part of the events whose first request is refused. That of the first event always is.
+#: Part of the events whose first request is refused. The first request of all is always refused.
 _REFUSED = 0.05
 _SECONDS = 600
 
