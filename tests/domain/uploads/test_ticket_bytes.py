@@ -221,23 +221,28 @@ def test_a_refused_store_leaves_the_ticket_open(side: Side) -> None:
 def test_bytes_of_a_ticket_that_is_written_again_stay(side: Side) -> None:
     """The upload finds the record removed, then reconcile finds the bytes: only one of both may act on it."""
     image = ticket(side)
-    removed, arrived, finished = Event(), Event(), Event()
+    checked, removed, arrived, finished = Event(), Event(), Event(), Event()
 
     def let_them_arrive(*_: Any) -> None:
         removed.set()
         assert arrived.wait(60)
+
+    def wait_for_removal(*_: Any, **__: Any) -> None:
+        checked.set()
+        assert removed.wait(60)
 
     def wait_for_reconcile(*_: Any) -> None:
         arrived.set()
         assert finished.wait(60)
 
     def upload() -> None:
-        hooks: Any = {"create": lambda *_, **__: removed.wait(60), "delete": wait_for_reconcile}
+        hooks: Any = {"create": wait_for_removal, "delete": wait_for_reconcile}
         with contextlib.suppress(Gone):
             send(side, image, store=Interposed(side.store, before=hooks))
 
     sending = Thread(target=upload)
     sending.start()
+    assert checked.wait(60)
     images: Any = Interposed(side.images, after={"remove_all": let_them_arrive})
     side.having(images=images).reconciler.run(now=utcnow() + RECORD_LIFE + timedelta(hours=1))
     finished.set()
