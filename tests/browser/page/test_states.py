@@ -97,6 +97,21 @@ def test_a_gallery_that_cannot_be_loaded_says_so_and_is_loaded_again(
     page.get_by_text("Connection lost").wait_for(state="hidden")
 
 
+def test_a_gallery_that_was_offline_is_loaded_when_the_connection_is_back(
+    page: Any, server: Server, expected: list[str]
+) -> None:
+    upload(server, "offline", 1)
+    page.goto("/?tag=nothing")
+    page.get_by_text("No image").wait_for()
+    expected.append("ERR_INTERNET_DISCONNECTED")
+    page.context.set_offline(True)
+    page.get_by_role("button", name="Show all images").click()
+    page.get_by_text("Connection lost").wait_for()
+    page.context.set_offline(False)
+    page.locator(".tile").first.wait_for()
+    page.get_by_text("Connection lost").wait_for(state="hidden")
+
+
 def test_a_toast_stays_while_the_pointer_or_the_focus_is_on_it(new_page: Callable[..., Any], server: Server) -> None:
     upload(server, "toast", 2)
     page = new_page(keep_toasts=False)

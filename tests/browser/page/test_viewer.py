@@ -369,8 +369,10 @@ def test_sizes_show_what_they_save_and_the_original_is_downloaded(
 ) -> None:
     image = upload(width=1400, height=900)
     dialog = opened(page, image)
-    rows = dialog.locator(".sizes tr")
+    rows = dialog.locator(".sizes tbody tr")
     assert rows.count() == len(image["variants"])
+    assert dialog.get_by_role("columnheader", name="File size").count() == 1
+    assert dialog.get_by_role("rowheader", name="w320").count() == 1
     assert re.search(
         r"w320.*webp.*320 × 206.*[kB].*q 82.*−\d+ %", rows.nth(1).inner_text().replace("\n", " ").replace("\t", " ")
     )

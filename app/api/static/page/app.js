@@ -67,6 +67,7 @@ class App {
     this.library.addEventListener("error", (event) => this.onLoadError(event.detail));
     this.access.addEventListener("change", () => this.header.show(true));
     addEventListener("popstate", () => this.followAddress());
+    addEventListener("online", () => this.library.hasFailed && this.library.more());
   }
 
   async start() {

@@ -14,7 +14,7 @@ export function sizesSection(image, actions) {
     h(
       "tr",
       {},
-      h("td", {}, h("a", { href: each.url, target: "_blank", rel: "noreferrer" }, each.name)),
+      h("th", { scope: "row" }, h("a", { href: each.url, target: "_blank", rel: "noreferrer" }, each.name)),
       h("td", {}, each.format),
       h("td", { class: "number" }, `${count(each.width)} × ${count(each.height)}`),
       h("td", { class: "number" }, bytes(each.bytes)),
@@ -28,7 +28,8 @@ export function sizesSection(image, actions) {
     `Original: ${image.width ? `${count(image.width)} × ${count(image.height)}, ` : ""}${bytes(image.bytes)}. `,
     image.error?.code === "not_an_image" || !actions.may("read") ? null : h("a", { href: image.links.original, class: "download", onclick: (event) => actions.download(event, image) }, "Download"),
   );
-  const table = rows.length ? h("table", { class: "sizes" }, h("caption", { class: "hidden" }, "Sizes"), h("tbody", {}, rows)) : null;
+  const head = ["Name", "Format", "Width and height", "File size", "Quality", "Saved"].map((name) => h("th", { scope: "col" }, h("span", { class: "hidden" }, name)));
+  const table = rows.length ? h("table", { class: "sizes" }, h("caption", { class: "hidden" }, "Sizes"), h("thead", {}, h("tr", {}, head)), h("tbody", {}, rows)) : null;
   return section("Sizes", table, original, image.reprocess_error ? h("p", { class: "warning" }, icon("warning"), image.reprocess_error.detail) : null);
 }
 
