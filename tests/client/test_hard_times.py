@@ -9,6 +9,7 @@ import struct
 import subprocess
 import termios
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
 from http.server import HTTPServer, SimpleHTTPRequestHandler
@@ -40,14 +41,17 @@ def test_hundreds_of_files_survive_a_kill_of_the_server(tmp_path: Path) -> None:
     folder = small_images(tmp_path / "in", 400)
     with serving(tmp_path / "data") as server:
         darkroom = Command(server.url)
-        with darkroom.start("upload", folder, "--wait", "0") as running:
+        # The pipe takes 70 lines, then the command waits. So files are left when the server is killed.
+        with darkroom.start("upload", folder, "--wait", "0", pipesize=4096) as running:
             assert running.stdout is not None
             assert running.stderr is not None
             first = [running.stdout.readline() for _ in range(120)]
             server.kill()
-            assert running.stderr.readline() == "Connection lost. Retrying for 60 s.\n"
-            server.start()
-            rest, said = running.stdout.read(), running.stderr.read()  # with what `readline` has buffered
+            with ThreadPoolExecutor(1) as pool:
+                reading = pool.submit(running.stdout.read)  # with what `readline` has buffered
+                assert running.stderr.readline() == "Connection lost. Retrying for 60 s.\n"
+                server.start()
+                rest, said = reading.result(), running.stderr.read()
         assert running.returncode == 0, said
         assert len(rest.splitlines()) == 280
         assert "refused" not in said
