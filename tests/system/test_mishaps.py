@@ -64,12 +64,17 @@ def processes(spaces: set[Path]) -> dict[int, int]:
 
 
 def begun(spaces: set[Path], before: dict[int, int]) -> int:
-    """The process of an image that was started, as soon as there is one."""
+    """The process of an image that has read its arguments, as soon as there is one.
+
+    One that ends earlier was never started, for the function: the event is delivered again.
+    """
     deadline = time.monotonic() + SECONDS
     while time.monotonic() < deadline:
         for process, parent in processes(spaces).items():
             if process not in before and parent in before:
-                return process
+                with contextlib.suppress(ProcessLookupError):
+                    if os.getsid(process) == process:  # `run_child` has begun
+                        return process
         time.sleep(0.01)
     raise AssertionError("no picture was begun")
 
