@@ -24,15 +24,13 @@ IN_MEMORY = $(shell [ -w /dev/shm ] && df -Pk /dev/shm | awk 'NR == 2 && $$4 > 2
 FAST = $(AT_ONCE) -o tmp_path_retention_policy=failed -m "not slow and $(NOTHING_ELSE)"
 # Each file by one worker, because its tests share servers.
 SLOW_AT_ONCE = -n $(shell getconf _NPROCESSORS_ONLN) --dist loadfile -o tmp_path_retention_policy=failed
-# With ARGS, one of two calls may select no test.
-NONE_IS_FINE = $(if $(ARGS),|| [ $$? -eq 5 ])
 # Markers of tests with a target of their own.
 NOTHING_ELSE := not nightly and not browser and not clients and not proxies and not openapi and not engines and not template and not containers and not system
 COMPILE := .venv/bin/uv pip compile --quiet --generate-hashes --no-header --no-annotate --no-emit-package darkroom
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-python test-slow test-engines engines test-template images test-images test-system \
-	test-browser test-openapi test-proxies test-clients test-nightly fuzz kill-storm \
+.PHONY: help run test test-python test-slow test-engines test-alone engines test-template images test-images \
+	test-system test-browser test-openapi test-proxies test-clients test-nightly fuzz kill-storm \
 	lint types check format cli-docs screenshots jxl lock bench bench-list wheel release clean .venv server-environment
 
 help: ## List the targets
@@ -51,12 +49,13 @@ test-python: ## Run the fast tests on PYTHON=python3.14 (from Debian if it is no
 
 test-slow: .venv ## Run the slow tests: crashes, load, locks, the commands of the docs, generated requests
 	@sh tools/python.sh tools/environment.py dev openapi
-	$(IN_MEMORY) $(PYTEST) $(SLOW_AT_ONCE) -m "slow and not alone and $(NOTHING_ELSE)" $(ARGS) $(NONE_IS_FINE)
-	$(PYTEST) -m "slow and alone and $(NOTHING_ELSE)" $(ARGS) $(NONE_IS_FINE)
+	$(IN_MEMORY) $(PYTEST) $(SLOW_AT_ONCE) -m "slow and not alone and $(NOTHING_ELSE)" $(ARGS)
 
-test-engines: .venv engines ## Run the AWS tests on DynamoDB Local, SeaweedFS and Lambda's emulator
-	$(IN_MEMORY) $(PYTEST) $(SLOW_AT_ONCE) -m "engines and not nightly and not alone" $(ARGS) $(NONE_IS_FINE)
-	$(PYTEST) -m "engines and alone" $(ARGS) $(NONE_IS_FINE)
+test-engines: .venv engines ## Run the AWS tests on DynamoDB Local and SeaweedFS
+	$(IN_MEMORY) $(PYTEST) $(SLOW_AT_ONCE) -m "engines and not nightly and not alone" $(ARGS)
+
+test-alone: .venv engines ## Run a storm of kills and the functions under Lambda's emulator, one test at a time
+	$(PYTEST) -m alone $(ARGS)
 
 engines: ## Install those engines into .cache/engines (Linux, needs npm and java)
 	@sh tools/python.sh tools/engines.py
@@ -117,7 +116,7 @@ types: .venv ## Check types with mypy, for Linux and macOS
 	$(PY) -m mypy
 	$(PY) -m mypy --platform darwin --no-warn-unreachable --cache-dir .mypy_cache/darwin
 
-check: lint types test test-slow test-engines test-template test-images test-system test-browser test-openapi test-proxies test-clients ## Run everything that CI runs, except the fresh clone
+check: lint types test test-slow test-engines test-alone test-template test-images test-system test-browser test-openapi test-proxies test-clients ## Run everything that CI runs, except the fresh clone
 
 cli-docs: .venv ## Write docs/cli.md from the help of the commands
 	$(PY) tools/cli_docs.py
