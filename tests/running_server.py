@@ -10,11 +10,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import httpx
 
 START_SECONDS = 90
+PROCESS_SECONDS = 120
+#: Ports that `free_port` has returned.
+_RESERVED: list[socket.socket] = []
 
 
 class Server:
@@ -100,10 +103,33 @@ def wait_for(condition: Callable[[], object], seconds: float, explain: Callable[
         time.sleep(0.02)
 
 
+def finished(server: Server, image_id: str, **headers: str) -> dict[str, Any]:
+    """Return the record of an image once it is ready or failed."""
+    found: dict[str, Any] = {}
+
+    def is_processed() -> bool:
+        answer = server.client.get(f"/images/{image_id}", params={"wait": 20}, headers=headers)
+        found.update(answer.raise_for_status().json())
+        return bool(found["status"] != "pending")
+
+    wait_for(is_processed, PROCESS_SECONDS, server.log.read_text)
+    return found
+
+
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Return a loopback port that nothing listens on.
+
+    On Linux no other socket is given it while this process lives. A server with SO_REUSEADDR can listen on it.
+    """
+    reserved = socket.socket()
+    reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    reserved.bind(("127.0.0.1", 0))
+    port = int(reserved.getsockname()[1])
+    if sys.platform == "linux":
+        _RESERVED.append(reserved)
+    else:
+        reserved.close()
+    return port
 
 
 def has_no_files_of_images(data: Path) -> bool:

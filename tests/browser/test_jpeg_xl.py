@@ -46,7 +46,7 @@ def shown(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         image_id = httpx.post(f"{running.url}/upload", files={"file": ("a.png", picture())}, timeout=120).json()["id"]
 
         def read() -> Any:
-            return httpx.get(f"{running.url}/images/{image_id}").json()
+            return httpx.get(f"{running.url}/images/{image_id}", timeout=60).json()
 
         wait_for(lambda: read()["status"] != "pending", 120)
         assert read()["status"] == "ready"
@@ -88,5 +88,5 @@ def test_without_naming_the_format_nobody_gets_it(shown: tuple[Server, Any]) -> 
     server, record = shown
     for accept in ("*/*", "image/*", "image/avif,image/webp,image/*;q=0.8"):
         url = f"{server.url}/images/{record['id']}/variants/page"
-        answer = httpx.get(url, headers={"Accept": accept}, follow_redirects=True)
+        answer = httpx.get(url, headers={"Accept": accept}, follow_redirects=True, timeout=60)
         assert answer.headers["content-type"] in {"image/webp", "image/png"}

@@ -17,7 +17,7 @@ from PIL import Image as Pillow
 import darkroom
 from app.domain.access.api_keys import Scope, new_key
 from darkroom import Client, FocalPoint, sources
-from tests.running_server import Server, serving
+from tests.running_server import Server, serving, wait_for
 from tests.samples import encoded
 from tests.samples import photo as picture
 
@@ -215,6 +215,8 @@ def test_edits_and_their_conditions(ann: Client) -> None:
     )
     assert (changed.title, changed.metadata, changed.tags) == (None, {"b": "2"}, ("y",))
     assert changed.focal_point == FocalPoint(x=0.5, y=0)
+    # The worker changes the record, too.
+    wait_for(lambda: ann.get(image.id).rendering_id != image.rendering_id, 120)
     for stale in (image, image.version, f'"v{image.version}"'):
         with pytest.raises(darkroom.Conflict) as found:
             ann.edit(image.id, if_match=stale, title="b")
@@ -280,11 +282,12 @@ def test_downloads_replace_files_only_when_they_are_complete(ann: Client, tmp_pa
 
 def test_urls_show_the_image_in_any_size(client: Client) -> None:
     image = client.upload(unseen(800, 600), wait=60)
-    answer = httpx.get(client.url(image.id, width=300, format="webp", slug="a/b ä", version=image.rendering_id))
+    url = client.url(image.id, width=300, format="webp", slug="a/b ä", version=image.rendering_id)
+    answer = httpx.get(url, timeout=60)
     with Pillow.open(io.BytesIO(answer.read())) as shown:
         assert (shown.format, shown.width) == ("WEBP", 384)  # the next width that is served
-    assert httpx.get(client.url(image.id, variant="w320"), follow_redirects=True).status_code == 200
-    assert httpx.get(client.url(image.id, width=300, height=100)).status_code == 403
+    assert httpx.get(client.url(image.id, variant="w320"), follow_redirects=True, timeout=60).status_code == 200
+    assert httpx.get(client.url(image.id, width=300, height=100), timeout=60).status_code == 403
     for wrong in ({"width": 0}, {"quality": -1}, {"variant": "w320", "width": 3}, {"width": 1, "signing_key": "no"}):
         with pytest.raises(darkroom.InvalidArgument):
             client.url(image.id, **wrong)  # type: ignore[arg-type]
@@ -294,7 +297,7 @@ def test_a_shared_image_is_shown_without_a_key(ann: Client) -> None:
     image = ann.upload(unseen(400, 300), visibility="private", wait=60)
     link = ann.share(image.id, expires_in=600, variant="w320")
     assert timedelta(0) < link.expires_at - datetime.now(UTC) <= timedelta(seconds=600)
-    assert httpx.get(link.url, follow_redirects=True).headers["content-type"].startswith("image/")
+    assert httpx.get(link.url, follow_redirects=True, timeout=60).headers["content-type"].startswith("image/")
 
 
 def test_counts_and_known_hashes(ann: Client) -> None:

@@ -191,15 +191,15 @@ def test_urls_show_the_image(server: Any, darkroom: Command, images: list[Image]
     image = images[0].id
     plain = darkroom("url", image, "--width", "640", "--format", "webp")
     assert plain.stdout == f"{server.url}/i/{image}?w=640&fm=webp\n"
-    assert httpx.get(plain.stdout.strip()).headers["Content-Type"] == "image/webp"
+    assert httpx.get(plain.stdout.strip(), timeout=60).headers["Content-Type"] == "image/webp"
     assert darkroom("url", image, "--variant", "w320", "--json").stdout == (
         f'{{"id": "{image}", "url": "{server.url}/i/{image}?size=w320"}}\n'
     )
     server_secret = {"DARKROOM_SECRET": (server.data / "secret").read_text().strip()}
     signed = Command(server.url, server_secret)("url", image, "--width", "51", "--format", "png").stdout.strip()
-    with PIL.Image.open(io.BytesIO(httpx.get(signed).content)) as shown:
+    with PIL.Image.open(io.BytesIO(httpx.get(signed, timeout=60).content)) as shown:
         assert shown.width == 51
-    assert httpx.get(signed.replace("w=51", "w=52")).status_code == 403
+    assert httpx.get(signed.replace("w=51", "w=52"), timeout=60).status_code == 403
 
 
 def test_markup_is_that_of_the_record(darkroom: Command, client: Client, images: list[Image]) -> None:
@@ -224,7 +224,7 @@ def test_the_browser_opens_the_page_and_images(server: Any, images: list[Image],
     assert darkroom("open", images[0].id).stdout == f"{server.url}/i/{images[0].id}\n"
     darkroom("edit", images[1].id, "--visibility", "private")
     private = darkroom("open", images[1].id).stdout.strip()
-    assert httpx.get(private, follow_redirects=True).status_code == 200
+    assert httpx.get(private, follow_redirects=True, timeout=60).status_code == 200
     assert (tmp_path / "opened").read_text().splitlines() == [
         f"{server.url}/",
         f"{server.url}/i/{images[0].id}",
@@ -261,10 +261,11 @@ def test_a_full_disk_is_three_lines(darkroom: Command, images: list[Image]) -> N
 
 
 def test_a_reader_that_closes_the_pipe_ends_a_list_silently(darkroom: Command, images: list[Image]) -> None:
-    with darkroom.start("list") as running:
-        assert running.stdout is not None
+    reading, writing = os.pipe()
+    os.close(reading)  # before the command can write
+    with darkroom.start("list", stdout=writing) as running:
+        os.close(writing)
         assert running.stderr is not None
-        running.stdout.close()
         assert running.stderr.read() == ""
     assert running.returncode == 0
 

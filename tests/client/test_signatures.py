@@ -79,7 +79,7 @@ def test_altered_requests_are_refused() -> None:
         for missing in (None, ""):
             with pytest.raises(InvalidSignature, match=f"webhook-{name} is missing"):
                 verify(BODY, signed(**{name: missing}), SECRET)
-    for change in ({"id": f"{ID}0"}, {"timestamp": str(int(time.time()) + 1)}, {"id": f"{ID}é"}):
+    for change in ({"id": f"{ID}0"}, {"timestamp": str(int(time.time()) + 100)}, {"id": f"{ID}é"}):
         with pytest.raises(InvalidSignature):
             verify(BODY, signed(**change), SECRET)
     for timestamp in ("yesterday", "-5", "1e9", "١٢٣", "9" * 13, " 1"):

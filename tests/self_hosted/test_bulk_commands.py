@@ -25,7 +25,7 @@ from app.domain.uploads.tickets import RECORD_LIFE
 from app.domain.work import Task
 from darkroom.cli.command import cli
 from tests.contract.records import PROCESSED, an_image
-from tests.running_server import serving, wait_for
+from tests.running_server import finished, serving, wait_for
 from tests.samples import encoded
 from tests.sides import Side, self_hosted
 from tests.transfer.installations import installation
@@ -207,7 +207,7 @@ def test_a_recipe_reaches_existing_images_while_the_server_runs(
     monkeypatch.setenv("DARKROOM_DATABASE_URL", f"sqlite:{data}/darkroom.db")
     with serving(data) as server:
         files = {"file": ("p.jpg", encoded("JPEG", 64, 48, seed=70))}
-        before = server.client.post("/upload?wait=20", files=files).json()
+        before = finished(server, server.client.post("/upload", files=files).json()["id"])
         assert before["status"] == "ready"
     recipe = '{"variants": [{"name": "w9", "width": 9}]}'
     monkeypatch.setenv("DARKROOM_RECIPE", recipe)
@@ -217,7 +217,7 @@ def test_a_recipe_reaches_existing_images_while_the_server_runs(
         path = f"/images/{before['id']}"
         wait_for(
             lambda: [each["name"] for each in server.client.get(path).json()["variants"]] == ["w9"],
-            30,
+            120,
             server.log.read_text,
         )
         after = server.client.get(path).json()

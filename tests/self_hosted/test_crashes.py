@@ -4,13 +4,13 @@ import contextlib
 import io
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -18,7 +18,7 @@ from app.domain.ids import new_id
 from app.domain.keys import original_key
 from app.domain.models import ANONYMOUS, Image, utcnow
 from app.embedded_worker import make_scratch
-from tests.running_server import START_SECONDS, Server, has_no_files_of_images, serving, wait_for
+from tests.running_server import START_SECONDS, Server, finished, has_no_files_of_images, serving, wait_for
 from tests.samples import encoded, shared_file
 from tests.sides import self_hosted
 
@@ -39,11 +39,6 @@ def upload(server: Server, body: bytes) -> str:
     answer = server.client.post("/upload", files={"file": ("p", body)})
     assert answer.status_code == 201
     return str(answer.json()["id"])
-
-
-def status(server: Server, image_id: str) -> dict[str, Any]:
-    record: dict[str, Any] = server.client.get(f"/images/{image_id}", params={"wait": 20}).json()
-    return record
 
 
 def children_of(pid: int) -> list[int]:
@@ -89,17 +84,55 @@ def get_image_child(server: Server) -> int | None:
     return None
 
 
-def wait_for_child(server: Server) -> int:
-    found: list[int] = []
+def stop_image_child(server: Server, is_running: Callable[[], bool]) -> int | None:
+    """Stop the process that processes an image in its midst, and return it.
 
-    def look() -> bool:
+    Return None if the work ends before it is seen, as on a busy machine.
+    """
+    while is_running():
         child = get_image_child(server)
-        if child:
-            found.append(child)
-        return bool(found)
+        if child is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(child, signal.SIGSTOP)
+                if get_image_child(server) == child:
+                    return child
+    return None
 
-    wait_for(look, 60, server.log.read_text)
-    return found[0]
+
+def upload_and_stop(server: Server) -> tuple[str, int]:
+    """Upload images until the process of one is stopped in its midst. Return that image and the process."""
+
+    def is_pending() -> bool:
+        return bool(server.client.get(f"/images/{image_id}").json()["status"] == "pending")
+
+    for seed in range(50):
+        image_id = upload(server, big_image(seed))
+        child = stop_image_child(server, is_pending)
+        if child is not None:
+            return image_id, child
+    raise AssertionError("every image was processed before its process was seen")
+
+
+def stop_worker(server: Server, database: Path | None = None) -> int:
+    """Stop the worker process at a moment at which it does not lock the database, and return it."""
+    worker = worker_of(server)
+
+    def stop() -> bool:
+        os.kill(worker, signal.SIGSTOP)
+        stat = Path(f"/proc/{worker}/stat")
+        wait_for(lambda: stat.read_text().rpartition(") ")[2].startswith("T"), 60)
+        file = database or server.data / "darkroom.db"
+        try:
+            with contextlib.closing(sqlite3.connect(file, timeout=0, isolation_level=None)) as connection:
+                connection.execute("BEGIN IMMEDIATE")
+                connection.execute("ROLLBACK")
+        except sqlite3.OperationalError:
+            os.kill(worker, signal.SIGCONT)
+            return False
+        return True
+
+    wait_for(stop, 60)
+    return worker
 
 
 @pytest.mark.slow
@@ -109,7 +142,7 @@ def test_killing_the_server_right_after_an_upload_loses_nothing(server: Server) 
     server.kill()
     wait_for(lambda: not Path(f"/proc/{worker}").exists(), 60)
     server.start()
-    assert status(server, image_id)["status"] == "ready"
+    assert finished(server, image_id)["status"] == "ready"
 
 
 @pytest.mark.slow
@@ -117,9 +150,10 @@ def test_killing_server_and_worker_together_loses_nothing(server: Server) -> Non
     ids = [upload(server, big_image(seed)) for seed in range(3)]
     worker = worker_of(server)
     server.kill()
-    os.kill(worker, signal.SIGKILL)
+    with contextlib.suppress(ProcessLookupError):  # it ends with the server, a moment later
+        os.kill(worker, signal.SIGKILL)
     server.start()
-    assert [status(server, image_id)["status"] for image_id in ids] == ["ready"] * 3
+    assert [finished(server, image_id)["status"] for image_id in ids] == ["ready"] * 3
     assert len(server.client.get("/images").json()["items"]) == 3
 
 
@@ -135,18 +169,18 @@ def test_images_that_waited_through_a_long_standstill_are_processed(tmp_path: Pa
         # Put, which sends no event: that was lost too.
         side.store.put(original_key(image.id), io.BytesIO(body), size=len(body), content_type="image/jpeg")
     with serving(tmp_path / "data") as server:
-        assert status(server, image.id)["status"] == "ready"
+        assert finished(server, image.id)["status"] == "ready"
 
 
 @pytest.mark.slow
 def test_killing_the_worker_process_only_delays_an_image(server: Server) -> None:
-    image_id = upload(server, big_image())
-    child = wait_for_child(server)
+    image_id, child = upload_and_stop(server)
     worker = worker_of(server)
     os.kill(worker, signal.SIGKILL)
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(child, signal.SIGCONT)
     wait_for(lambda: not Path(f"/proc/{child}").exists(), 60)
-    record = status(server, image_id)
-    assert record["status"] == "ready"
+    assert finished(server, image_id)["status"] == "ready"
     assert worker_of(server) != worker
     wait_for(lambda: has_no_files_of_images(server.data), 60)
 
@@ -199,11 +233,13 @@ for pid in sys.argv[1:]:
 @pytest.mark.slow
 def test_no_other_process_of_its_user_reads_the_environment_of_server_or_worker(tmp_path: Path) -> None:
     """It holds secrets. All run without root's capabilities, which would read everything."""
-    usual = [sys.executable, "-c", f"{AS_A_USER}\ninput()"]
+    usual = [sys.executable, "-c", f"{AS_A_USER}\nprint('ready', flush=True)\ninput()"]
     server = Server(tmp_path / "data")
     server.prefix = [sys.executable, "-c", AS_A_USER + GO_ON]
-    with server, subprocess.Popen(usual, stdin=subprocess.PIPE) as other:
+    with server, subprocess.Popen(usual, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
         assert server.process is not None
+        assert other.stdout is not None
+        assert other.stdout.readline() == b"ready\n"  # it has no capabilities any more
         wait_for(lambda: "worker ready" in server.log.read_text(), START_SECONDS, server.log.read_text)
         pids = [server.process.pid, worker_of(server), other.pid]
         command = [sys.executable, "-c", AS_A_USER + READ_ENVIRONMENTS, *map(str, pids)]
@@ -214,11 +250,11 @@ def test_no_other_process_of_its_user_reads_the_environment_of_server_or_worker(
 
 @pytest.mark.slow
 def test_killing_the_process_of_an_image_only_delays_it(server: Server) -> None:
-    image_id = upload(server, big_image())
-    os.kill(wait_for_child(server), signal.SIGKILL)
-    assert status(server, image_id)["status"] == "ready"
+    image_id, child = upload_and_stop(server)
+    os.kill(child, signal.SIGKILL)
+    assert finished(server, image_id)["status"] == "ready"
     other = upload(server, encoded("JPEG", 320, 240, seed=3))
-    assert status(server, other)["status"] == "ready"
+    assert finished(server, other)["status"] == "ready"
 
 
 def test_the_worker_ends_with_its_server(server: Server) -> None:
@@ -231,7 +267,7 @@ def test_the_worker_ends_with_its_server(server: Server) -> None:
 def test_a_data_folder_has_one_worker_at_work_and_a_second_takes_over(server: Server) -> None:
     with serving(server.data) as second:
         image_id = upload(second, encoded("JPEG", 320, 240, seed=5))
-        assert status(second, image_id)["status"] == "ready"
+        assert finished(second, image_id)["status"] == "ready"
         server.stop()
         image_id = upload(second, encoded("JPEG", 320, 240, seed=6))
-        assert status(second, image_id)["status"] == "ready"
+        assert finished(second, image_id)["status"] == "ready"

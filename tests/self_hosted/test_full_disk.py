@@ -10,8 +10,9 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.running_server import Server, wait_for
+from tests.running_server import Server, finished, wait_for
 from tests.samples import encoded
+from tests.self_hosted.test_crashes import stop_worker
 from tests.small_disk import SmallDisk, small_disk, way_to_mount
 
 MEBIBYTE = 1024 * 1024
@@ -44,17 +45,9 @@ def made(server: Server, seed: int) -> dict[str, Any]:
     """A new image that is ready."""
     answer = upload(server, seed, wait="20")
     assert answer.status_code == 201, answer.text
-    assert answer.json()["status"] == "ready", answer.text + server.log.read_text()
-    record: dict[str, Any] = answer.json()
+    record = finished(server, answer.json()["id"])
+    assert record["status"] == "ready", f"{record}{server.log.read_text()}"
     return record
-
-
-def worker_of(server: Server) -> int:
-    """The process id of the server's worker."""
-    assert server.process is not None
-    tasks = Path(f"/proc/{server.process.pid}/task").iterdir()
-    (worker,) = {child for task in tasks for child in (task / "children").read_text().split()}
-    return int(worker)
 
 
 def check_readable(server: Server, record: dict[str, Any]) -> None:
@@ -99,7 +92,7 @@ def test_below_the_reserve_uploads_are_refused_early_and_all_else_works(disk: Sm
         assert {"storage", "records"} <= set(ready.json()["full"])
         for record in records:
             check_readable(server, record)
-        assert server.client.get(f"/images/{pending['id']}?wait=20").json()["status"] == "ready"
+        assert finished(server, pending["id"])["status"] == "ready"
         delete_all(server, [*records, pending])
         disk.clear()
         check_works_again(server)
@@ -140,8 +133,7 @@ def test_a_server_started_on_a_full_disk_deletes_too(disk: SmallDisk) -> None:
 def test_images_that_wait_when_the_disk_fills_are_ready_once_there_is_space(disk: SmallDisk) -> None:
     with served(disk, DARKROOM_MAX_ATTEMPTS="2") as server:
         made(server, 1)
-        worker = worker_of(server)
-        os.kill(worker, signal.SIGSTOP)  # in the midst of a look into its queue, which may cost an attempt
+        worker = stop_worker(server, disk.outside / "darkroom.db")
         body = encoded("PNG", 1200, 900, seed=2)
         answer = server.client.post("/upload", files={"file": ("a.png", body)})
         assert answer.status_code == 201
@@ -150,6 +142,4 @@ def test_images_that_wait_when_the_disk_fills_are_ready_once_there_is_space(disk
         wait_for(lambda: "waits for disk space" in server.log.read_text(), 60, server.log.read_text)
         assert server.client.get(f"/images/{answer.json()['id']}").json()["status"] == "pending"
         disk.clear()
-        path = f"/images/{answer.json()['id']}?wait=20"
-        wait_for(lambda: server.client.get(path).json()["status"] != "pending", 60, server.log.read_text)
-        assert server.client.get(path).json()["status"] == "ready", server.log.read_text()
+        assert finished(server, answer.json()["id"])["status"] == "ready", server.log.read_text()

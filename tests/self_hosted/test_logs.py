@@ -7,7 +7,6 @@ import textwrap
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
 from tests.running_server import serving
@@ -117,15 +116,15 @@ def test_log_lines_about_clients_and_disks_are_json_without_paths(tmp_path: Path
         headers = {"Content-Type": "multipart/form-data; boundary=x"}
         bodies = [b"--x\r\nno header at all\r\n\r\n", b"nothing", b"--x\r\nContent-Disposition: form-data\r\r\n"]
         for body in bodies:
-            assert httpx.post(f"{server.url}/upload", content=body, headers=headers).status_code in {400, 422}
+            assert server.client.post("/upload", content=body, headers=headers).status_code in {400, 422}
         temporary = data / "tmp"
         temporary.rmdir()
         temporary.write_text("no folder")
         for _ in range(2):
-            answer = httpx.post(f"{server.url}/upload", files={"file": ("a.jpg", encoded())})
+            answer = server.client.post("/upload", files={"file": ("a.jpg", encoded())})
             assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
             assert str(data) not in answer.text
-        assert httpx.get(f"{server.url}/readyz").status_code == 503
+        assert server.client.get("/readyz").status_code == 503
     log = server.log.read_text()
     lines = [json.loads(line) for line in log.splitlines()]
     assert any("exception" in line for line in lines)

@@ -2,6 +2,7 @@
 
 import base64
 import io
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from tests.running_server import Server, serving
+from tests.running_server import Server, finished, has_no_files_of_images, serving, wait_for
 from tests.samples import encoded, image_file, photograph
 from tests.tiers import smoke
 
@@ -23,8 +24,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 def upload(server: Server, body: bytes, name: str = "photo.jpg", **query: str) -> dict[str, Any]:
     answer = server.client.post("/upload", files={"file": (name, body)}, params={"wait": "20", **query})
     assert answer.status_code == 201, answer.text
-    record: dict[str, Any] = answer.json()
-    return record
+    return finished(server, answer.json()["id"])
 
 
 def check_variants(server: Server, record: dict[str, Any]) -> None:
@@ -38,6 +38,11 @@ def check_variants(server: Server, record: dict[str, Any]) -> None:
             picture.load()
             assert picture.size == (variant["width"], variant["height"])
             assert picture.getexif().get(0x0112, 1) == 1
+
+
+def files_below(folder: Path) -> set[Path]:
+    """Files below a folder whose other folders may vanish meanwhile."""
+    return {Path(parent, name) for parent, _, names in os.walk(folder) for name in names}
 
 
 @pytest.mark.parametrize("name", smoke(["photo-12mp.jpg", "photo-12mp.heic"]))
@@ -55,7 +60,8 @@ def test_a_large_photograph_goes_all_the_way(server: Server, name: str) -> None:
     assert original.content == photo
     assert server.client.delete(f"/images/{record['id']}").status_code == 204
     assert server.client.get(f"/images/{record['id']}").status_code == 404
-    assert [found for found in server.data.rglob("*") if record["id"] in str(found)] == []
+    # The worker removes its own folder a moment after the image is ready.
+    wait_for(lambda: not any(record["id"] in str(path) for path in files_below(server.data)), 60)
 
 
 def test_a_rotated_photograph_comes_out_upright_by_base64(server: Server) -> None:
@@ -66,7 +72,7 @@ def test_a_rotated_photograph_comes_out_upright_by_base64(server: Server) -> Non
         json={"filename": "h.jpg", "content_type": "image/png", "image_base64": base64.b64encode(body).decode()},
     )
     assert answer.status_code == 201
-    record = answer.json()
+    record = finished(server, answer.json()["id"])
     assert record["status"] == "ready"
     assert record["declared_content_type"] == "image/png"
     assert record["content_type"] == "image/jpeg"
@@ -104,12 +110,13 @@ def test_deleting_everything_leaves_no_byte(tmp_path: Path) -> None:
     with serving(tmp_path / "data") as server:
         first = upload(server, encoded("JPEG", 400, 300, seed=99))
         server.client.delete(f"/images/{first['id']}")
-        before = {path for path in server.data.rglob("*") if path.is_file()}
+        wait_for(lambda: has_no_files_of_images(server.data), 60)
+        before = files_below(server.data)
         ids = [upload(server, encoded("JPEG", 400, 300, seed=seed))["id"] for seed in range(3)]
-        assert {path for path in server.data.rglob("*") if path.is_file()} > before
+        wait_for(lambda: files_below(server.data) > before, 60)
         for image_id in ids:
             assert server.client.delete(f"/images/{image_id}").status_code == 204
         assert server.client.get("/images").json()["items"] == []
-        left = {path for path in server.data.rglob("*") if path.is_file()} - before
-        assert {path.name for path in left} <= {"darkroom.db-wal", "darkroom.db-shm"}
+        rest = {"darkroom.db-wal", "darkroom.db-shm"}
+        wait_for(lambda: {path.name for path in files_below(server.data) - before} <= rest, 60)
         assert [path for folder in ("originals", "processed") for path in (server.data / folder).rglob("*")] == []

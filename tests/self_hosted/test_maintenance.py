@@ -16,9 +16,9 @@ from app.domain.ids import new_id
 from app.domain.keys import original_key
 from app.domain.models import ANONYMOUS, Image, Status, utcnow
 from tests.contract.records import an_image
-from tests.running_server import serving, wait_for
+from tests.running_server import finished, serving, wait_for
 from tests.samples import encoded
-from tests.self_hosted.kill_storm.faults import descendants
+from tests.self_hosted.test_crashes import stop_worker
 from tests.sides import Side, self_hosted
 
 ROOT = Path(__file__).parents[2]
@@ -131,11 +131,7 @@ def test_the_worker_of_a_server_writes_the_ids_of_images_and_nothing_else(tmp_pa
 @pytest.mark.slow
 def test_an_image_queued_before_the_clock_was_set_back_does_not_wait(tmp_path: Path) -> None:
     with serving(tmp_path / "data") as server:
-        assert server.process is not None
-        pid = server.process.pid
-        wait_for(lambda: descendants(pid)["worker"], 60, server.log.read_text)  # the server already answers
-        (worker_pid,) = descendants(pid)["worker"]
-        os.kill(worker_pid, signal.SIGSTOP)
+        worker_pid = stop_worker(server)
         try:
             image_id = server.client.post("/upload", files={"file": ("p.jpg", BODY)}).json()["id"]
             with sqlite3.connect(server.data / "darkroom.db") as connection:  # as if the clock had been a day ahead
@@ -143,8 +139,7 @@ def test_an_image_queued_before_the_clock_was_set_back_does_not_wait(tmp_path: P
             connection.close()
         finally:
             os.kill(worker_pid, signal.SIGCONT)
-        record = server.client.get(f"/images/{image_id}?wait=20").json()
-        assert record["status"] == "ready"
+        assert finished(server, image_id)["status"] == "ready"
 
 
 @pytest.mark.slow
@@ -156,7 +151,7 @@ def test_a_flood_of_unused_tickets_is_removed_while_images_are_processed(tmp_pat
             ticket = an_image(owner=ANONYMOUS, sha256=None, upload_expires_at=long_ago, uploaded_at=long_ago)
             side.images.create(ticket, claim=False)
         with serving(data) as server:
-            record = server.client.post("/upload?wait=20", files={"file": ("p.jpg", BODY)}).json()
+            record = finished(server, server.client.post("/upload", files={"file": ("p.jpg", BODY)}).json()["id"])
             assert record["status"] == "ready"
             wait_for(lambda: side.unfinished() == [], 60, server.log.read_text)
             assert len(side.images.open_tickets(ANONYMOUS, 1000)) == 0

@@ -117,7 +117,7 @@ def test_waiting_clients_are_answered_when_the_server_stops(tmp_path: Path) -> N
         with socket.create_connection(("127.0.0.1", server.port), timeout=60) as sock:
             sock.sendall(f"GET /images/{ticket['id']}?wait=20 HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
             # On a new connection, which is accepted and read after that of the waiting request.
-            httpx.get(f"{server.url}/healthz")
+            httpx.get(f"{server.url}/healthz", timeout=60)
             assert server.process is not None
             server.process.send_signal(signal.SIGTERM)
             (answer,) = answers_in(read_all(sock))

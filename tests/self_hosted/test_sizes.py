@@ -1,11 +1,13 @@
 """Sizes on demand of the real server: its worker renders them, is killed meanwhile, and goes on."""
 
+import contextlib
 import io
 import os
 import signal
 import stat
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,9 +19,9 @@ from app.domain.models import Format
 from app.domain.ports import RenderedSize
 from app.domain.recipe import Fit
 from app.domain.sizes.operation import Operation
-from tests.running_server import Server, has_no_files_of_images, serving, wait_for
+from tests.running_server import Server, finished, has_no_files_of_images, serving, wait_for
 from tests.samples import encoded
-from tests.self_hosted.test_crashes import upload, wait_for_child, worker_of
+from tests.self_hosted.test_crashes import stop_image_child, upload, worker_of
 
 SMALL = Operation(64, None, Fit.INSIDE, Format.WEBP, 75)
 #: Lossless, so that it is made from the original, and large enough to be interrupted.
@@ -36,7 +38,7 @@ def server(tmp_path: Path) -> Iterator[Server]:
 
 def ready(server: Server, body: bytes) -> str:
     image_id = upload(server, body)
-    assert server.client.get(f"/images/{image_id}", params={"wait": 20}).json()["status"] == "ready"
+    assert finished(server, image_id)["status"] == "ready"
     return image_id
 
 
@@ -48,8 +50,10 @@ def render(server: Server, image_id: str, operation: Operation, seconds: float =
     return SocketRenderer(socket_of(server), seconds=seconds).render(image_id, operation)
 
 
-def stored_sizes(server: Server) -> list[Path]:
-    return [path for path in server.data.rglob("*.*") if "ondemand" in path.parts]
+def stored_sizes(server: Server) -> list[str]:
+    """Names of the stored sizes. Folders of the worker may vanish meanwhile."""
+    walk = os.walk(server.data)
+    return [name for folder, _, names in walk if "ondemand" in Path(folder).parts for name in sorted(names)]
 
 
 def test_the_worker_renders_sizes_and_keeps_its_socket_private(server: Server) -> None:
@@ -57,7 +61,7 @@ def test_the_worker_renders_sizes_and_keeps_its_socket_private(server: Server) -
     wait_for(socket_of(server).exists, 60, server.log.read_text)
     assert render(server, image_id, SMALL).key == f"ondemand/{image_id}/w64-q75.webp"
     assert stat.S_IMODE(socket_of(server).stat().st_mode) == 0o600
-    assert [path.name for path in stored_sizes(server)] == ["w64-q75.webp"]
+    assert stored_sizes(server) == ["w64-q75.webp"]
     server.stop()
     assert not socket_of(server).exists()
     with pytest.raises(Unavailable):
@@ -73,7 +77,7 @@ def test_a_url_to_paste_shows_the_image_in_the_size_that_it_asks_for(server: Ser
         assert (image.format, image.size) == ("WEBP", (128, 128))
     again = server.client.get(f"/i/{image_id}", params={"width": 128, "height": 128, "format": "webp"})
     assert (again.content, again.headers["etag"]) == (first.content, first.headers["etag"])
-    assert [path.name for path in stored_sizes(server)] == ["w128-h128-cover-q75.webp"]
+    assert stored_sizes(server) == ["w128-h128-cover-q75.webp"]
     assert server.client.patch(f"/images/{image_id}", json={"focal_point": {"x": 0, "y": 0}}).status_code == 200
     assert stored_sizes(server) == []
 
@@ -81,13 +85,19 @@ def test_a_url_to_paste_shows_the_image_in_the_size_that_it_asks_for(server: Ser
 def test_a_worker_that_is_killed_meanwhile_leaves_nothing_half_written(server: Server) -> None:
     image_id = ready(server, encoded("PNG", 3000, 2000, seed=1))
     with ThreadPoolExecutor(1) as pool:
-        call = pool.submit(render, server, image_id, LARGE)
-        wait_for_child(server)
+        child, width = None, LARGE.width or 0
+        while child is None:
+            before = stored_sizes(server)
+            call = pool.submit(render, server, image_id, replace(LARGE, width=width))
+            child = stop_image_child(server, lambda call=call: not call.done())  # type: ignore[misc]
+            width -= 1
         worker = worker_of(server)
         os.kill(worker, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(child, signal.SIGCONT)
         with pytest.raises(Unavailable, match="ended"):
             call.result(60)
-    assert stored_sizes(server) == []
+    assert stored_sizes(server) == before
 
     def renders_again() -> bool:
         """The socket that the killed worker left is stale until the next one listens."""
@@ -98,7 +108,7 @@ def test_a_worker_that_is_killed_meanwhile_leaves_nothing_half_written(server: S
 
     wait_for(renders_again, 60, server.log.read_text)
     assert worker_of(server) != worker
-    assert [path.name for path in stored_sizes(server)] == ["w64-q75.webp"]
+    assert stored_sizes(server) == sorted([*before, "w64-q75.webp"])
     wait_for(lambda: has_no_files_of_images(server.data), 60)
 
 
@@ -110,6 +120,6 @@ def test_an_upload_is_processed_while_sizes_are_asked_for_and_the_other_way_roun
     with ThreadPoolExecutor(len(operations)) as pool:
         calls = [pool.submit(render, server, image_id, operation) for operation in operations]
         ids = [upload(server, body) for body in uploads]
-        records = [server.client.get(f"/images/{each}", params={"wait": 20}).json() for each in ids]
+        records = [finished(server, each) for each in ids]
         assert {call.result(60).media_type for call in calls} == {"image/webp"}
     assert [record["status"] for record in records] == ["ready"] * 4

@@ -13,7 +13,7 @@ import pytest
 from app.domain.keys import original_key
 from app.domain.models import Image, utcnow
 from app.domain.work import PROCESS_DELAY
-from tests.running_server import Server, serving, wait_for
+from tests.running_server import Server, finished, serving, wait_for
 from tests.samples import encoded
 from tests.sides import Side, self_hosted
 from tests.tiers import smoke
@@ -96,7 +96,7 @@ def test_a_slow_upload_is_kept_though_reconcile_runs_meanwhile(server: Server, s
         assert side.reconciler.run(now=later).never_came == 0
         upload.send(1000)
         assert upload.answer().startswith("200 ")
-    record = server.client.get(f"/images/{ticket['id']}?wait=20").json()
+    record = finished(server, ticket["id"])
     assert (record["status"], record["sha256"]) == ("ready", hashlib.sha256(BODY).hexdigest())
 
 

@@ -223,7 +223,7 @@ def test_requests_follow_each_other_on_a_connection(live: Live, blank: bytes) ->
 def test_a_small_answer_is_sent_as_one_packet(live: Live) -> None:
     """Also the last one of a connection, and one without a body."""
     requests = [HEALTH, HEALTH.replace(b"GET", b"HEAD")] * 10 + [LAST.removesuffix(b"\r\n")]
-    with socket.create_connection(("127.0.0.1", live.port), timeout=10) as sock:
+    with socket.create_connection(("127.0.0.1", live.port), timeout=60) as sock:
         for request in requests:
             sock.sendall(request + b"\r\n")
             packet = sock.recv(65536)
@@ -251,7 +251,7 @@ def test_a_half_closed_connection_is_answered(live: Live, request_bytes: bytes, 
 
 
 def test_a_client_that_half_closes_while_waiting_gets_the_record_as_it_is(live: Live) -> None:
-    image = httpx.post(f"{live.url}/upload", files={"file": ("a.jpg", encoded(seed=503))}).json()
+    image = httpx.post(f"{live.url}/upload", files={"file": ("a.jpg", encoded(seed=503))}, timeout=60).json()
     request = f"GET /images/{image['id']}?wait=20 HTTP/1.1\r\nHost: x\r\n\r\n".encode()
     (answer,) = exchange(live.port, request, half_close=True)
     assert (answer.status, json.loads(answer.body)["status"]) == (200, "pending")

@@ -79,6 +79,6 @@ def test_many_bodies_wait_for_a_slow_application_and_arrive(server: tuple[int, i
             return answer.body.decode()
 
         with ThreadPoolExecutor(UPLOADS) as pool:
-            assert httpx.get(f"http://127.0.0.1:{port}/go").status_code == 200
+            assert httpx.get(f"http://127.0.0.1:{port}/go", timeout=60).status_code == 200
             assert dict(zip(left, pool.map(finish, left), strict=True)) == digests
     assert peak(pid) - before < UPLOADS * SIZE // 3

@@ -102,8 +102,9 @@ def test_a_body_may_take_longer_than_a_head(live: Live) -> None:
 def large_original(live: Live, seed: int) -> bytes:
     """The request of a large original."""
     body = encoded(seed=seed)
-    image = httpx.post(f"{live.url}/upload", files={"file": ("a.jpg", body + b"\0" * (LARGE - len(body)))}).json()
-    where = httpx.get(f"{live.url}/images/{image['id']}/original").headers["location"]
+    files = {"file": ("a.jpg", body + b"\0" * (LARGE - len(body)))}
+    image = httpx.post(f"{live.url}/upload", files=files, timeout=60).json()
+    where = httpx.get(f"{live.url}/images/{image['id']}/original", timeout=60).headers["location"]
     return f"GET {httpx.URL(where).raw_path.decode()} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode()
 
 

@@ -268,12 +268,15 @@ def test_an_interrupted_run_is_continued(
     if command == "import":
         source.report("export", folder)
         run, watched = target, target.data / "originals"
+    released = tmp_path / "released"
     process = subprocess.Popen(
-        [*COMMAND, command, str(folder)], env=os.environ | run.environment, stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE, text=True,
+        [sys.executable, "-m", "tests.slow_darkroom", command, str(folder)],
+        env=os.environ | run.environment | {"RELEASED": str(released)}, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        text=True,
     )  # fmt: skip
     wait_for(lambda: sum(1 for _ in watched.glob("*/*")) > 3, 60)
     process.send_signal(signal.SIGINT)
+    released.touch()
     out, err = process.communicate(timeout=60)
     assert "Traceback" not in err
     assert process.returncode == 130, (out, err)

@@ -15,7 +15,7 @@ from app.domain.keys import original_key
 from app.domain.models import Image, Status, Tombstone, Visibility, utcnow
 from app.domain.work import Task
 from tests.contract.records import tombstone_of
-from tests.running_server import Server, serving
+from tests.running_server import Server, finished, serving
 from tests.samples import encoded
 from tests.transfer.installations import Installation, installation, leave_out, place, populate, put, state, stored
 
@@ -268,12 +268,12 @@ def test_a_running_server_takes_over_the_images_of_another(tmp_path: Path) -> No
     with serving(old, DARKROOM_TRASH_DAYS="7") as server, installation("self-hosted", tmp_path / "other") as unused:
         sent = [
             server.client.post(
-                "/upload?wait=20", files={"file": (f"{seed}.jpg", encoded("JPEG", 640, 480, seed=seed))},
+                "/upload", files={"file": (f"{seed}.jpg", encoded("JPEG", 640, 480, seed=seed))},
                 data={"tags": "sea", "title": f"Image {seed}", "visibility": "public" if seed % 2 else "private"},
             ).json()
             for seed in range(6)
         ]  # fmt: skip
-        assert {image["status"] for image in sent} == {"ready"}
+        assert {finished(server, image["id"])["status"] for image in sent} == {"ready"}
         server.client.delete(f"/images/{sent[0]['id']}").raise_for_status()
         settings = {name: value for name, value in server.environment.items() if name.startswith("DARKROOM_")}
         assert unused.report("export", tmp_path / "export", **settings)["images"] == 6

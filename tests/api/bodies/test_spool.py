@@ -414,7 +414,7 @@ def test_received_bytes_are_in_unnamed_files_of_the_data_folder(tmp_path: Path) 
         with live.connect() as sock:
             head = f"POST /upload HTTP/1.1\r\nHost: x\r\nContent-Type: {FORM['content-type']}\r\n"
             sock.sendall(f"{head}Content-Length: {50 * MEBIBYTE}\r\n\r\n".encode() + sent)
-            wait_for(live.open_files, 20, live.log)
+            wait_for(live.open_files, 60, live.log)
             (file,) = live.open_files()
             assert file.startswith(str(tmp_path / "data"))
             assert list((tmp_path / "data" / "tmp").iterdir()) == []

@@ -8,7 +8,7 @@ import pytest
 from app.domain.access.api_keys import Scope, new_key
 from tests.browser.page.conftest import pytestmark  # noqa: F401 - when these tests can run
 from tests.browser.page.test_upload import DROP, file, jpeg, row
-from tests.running_server import Server
+from tests.running_server import Server, finished
 
 ALL = (Scope.UPLOAD, Scope.READ, Scope.EDIT, Scope.DELETE)
 KEYS = {
@@ -24,9 +24,10 @@ SETTINGS = {"DARKROOM_AUTH": "required", "DARKROOM_API_KEYS": ",".join(str(entry
 @pytest.fixture(scope="module")
 def image(server: Server) -> str:
     """Id of an image of the owner of most keys."""
-    answer = server.client.post("/upload?wait=20", files={"file": ("ann.jpg", jpeg(1))}, headers=bearer("all"))
-    assert answer.json()["status"] == "ready"
-    return str(answer.json()["id"])
+    answer = server.client.post("/upload", files={"file": ("ann.jpg", jpeg(1))}, headers=bearer("all"))
+    record = finished(server, answer.json()["id"], **bearer("all"))
+    assert record["status"] == "ready"
+    return str(record["id"])
 
 
 def bearer(name: str) -> dict[str, str]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from tests.browser.page.conftest import pytestmark  # noqa: F401 - when these tests can run
 from tests.browser.waiting import until, wait_until
-from tests.running_server import Server
+from tests.running_server import Server, finished
 from tests.samples import encoded
 from tests.self_hosted.test_direct_upload import noise
 
@@ -119,7 +119,7 @@ def test_files_are_dropped_pasted_and_picked_as_a_folder(page: Any, server: Serv
 
 def test_known_bytes_are_not_sent(page: Any, server: Server) -> None:
     body = jpeg(20)
-    first = server.client.post("/upload?wait=20", files={"file": ("first.jpg", body)}).json()
+    first = finished(server, server.client.post("/upload", files={"file": ("first.jpg", body)}).json()["id"])
     assert first["status"] == "ready"  # else its bytes must be sent again
     page.goto("/")
     page.locator(".primary").first.wait_for()

@@ -39,7 +39,7 @@ def store(route: Any, file: Path) -> None:
     """Send the file in place of the browser, whose bodies cannot be read."""
     sent = route.request.headers.items()
     headers = {name: value for name, value in sent if name.startswith(("content-type", "if-", "x-"))}
-    assert httpx.put(route.request.url, headers=headers, content=file.read_bytes()).status_code == 200
+    assert httpx.put(route.request.url, headers=headers, content=file.read_bytes(), timeout=60).status_code == 200
 
 
 def test_chosen_images_are_uploaded_and_their_ids_are_sent_with_the_form(

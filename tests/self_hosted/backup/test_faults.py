@@ -4,12 +4,12 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.running_server import wait_for
 from tests.self_hosted.backup.installations import backup, created, files, report, store
 from tests.sides import Side
 from tests.small_disk import SmallDisk, small_disk, way_to_mount
@@ -74,32 +74,44 @@ def test_a_disk_that_is_full_from_the_start(side: Side, disk: SmallDisk) -> None
     assert "cause: no space left on device" in full.stderr
 
 
-def started(target: Path) -> subprocess.Popen[str]:
-    """A run that has begun to copy files."""
-    process = subprocess.Popen([*COMMAND, str(target)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    deadline = time.monotonic() + 60
-    while process.poll() is None and not list(target.glob(".unfinished-*/originals/*/*")):
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
+def run_slowly(released: Path, *arguments: str | Path) -> subprocess.Popen[str]:
+    """Start a run that is slow until the file `released` exists."""
+    command = [sys.executable, "-m", "tests.slow_darkroom", "backup", *map(str, arguments)]
+    environment = os.environ | {"RELEASED": str(released)}
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+
+
+def started(target: Path, released: Path) -> subprocess.Popen[str]:
+    """A slow run that has begun to copy files."""
+    process = run_slowly(released, "create", target)
+    wait_for(lambda: list(target.glob(".unfinished-*/originals/*/*")), 60)
     return process
 
 
 @pytest.fixture
+def released(tmp_path: Path) -> Path:
+    return tmp_path / "released"
+
+
+@pytest.fixture
 def many(side: Side) -> int:
-    """Images enough that a signal comes in the midst of their copying."""
-    for number in range(600):
+    """Images enough that a signal comes in the midst of their slow copying."""
+    for number in range(300):
         store(side, b"%d" % number)
-    return 600
+    return 300
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupted_run_leaves_nothing(side: Side, many: int, target: Path, number: signal.Signals) -> None:
+def test_an_interrupted_run_leaves_nothing(
+    side: Side, many: int, target: Path, released: Path, number: signal.Signals
+) -> None:
     first = created(target)
     store(side, b"new")
     for other in target.glob("2*"):
         assert other == first
-    process = started(target)
+    process = started(target, released)
     process.send_signal(number)
+    released.touch()
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 130, errors
     assert errors == "Interrupted. Nothing was written; earlier backups are unchanged.\n"
@@ -108,10 +120,10 @@ def test_an_interrupted_run_leaves_nothing(side: Side, many: int, target: Path, 
 
 
 def test_a_killed_run_leaves_the_earlier_backup_and_the_next_one_works(
-    data: Path, side: Side, many: int, target: Path
+    data: Path, side: Side, many: int, target: Path, released: Path
 ) -> None:
     first = created(target)
-    process = started(target)
+    process = started(target, released)
     process.kill()
     process.communicate(timeout=60)
     assert process.returncode == -signal.SIGKILL
@@ -122,25 +134,25 @@ def test_a_killed_run_leaves_the_earlier_backup_and_the_next_one_works(
     assert files(second) == files(data)
 
 
-def test_of_two_runs_at_once_one_is_refused(side: Side, many: int, target: Path) -> None:
-    process = started(target)
+def test_of_two_runs_at_once_one_is_refused(side: Side, many: int, target: Path, released: Path) -> None:
+    process = started(target, released)
     done = backup("create", target)
+    released.touch()
     assert (done.exit_code, done.stderr.splitlines()[1]) == (1, "cause: another backup to it is running")
-    assert process.wait(120) == 0
-    process.communicate()
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 0, errors
     assert report(backup("verify", target, "--json"))["images"] == many
 
 
-def test_an_interrupted_restore_leaves_an_empty_folder(side: Side, many: int, target: Path, tmp_path: Path) -> None:
+def test_an_interrupted_restore_leaves_an_empty_folder(
+    side: Side, many: int, target: Path, released: Path, tmp_path: Path
+) -> None:
     created(target)
     restored = tmp_path / "restored"
-    command = [sys.executable, "-m", "darkroom", "backup", "restore", str(target), "--into", str(restored)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    deadline = time.monotonic() + 60
-    while not list(restored.glob("originals/*/*")):
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
+    process = run_slowly(released, "restore", target, "--into", restored)
+    wait_for(lambda: list(restored.glob("originals/*/*")), 60)
     process.send_signal(signal.SIGINT)
+    released.touch()
     _, errors = process.communicate(timeout=60)
     assert (process.returncode, errors) == (130, "Interrupted. The folder is empty again.\n")
     assert list(restored.iterdir()) == []

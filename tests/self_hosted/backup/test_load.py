@@ -11,7 +11,7 @@ import pytest
 from app.adapters.filesystem import locate
 from app.domain.keys import original_key, variant_key
 from app.domain.models import Image, Visibility
-from tests.running_server import Server, serving
+from tests.running_server import Server, finished, serving
 from tests.samples import encoded
 from tests.self_hosted.backup.installations import backup, created, files, records, report
 
@@ -82,11 +82,9 @@ def stored(server: Server) -> dict[str, Any]:
 
 def test_backups_under_load_restore_to_equal_records_and_bytes(data: Path, target: Path, tmp_path: Path) -> None:
     with serving(data) as server:
-        kept = [
-            server.client.post("/upload?wait=20", files={"file": ("k.jpg", encoded("JPEG", 320, 240, seed=number))})
-            for number in range(5)
-        ]
-        stable = {answer.json()["id"] for answer in kept}
+        bodies = [encoded("JPEG", 320, 240, seed=number) for number in range(5)]
+        stable = {server.client.post("/upload", files={"file": ("k.jpg", body)}).json()["id"] for body in bodies}
+        assert {finished(server, image_id)["status"] for image_id in stable} == {"ready"}
         loads = [Load(server, seed) for seed in (1, 2)]
         for load in loads:
             load.start()
