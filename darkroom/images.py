@@ -140,7 +140,7 @@ class ImageCalls(BaseClient):
         return self._connection.decode(ShareLink, answer)
 
     def _read(self, image_id: str, wait: float = 0) -> Image:
-        seconds = min(int(wait), WAIT_SECONDS)
+        seconds = int(min(wait, WAIT_SECONDS))
         params = {"wait": seconds} if seconds > 0 else {}
         answer = self._connection.call("GET", image_path(image_id), params=params, wait=seconds)
         return self._connection.decode(Image, answer)

@@ -38,7 +38,7 @@ def send_form(
 ) -> Image:
     """Send the image in a form. The key of the request makes repetitions harmless."""
     form = Form(payload, _form_fields(fields))
-    seconds = min(int(wait), WAIT_SECONDS)
+    seconds = int(min(wait, WAIT_SECONDS))
     answer = connection.call(
         "POST",
         "/upload",
@@ -53,7 +53,7 @@ def send_form(
 
 def send_url(connection: Connection, url: str, fields: Mapping[str, Any], *, wait: float, on_duplicate: str) -> Image:
     """Have the service fetch an image. The key of the request makes repetitions harmless."""
-    seconds = min(int(wait), WAIT_SECONDS)
+    seconds = int(min(wait, WAIT_SECONDS))
     answer = connection.call(
         "POST",
         "/upload",

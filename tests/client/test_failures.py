@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 import io
+import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -116,6 +117,13 @@ def test_a_lost_connection_is_no_error_if_a_later_attempt_succeeds() -> None:
     client, service = client_of(httpx.ReadError("reset"), httpx.RemoteProtocolError("ended"), RECORD)
     assert client.get("01a2").status == "ready"
     assert len(service.requests) == 3
+
+
+def test_a_wait_may_have_no_end() -> None:
+    pending = {**RECORD, "status": "pending"}
+    client, service = client_of(pending, pending, RECORD)
+    assert client.get("01a2", wait=math.inf).status == "ready"
+    assert [request.url.params["wait"] for request in service.requests] == ["20"] * 3
 
 
 def test_a_server_that_never_answered_is_given_up_soon(pauses: list[float]) -> None:
