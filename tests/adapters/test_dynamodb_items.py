@@ -4,7 +4,7 @@ import json
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from app.adapters.dynamodb import items, keys, pointers
@@ -27,6 +27,7 @@ from app.domain.models import (
 from app.domain.work import Task, Work
 from tests.contract.records import FULL, an_image
 
+UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=60)
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 MOMENTS = st.datetimes(datetime(1970, 1, 2), datetime(9000, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001 - given a zone
@@ -89,13 +90,13 @@ def there_and_back(item: dict[str, Any]) -> Any:
     return items.read_record(items.deserialize(json.loads(json.dumps(items.serialize(item)))), NOW)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(UNHURRIED, max_examples=100)
 @given(IMAGES)
 def test_a_record_comes_back_as_it_was(image: Image) -> None:
     assert there_and_back(items.image_item(image)) == image
 
 
-@settings(max_examples=50, deadline=None)
+@settings(UNHURRIED, max_examples=50)
 @given(IMAGES, IMAGES, st.sets(st.sampled_from(sorted(UPDATABLE))))
 def test_single_fields_written_over_a_record_change_these_alone(old: Image, new: Image, names: set[str]) -> None:
     changes = {name: getattr(new, name) for name in names}
@@ -109,7 +110,7 @@ def test_single_fields_written_over_a_record_change_these_alone(old: Image, new:
     assert there_and_back(left) == old.model_copy(update=changes)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(UNHURRIED, max_examples=50)
 @given(IMAGES, IMAGES, st.sets(st.sampled_from(sorted(UPDATABLE - items.LISTED))))
 def test_a_record_is_listed_by_the_fields_named_and_no_others(old: Image, new: Image, names: set[str]) -> None:
     changed = old.model_copy(update={name: getattr(new, name) for name in names})
@@ -123,14 +124,14 @@ def test_each_of_those_fields_does_change_the_lists() -> None:
         assert pointers.build_pointers(plain.model_copy(update={name: FULL[name]})) != pointers.build_pointers(plain)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(UNHURRIED, max_examples=100)
 @given(st.lists(st.tuples(st.sampled_from(["tag", "status", "type"]), TEXT, TEXT), min_size=2, unique=True))
 def test_no_two_lists_share_a_partition(lists: list[tuple[str, str, str]]) -> None:
     partitions = {keys.pointer_key(*each) for each in lists} | {keys.owner_key(owner) for _, owner, _ in lists}
     assert len(partitions) == len(lists) + len({owner for _, owner, _ in lists})
 
 
-@settings(max_examples=100, deadline=None)
+@settings(UNHURRIED, max_examples=100)
 @given(IMAGES)
 def test_pointers_lead_to_their_image_from_keys_of_their_own(image: Image) -> None:
     built = pointers.build_pointers(image)
@@ -150,7 +151,7 @@ def test_pointers_lead_to_their_image_from_keys_of_their_own(image: Image) -> No
     assert (keys.open_key(image.id) in built) is bool(image.work)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(UNHURRIED, max_examples=200)
 @given(MOMENTS, MOMENTS)
 def test_times_sort_as_text(one: datetime, other: datetime) -> None:
     assert (keys.due_text(one) < keys.due_text(other)) is (one < other)
@@ -175,6 +176,7 @@ def test_work_is_sorted_by_its_first_due_time_and_apart_if_all_of_it_is_distant(
     assert pointers.open_item(image_id, []) is None
 
 
+@UNHURRIED
 @given(st.timedeltas(timedelta(seconds=-2), timedelta(seconds=2)), st.booleans())
 def test_a_tombstone_comes_back_until_its_delete_is_finished_and_it_expires(left: timedelta, finished: bool) -> None:
     work = {} if finished else {Task.PURGE: Work.add(NOW)}

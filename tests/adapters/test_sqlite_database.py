@@ -349,7 +349,7 @@ def test_processes_that_write_at_once_lose_and_corrupt_nothing(file: Path) -> No
         assert writer.stdin
         writer.stdin.write("\n")
         writer.stdin.flush()
-    received = [line for writer in writers for line in writer.communicate(timeout=60)[0].split()]
+    received = [line for writer in writers for line in writer.communicate(timeout=300)[0].split()]
     assert [writer.returncode for writer in writers] == [0, 0, 0]
     database = Database(file)
     listed = ids(SqliteImages(database), tags=("all",))

@@ -100,7 +100,7 @@ def test_a_queue_that_says_nothing_is_given_up() -> None:
         for call in (lambda: queue.send("x"), queue.ping):
             with pytest.raises(Unavailable):
                 call()
-        assert server.requests == 2
+        server.await_requests(2)
 
 
 @pytest.mark.parametrize("fault", [refused("RequestThrottled", 400), refused("InternalError", 500), unanswered])

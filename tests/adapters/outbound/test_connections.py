@@ -11,6 +11,7 @@ from app.adapters.outbound import GuardedHttp
 from app.domain.delivery.addresses import Address
 from app.domain.errors import NoAnswer, Refused
 from tests.adapters.outbound.clients import URL, Resolver, client_of, fetch
+from tests.running_server import free_port
 from tests.web_server import answer, web_server
 
 
@@ -158,10 +159,8 @@ def test_the_next_address_is_tried_if_one_does_not_answer() -> None:
 
 
 def test_a_refused_connection() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
     with pytest.raises(NoAnswer) as failed:
-        GuardedHttp("1", allow_private=True).post(f"https://127.0.0.1:{port}/", {}, b"")
+        GuardedHttp("1", allow_private=True).post(f"https://127.0.0.1:{free_port()}/", {}, b"")
     assert failed.value.reason == "connection"
 
 

@@ -3,7 +3,7 @@
 import io
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 
@@ -66,7 +66,7 @@ def test_transparent_pixels_attract_no_attention() -> None:
     assert focus(image)[0] > 0.6
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.integers(1, 300), st.integers(1, 300), st.integers(0, 5), st.integers(1, 400), st.integers(1, 400))
 def test_it_never_fails_and_says_the_same_twice(width: int, height: int, seed: int, across: int, down: int) -> None:
     image = photo(width, height, seed)

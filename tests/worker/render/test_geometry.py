@@ -1,14 +1,16 @@
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from app.domain.models import FocalPoint
 from app.domain.recipe import Fit, VariantSpec
 from app.worker.render.geometry import compute_shape
 
+UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 SIDE = st.integers(1, 70_000)
 BOX = st.integers(1, 16_383)
 
 
+@UNHURRIED
 @given(SIDE, SIDE, BOX, st.none() | BOX)
 def test_inside_keeps_aspect_and_never_enlarges(width: int, height: int, box_w: int, box_h: int | None) -> None:
     shape = compute_shape(VariantSpec(name="v", width=box_w, height=box_h), width, height, None)
@@ -19,6 +21,7 @@ def test_inside_keeps_aspect_and_never_enlarges(width: int, height: int, box_w: 
     assert abs(shape.size[1] - expected) <= 0.5 + height / width or shape.size[1] == 1 or shape.size[0] == 1
 
 
+@UNHURRIED
 @given(SIDE, SIDE, BOX, BOX, st.floats(0, 1), st.floats(0, 1))
 def test_cover_stays_in_the_picture(width: int, height: int, box_w: int, box_h: int, x: float, y: float) -> None:
     spec = VariantSpec(name="v", width=box_w, height=box_h, fit=Fit.COVER)
