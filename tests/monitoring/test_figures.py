@@ -25,6 +25,7 @@ from app.monitoring.server_figures import ServerFigures
 from app.monitoring.worker_figures import WorkerFigures
 from tests.monitoring.figures import parse, total, value
 from tests.repository.tree import ROOT
+from tests.running_server import wait_for
 from tests.sides import self_hosted
 
 PERSONAL = "0193aaaa-secret-owner"
@@ -34,6 +35,11 @@ REASONS = ("rate_limit", "quota", "tickets", "renderer", "unauthorized", "forbid
 def request(**fields: object) -> RequestReport:
     given = {"request_id": PERSONAL, "method": "GET", "status": 200, "ms": 12.0, "bytes_in": 0, "bytes_out": 9}
     return RequestReport(**(given | fields))  # type: ignore[arg-type]
+
+
+@pytest.fixture(autouse=True)
+def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.monitoring.exchange._SECONDS", 60.0)
 
 
 @pytest.fixture
@@ -208,11 +214,11 @@ def port(server: ServerFigures) -> Iterator[int]:
 
 
 def test_the_port_answers_scrapes_only(port: int) -> None:
-    answer = httpx.get(f"http://127.0.0.1:{port}/metrics")
+    answer = httpx.get(f"http://127.0.0.1:{port}/metrics", timeout=60)
     assert (answer.status_code, answer.headers["content-type"]) == (200, "text/plain; version=0.0.4; charset=utf-8")
     assert "darkroom_worker_up 0\n" in answer.text
-    assert httpx.get(f"http://127.0.0.1:{port}/images").status_code == 404
-    assert httpx.post(f"http://127.0.0.1:{port}/metrics").status_code == 501
+    assert httpx.get(f"http://127.0.0.1:{port}/images", timeout=60).status_code == 404
+    assert httpx.post(f"http://127.0.0.1:{port}/metrics", timeout=60).status_code == 501
     with pytest.raises(OSError, match="in use"):
         ScrapeServer("127.0.0.1", port, bytes)
 
@@ -224,7 +230,7 @@ def test_the_port_opens_without_a_resolver(server: ServerFigures, monkeypatch: p
     monkeypatch.setattr(socket, "getfqdn", look_up)
     scraped = ScrapeServer("127.0.0.1", 0, server.exposition)
     scraped.start()
-    assert httpx.get(f"http://127.0.0.1:{scraped.port}/metrics").status_code == 200
+    assert httpx.get(f"http://127.0.0.1:{scraped.port}/metrics", timeout=60).status_code == 200
     scraped.stop()
 
 
@@ -247,6 +253,13 @@ def test_scrapes_at_once_and_broken_ones_are_answered(port: int) -> None:
     assert statuses == [200] * 8
 
 
+def answers(port: int) -> bool:
+    try:
+        return httpx.get(f"http://127.0.0.1:{port}/metrics", timeout=60).status_code == 200
+    except httpx.TransportError:
+        return False
+
+
 def test_a_scraper_that_sends_byte_by_byte_is_disconnected(server: ServerFigures) -> None:
     scraped = ScrapeServer("127.0.0.1", 0, server.exposition, seconds=0.2)
     scraped.start()
@@ -262,7 +275,7 @@ def test_a_scraper_that_sends_byte_by_byte_is_disconnected(server: ServerFigures
                     continue
                 except OSError:
                     ended = True
-        assert httpx.get(f"http://127.0.0.1:{scraped.port}/metrics").status_code == 200
+        wait_for(lambda: answers(scraped.port), 60)  # a busy machine may take longer than 0.2 seconds
     finally:
         scraped.stop()
 
