@@ -39,12 +39,12 @@ from app.domain.ids import new_id
 from app.domain.models import ANONYMOUS, Format, Image, Status, Variant, utcnow
 from benchmarks.results_file import save
 from tests import aws
-from tests.engines import ACCESS_KEY, REGION, SECRET_KEY, dynamodb_local, free_port, seaweedfs
+from tests.engines import ACCESS_KEY, REGION, SECRET_KEY, dynamodb_local, seaweedfs
 from tests.entry_points.opened import get_event, upload_event
 from tests.images_built.podman import IMAGES, MEMORY, USER, environment, missing, podman
 from tests.lambda_runtime.function import Function, wait_until_it_listens
 from tests.repository.tree import ROOT
-from tests.running_server import wait_for
+from tests.running_server import free_port, wait_for
 
 HANDLERS = Path(__file__).parent / "handlers"
 #: Largest allowed ratio of CPU time to that of the libraries alone, and targets in milliseconds.

@@ -8,15 +8,16 @@ import json
 import os
 import random
 import shutil
-import socket
 import subprocess
 import tempfile
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from tests.running_server import free_port, reserve_port
 
 INSTALLED = Path(__file__).parents[1] / ".cache" / "engines"
 REGION = "eu-west-1"
@@ -79,27 +80,16 @@ def seaweedfs() -> Iterator[str]:
                         left.unlink()
 
 
-def free_port() -> int:
-    """A loopback port that nothing listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 def _seaweedfs_ports() -> list[int]:
-    """Four free ports. SeaweedFS opens a gRPC port 10,000 above each, and some of them late: all are below those that
-    the system hands out for connections meanwhile."""
-    ports = random.SystemRandom().sample(range(10_000, 22_000), 200)
-    return [port for port in ports if _is_free(port) and _is_free(port + 10_000)][:4]
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True
+    """Four reserved ports. SeaweedFS opens a gRPC port 10,000 above each, and some of them late: all are below those
+    that the system hands out for connections meanwhile."""
+    found: list[int] = []
+    while len(found) < 4:
+        port = random.SystemRandom().randrange(10_000, 22_000)
+        with suppress(OSError):
+            reserve_port(port + 10_000)
+            found.append(reserve_port(port))
+    return found
 
 
 @contextmanager

@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,8 +17,10 @@ import httpx
 
 START_SECONDS = 90
 PROCESS_SECONDS = 120
-#: Ports that `free_port` has returned.
-_RESERVED: list[socket.socket] = []
+#: Ports that are reserved at the same time; the oldest ones belong to servers that have ended.
+MOST_RESERVED = 100
+
+_reserved: deque[int] = deque()
 
 
 class Server:
@@ -116,19 +119,34 @@ def finished(server: Server, image_id: str, **headers: str) -> dict[str, Any]:
     return found
 
 
-def free_port() -> int:
-    """Return a loopback port that nothing listens on.
+def processed(client: httpx.Client, record: dict[str, Any]) -> dict[str, Any]:
+    """Return the record that a client has got of an image once it is ready or failed."""
+    deadline = time.monotonic() + PROCESS_SECONDS
+    while record["status"] == "pending":
+        assert time.monotonic() < deadline, record
+        record = client.get(record["links"]["self"], params={"wait": 5}).raise_for_status().json()
+    return record
 
-    On Linux no other socket is given it while this process lives. A server with SO_REUSEADDR can listen on it.
+
+def free_port() -> int:
+    """Return a loopback port that no other program is given."""
+    return reserve_port(0)
+
+
+def reserve_port(port: int) -> int:
+    """Reserve this loopback port, or a free one if it is 0. Raises `OSError` if it is in use or reserved.
+
+    On Linux a socket stays bound to it, and never listens: the system gives the port to nobody who asks for any free
+    one. A server can bind it because both sockets have SO_REUSEADDR, which servers set.
     """
-    reserved = socket.socket()
-    reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    reserved.bind(("127.0.0.1", 0))
-    port = int(reserved.getsockname()[1])
-    if sys.platform == "linux":
-        _RESERVED.append(reserved)
-    else:
-        reserved.close()
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", port))  # without the option, which would share a reserved port
+        port = int(probe.getsockname()[1])
+        if sys.platform == "linux":
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if len(_reserved) == MOST_RESERVED:
+                os.close(_reserved.popleft())
+            _reserved.append(probe.detach())
     return port
 
 

@@ -5,7 +5,6 @@ Next itself is not installed: its route handlers are functions of web standards,
 
 import os
 import shutil
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -20,7 +19,7 @@ import pytest
 from app.domain.access.api_keys import Scope, new_key
 from tests.browser.test_pages import browser  # noqa: F401 - a fixture
 from tests.clients.programs import NODE_MODULES, PROGRAMS, ROOT
-from tests.running_server import Server, serving, wait_for
+from tests.running_server import Server, free_port, serving, wait_for
 from tests.samples import encoded
 
 pytestmark = pytest.mark.clients
@@ -28,12 +27,6 @@ pytestmark = pytest.mark.clients
 KEY, ENTRY = new_key("site", [Scope.ADMIN])
 BACK_ENDS = ("fastapi", "express", "next")
 ANN = {"X-Forwarded-User": "ann"}
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 PORTS = {name: free_port() for name in BACK_ENDS}

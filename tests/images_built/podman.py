@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from tests.engines import ACCESS_KEY, INSTALLED, REGION, SECRET_KEY, free_port
+from tests.engines import ACCESS_KEY, INSTALLED, REGION, SECRET_KEY
 from tests.lambda_runtime.function import Function, wait_until_it_listens
-from tests.running_server import wait_for
+from tests.running_server import free_port, wait_for
 
 SETTINGS = INSTALLED.parent / "containers"
 BASE = "public.ecr.aws/lambda/python:3.13"

@@ -9,9 +9,8 @@ from uuid import uuid4
 
 import httpx
 
-from tests.engines import free_port
 from tests.images_built.podman import podman
-from tests.running_server import wait_for
+from tests.running_server import free_port, wait_for
 
 IMAGE = "localhost/darkroom-server:test"
 #: Options that compose.yaml gives the service, as podman spells them.

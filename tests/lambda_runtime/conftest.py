@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from tests import aws
-from tests.engines import INSTALLED, free_port
+from tests.engines import INSTALLED
 from tests.lambda_runtime.function import EMULATOR, Function, can_hide_shm, function
 from tests.lambda_runtime.relay import Relay, relay_to
+from tests.running_server import free_port
 
 
 @dataclass(frozen=True)

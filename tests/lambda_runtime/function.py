@@ -17,8 +17,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tests.engines import ACCESS_KEY, INSTALLED, REGION, SECRET_KEY, free_port
+from tests.engines import ACCESS_KEY, INSTALLED, REGION, SECRET_KEY
 from tests.repository.tree import ROOT
+from tests.running_server import free_port
 
 EMULATOR = INSTALLED / "aws-lambda-rie"
 _START_SECONDS = 90

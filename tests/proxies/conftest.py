@@ -14,9 +14,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.engines import free_port
 from tests.repository.tree import ROOT
-from tests.running_server import Server, serving, wait_for
+from tests.running_server import START_SECONDS, Server, free_port, serving, wait_for
 
 PAGE = (ROOT / "docs" / "server.md").read_text()
 NAME = "img.example.org"

@@ -9,9 +9,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.engines import free_port
 from tests.proxies.conftest import UPSTREAM, block, caddy_with, nginx_with, running
-from tests.running_server import serving
+from tests.running_server import finished, free_port, serving
 from tests.samples import encoded
 
 pytestmark = pytest.mark.proxies

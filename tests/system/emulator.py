@@ -19,9 +19,9 @@ import boto3
 import httpx
 from botocore.config import Config
 
-from tests.engines import INSTALLED, REGION, free_port
+from tests.engines import INSTALLED, REGION
 from tests.images_built.podman import IMAGES, environment, missing, podman
-from tests.running_server import wait_for
+from tests.running_server import free_port, wait_for
 
 PYTHON = INSTALLED / "ministack" / "bin" / "python"
 ACCOUNT = "123456789012"
