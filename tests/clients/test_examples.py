@@ -108,7 +108,7 @@ def test_the_page_uploads_and_shows_an_image(
     complaints: list[str] = []
     tab = browser.new_page(base_url=back_end.url)
     try:
-        tab.set_default_timeout(30_000)
+        tab.set_default_timeout(120_000)
         tab.on("pageerror", lambda error: complaints.append(str(error)))
         tab.goto("/")
         tab.locator("darkroom-upload input[type=file]").set_input_files(photo)
@@ -129,7 +129,7 @@ def test_users_do_not_see_images_of_others(back_end: BackEnd) -> None:
     assert ticket.status_code in {200, 201}, ticket.text
     wanted = ticket.json()
     if "url" in wanted:  # else the bytes are known from another back end's test
-        sent = httpx.put(wanted["url"], headers=wanted["headers"], content=content)
+        sent = httpx.put(wanted["url"], headers=wanted["headers"], content=content, timeout=60)
         assert sent.status_code == 200, sent.text
     mine = back_end.client.get(f"/api/images/{wanted['id']}", headers=ANN)
     assert (mine.status_code, mine.json()["owner"]) == (200, "ann")

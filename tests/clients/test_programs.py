@@ -92,7 +92,7 @@ def with_requests(service: str, path: Path) -> Any:
 def with_httpx(service: str, path: Path) -> Any:
     import httpx
 
-    with httpx.Client() as client, path.open("rb") as file:
+    with httpx.Client(timeout=60) as client, path.open("rb") as file:
         data = {"title": "Crème", "tags": ["sea", "evening"]}
         sent = client.post(f"{service}/upload", data=data, files={"file": file})
         listed = client.get(f"{service}/images").json()["items"]

@@ -17,7 +17,7 @@ from app.domain.sizes.query import parse_query
 from app.domain.sizes.signatures import SizeSignatures
 from app.domain.sizes.snapping import Ladder
 from tests.clients.programs import PROGRAMS, ROOT, run
-from tests.running_server import Server, serving
+from tests.running_server import Server, processed, serving
 from tests.samples import encoded
 
 pytestmark = pytest.mark.clients
@@ -36,9 +36,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 @pytest.fixture(scope="module")
 def image_id(server: Server) -> str:
     files = {"file": ("photo.jpg", encoded("JPEG", WIDTH, HEIGHT))}
-    answer = server.client.post("/upload", params={"wait": 20}, files=files)
-    assert answer.json()["status"] == "ready", answer.text
-    return str(answer.json()["id"])
+    record = processed(server.client, server.client.post("/upload", files=files).json())
+    assert record["status"] == "ready", record
+    return str(record["id"])
 
 
 @pytest.fixture(scope="module")

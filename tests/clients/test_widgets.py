@@ -11,7 +11,7 @@ import pytest
 from tests.browser.test_pages import browser  # noqa: F401 - a fixture
 from tests.clients.programs import NODE_MODULES
 from tests.other_site import serving_site
-from tests.running_server import Server, serving
+from tests.running_server import Server, processed, serving
 from tests.samples import encoded
 
 pytestmark = pytest.mark.clients
@@ -94,13 +94,14 @@ def test_a_widget_with_default_options(
     picture = tmp_path / NAME
     picture.write_bytes(encoded("PNG", seed=list(WIDGETS).index(widget)))
     tab = browser.new_page()
+    tab.set_default_timeout(120_000)
     try:
         tab.goto(f"{site}/{widget}")
         tab.locator("input[type=file]").first.set_input_files(picture)
-        tab.wait_for_function("window.over", timeout=60_000)
+        tab.wait_for_function("window.over")
         over = tab.evaluate("window.over")
         assert over.get("status") == 201, over
-        record = over["body"]
+        record = processed(service.client, over["body"])
         assert (record["filename"], record["status"], record["bytes"]) == (NAME, "ready", picture.stat().st_size)
         call = "async ([url, method]) => { const a = await fetch(url, {method}); return [a.status, await a.text()] }"
         assert record["id"] in tab.evaluate(call, [f"{service.url}/images", "GET"])[1]

@@ -15,6 +15,7 @@ from tests.images_built.podman import inspect, mounted, podman
 from tests.images_built.server_image import CONFINED, IMAGE, ServerContainer, refused, server_container, volume
 from tests.repository.test_served import run_in_shell, shell_blocks
 from tests.repository.tree import ROOT
+from tests.running_server import processed, wait_for
 from tests.samples import encoded
 
 pytestmark = [pytest.mark.containers, pytest.mark.usefixtures("built")]
@@ -28,11 +29,16 @@ def data() -> Iterator[str]:
         yield option
 
 
-def upload(container: ServerContainer, seed: int, query: str = "?wait=20") -> Any:
+def send(container: ServerContainer, seed: int) -> Any:
     content = encoded("JPEG", 800, 600, seed=seed)
-    answer = container.client.post(f"/upload{query}", files={"file": ("photo.jpg", content, "image/jpeg")})
+    answer = container.client.post("/upload", files={"file": ("photo.jpg", content, "image/jpeg")})
     assert answer.status_code in {200, 201}, answer.text
     return answer.json()
+
+
+def upload(container: ServerContainer, seed: int) -> Any:
+    """Send an image; return its record when it is processed."""
+    return processed(container.client, send(container, seed))
 
 
 def test_an_upload_becomes_variants_as_an_unprivileged_user_on_a_read_only_root(data: str) -> None:
@@ -53,6 +59,7 @@ def test_an_upload_becomes_variants_as_an_unprivileged_user_on_a_read_only_root(
 def test_the_commands_of_the_readme_work_with_it(data: str, tmp_path: Path) -> None:
     (tmp_path / "photo.jpg").write_bytes(encoded("JPEG", 1600, 1200, seed=77))
     with server_container(data=data, **KEYLESS) as container:
+        upload(container, 76)  # the worker has started: their `?wait=20` is for the image alone
         for block in shell_blocks():
             run_in_shell(block, tmp_path, f"http://127.0.0.1:{container.port}")
 
@@ -70,20 +77,21 @@ def test_stop_ends_in_order_and_a_restart_has_everything(data: str, capsys: pyte
 
 def test_acknowledged_uploads_outlive_a_kill(data: str) -> None:
     with server_container(data=data, **KEYLESS) as container:
-        ids = [upload(container, seed, "")["id"] for seed in range(10, 16)]
+        sent = [send(container, seed) for seed in range(10, 16)]
         container.kill()
         container.restart()
-        for image_id in ids:
-            assert container.client.get(f"/images/{image_id}?wait=20").json()["status"] == "ready"
+        for record in sent:
+            assert processed(container.client, record)["status"] == "ready"
 
 
 def test_process_one_reaps_orphans(data: str) -> None:
     with server_container(data=data, **KEYLESS) as container:
-        orphan = "import os, time\nif os.fork() == 0:\n    time.sleep(0.2)\n"
-        assert container.run("python", "-c", orphan).returncode == 0
-        upload(container, 3)
-        states = "import glob; print([open(p).read().rsplit(')')[-1][:3] for p in glob.glob('/proc/[0-9]*/stat')])"
-        assert "Z" not in container.run("python", "-c", states).stdout
+        orphan = "import os, time\nchild = os.fork()\nprint(child) if child else time.sleep(0.2)\n"
+        done = container.run("python", "-c", orphan)
+        assert done.returncode == 0
+        there = f"/proc/{done.stdout.strip()}"  # until somebody has waited for it
+        wait_for(lambda: container.run("test", "-e", there).returncode == 1, 60)
+        assert upload(container, 3)["status"] == "ready"
 
 
 def test_a_bind_mount_of_another_user(tmp_path: Path) -> None:

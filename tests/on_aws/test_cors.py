@@ -26,6 +26,7 @@ def test_a_preflight_for_a_ticket(origin: str, allowed: bool) -> None:
                 "Access-Control-Request-Method": "PUT",
                 "Access-Control-Request-Headers": ",".join(sorted(ASKED)),
             },
+            timeout=60,
         )
     assert answer.is_success == allowed
     assert (answer.headers.get("access-control-allow-origin") == origin) == allowed

@@ -25,9 +25,13 @@ async function main(url: string, path: string, key?: string) {
     })).data,
     any: (await upload({ body: { image_base64, filename: "é.png", ...words, ...facts, ...point }, query })).data,
   };
+  let finished = (await getImage({ path: { image_id: records.form!.id } })).data!;
+  while (finished.status === "pending") {
+    finished = (await getImage({ path: { image_id: finished.id }, query: { wait: 5 } })).data!;
+  }
   const limits = (await getLimits()).data;
   const listed = (await listImages({ query: { limit: 2 } })).data?.items.length;
-  const again = (await getImage({ path: { image_id: records.form!.id } })).data?.variants.map((variant) => variant.url);
+  const urls = finished.variants.map((variant) => variant.url);
   const path_of_form = { image_id: records.form!.id };
   const current = await getImage({ path: path_of_form });
   const edited = (await editImage({
@@ -39,7 +43,7 @@ async function main(url: string, path: string, key?: string) {
   const deleted = (await deleteImage({ path: { image_id: records.form!.id } })).response.status;
   const gone = await getImage({ path: { image_id: records.form!.id }, throwOnError: false });
   const code = gone.error && "code" in gone.error ? gone.error.code : undefined;
-  console.log(JSON.stringify({ records, limits, listed, again, edited, many, deleted, code }));
+  console.log(JSON.stringify({ records, status: finished.status, limits, listed, urls, edited, many, deleted, code }));
 }
 
 main(process.argv[2]!, process.argv[3]!, process.argv[4]);

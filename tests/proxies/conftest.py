@@ -45,7 +45,7 @@ class Proxy:
         return httpx.Client(base_url=address, verify=trust, timeout=60, headers={"Host": NAME})
 
     def send(self, content: bytes) -> bytes:
-        """Send bytes over TLS; return everything that comes back within a few seconds."""
+        """Send bytes over TLS; return everything that comes back until the connection ends."""
         trust = ssl.create_default_context(cafile=str(self.certificate))
         trust.check_hostname = False
         with (
@@ -163,7 +163,7 @@ def running(command: list[str], folder: Path, answers: Callable[[], bool]) -> It
             return False
 
     try:
-        wait_for(is_up, 30, log.read_text)
+        wait_for(is_up, START_SECONDS, log.read_text)
         yield
     finally:
         process.terminate()

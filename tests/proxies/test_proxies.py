@@ -7,6 +7,7 @@ from urllib.parse import urljoin
 import pytest
 
 from tests.proxies.conftest import NAME, Proxy
+from tests.running_server import processed
 from tests.samples import encoded
 
 pytestmark = pytest.mark.proxies
@@ -26,9 +27,9 @@ def padded(size: int, seed: int) -> bytes:
 def test_an_upload_of(proxy: Proxy, size: int) -> None:
     content = padded(size, seed=size % 1000)
     with proxy.client() as client:
-        sent = client.post("/upload?wait=20", files={"file": ("photo.jpg", content, "image/jpeg")})
+        sent = client.post("/upload", files={"file": ("photo.jpg", content, "image/jpeg")})
         assert sent.status_code == 201, sent.text
-        record = sent.json()
+        record = processed(client, sent.json())
         assert urljoin(f"https://{NAME}/upload", sent.headers["location"]) == f"https://{NAME}/images/{record['id']}"
         assert (record["bytes"], record["status"]) == (len(content), "ready")
         assert all(variant["url"].startswith(f"https://{NAME}/files/") for variant in record["variants"])
@@ -59,7 +60,7 @@ def test_an_upload_by_ticket(proxy: Proxy) -> None:
         assert ticket["url"].startswith(f"https://{NAME}/files/originals/")
         path = ticket["url"].removeprefix(f"https://{NAME}")
         assert client.put(path, content=content, headers=ticket["headers"]).status_code == 200
-        assert client.get(f"/images/{ticket['id']}?wait=20").json()["status"] == "ready"
+        assert processed(client, client.get(f"/images/{ticket['id']}").json())["status"] == "ready"
 
 
 def test_uploads_that_are_too_large_get_darkrooms_own_refusal(proxy: Proxy) -> None:
@@ -72,7 +73,8 @@ def test_uploads_that_are_too_large_get_darkrooms_own_refusal(proxy: Proxy) -> N
 
 def test_variants_with_ranges_head_and_cache(proxy: Proxy) -> None:
     with proxy.client() as client:
-        record = client.post("/upload?wait=20", files={"file": ("a.jpg", encoded("JPEG", 800, 600, seed=7))}).json()
+        sent = client.post("/upload", files={"file": ("a.jpg", encoded("JPEG", 800, 600, seed=7))})
+        record = processed(client, sent.json())
         variant = next(variant for variant in record["variants"] if variant["name"] == "w320")
         path = variant["url"].removeprefix(f"https://{NAME}")
         head = client.head(path)
@@ -98,7 +100,7 @@ def test_variants_with_ranges_head_and_cache(proxy: Proxy) -> None:
 def test_private_variants_are_not_cached_by_the_proxy(proxy: Proxy) -> None:
     with proxy.client() as client:
         form = {"file": ("a.jpg", encoded("JPEG", 800, 600, seed=11))}
-        record = client.post("/upload?wait=20", files=form, data={"visibility": "private"}).json()
+        record = processed(client, client.post("/upload", files=form, data={"visibility": "private"}).json())
         path = record["variants"][0]["url"].removeprefix(f"https://{NAME}")
         answer = client.get(path)
         assert answer.status_code == 200

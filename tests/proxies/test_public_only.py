@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from tests.proxies.conftest import NAME, UPSTREAM, block, caddy_with, running
-from tests.running_server import finished, free_port, serving
+from tests.running_server import free_port, processed, serving
 from tests.samples import encoded
 
 pytestmark = pytest.mark.proxies
@@ -17,13 +17,16 @@ def test_nothing_but_public_variants_is_reachable(tmp_path: Path) -> None:
     if shutil.which("caddy") is None:
         pytest.skip("caddy is not installed: see `make test-proxies`")
     here = f"http://127.0.0.1:{free_port()}"
-    with serving(tmp_path / "data") as server, httpx.Client(base_url=here) as outside:
+    with serving(tmp_path / "data") as server, httpx.Client(base_url=here, timeout=60) as outside:
         public, private = (
-            server.client.post(
-                "/upload?wait=20",
-                files={"file": ("a.jpg", encoded("JPEG", 400, 300, seed=seed))},
-                data={"visibility": visibility},
-            ).json()
+            processed(
+                server.client,
+                server.client.post(
+                    "/upload",
+                    files={"file": ("a.jpg", encoded("JPEG", 400, 300, seed=seed))},
+                    data={"visibility": visibility},
+                ).json(),
+            )
             for seed, visibility in enumerate(("public", "private"))
         )
         site = block("caddyfile", "# Variants of public images").replace(UPSTREAM, f"127.0.0.1:{server.port}")
