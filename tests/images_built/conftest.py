@@ -51,5 +51,5 @@ def api(place: Place, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cont
 
 @pytest.fixture(scope="module")
 def worker(place: Place, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Container]:
-    with container("worker", place.environment, tmp_path_factory.mktemp("worker"), timeout=120) as running:
+    with container("worker", place.environment, tmp_path_factory.mktemp("worker")) as running:
         yield running

@@ -106,7 +106,9 @@ class Container(Function):
 
 
 @contextmanager
-def container(function: str, environment: Mapping[str, str], folder: Path, *, timeout: int = 30) -> Iterator[Container]:
+def container(
+    function: str, environment: Mapping[str, str], folder: Path, *, timeout: int = 120
+) -> Iterator[Container]:
     """The function `api` or `worker` in its image, with its memory, reaching this machine's loopback.
 
     The emulator has another port than the image would give it, for there are several here at once.

@@ -67,5 +67,5 @@ def worker_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 @pytest.fixture(scope="module")
 def worker(place: Place, worker_folder: Path) -> Iterator[Function]:
     """The worker without a `/dev/shm` that can be written, where a process of ours may have its own."""
-    with function("worker", place.environment, worker_folder, timeout=60, hide_shm=can_hide_shm()) as running:
+    with function("worker", place.environment, worker_folder, hide_shm=can_hide_shm()) as running:
         yield running

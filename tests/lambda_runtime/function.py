@@ -52,7 +52,7 @@ class Function:
         """Milliseconds that the last start took before its first request, as the emulator measured them."""
         return float(re.findall(r"INIT REPORT\(durationMs: ([\d.]+)\)", self.log)[-1])
 
-    def invoke(self, event: Any, seconds: float = 60) -> Any:
+    def invoke(self, event: Any, seconds: float = 180) -> Any:
         """Send one event; the function's answer, or the text of one that is no JSON. One call at a time."""
         request = urllib.request.Request(self._url, json.dumps(event).encode(), method="POST")
         with self._lock, urllib.request.urlopen(request, timeout=seconds) as response:
@@ -61,6 +61,14 @@ class Function:
             return json.loads(text)
         except ValueError:
             return text
+
+    def invoke_in_time(self, event: Any) -> Any:
+        """Send one event until the function's time suffices, as the queue does: a start can take most of it."""
+        deadline = time.monotonic() + 180
+        while True:
+            answer = self.invoke(event)
+            if "Task timed out" not in str(answer) or time.monotonic() > deadline:
+                return answer
 
 
 def can_hide_shm() -> bool:
@@ -73,7 +81,7 @@ def can_hide_shm() -> bool:
 
 @contextmanager
 def function(
-    name: str, environment: Mapping[str, str], folder: Path, *, timeout: int = 30, hide_shm: bool = False
+    name: str, environment: Mapping[str, str], folder: Path, *, timeout: int = 120, hide_shm: bool = False
 ) -> Iterator[Function]:
     """The function `api`, `worker` or `render`, with only its lock's packages and this application."""
     task, temporary, empty = folder / "task", folder / "tmp", folder / "empty"

@@ -15,6 +15,7 @@ from tests.events import payload
 from tests.lambda_runtime.conftest import Place
 from tests.lambda_runtime.function import Function, can_hide_shm, function
 from tests.lambda_runtime.test_functions import NONE, get, queue_event, upload
+from tests.running_server import wait_for
 
 pytestmark = [pytest.mark.engines, pytest.mark.alone]
 
@@ -23,7 +24,7 @@ pytestmark = [pytest.mark.engines, pytest.mark.alone]
 def render(place: Place, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Function]:
     folder = tmp_path_factory.mktemp("render")
     environment = place.environment | {"DARKROOM_ON_DEMAND": "snap", "DARKROOM_ON_DEMAND_WIDTHS": "320,640"}
-    with function("render", environment, folder, timeout=45, hide_shm=can_hide_shm()) as running:
+    with function("render", environment, folder, hide_shm=can_hide_shm()) as running:
         yield running
     shutil.rmtree(folder, ignore_errors=True)
 
@@ -86,7 +87,14 @@ def test_a_deleted_image_is_gone(api: Function, worker: Function, render: Functi
 
 
 def test_it_logs_a_line_for_each_size(render: Function) -> None:
+    before = len(log_of(render))
     render.invoke({"image_id": "unknown", "operation": "w320-q75.webp"})
-    line = json.loads([line for line in render.log.splitlines() if line.startswith("{")][-1])
+    wait_for(lambda: len(log_of(render)) > before, 60)
+    line = log_of(render)[-1]
     assert (line["message"], line["outcome"]) == ("size on demand", "Missing")
     assert line["ms"] >= 0
+
+
+def log_of(render: Function) -> list[Any]:
+    """Lines of the function, of which the last may be under way."""
+    return [json.loads(line) for line in render.log.splitlines(keepends=True) if line[0] == "{" and line[-1] == "\n"]
