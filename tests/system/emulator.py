@@ -52,7 +52,7 @@ class Network:
     def containers(self) -> dict[str, dict[str, Any]]:
         """Return podman's descriptions of the containers on it by id, without the one that keeps it up."""
         ids = podman("ps", "--all", "--quiet", "--no-trunc", f"--filter=network={self.name}").stdout.split()
-        found = json.loads(podman("container", "inspect", *ids).stdout) if ids else []
+        found = json.loads(podman("container", "inspect", *ids, check=False).stdout) if ids else []  # some may be gone
         return {each["Id"]: each for each in found if each["Id"] != self.pin}
 
 
@@ -76,11 +76,11 @@ class Emulator:
         style = Config(signature_version=signature, s3={"addressing_style": "path"})
         return session.client(service, endpoint_url=self.endpoint, config=patience.merge(style))
 
-    def containers(self, function: str) -> list[str]:
-        """The ids of the containers in which a function runs or waits."""
+    def roots(self, function: str) -> list[int]:
+        """The first process of each container in which a function runs or waits."""
         wanted = f"AWS_LAMBDA_FUNCTION_NAME={function}"
-        found = self.network.containers().items()
-        return [key for key, known in found if known["State"]["Running"] and wanted in known["Config"]["Env"]]
+        found = self.network.containers().values()
+        return [each["State"]["Pid"] for each in found if each["State"]["Running"] and wanted in each["Config"]["Env"]]
 
 
 @contextmanager
@@ -122,10 +122,9 @@ def _network() -> Iterator[Network]:
         subprocess.run(["ip", "link", "set", "dev", interface, "address", mac], check=True)
         network = Network(name, address, interface, pin)
         yield network
-        left = {key: known["Config"]["Image"] for key, known in network.containers().items()}
+        wait_for(lambda: not network.containers(), _END_SECONDS, lambda: f"left: {network.containers()}")
     finally:
         podman("network", "rm", "--force", "--time=0", name)  # with the containers on it
-    assert left == {}, "containers were left"
     assert name not in podman("network", "ls", "--format={{.Name}}").stdout.split()
     assert not Path(f"/sys/class/net/{interface}").exists()
 
@@ -175,6 +174,6 @@ def _process(command: list[str], environment: Mapping[str, str], log: Path) -> I
 
 def _answers(url: str) -> bool:
     try:
-        return httpx.get(url).status_code == 200
+        return httpx.get(url, timeout=60).status_code == 200
     except httpx.TransportError:
         return False
