@@ -15,6 +15,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from http.client import HTTPException
 from pathlib import Path
 
 from tests.running_server import free_port, reserve_port
@@ -71,7 +72,8 @@ def seaweedfs() -> Iterator[str]:
         ]  # fmt: skip
         try:
             with _running(command, f"http://127.0.0.1:{s3}", WEED_S3_SSE_KEK="5a" * 32) as endpoint:
-                _await(lambda: b'"fid"' in _read(f"http://127.0.0.1:{master}/dir/assign"))  # the volumes come last
+                # The volumes come last.
+                _await(lambda: b'"fid"' in (_answer(f"http://127.0.0.1:{master}/dir/assign") or b""))
                 yield endpoint
         finally:
             for port in (master, volume, filer, s3):
@@ -97,7 +99,7 @@ def _running(command: list[str], endpoint: str, **environment: str) -> Iterator[
     with tempfile.TemporaryFile() as log:
         process = subprocess.Popen(command, stdout=log, stderr=log, env={**os.environ, **environment})
         try:
-            _await(lambda: process.poll() is not None or _answers(endpoint))
+            _await(lambda: process.poll() is not None or _answer(endpoint) is not None)
             if process.poll() is not None:
                 log.seek(0)
                 raise RuntimeError(f"{command[0]} did not start:\n{log.read()[-4000:].decode()}")
@@ -119,22 +121,16 @@ def _await(condition: Callable[[], bool]) -> None:
         time.sleep(0.1)
 
 
-def _answers(endpoint: str) -> bool:
-    try:
-        _read(endpoint)
-    except OSError:
-        return False
-    return True
-
-
-def _read(url: str) -> bytes:
-    """Return the body of an answer of any status."""
+def _answer(url: str) -> bytes | None:
+    """Return the body of an answer of any status; None if there is none."""
     try:
         with urllib.request.urlopen(url, timeout=30) as answer:
             return bytes(answer.read())
     except urllib.error.HTTPError as error:
         with error:
             return error.read()
+    except (OSError, HTTPException):
+        return None
 
 
 def _jar() -> Path | None:

@@ -89,7 +89,10 @@ def _answer(server: WebServer, connection: socket.socket) -> None:
     head, _, body = received.partition(b"\r\n\r\n")
     length = next((int(line[15:]) for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")), 0)
     while len(body) < length:
-        body += connection.recv(65536)
+        piece = connection.recv(65536)
+        if not piece:
+            return
+        body += piece
     server.requests.append(head + b"\r\n\r\n" + body)
     server.reply(connection)
 
