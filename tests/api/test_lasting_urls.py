@@ -41,7 +41,7 @@ DAYS = timedelta(days=2, hours=1)
 @pytest.fixture(autouse=True, scope="module")
 def sandbox() -> Iterator[Sandbox]:
     """Sandbox that starts before a service moves temporary files: the path of its socket must be short."""
-    made = Sandbox(20, 1024)
+    made = Sandbox(60, 1024)
     made.start()
     yield made
     made.close()
@@ -57,7 +57,7 @@ def render(service: Service, recipe: Recipe, renderings: Renderings) -> None:
     """Process every event with a worker that has this recipe."""
     side = service.side
     worker = Worker(
-        side.store, side.images, renderings, Sandbox(20, 1024), recipe=recipe, limits=Limits(), adopt=False,
+        side.store, side.images, renderings, Sandbox(60, 1024), recipe=recipe, limits=Limits(), adopt=False,
         scratch=service.scratch, max_attempts=3,
     )  # fmt: skip
     while messages := side.queue.receive(10):

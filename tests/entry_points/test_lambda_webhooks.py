@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from datetime import timedelta
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 from app.adapters.dynamodb.access.endpoints import DynamoEndpoints
 from app.adapters.dynamodb.delivery.store import DynamoDeliveries
 from app.adapters.outbound import GuardedHttp
+from app.domain.delivery import deliveries
 from app.domain.delivery.deliveries import Delivery, DeliveryStatus
 from app.domain.delivery.endpoints import WebhookEndpoint
 from app.domain.errors import Unavailable
@@ -79,7 +81,9 @@ class Functions:
 
 
 @pytest.fixture
-def functions(tmp_path: Path, receiver: LocalReceiver) -> Iterator[Functions]:
+def functions(tmp_path: Path, receiver: LocalReceiver, monkeypatch: pytest.MonkeyPatch) -> Iterator[Functions]:
+    # Messages of failed attempts come back after the end of any test, not after 5 seconds.
+    monkeypatch.setattr(deliveries, "SCHEDULE", (timedelta(minutes=10), *deliveries.SCHEDULE[1:]))
     with ExitStack() as stack:
         where = stack.enter_context(place())
         url = stack.enter_context(aws.queue(where.made.sqs, visibility=30, max_attempts=5))

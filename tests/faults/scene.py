@@ -71,7 +71,7 @@ class Scene:
             self.side.store,
             images or self.side.images,
             Renderings(self.side.store, images or self.side.images),
-            Sandbox(20, 1024),
+            Sandbox(60, 1024),
             recipe=RECIPE,
             limits=Limits(),
             adopt=False,

@@ -6,7 +6,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import httpx
@@ -54,8 +54,11 @@ def rss(server: Server) -> int:
 
 def children_of(server: Server) -> list[str]:
     """The ids of its child processes."""
-    tasks = Path(f"/proc/{pid(server)}/task").iterdir()
-    return [child for task in tasks for child in (task / "children").read_text().split()]
+    found: list[str] = []
+    for task in Path(f"/proc/{pid(server)}/task").iterdir():
+        with suppress(FileNotFoundError, ProcessLookupError):  # the thread has ended meanwhile
+            found += (task / "children").read_text().split()
+    return found
 
 
 def test_it_raises_its_limit_of_open_files(running: Server) -> None:

@@ -132,11 +132,11 @@ def test_a_length_over_the_limit_is_refused_before_the_bytes_come(live: Live) ->
 
 
 @pytest.mark.parametrize("length", [f"Content-Length: {LIMIT + MEBIBYTE}", "Transfer-Encoding: chunked"])
-def test_too_many_bytes_are_refused_while_they_come(live: Live, length: str) -> None:
+def test_too_many_bytes_are_refused_while_they_come(patient: Live, length: str) -> None:
     chunked = length.endswith("chunked")
     body, piece = HEAD + JPEG, b"\0" * 65536
     answer = b""
-    with live.connect() as sock:
+    with patient.connect() as sock:
         sock.sendall(request_head("/upload", "multipart/form-data; boundary=b", length))
         sock.sendall(b"%x\r\n%s\r\n" % (len(body), body) if chunked else body)
         sent = len(body)
@@ -145,11 +145,12 @@ def test_too_many_bytes_are_refused_while_they_come(live: Live, length: str) -> 
             sent += len(piece)
             if select.select([sock], [], [], 0)[0]:
                 answer = sock.recv(65536)
+        sock.shutdown(socket.SHUT_WR)  # nothing more is discarded
         answer += read_all(sock)  # the body has no end: all bytes belong to the answer to its head
     assert status_of(answer) == 413
     assert b'"limit_bytes": 157286400' in answer
     assert sent > LIMIT
-    assert live.open_files() == []
+    wait_for(lambda: patient.open_files() == [], 60)
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")

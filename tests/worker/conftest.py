@@ -29,7 +29,7 @@ SMALL = Recipe(variants=(VariantSpec(name="w32", width=32), VariantSpec(name="w1
 
 @pytest.fixture(scope="session")
 def sandbox() -> Iterator[Sandbox]:
-    made = Sandbox(20, 1024)
+    made = Sandbox(60, 1024)
     made.start()
     yield made
     made.close()

@@ -270,7 +270,7 @@ def test_a_ready_image_that_cannot_be_rendered_again_stays_ready(bench: Bench) -
     bench.worker().handle(image_id)
     before = bench.image(image_id)
     other = recipe_of(VariantSpec(name="tiny", width=8))
-    worker = bench.worker(recipe=other, sandbox=Sandbox(20, 1024, work=stubs.leave))
+    worker = bench.worker(recipe=other, sandbox=Sandbox(60, 1024, work=stubs.leave))
     assert worker.handle(image_id) is Outcome.FAILED
     assert bench.image(image_id) == before
 

@@ -123,7 +123,7 @@ FAULTS: dict[str, tuple[FailureCode, Callable[[Bench], dict[str, Any]]]] = {
         FailureCode.CORRUPT_IMAGE,
         lambda _: {"sandbox": Failing(ImageError(FailureCode.CORRUPT_IMAGE, "Rows are missing."))},
     ),
-    "crash": (FailureCode.CRASHED, lambda _: {"sandbox": Sandbox(20, 1024, work=stubs.crash)}),
+    "crash": (FailureCode.CRASHED, lambda _: {"sandbox": Sandbox(60, 1024, work=stubs.crash)}),
 }
 
 

@@ -342,7 +342,7 @@ def test_a_change_races_with_a_delete(service: Service) -> None:
 
 @pytest.fixture(scope="module")
 def sandbox() -> Iterator[Sandbox]:
-    made = Sandbox(20, 1024)
+    made = Sandbox(60, 1024)
     made.start()
     yield made
     made.close()

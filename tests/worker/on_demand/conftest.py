@@ -23,7 +23,7 @@ RECIPE = Recipe(
 
 @pytest.fixture(scope="session")
 def size_sandbox() -> Iterator[Sandbox]:
-    made = Sandbox(20, 1024, work=render_variants)
+    made = Sandbox(60, 1024, work=render_variants)
     made.start()
     yield made
     made.close()

@@ -33,7 +33,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def attempt(folder: Path, work: Work, seconds: float = 20, memory_mb: int = 1024) -> str:
+def attempt(folder: Path, work: Work, seconds: float = 60, memory_mb: int = 1024) -> str:
     """Return the code an image fails with, or `ready`."""
     sandbox = Sandbox(seconds, memory_mb, work=work)
     try:
@@ -65,7 +65,7 @@ def test_a_crash_is_logged_with_its_location_only(folder: Path, caplog: pytest.L
 
 
 def test_a_child_reports_its_peak_of_memory(folder: Path) -> None:
-    processed = Sandbox(20, 1024).process(folder / "original", folder / "out", JOB)
+    processed = Sandbox(60, 1024).process(folder / "original", folder / "out", JOB)
     assert processed.memory_mb is not None
     assert 10 < processed.memory_mb < 300
 
@@ -99,7 +99,7 @@ def test_an_answer_is_checked(folder: Path, work: Work) -> None:
 def test_a_scratch_folder_that_cannot_be_written_is_an_internal_error(folder: Path) -> None:
     (folder / "out" / "w32.webp").mkdir()
     with pytest.raises(Unavailable):
-        Sandbox(20, 1024).process(folder / "original", folder / "out", JOB)
+        Sandbox(60, 1024).process(folder / "original", folder / "out", JOB)
 
 
 PROGRAM = """
@@ -115,7 +115,7 @@ if __name__ == "__main__":
     from tests.worker.conftest import SMALL
 
     job = Job(recipe=SMALL, media_type="image/jpeg", max_pixels=10**6, max_frames=1)
-    sandbox = Sandbox(1, 1024, work=getattr(stubs, sys.argv[1]))
+    sandbox = Sandbox(60, 1024, work=getattr(stubs, sys.argv[1]))
     sandbox.process(Path(sys.argv[2], "original"), Path(sys.argv[2], "out"), job)
     print("done")
 """
@@ -133,7 +133,7 @@ from tests.worker.conftest import SMALL
 
 job = Job(recipe=SMALL, media_type="image/jpeg", max_pixels=10**6, max_frames=1)
 try:
-    Sandbox(9, 1024, work=stubs.list_variables).process(Path(sys.argv[1], "original"), Path(sys.argv[1], "out"), job)
+    Sandbox(60, 1024, work=stubs.list_variables).process(Path(sys.argv[1], "original"), Path(sys.argv[1], "out"), job)
 except ImageError as error:
     print(error.detail)
 print(os.environ["AWS_SESSION_TOKEN"], os.environ["PYTHONPATH"])
@@ -145,7 +145,7 @@ def test_a_child_does_not_inherit_secrets(folder: Path) -> None:
     given = {"AWS_SECRET_ACCESS_KEY": "x", "AWS_SESSION_TOKEN": "t", "DARKROOM_SECRET": "x" * 16, "DB_PASSWORD": "x"}
     environment = os.environ | given | {"PYTHONPATH": str(Path(__file__).parents[3]), "LC_ALL": "C.UTF-8"}
     command = [sys.executable, "-c", ASKING, str(folder)]
-    out = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=folder, check=True, timeout=60)
+    out = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=folder, check=True, timeout=120)
     names, after = out.stdout.splitlines()
     assert {"PATH", "PYTHONPATH", "LC_ALL"} <= set(names.split())
     assert not {name for name in names.split() if name.startswith(("AWS", "DARKROOM", "DB", "PYTEST_CURRENT"))}
@@ -201,7 +201,7 @@ def test_decoders_do_not_write_to_the_log(folder: Path) -> None:
     (folder / "program.py").write_text(code)
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[3])}
     command = [sys.executable, str(folder / "program.py"), "chatter", str(folder)]
-    out = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=folder, check=True, timeout=60)
+    out = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=folder, check=True, timeout=120)
     assert (out.stdout, out.stderr) == ("runs as __main__\ndone\n", "")
 
 
@@ -227,7 +227,7 @@ def test_lack_of_memory_is_distinguished_from_a_broken_image(folder: Path, media
 
     def ending(memory_mb: int) -> str:
         with pytest.raises(ImageError) as failure:
-            Sandbox(20, memory_mb, work=stubs.skip_the_check).process(folder / "original", folder / "out", job)
+            Sandbox(60, memory_mb, work=stubs.skip_the_check).process(folder / "original", folder / "out", job)
         return str(failure.value.code)
 
     assert ending(16) == "memory"
@@ -242,7 +242,7 @@ def test_no_memory_for_a_thread_is_lack_of_memory(folder: Path, size: tuple[int,
     Image.radial_gradient("L").resize(size).convert("RGB").save(folder / "original", "PNG")
     job = JOB.model_copy(update={"media_type": "image/png", "threads": 2, "recipe": DEFAULT_RECIPE})
     with pytest.raises(ImageError) as failure:
-        Sandbox(20, 1024, work=stubs.start_no_thread).process(folder / "original", folder / "out", job)
+        Sandbox(60, 1024, work=stubs.start_no_thread).process(folder / "original", folder / "out", job)
     assert failure.value.code == "memory"
 
 
@@ -251,10 +251,10 @@ def test_a_length_that_no_file_has_is_not_lack_of_memory(folder: Path) -> None:
     body = image_file("libspng__huge_IDAT.png").read_bytes().replace(b"\x3f\xff\xff\xff", b"\x7f\xff\xff\xff")
     job = JOB.model_copy(update={"media_type": "image/png"})
     (folder / "original").write_bytes(body)
-    assert Sandbox(20, 1024).process(folder / "original", folder / "out", job).variants
+    assert Sandbox(60, 1024).process(folder / "original", folder / "out", job).variants
     (folder / "original").write_bytes(body[: body.index(b"IDAT") + 8])
     with pytest.raises(ImageError) as failure:
-        Sandbox(20, 1024).process(folder / "original", folder / "out", job)
+        Sandbox(60, 1024).process(folder / "original", folder / "out", job)
     assert failure.value.code == "corrupt_image"
 
 

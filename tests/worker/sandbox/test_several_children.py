@@ -46,7 +46,7 @@ def test_many_threads_each_get_the_result_of_their_child(folders: list[Path], sa
 
 
 def test_the_fault_of_one_child_is_not_that_of_another(folders: list[Path], sandbox: Sandbox) -> None:
-    faulty = [Sandbox(20, 1024, work=work) for work in (stubs.crash, stubs.leave, stubs.kill_self)]
+    faulty = [Sandbox(60, 1024, work=work) for work in (stubs.crash, stubs.leave, stubs.kill_self)]
 
     def process(number: int) -> str:
         folder = folders[number]
