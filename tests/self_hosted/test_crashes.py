@@ -22,6 +22,8 @@ from tests.running_server import START_SECONDS, Server, finished, has_no_files_o
 from tests.samples import encoded, shared_file
 from tests.sides import self_hosted
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Server]:
@@ -135,7 +137,6 @@ def stop_worker(server: Server, database: Path | None = None) -> int:
     return worker
 
 
-@pytest.mark.slow
 def test_killing_the_server_right_after_an_upload_loses_nothing(server: Server) -> None:
     image_id = upload(server, big_image())
     worker = worker_of(server)
@@ -145,7 +146,6 @@ def test_killing_the_server_right_after_an_upload_loses_nothing(server: Server) 
     assert finished(server, image_id)["status"] == "ready"
 
 
-@pytest.mark.slow
 def test_killing_server_and_worker_together_loses_nothing(server: Server) -> None:
     ids = [upload(server, big_image(seed)) for seed in range(3)]
     worker = worker_of(server)
@@ -157,7 +157,6 @@ def test_killing_server_and_worker_together_loses_nothing(server: Server) -> Non
     assert len(server.client.get("/images").json()["items"]) == 3
 
 
-@pytest.mark.slow
 def test_images_that_waited_through_a_long_standstill_are_processed(tmp_path: Path) -> None:
     with self_hosted(tmp_path / "data") as side:
         body = encoded("JPEG", 320, 240, seed=4)
@@ -172,7 +171,6 @@ def test_images_that_waited_through_a_long_standstill_are_processed(tmp_path: Pa
         assert finished(server, image.id)["status"] == "ready"
 
 
-@pytest.mark.slow
 def test_killing_the_worker_process_only_delays_an_image(server: Server) -> None:
     image_id, child = upload_and_stop(server)
     worker = worker_of(server)
@@ -230,7 +228,6 @@ for pid in sys.argv[1:]:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc is Linux's")
-@pytest.mark.slow
 def test_no_other_process_of_its_user_reads_the_environment_of_server_or_worker(tmp_path: Path) -> None:
     """It holds secrets. All run without root's capabilities, which would read everything."""
     usual = [sys.executable, "-c", f"{AS_A_USER}\nprint('ready', flush=True)\ninput()"]
@@ -248,7 +245,6 @@ def test_no_other_process_of_its_user_reads_the_environment_of_server_or_worker(
     assert found == ["refused", "refused", "True"]
 
 
-@pytest.mark.slow
 def test_killing_the_process_of_an_image_only_delays_it(server: Server) -> None:
     image_id, child = upload_and_stop(server)
     os.kill(child, signal.SIGKILL)
@@ -263,7 +259,6 @@ def test_the_worker_ends_with_its_server(server: Server) -> None:
     wait_for(lambda: not Path(f"/proc/{worker}").exists(), 60)
 
 
-@pytest.mark.slow
 def test_a_data_folder_has_one_worker_at_work_and_a_second_takes_over(server: Server) -> None:
     with serving(server.data) as second:
         image_id = upload(second, encoded("JPEG", 320, 240, seed=5))

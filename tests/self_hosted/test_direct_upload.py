@@ -165,6 +165,7 @@ def test_a_send_that_breaks_is_begun_again(server: Server, tmp_path: Path) -> No
     assert record["status"] == "ready"
 
 
+@pytest.mark.slow
 def test_a_refusal_is_reported_and_not_retried(server: Server, tmp_path: Path) -> None:
     path = tmp_path / "photo.png"
     path.write_bytes(encoded("PNG", 70, 50, seed=52))

@@ -14,6 +14,8 @@ from tests.log_lines import lines_of, of_images, of_metrics, of_requests
 from tests.running_server import Server, finished, serving, wait_for
 from tests.samples import encoded, image_file
 
+pytestmark = pytest.mark.slow
+
 KEY, ENTRY = new_key("jane.doe@example.org", [Scope.UPLOAD, Scope.READ, Scope.DELETE])
 HEADERS = {
     "Authorization": f"Bearer {KEY}", "User-Agent": "JaneBrowser/1.0", "Referer": "https://jane.example/passport",

@@ -95,6 +95,7 @@ def test_images_are_processed_while_reconcile_runs(tmp_path: Path) -> None:
         assert process.wait(60) == 0  # and a stop does not wait for the end of a run
 
 
+@pytest.mark.slow
 def test_a_reconcile_that_fails_does_not_end_the_worker(tmp_path: Path) -> None:
     data, begun = tmp_path / "data", tmp_path / "begun"
     with self_hosted(data) as side, worker(data, FAILING, begun) as process:

@@ -66,6 +66,7 @@ def test_a_store_that_refuses_is_reported_with_its_reason_and_without_a_tracebac
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 def test_a_worker_whose_folder_cannot_be_made_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").write_text("not a folder")
     monkeypatch.setenv("DARKROOM_STORAGE_URL", f"file:{tmp_path}/file")

@@ -291,6 +291,7 @@ def test_an_interrupted_run_is_continued(
     assert stored(target.side) == stored(source.side)
 
 
+@pytest.mark.slow
 def test_a_broken_pipe_is_no_traceback(source: Installation, tmp_path: Path) -> None:
     place(source.side, 1)
     read, write = os.pipe()

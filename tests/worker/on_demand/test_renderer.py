@@ -323,6 +323,7 @@ def test_a_size_leaves_the_reserve_of_the_disk_alone(sizes: Sizes) -> None:
 # ---- Memory
 
 
+@pytest.mark.slow
 def test_a_size_gets_the_whole_bound_if_the_first_guess_is_too_little(sizes: Sizes) -> None:
     out = io.BytesIO()
     Pillow.new("I;16", (6000, 4500), 30000).save(out, "PNG")

@@ -144,6 +144,7 @@ def test_pixels_that_inflate_a_thousand_times_too_far(bench: Bench, production: 
     assert code(ending(bench, production, body)) in {"corrupt_image", "ready"}
 
 
+@pytest.mark.slow
 def test_a_jpeg_of_very_many_scans_ends(bench: Bench, production: Sandbox) -> None:
     """Each scan of a progressive JPEG goes over the whole image again."""
     body = saved(Image.effect_noise((1000, 1000), 60), "JPEG", progressive=True, quality=50)

@@ -3,6 +3,7 @@
 import io
 from pathlib import Path
 
+import pytest
 from PIL import Image
 
 from app.domain.models import Format
@@ -43,6 +44,7 @@ def test_a_higher_quality_is_nearer_and_larger(process: Process) -> None:
     assert distances[0] > distances[3] > 3 * distances[-1]
 
 
+@pytest.mark.slow
 def test_a_recipe_in_the_confined_process(sandbox: Sandbox, tmp_path: Path) -> None:
     source, out = tmp_path / "original", tmp_path / "out"
     out.mkdir()

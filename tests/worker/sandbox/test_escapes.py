@@ -193,7 +193,8 @@ def expected(cell: str) -> str:
     return cell
 
 
-@pytest.mark.parametrize("system", smoke(SYSTEMS))
+@pytest.mark.slow
+@pytest.mark.parametrize("system", SYSTEMS)
 def test_the_stored_original_is_read_only_by_a_child_that_cannot_change_it(folder: Path, system: str) -> None:
     need(system)
     stored = folder / "stored"
@@ -224,7 +225,8 @@ def test_originals_are_shared_where_both_features_protect_them(
     assert confinement.protects_source() is is_protected
 
 
-@pytest.mark.parametrize("system", smoke(SYSTEMS))
+@pytest.mark.slow
+@pytest.mark.parametrize("system", SYSTEMS)
 def test_descendants_end_with_their_image(folder: Path, system: str) -> None:
     """A process in a session of its own outlives the image where fork is not refused; the page says so."""
     need(system)
@@ -249,8 +251,9 @@ def test_descendants_end_with_their_image(folder: Path, system: str) -> None:
     assert cell == ("possible" if pids else "refused")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
-    ("killed", "features"), smoke([("worker", ()), ("worker", ("parent-death signal",)), ("fork server", ())])
+    ("killed", "features"), [("worker", ()), ("worker", ("parent-death signal",)), ("fork server", ())]
 )
 def test_a_child_ends_when_its_worker_or_fork_server_is_killed(
     folder: Path, features: tuple[str, ...], killed: str

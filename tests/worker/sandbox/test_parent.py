@@ -140,6 +140,7 @@ print(os.environ["AWS_SESSION_TOKEN"], os.environ["PYTHONPATH"])
 """
 
 
+@pytest.mark.slow
 def test_a_child_does_not_inherit_secrets(folder: Path) -> None:
     """Nor does it find them in the environment of its parents."""
     given = {"AWS_SECRET_ACCESS_KEY": "x", "AWS_SESSION_TOKEN": "t", "DARKROOM_SECRET": "x" * 16, "DB_PASSWORD": "x"}

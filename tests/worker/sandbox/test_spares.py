@@ -247,6 +247,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="Landlock and seccomp are Linux's")
 def test_a_spare_is_confined_before_it_reads_anything(folder: Path) -> None:
     """Its work gets no further than that of a new process, and cannot even read an image that is not its own."""
