@@ -43,7 +43,7 @@ class HalfAnswers:
                 connection.close()
 
     def await_requests(self, count: int) -> None:
-        """Wait until so many requests were answered: a client may give up before this thread has read its request."""
+        """Wait until `count` requests were answered: a client may give up before this thread has read its request."""
         with self._changed:
             assert self._changed.wait_for(lambda: len(self._held) >= count, 60), self.requests
         assert self.requests == count

@@ -90,7 +90,7 @@ def check_refusals(found: Figures, made: Counter[tuple[str, str, str]]) -> None:
 
 
 def scrape_at_rest(server: Server, images: int) -> Figures:
-    """Scrape until the worker answers and has counted so many images, which it does after their records show it."""
+    """Scrape until the worker answers and has counted this number of images. It counts after it wrote their records."""
     end = time.monotonic() + 60
     while True:
         found = scrape(server)
