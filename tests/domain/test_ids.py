@@ -24,7 +24,7 @@ def test_ids_of_one_process_only_ever_grow() -> None:
 
 def test_an_id_carries_its_date() -> None:
     before = datetime.now(UTC)
-    assert abs(id_time(new_id()) - before) < timedelta(seconds=2)
+    assert abs(id_time(new_id()) - before) < timedelta(minutes=1)
 
 
 def test_a_moments_first_id_parts_earlier_from_later_ids() -> None:

@@ -169,7 +169,7 @@ def test_stored_bytes_that_differ_from_those_sent(bench: Bench) -> None:
 
 @pytest.mark.parametrize(
     ("work", "seconds", "code"),
-    [(stubs.leave, 20, "crashed"), (stubs.sleep, 0.6, "timeout"), (stubs.eat, 20, "memory")],
+    [(stubs.leave, 60, "crashed"), (stubs.sleep, 0.6, "timeout"), (stubs.eat, 60, "memory")],
 )
 def test_a_retryable_failure_can_still_become_ready(bench: Bench, work: Any, seconds: float, code: str) -> None:
     image_id = bench.upload(encoded())
