@@ -31,11 +31,12 @@ class Reads:
         versions, get = images.versions, images.get
 
         def counted_versions(image_ids: Collection[str]) -> Mapping[str, int]:
-            self.at.append(list(image_ids))
-            if self.failing > 0:
-                self.failing -= 1
+            is_failing, self.failing = self.failing > 0, max(0, self.failing - 1)
+            found = {} if is_failing else versions(image_ids)
+            self.at.append(list(image_ids))  # once what the test changes next cannot be part of it
+            if is_failing:
                 raise Unavailable("for a moment")
-            return versions(image_ids)
+            return found
 
         def counted_get(image_id: str) -> Any:
             self.gets.append(image_id)
