@@ -66,8 +66,10 @@ def fields(process: int) -> list[str]:
 
 
 def hold(aws: Emulator, deployed: Stack, ann: httpx.Client, seed: int) -> tuple[str, int, dict[int, int]]:
-    """Upload large images until the process of one is stopped during its work: its id and process, and the processes
-    that were there before. An image that was faster is ready."""
+    """Upload large images until the process of one is stopped during its work; those that were faster are ready.
+
+    Return the id of that image, its process, and the processes that were there before.
+    """
     assert settled(ann, samples.encoded(seed=seed))["status"] == "ready"
     at_rest(deployed)  # so that its container is used again
     inside = spaces(aws, deployed)
@@ -78,7 +80,7 @@ def hold(aws: Emulator, deployed: Stack, ann: httpx.Client, seed: int) -> tuple[
             end = time.monotonic() + 2
             while time.monotonic() < end:
                 for process, parent in processes(inside).items():
-                    if process not in before and parent in before and is_stopped(process):
+                    if process not in before and parent in before and stop(process):
                         return record["id"], process, before
             record = ann.get(f"/images/{record['id']}").json()
         assert record["status"] == "ready", record
@@ -86,9 +88,11 @@ def hold(aws: Emulator, deployed: Stack, ann: httpx.Client, seed: int) -> tuple[
     raise AssertionError("every image was faster")
 
 
-def is_stopped(process: int) -> bool:
-    """Stop the process of an image. Return False if it has ended, or has not read its arguments: one that ends then
-    was never started, for the function, and the event is delivered again."""
+def stop(process: int) -> bool:
+    """Stop the process of an image, and return True, or False if it has ended or has not read its arguments yet.
+
+    The function takes one that ends before that for one that never started: its event is delivered again.
+    """
     with contextlib.suppress(ProcessLookupError, FileNotFoundError):
         if os.getsid(process) == process:  # `run_child` has begun
             os.kill(process, signal.SIGSTOP)
